@@ -1,0 +1,65 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/result.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fleet {
+
+/// What a path is, without following links.
+struct FileInfo {
+  enum class Type { file, directory, link, other } type = Type::file;
+  std::uint64_t size = 0;
+  bool executable = false;
+};
+
+/// An open file, for appending or positioned access. Closed on destruction.
+class File {
+public:
+  virtual ~File() = default;
+  /// Writes all of `bytes` at `offset`. @errors io, unavailable (ENOSPC: code `disk_full`)
+  virtual Result<void> write_at(std::uint64_t offset, BytesView bytes) = 0;
+  /// Reads up to `out.size()` bytes; 0 is the end.
+  virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::uint8_t> out) = 0;
+  virtual Result<std::uint64_t> size() = 0;
+  virtual Result<void> truncate(std::uint64_t size) = 0;
+  /// fdatasync(2). An error is final for this file: rewrite it from scratch.
+  virtual Result<void> sync() = 0;
+};
+
+/// The file system as it is handed to those that need one, so that tests can fail, fill and cut it.
+/// Every error carries the path and the system's words.
+class Fs {
+public:
+  enum class Mode { read, write, append_or_create, create_new };
+  virtual ~Fs() = default;
+  virtual Result<std::unique_ptr<File>> open(std::string const& path, Mode mode, unsigned permissions = 0644) = 0;
+  /// Whole content. @errors not_found, io, too_large (over `limit` bytes)
+  virtual Result<std::string> read(std::string const& path, std::uint64_t limit) = 0;
+  /// Replaces `path` durably: temporary file beside it, fsync, rename, fsync of the folder.
+  virtual Result<void> replace(std::string const& path, std::string_view content, unsigned permissions = 0644) = 0;
+  virtual Result<void> make_dirs(std::string const& path, unsigned permissions = 0755) = 0;
+  virtual Result<void> rename(std::string const& from, std::string const& to) = 0;
+  virtual Result<void> symlink(std::string const& target, std::string const& link) = 0;
+  virtual Result<std::string> read_link(std::string const& path) = 0;
+  virtual Result<void> remove(std::string const& path) = 0;       ///< a file, link or empty folder; not_found if absent
+  virtual Result<void> remove_tree(std::string const& path) = 0;  ///< fine if absent; never follows links
+  virtual Result<std::vector<std::string>> list(std::string const& path) = 0;  ///< names, sorted, without . and ..
+  virtual Result<FileInfo> info(std::string const& path) = 0;     ///< @errors not_found, io
+  virtual Result<void> set_executable(std::string const& path, bool executable) = 0;
+  virtual Result<void> sync_dir(std::string const& path) = 0;     ///< fsync(2) of a folder
+  virtual Result<std::uint64_t> free_bytes(std::string const& path) = 0;
+};
+
+/// The machine's file system.
+[[nodiscard]] Fs& system_fs();
+
+/// True for a relative path of plain components: no empty, `.` or `..` part, no leading `/`, no NUL or backslash.
+[[nodiscard]] bool is_safe_relative_path(std::string_view path);
+
+}  // namespace fleet

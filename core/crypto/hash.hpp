@@ -1,0 +1,40 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/fs.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace fleet::crypto {
+
+[[nodiscard]] Digest sha256(BytesView bytes);
+[[nodiscard]] inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
+
+/// SHA-256 of a stream (FIPS 180-4), by OpenSSL.
+class Sha256 {
+public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  void update(BytesView bytes);
+  /// Once.
+  [[nodiscard]] Digest finish();
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct FileDigest {
+  Digest sha256;
+  std::uint64_t size = 0;
+};
+/// Reads a file in 1 MiB pieces. @errors not_found, io
+[[nodiscard]] Result<FileDigest> sha256_file(Fs& fs, std::string const& path);
+
+/// Compares secrets in time that depends on the lengths only.
+[[nodiscard]] bool equal_secrets(BytesView a, BytesView b);
+
+}  // namespace fleet::crypto

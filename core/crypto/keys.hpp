@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/random.hpp"
+
+#include <array>
+#include <string>
+
+namespace fleet::crypto {
+
+/// A public key as TUF metadata names it (TUF 1.0.34, 4.2): keytype `ed25519`, `ecdsa`, `ecdsa-sha2-nistp256`, `rsa`.
+struct PublicKey {
+  std::string keytype;
+  std::string scheme;
+  std::string value;  ///< ed25519: 64 hex characters; else PEM
+  auto operator<=>(PublicKey const&) const = default;
+};
+
+/// Verifies `signature` over `message`. Ed25519 by libsodium only; ECDSA P-256 (DER) and RSASSA-PSS-SHA256 by OpenSSL.
+/// @errors signature (does not verify, wrong length, unknown scheme)
+[[nodiscard]] Result<void> verify(PublicKey const& key, BytesView message, BytesView signature);
+
+/// An Ed25519 private key (RFC 8032), wiped from memory on destruction; never printed.
+class SigningKey {
+public:
+  static constexpr std::size_t kSeedBytes = 32;
+  [[nodiscard]] static SigningKey generate(Random& random);
+  /// @errors bad_input (not 32 bytes)
+  [[nodiscard]] static Result<SigningKey> from_seed(BytesView seed);
+  ~SigningKey();
+  SigningKey(SigningKey const&) = default;
+  SigningKey& operator=(SigningKey const&) = default;
+
+  [[nodiscard]] PublicKey public_key() const;
+  /// SHA-256, in hex, of the canonical JSON of the public key object (TUF 1.0.34, 4.2).
+  [[nodiscard]] std::string key_id() const;
+  [[nodiscard]] std::array<std::uint8_t, 64> sign(BytesView message) const;
+  [[nodiscard]] BytesView seed() const;  ///< for writing the key file only
+
+private:
+  SigningKey() = default;
+  std::array<std::uint8_t, 64> secret_{};
+};
+
+}  // namespace fleet::crypto

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "core/net/http.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace fleet::net {
+
+/// `https://host:port` (or http, where allowed), split.
+struct Url {
+  std::string scheme, host, target;
+  std::uint16_t port = 0;
+  /// @errors bad_input
+  [[nodiscard]] static Result<Url> parse(std::string_view text);
+};
+
+struct ClientConfig {
+  std::string ca_pem;                  ///< one or more certificates; nothing else is trusted
+  std::string certificate_pem;         ///< the client's own, may be empty
+  std::string private_key_pem;
+  bool allow_plain_http = false;       ///< tuf-client alone, and checks of loopback health
+  bool ignore_not_before = false;      ///< while the system clock is below the floor of trusted time (protocol.md, Time)
+  std::string user_agent = "fleet";
+  Millis connect{15'000};
+};
+
+struct ClientRequest {
+  Method method = Method::get;
+  std::string url;                     ///< absolute
+  Headers headers;
+  std::string body;
+  Millis timeout{30'000};              ///< whole exchange, or without progress where a sink is given
+  std::uint64_t body_limit = 8 * 1024 * 1024;
+};
+
+struct ClientResponse {
+  int status = 0;
+  Headers headers;
+  std::string body;                    ///< empty where a sink took it
+  [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
+};
+
+/// Takes a body piece by piece; an error ends the exchange and is returned. Called with the pieces of 2xx answers only.
+using BodySink = std::function<Result<void>(ClientResponse const& head, BytesView piece)>;
+
+/// A blocking HTTP/1.1 client on non-blocking sockets: keep-alive to each origin it spoke to last, TLS session resumption, a deadline on everything.
+/// One thread at a time uses it, save `cancel`.
+class Client {
+public:
+  static Result<Client> create(ClientConfig config);
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  /// One exchange; a stale kept connection is replaced and tried once more when the request is safe to repeat.
+  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large, bad_input (answer is not HTTP)
+  /// Any HTTP status is a success here.
+  Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
+  /// From any thread: ends the exchange under way with unavailable, code `cancelled`.
+  void cancel();
+  /// Closes kept connections: after a change of network or certificate.
+  void reset();
+
+private:
+  struct State;
+  explicit Client(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fleet::net

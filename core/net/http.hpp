@@ -1,0 +1,82 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace fleet::net {
+
+enum class Method { get, head, post, put, patch, del, options, other };
+[[nodiscard]] std::string_view to_string(Method method);
+
+struct Header {
+  std::string name;
+  std::string value;
+};
+using Headers = std::vector<Header>;
+/// Value of the first header of that name, compared without case; empty when absent.
+[[nodiscard]] std::string_view find_header(Headers const& headers, std::string_view name);
+
+/// What is known of the other end of a TLS connection.
+struct Peer {
+  std::string address;             ///< ip:port
+  bool loopback = false;
+  bool has_certificate = false;    ///< proved possession of its key in this or the resumed handshake; the chain is NOT judged
+  Digest key_sha256{};             ///< of the certificate's SubjectPublicKeyInfo
+  Digest certificate_sha256{};
+  std::string common_name;
+  SysTime not_after{};
+};
+
+/// Something a handler wants remembered on a connection (a device's cached decision). Touched on the connection's io thread only.
+struct Attachment {
+  virtual ~Attachment() = default;
+};
+
+struct Request {
+  Method method = Method::other;
+  std::string target;              ///< raw, as received: path?query
+  std::string_view path;           ///< part of target before ?, still percent-encoded
+  std::string_view query;          ///< part after ?, without it
+  Headers headers;
+  std::string body;
+  Peer const* peer = nullptr;      ///< lives as long as the connection
+  std::unique_ptr<Attachment>* attachment = nullptr;  ///< of the connection; only valid inside Handler::handle
+  [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
+};
+
+/// A range of a file, sent by mmap in pieces.
+struct FileBody {
+  std::string path;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+/// Bytes made once and shared by many answers.
+using SharedBody = std::shared_ptr<std::string const>;
+
+struct Response {
+  int status = 200;
+  Headers headers;                 ///< without Content-Length, Date and Connection, which the server adds
+  std::variant<std::string, SharedBody, FileBody> body;
+  bool close = false;
+};
+
+/// `application/json` with `body`.
+[[nodiscard]] Response json_response(int status, std::string body);
+
+/// Percent-decodes a path segment or query value. @errors bad_input (bad escape, NUL)
+[[nodiscard]] Result<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+/// Encodes everything but RFC 3986 unreserved characters.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+/// `a=1&b=2` decoded, in order. @errors bad_input
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query);
+
+}  // namespace fleet::net

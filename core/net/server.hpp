@@ -1,0 +1,84 @@
+#pragma once
+
+#include "core/net/http.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace fleet::net {
+
+/// The one answer to one request. Move-only; may be kept, moved to another thread and called there: the answer travels to the
+/// connection's io thread. Dropped without an answer it sends 503.
+class Responder {
+public:
+  struct Sink;
+  Responder() = default;
+  explicit Responder(std::shared_ptr<Sink> sink);
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&&) noexcept;
+  ~Responder();
+  void operator()(Response response);
+  /// False once the peer has gone: the answer would reach nobody.
+  [[nodiscard]] bool alive() const;
+
+private:
+  std::shared_ptr<Sink> sink_;
+};
+
+/// The program's side of a listener. Called on an io thread: must not block. While the answer is pending the connection's
+/// buffers are freed and it reads nothing but the peer's end.
+class Handler {
+public:
+  virtual ~Handler() = default;
+  /// The limit for the body of this request, asked after its headers; 0 refuses any body. Over it: 413 and close.
+  virtual std::uint64_t body_limit(Method method, std::string_view path) = 0;
+  virtual void handle(Request&& request, Responder responder) = 0;
+};
+
+struct ListenerConfig {
+  std::string name;                       ///< for logs and metrics
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;                 ///< 0 picks a free one
+  std::string certificate_pem;            ///< the server's, then its chain
+  std::string private_key_pem;
+  bool request_client_certificate = false;  ///< asked for, not demanded; any self-consistent certificate is let through to the handler
+  std::string client_ca_names_pem;        ///< hint sent in the request, may be empty
+  std::shared_ptr<Handler> handler;
+};
+
+struct ServerLimits {
+  std::size_t connections = 16'000;
+  std::size_t header_bytes = 16 * 1024;
+  Millis handshake{10'000};
+  Millis header{10'000};                  ///< from the first byte of a request to the end of its header
+  Millis body{60'000};                    ///< a body, whole; longer ones must arrive at 16 KiB/s at least
+  Millis write{60'000};                   ///< without any progress
+  Millis idle{120'000};                   ///< between requests; a pending answer is not idle
+};
+
+struct ServerCounters {
+  std::uint64_t accepted = 0, open = 0, requests = 0, refused = 0, handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
+};
+
+/// Listeners over one io_context a thread, nothing shared between them (SO_REUSEPORT). TLS 1.2 and 1.3, HTTP/1.1 only.
+class Server {
+public:
+  /// Binds at once. @errors unavailable (address in use), bad_input (certificate and key)
+  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads);
+  virtual ~Server() = default;
+  /// Port a listener is bound to, by its index.
+  [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;
+  /// Starts the threads and returns.
+  virtual void start() = 0;
+  /// Stops accepting, answers what is pending (parked ones through `on_drain`), closes; returns when done or at the deadline.
+  virtual void stop(Millis deadline) = 0;
+  [[nodiscard]] virtual ServerCounters counters() const = 0;
+  /// Runs `job` on io thread `index` after `delay`. Timers are coarse (100 ms).
+  virtual void after(std::size_t io_thread, Millis delay, std::function<void()> job) = 0;
+  [[nodiscard]] virtual std::size_t threads() const = 0;
+  /// Index of the io thread this code runs on; threads() when it is none.
+  [[nodiscard]] virtual std::size_t current_thread() const = 0;
+};
+
+}  // namespace fleet::net

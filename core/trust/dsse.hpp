@@ -1,0 +1,22 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/crypto/keys.hpp"
+#include "core/trust/key_set.hpp"
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace fleet::trust {
+
+/// Verifies a DSSE envelope (protocol of secure-systems-lab/dsse, version 1.0.2) over the received bytes and returns its payload.
+/// Counts distinct public keys; parses the payload never.
+/// @param envelope  untrusted JSON, at most `limit_bytes`
+/// @errors bad_input, too_large, signature
+[[nodiscard]] Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes);
+
+/// A DSSE envelope (compact JSON) with one signature a key.
+[[nodiscard]] std::string make_envelope(std::string_view payload_type, BytesView payload, std::span<crypto::SigningKey const> keys);
+
+}  // namespace fleet::trust

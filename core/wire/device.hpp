@@ -1,0 +1,188 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/time.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The messages between device and server (docs/protocol.md). Decoders take untrusted bytes, hold every limit, keep unknown fields out
+/// and say where an input is wrong; encoders write compact JSON.
+namespace fleet::wire {
+
+inline constexpr std::size_t kEnrollBytesMax = 64 * 1024;
+inline constexpr std::size_t kPollBytesMax = 16 * 1024;
+inline constexpr std::size_t kDirectiveBytesMax = 256 * 1024;
+inline constexpr std::size_t kReportBytesMax = 1024 * 1024;
+inline constexpr std::size_t kReleaseBytesMax = 1024 * 1024;
+inline constexpr std::string_view kDirectivePayloadType = "application/vnd.fleet.directive+json";
+
+using Labels = std::map<std::string, std::string>;
+
+struct EnrollRequest {
+  std::string token;
+  std::string csr;                 ///< PEM
+  std::string id;                  ///< may be empty: the server makes one
+  std::string hardware;
+  Labels reported;
+};
+struct EnrollResponse {
+  std::string id;
+  std::string certificate;         ///< PEM; empty while pending
+  std::string ca;                  ///< PEM
+  std::string tuf_root;            ///< bytes of a root.json
+  std::string directive_root;      ///< bytes of a root.json
+  std::string state;               ///< active | pending
+};
+[[nodiscard]] Result<EnrollRequest> decode_enroll_request(std::string_view json);
+[[nodiscard]] std::string encode(EnrollRequest const& message);
+[[nodiscard]] Result<EnrollResponse> decode_enroll_response(std::string_view json);
+[[nodiscard]] std::string encode(EnrollResponse const& message);
+
+/// What one model does on a device, as a poll tells it.
+struct ModelStatus {
+  std::string digest;              ///< of the running release's release.json, hex; empty: none
+  std::string version;             ///< empty: none
+  std::string state;               ///< the update machine's: idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back, rolled_back
+  std::string rollout;             ///< the rollout it last acted for, or empty
+  std::int64_t attempt = 0;
+  std::string waiting;             ///< why it waits (window, battery, metered, disk, held), or empty
+  auto operator<=>(ModelStatus const&) const = default;
+};
+struct PollRequest {
+  std::string nonce;               ///< 16 bytes, base64
+  std::string prior;               ///< nonce of the last answered poll, or empty
+  std::string boot_id;
+  std::int64_t directive_sequence = 0;
+  int wait_s = 0;                  ///< 0..55
+  int report_every_s = 0;
+  int poll_every_s = 0;            ///< the device's own interval with its jitter: what `online` is judged by
+  SysTime clock{};
+  std::string agent;               ///< version of the agent
+  std::map<std::string, ModelStatus> models;
+};
+struct PollResponse {
+  std::string directive;           ///< DSSE envelope (JSON text), or empty for null
+  int next_poll_s = 0;
+  bool renew = false;
+  std::vector<std::string> sources;
+};
+[[nodiscard]] Result<PollRequest> decode_poll_request(std::string_view json);
+[[nodiscard]] std::string encode(PollRequest const& message);
+[[nodiscard]] Result<PollResponse> decode_poll_response(std::string_view json);
+[[nodiscard]] std::string encode(PollResponse const& message);
+
+/// Conditions of the policy that the device itself judges.
+struct Conditions {
+  int battery_min_percent = 0;
+  std::string metered = "allow";   ///< allow | avoid | never
+  std::int64_t metered_max_bytes = 0;
+  int attempts = 3;
+  auto operator<=>(Conditions const&) const = default;
+};
+/// A maintenance window in a named IANA zone.
+struct Window {
+  std::string zone;
+  std::vector<std::string> days;   ///< mon..sun
+  std::string from, to;            ///< HH:MM; over midnight when to <= from
+  std::string gates = "switch";    ///< switch | download | both
+  auto operator<=>(Window const&) const = default;
+};
+enum class Action {
+  install,   ///< run this release: fetch, test, switch, prove
+  revert,    ///< return to this release, which the device ran before; from its kept slot where it can
+  remove,    ///< stop running any release of this model: take `current` away
+  unknown,   ///< from a newer server: kept out of decisions
+};
+struct DirectiveTarget {
+  std::string model;
+  std::string path;                ///< models/<model>/<version>/release.json; empty for remove
+  std::uint64_t length = 0;
+  std::map<std::string, std::string> hashes;  ///< sha256 -> hex
+  std::string rollout;
+  std::int64_t attempt = 0;
+  Action action = Action::install;
+  Conditions conditions;
+  std::vector<Window> windows;     ///< `window` on the wire: an array, empty for none
+  bool operator==(DirectiveTarget const&) const = default;
+};
+/// A device's whole desired state.
+struct Directive {
+  std::string device;
+  std::int64_t sequence = 0;
+  std::string nonce;               ///< base64, empty for null
+  SysTime issued_at{};
+  SysTime expires{};
+  SysTime act_before{};
+  std::vector<DirectiveTarget> targets;
+};
+/// The payload of the envelope; verify first (trust::open_envelope), then decode.
+[[nodiscard]] Result<Directive> decode_directive(std::string_view json);
+[[nodiscard]] std::string encode(Directive const& message);
+/// The targets alone, as stored and compared by the server: a new sequence only when these bytes change.
+[[nodiscard]] std::string encode_targets(std::vector<DirectiveTarget> const& targets);
+[[nodiscard]] Result<std::vector<DirectiveTarget>> decode_targets(std::string_view json);
+
+/// What went wrong on a device, for people and for `explain`.
+struct DeviceError {
+  std::string code;                ///< golden_mismatch, golden_timeout, health_failed, digest_mismatch, disk_full, network, ...
+  std::string text;
+  std::string output;              ///< tail of the program's output, at most 4 KiB
+  bool operator==(DeviceError const&) const = default;
+};
+/// A change of state of the update machine. Critical: never dropped before other kinds.
+struct UpdateItem {
+  SysTime at{};
+  std::string model, version, digest, rollout;
+  std::int64_t attempt = 0;
+  std::string state;               ///< as ModelStatus::state
+  std::string running_version, running_digest;  ///< what `current` points at after it; empty for none
+  DeviceError error;               ///< code empty: none
+};
+/// Samples of one interval, folded per model, release and metric.
+struct MetricsItem {
+  SysTime since{}, until{};
+  std::string model, digest;       ///< digest empty: untagged, no evidence for a release
+  struct Metric {
+    std::string name;
+    std::string kind;              ///< c, g, ms, h, d
+    std::int64_t count = 0;
+    double sum = 0, min = 0, max = 0;
+    std::map<int, std::int64_t> buckets;  ///< DDSketch of relative accuracy 1 %: index -> count; empty for c and g
+  };
+  std::vector<Metric> metrics;
+};
+/// Facts the device reports of itself (`reported.*`).
+struct FactsItem {
+  SysTime at{};
+  Labels reported;
+};
+/// What the device had to throw away, by tier.
+struct DroppedItem {
+  SysTime at{};
+  std::string tier;
+  std::int64_t items = 0;
+};
+struct ReportItem {
+  std::int64_t sequence = 0;       ///< of the item, per device, never restarts
+  std::optional<UpdateItem> update;
+  std::optional<MetricsItem> metrics;
+  std::optional<FactsItem> facts;
+  std::optional<DroppedItem> dropped;  ///< none of them: a kind from a newer agent, kept out
+};
+struct Report {
+  std::int64_t sequence = 0;       ///< of the last item
+  std::string boot_id;
+  std::vector<ReportItem> items;
+};
+[[nodiscard]] Result<Report> decode_report(std::string_view json);
+[[nodiscard]] std::string encode(Report const& message);
+/// One item alone, as an agent spools it.
+[[nodiscard]] std::string encode(ReportItem const& item);
+[[nodiscard]] Result<ReportItem> decode_report_item(std::string_view json);
+
+}  // namespace fleet::wire

@@ -1,0 +1,82 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/time.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fleet::wire {
+
+/// One file of a variant. `name` is a safe relative path; its bytes are the blob `sha256`.
+struct ReleaseFile {
+  std::string name;
+  std::uint64_t size = 0;
+  Digest sha256;
+  bool executable = false;
+};
+struct Variant {
+  std::vector<std::string> hardware;
+  std::vector<ReleaseFile> files;
+};
+struct Golden {
+  std::vector<std::string> command;
+  Millis timeout{30'000};
+  std::string inputs, expect;      ///< files of the release
+  double tolerance = 0;            ///< largest absolute difference of a number
+};
+/// Exactly one of exec, http, statsd.
+struct HealthCheck {
+  std::vector<std::string> exec;
+  std::string http;                ///< loopback only
+  struct StatsD {
+    std::string metric;
+    std::optional<double> min, max;
+    std::string stat = "mean";     ///< mean | min | max | sum | rate | p50 | p95 | p99
+    Millis window{60'000};
+    std::int64_t samples = 1;
+  };
+  std::optional<StatsD> statsd;
+  Millis every{5'000};
+  Millis timeout{10'000};
+};
+struct Probation {
+  Millis time{0};
+  std::int64_t inferences = 0;
+  Millis max{0};                   ///< 0: 4 x time, at least a minute
+};
+struct Match {
+  std::string runtime;             ///< `name>=version`, against what the device reports; empty: any
+  std::uint64_t memory_min_bytes = 0;
+};
+struct Manifest {
+  std::optional<Golden> golden;
+  std::vector<HealthCheck> health;
+  std::optional<Probation> probation;
+  Match match;
+  std::vector<std::string> activate;
+  std::int64_t security_floor = 0;
+};
+/// `release.json`: what the owners sign. The digest of a release is the SHA-256 of these bytes.
+struct Release {
+  std::string model, version;
+  std::int64_t release_counter = 0;
+  std::vector<Variant> variants;
+  Manifest manifest;
+};
+/// Decodes and checks names, paths (safe, no duplicates), sizes, limits (10,000 files, 64 variants). @errors bad_input
+[[nodiscard]] Result<Release> decode_release(std::string_view json);
+[[nodiscard]] std::string encode(Release const& release);
+/// A manifest as people write it, already JSON (fleetctl converts YAML). Unknown keys are refused by name with their pointer.
+[[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);
+/// The variant for a hardware, or nothing.
+[[nodiscard]] Variant const* find_variant(Release const& release, std::string_view hardware);
+
+/// `64MiB`, `20KiB`, `1GB`, `1024` -> bytes. @errors bad_input
+[[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace fleet::wire

@@ -1,0 +1,12 @@
+# Writes one initialiser a migration, `{1, "0001_start", R"sql(...)sql"},`, in order of their numbers.
+file(GLOB files ${DIR}/*.sql)
+list(SORT files)
+set(text "")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME_WE)
+  string(SUBSTRING ${name} 0 4 digits)
+  math(EXPR number "1${digits} - 10000")
+  file(READ ${file} sql)
+  string(APPEND text "{${number}, \"${name}\", R\"sql(${sql})sql\"},\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,94 @@
+#pragma once
+
+#include "core/net/server.hpp"
+#include "server/services.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace fleet::api {
+
+/// What a caller must be allowed to do. Each role has a row of them (roles.cpp); access never merges upward.
+enum class Permission {
+  everyone,    ///< no credential: health, metadata, enrolment
+  read,        ///< viewer and all other roles
+  operate,     ///< operator: devices, rollouts
+  publish,     ///< publisher: uploads, releases
+  approve,     ///< approver
+  administer,  ///< admin: tokens, models, webhooks
+  device,      ///< an active device by its certificate (device listener)
+};
+
+/// Who asks. On the API listener a token; on the device listener a device.
+struct Actor {
+  std::string name;                ///< `token:NAME`, `device:ID`, `system:judge`
+  std::string role;
+  std::string model;               ///< scope of the token, empty: all
+  std::string selector;            ///< scope of the token, empty: all
+  std::int64_t device_n = 0;
+  std::string device_id;
+};
+
+/// One request as a handler sees it, path and query decoded, authorised already.
+struct Call {
+  net::Request request;
+  std::map<std::string, std::string, std::less<>> path;   ///< `{id}` -> value
+  std::map<std::string, std::string, std::less<>> query;  ///< last of a name wins
+  Actor actor;
+  std::string request_id;
+  SysTime now;
+  [[nodiscard]] std::string_view path_value(std::string_view name) const;
+  [[nodiscard]] std::string query_value(std::string_view name, std::string_view fallback = "") const;
+};
+
+struct Reply {
+  int status = 200;
+  std::string body;                          ///< JSON, or as content_type says
+  std::string content_type = "application/json";
+  std::optional<std::int64_t> revision;      ///< becomes the ETag
+  net::Headers headers;
+  std::optional<net::FileBody> file;         ///< instead of body
+};
+
+using ReadHandler = Result<Reply> (*)(Services&, Call const&, db::Connection&);  ///< on the io thread: short reads only
+using WriteHandler = Result<Reply> (*)(Services&, Call const&, store::Tx&);      ///< on the writer; answered after its commit
+using WorkHandler = Result<Reply> (*)(Services&, Call const&);                   ///< on a worker thread; may block, scan, write_wait
+using RawHandler = void (*)(Services&, Call&&, net::Responder);                  ///< on the io thread; answers when it likes
+
+enum class Listener { api, device, both };
+
+struct Route {
+  net::Method method;
+  std::string_view pattern;                  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
+  Permission permission;
+  std::variant<ReadHandler, WriteHandler, WorkHandler, RawHandler> handler;
+  std::uint64_t body_limit = 1024 * 1024;
+  Listener listener = Listener::api;
+};
+
+/// Each part lists its routes as one constant table.
+std::vector<Route> const& system_routes();     ///< healthz, readyz, metrics, openapi.json, tokens, roles, audit, events
+std::vector<Route> const& registry_routes();   ///< devices, device-tokens; enroll and renew on the device listener
+std::vector<Route> const& catalog_routes();    ///< models, releases, uploads; tuf and blobs on both listeners
+std::vector<Route> const& rollout_routes();    ///< rollouts
+std::vector<Route> const& delivery_routes();   ///< device listener: poll, reports, directive roots
+std::vector<Route> const& telemetry_routes();  ///< telemetry/query
+
+/// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition
+[[nodiscard]] Result<void> check_if_match(Call const& call, std::int64_t revision);
+/// `limit` (1..500, default 100) and the opaque `cursor`, decoded.
+struct Page {
+  int limit = 100;
+  std::string after;                         ///< what the last page ended with; empty: start
+};
+[[nodiscard]] Result<Page> read_page(Call const& call);
+/// `{"items":[...],"next":...}` with a `Link` header; `next_after` empty: no more.
+[[nodiscard]] Reply list_reply(Call const& call, std::vector<std::string> const& items_json, std::string_view next_after);
+/// The RFC 9457 problem for an error.
+[[nodiscard]] net::Response problem(Error const& error, std::string_view request_id);
+
+}  // namespace fleet::api

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "core/base/time.hpp"
+#include "core/db/db.hpp"
+#include "server/store/epochs.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace fleet::store {
+
+/// An open write transaction as jobs see it: each job runs in a savepoint of a shared group commit.
+class Tx : public db::Transaction {
+public:
+  using db::Transaction::Transaction;
+  /// Runs on the writer thread after the commit that holds this job; never when the job fails or rolls back.
+  virtual void after_commit(std::function<void()> hook) = 0;
+  /// Every device must decide anew: rollouts and releases changed. Raised after the commit.
+  virtual void raise_policy_epoch() = 0;
+  /// This device must decide anew. Raised after the commit; the column `devices.epoch` is the caller's.
+  virtual void raise_device_epoch(std::int64_t device_n) = 0;
+};
+
+/// The database: a read-only connection a thread, and one connection, on a thread of its own, that does all writes and checkpoints
+/// and commits in groups.
+class Store {
+public:
+  using Job = std::function<Result<void>(Tx&)>;
+  using Done = std::function<void(Result<void>)>;
+
+  /// Opens DIR/fleet.db, migrates it, starts the writer.
+  static Result<std::unique_ptr<Store>> open(std::string const& data_dir);
+  virtual ~Store() = default;
+
+  /// The calling thread's own read-only connection; sees everything committed before the call.
+  virtual db::Connection& reader() = 0;
+  /// Queues `job`; `done` is called on the writer thread after the commit, or with the job's error after its savepoint rolled back.
+  /// A commit that fails ends the process: after a failed fsync nothing may be acknowledged.
+  virtual void write(Job job, Done done) = 0;
+  /// The same, blocking. Never on an io thread or the writer.
+  virtual Result<void> write_wait(Job job) = 0;
+  /// Typed form: `write_value<Row>(store, [&](Tx& tx) -> Result<Row> {...})`.
+  template <class T, class F>
+  Result<T> write_value(F&& job);
+  virtual Epochs& epochs() = 0;
+  /// Notes that a device was heard; flushed every few seconds in one batch into `contacts`.
+  virtual void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) = 0;
+  /// Latest contact, also when not flushed yet; zero time when never.
+  virtual SysTime last_contact(std::int64_t device_n) = 0;
+  /// Waits for queued writes, flushes contacts, checkpoints, closes.
+  virtual void close() = 0;
+};
+
+template <class T, class F>
+Result<T> Store::write_value(F&& job) {
+  std::optional<T> value;
+  auto const written = write_wait([&](Tx& tx) -> Result<void> {
+    FLEET_TRY(value, job(tx));
+    return {};
+  });
+  if (!written) return written.error();
+  return std::move(*value);
+}
+
+}  // namespace fleet::store
