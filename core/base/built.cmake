@@ -1,0 +1,13 @@
+# Writes the day of this build, so that a build of another day alone compiles the one file that carries it.
+string(TIMESTAMP day "%Y-%m-%d" UTC)
+execute_process(COMMAND date -u -d ${day} +%s OUTPUT_VARIABLE seconds OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(DEFINED ENV{SOURCE_DATE_EPOCH})
+  set(seconds $ENV{SOURCE_DATE_EPOCH})
+endif()
+set(text "constexpr long kBuiltAtUnixSeconds = ${seconds};\n")
+if(EXISTS ${OUT})
+  file(READ ${OUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+  file(WRITE ${OUT} "${text}")
+endif()

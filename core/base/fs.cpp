@@ -1,0 +1,223 @@
+#include "core/base/fs.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ftw.h>
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+namespace fleet {
+namespace {
+
+Error failed(std::string_view doing, std::string const& path, int number) {
+  auto const text = fmt::format("{} {}: {}", doing, path, std::strerror(number));
+  if (number == ENOENT || number == ENOTDIR) return {Kind::not_found, "no_such_file", text};
+  if (number == ENOSPC || number == EDQUOT) return {Kind::unavailable, "disk_full", text, "free some space and try again"};
+  if (number == EEXIST || number == ENOTEMPTY) return {Kind::conflict, "file_exists", text};
+  if (number == EROFS) return {Kind::io, "read_only", text, "the file system is read-only: look for disk errors"};
+  return {Kind::io, "io_failed", text};
+}
+
+class Descriptor {
+public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  ~Descriptor() { if (fd_ >= 0) ::close(fd_); }
+  [[nodiscard]] int get() const { return fd_; }
+
+private:
+  int fd_;
+};
+
+class SystemFile final : public File {
+public:
+  SystemFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  Result<void> write_at(std::uint64_t offset, BytesView bytes) override {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      auto const n = ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      if (n < 0 && errno != EINTR) return failed("write", path_, errno);
+      if (n > 0) done += static_cast<std::size_t>(n);
+    }
+    return {};
+  }
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<std::uint8_t> out) override {
+    for (;;) {
+      auto const n = ::pread(fd_.get(), out.data(), out.size(), static_cast<off_t>(offset));
+      if (n >= 0) return static_cast<std::size_t>(n);
+      if (errno != EINTR) return failed("read", path_, errno);
+    }
+  }
+  Result<std::uint64_t> size() override {
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0) return failed("stat", path_, errno);
+    return static_cast<std::uint64_t>(info.st_size);
+  }
+  Result<void> truncate(std::uint64_t size) override {
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return failed("truncate", path_, errno);
+    return {};
+  }
+  Result<void> sync() override {
+    if (::fdatasync(fd_.get()) != 0) return failed("fdatasync", path_, errno);
+    return {};
+  }
+
+private:
+  Descriptor fd_;
+  std::string path_;
+};
+
+int remove_entry(char const* path, struct stat const*, int, struct FTW*) { return ::remove(path); }
+
+std::string parent_of(std::string const& path) {
+  auto const slash = path.find_last_of('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+class SystemFs final : public Fs {
+public:
+  Result<std::unique_ptr<File>> open(std::string const& path, Mode mode, unsigned permissions) override {
+    constexpr std::array<int, 4> kFlags{O_RDONLY, O_RDWR, O_RDWR | O_CREAT, O_RDWR | O_CREAT | O_EXCL};
+    int const flags = kFlags[static_cast<std::size_t>(mode)] | O_CLOEXEC | O_NOFOLLOW;
+    Descriptor fd(::open(path.c_str(), flags, permissions));
+    if (fd.get() < 0) return failed("open", path, errno);
+    return std::unique_ptr<File>(std::make_unique<SystemFile>(std::move(fd), path));
+  }
+
+  Result<std::string> read(std::string const& path, std::uint64_t limit) override {
+    Descriptor const fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.get() < 0) return failed("open", path, errno);
+    std::string out;
+    std::array<char, 65536> piece{};
+    for (;;) {
+      auto const n = ::read(fd.get(), piece.data(), piece.size());
+      if (n == 0) return out;
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return failed("read", path, errno);
+      if (out.size() + static_cast<std::size_t>(n) > limit)
+        return Error{Kind::too_large, "file_too_large", fmt::format("{} is longer than {} bytes", path, limit)};
+      out.append(piece.data(), static_cast<std::size_t>(n));
+    }
+  }
+
+  Result<void> replace(std::string const& path, std::string_view content, unsigned permissions) override {
+    auto const temporary = path + ".new";
+    if (::unlink(temporary.c_str()) != 0 && errno != ENOENT) return failed("remove", temporary, errno);
+    {
+      FLEET_TRY(auto const file, open(temporary, Mode::create_new, permissions));
+      FLEET_CHECK(file->write_at(0, as_bytes(content)));
+      FLEET_CHECK(file->sync());
+    }
+    FLEET_CHECK(rename(temporary, path));
+    return sync_dir(parent_of(path));
+  }
+
+  Result<void> make_dirs(std::string const& path, unsigned permissions) override {
+    for (std::size_t at = 1; at <= path.size(); ++at) {
+      if (at != path.size() && path[at] != '/') continue;
+      auto const part = path.substr(0, at);
+      if (::mkdir(part.c_str(), permissions) != 0 && errno != EEXIST) return failed("create folder", part, errno);
+    }
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return failed("stat", path, errno);
+    if (!S_ISDIR(info.st_mode)) return failed("create folder", path, ENOTDIR);
+    return {};
+  }
+
+  Result<void> rename(std::string const& from, std::string const& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return failed("rename " + from + " to", to, errno);
+    return {};
+  }
+  Result<void> symlink(std::string const& target, std::string const& link) override {
+    if (::symlink(target.c_str(), link.c_str()) != 0) return failed("link", link, errno);
+    return {};
+  }
+  Result<std::string> read_link(std::string const& path) override {
+    std::array<char, PATH_MAX> target{};
+    auto const n = ::readlink(path.c_str(), target.data(), target.size());
+    if (n < 0) return failed("read link", path, errno);
+    return std::string(target.data(), static_cast<std::size_t>(n));
+  }
+  Result<void> remove(std::string const& path) override {
+    if (::remove(path.c_str()) != 0) return failed("remove", path, errno);
+    return {};
+  }
+  Result<void> remove_tree(std::string const& path) override {
+    if (::nftw(path.c_str(), remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT)
+      return failed("remove folder", path, errno);
+    return {};
+  }
+  Result<std::vector<std::string>> list(std::string const& path) override {
+    std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir(path.c_str()), ::closedir);
+    if (!dir) return failed("list", path, errno);
+    std::vector<std::string> names;
+    for (;;) {
+      errno = 0;
+      auto const* const entry = ::readdir(dir.get());
+      if (entry == nullptr && errno != 0) return failed("list", path, errno);
+      if (entry == nullptr) break;
+      std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(std::move(name));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  Result<FileInfo> info(std::string const& path) override {
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0) return failed("stat", path, errno);
+    auto const type = S_ISREG(found.st_mode)   ? FileInfo::Type::file
+                      : S_ISDIR(found.st_mode) ? FileInfo::Type::directory
+                      : S_ISLNK(found.st_mode) ? FileInfo::Type::link
+                                               : FileInfo::Type::other;
+    return FileInfo{type, static_cast<std::uint64_t>(found.st_size), (found.st_mode & S_IXUSR) != 0};
+  }
+  Result<void> set_executable(std::string const& path, bool executable) override {
+    if (::chmod(path.c_str(), executable ? 0755 : 0644) != 0) return failed("chmod", path, errno);
+    return {};
+  }
+  Result<void> sync_dir(std::string const& path) override {
+    Descriptor const fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd.get() < 0) return failed("open", path, errno);
+    if (::fsync(fd.get()) != 0) return failed("fsync", path, errno);
+    return {};
+  }
+  Result<std::uint64_t> free_bytes(std::string const& path) override {
+    struct statvfs found {};
+    if (::statvfs(path.c_str(), &found) != 0) return failed("statvfs", path, errno);
+    return static_cast<std::uint64_t>(found.f_bavail) * found.f_frsize;
+  }
+};
+
+}  // namespace
+
+Fs& system_fs() {
+  static SystemFs fs;
+  return fs;
+}
+
+bool is_safe_relative_path(std::string_view path) {
+  if (path.empty() || path.size() > 1024 || path.front() == '/' || path.back() == '/') return false;
+  if (path.find('\0') != std::string_view::npos || path.find('\\') != std::string_view::npos) return false;
+  std::size_t from = 0;
+  while (from <= path.size()) {
+    auto const slash = std::min(path.find('/', from), path.size());
+    auto const part = path.substr(from, slash - from);
+    if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
+    from = slash + 1;
+  }
+  return true;
+}
+
+}  // namespace fleet
