@@ -1,0 +1,125 @@
+#include "core/wire/device.hpp"
+#include "core/wire/json.hpp"
+
+#include <boost/json/serialize.hpp>
+
+#include <array>
+
+namespace fleet::wire {
+namespace json = boost::json;
+namespace {
+
+constexpr auto kActions = std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}});
+
+Action action_of(std::string_view name) {
+  for (auto const& [text, action] : kActions)
+    if (text == name) return action;
+  return Action::unknown;
+}
+
+std::string_view name_of(Action wanted) {
+  for (auto const& [text, action] : kActions)
+    if (action == wanted) return text;
+  return "unknown";
+}
+
+Window read_window(json::value const& value, std::string pointer, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, std::move(pointer), faults);
+  Window out;
+  out.zone = reader.required_text("zone", 64);
+  out.days = reader.texts("days", 7, 3);
+  out.from = reader.required_text("from", 5);
+  out.to = reader.required_text("to", 5);
+  out.gates = reader.text("gates", 16, "switch");
+  return out;
+}
+
+DirectiveTarget read_target(json::value const& value, std::string const& at, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at, faults);
+  DirectiveTarget out;
+  out.model = reader.required_text("model", 64);
+  out.path = reader.text("path", 256, {});
+  out.length = static_cast<std::uint64_t>(reader.integer("length", 0, static_cast<std::int64_t>(kReleaseBytesMax), 0));
+  for (auto& [algorithm, hex] : reader.text_map("hashes", 8, 128)) out.hashes.emplace(std::move(algorithm), std::move(hex));
+  out.rollout = reader.text("rollout", 64, {});
+  out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
+  out.action = action_of(reader.text("action", 32, {}));
+  if (auto const* const conditions = reader.find("conditions")) {
+    ObjectReader inner(*conditions, at + "/conditions", faults);
+    out.conditions.battery_min_percent = static_cast<int>(inner.integer("battery_min", 0, 100, 0));
+    out.conditions.metered = inner.text("metered", 16, out.conditions.metered);
+    out.conditions.metered_max_bytes = inner.integer("metered_max", 0, std::int64_t{1} << 50, 0);
+    out.conditions.attempts = static_cast<int>(inner.integer("attempts", 1, 100, out.conditions.attempts));
+  }
+  if (auto const* const windows = reader.array("window", 16))
+    for (std::size_t i = 0; i < windows->size(); ++i) out.windows.push_back(read_window((*windows)[i], at + "/window/" + std::to_string(i), faults));
+  return out;
+}
+
+std::vector<DirectiveTarget> read_targets(json::array const& list, std::vector<FieldError>& faults) {
+  std::vector<DirectiveTarget> out;
+  for (std::size_t i = 0; i < list.size(); ++i) out.push_back(read_target(list[i], "/targets/" + std::to_string(i), faults));
+  return out;
+}
+
+json::object target_json(DirectiveTarget const& target) {
+  json::object hashes;
+  for (auto const& [algorithm, hex] : target.hashes) hashes[algorithm] = hex;
+  json::array windows;
+  for (auto const& window : target.windows)
+    windows.push_back(json::object{{"zone", window.zone}, {"days", json::array(window.days.begin(), window.days.end())}, {"from", window.from}, {"to", window.to}, {"gates", window.gates}});
+  auto const& c = target.conditions;
+  return {{"model", target.model}, {"path", target.path}, {"length", target.length}, {"hashes", std::move(hashes)}, {"rollout", target.rollout},
+          {"attempt", target.attempt}, {"action", name_of(target.action)},
+          {"conditions", json::object{{"battery_min", c.battery_min_percent}, {"metered", c.metered}, {"metered_max", c.metered_max_bytes}, {"attempts", c.attempts}}},
+          {"window", std::move(windows)}};
+}
+
+json::array targets_json(std::vector<DirectiveTarget> const& targets) {
+  json::array out;
+  for (auto const& target : targets) out.push_back(target_json(target));
+  return out;
+}
+
+}  // namespace
+
+Result<Directive> decode_directive(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kDirectiveBytesMax));
+  std::vector<FieldError> faults;
+  ObjectReader reader(value, "", faults);
+  Directive out;
+  out.device = reader.required_text("device", 128);
+  out.sequence = reader.required_integer("sequence", 1, std::int64_t{1} << 53);
+  out.nonce = reader.text("nonce", 24, {});
+  for (auto const& [key, at] : {std::pair{"issued_at", &out.issued_at}, std::pair{"expires", &out.expires}, std::pair{"act_before", &out.act_before}}) {
+    auto const time = reader.time(key);
+    if (time) *at = *time;
+    else if (faults.empty()) reader.fault(key, "is required");
+  }
+  auto const* const targets = reader.array("targets", 64);
+  if (targets != nullptr) out.targets = read_targets(*targets, faults);
+  else if (faults.empty()) reader.fault("targets", "is required");  // an absent list must not read as "run nothing"
+  FLEET_CHECK(no_faults(faults, "directive"));
+  return out;
+}
+
+std::string encode(Directive const& message) {
+  json::object out{{"device", message.device}, {"sequence", message.sequence}, {"nonce", nullptr}, {"issued_at", to_rfc3339(message.issued_at)},
+                   {"expires", to_rfc3339(message.expires)}, {"act_before", to_rfc3339(message.act_before)}, {"targets", targets_json(message.targets)}};
+  if (!message.nonce.empty()) out["nonce"] = message.nonce;
+  return json::serialize(out);
+}
+
+std::string encode_targets(std::vector<DirectiveTarget> const& targets) { return json::serialize(targets_json(targets)); }
+
+Result<std::vector<DirectiveTarget>> decode_targets(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kDirectiveBytesMax));
+  std::vector<FieldError> faults;
+  auto const* const list = value.if_array();
+  if (list == nullptr) return Error{Kind::bad_input, "bad_targets", "expected a list of targets"};
+  auto out = read_targets(*list, faults);
+  FLEET_CHECK(no_faults(faults, "targets"));
+  return out;
+}
+
+}  // namespace fleet::wire

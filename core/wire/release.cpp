@@ -1,0 +1,253 @@
+#include "core/wire/release.hpp"
+
+#include "core/base/fs.hpp"
+#include "core/base/names.hpp"
+#include "core/wire/device.hpp"
+#include "core/wire/json.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+namespace fleet::wire {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kWordsMax = 64;
+constexpr std::size_t kWordBytesMax = 4096;
+constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
+constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>(
+    {{"", 1}, {"B", 1}, {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}, {"TiB", 1ULL << 40}, {"KB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}});
+
+std::uint64_t read_size(ObjectReader& reader, std::string_view key) {
+  auto const* const value = reader.find(key);
+  if (value == nullptr) return 0;
+  if (value->is_number()) return static_cast<std::uint64_t>(reader.integer(key, 0, std::int64_t{1} << 50, 0));
+  auto const written = reader.text(key, 40, {});
+  auto const size = parse_size(written);
+  if (!size) reader.fault(key, size.error().detail);
+  return size ? *size : 0;
+}
+
+void read_golden(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at + "/golden", faults);
+  Golden golden;
+  golden.command = reader.texts("command", kWordsMax, kWordBytesMax);
+  golden.timeout = reader.duration("timeout").value_or(golden.timeout);
+  golden.inputs = reader.text("inputs", 1024, {});
+  golden.expect = reader.required_text("expect", 1024);
+  golden.tolerance = reader.number("tolerance", 0);
+  if (golden.command.empty()) reader.fault("command", "is required");
+  if (!(golden.tolerance >= 0)) reader.fault("tolerance", "must not be negative");
+  for (auto const& [key, path] : {std::pair{"inputs", &golden.inputs}, std::pair{"expect", &golden.expect}})
+    if (!path->empty() && !is_safe_relative_path(*path)) reader.fault(key, "must be the relative path of a file of the release");
+  if (strict) reader.refuse_unknown();
+  manifest.golden = std::move(golden);
+}
+
+HealthCheck read_check(json::value const& value, std::string const& pointer, bool strict, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, pointer, faults);
+  HealthCheck check;
+  check.exec = reader.texts("exec", kWordsMax, kWordBytesMax);
+  check.http = reader.text("http", 1024, {});
+  check.every = reader.duration("every").value_or(check.every);
+  check.timeout = reader.duration("timeout").value_or(check.timeout);
+  if (auto const* const inner = reader.find("statsd")) {
+    ObjectReader statsd(*inner, pointer + "/statsd", faults);
+    HealthCheck::StatsD rule;
+    rule.metric = statsd.required_text("metric", 128);
+    if (statsd.find("min") != nullptr) rule.min = statsd.number("min", 0);
+    if (statsd.find("max") != nullptr) rule.max = statsd.number("max", 0);
+    rule.stat = statsd.text("stat", 8, rule.stat);
+    rule.window = statsd.duration("window").value_or(rule.window);
+    rule.samples = statsd.integer("samples", 1, 1'000'000'000, rule.samples);
+    if (std::find(kStats.begin(), kStats.end(), rule.stat) == kStats.end()) statsd.fault("stat", fmt::format("is one of {}", fmt::join(kStats, ", ")));
+    if (!rule.min && !rule.max) statsd.fault("min", "min or max is required");
+    if (strict) statsd.refuse_unknown();
+    check.statsd = rule;
+  }
+  int const kinds = (check.exec.empty() ? 0 : 1) + (check.http.empty() ? 0 : 1) + (check.statsd ? 1 : 0);
+  if (kinds != 1) reader.fault("", "exactly one of exec, http, statsd is required");
+  constexpr auto kLoopback = std::to_array<std::string_view>({"http://127.0.0.1:", "http://127.0.0.1/", "http://localhost:", "http://[::1]:"});
+  bool const loopback = std::any_of(kLoopback.begin(), kLoopback.end(), [&](auto prefix) { return check.http.starts_with(prefix); });
+  if (!check.http.empty() && !loopback) reader.fault("http", "only loopback is checked: http://127.0.0.1:PORT/path");
+  if (check.every < Millis{100}) reader.fault("every", "at least 100ms");
+  if (strict) reader.refuse_unknown();
+  return check;
+}
+
+void read_probation(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at + "/probation", faults);
+  Probation probation;
+  probation.time = reader.duration("time").value_or(Millis{0});
+  probation.inferences = reader.integer("inferences", 0, 1'000'000'000'000, 0);
+  probation.max = reader.duration("max").value_or(std::max<Millis>(probation.time * 4, std::chrono::minutes{1}));
+  if (probation.max < probation.time) reader.fault("max", fmt::format("is shorter than time ({})", to_string(probation.time)));
+  if (strict) reader.refuse_unknown();
+  manifest.probation = probation;
+}
+
+/// @param strict  refuse unknown keys: what people write; a signed release of a newer server may carry more
+Manifest read_manifest(json::value const& value, std::string const& at, bool strict, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at, faults);
+  Manifest manifest;
+  if (auto const* const golden = reader.find("golden")) read_golden(*golden, at, strict, manifest, faults);
+  if (auto const* const checks = reader.array("health", 32))
+    for (std::size_t i = 0; i < checks->size(); ++i) manifest.health.push_back(read_check((*checks)[i], fmt::format("{}/health/{}", at, i), strict, faults));
+  if (auto const* const probation = reader.find("probation")) read_probation(*probation, at, strict, manifest, faults);
+  if (auto const* const match = reader.find("match")) {
+    ObjectReader rules(*match, at + "/match", faults);
+    manifest.match.runtime = rules.text("runtime", 128, {});
+    manifest.match.memory_min_bytes = read_size(rules, "memory_min");
+    if (strict) rules.refuse_unknown();
+  }
+  if (auto const* const activate = reader.find("activate")) {
+    ObjectReader rules(*activate, at + "/activate", faults);
+    manifest.activate = rules.texts("exec", kWordsMax, kWordBytesMax);
+    if (manifest.activate.empty()) rules.fault("exec", "is required");
+    if (strict) rules.refuse_unknown();
+  }
+  manifest.security_floor = reader.integer("security_floor", 0, std::int64_t{1} << 53, 0);
+  if (strict) reader.refuse_unknown();
+  return manifest;
+}
+
+json::array words(std::vector<std::string> const& list) { return json::array(list.begin(), list.end()); }
+
+json::object check_json(HealthCheck const& check) {
+  json::object out{{"every", to_string(check.every)}, {"timeout", to_string(check.timeout)}};
+  if (!check.exec.empty()) out["exec"] = words(check.exec);
+  if (!check.http.empty()) out["http"] = check.http;
+  if (check.statsd) {
+    json::object rule{{"metric", check.statsd->metric}, {"stat", check.statsd->stat}, {"window", to_string(check.statsd->window)}, {"samples", check.statsd->samples}};
+    if (check.statsd->min) rule["min"] = *check.statsd->min;
+    if (check.statsd->max) rule["max"] = *check.statsd->max;
+    out["statsd"] = std::move(rule);
+  }
+  return out;
+}
+
+json::object manifest_json(Manifest const& manifest) {
+  json::object out;
+  if (auto const& golden = manifest.golden)
+    out["golden"] = json::object{{"command", words(golden->command)}, {"timeout", to_string(golden->timeout)}, {"inputs", golden->inputs}, {"expect", golden->expect}, {"tolerance", golden->tolerance}};
+  json::array checks;
+  for (auto const& check : manifest.health) checks.push_back(check_json(check));
+  if (!checks.empty()) out["health"] = std::move(checks);
+  if (auto const& p = manifest.probation)
+    out["probation"] = json::object{{"time", to_string(p->time)}, {"inferences", p->inferences}, {"max", to_string(p->max)}};
+  if (!manifest.match.runtime.empty() || manifest.match.memory_min_bytes > 0)
+    out["match"] = json::object{{"runtime", manifest.match.runtime}, {"memory_min", manifest.match.memory_min_bytes}};
+  if (!manifest.activate.empty()) out["activate"] = json::object{{"exec", words(manifest.activate)}};
+  if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
+  return out;
+}
+
+ReleaseFile read_file(json::value const& value, std::string const& pointer, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, pointer, faults);
+  ReleaseFile file;
+  file.name = reader.required_text("name", 1024);
+  file.size = static_cast<std::uint64_t>(reader.required_integer("size", 0, std::int64_t{1} << 50));
+  file.executable = reader.boolean("executable", false);
+  auto const digest = Digest::parse(reader.required_text("sha256", 64));
+  if (digest) file.sha256 = *digest;
+  else reader.fault("sha256", "expected 64 hex characters, lower case");
+  if (!is_safe_relative_path(file.name)) reader.fault("name", "must be a relative path without empty, . or .. parts");
+  return file;
+}
+
+/// A name twice, or a file that is also a folder of another.
+void refuse_clashes(Variant const& variant, std::string const& pointer, std::vector<FieldError>& faults) {
+  std::set<std::string_view> names, folders;
+  for (auto const& file : variant.files) {
+    if (!names.insert(file.name).second) faults.push_back({pointer, fmt::format("file '{}' twice", file.name)});
+    for (auto slash = file.name.find('/'); slash != std::string::npos; slash = file.name.find('/', slash + 1))
+      folders.insert(std::string_view(file.name).substr(0, slash));
+  }
+  for (auto const& name : names)
+    if (folders.contains(name)) faults.push_back({pointer, fmt::format("'{}' is a file and a folder", name)});
+}
+
+void read_variants(json::array const& list, Release& release, std::vector<FieldError>& faults) {
+  std::set<std::string> seen;
+  std::size_t files = 0;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    auto const pointer = fmt::format("/variants/{}", i);
+    ObjectReader reader(list[i], pointer, faults);
+    Variant variant;
+    variant.hardware = reader.texts("hardware", 64, 128);
+    if (variant.hardware.empty()) reader.fault("hardware", "is required");
+    for (auto const& name : variant.hardware) {
+      if (auto const fine = check_id("hardware", name); !fine) reader.fault("hardware", fine.error().detail);
+      if (!seen.insert(name).second) reader.fault("hardware", fmt::format("'{}' has a variant already", name));
+    }
+    if (auto const* const entries = reader.array("files", 10'000))
+      for (std::size_t k = 0; k < entries->size(); ++k) variant.files.push_back(read_file((*entries)[k], fmt::format("{}/files/{}", pointer, k), faults));
+    if (variant.files.empty()) reader.fault("files", "at least one file is required");
+    refuse_clashes(variant, pointer + "/files", faults);
+    files += variant.files.size();
+    release.variants.push_back(std::move(variant));
+  }
+  if (files > 10'000) faults.push_back({"/variants", fmt::format("{} files, at most 10000 are taken", files)});
+}
+
+}  // namespace
+
+Result<Manifest> decode_manifest(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kReleaseBytesMax));
+  std::vector<FieldError> faults;
+  auto manifest = read_manifest(value, "", true, faults);
+  FLEET_CHECK(no_faults(faults, "manifest"));
+  return manifest;
+}
+
+Result<Release> decode_release(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kReleaseBytesMax));
+  std::vector<FieldError> faults;
+  ObjectReader reader(value, "", faults);
+  Release release;
+  release.model = reader.required_text("model", 64);
+  release.version = reader.required_text("version", 64);
+  release.release_counter = reader.required_integer("release_counter", 1, std::int64_t{1} << 53);
+  if (auto const ok = check_model_name(release.model); !ok) reader.fault("model", ok.error().detail);
+  if (auto const ok = check_version_name(release.version); !ok) reader.fault("version", ok.error().detail);
+  if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
+  if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
+  if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
+  FLEET_CHECK(no_faults(faults, "release"));
+  return release;
+}
+
+std::string encode(Release const& release) {
+  json::array variants;
+  for (auto const& variant : release.variants) {
+    json::array files;
+    for (auto const& file : variant.files)
+      files.push_back(json::object{{"name", file.name}, {"size", file.size}, {"sha256", file.sha256.hex()}, {"executable", file.executable}});
+    variants.push_back(json::object{{"hardware", words(variant.hardware)}, {"files", std::move(files)}});
+  }
+  json::object const out{{"model", release.model}, {"version", release.version}, {"release_counter", release.release_counter},
+                         {"variants", std::move(variants)}, {"manifest", manifest_json(release.manifest)}};
+  return json::serialize(out);
+}
+
+Variant const* find_variant(Release const& release, std::string_view hardware) {
+  for (auto const& variant : release.variants)
+    if (std::find(variant.hardware.begin(), variant.hardware.end(), hardware) != variant.hardware.end()) return &variant;
+  return nullptr;
+}
+
+Result<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t count = 0;
+  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
+  auto const unit = fault == std::errc{} ? text.substr(static_cast<std::size_t>(end - text.data())) : std::string_view("?");
+  for (auto const& [name, factor] : kSizeUnits)
+    if (unit == name && count <= (1ULL << 62) / factor) return count * factor;
+  return Error{Kind::bad_input, "bad_size", fmt::format("'{}' is not a size", text.substr(0, 40)), "write a number and a unit: 64MiB, 20KiB, 1GB"};
+}
+
+}  // namespace fleet::wire
