@@ -1,0 +1,223 @@
+#include "server/registry/selector.hpp"
+
+#include "core/base/names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::registry {
+namespace {
+
+constexpr std::size_t kTextMax = 4'096;
+constexpr std::size_t kConditionsMax = 64;
+constexpr std::size_t kValuesMax = 256;
+constexpr auto kFields = std::to_array<std::string_view>({"hardware", "state", "id", "running"});
+constexpr std::string_view kHint = "conditions are k=v, k!=v, k in (a,b), k notin (a,b), k and !k, joined by commas";
+
+bool is_space(char c) { return c == ' ' || c == '\t'; }
+bool ends_word(char c) { return is_space(c) || std::string_view(",()=!\"").find(c) != std::string_view::npos; }
+
+/// Reads a selector from left to right; every fault names the position it was seen at.
+class Parser {
+public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  Result<std::vector<Condition>> read() {
+    std::vector<Condition> out;
+    skip_spaces();
+    if (at_end()) return out;
+    while (true) {
+      if (out.size() == kConditionsMax) return fault(at_, fmt::format("more than {} conditions", kConditionsMax));
+      FLEET_TRY(auto condition, read_condition());
+      out.push_back(std::move(condition));
+      skip_spaces();
+      if (at_end()) return out;
+      if (!take(',')) return fault(at_, fmt::format("expected a comma or the end, got '{}'", text_[at_]));
+    }
+  }
+
+private:
+  [[nodiscard]] bool at_end() const { return at_ == text_.size(); }
+  void skip_spaces() {
+    while (!at_end() && is_space(text_[at_])) ++at_;
+  }
+  bool take(char c) {
+    if (at_end() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  [[nodiscard]] static Error fault(std::size_t at, std::string const& what) {
+    return Error{Kind::bad_input, "bad_selector", fmt::format("selector, character {}: {}", at + 1, what), std::string(kHint)};
+  }
+
+  Result<Condition> read_condition() {
+    skip_spaces();
+    bool const negated = take('!');
+    skip_spaces();
+    auto const key_at = at_;
+    FLEET_TRY(auto key, read_word("a label or field"));
+    if (auto const named = check_id("label", key); !named) return fault(key_at, named.error().detail);
+    if (negated) return Condition{std::move(key), Condition::Op::absent, {}};
+    skip_spaces();
+    if (at_end() || text_[at_] == ',') return Condition{std::move(key), Condition::Op::exists, {}};
+    FLEET_TRY(auto const op, read_operator());
+    Condition condition{std::move(key), op.op, {}};
+    FLEET_CHECK(op.list ? read_list(condition) : read_value(condition));
+    std::sort(condition.values.begin(), condition.values.end());
+    condition.values.erase(std::unique(condition.values.begin(), condition.values.end()), condition.values.end());
+    return condition;
+  }
+
+  struct Operator {
+    Condition::Op op;
+    bool list;
+  };
+  Result<Operator> read_operator() {
+    auto const op_at = at_;
+    if (take('=')) {
+      take('=');
+      return Operator{Condition::Op::in, false};
+    }
+    if (take('!')) {
+      if (!take('=')) return fault(at_, "expected '=' after '!'");
+      return Operator{Condition::Op::not_in, false};
+    }
+    FLEET_TRY(auto const word, read_word("=, !=, in or notin"));
+    if (word == "in") return Operator{Condition::Op::in, true};
+    if (word == "notin") return Operator{Condition::Op::not_in, true};
+    return fault(op_at, fmt::format("expected =, !=, in or notin, got '{}'", word));
+  }
+
+  Result<void> read_list(Condition& condition) {
+    skip_spaces();
+    if (!take('(')) return fault(at_, "expected '(' and a list of values");
+    do {
+      if (condition.values.size() == kValuesMax) return fault(at_, fmt::format("more than {} values", kValuesMax));
+      FLEET_CHECK(read_value(condition));
+      skip_spaces();
+    } while (take(','));
+    if (!take(')')) return fault(at_, at_end() ? "the list of values has no ')'" : fmt::format("expected ',' or ')', got '{}'", text_[at_]));
+    return {};
+  }
+
+  Result<void> read_value(Condition& condition) {
+    skip_spaces();
+    auto const value_at = at_;
+    std::string value;
+    if (take('"')) {
+      FLEET_TRY(value, read_quoted(value_at));
+    } else {
+      FLEET_TRY(value, read_word("a value"));
+    }
+    if (condition.key == "running") {
+      auto const at = value.find('@');
+      if (at == std::string::npos || at == 0 || at + 1 == value.size()) {
+        return fault(value_at, fmt::format("running wants model@version, got '{}'", value));
+      }
+    }
+    condition.values.push_back(std::move(value));
+    return {};
+  }
+
+  Result<std::string> read_word(std::string_view what) {
+    auto const from = at_;
+    while (!at_end() && !ends_word(text_[at_])) ++at_;
+    if (at_ > from) return std::string(text_.substr(from, at_ - from));
+    if (at_end()) return fault(at_, fmt::format("expected {}, got the end", what));
+    return fault(at_, fmt::format("expected {}, got '{}'", what, text_[at_]));
+  }
+
+  Result<std::string> read_quoted(std::size_t from) {
+    std::string out;
+    while (!at_end()) {
+      char const c = text_[at_++];
+      if (c == '"') return out;
+      if (c == '\\' && !at_end()) {
+        out += text_[at_++];
+      } else {
+        out += c;
+      }
+    }
+    return fault(from, "the quoted value has no end");
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+bool has(std::vector<std::string> const& sorted, std::string_view value) {
+  return std::binary_search(sorted.begin(), sorted.end(), value, std::less<>{});
+}
+
+bool runs_one_of(std::vector<std::string> const& values, std::map<std::string, std::string> const* running) {
+  return running && std::any_of(values.begin(), values.end(), [&](std::string const& value) {
+    auto const at = value.find('@');
+    auto const found = running->find(value.substr(0, at));
+    return found != running->end() && found->second == std::string_view(value).substr(at + 1);
+  });
+}
+
+/// The value of a field or label; nothing when the label is not there.
+std::optional<std::string_view> value_of(DeviceView const& device, std::string const& key) {
+  if (key == "hardware") return device.hardware;
+  if (key == "state") return device.state;
+  if (key == "id") return device.id;
+  if (!device.labels) return std::nullopt;
+  auto const found = device.labels->find(key);
+  if (found == device.labels->end()) return std::nullopt;
+  return found->second;
+}
+
+bool holds(Condition const& condition, DeviceView const& device) {
+  using Op = Condition::Op;
+  bool const wanted = condition.op == Op::in || condition.op == Op::exists;
+  bool const lists = condition.op == Op::in || condition.op == Op::not_in;
+  if (condition.key == "running") {
+    bool const any = device.running && !device.running->empty();
+    return (lists ? runs_one_of(condition.values, device.running) : any) == wanted;
+  }
+  auto const value = value_of(device, condition.key);
+  bool const found = value && (!lists || has(condition.values, *value));
+  return found == wanted;
+}
+
+}  // namespace
+
+Result<Selector> Selector::parse(std::string_view text) {
+  if (text.size() > kTextMax) {
+    return Error{Kind::bad_input, "bad_selector", fmt::format("selector of {} bytes, at most {} are taken", text.size(), kTextMax),
+                 std::string(kHint)};
+  }
+  Selector out;
+  FLEET_TRY(out.conditions_, Parser(text).read());
+  return out;
+}
+
+bool Selector::matches(DeviceView const& device) const {
+  return std::all_of(conditions_.begin(), conditions_.end(), [&](Condition const& condition) { return holds(condition, device); });
+}
+
+bool Selector::asks_running() const {
+  return std::any_of(conditions_.begin(), conditions_.end(), [](Condition const& c) { return c.key == "running"; });
+}
+
+std::optional<std::string> Selector::required_value(std::string_view key) const {
+  for (auto const& condition : conditions_) {
+    if (condition.key == key && condition.op == Condition::Op::in && condition.values.size() == 1) return condition.values.front();
+  }
+  return std::nullopt;
+}
+
+std::optional<std::pair<std::string, std::string>> Selector::required_label() const {
+  for (auto const& condition : conditions_) {
+    if (is_reserved_key(condition.key) || condition.op != Condition::Op::in || condition.values.size() != 1) continue;
+    return std::pair(condition.key, condition.values.front());
+  }
+  return std::nullopt;
+}
+
+bool is_reserved_key(std::string_view key) { return std::find(kFields.begin(), kFields.end(), key) != kFields.end(); }
+
+}  // namespace fleet::registry

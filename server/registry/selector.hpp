@@ -1,0 +1,56 @@
+#pragma once
+
+#include "core/base/result.hpp"
+#include "core/wire/device.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fleet::registry {
+
+/// What a selector looks at. The maps may be null: then the device has none.
+struct DeviceView {
+  std::string_view id;
+  std::string_view hardware;
+  std::string_view state;
+  wire::Labels const* labels = nullptr;
+  std::map<std::string, std::string> const* running = nullptr;  ///< model -> version
+};
+
+/// One condition. `=` is `in` with one value, `!=` is `not_in` with one.
+struct Condition {
+  enum class Op { in, not_in, exists, absent };
+  std::string key;                  ///< a label, or one of the fields hardware, state, id, running
+  Op op = Op::exists;
+  std::vector<std::string> values;  ///< sorted, without repeats; empty for exists and absent
+  auto operator<=>(Condition const&) const = default;
+};
+
+/// A question about devices: comma-separated conditions, all of which hold (docs/api.md, Selectors). A label that is not there
+/// fulfils `!=`, `notin` and `!k`.
+class Selector {
+public:
+  /// `k=v`, `k!=v`, `k in (a,b)`, `k notin (a,b)`, `k`, `!k`; a value may stand in double quotes. At most 4,096 bytes and 64 conditions.
+  /// @errors bad_input (code `bad_selector`) with the position, counted from 1
+  [[nodiscard]] static Result<Selector> parse(std::string_view text);
+
+  [[nodiscard]] bool matches(DeviceView const& device) const;
+  [[nodiscard]] std::vector<Condition> const& conditions() const { return conditions_; }
+  /// True when it asks what devices run, so that a caller need not load that otherwise.
+  [[nodiscard]] bool asks_running() const;
+  /// The one value a key must have, where a condition says so: what a query may narrow by.
+  [[nodiscard]] std::optional<std::string> required_value(std::string_view key) const;
+  /// The same for the first label with one required value.
+  [[nodiscard]] std::optional<std::pair<std::string, std::string>> required_label() const;
+
+private:
+  std::vector<Condition> conditions_;
+};
+
+/// True for the names that are fields of a device and so cannot be labels.
+[[nodiscard]] bool is_reserved_key(std::string_view key);
+
+}  // namespace fleet::registry
