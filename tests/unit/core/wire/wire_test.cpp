@@ -1,0 +1,164 @@
+#include "core/wire/device.hpp"
+#include "core/wire/release.hpp"
+#include "core/wire/yaml.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+
+using namespace fleet;
+using namespace fleet::wire;
+
+namespace {
+
+std::string const kDigest(64, 'a');
+
+Release sample() {
+  Release release{"reader", "2.0.0", 2, {{{"cam-a", "cam-b"}, {{"model.onnx", 10, *Digest::parse(kDigest), false}, {"bin/run", 5, *Digest::parse(kDigest), true}}}}, {}};
+  release.manifest.golden = Golden{{"bin/run", "--golden"}, Millis{30'000}, "in.csv", "out.csv", 1e-4};
+  release.manifest.health.push_back({{}, {}, HealthCheck::StatsD{"accuracy", 0.9, std::nullopt, "mean", Millis{60'000}, 50}, Millis{2'000}, Millis{10'000}});
+  release.manifest.probation = Probation{Millis{5'000}, 20, Millis{60'000}};
+  release.manifest.match.memory_min_bytes = 64 << 20;
+  return release;
+}
+
+}  // namespace
+
+TEST_CASE("release.json reads back as it was written") {
+  auto const text = encode(sample());
+  auto const release = decode_release(text);
+  REQUIRE(release.has_value());
+  CHECK(encode(*release) == text);
+  CHECK(find_variant(*release, "cam-b") != nullptr);
+  CHECK(find_variant(*release, "cam-c") == nullptr);
+}
+
+TEST_CASE("a newer server's extra members of release.json are kept out, not refused") {
+  auto text = encode(sample());
+  text.insert(1, R"("future":{"x":1},)");
+  CHECK(decode_release(text).has_value());
+}
+
+TEST_CASE("release.json with dangerous or impossible files is refused with the place") {
+  struct Row { std::string_view from, to, pointer; };
+  for (auto const& [from, to, pointer] : std::to_array<Row>({
+           {"\"model.onnx\"", "\"../model.onnx\"", "/variants/0/files/0/name"},
+           {"\"model.onnx\"", "\"/etc/passwd\"", "/variants/0/files/0/name"},
+           {"\"model.onnx\"", "\"bin/run\"", "/variants/0/files"},
+           {"\"model.onnx\"", "\"bin\"", "/variants/0/files"},
+           {"\"size\":10", "\"size\":-1", "/variants/0/files/0/size"},
+           {"\"cam-b\"", "\"cam-a\"", "/variants/0/hardware"},
+           {"\"2.0.0\"", "\"latest\"", "/version"},
+           {"\"release_counter\":2", "\"release_counter\":0", "/release_counter"},
+       })) {
+    auto text = encode(sample());
+    text.replace(text.find(from), from.size(), to);
+    auto const release = decode_release(text);
+    CAPTURE(text);
+    REQUIRE_FALSE(release.has_value());
+    REQUIRE(release.error().errors.size() >= 1);
+    CHECK(release.error().errors.front().pointer == pointer);
+  }
+}
+
+TEST_CASE("a manifest names what it does not know and what was meant") {
+  auto const manifest = decode_manifest(R"({"golden":{"comand":["x"],"expect":"a"},"health":[{"http":"http://10.0.0.1/x"},{"exec":["a"],"http":"http://127.0.0.1:1/"}]})");
+  REQUIRE_FALSE(manifest.has_value());
+  auto const& errors = manifest.error().errors;
+  auto const has = [&](std::string_view pointer, std::string_view part) {
+    for (auto const& e : errors)
+      if (e.pointer == pointer && e.detail.find(part) != std::string::npos) return true;
+    return false;
+  };
+  CHECK(has("/golden/comand", "did you mean 'command'"));
+  CHECK(has("/golden/command", "required"));
+  CHECK(has("/health/0/http", "loopback"));
+  CHECK(has("/health/1", "exactly one"));
+}
+
+TEST_CASE("a poll reads back, and every wrong member is named") {
+  PollRequest poll;
+  poll.nonce = to_base64(Bytes(16, 7));
+  poll.wait_s = 50;
+  poll.clock = *parse_rfc3339("2026-11-20T09:30:05Z");
+  poll.models["reader"] = {kDigest, "1.0.0", "committed", "ro1", 1, ""};
+  auto const back = decode_poll_request(encode(poll));
+  REQUIRE(back.has_value());
+  CHECK(back->models == poll.models);
+  CHECK(encode(*back) == encode(poll));
+  auto const wrong = decode_poll_request(R"({"nonce":"AAAA","wait_s":56,"models":{"m":{"digest":"zz"}},"future":1})");
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().errors.size() == 3);
+}
+
+TEST_CASE("duplicate keys, depth, trailing text and size are refused") {
+  std::string const deep = "{\"nonce\":" + std::string(40, '[') + std::string(40, ']') + "}";
+  for (std::string const& text : {std::string(R"({"nonce":"a","nonce":"b"})"), deep, std::string(R"({"nonce":"a"} x)"), std::string("{"), std::string(), std::string(kPollBytesMax + 1, ' ')}) {
+    CAPTURE(text.substr(0, 60));
+    CHECK_FALSE(decode_poll_request(text).has_value());
+  }
+}
+
+TEST_CASE("a directive reads back; without targets it is refused, not taken for nothing") {
+  Directive directive;
+  directive.device = "cam-1";
+  directive.sequence = 4;
+  directive.nonce = to_base64(Bytes(16, 1));
+  directive.issued_at = directive.expires = directive.act_before = *parse_rfc3339("2026-11-20T09:30:05Z");
+  directive.targets.push_back({"reader", "models/reader/2.0.0/release.json", 100, {{"sha256", kDigest}}, "ro1", 1, Action::install, {30, "avoid", 20 << 20, 3}, {{"Europe/Berlin", {"mon"}, "01:00", "05:00", "switch"}}});
+  auto const text = encode(directive);
+  auto const back = decode_directive(text);
+  REQUIRE(back.has_value());
+  CHECK(back->targets == directive.targets);
+  CHECK(*decode_targets(encode_targets(directive.targets)) == directive.targets);
+  auto cut = text;
+  cut.replace(cut.find("\"targets\""), 9, "\"tragets\"");
+  CHECK_FALSE(decode_directive(cut).has_value());
+  auto strange = text;
+  strange.replace(strange.find("\"install\""), 9, "\"explode\"");
+  CHECK(decode_directive(strange)->targets.front().action == Action::unknown);
+}
+
+TEST_CASE("a report reads back; sequences must rise and end with the report's own") {
+  Report report{3, "boot", {}};
+  report.items.push_back({1, UpdateItem{SysTime{}, "reader", "2.0.0", kDigest, "ro1", 1, "failed", "1.0.0", kDigest, {"golden_mismatch", "row 3", "out"}}, {}, {}, {}});
+  report.items.push_back({2, {}, MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}}}, {}, {}});
+  report.items.push_back({3, {}, {}, FactsItem{SysTime{}, {{"os", "debian"}}}, {}});
+  auto const text = encode(report);
+  auto const back = decode_report(text);
+  REQUIRE(back.has_value());
+  CHECK(encode(*back) == text);
+  CHECK(back->items[1].metrics->metrics[0].buckets.at(-3) == 1);
+  report.items[1].sequence = 1;
+  CHECK_FALSE(decode_report(encode(report)).has_value());
+  CHECK_FALSE(decode_report(R"({"sequence":1,"items":[]})").has_value());
+  auto const unknown = decode_report(R"({"sequence":1,"items":[{"sequence":1,"type":"hologram"}]})");
+  REQUIRE(unknown.has_value());
+  CHECK_FALSE(unknown->items[0].update.has_value());
+}
+
+TEST_CASE("YAML becomes JSON by the core schema") {
+  auto const out = yaml_to_json("a: 1\nb: 2%\nc: \"01:00\"\nd: [true, no, ~, 1.5, '7']\ne: {from: 01:00}\nf: 30m\n");
+  REQUIRE(out.has_value());
+  CHECK(*out == R"({"a":1,"b":"2%","c":"01:00","d":[true,"no",null,1.5E0,"7"],"e":{"from":"01:00"},"f":"30m"})");
+  CHECK(yaml_to_json("a: [1\n").error().detail.find("line 2") != std::string::npos);
+  CHECK(yaml_to_json("a: 1\na: 2\n").error().detail.find("twice") != std::string::npos);
+  CHECK_FALSE(yaml_to_json("a: !!python/object x\n").has_value());
+  CHECK_FALSE(yaml_to_json("---\na: 1\n---\nb: 2\n").has_value());
+  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+  for (int i = 1; i < 9; ++i) {
+    auto const prior = "*a" + std::to_string(i - 1);
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + prior;
+    for (int k = 0; k < 9; ++k) bomb += "," + prior;
+    bomb += "]\n";
+  }
+  CHECK_FALSE(yaml_to_json(bomb).has_value());
+}
+
+TEST_CASE("sizes") {
+  CHECK(*parse_size("64MiB") == 64ULL << 20);
+  CHECK(*parse_size("1GB") == 1'000'000'000);
+  CHECK(*parse_size("12") == 12);
+  for (std::string_view const text : {"", "MiB", "1 MiB", "-1", "1XB", "99999999999TiB"}) { CAPTURE(text); CHECK_FALSE(parse_size(text).has_value()); }
+}
