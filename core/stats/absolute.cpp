@@ -1,0 +1,95 @@
+#include "core/stats/absolute.hpp"
+
+#include <boost/math/special_functions/beta.hpp>
+#include <boost/math/special_functions/gamma.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+namespace fleet::stats {
+namespace {
+
+double log_beta(double a, double b) {
+  return boost::math::lgamma(a) + boost::math::lgamma(b) - boost::math::lgamma(a + b);
+}
+
+/// log of the complemented incomplete beta; the lowest double stands for log 0, so that no infinity meets another.
+double log_ibetac(double a, double b, double x) {
+  double const value = boost::math::ibetac(a, b, x);
+  return value > 0 ? std::log(value) : std::numeric_limits<double>::lowest() / 4;
+}
+
+}  // namespace
+
+double LogEvidence::e_value() const {
+  static double const log_max = std::log(std::numeric_limits<double>::max());
+  return log_e >= log_max ? std::numeric_limits<double>::max() : std::exp(log_e);
+}
+
+bool LogEvidence::reaches(double bound) const { return log_e >= std::log(bound); }
+
+LogEvidence harm(Tally tally, double p0) {
+  auto const k = static_cast<double>(tally.bad);
+  auto const rest = static_cast<double>(tally.devices - tally.bad);
+  double const under_alternative = log_beta(.5 + k, .5 + rest) + log_ibetac(.5 + k, .5 + rest, p0);
+  double const norm = log_beta(.5, .5) + log_ibetac(.5, .5, p0);
+  return {under_alternative - norm - k * std::log(p0) - rest * std::log1p(-p0)};
+}
+
+LogEvidence certify(Tally tally, double pm) {
+  auto const k = static_cast<double>(tally.bad);
+  auto const rest = static_cast<double>(tally.devices - tally.bad);
+  std::array<double, 4> terms{};
+  std::size_t used = 0;
+  for (double const share : {0., .1, .3, .5}) {
+    if (share == 0 && tally.bad > 0) continue;  // q = 0 gives a bad device no probability
+    double const log_ratio = tally.bad > 0 ? k * std::log(share) : 0;
+    terms[used++] = log_ratio + rest * (std::log1p(-share * pm) - std::log1p(-pm));
+  }
+  double const top = *std::max_element(terms.begin(), terms.begin() + static_cast<std::ptrdiff_t>(used));
+  double sum = 0;
+  for (std::size_t i = 0; i < used; ++i) sum += std::exp(terms[i] - top);
+  return {top + std::log(sum / 4)};
+}
+
+std::optional<std::int64_t> trips_at(std::int64_t devices, double p0, double alpha) {
+  if (devices <= 0 || !harm({devices, devices}, p0).reaches(1 / alpha)) return std::nullopt;
+  std::int64_t low = 0, high = devices;  // E rises with the bad ones: low does not trip, high does
+  while (high - low > 1) {
+    auto const middle = low + (high - low) / 2;
+    (harm({middle, devices}, p0).reaches(1 / alpha) ? high : low) = middle;
+  }
+  return high;
+}
+
+std::int64_t harm_needs(double p0, double alpha) {
+  std::int64_t devices = 1;
+  while (!harm({devices, devices}, p0).reaches(1 / alpha)) ++devices;
+  return devices;
+}
+
+std::int64_t certify_needs(double pm) {
+  std::int64_t low = 0, high = 1;
+  while (!certify({0, high}, pm).reaches(kCertifyBound)) {
+    low = high;
+    high *= 2;
+  }
+  while (high - low > 1) {
+    auto const middle = low + (high - low) / 2;
+    (certify({0, middle}, pm).reaches(kCertifyBound) ? high : low) = middle;
+  }
+  return high;
+}
+
+double certifiable(std::int64_t devices) {
+  int low = 0, high = 1000;
+  while (high - low > 1) {
+    int const middle = low + (high - low) / 2;
+    (certify({0, devices}, middle / 1000.).reaches(kCertifyBound) ? high : low) = middle;
+  }
+  return high / 1000.;
+}
+
+}  // namespace fleet::stats

@@ -1,0 +1,64 @@
+#include "core/stats/absolute.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+using namespace fleet::stats;
+
+TEST_CASE("a harm gate trips at the published counts, and not at one bad device fewer") {
+  struct Case { double p0, alpha; std::int64_t bad, devices; };
+  for (auto const& c : {Case{.01, .01, 2, 5}, {.01, .01, 3, 10}, {.01, .01, 5, 50}, {.01, .01, 7, 100}, {.01, .01, 26, 1000},
+                        {.001, .01, 2, 20}, {.001, .01, 3, 100}, {.001, .01, 8, 1000}, {.02, .001, 3, 4}, {.05, .001, 3, 3}, {.05, .001, 4, 4}}) {
+    CAPTURE(c.p0);
+    CAPTURE(c.devices);
+    CHECK(trips_at(c.devices, c.p0, c.alpha) == c.bad);
+    CHECK(harm({c.bad, c.devices}, c.p0).reaches(1 / c.alpha));
+    CHECK_FALSE(harm({c.bad - 1, c.devices}, c.p0).reaches(1 / c.alpha));
+  }
+}
+
+TEST_CASE("healthy devices are never evidence of harm, however many there are") {
+  for (std::int64_t const devices : {0, 1, 10, 5'000, 1'000'000})
+    for (double const p0 : {.001, .01, .02, .05, .3}) {
+      CAPTURE(devices);
+      CAPTURE(p0);
+      CHECK(harm({0, devices}, p0).log_e <= 1e-9);
+    }
+}
+
+TEST_CASE("too few devices cannot trip, and it is said how many could") {
+  CHECK_FALSE(trips_at(1, .02, .001).has_value());
+  CHECK_FALSE(trips_at(0, .02, .001).has_value());
+  CHECK(harm_needs(.05, .001) == 3);
+}
+
+TEST_CASE("healthy devices certify at the published counts") {
+  struct Case { double pm; std::int64_t devices; };
+  for (auto const& c : {Case{.30, 10}, {.10, 34}, {.05, 70}, {.01, 358}, {.001, 3590}}) {
+    CAPTURE(c.pm);
+    CHECK(std::abs(static_cast<double>(certify_needs(c.pm) - c.devices)) <= 1);
+    CHECK(certify({0, certify_needs(c.pm)}, c.pm).reaches(kCertifyBound));
+    CHECK_FALSE(certify({0, certify_needs(c.pm) - 1}, c.pm).reaches(kCertifyBound));
+  }
+  CHECK(certifiable(4) <= .58);
+  CHECK(certifiable(4) > .57);
+  CHECK(certifiable(20) < .165);
+  CHECK(certifiable(0) == 1);
+  CHECK(certify({0, 37}, .10).reaches(kCertifyBound));
+  CHECK(certify({1, 36}, .17).reaches(kCertifyBound));
+}
+
+TEST_CASE("the certificate of a small demonstration: 4, 20 and 36 healthy devices meet 60, 20 and 12 percent") {
+  CHECK(certify({0, 4}, .60).reaches(kCertifyBound));
+  CHECK(certify({0, 20}, .20).reaches(kCertifyBound));
+  CHECK(certify({0, 36}, .12).reaches(kCertifyBound));
+  CHECK_FALSE(certify({1, 4}, .60).reaches(kCertifyBound));
+}
+
+TEST_CASE("extreme counts stay finite") {
+  CHECK(std::isfinite(harm({1'000'000, 1'000'000}, .001).log_e));
+  CHECK(std::isfinite(harm({1'000'000, 1'000'000}, .001).e_value()));
+  CHECK(std::isfinite(certify({1'000'000, 1'000'000}, .5).log_e));
+  CHECK(certify({1'000'000, 1'000'000}, .5).e_value() < 1);
+}
