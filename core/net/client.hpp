@@ -8,7 +8,7 @@
 
 namespace fleet::net {
 
-/// `https://host:port` (or http, where allowed), split.
+/// `https://host:port` (or http, where allowed), split. `host` is in lower case, an IPv6 address without its brackets; `target` starts with `/`.
 struct Url {
   std::string scheme, host, target;
   std::uint16_t port = 0;
@@ -49,7 +49,8 @@ using BodySink = std::function<Result<void>(ClientResponse const& head, BytesVie
 /// One thread at a time uses it, save `cancel`.
 class Client {
 public:
-  static Result<Client> create(ClientConfig config);
+  /// @errors bad_input (certificate or key)
+  static Result<Client> create(ClientConfig config, Clock& clock = system_clock());
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
   ~Client();
@@ -58,7 +59,7 @@ public:
   /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large, bad_input (answer is not HTTP)
   /// Any HTTP status is a success here.
   Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
-  /// From any thread: ends the exchange under way with unavailable, code `cancelled`.
+  /// From any thread: ends the exchange under way with unavailable, code `cancelled`; with none under way, the next one.
   void cancel();
   /// Closes kept connections: after a change of network or certificate.
   void reset();

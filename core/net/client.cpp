@@ -1,0 +1,193 @@
+#include "core/net/client.hpp"
+
+#include "core/net/ascii.hpp"
+#include "core/net/client_connection.hpp"
+#include "core/net/response_parser.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <list>
+#include <optional>
+#include <vector>
+
+namespace fleet::net {
+namespace {
+
+constexpr std::size_t kOriginsKept = 4;
+constexpr std::size_t kReadBytes = 16 * 1024;
+/// A server that answers nothing but interim answers keeps nobody for ever.
+constexpr int kInterimAnswersMax = 8;
+
+/// What is kept for one scheme, host and port.
+struct Origin {
+  std::string key;
+  std::optional<ClientConnection> connection;
+  SslPtr<SSL_SESSION> session;
+};
+
+bool is_repeatable(ClientRequest const& request) {
+  return (request.method != Method::post && request.method != Method::patch) || !find_header(request.headers, "Idempotency-Key").empty();
+}
+
+bool may_have_body(Method method) { return method == Method::post || method == Method::put || method == Method::patch; }
+
+Result<std::string> render_head(ClientRequest const& request, Url const& url, std::string_view user_agent) {
+  auto const host = url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]";
+  auto const default_port = url.scheme == "https" ? 443 : 80;
+  std::string out = fmt::format("{} {} HTTP/1.1\r\nHost: {}", to_string(request.method), url.target, host);
+  if (url.port != default_port) out += fmt::format(":{}", url.port);
+  out += fmt::format("\r\nUser-Agent: {}\r\n", user_agent);
+  for (auto const& [name, value] : request.headers) {
+    if (!is_header_name(name) || !is_header_value(value))
+      return Error{Kind::bad_input, "bad_header", fmt::format("header '{}': a character that no header may have", name)};
+    out += fmt::format("{}: {}\r\n", name, value);
+  }
+  if (!request.body.empty() || may_have_body(request.method)) out += fmt::format("Content-Length: {}\r\n", request.body.size());
+  out += "\r\n";
+  return out;
+}
+
+}  // namespace
+
+struct Client::State {
+  State(ClientConfig c, Clock& k, Waker w, SslPtr<SSL_CTX> x) : config(std::move(c)), clock(k), cancel(std::move(w)), context(std::move(x)) {}
+
+  struct Failure {
+    Error error;
+    bool answered = false;  ///< some of the answer had come
+  };
+  /// One try over `origin`'s connection, which is kept only when it can serve again.
+  boost::system::result<ClientResponse, Failure> exchange(Origin& origin, ClientRequest const& request, std::string const& head, BodySink const& sink);
+  boost::system::result<ClientResponse, Failure> read_answer(ClientConnection& connection, ClientRequest const& request, BodySink const& sink, bool& reusable, Patience patience);
+  Result<void> connect(Origin& origin, Url const& url, Millis timeout);
+  Origin& origin_of(Url const& url);
+  void retire(Origin& origin);
+
+  ClientConfig config;
+  Clock& clock;
+  Waker cancel;
+  SslPtr<SSL_CTX> context;
+  std::list<Origin> origins;  ///< the one used last is first
+};
+
+Origin& Client::State::origin_of(Url const& url) {
+  auto const key = fmt::format("{}://{}:{}", url.scheme, url.host, url.port);
+  auto const found = std::find_if(origins.begin(), origins.end(), [&](Origin const& origin) { return origin.key == key; });
+  if (found != origins.end()) {
+    origins.splice(origins.begin(), origins, found);
+  } else {
+    origins.push_front({key, std::nullopt, nullptr});
+    if (origins.size() > kOriginsKept) origins.pop_back();
+  }
+  return origins.front();
+}
+
+void Client::State::retire(Origin& origin) {
+  if (!origin.connection) return;
+  if (auto session = origin.connection->session()) origin.session = std::move(session);
+  origin.connection.reset();
+}
+
+Result<void> Client::State::connect(Origin& origin, Url const& url, Millis timeout) {
+  Patience const patience{clock, clock.mono() + std::min(timeout, config.connect), cancel};
+  // A session serves once: TLS 1.3 asks for it, lest an observer link two connections.
+  auto const session = std::move(origin.session);
+  auto opened = ClientConnection::open(url, url.scheme == "https" ? context.get() : nullptr, session.get(), patience);
+  if (!opened) return opened.error();
+  origin.connection.emplace(*std::move(opened));
+  return {};
+}
+
+boost::system::result<ClientResponse, Client::State::Failure> Client::State::read_answer(ClientConnection& connection, ClientRequest const& request, BodySink const& sink,
+                                                                                       bool& reusable, Patience patience) {
+  std::vector<char> buffer(kReadBytes);
+  std::string rest;
+  int interim = 0;
+  std::optional<ResponseParser> parser;
+  parser.emplace(request, sink);
+  bool answered = false;
+  for (;;) {
+    auto const got = connection.read(buffer, patience);
+    if (!got) return Failure{got.error(), answered};
+    if (*got == 0) {
+      if (auto const ended = parser->feed_end(); !ended) return Failure{ended.error(), answered};
+      return std::move(parser->response());
+    }
+    answered = true;
+    if (sink) patience.until = clock.mono() + request.timeout;
+    rest.append(buffer.data(), *got);
+    for (bool more = true; more && !rest.empty();) {
+      auto const used = parser->feed(rest);
+      if (!used) return Failure{used.error(), true};
+      rest.erase(0, *used);
+      more = *used > 0;
+      if (!parser->is_done()) continue;
+      if (parser->response().status / 100 != 1) {
+        reusable = parser->keep_alive() && rest.empty();
+        return std::move(parser->response());
+      }
+      if (++interim > kInterimAnswersMax) return Failure{{Kind::bad_input, "bad_answer", "too many interim answers"}, true};
+      parser.emplace(request, sink);
+    }
+  }
+}
+
+boost::system::result<ClientResponse, Client::State::Failure> Client::State::exchange(Origin& origin, ClientRequest const& request, std::string const& head, BodySink const& sink) {
+  Patience const patience{clock, clock.mono() + request.timeout, cancel};
+  auto& connection = *origin.connection;
+  auto written = connection.write(head, patience);
+  if (written) written = connection.write(request.body, patience);
+  bool const lost = !written && written.error().code == "connection_lost";
+  if (!written && !lost) {
+    origin.connection.reset();
+    return Failure{written.error(), false};
+  }
+  // A server that refuses a body (413) answers and closes before it was sent: that answer is worth reading.
+  bool reusable = false;
+  auto answer = read_answer(connection, request, sink, reusable, {clock, clock.mono() + std::max(Millis{1}, patience.until - clock.mono()), cancel});
+  if (!answer && lost && !answer.error().answered) answer = Failure{written.error(), false};
+  if (!reusable || lost) retire(origin);
+  return answer;
+}
+
+Client::Client(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::create(ClientConfig config, Clock& clock) {
+  FLEET_TRY(auto context, make_client_context(config));
+  FLEET_TRY(auto waker, Waker::create());
+  return Client{std::make_unique<State>(std::move(config), clock, std::move(waker), std::move(context))};
+}
+
+Result<ClientResponse> Client::send(ClientRequest const& request, BodySink const& sink) {
+  FLEET_TRY(auto const url, Url::parse(request.url));
+  if (url.scheme == "http" && !state_->config.allow_plain_http)
+    return Error{Kind::bad_input, "plain_http", fmt::format("'{}' is not https", request.url), "give an https:// address"};
+  FLEET_TRY(auto const head, render_head(request, url, state_->config.user_agent));
+  SigpipeBlocked const guard;
+  auto& origin = state_->origin_of(url);
+  if (origin.connection && !origin.connection->fresh()) state_->retire(origin);
+  bool const kept = origin.connection.has_value();
+  if (!kept) FLEET_CHECK(state_->connect(origin, url, request.timeout));
+  auto answer = state_->exchange(origin, request, head, sink);
+  if (!answer && kept && !answer.error().answered && answer.error().error.code == "connection_lost" && is_repeatable(request)) {
+    FLEET_CHECK(state_->connect(origin, url, request.timeout));
+    answer = state_->exchange(origin, request, head, sink);
+  }
+  if (!answer) {
+    auto error = answer.error().error;
+    error.detail = fmt::format("{} {}: {}", to_string(request.method), request.url, error.detail);
+    return error;
+  }
+  return *std::move(answer);
+}
+
+void Client::cancel() { state_->cancel.wake(); }
+
+void Client::reset() { state_->origins.clear(); }
+
+}  // namespace fleet::net

@@ -1,0 +1,62 @@
+#include "core/net/response_parser.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/beast/http/error.hpp>
+
+namespace fleet::net {
+namespace {
+
+constexpr std::uint32_t kHeaderBytesMax = 32 * 1024;
+namespace http = boost::beast::http;
+
+}  // namespace
+
+ResponseParser::ResponseParser(ClientRequest const& request, BodySink const& sink) : sink_(sink), limit_(request.body_limit) {
+  header_limit(kHeaderBytesMax);
+  body_limit(boost::none);  // counted in take(), where the error can name the limit
+  eager(true);
+  skip(request.method == Method::head);
+}
+
+void ResponseParser::on_field_impl(http::field, Text name, Text value, ErrorCode&) {
+  // Trailers come after the header was judged: they change nothing.
+  if (!headers_done_) response_.headers.push_back({std::string{name}, std::string{value}});
+}
+
+std::size_t ResponseParser::take(Text piece, ErrorCode& error) {
+  taken_ += piece.size();
+  if (taken_ > limit_) {
+    refusal_ = {Kind::too_large, "body_too_large", fmt::format("the answer's body exceeds {} bytes", limit_)};
+    error = http::error::body_limit;
+    return 0;
+  }
+  if (!sink_ || response_.status / 100 != 2) {
+    response_.body.append(piece.data(), piece.size());
+    return piece.size();
+  }
+  sink_called_ = true;
+  if (auto const taken = sink_(response_, as_bytes({piece.data(), piece.size()})); !taken) {
+    refusal_ = taken.error();
+    error = http::error::end_of_stream;
+    return 0;
+  }
+  return piece.size();
+}
+
+Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
+  ErrorCode error;
+  auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+  if (!error || error == http::error::need_more) return used;
+  if (!refusal_.code.empty()) return refusal_;
+  return Error{Kind::bad_input, "bad_answer", fmt::format("the answer is not HTTP/1.1: {}", error.message())};
+}
+
+Result<void> ResponseParser::feed_end() {
+  ErrorCode error = http::error::partial_message;
+  if (got_some()) put_eof(error);
+  if (!error) return {};
+  return Error{Kind::unavailable, "connection_lost", fmt::format("the peer ended the connection after {} bytes of the body of an unfinished answer", taken_)};
+}
+
+}  // namespace fleet::net
