@@ -5,6 +5,7 @@
 #include "core/crypto/keys.hpp"
 #include "server/store/store.hpp"
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>

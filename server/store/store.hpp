@@ -15,6 +15,7 @@ namespace fleet::store {
 class Tx : public db::Transaction {
 public:
   using db::Transaction::Transaction;
+  virtual ~Tx() = default;
   /// Runs on the writer thread after the commit that holds this job; never when the job fails or rolls back.
   virtual void after_commit(std::function<void()> hook) = 0;
   /// Every device must decide anew: rollouts and releases changed. Raised after the commit.
