@@ -12,6 +12,7 @@ struct DeviceSession final : net::Attachment {
   std::int64_t device_n = 0;
   std::string device_id;
   std::uint32_t device_epoch = 0;             ///< Epochs::device when the device was last looked up
+  SysTime not_after{};                        ///< of the newest certificate the server gave it, whatever the peer's own says
   std::unique_ptr<net::Attachment> decision;  ///< delivery's own; empty until its first poll
 };
 

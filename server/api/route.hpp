@@ -3,6 +3,7 @@
 #include "core/net/server.hpp"
 #include "server/services.hpp"
 
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -52,6 +53,7 @@ struct Reply {
   std::optional<std::int64_t> revision;      ///< becomes the ETag
   net::Headers headers;
   std::optional<net::FileBody> file;         ///< instead of body
+  std::optional<std::string> replay_body = {};  ///< what a repeat with the same Idempotency-Key gets: a secret is shown once and not kept
 };
 
 using ReadHandler = Result<Reply> (*)(Services&, Call const&, db::Connection&);  ///< on the io thread: short reads only
@@ -88,6 +90,19 @@ struct Page {
 [[nodiscard]] Result<Page> read_page(Call const& call);
 /// `{"items":[...],"next":...}` with a `Link` header; `next_after` empty: no more.
 [[nodiscard]] Reply list_reply(Call const& call, std::vector<std::string> const& items_json, std::string_view next_after);
+/// A parameter of the query that the route does not know is refused by name: a mistyped filter must not list everything. @errors bad_input
+[[nodiscard]] Result<void> only_query(Call const& call, std::initializer_list<std::string_view> known);
+/// A token that is limited to one model may do nothing to another. Routes with `{m}` in their path are checked before they are called.
+/// @errors forbidden (code `out_of_scope`)
+[[nodiscard]] Result<void> check_model_scope(Call const& call, std::string_view model);
+/// The body `{"reason"}` of a verb, with other texts it may carry; unknown members are refused. @errors bad_input
+struct VerbBody {
+  std::string reason;
+  std::map<std::string, std::string, std::less<>> texts;
+};
+[[nodiscard]] Result<VerbBody> read_verb(Call const& call, bool reason_required, std::initializer_list<std::string_view> other_texts = {});
+/// The answer with what the conventions add: ETag and 304, Request-Id, Cache-Control.
+[[nodiscard]] net::Response render(Reply&& reply, Call const& call);
 /// The RFC 9457 problem for an error.
 [[nodiscard]] net::Response problem(Error const& error, std::string_view request_id);
 

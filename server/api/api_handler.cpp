@@ -1,0 +1,246 @@
+#include "server/api/api_handler.hpp"
+
+#include "core/base/log.hpp"
+#include "server/api/identity.hpp"
+#include "server/api/problem.hpp"
+#include "server/api/roles.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fleet::api {
+namespace {
+
+constexpr std::size_t kWorkers = 2;
+constexpr std::size_t kWorkQueueMax = 64;
+constexpr std::uint64_t kUnknownPathBodyMax = 64 * 1024;
+/// What answers while the server ends: whoever watches it must see that it does.
+constexpr auto kServedWhileDraining = std::to_array<std::string_view>({"/healthz", "/readyz", "/metrics"});
+
+/// The views into a request's own target, set again after the request moved.
+void settle(net::Request& request) {
+  std::string_view const target = request.target;
+  auto const mark = target.find('?');
+  request.path = target.substr(0, mark);
+  request.query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+}
+
+Error unexpected(std::exception const& e) { return Error{Kind::internal, "internal", e.what(), "this is a fault of the server: report it with the request id"}; }
+
+/// Runs a handler; an exception is a bug and becomes an error, so that one request cannot end the server.
+template <class F>
+auto guarded(F&& run) -> decltype(run()) {
+  try {
+    return run();
+  } catch (std::exception const& e) {
+    return unexpected(e);
+  }
+}
+
+void send_problem(Call const& call, Error const& error, net::Responder& responder) {
+  if (http_status(error.kind) >= 500 && error.kind != Kind::unavailable) {
+    log::error("request_failed", {{"request", call.request_id}, {"method", to_string(call.request.method)}, {"path", call.request.path},
+                                  {"code", error.code}, {"detail", error.detail}});
+  }
+  responder(problem(error, call.request_id));
+}
+
+net::Response method_not_allowed(Call const& call, std::vector<net::Method> const& allowed) {
+  std::vector<std::string_view> names;
+  for (auto const method : allowed) {
+    names.push_back(to_string(method));
+    if (method == net::Method::get) names.push_back("HEAD");
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  auto const list = fmt::format("{}", fmt::join(names, ", "));
+  auto out = problem_as(405, "Method not allowed",
+                        Error{Kind::bad_input, "method_not_allowed", fmt::format("{} does not take {}", call.request.path, to_string(call.request.method)), "it takes " + list},
+                        call.request_id);
+  out.headers.push_back({"Allow", list});
+  return out;
+}
+
+std::vector<Route const*> routes_of(Listener listener, std::vector<std::vector<Route> const*> const& tables) {
+  std::vector<Route const*> out;
+  for (auto const* table : tables) {
+    for (auto const& route : *table) {
+      if (route.listener != listener && route.listener != Listener::both) continue;
+      bool const for_devices = route.permission == Permission::everyone || route.permission == Permission::read || route.permission == Permission::device;
+      if (listener == Listener::device && !for_devices) throw std::logic_error("no device may call " + std::string(route.pattern));
+      out.push_back(&route);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+/// A request that is answered from another thread.
+struct ApiHandler::Pending {
+  Call call;
+  net::Peer peer;  ///< a copy: the connection may end before the answer is made
+  net::Responder responder;
+  std::optional<IdempotentUse> use;
+  std::optional<net::Response> response;
+
+  Pending(Call&& c, net::Responder&& r) : call(std::move(c)), responder(std::move(r)) {
+    settle(call.request);
+    call.request.attachment = nullptr;
+    if (call.request.peer) peer = *call.request.peer;
+    call.request.peer = &peer;
+  }
+};
+
+ApiHandler::ApiHandler(Services& services, Listener listener, std::vector<std::vector<Route> const*> const& tables)
+    : services_(services), listener_(listener), router_(routes_of(listener, tables)),
+      workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
+  std::array<std::uint8_t, 6> raw{};
+  services.random.fill(raw);
+  id_prefix_ = to_hex(raw);
+}
+
+std::string ApiHandler::next_request_id() { return fmt::format("{}-{:x}", id_prefix_, served_.fetch_add(1, std::memory_order_relaxed) + 1); }
+
+std::uint64_t ApiHandler::body_limit(net::Method method, std::string_view path) {
+  if (method == net::Method::get || method == net::Method::head) return 0;
+  auto const match = router_.find(method, path);
+  return match && match->route ? match->route->body_limit : kUnknownPathBodyMax;
+}
+
+void ApiHandler::handle(net::Request&& request, net::Responder responder) {
+  Call call;
+  call.request = std::move(request);
+  settle(call.request);
+  call.request_id = next_request_id();
+  call.now = services_.clock.wall();
+  auto match = router_.find(call.request.method, call.request.path);
+  if (!match) return send_problem(call, match.error(), responder);
+  if (!match->route && !match->allowed.empty()) return responder(method_not_allowed(call, match->allowed));
+  if (!match->route) {
+    return send_problem(call, Error{Kind::not_found, "no_route", fmt::format("there is nothing at {}", call.request.path), "GET /openapi.json lists the routes"}, responder);
+  }
+  call.path = std::move(match->values);
+  auto const admitted = guarded([&] { return admit(*match->route, call); });
+  if (!admitted) return send_problem(call, admitted.error(), responder);
+  auto const& handler = match->route->handler;
+  if (auto const* read = std::get_if<ReadHandler>(&handler)) return run_read(*read, call, responder);
+  if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*write, std::move(call), std::move(responder));
+  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*work, std::move(call), std::move(responder));
+  std::get<RawHandler>(handler)(services_, std::move(call), std::move(responder));
+}
+
+Result<void> ApiHandler::admit(Route const& route, Call& call) const {
+  bool const always = std::find(kServedWhileDraining.begin(), kServedWhileDraining.end(), route.pattern) != kServedWhileDraining.end();
+  if (services_.draining.load(std::memory_order_relaxed) && !always) {
+    return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
+  }
+  if (!call.request.query.empty()) {
+    FLEET_TRY(auto pairs, net::parse_query(call.request.query));
+    for (auto& [name, value] : pairs) call.query.insert_or_assign(std::move(name), std::move(value));
+  }
+  FLEET_TRY(call.actor, identify(route, call));
+  if (listener_ == Listener::api && route.permission != Permission::everyone) {
+    auto const needed = route.permission == Permission::device ? Permission::read : route.permission;
+    if (!role_allows(call.actor.role, needed)) {
+      return Error{Kind::forbidden, "not_permitted", fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
+                   "a token of role " + roles_that_allow(needed) + " may"};
+    }
+  }
+  if (auto const model = call.path.find("m"); model != call.path.end()) return check_model_scope(call, model->second);
+  return {};
+}
+
+Result<Actor> ApiHandler::identify(Route const& route, Call const& call) const {
+  if (listener_ == Listener::device) {
+    if (route.permission == Permission::everyone) return Actor{};
+    return identify_device(services_, call.request, call.now);
+  }
+  auto const authorization = call.request.header("Authorization");
+  if (route.permission != Permission::everyone) return identify_token(services_.store.reader(), authorization, call.now);
+  if (authorization.empty()) return Actor{};
+  auto actor = identify_token(services_.store.reader(), authorization, call.now);
+  return actor ? std::move(*actor) : Actor{};
+}
+
+void ApiHandler::run_read(ReadHandler handler, Call const& call, net::Responder& responder) {
+  auto reply = guarded([&] { return handler(services_, call, services_.store.reader()); });
+  if (!reply) return send_problem(call, reply.error(), responder);
+  responder(render(std::move(*reply), call));
+}
+
+void ApiHandler::run_write(WriteHandler handler, Call&& call, net::Responder&& responder) {
+  auto use = read_idempotency(call);
+  if (!use) return send_problem(call, use.error(), responder);
+  auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
+  pending->use = std::move(*use);
+  services_.store.write(
+      [this, pending, handler](store::Tx& tx) -> Result<void> {
+        FLEET_TRY(pending->response, guarded([&] { return do_write(*pending, handler, tx); }));
+        return {};
+      },
+      [pending](Result<void> written) {
+        if (!written) return send_problem(pending->call, written.error(), pending->responder);
+        pending->responder(std::move(*pending->response));
+      });
+}
+
+Result<net::Response> ApiHandler::do_write(Pending& pending, WriteHandler handler, store::Tx& tx) {
+  if (pending.use) {
+    FLEET_TRY(auto replay, find_replay(tx.connection(), *pending.use, pending.call));
+    if (replay) return std::move(*replay);
+  }
+  FLEET_TRY(auto reply, handler(services_, pending.call, tx));
+  auto kept = reply.replay_body ? *reply.replay_body : reply.body;
+  auto response = render(std::move(reply), pending.call);
+  if (pending.use) FLEET_CHECK(keep_replay(tx, *pending.use, response, kept, pending.call.now));
+  return response;
+}
+
+void ApiHandler::run_work(WorkHandler handler, Call&& call, net::Responder&& responder) {
+  auto use = read_idempotency(call);
+  if (!use) return send_problem(call, use.error(), responder);
+  auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
+  pending->use = std::move(*use);
+  bool const taken = workers_->post([this, pending, handler] {
+    auto response = guarded([&] { return do_work(*pending, handler); });
+    if (!response) return send_problem(pending->call, response.error(), pending->responder);
+    pending->responder(std::move(*response));
+  });
+  if (!taken) {
+    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax), "try again in a moment"},
+                 pending->responder);
+  }
+}
+
+Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler) {
+  auto const& use = pending.use;
+  auto const name = use ? use->actor + '\n' + use->key : std::string();
+  if (use) {
+    std::lock_guard const lock(mutex_);
+    if (!working_.insert(name).second) {
+      return Error{Kind::conflict, "idempotency_key_in_use", fmt::format("a request with Idempotency-Key '{}' is under way", use->key), "wait for its answer, then repeat"};
+    }
+  }
+  auto const run = [&]() -> Result<net::Response> {
+    if (use) {
+      FLEET_TRY(auto replay, find_replay(services_.store.reader(), *use, pending.call));
+      if (replay) return std::move(*replay);
+    }
+    FLEET_TRY(auto reply, handler(services_, pending.call));
+    auto const kept = reply.replay_body ? *reply.replay_body : reply.body;
+    auto response = render(std::move(reply), pending.call);
+    if (use) FLEET_CHECK(services_.store.write_wait([&](store::Tx& tx) { return keep_replay(tx, *use, response, kept, pending.call.now); }));
+    return response;
+  };
+  auto response = guarded(run);
+  if (use) {
+    std::lock_guard const lock(mutex_);
+    working_.erase(name);
+  }
+  return response;
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,59 @@
+#include "server/api/handler.hpp"
+#include "server/api/route.hpp"
+#include "server/delivery/polls.hpp"
+#include "server/delivery/queries.hpp"
+#include "server/delivery/reports.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace fleet::api {
+namespace {
+
+void post_poll(Services& services, Call&& call, net::Responder responder) {
+  // The API has put a DeviceSession there before any device's handler runs.
+  auto* session = call.request.attachment == nullptr ? nullptr : static_cast<DeviceSession*>(call.request.attachment->get());
+  services.polls->handle({.device_n = call.actor.device_n, .body = call.request.body, .request_id = call.request_id,
+                          .slot = session == nullptr ? nullptr : &session->decision},
+                         std::move(responder));
+}
+
+Result<Reply> post_reports(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const report, wire::decode_report(call.request.body));
+  FLEET_TRY(auto const acked, delivery::take_report(tx, *services.rollouts, call.actor.device_n, report, call.now));
+  Reply reply;
+  reply.body = fmt::format(R"({{"acked":{}}})", acked);
+  return reply;
+}
+
+/// `<n>.root.json`; 0 when it is none.
+std::int64_t root_version(std::string_view name) {
+  std::int64_t version = 0;
+  auto const [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
+  bool const whole = error == std::errc{} && std::string_view(end, name.data() + name.size()) == ".root.json";
+  return whole && name.front() != '0' ? version : 0;
+}
+
+Result<Reply> get_directive_root(Services&, Call const& call, db::Connection& reader) {
+  auto const name = call.path_value("name");
+  auto row = reader.prepare(delivery::kGetDirectiveRoot);
+  FLEET_TRY(bool const found, row.bind(1, root_version(name)).step());
+  if (!found) return Error{Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the directive repository", name)};
+  Reply reply;
+  reply.body = std::string(as_text(row.blob(0)));
+  return reply;
+}
+
+}  // namespace
+
+std::vector<Route> const& delivery_routes() {
+  static std::vector<Route> const kRoutes{
+      {net::Method::post, "/device/v1/poll", Permission::device, RawHandler{post_poll}, wire::kPollBytesMax, Listener::devices},
+      {net::Method::post, "/device/v1/reports", Permission::device, WriteHandler{post_reports}, wire::kReportBytesMax, Listener::devices},
+      {net::Method::get, "/device/v1/directive/{name}", Permission::device, ReadHandler{get_directive_root}, 0, Listener::devices},
+  };
+  return kRoutes;
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,78 @@
+#include "server/api/idempotency.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "core/wire/json.hpp"
+#include "server/api/queries.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::api {
+namespace {
+
+constexpr auto kKept = std::chrono::hours(24);
+constexpr std::size_t kKeyMax = 255;
+constexpr std::size_t kHeadersMax = 64 * 1024;
+
+std::string encode_headers(net::Headers const& headers) {
+  boost::json::array out;
+  for (auto const& header : headers) {
+    if (header.name != "Request-Id") out.push_back({header.name, header.value});
+  }
+  return boost::json::serialize(out);
+}
+
+Result<net::Headers> decode_headers(std::string_view text) {
+  FLEET_TRY(auto const parsed, wire::parse_json(text, kHeadersMax));
+  net::Headers out;
+  for (auto const& pair : parsed.as_array()) {
+    out.push_back({std::string(pair.as_array().at(0).as_string()), std::string(pair.as_array().at(1).as_string())});
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
+  auto const key = call.request.header("Idempotency-Key");
+  if (key.empty() || call.request.method != net::Method::post || call.actor.name.empty()) return std::optional<IdempotentUse>{};
+  if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+    return Error{Kind::bad_input, "bad_idempotency_key", fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
+  }
+  crypto::Sha256 hash;
+  hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));
+  hash.update(as_bytes(call.request.body));
+  return std::optional(IdempotentUse{call.actor.name, std::string(key), hash.finish()});
+}
+
+Result<std::optional<net::Response>> find_replay(db::Connection& connection, IdempotentUse const& use, Call const& call) {
+  auto row = connection.prepare(queries::kReplay);
+  row.bind_all(use.actor, use.key, to_unix_ms(call.now - kKept));
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return std::optional<net::Response>{};
+  if (row.digest(0) != use.request) {
+    return Error{Kind::conflict, "idempotency_key_reused", fmt::format("Idempotency-Key '{}' was used for another request within 24 hours", use.key),
+                 "use a new key for a new request; the same key only to repeat the very same one"};
+  }
+  net::Response out;
+  out.status = static_cast<int>(row.int64(1));
+  FLEET_TRY(out.headers, decode_headers(row.text_view(2)));
+  out.headers.push_back({"Request-Id", call.request_id});
+  out.headers.push_back({"Idempotency-Replayed", "true"});
+  out.body = row.text(3);
+  return std::optional(std::move(out));
+}
+
+Result<void> keep_replay(store::Tx& tx, IdempotentUse const& use, net::Response const& response, std::string_view body, SysTime now) {
+  auto forget = tx.prepare(queries::kForgetReplays);
+  forget.bind(1, to_unix_ms(now - kKept));
+  FLEET_CHECK(forget.run());
+  auto keep = tx.prepare(queries::kKeepReplay);
+  keep.bind_all(use.actor, use.key, use.request, response.status, encode_headers(response.headers), body, to_unix_ms(now));
+  return keep.run();
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,27 @@
+#include "server/api/route.hpp"
+#include "server/telemetry/query.hpp"
+
+namespace fleet::api {
+namespace {
+
+// On a worker: a month of a busy metric is a long read.
+Result<Reply> get_query(Services& services, Call const& call) {
+  telemetry::RawQuery const raw{.metric = call.query_value("metric"), .model = call.query_value("model"), .version = call.query_value("version"),
+                                .since = call.query_value("since"), .step = call.query_value("step"), .stat = call.query_value("stat"),
+                                .by = call.query_value("by")};
+  FLEET_TRY(auto const query, telemetry::parse_query(raw, call.now));
+  Reply reply;
+  FLEET_TRY(reply.body, telemetry::run_query(services.store.reader(), query));
+  return reply;
+}
+
+}  // namespace
+
+std::vector<Route> const& telemetry_routes() {
+  static std::vector<Route> const kRoutes{
+      {net::Method::get, "/api/v1/telemetry/query", Permission::read, WorkHandler{get_query}, 0},
+  };
+  return kRoutes;
+}
+
+}  // namespace fleet::api
