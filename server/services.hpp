@@ -16,7 +16,7 @@
 
 namespace fleet {
 
-namespace delivery { class Parking; }
+namespace delivery { class Parking; class Polls; }
 namespace rollout { class Engine; }
 namespace catalog { class KeyRing; }
 
@@ -32,7 +32,8 @@ struct Services {
   std::string devices_url;             ///< how devices reach this server: `sources` of a poll
   catalog::KeyRing* keys = nullptr;    ///< private keys of both TUF repositories
   rollout::Engine* rollouts = nullptr; ///< running rollouts, read by every poll
-  delivery::Parking* parking = nullptr;///< parked long-polls
+  delivery::Polls* polls = nullptr;    ///< answers polls
+  delivery::Parking const* parking = nullptr;///< its parked long-polls: how many there are
   net::Server* net = nullptr;
   std::atomic<bool> draining{false};
 };

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "core/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+/// What `fleet-server` does, one function a command. Each prints what it did to standard output.
+namespace fleet::server {
+
+struct InitOptions {
+  std::string data_dir;
+  std::vector<std::string> hosts;   ///< DNS names and addresses for the certificate; the first is how devices reach the server
+  std::string name = "fleet";
+};
+/// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
+/// @errors conflict (the folder is not empty), bad_input (a host), io
+Result<void> init(InitOptions const& options);
+
+struct RunOptions {
+  std::string data_dir;
+  std::string api = "127.0.0.1:8443";
+  std::string devices = "0.0.0.0:8444";
+};
+/// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.
+/// @errors not_found (no data folder), conflict (in use), unavailable (address), bad_input
+Result<void> run(RunOptions const& options);
+
+/// Findings over database, metadata, blobs and audit chain; empty when sound. Works while the server runs.
+Result<std::vector<std::string>> check(std::string const& data_dir);
+
+struct BackupOptions {
+  std::string data_dir;
+  std::string file;
+  std::string passphrase_file;      ///< empty: not encrypted
+};
+/// Everything a restore needs, in one file. Works while the server runs.
+/// @errors conflict (the file exists), corrupt (a blob is missing or differs), io
+Result<void> backup(BackupOptions const& options);
+/// @errors conflict (the folder is not empty), corrupt, unauthenticated (passphrase), bad_input (not a backup)
+Result<void> restore(BackupOptions const& options);
+
+/// `127.0.0.1:8443`, `[::1]:8443`, `:8443` (every address).
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+  /// @errors bad_input
+  [[nodiscard]] static Result<Address> parse(std::string_view text);
+};
+
+}  // namespace fleet::server

@@ -1,0 +1,97 @@
+#include "server/data_dir.hpp"
+
+#include "server/queries.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::server {
+namespace {
+
+constexpr std::uint64_t kPemBytesMax = 64 * 1024;
+// A certificate is valid a little before its making: devices' clocks are behind as often as ahead.
+constexpr std::chrono::hours kBackdated{1};
+
+std::string join(std::vector<std::string> const& words) {
+  std::string text;
+  for (auto const& word : words) text += (text.empty() ? "" : "\n") + word;
+  return text;
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    auto const end = std::min(text.find('\n'), text.size());
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+}  // namespace
+
+Result<void> claim_empty_dir(Fs& fs, std::string const& dir) {
+  FLEET_CHECK(fs.make_dirs(dir, 0700));
+  FLEET_TRY(auto const names, fs.list(dir));
+  // `lost+found` is what a fresh file system holds.
+  auto const taken = std::find_if(names.begin(), names.end(), [](auto const& name) { return name != "lost+found"; });
+  if (taken == names.end()) return {};
+  return Error{Kind::conflict, "data_dir_not_empty", fmt::format("{} is not empty: it holds {}", dir, *taken),
+               "name a new folder, or remove this one if nothing in it is needed"};
+}
+
+Result<void> check_initialised(Fs& fs, Layout const& layout) {
+  if (fs.info(layout.ca_certificate()) && fs.info(layout.database())) return {};
+  return Error{Kind::not_found, "no_data_dir", fmt::format("{} is no data folder of a fleet-server", layout.dir),
+               fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
+}
+
+Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout) {
+  crypto::CertificateAndKey ca;
+  FLEET_TRY(ca.certificate, fs.read(layout.ca_certificate(), kPemBytesMax));
+  FLEET_TRY(ca.private_key, fs.read(layout.ca_key(), kPemBytesMax));
+  return ca;
+}
+
+Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, SysTime now) {
+  auto names = hosts;
+  for (auto const* name : {"localhost", "127.0.0.1"})
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+  FLEET_TRY(auto identity, crypto::make_server_certificate(ca, names, now - kBackdated, now + kServerLifetime));
+  // The key first: a certificate without its key would stop the next start.
+  FLEET_CHECK(fs.replace(layout.server_key(), identity.private_key, 0600));
+  FLEET_CHECK(fs.replace(layout.server_certificate(), identity.certificate, 0644));
+  return identity;
+}
+
+Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, SysTime now) {
+  crypto::CertificateAndKey identity;
+  FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
+  FLEET_TRY(identity.private_key, fs.read(layout.server_key(), kPemBytesMax));
+  FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
+  if (now < info.not_after - kServerLifetime / 3) return identity;
+  return make_server_identity(fs, layout, ca, hosts, now);
+}
+
+Result<void> save_identity(store::Tx& tx, Identity const& identity) {
+  FLEET_CHECK(tx.prepare(kSetSetting).bind_all("server_name", identity.name).run());
+  return tx.prepare(kSetSetting).bind_all("hosts", join(identity.hosts)).run();
+}
+
+Result<Identity> load_identity(db::Connection& reader) {
+  Identity identity;
+  for (auto const* name : {"server_name", "hosts"}) {
+    auto statement = reader.prepare(kGetSetting);
+    FLEET_TRY(bool const found, statement.bind_all(name).step());
+    if (!found)
+      return Error{Kind::corrupt, "setting_missing", fmt::format("the setting {} is missing in the database", name), "restore a backup"};
+    if (std::string_view(name) == "hosts") identity.hosts = split(statement.text_view(0));
+    else identity.name = statement.text(0);
+  }
+  return identity;
+}
+
+}  // namespace fleet::server

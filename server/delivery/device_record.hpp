@@ -1,0 +1,33 @@
+#pragma once
+
+#include "core/wire/device.hpp"
+#include "server/store/store.hpp"
+
+#include <map>
+#include <string>
+
+namespace fleet::delivery {
+
+/// What the database holds of a device that a poll or a report may change.
+struct DeviceRecord {
+  std::int64_t n = 0;
+  std::string id;
+  std::string state;                ///< active | revoked | retired
+  std::string hardware;
+  std::string agent;
+  std::string boot_id;
+  std::int64_t sequence = 0;        ///< of its newest directive
+  std::string targets;              ///< of that directive, as wire::encode_targets gave them
+  std::int64_t report_sequence = 0;
+  SysTime not_after{};              ///< of its newest certificate
+  std::map<std::string, wire::ModelStatus> models;
+};
+
+/// @errors unauthenticated (code `unknown_device`: it was deleted), forbidden (`device_revoked`, `device_retired`)
+[[nodiscard]] Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n);
+/// True when the poll tells nothing that is not recorded.
+[[nodiscard]] bool is_recorded(DeviceRecord const& record, wire::PollRequest const& poll);
+/// Records what a poll tells, and puts it into `record`. A model that the poll does not name is gone from the device.
+Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest const& poll, SysTime now);
+
+}  // namespace fleet::delivery

@@ -1,0 +1,64 @@
+#include "server/delivery/dispatch.hpp"
+
+#include "core/trust/dsse.hpp"
+#include "server/delivery/queries.hpp"
+
+#include <algorithm>
+
+namespace fleet::delivery {
+
+std::int64_t believable_sequence(std::int64_t device_sequence, SysTime now) {
+  return std::min(device_sequence, std::chrono::floor<seconds>(now).time_since_epoch().count());
+}
+
+Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {
+  Plan plan;
+  FLEET_TRY(plan.facts, rollout::load_device_facts(reader, device_n));
+  FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
+  std::vector<wire::DirectiveTarget> targets;
+  for (auto const& desired : plan.decision.models) {
+    plan.joins = plan.joins || desired.joins;
+    if (!desired.target.model.empty()) targets.push_back(desired.target);
+  }
+  std::sort(targets.begin(), targets.end(), [](auto const& a, auto const& b) { return a.model < b.model; });
+  plan.targets = wire::encode_targets(targets);
+  return plan;
+}
+
+bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t device_sequence) {
+  return !plan.joins && record.targets == plan.targets && device_sequence <= record.sequence;
+}
+
+Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told,
+                       std::int64_t device_sequence, SysTime now) {
+  Settled settled;
+  FLEET_TRY(settled.record, load_record(tx.connection(), device_n));
+  auto& record = settled.record;
+  if (told != nullptr) FLEET_CHECK(record_poll(tx, record, *told, now));
+  FLEET_TRY(auto const plan, plan_device(tx.connection(), engine, device_n, now));
+  settled.valid_until = plan.decision.valid_until;
+  if (is_settled(record, plan, device_sequence)) return settled;
+  if (record.targets != plan.targets || device_sequence > record.sequence) {
+    record.sequence = std::max(record.sequence, device_sequence) + 1;
+    record.targets = plan.targets;
+    FLEET_CHECK(tx.prepare(kSetDirective).bind_all(device_n, record.sequence, record.targets).run());
+  }
+  FLEET_CHECK(engine.dispatched(tx, plan.facts, plan.decision, now));
+  return settled;
+}
+
+Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
+  wire::Directive directive;
+  directive.device = record.id;
+  directive.sequence = record.sequence;
+  directive.nonce = nonce;
+  directive.issued_at = std::chrono::floor<seconds>(now);
+  directive.expires = directive.issued_at + kDirectiveLifetime;
+  directive.act_before = directive.issued_at + kDirectiveLifetime;
+  FLEET_TRY(directive.targets, wire::decode_targets(record.targets));
+  FLEET_TRY(auto const key, keys.get("directive-root"));
+  auto const payload = wire::encode(directive);
+  return trust::make_envelope(wire::kDirectivePayloadType, as_bytes(payload), {&key, 1});
+}
+
+}  // namespace fleet::delivery

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "server/catalog/key_ring.hpp"
+#include "server/delivery/device_record.hpp"
+#include "server/rollout/engine.hpp"
+
+#include <string>
+
+namespace fleet::delivery {
+
+inline constexpr std::chrono::hours kDirectiveLifetime{7 * 24};   ///< docs/protocol.md, directive
+
+/// What a device should run, beside what it was last told.
+struct Plan {
+  rollout::DeviceFacts facts;
+  rollout::Decision decision;
+  std::string targets;              ///< of the directive that follows from it
+  bool joins = false;               ///< a row of rollout_devices is to be made
+};
+[[nodiscard]] Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now);
+
+/// What a device says may raise its own sequence (after a database was put back by hand it is ahead of ours), but not to where it could
+/// never be raised again: Unix seconds are the most.
+[[nodiscard]] std::int64_t believable_sequence(std::int64_t device_sequence, SysTime now);
+
+/// True when `plan` and what the device says of itself leave nothing to commit.
+[[nodiscard]] bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t device_sequence);
+
+/// A device's state after a commit, and how long it stands.
+struct Settled {
+  DeviceRecord record;
+  SysTime valid_until{};
+};
+/// In one transaction: records what the poll tells (`told` may be null: it was recorded before), decides anew, and where the targets
+/// changed stores them under a raised sequence. The sequence is committed before any directive with it is sent.
+/// @param device_sequence  highest sequence the device has seen, believable
+Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told,
+                       std::int64_t device_sequence, SysTime now);
+
+/// The directive of `record`, signed for `nonce`: a DSSE envelope.
+Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
+
+}  // namespace fleet::delivery

@@ -1,0 +1,215 @@
+#include "server/delivery/polls.hpp"
+
+#include "core/base/log.hpp"
+#include "server/audit/audit.hpp"
+#include "server/delivery/queries.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::delivery {
+namespace {
+
+constexpr Millis kSweepEvery{100};
+// A device whose long poll ran its time asks again at once, or nothing would be parked.
+constexpr int kAgainS = 1;
+// While draining, devices come back spread so that at most so many make a handshake each second.
+constexpr std::size_t kReturnsEachSecond = 100;
+
+struct Slot final : net::Attachment {
+  std::shared_ptr<Memory> memory = std::make_shared<Memory>();
+};
+
+std::shared_ptr<Memory> memory_of(std::unique_ptr<net::Attachment>* slot) {
+  if (slot == nullptr) return std::make_shared<Memory>();
+  if (!*slot) *slot = std::make_unique<Slot>();
+  return static_cast<Slot&>(**slot).memory;
+}
+
+std::string idle_body(int next_poll_s, bool renew, std::string const& source) {
+  return wire::encode(wire::PollResponse{.directive = {}, .next_poll_s = next_poll_s, .renew = renew, .sources = {source}});
+}
+
+Result<std::int64_t> number_setting(db::Connection& reader, std::string_view name, std::int64_t min, std::int64_t max, std::int64_t fallback) {
+  auto row = reader.prepare(kGetNumberSetting);
+  FLEET_TRY(bool const found, row.bind(1, name).step());
+  return found ? std::clamp(row.int64(0), min, max) : fallback;
+}
+
+}  // namespace
+
+Result<PollSettings> load_poll_settings(db::Connection& reader) {
+  PollSettings settings;
+  FLEET_TRY(auto const interval, number_setting(reader, "poll_interval_s", 1, 7 * 86'400, settings.interval_s));
+  FLEET_TRY(auto const parked, number_setting(reader, "max_parked", 0, 1'000'000, static_cast<std::int64_t>(settings.max_parked)));
+  settings.interval_s = static_cast<int>(interval);
+  settings.max_parked = static_cast<std::size_t>(parked);
+  return settings;
+}
+
+Polls::Polls(Services& services, PollSettings settings, Problem problem)
+    : services_(services), settings_(settings), problem_(problem),
+      parking_(services.net->threads(), settings.max_parked, [this](PollPtr poll, Parking::Wake why) { woken(std::move(poll), why); }),
+      watched_(services.net->threads(), 0) {
+  for (bool const renew : {false, true})
+    for (bool const again : {false, true})
+      idle_[renew][again] = std::make_shared<std::string>(idle_body(again ? kAgainS : settings.interval_s, renew, services.devices_url));
+}
+
+void Polls::handle(Asked const& asked, net::Responder answer) {
+  auto decoded = wire::decode_poll_request(asked.body);
+  if (!decoded) return answer(problem_(decoded.error(), asked.request_id));
+  auto const now = services_.clock.wall();
+  auto const mono = services_.clock.mono();
+  services_.store.note_contact(asked.device_n, now, decoded->poll_every_s, decoded->report_every_s);
+  auto poll = std::make_unique<Poll>();
+  poll->device_n = asked.device_n;
+  poll->nonce = decoded->nonce;
+  poll->sequence = believable_sequence(decoded->directive_sequence, now);
+  poll->waits = decoded->wait_s > 0;
+  poll->until = mono + seconds{decoded->wait_s};
+  poll->memory = memory_of(asked.slot);
+  poll->request_id = asked.request_id;
+  poll->answer = std::move(answer);
+  bool const one_device = nonces_.check(asked.device_n, decoded->prior, mono);
+  poll->told = std::move(*decoded);
+  auto const memory = poll->memory;
+  proceed(std::move(poll));
+  if (!one_device && memory->decided) accuse(memory->record, now);
+}
+
+bool Polls::is_fresh(Poll const& poll, SysTime now) const {
+  auto const& memory = *poll.memory;
+  auto const& epochs = services_.store.epochs();
+  return memory.decided && memory.record.n == poll.device_n && memory.policy_epoch == epochs.policy() &&
+         memory.device_epoch == epochs.device(poll.device_n) && (memory.valid_until == SysTime{} || now < memory.valid_until) &&
+         poll.sequence <= memory.record.sequence && (!poll.told || is_recorded(memory.record, *poll.told));
+}
+
+void Polls::proceed(PollPtr poll) {
+  if (is_fresh(*poll, services_.clock.wall())) return deliver(std::move(poll));
+  examine(std::move(poll));
+}
+
+// The epochs are read before the rows: what is committed in between makes the decision look older than it is, never newer.
+void Polls::examine(PollPtr poll) {
+  auto& memory = *poll->memory;
+  auto const now = services_.clock.wall();
+  auto const policy_epoch = services_.store.epochs().policy();
+  auto const device_epoch = services_.store.epochs().device(poll->device_n);
+  auto& reader = services_.store.reader();
+  memory.decided = false;
+  auto record = load_record(reader, poll->device_n);
+  if (!record) return refuse(*poll, record.error());
+  auto const plan = plan_device(reader, *services_.rollouts, poll->device_n, now);
+  if (!plan) return refuse(*poll, plan.error());
+  bool const recorded = !poll->told || is_recorded(*record, *poll->told);
+  if (!recorded || !is_settled(*record, *plan, poll->sequence)) return commit(std::move(poll), policy_epoch, device_epoch);
+  memory = Memory{std::move(*record), true, policy_epoch, device_epoch, plan->decision.valid_until};
+  deliver(std::move(poll));
+}
+
+void Polls::commit(PollPtr poll, std::uint64_t policy_epoch, std::uint32_t device_epoch) {
+  struct Work {
+    PollPtr poll;
+    Settled settled;
+  };
+  auto const work = std::make_shared<Work>(Work{std::move(poll), {}});
+  auto const thread = services_.net->current_thread();
+  auto const job = [this, work](store::Tx& tx) -> Result<void> {
+    auto const& asked = *work->poll;
+    auto const* told = asked.told ? &*asked.told : nullptr;
+    FLEET_TRY(work->settled, settle(tx, *services_.rollouts, asked.device_n, told, asked.sequence, services_.clock.wall()));
+    return {};
+  };
+  auto const on_thread = [this, work, policy_epoch, device_epoch](Result<void> const& written) {
+    if (!written) return refuse(*work->poll, written.error());
+    *work->poll->memory = Memory{std::move(work->settled.record), true, policy_epoch, device_epoch, work->settled.valid_until};
+    deliver(std::move(work->poll));
+  };
+  services_.store.write(job, [this, thread, on_thread](Result<void> const& written) {
+    services_.net->after(thread, Millis{0}, [on_thread, written] { on_thread(written); });
+  });
+}
+
+void Polls::deliver(PollPtr poll) {
+  poll->told.reset();
+  if (poll->memory->record.sequence > poll->sequence) return send_directive(*poll);
+  bool const waits = poll->waits && !services_.draining.load(std::memory_order_relaxed) && services_.clock.mono() < poll->until;
+  auto const thread = services_.net->current_thread();
+  if (waits && parking_.park(thread, poll)) return watch(thread);
+  send_idle(*poll, false);
+}
+
+void Polls::refuse(Poll& poll, Error const& error) {
+  poll.memory->decided = false;
+  if (http_status(error.kind) >= 500) log::error("poll.failed", {{"device", poll.device_n}, {"code", error.code}, {"detail", error.detail}});
+  poll.answer(problem_(error, poll.request_id));
+}
+
+void Polls::send_directive(Poll& poll) {
+  auto const& record = poll.memory->record;
+  auto const now = services_.clock.wall();
+  auto envelope = sign_directive(*services_.keys, record, poll.nonce, now);
+  if (!envelope) return refuse(poll, envelope.error());
+  nonces_.answered(poll.device_n, poll.nonce);
+  wire::PollResponse const response{.directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true),
+                                    .renew = wants_renewal(record, now), .sources = {services_.devices_url}};
+  poll.answer(net::json_response(200, wire::encode(response)));
+}
+
+void Polls::send_idle(Poll& poll, bool was_parked) {
+  nonces_.answered(poll.device_n, poll.nonce);
+  poll.answer(idle(next_poll_s(poll, was_parked), wants_renewal(poll.memory->record, services_.clock.wall())));
+}
+
+bool Polls::wants_renewal(DeviceRecord const& record, SysTime now) const { return now >= record.not_after - kDeviceCertificateLifetime / 3; }
+
+int Polls::next_poll_s(Poll const& poll, bool was_parked) const {
+  if (!services_.draining.load(std::memory_order_relaxed)) return poll.waits && was_parked ? kAgainS : settings_.interval_s;
+  return std::min(settings_.interval_s, static_cast<int>(1 + released_.load(std::memory_order_relaxed) / kReturnsEachSecond));
+}
+
+net::Response Polls::idle(int next, bool renew) const {
+  net::Response response;
+  response.headers.push_back({"Content-Type", "application/json"});
+  if (next == settings_.interval_s) response.body = idle_[renew][false];
+  else if (next == kAgainS) response.body = idle_[renew][true];
+  else response.body = idle_body(next, renew, services_.devices_url);
+  return response;
+}
+
+void Polls::woken(PollPtr poll, Parking::Wake why) {
+  if (why == Parking::Wake::changed) return proceed(std::move(poll));
+  send_idle(*poll, true);
+}
+
+void Polls::watch(std::size_t thread) {
+  if (watched_[thread] != 0) return;
+  watched_[thread] = 1;
+  services_.net->after(thread, kSweepEvery, [this, thread] {
+    watched_[thread] = 0;
+    parking_.sweep(thread, services_.store.epochs(), services_.clock.wall(), services_.clock.mono());
+    if (!parking_.is_empty(thread)) watch(thread);
+  });
+}
+
+void Polls::drain() {
+  released_ = parking_.count();
+  for (std::size_t thread = 0; thread < services_.net->threads(); ++thread)
+    services_.net->after(thread, Millis{0}, [this, thread] { parking_.release_all(thread); });
+}
+
+void Polls::accuse(DeviceRecord const& record, SysTime now) {
+  log::warn("device.clone_suspected", {{"device", record.id}});
+  auto const job = [id = record.id, now](store::Tx& tx) {
+    return audit::emit(tx, now, "device.clone_suspected", "device/" + id, "device:" + id,
+                       R"({"detail":"two machines seem to poll as this device: the nonce of its last answer is unknown to it"})");
+  };
+  services_.store.write(job, [](Result<void> const& written) {
+    if (!written) log::error("event.lost", {{"type", "device.clone_suspected"}, {"detail", written.error().detail}});
+  });
+}
+
+}  // namespace fleet::delivery

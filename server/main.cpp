@@ -1,0 +1,89 @@
+#include "server/commands.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <exception>
+
+namespace {
+
+using fleet::Error;
+using fleet::Result;
+namespace server = fleet::server;
+
+constexpr int kUsage = 2;
+
+int report(Error const& error) {
+  fmt::print(stderr, "fleet-server: {}: {}\n", error.code, error.detail);
+  for (auto const& field : error.errors) fmt::print(stderr, "  {}: {}\n", field.pointer, field.detail);
+  if (!error.hint.empty()) fmt::print(stderr, "  hint: {}\n", error.hint);
+  return fleet::exit_code(error.kind);
+}
+
+int finish(Result<void> const& done) { return done ? 0 : report(done.error()); }
+
+int print_findings(Result<std::vector<std::string>> const& findings) {
+  if (!findings) return report(findings.error());
+  for (auto const& finding : *findings) fmt::print("{}\n", finding);
+  fmt::print(stderr, "{}\n", findings->empty() ? "sound: database, metadata, blobs, audit chain" : fmt::format("{} faults", findings->size()));
+  return findings->empty() ? 0 : 1;
+}
+
+/// One option set a command; what was parsed lives as long as main.
+struct Parsed {
+  server::InitOptions init;
+  server::RunOptions run;
+  std::string check_dir;
+  server::BackupOptions backup, restore;
+};
+
+void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
+  auto* init = app.add_subcommand("init", "make the data folder: keys, CA, database, first admin token");
+  init->add_option("--data", parsed.init.data_dir, "data folder, new or empty")->required();
+  init->add_option("--host", parsed.init.hosts, "DNS name or address for the certificate; repeatable, the first is how devices reach the server")
+      ->required()->expected(1)->take_all();
+  init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
+  init->callback([&] { exit_code = finish(server::init(parsed.init)); });
+
+  auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
+  run->add_option("--data", parsed.run.data_dir, "data folder")->required();
+  run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
+  run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
+  run->callback([&] { exit_code = finish(server::run(parsed.run)); });
+
+  auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
+  check->add_option("--data", parsed.check_dir, "data folder")->required();
+  check->callback([&] { exit_code = print_findings(server::check(parsed.check_dir)); });
+
+  auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
+  backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
+  backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
+  backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
+  backup->callback([&] { exit_code = finish(server::backup(parsed.backup)); });
+
+  auto* restore = app.add_subcommand("restore", "make a data folder from a backup");
+  restore->add_option("--from", parsed.restore.file, "file that `backup` made")->required();
+  restore->add_option("--data", parsed.restore.data_dir, "data folder, new or empty")->required();
+  restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
+  restore->callback([&] { exit_code = finish(server::restore(parsed.restore)); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"The server of Fleet: registry, signing, rollouts, telemetry, artifacts.", "fleet-server"};
+  app.set_version_flag("--version", "fleet-server " FLEET_VERSION);
+  app.require_subcommand(1);
+  Parsed parsed;
+  int exit_code = 0;
+  describe(app, parsed, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  } catch (std::exception const& error) {
+    return report({fleet::Kind::internal, "internal", error.what(), "this is a fault of the program: please report it"});
+  }
+  return exit_code;
+}

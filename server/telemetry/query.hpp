@@ -1,0 +1,36 @@
+#pragma once
+
+#include "core/base/time.hpp"
+#include "core/db/db.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fleet::telemetry {
+
+enum class Stat { mean, rate, count, p50, p95 };
+
+/// GET /telemetry/query, decoded.
+struct SeriesQuery {
+  static constexpr std::int64_t kPointsMax = 11'000;   ///< a week of minutes
+  std::string metric;
+  std::string model, version;      ///< empty: all
+  SysTime since{};
+  Millis step{300'000};
+  Stat stat = Stat::mean;
+  std::vector<std::string> by = {};  ///< of model, version, hardware
+};
+
+/// The parameters as a request has them; empty ones take their defaults.
+struct RawQuery {
+  std::string metric, model, version, since, step, stat, by;
+};
+/// @errors bad_input with every fault and its parameter
+[[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, SysTime now);
+
+/// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
+/// `rate` is per second: of a counter its sum, of samples their number.
+[[nodiscard]] Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query);
+
+}  // namespace fleet::telemetry
