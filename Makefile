@@ -1,0 +1,74 @@
+# `make help` lists the targets. Everything that needs installing is installed by `.ci/setup` from Debian's packages.
+SHELL := /bin/bash
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+STEP  := .ci/step
+CMAKE := cmake -G Ninja -S .
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build setup bench sim crash conformance fuzz asan tsan tidy fmt e2e package clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+build: ## installs what is missing and builds into build/bin
+	@$(STEP) "packages" .ci/setup build
+	@$(STEP) "configure" bash -c '$(CMAKE) -B $(BUILD) >$(BUILD).log || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log'
+	@$(STEP) "build" ninja -C $(BUILD) -j $(JOBS) --quiet
+
+demo: ## the main job end to end: 40 cameras, a good release, a bad one. SERVE=1 leaves the server running
+	@$(STEP) "packages of the demo" .ci/setup build demo
+	@$(MAKE) --no-print-directory build
+	@$(STEP) "demo" examples/meter-reader/demo $(BUILD)/bin $(if $(SERVE),--serve)
+
+test: ## every test
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(MAKE) --no-print-directory build
+	@$(STEP) "tests" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) --timeout 600
+
+e2e: build ## the tests between real processes
+	@$(STEP) "e2e" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -L e2e
+
+crash: build ## processes killed in every state
+	@$(STEP) "crash" ctest --test-dir $(BUILD) --output-on-failure -L crash
+
+sim: build ## simulated fleets; SEED=n replays one
+	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim $(if $(SEED),--seed $(SEED))
+
+bench: build ## measures against nginx on this machine, in one run
+	@$(STEP) "packages of the benchmarks" .ci/setup bench
+	@$(STEP) "bench" tests/bench/run $(BUILD)/bin
+
+conformance: build ## the TUF client against the tuf-conformance suite in TUF_CONFORMANCE=DIR
+	@$(STEP) "conformance" tests/conformance/run.sh $(BUILD)/bin/tuf-client "$(TUF_CONFORMANCE)"
+
+fuzz: ## each fuzz target for a minute (FUZZ_SECONDS)
+	@$(STEP) "packages of the fuzzers" .ci/setup build fuzz
+	@$(STEP) "build" bash -c 'CC=clang CXX=clang++ $(CMAKE) -B build-fuzz -DFLEET_FUZZ=ON -DFLEET_EXAMPLES=OFF >/dev/null && ninja -C build-fuzz -j $(JOBS) --quiet fuzzers'
+	@$(STEP) "fuzz" tests/fuzz/run build-fuzz/bin $(or $(FUZZ_SECONDS),60)
+
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "build" bash -c '$(CMAKE) -B build-asan -DFLEET_SANITIZE=address,undefined >/dev/null && ninja -C build-asan -j $(JOBS) --quiet'
+	@$(STEP) "asan" ctest --test-dir build-asan --output-on-failure -j $(JOBS) --timeout 1200
+
+tsan: ## the tests where threads meet under ThreadSanitizer
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "build" bash -c '$(CMAKE) -B build-tsan -DFLEET_SANITIZE=thread >/dev/null && ninja -C build-tsan -j $(JOBS) --quiet'
+	@$(STEP) "tsan" ctest --test-dir build-tsan --output-on-failure -j $(JOBS) --timeout 1200
+
+tidy: build ## the house's own rules, then clang-tidy
+	@$(STEP) "packages of tidy" .ci/setup tidy
+	@$(STEP) "house rules" $(BUILD)/bin/tidy
+	@$(STEP) "clang-tidy" bash -c "git ls-files 'core/*.cpp' 'server/*.cpp' 'agent/*.cpp' 'cli/*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet"
+
+fmt: ## formats with clang-format
+	@.ci/setup tidy
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+
+package: build ## a .deb in build/
+	@.ci/setup package
+	@$(STEP) "package" bash -c 'cd $(BUILD) && cpack -G DEB'
+
+clean: ## removes build folders
+	rm -rf build build-asan build-tsan build-fuzz

@@ -1,0 +1,148 @@
+#include "tests/tidy/rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <regex>
+#include <set>
+#include <string_view>
+
+namespace tidy {
+namespace {
+
+constexpr std::size_t kFileLines = 400;
+constexpr std::size_t kFunctionLines = 70;
+
+/// Who may include whom. A folder may always include itself; programs never include each other, core never a program.
+std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
+    {"core/base", {}},
+    {"core/crypto", {"core/base"}},
+    {"core/trust", {"core/base", "core/crypto"}},
+    {"core/stats", {"core/base"}},
+    {"core/wire", {"core/base"}},
+    {"core/net", {"core/base", "core/crypto"}},
+    {"core/db", {"core/base"}},
+};
+std::set<std::string, std::less<>> const kPrograms{"server", "agent", "cli"};
+
+/// Vendor headers and the folders that may name them; `header` says whether their .hpp files may, too.
+struct Vendor {
+  std::string_view prefix;
+  std::vector<std::string> folders;
+  bool header;
+};
+std::vector<Vendor> const kVendors{
+    {"sodium", {"core/crypto"}, false},
+    {"openssl/ssl.h", {"core/net"}, true},
+    {"openssl/", {"core/crypto", "core/net"}, true},
+    {"sqlite3.h", {"core/db"}, false},
+    {"yaml-cpp/", {"core/wire"}, false},
+    {"boost/beast", {"core/net"}, true},
+    {"boost/asio", {"core/net"}, true},
+    {"boost/math", {"core/stats"}, false},
+    {"CLI/", {"cli", "server", "agent", "tests"}, true},
+    {"zstd.h", {"core/content"}, false},
+};
+/// Headers outside these folders stay free of Boost.JSON: it doubles the time of every file that reads it.
+std::set<std::string, std::less<>> const kJsonHeaders{"core/wire", "core/trust", "server/api", "cli/commands", "cli/render"};
+
+/// Time, chance, environment: passed in, read in core/base alone.
+std::regex const kImpure(R"((system_clock|steady_clock|high_resolution_clock)::now|std::random_device|\bgetenv\s*\(|\brand\s*\(\)|\btime\s*\((nullptr|NULL|0)\)|\bclock_gettime\s*\(|\bgetrandom\s*\(|\bgettimeofday\s*\()");
+std::regex const kAwaitTemporary(R"(co_await\s[^;]*(\{|\[[&=\w, ]*\]\s*[\({]))");
+std::regex const kInclude(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
+std::regex const kDebt("\\b(TO" "DO|FIX" "ME|X" "XX)\\b");
+
+std::string folder_of(std::string_view path) {
+  auto const first = path.find('/');
+  auto const second = path.find('/', first + 1);
+  auto const cut = second == std::string_view::npos ? first : second;
+  return std::string(path.substr(0, cut));
+}
+std::string program_of(std::string_view path) { return std::string(path.substr(0, path.find('/'))); }
+bool is_header(std::string_view path) { return path.ends_with(".hpp"); }
+
+void check_layer(Source const& source, std::size_t line, std::string const& included, std::vector<Finding>& out) {
+  auto const from = folder_of(source.path), to = folder_of(included);
+  auto const program = program_of(source.path), other = program_of(included);
+  if (from == to || program == "tests") return;
+  bool const to_program = kPrograms.contains(other);
+  if (to_program && program != other) out.push_back({source.path, line, "layer", fmt::format("{} must not include {}", program, included)});
+  auto const rule = kLayers.find(from);
+  if (rule != kLayers.end() && !rule->second.contains(to)) out.push_back({source.path, line, "layer", fmt::format("{} must not include {}", from, included)});
+}
+
+void check_vendor(Source const& source, std::size_t line, std::string const& included, std::vector<Finding>& out) {
+  auto const folder = folder_of(source.path), program = program_of(source.path);
+  for (auto const& vendor : kVendors) {
+    if (!included.starts_with(vendor.prefix)) continue;
+    bool const allowed = std::any_of(vendor.folders.begin(), vendor.folders.end(), [&](auto const& f) { return f == folder || f == program; });
+    if (!allowed) out.push_back({source.path, line, "vendor", fmt::format("{} belongs to {}", included, fmt::join(vendor.folders, ", "))});
+    else if (is_header(source.path) && !vendor.header) out.push_back({source.path, line, "vendor", fmt::format("{} must stay out of headers", included)});
+    break;
+  }
+  if (included.starts_with("boost/json") && is_header(source.path) && !kJsonHeaders.contains(folder))
+    out.push_back({source.path, line, "vendor", fmt::format("{} must stay out of headers here", included)});
+}
+
+void check_includes(Source const& source, std::vector<Finding>& out) {
+  for (std::size_t i = 0; i < source.lines.size(); ++i) {
+    std::smatch found;
+    if (!std::regex_search(source.lines[i], found, kInclude)) continue;
+    if (found[1] == "\"") check_layer(source, i + 1, found[2], out);
+    else check_vendor(source, i + 1, found[2], out);
+  }
+}
+
+bool opens_function(std::string const& line) {
+  static std::regex const kNot(R"(^\s*(namespace|struct|class|enum|union|extern|\}|#|//|constexpr auto|inline constexpr|constexpr std|std::(map|set|vector)))");
+  return !line.empty() && line.back() == '{' && line.find('(') != std::string::npos && !std::regex_search(line, kNot);
+}
+
+/// A function's body runs from the line that opens it to the `}` at the same depth; nested ones (members) count for themselves.
+void check_lengths(Source const& source, std::vector<Finding>& out) {
+  if (source.lines.size() > kFileLines && program_of(source.path) != "tests")
+    out.push_back({source.path, 0, "file length", fmt::format("{} lines, at most {}", source.lines.size(), kFileLines)});
+  for (std::size_t i = 0; i < source.lines.size(); ++i) {
+    auto const& line = source.lines[i];
+    auto const indent = line.find_first_not_of(' ');
+    if (indent > 2 || !opens_function(line)) continue;
+    auto const end = std::string(indent, ' ') + "}";
+    std::size_t k = i + 1;
+    while (k < source.lines.size() && !source.lines[k].starts_with(end)) ++k;
+    if (k - i + 1 > kFunctionLines && !line.starts_with("TEST_CASE"))
+      out.push_back({source.path, i + 1, "function length", fmt::format("{} lines, at most {}", k - i + 1, kFunctionLines)});
+  }
+}
+
+void check_lines(Source const& source, std::vector<Finding>& out) {
+  bool const base = folder_of(source.path) == "core/base", tests = program_of(source.path) == "tests", example = program_of(source.path) == "examples";
+  for (std::size_t i = 0; i < source.lines.size(); ++i) {
+    auto const code = source.lines[i].substr(0, source.lines[i].find("//"));
+    if (!base && !tests && !example && std::regex_search(code, kImpure)) out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
+    if (std::regex_search(code, kAwaitTemporary)) out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
+    if (std::regex_search(source.lines[i], kDebt)) out.push_back({source.path, i + 1, "debt", "finish it or leave it out"});
+    if (is_header(source.path) && code.find("using namespace") != std::string::npos) out.push_back({source.path, i + 1, "header", "no using namespace in a header"});
+    if (tests && code.find("sleep_for") != std::string::npos) out.push_back({source.path, i + 1, "sleep", "tests wait for conditions, they do not sleep"});
+  }
+  if (is_header(source.path) && std::find(source.lines.begin(), source.lines.end(), "#pragma once") == source.lines.end())
+    out.push_back({source.path, 1, "header", "#pragma once is missing"});
+}
+
+}  // namespace
+
+std::vector<Finding> check(Source const& source) {
+  std::vector<Finding> out;
+  check_includes(source, out);
+  check_lengths(source, out);
+  check_lines(source, out);
+  return out;
+}
+
+std::vector<Finding> check_readme(Source const& readme) {
+  if (readme.lines.size() <= 10) return {};
+  return {{readme.path, 0, "readme", fmt::format("{} lines, at most 10: what lives here, what may not, where to start", readme.lines.size())}};
+}
+
+}  // namespace tidy
