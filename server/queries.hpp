@@ -15,10 +15,11 @@ inline constexpr db::Query kListBlobs{"list_blobs", "SELECT sha256, size FROM bl
 // A restored server must speak with higher sequences than the one that is lost ever used (protocol.md, Restore).
 inline constexpr db::Query kRaiseSequences{"raise_sequences",
     "UPDATE devices SET directive_sequence = max(directive_sequence + 1, ?1), epoch = epoch + 1"};
+inline constexpr db::Query kDropOpenUploads{"drop_open_uploads", "DELETE FROM uploads WHERE state = 'open'"};
 inline constexpr db::Query kListRoles{"list_roles",
     "SELECT DISTINCT role FROM metadata WHERE repository = 'release' ORDER BY role"};
 
 inline constexpr auto kQueries = std::to_array<db::Query>(
-    {kSetSetting, kGetSetting, kInsertAdminToken, kListBlobs, kRaiseSequences, kListRoles});
+    {kSetSetting, kGetSetting, kInsertAdminToken, kListBlobs, kRaiseSequences, kDropOpenUploads, kListRoles});
 
 }  // namespace fleet::server

@@ -49,9 +49,9 @@ Result<Reply> get_directive_root(Services&, Call const& call, db::Connection& re
 
 std::vector<Route> const& delivery_routes() {
   static std::vector<Route> const kRoutes{
-      {net::Method::post, "/device/v1/poll", Permission::device, RawHandler{post_poll}, wire::kPollBytesMax, Listener::devices},
-      {net::Method::post, "/device/v1/reports", Permission::device, WriteHandler{post_reports}, wire::kReportBytesMax, Listener::devices},
-      {net::Method::get, "/device/v1/directive/{name}", Permission::device, ReadHandler{get_directive_root}, 0, Listener::devices},
+      {net::Method::post, "/device/v1/poll", Permission::device, RawHandler{post_poll}, wire::kPollBytesMax, Listener::device},
+      {net::Method::post, "/device/v1/reports", Permission::device, WriteHandler{post_reports}, wire::kReportBytesMax, Listener::device},
+      {net::Method::get, "/device/v1/directive/{name}", Permission::device, ReadHandler{get_directive_root}, 0, Listener::device},
   };
   return kRoutes;
 }

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "server/services.hpp"
+
+namespace fleet::server {
+
+/// What must be done at start and once an hour: sign online roles again before they expire, drop telemetry past its time.
+/// @errors what signing says; at start they end the program
+Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now);
+/// Arms the hourly round on io thread 0; it ends with the server.
+void schedule_housekeeping(Services& services);
+
+}  // namespace fleet::server
