@@ -25,6 +25,7 @@ inline constexpr db::Query kForgetReplays{"api.forget_replays", "DELETE FROM ide
 inline constexpr db::Query kKeepReplay{"api.keep_replay",
     "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
 
+inline constexpr db::Query kModelExists{"api.model_exists", "SELECT 1 FROM models WHERE name = ?1"};
 inline constexpr db::Query kPing{"api.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
 inline constexpr db::Query kDevicesByState{"api.devices_by_state", "SELECT state, count(*) FROM devices GROUP BY state"};
 inline constexpr db::Query kRolloutsByState{"api.rollouts_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
@@ -35,7 +36,7 @@ inline constexpr db::Query kLastEvent{"api.last_event", "SELECT coalesce(max(id)
 inline constexpr db::Query kEvents{"api.events", "SELECT id, time, type, subject, actor, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2"};
 
 inline constexpr auto kAll = std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kReplay,
-                                                       kForgetReplays, kKeepReplay, kPing, kDevicesByState, kRolloutsByState,
+                                                       kForgetReplays, kKeepReplay, kModelExists, kPing, kDevicesByState, kRolloutsByState,
                                                        kAuditSequence, kAudit, kLastEvent, kEvents});
 
 }  // namespace fleet::api::queries

@@ -1,0 +1,99 @@
+#include "server/api/device_explain.hpp"
+
+#include "server/api/device_scope.hpp"
+#include "server/api/queries.hpp"
+#include "server/rollout/engine.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::api {
+namespace {
+
+namespace json = boost::json;
+
+struct Explained {
+  std::string wants;
+  std::optional<std::string> has;
+  std::vector<rollout::Because> because;
+};
+
+/// What holds for every model: the device is out of the fleet, or was not heard.
+std::vector<rollout::Because> device_wide(Services& services, registry::Device const& device, SysTime now) {
+  std::vector<rollout::Because> out;
+  if (device.state != "active") out.push_back({"device_" + device.state, fmt::format("the device is {}: it is told nothing", device.state)});
+  if (device.state == "active" && !registry::is_online(services.store, device, now)) {
+    auto const seen = registry::last_seen(services.store, device);
+    out.push_back({"offline", seen == SysTime{} ? "the device has never been heard" : fmt::format("the device was last heard at {}", to_rfc3339(seen))});
+  }
+  return out;
+}
+
+/// What the device told of this model.
+void add_device_side(registry::ModelRow const& row, Explained& out) {
+  if (row.running) out.has = row.running;
+  if (row.running_unknown) out.because.push_back({"unknown_release", "the device runs bytes that are no release of this server"});
+  if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}", row.waiting)});
+  if (row.version.empty() || row.state == "idle" || row.state == "committed") return;
+  auto text = fmt::format("the device is at {} with {}@{} since {}", row.state, row.model, row.version, to_rfc3339(row.since));
+  if (!row.error.empty()) text += ": " + row.error;
+  out.because.push_back({"device_" + row.state, std::move(text)});
+}
+
+json::object to_json(std::string const& device, std::string const& model, Explained const& explained) {
+  json::array because;
+  for (auto const& [code, text] : explained.because) because.push_back({{"code", code}, {"text", text}});
+  return {{"device", device},
+          {"model", model},
+          {"wants", explained.wants.empty() ? json::value(nullptr) : json::value(explained.wants)},
+          {"has", explained.has ? json::value(*explained.has) : json::value(nullptr)},
+          {"because", std::move(because)}};
+}
+
+Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, SysTime now) {
+  std::map<std::string, Explained> out;
+  FLEET_TRY(auto const facts, rollout::load_device_facts(reader, device.n));
+  FLEET_TRY(auto const decision, services.rollouts->decide(reader, facts, now));
+  for (auto const& desired : decision.models) out[desired.model] = {desired.version, std::nullopt, desired.because};
+  FLEET_TRY(auto const rows, registry::load_models(reader, device.n));
+  for (auto const& row : rows) add_device_side(row, out[row.model]);
+  auto const wide = device_wide(services, device, now);
+  for (auto& [model, explained] : out) {
+    explained.because.insert(explained.because.begin(), wide.begin(), wide.end());
+    if (explained.because.empty()) explained.because.push_back({"no_rollout", "no rollout says what the device should run"});
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Reply> explain_device(Services& services, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"model"}));
+  FLEET_TRY(auto const device, load_in_scope(call, reader));
+  FLEET_TRY(auto all, explain_all(services, reader, device, call.now));
+  Reply reply;
+  auto const model = call.query_value("model");
+  if (model.empty()) {
+    json::array models;
+    for (auto const& [name, explained] : all) models.push_back(to_json(device.id, name, explained));
+    reply.body = json::serialize(json::object{{"device", device.id}, {"models", std::move(models)}});
+    return reply;
+  }
+  FLEET_CHECK(check_model_scope(call, model));
+  auto known = reader.prepare(queries::kModelExists);
+  known.bind(1, model);
+  FLEET_TRY(bool const exists, known.step());
+  if (!exists && !all.contains(model)) return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model), "`fleetctl model list` shows those there are"};
+  if (!all.contains(model)) {
+    all[model].because = device_wide(services, device, call.now);
+    all[model].because.push_back({"no_rollout", fmt::format("no rollout of {} covers the device", model)});
+  }
+  reply.body = json::serialize(to_json(device.id, model, all[model]));
+  return reply;
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,206 @@
+#include "server/api/device_explain.hpp"
+#include "server/api/device_scope.hpp"
+#include "server/api/route.hpp"
+#include "server/registry/enrol.hpp"
+#include "server/registry/join_tokens.hpp"
+#include "server/registry/lifecycle.hpp"
+
+#include "core/wire/device.hpp"
+#include "core/wire/json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::api {
+namespace {
+
+registry::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
+
+Result<Reply> device_reply(Services& services, Call const& call, db::Connection& connection, registry::Device const& device) {
+  Reply reply;
+  reply.revision = device.revision;
+  FLEET_TRY(reply.body, registry::device_json(services.store, connection, device, call.now));
+  return reply;
+}
+
+Result<std::optional<bool>> read_flag(Call const& call, std::string_view name) {
+  auto const text = call.query_value(name);
+  if (text.empty()) return std::optional<bool>{};
+  if (text == "true" || text == "false") return std::optional(text == "true");
+  return Error{Kind::bad_input, "bad_parameter", fmt::format("{}: expected true or false, got '{}'", name, text)};
+}
+
+Result<registry::DeviceFilter> read_filter(Call const& call) {
+  registry::DeviceFilter out;
+  for (auto const& text : {call.query_value("selector"), call.actor.selector}) {
+    if (text.empty()) continue;
+    FLEET_TRY(auto selector, registry::Selector::parse(text));
+    out.selectors.push_back(std::move(selector));
+  }
+  if (auto const running = call.query_value("running"); !running.empty()) {
+    FLEET_TRY(auto selector, registry::Selector::parse(fmt::format("running=\"{}\"", running)));
+    out.selectors.push_back(std::move(selector));
+  }
+  out.state = call.query_value("state");
+  constexpr auto kStates = std::to_array<std::string_view>({"", "pending", "active", "revoked", "retired"});
+  if (std::find(kStates.begin(), kStates.end(), out.state) == kStates.end()) {
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: expected pending, active, revoked or retired, got '{}'", out.state)};
+  }
+  FLEET_TRY(out.online, read_flag(call, "online"));
+  if (auto const before = call.query_value("last_seen_before"); !before.empty()) {
+    FLEET_TRY(out.last_seen_before, parse_rfc3339(before));
+  }
+  return out;
+}
+
+Result<Reply> list_devices(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"selector", "state", "online", "last_seen_before", "running", "limit", "cursor"}));
+  FLEET_TRY(auto const filter, read_filter(call));
+  FLEET_TRY(auto const page, read_page(call));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const found, filter.state == "pending" ? registry::list_pending(reader, filter, page.after, page.limit)
+                                                        : registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));
+  return list_reply(call, found.items, found.next);
+}
+
+Result<Reply> get_device(Services& services, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const device, load_in_scope(call, reader));
+  return device_reply(services, call, reader, device);
+}
+
+Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
+  FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
+  FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, cause_of(call)));
+  return device_reply(services, call, tx.connection(), changed);
+}
+
+Result<Reply> delete_device(Services&, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
+  FLEET_TRY(auto const body, read_verb(call, false));
+  FLEET_CHECK(registry::remove_device(tx, device, cause_of(call, body.reason)));
+  Reply reply;
+  reply.status = 204;
+  return reply;
+}
+
+Result<Reply> move_device(Services& services, Call const& call, store::Tx& tx, std::string_view state, bool reason_required) {
+  FLEET_TRY(auto const body, read_verb(call, reason_required));
+  FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
+  FLEET_TRY(auto const moved, registry::set_state(tx, device, state, cause_of(call, body.reason)));
+  return device_reply(services, call, tx.connection(), moved);
+}
+
+Result<Reply> retire_device(Services& services, Call const& call, store::Tx& tx) { return move_device(services, call, tx, "retired", false); }
+Result<Reply> revoke_device(Services& services, Call const& call, store::Tx& tx) { return move_device(services, call, tx, "revoked", true); }
+
+Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const body, read_verb(call, true, {"key", "replaces"}));
+  FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
+  auto const text = [&](std::string_view name) {
+    auto const found = body.texts.find(name);
+    return found == body.texts.end() ? std::string() : found->second;
+  };
+  FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
+  return device_reply(services, call, tx.connection(), approved);
+}
+
+Result<Reply> list_history(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const device, load_in_scope(call, reader));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const found, registry::list_history(reader, device.n, page.after, page.limit));
+  return list_reply(call, found.items, found.next);
+}
+
+Result<Reply> list_join_tokens(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const found, registry::list_join_tokens(reader, page.after, page.limit));
+  return list_reply(call, found.items, found.next);
+}
+
+/// A token limited to a selector lets in only devices that the selector will cover: by what the join token binds.
+Result<void> check_join_scope(Call const& call, registry::JoinTokenSpec const& spec) {
+  FLEET_CHECK(check_not_model_bound(call));
+  if (call.actor.selector.empty()) return {};
+  FLEET_TRY(auto const scope, registry::Selector::parse(call.actor.selector));
+  if (scope.matches({spec.device_id, spec.hardware, "active", &spec.labels, nullptr})) return {};
+  return outside_selector(call, "what the device token binds");
+}
+
+Result<Reply> create_join_tokens(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const spec, registry::decode_join_token_spec(call.request.body));
+  FLEET_CHECK(check_join_scope(call, spec));
+  auto const cause = cause_of(call);
+  FLEET_TRY(auto const tokens, registry::add_join_tokens(tx, services.random, spec, cause));
+  std::vector<std::string> shown, kept;
+  for (auto const& token : tokens) {
+    shown.push_back(registry::join_token_json(token, spec, cause, true));
+    kept.push_back(registry::join_token_json(token, spec, cause, false));
+  }
+  auto reply = list_reply(call, shown, "");
+  reply.status = 201;
+  reply.replay_body = list_reply(call, kept, "").body;
+  return reply;
+}
+
+Result<Reply> delete_join_token(Services&, Call const& call, store::Tx& tx) {
+  FLEET_CHECK(check_not_model_bound(call));
+  FLEET_CHECK(registry::revoke_join_token(tx, call.path_value("id"), !call.actor.selector.empty(), cause_of(call)));
+  Reply reply;
+  reply.status = 204;
+  return reply;
+}
+
+Result<Reply> enroll(Services& services, Call const& call) {
+  FLEET_TRY(auto const request, wire::decode_enroll_request(call.request.body));
+  FLEET_TRY(auto const response, registry::enrol(services, request, cause_of(call)));
+  Reply reply;
+  reply.status = response.state == "active" ? 200 : 202;
+  reply.body = wire::encode(response);
+  return reply;
+}
+
+Result<Reply> renew(Services& services, Call const& call) {
+  if (!call.request.peer || !call.request.peer->has_certificate) {
+    return Error{Kind::unauthenticated, "no_certificate", "a renewal takes the certificate it renews", "enrol the device with a join token"};
+  }
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, wire::kEnrollBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const csr = reader.required_text("csr", 16 * 1024);
+  FLEET_CHECK(wire::no_faults(faults, "renewal"));
+  FLEET_TRY(auto const response, registry::renew(services, call.request.peer->key_sha256, csr, cause_of(call)));
+  Reply reply;
+  reply.body = wire::encode(response);
+  return reply;
+}
+
+}  // namespace
+
+std::vector<Route> const& registry_routes() {
+  using enum net::Method;
+  using P = Permission;
+  constexpr std::uint64_t kSmall = 64 * 1024;
+  static std::vector<Route> const routes{
+      {get, "/api/v1/devices", P::read, &list_devices},
+      {get, "/api/v1/devices/{id}", P::read, &get_device},
+      {patch, "/api/v1/devices/{id}", P::operate, &patch_device, kSmall},
+      {del, "/api/v1/devices/{id}", P::operate, &delete_device, kSmall},
+      {get, "/api/v1/devices/{id}/explain", P::read, &explain_device},
+      {get, "/api/v1/devices/{id}/history", P::read, &list_history},
+      {post, "/api/v1/devices/{id}:approve", P::operate, &approve_device, kSmall},
+      {post, "/api/v1/devices/{id}:retire", P::operate, &retire_device, kSmall},
+      {post, "/api/v1/devices/{id}:revoke", P::operate, &revoke_device, kSmall},
+      {get, "/api/v1/device-tokens", P::operate, &list_join_tokens},
+      {post, "/api/v1/device-tokens", P::operate, &create_join_tokens, kSmall},
+      {del, "/api/v1/device-tokens/{id}", P::operate, &delete_join_token, kSmall},
+      {post, "/device/v1/enroll", P::everyone, &enroll, wire::kEnrollBytesMax, Listener::device},
+      {post, "/device/v1/renew", P::everyone, &renew, wire::kEnrollBytesMax, Listener::device},
+  };
+  return routes;
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,146 @@
+#include "core/wire/json.hpp"
+#include "server/registry/devices.hpp"
+#include "server/registry/queries.hpp"
+#include "server/registry/row.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace fleet::registry {
+namespace {
+
+namespace json = boost::json;
+
+/// Rows a step of the scan: a reader's snapshot is not held for the whole fleet.
+constexpr int kScanRows = 1'000;
+
+/// The first value that all devices asked for must have.
+std::optional<std::string> required(DeviceFilter const& filter, std::string_view key) {
+  if (key == "state" && !filter.state.empty()) return filter.state;
+  for (auto const& selector : filter.selectors) {
+    if (auto value = selector.required_value(key)) return value;
+  }
+  return std::nullopt;
+}
+
+/// Binds what the scan is narrowed by; what it cannot be narrowed by, `fits` judges.
+void bind_filter(db::Statement& scan, DeviceFilter const& filter) {
+  scan.bind(2, required(filter, "state"));
+  scan.bind(3, required(filter, "hardware"));
+  scan.bind(4, required(filter, "id"));
+  std::optional<std::string> label_path, label_value, model, version;
+  for (auto const& selector : filter.selectors) {
+    if (auto const label = selector.required_label(); label && !label_path) {
+      label_path = fmt::format("$.\"{}\"", label->first);
+      label_value = label->second;
+    }
+  }
+  if (auto const running = required(filter, "running")) {
+    model = running->substr(0, running->find('@'));
+    version = running->substr(running->find('@') + 1);
+  }
+  scan.bind(5, label_path);
+  scan.bind(6, label_value);
+  scan.bind(7, model);
+  scan.bind(8, version);
+}
+
+Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter const& filter, Device const& device, SysTime now) {
+  if (!filter.state.empty() && device.state != filter.state) return false;
+  if (filter.online && *filter.online != is_online(store, device, now)) return false;
+  if (filter.last_seen_before && last_seen(store, device) >= *filter.last_seen_before) return false;
+  std::map<std::string, std::string> running;
+  if (std::any_of(filter.selectors.begin(), filter.selectors.end(), [](Selector const& s) { return s.asks_running(); })) {
+    FLEET_TRY(running, load_running(connection, device.n));
+  }
+  auto const view = view_of(device, &running);
+  return std::all_of(filter.selectors.begin(), filter.selectors.end(), [&](Selector const& s) { return s.matches(view); });
+}
+
+Result<std::int64_t> read_position(std::string_view after) {
+  std::int64_t n = 0;
+  if (after.empty()) return n;
+  auto const [end, failed] = std::from_chars(after.data(), after.data() + after.size(), n);
+  if (failed != std::errc{} || end != after.data() + after.size()) return Error{Kind::bad_input, "bad_cursor", "cursor: not one of the list of devices"};
+  return n;
+}
+
+/// The devices of one step of the scan, after device number `n`.
+Result<std::vector<Device>> scan_step(db::Connection& connection, DeviceFilter const& filter, std::int64_t n) {
+  auto scan = connection.prepare(queries::kScan);
+  scan.bind(1, n);
+  bind_filter(scan, filter);
+  scan.bind(9, kScanRows);
+  std::vector<Device> out;
+  while (true) {
+    FLEET_TRY(bool const found, scan.step());
+    if (!found) return out;
+    FLEET_TRY(auto device, read_device(scan));
+    out.push_back(std::move(device));
+  }
+}
+
+json::object pending_object(Pending const& pending) {
+  json::object labels, reported;
+  for (auto const& [key, value] : pending.labels) labels[key] = value;
+  for (auto const& [key, value] : pending.reported) reported[key] = value;
+  return {{"id", pending.device_id}, {"hardware", pending.hardware}, {"labels", std::move(labels)}, {"reported", std::move(reported)},
+          {"state", "pending"},      {"online", false},              {"last_seen", nullptr},        {"agent", nullptr},
+          {"running", json::object{}}, {"update", nullptr},          {"key", pending.key.hex()},    {"certificate_expires", nullptr},
+          {"created_at", to_rfc3339(pending.created_at)}};
+}
+
+}  // namespace
+
+Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit,
+                                SysTime now) {
+  FLEET_TRY(auto n, read_position(after));
+  DevicePage page;
+  while (true) {
+    FLEET_TRY(auto const devices, scan_step(connection, filter, n));
+    for (auto const& device : devices) {
+      FLEET_TRY(bool const wanted, fits(store, connection, filter, device, now));
+      if (wanted && page.items.size() == static_cast<std::size_t>(limit)) {
+        page.next = std::to_string(n);
+        return page;
+      }
+      n = device.n;
+      if (!wanted) continue;
+      FLEET_TRY(auto text, device_json(store, connection, device, now));
+      page.items.push_back(std::move(text));
+    }
+    if (devices.size() < static_cast<std::size_t>(kScanRows)) return page;
+  }
+}
+
+Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit) {
+  auto row = connection.prepare(queries::kPending);
+  auto const slash = after.rfind('/');
+  Digest key;
+  if (!after.empty()) {
+    auto const parsed = slash == std::string_view::npos ? Result<Digest>(Digest{}) : Digest::parse(after.substr(slash + 1));
+    if (slash == std::string_view::npos || !parsed) return Error{Kind::bad_input, "bad_cursor", "cursor: not one of the list of pending enrolments"};
+    key = *parsed;
+  }
+  row.bind_all(after.substr(0, after.empty() ? 0 : slash), key);
+  DevicePage page;
+  std::string last;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return page;
+    if (page.items.size() == static_cast<std::size_t>(limit)) {
+      page.next = last;
+      return page;
+    }
+    FLEET_TRY(auto const pending, read_pending(row));
+    last = pending.device_id + "/" + pending.key.hex();
+    DeviceView const view{pending.device_id, pending.hardware, "pending", &pending.labels, nullptr};
+    bool const wanted = std::all_of(filter.selectors.begin(), filter.selectors.end(), [&](Selector const& s) { return s.matches(view); });
+    if (wanted) page.items.push_back(json::serialize(pending_object(pending)));
+  }
+}
+
+}  // namespace fleet::registry

@@ -1,0 +1,214 @@
+#include "server/registry/devices.hpp"
+
+#include "core/wire/json.hpp"
+#include "server/registry/queries.hpp"
+#include "server/registry/row.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace fleet::registry {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kLabelsBytesMax = 256 * 1024;
+constexpr std::size_t kErrorBytesMax = 64 * 1024;
+/// What a device that never polled is judged by: the agent's default.
+constexpr int kPollDefaultS = 900;
+constexpr int kPollsUntilOffline = 3;
+
+json::value text_or_null(std::string const& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+json::value time_or_null(SysTime at) { return at == SysTime{} ? json::value(nullptr) : json::value(to_rfc3339(at)); }
+
+/// What a device told of an error: an object `{code,text,output}`, or null.
+json::value error_or_null(std::string const& text) {
+  if (text.empty()) return nullptr;
+  auto parsed = wire::parse_json(text, kErrorBytesMax);
+  if (parsed && parsed->is_object()) return std::move(*parsed);
+  return json::object{{"code", text}, {"text", text}, {"output", ""}};
+}
+
+bool works(ModelRow const& row) { return row.state != "idle" && row.state != "committed" && !row.version.empty(); }
+
+/// The update under way, or else the latest that did not end well; null when all is settled.
+json::value update_json(std::vector<ModelRow> const& models) {
+  ModelRow const* newest = nullptr;
+  for (auto const& row : models) {
+    if (works(row) && (!newest || row.since > newest->since)) newest = &row;
+  }
+  if (!newest) return nullptr;
+  return json::object{{"model", newest->model},
+                      {"version", newest->version},
+                      {"state", newest->state},
+                      {"rollout", text_or_null(newest->rollout)},
+                      {"since", time_or_null(newest->since)},
+                      {"error", error_or_null(newest->error)}};
+}
+
+json::object running_json(std::vector<ModelRow> const& models) {
+  json::object out;
+  for (auto const& row : models) {
+    if (row.running) out[row.model] = *row.running;
+    if (row.running_unknown) out[row.model] = nullptr;
+  }
+  return out;
+}
+
+json::object labels_object(wire::Labels const& labels) {
+  json::object out;
+  for (auto const& [key, value] : labels) out[key] = value;
+  return out;
+}
+
+/// One row of kHistory, as the API lists it.
+std::string history_json(db::Statement const& row) {
+  return json::serialize(json::object{{"time", to_rfc3339(from_unix_ms(row.int64(1)))},
+                                      {"received", to_rfc3339(from_unix_ms(row.int64(2)))},
+                                      {"model", row.text(3)},
+                                      {"version", row.text(4)},
+                                      {"state", row.text(5)},
+                                      {"rollout", text_or_null(row.maybe_text(6).value_or(""))},
+                                      {"attempt", row.int64(7)},
+                                      {"error", error_or_null(row.maybe_text(8).value_or(""))}});
+}
+
+}  // namespace
+
+Result<wire::Labels> parse_labels(std::string_view text) {
+  if (text == "{}") return wire::Labels{};
+  auto const parsed = wire::parse_json(text, kLabelsBytesMax);
+  if (!parsed || !parsed->is_object()) return Error{Kind::corrupt, "bad_labels", fmt::format("stored labels are no object: {}", text.substr(0, 80))};
+  wire::Labels out;
+  for (auto const& member : parsed->get_object()) {
+    auto const& value = member.value();
+    out.emplace(member.key(), value.is_string() ? std::string(value.get_string()) : json::serialize(value));
+  }
+  return out;
+}
+
+std::string labels_json(wire::Labels const& labels) { return json::serialize(labels_object(labels)); }
+
+Result<Device> read_device(db::Statement& row) {
+  Device out;
+  out.n = row.int64(0);
+  out.id = row.text(1);
+  out.hardware = row.text(2);
+  out.state = row.text(3);
+  FLEET_TRY(out.labels, parse_labels(row.text_view(4)));
+  FLEET_TRY(out.reported, parse_labels(row.text_view(5)));
+  out.key = row.digest(6);
+  out.not_after = from_unix_ms(row.int64(7));
+  out.agent = row.text(8);
+  out.revision = row.int64(9);
+  out.created_at = from_unix_ms(row.int64(10));
+  out.seen_at = from_unix_ms(row.int64(11));
+  out.poll_every_s = static_cast<int>(row.int64(12));
+  return out;
+}
+
+Result<Pending> read_pending(db::Statement& row) {
+  Pending out;
+  out.device_id = row.text(0);
+  out.key = row.digest(1);
+  out.hardware = row.text(2);
+  FLEET_TRY(out.labels, parse_labels(row.text_view(3)));
+  FLEET_TRY(out.reported, parse_labels(row.text_view(4)));
+  out.token_id = row.text(5);
+  out.created_at = from_unix_ms(row.int64(6));
+  return out;
+}
+
+Result<Device> load_device(db::Connection& connection, std::string_view id) {
+  auto row = connection.prepare(queries::kDeviceById);
+  row.bind(1, id);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::not_found, "unknown_device", fmt::format("there is no device '{}'", id), "`fleetctl device list` shows those there are"};
+  return read_device(row);
+}
+
+Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n) {
+  std::vector<ModelRow> out;
+  auto row = connection.prepare(queries::kModels);
+  row.bind(1, device_n);
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return out;
+    ModelRow model;
+    model.model = row.text(0);
+    model.running = row.maybe_text(1);
+    model.running_unknown = !model.running && !row.is_null(2);
+    model.version = row.maybe_text(3).value_or("");
+    model.state = row.text(4);
+    model.rollout = row.maybe_text(5).value_or("");
+    model.since = from_unix_ms(row.int64(6));
+    model.error = row.maybe_text(7).value_or("");
+    model.waiting = row.maybe_text(8).value_or("");
+    out.push_back(std::move(model));
+  }
+}
+
+Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n) {
+  FLEET_TRY(auto const models, load_models(connection, device_n));
+  std::map<std::string, std::string> out;
+  for (auto const& row : models) {
+    if (row.running) out.emplace(row.model, *row.running);
+  }
+  return out;
+}
+
+DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running) {
+  return {device.id, device.hardware, device.state, &device.labels, running};
+}
+
+SysTime last_seen(store::Store& store, Device const& device) { return std::max(device.seen_at, store.last_contact(device.n)); }
+
+bool is_online(store::Store& store, Device const& device, SysTime now) {
+  auto const seen = last_seen(store, device);
+  auto const every = seconds(device.poll_every_s > 0 ? device.poll_every_s : kPollDefaultS);
+  return device.state == "active" && seen != SysTime{} && now - seen <= kPollsUntilOffline * every;
+}
+
+Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, SysTime now) {
+  FLEET_TRY(auto const models, load_models(connection, device.n));
+  return json::serialize(json::object{{"id", device.id},
+                                      {"hardware", device.hardware},
+                                      {"labels", labels_object(device.labels)},
+                                      {"reported", labels_object(device.reported)},
+                                      {"state", device.state},
+                                      {"online", is_online(store, device, now)},
+                                      {"last_seen", time_or_null(last_seen(store, device))},
+                                      {"agent", text_or_null(device.agent)},
+                                      {"running", running_json(models)},
+                                      {"update", update_json(models)},
+                                      {"key", device.key.hex()},
+                                      {"certificate_expires", time_or_null(device.not_after)},
+                                      {"created_at", to_rfc3339(device.created_at)}});
+}
+
+Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, std::string_view after, int limit) {
+  std::int64_t before = INT64_MAX;
+  if (!after.empty()) {
+    auto const [end, failed] = std::from_chars(after.data(), after.data() + after.size(), before);
+    if (failed != std::errc{} || end != after.data() + after.size()) return Error{Kind::bad_input, "bad_cursor", "cursor: not one of a device's history"};
+  }
+  auto row = connection.prepare(queries::kHistory);
+  row.bind_all(device_n, before, limit + 1);
+  DevicePage page;
+  std::int64_t last = 0;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return page;
+    if (page.items.size() == static_cast<std::size_t>(limit)) {
+      page.next = std::to_string(last);
+      return page;
+    }
+    last = row.int64(0);
+    page.items.push_back(history_json(row));
+  }
+}
+
+}  // namespace fleet::registry

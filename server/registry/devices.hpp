@@ -1,0 +1,82 @@
+#pragma once
+
+#include "core/base/time.hpp"
+#include "server/registry/selector.hpp"
+#include "server/store/store.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fleet::registry {
+
+/// One registered device, as its rows have it.
+struct Device {
+  std::int64_t n = 0;
+  std::string id, hardware, state;
+  wire::Labels labels, reported;
+  Digest key;
+  SysTime not_after{};
+  std::string agent;
+  std::int64_t revision = 0;
+  SysTime created_at{};
+  SysTime seen_at{};      ///< as flushed; ask the store for the latest
+  int poll_every_s = 0;   ///< 0: it never polled
+};
+
+/// Why something is changed, for the audit log.
+struct Cause {
+  SysTime at{};
+  std::string actor, reason, request_id;
+};
+
+/// @errors not_found (code `unknown_device`)
+[[nodiscard]] Result<Device> load_device(db::Connection& connection, std::string_view id);
+/// What the device runs, as it told last: model -> version.
+[[nodiscard]] Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n);
+[[nodiscard]] DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running);
+
+/// When it was last heard, also when that is not flushed yet; zero time: never.
+[[nodiscard]] SysTime last_seen(store::Store& store, Device const& device);
+/// Heard within three of its poll intervals.
+[[nodiscard]] bool is_online(store::Store& store, Device const& device, SysTime now);
+/// The object `device` of the API.
+[[nodiscard]] Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, SysTime now);
+
+/// Which devices to list; all must hold.
+struct DeviceFilter {
+  std::vector<Selector> selectors;
+  std::string state;                           ///< empty: any
+  std::optional<bool> online;
+  std::optional<SysTime> last_seen_before;     ///< never heard counts as before
+};
+/// A page of device objects in the order they were registered.
+struct DevicePage {
+  std::vector<std::string> items;
+  std::string next;                            ///< where the next page starts after; empty: no more
+};
+/// @param after  `next` of the page before, or empty. Scans: not for an io thread. @errors bad_input (code `bad_cursor`)
+[[nodiscard]] Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after,
+                                              int limit, SysTime now);
+/// The pending enrolments, as device objects in state `pending` with the hash of their key.
+[[nodiscard]] Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit);
+
+/// What happened on a device, newest first, as the API lists it. @errors bad_input (code `bad_cursor`)
+[[nodiscard]] Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, std::string_view after, int limit);
+
+/// What the device says of one model: for explain.
+struct ModelRow {
+  std::string model;
+  std::optional<std::string> running;
+  bool running_unknown = false;                ///< it runs bytes that are no release the server knows
+  std::string version, state, rollout, waiting, error;
+  SysTime since{};
+};
+[[nodiscard]] Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n);
+
+/// Labels as stored, and back. @errors corrupt
+[[nodiscard]] Result<wire::Labels> parse_labels(std::string_view json);
+[[nodiscard]] std::string labels_json(wire::Labels const& labels);
+
+}  // namespace fleet::registry

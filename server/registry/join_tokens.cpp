@@ -1,0 +1,142 @@
+#include "server/registry/join_tokens.hpp"
+
+#include "core/base/names.hpp"
+#include "core/crypto/hash.hpp"
+#include "core/wire/json.hpp"
+#include "server/audit/audit.hpp"
+#include "server/registry/lifecycle.hpp"
+#include "server/registry/queries.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::registry {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int kCountMax = 1'000;
+constexpr auto kLifetimeMax = std::chrono::hours(24) * 366;
+constexpr std::size_t kBodyMax = 64 * 1024;
+
+json::value text_or_null(std::optional<std::string> const& text) { return text && !text->empty() ? json::value(*text) : json::value(nullptr); }
+json::value time_or_null(std::optional<std::int64_t> at) { return at ? json::value(to_rfc3339(from_unix_ms(*at))) : json::value(nullptr); }
+std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
+
+Result<void> audit_tokens(store::Tx& tx, std::string action, std::string const& id, std::string after, Cause const& cause) {
+  audit::Entry entry;
+  entry.time = cause.at;
+  entry.actor = cause.actor;
+  entry.action = std::move(action);
+  entry.subject = "device-token/" + id;
+  entry.after = std::move(after);
+  entry.reason = cause.reason;
+  entry.request_id = cause.request_id;
+  return audit::record(tx, entry);
+}
+
+}  // namespace
+
+std::string make_secret(std::string_view prefix, Random& random) {
+  std::array<std::uint8_t, 32> raw{};
+  random.fill(raw);
+  return std::string(prefix) + to_base64url(raw);
+}
+
+Result<JoinTokenSpec> decode_join_token_spec(std::string_view body) {
+  FLEET_TRY(auto const value, wire::parse_json(body.empty() ? "{}" : body, kBodyMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  JoinTokenSpec out;
+  out.count = static_cast<int>(reader.integer("count", 1, kCountMax, 1));
+  out.expires_in = reader.duration("expires_in").value_or(out.expires_in);
+  out.device_id = reader.text("id", 128, {});
+  out.hardware = reader.text("hardware", 128, {});
+  for (auto& [key, label] : reader.text_map("labels", 64, 256)) out.labels.emplace(std::move(key), std::move(label));
+  if (out.expires_in <= Millis{0} || out.expires_in > kLifetimeMax) reader.fault("expires_in", "expected more than 0 and at most 366d");
+  if (!out.device_id.empty() && out.count != 1) reader.fault("count", "a token that binds an id is made one at a time");
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  if (!out.device_id.empty()) FLEET_CHECK(check_id("id", out.device_id));
+  if (!out.hardware.empty()) FLEET_CHECK(check_id("hardware", out.hardware));
+  FLEET_CHECK(check_labels(out.labels));
+  return out;
+}
+
+Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Cause const& cause) {
+  std::vector<JoinTokenSecret> out;
+  auto const expires_at = cause.at + spec.expires_in;
+  for (int i = 0; i < spec.count; ++i) {
+    JoinTokenSecret token{make_ulid("dt-", to_unix_ms(cause.at), random), make_secret("fle_", random), expires_at};
+    auto add = tx.prepare(queries::kAddJoinToken);
+    add.bind_all(token.id, crypto::sha256(token.secret), bound(spec.device_id), bound(spec.hardware), labels_json(spec.labels), cause.actor,
+                 to_unix_ms(cause.at), to_unix_ms(expires_at));
+    FLEET_CHECK(add.run());
+    FLEET_CHECK(audit_tokens(tx, "device-token.created", token.id, join_token_json(token, spec, cause, false), cause));
+    out.push_back(std::move(token));
+  }
+  return out;
+}
+
+std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, Cause const& cause, bool with_secret) {
+  json::object labels;
+  for (auto const& [key, value] : spec.labels) labels[key] = value;
+  json::object out{{"id", token.id},
+                   {"device", text_or_null(spec.device_id)},
+                   {"hardware", text_or_null(spec.hardware)},
+                   {"labels", std::move(labels)},
+                   {"created_by", cause.actor},
+                   {"created_at", to_rfc3339(cause.at)},
+                   {"expires_at", to_rfc3339(token.expires_at)},
+                   {"used_at", nullptr},
+                   {"used_by", nullptr},
+                   {"revoked_at", nullptr}};
+  if (with_secret) out["secret"] = token.secret;
+  return json::serialize(out);
+}
+
+Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view after, int limit) {
+  auto row = connection.prepare(queries::kJoinTokens);
+  row.bind_all(after, limit + 1);
+  DevicePage page;
+  std::string last;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return page;
+    if (page.items.size() == static_cast<std::size_t>(limit)) {
+      page.next = last;
+      return page;
+    }
+    last = row.text(0);
+    FLEET_TRY(auto labels, wire::parse_json(row.text_view(3), kBodyMax));
+    page.items.push_back(json::serialize(json::object{{"id", last},
+                                                      {"device", text_or_null(row.maybe_text(1))},
+                                                      {"hardware", text_or_null(row.maybe_text(2))},
+                                                      {"labels", std::move(labels)},
+                                                      {"created_by", row.text(4)},
+                                                      {"created_at", time_or_null(row.int64(5))},
+                                                      {"expires_at", time_or_null(row.int64(6))},
+                                                      {"used_at", time_or_null(row.maybe_int64(7))},
+                                                      {"used_by", text_or_null(row.maybe_text(8))},
+                                                      {"revoked_at", time_or_null(row.maybe_int64(9))}}));
+  }
+}
+
+Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only, Cause const& cause) {
+  {
+    auto row = tx.prepare(queries::kJoinTokenById);
+    row.bind(1, id);
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return Error{Kind::not_found, "unknown_join_token", fmt::format("there is no device token '{}'", id), "`fleetctl device token list` shows those there are"};
+    if (own_only && row.text_view(1) != cause.actor) {
+      return Error{Kind::forbidden, "out_of_scope", fmt::format("device token {} was made by {}", id, row.text_view(1)), "a token without a selector may revoke it"};
+    }
+    if (!row.is_null(0)) return {};
+  }
+  auto revoke = tx.prepare(queries::kRevokeJoinToken);
+  revoke.bind_all(id, to_unix_ms(cause.at));
+  FLEET_CHECK(revoke.run());
+  return audit_tokens(tx, "device-token.revoked", std::string(id), {}, cause);
+}
+
+}  // namespace fleet::registry

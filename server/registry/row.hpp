@@ -1,0 +1,21 @@
+#pragma once
+
+#include "server/registry/devices.hpp"
+
+namespace fleet::registry {
+
+/// A device off a row of one of the queries that select it. @errors corrupt
+[[nodiscard]] Result<Device> read_device(db::Statement& row);
+
+/// A pending enrolment: a device that is known by another key asks to be let in.
+struct Pending {
+  std::string device_id;
+  Digest key;
+  std::string hardware;
+  wire::Labels labels, reported;
+  std::string token_id;
+  SysTime created_at{};
+};
+[[nodiscard]] Result<Pending> read_pending(db::Statement& row);
+
+}  // namespace fleet::registry
