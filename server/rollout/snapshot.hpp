@@ -1,0 +1,54 @@
+#pragma once
+
+#include "server/registry/selector.hpp"
+#include "server/rollout/record.hpp"
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fleet::rollout {
+
+/// A started rollout, ready to decide with: shared by every thread, never changed.
+struct RolloutView {
+  Rollout rollout;
+  registry::Selector selector;
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> thresholds;  ///< stratum -> one a stage
+  std::vector<std::int64_t> share_thresholds;   ///< one a stage: for a stratum that planning did not see
+  std::vector<std::string> hardware;            ///< that the release has variants for
+  Millis attempt_limit{0};                      ///< no result after that long is silence
+  std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
+
+  [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
+  [[nodiscard]] bool has_variant(std::string_view hardware_name) const;
+  /// Is the device in stage `stage` or an earlier one?
+  [[nodiscard]] bool in_stage(int stage, std::string_view stratum, std::int64_t place) const;
+};
+using ViewPtr = std::shared_ptr<RolloutView const>;
+
+/// The rollouts of one model, in the orders decisions look at them.
+struct ModelRollouts {
+  std::vector<ViewPtr> live;    ///< running, paused or awaiting approval, the earliest started first
+  std::vector<ViewPtr> ended;   ///< completed, aborted, rolling back, rolled back; the newest end first
+};
+
+/// All started rollouts at one policy epoch.
+struct Snapshot {
+  std::uint64_t epoch = 0;
+  std::map<std::string, ModelRollouts> models;
+  std::map<std::int64_t, ViewPtr> by_n;
+  std::map<std::string, ViewPtr, std::less<>> by_id;
+};
+
+/// Loads the snapshot; views of `before` that did not change are taken over.
+[[nodiscard]] Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, std::uint64_t epoch, Snapshot const* before);
+
+/// The pure parts, for simulations: a view from a rollout and its strata, and the orders of a model.
+[[nodiscard]] Result<RolloutView> make_view(Rollout rollout, std::vector<StageStratum> const& strata);
+void put_view(Snapshot& snapshot, ViewPtr view);
+/// To be called once after the last `put_view`.
+void sort_views(Snapshot& snapshot);
+
+}  // namespace fleet::rollout
