@@ -1,0 +1,11 @@
+# Writes a text file as one C++ string literal, in pieces that every compiler takes.
+file(READ ${IN} text)
+string(LENGTH "${text}" length)
+set(out "")
+set(at 0)
+while(at LESS length)
+  string(SUBSTRING "${text}" ${at} 8000 piece)
+  string(APPEND out "R\"text(${piece})text\"\n")
+  math(EXPR at "${at} + 8000")
+endwhile()
+file(WRITE ${OUT} "${out}")

@@ -1,0 +1,159 @@
+#include "server/api/events.hpp"
+
+#include "core/wire/json.hpp"
+#include "server/api/queries.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace fleet::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kDataMax = 1024 * 1024;
+constexpr int kEventsAtOnce = 500;
+constexpr Millis kLookEvery{500};
+constexpr int kLooksMax = 50;  // 25 s: below what proxies end a silent answer at
+
+struct Event {
+  std::int64_t id;
+  std::string type;
+  std::string text;  ///< the event object
+};
+
+json::value stored(std::string_view text) {
+  if (text.empty()) return nullptr;
+  auto parsed = wire::parse_json(text, kDataMax);
+  return parsed ? std::move(*parsed) : json::value(text);
+}
+
+Result<std::vector<Event>> load_events(db::Connection& reader, std::int64_t after, int limit) {
+  auto row = reader.prepare(queries::kEvents);
+  row.bind_all(after, limit);
+  std::vector<Event> out;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return out;
+    json::object const event{{"id", std::to_string(row.int64(0))}, {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)}, {"type", row.text(2)},
+                             {"subject", row.text(3)},             {"actor", row.text(4)},                                {"data", stored(row.text_view(5))}};
+    out.push_back({row.int64(0), row.text(2), json::serialize(event)});
+  }
+}
+
+Result<std::int64_t> read_number(std::string_view name, std::string_view text) {
+  std::int64_t out = 0;
+  auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (failed == std::errc{} && end == text.data() + text.size() && out >= 0) return out;
+  return Error{Kind::bad_input, "bad_parameter", fmt::format("{}: expected the id of an event, got '{}'", name, text)};
+}
+
+Result<std::int64_t> last_event(db::Connection& reader) {
+  auto row = reader.prepare(queries::kLastEvent);
+  FLEET_CHECK(row.step());
+  return row.int64(0);
+}
+
+/// The list form; `cursor` is the id that the last page ended with.
+Result<Reply> list_events(Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"after", "limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  auto const from = page.after.empty() ? call.query_value("after", "0") : page.after;
+  FLEET_TRY(auto const after, read_number("after", from));
+  FLEET_TRY(auto const events, load_events(reader, after, page.limit + 1));
+  std::vector<std::string> items;
+  for (auto const& event : events) {
+    if (items.size() == static_cast<std::size_t>(page.limit)) return list_reply(call, items, std::to_string(events[items.size() - 1].id));
+    items.push_back(event.text);
+  }
+  return list_reply(call, items, "");
+}
+
+/// One client that waits for events.
+struct Listening {
+  Call call;
+  net::Responder responder;
+  std::int64_t after = 0;
+  bool tell_position = false;  ///< the client has no id yet: it gets one even when nothing happened
+  int looks = 0;
+};
+
+net::Response stream(Listening const& listening, std::vector<Event> const& events) {
+  Reply reply;
+  reply.content_type = "text/event-stream";
+  reply.body = "retry: 1000\n\n";
+  if (events.empty() && listening.tell_position) reply.body += fmt::format("id: {}\n\n", listening.after);
+  for (auto const& event : events) reply.body += fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.id, event.type, event.text);
+  return render(std::move(reply), listening.call);
+}
+
+/// Answers when there is something to say, or when the time is up; looks again later otherwise.
+void look(Services& services, std::shared_ptr<Listening> const& listening) {
+  if (!listening->responder.alive()) return;
+  auto const events = load_events(services.store.reader(), listening->after, kEventsAtOnce);
+  if (!events) return listening->responder(problem(events.error(), listening->call.request_id));
+  bool const wait = events->empty() && services.net && !services.draining && ++listening->looks < kLooksMax;
+  if (!wait) return listening->responder(stream(*listening, *events));
+  services.net->after(services.net->current_thread(), kLookEvery, [&services, listening] { look(services, listening); });
+}
+
+Result<std::shared_ptr<Listening>> start(Services& services, Call&& call, net::Responder& responder) {
+  FLEET_CHECK(only_query(call, {"after"}));
+  auto from = std::string(call.request.header("Last-Event-ID"));
+  if (from.empty()) from = call.query_value("after");
+  auto listening = std::make_shared<Listening>();
+  listening->tell_position = from.empty();
+  if (from.empty()) {
+    FLEET_TRY(listening->after, last_event(services.store.reader()));
+  } else {
+    FLEET_TRY(listening->after, read_number("Last-Event-ID", from));
+  }
+  listening->call.request_id = std::move(call.request_id);
+  listening->responder = std::move(responder);
+  return listening;
+}
+
+}  // namespace
+
+void get_events(Services& services, Call&& call, net::Responder responder) {
+  auto const id = call.request_id;
+  if (call.request.header("Accept").find("application/json") != std::string_view::npos) {
+    auto reply = list_events(call, services.store.reader());
+    return responder(reply ? render(std::move(*reply), call) : problem(reply.error(), id));
+  }
+  auto const listening = start(services, std::move(call), responder);
+  if (!listening) return responder(problem(listening.error(), id));
+  look(services, *listening);
+}
+
+Result<Reply> list_audit(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const after, read_number("cursor", page.after.empty() ? "0" : page.after));
+  auto row = reader.prepare(queries::kAudit);
+  row.bind_all(after, page.limit + 1);
+  std::vector<std::string> items;
+  std::int64_t last = 0;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return list_reply(call, items, "");
+    if (items.size() == static_cast<std::size_t>(page.limit)) return list_reply(call, items, std::to_string(last));
+    last = row.int64(0);
+    items.push_back(json::serialize(json::object{{"seq", last},
+                                                 {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)},
+                                                 {"actor", row.text(2)},
+                                                 {"action", row.text(3)},
+                                                 {"subject", row.text(4)},
+                                                 {"before", stored(row.text_view(5))},
+                                                 {"after", stored(row.text_view(6))},
+                                                 {"reason", row.text(7)},
+                                                 {"request_id", row.text(8)},
+                                                 {"prev", to_hex(row.blob(9))},
+                                                 {"hash", to_hex(row.blob(10))}}));
+  }
+}
+
+}  // namespace fleet::api

@@ -1,0 +1,67 @@
+#include "server/api/metrics.hpp"
+
+#include "server/api/queries.hpp"
+#include "server/api/roles.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::api {
+namespace {
+
+struct Counter {
+  std::string_view name, help;
+  std::string_view type;
+  std::uint64_t net::ServerCounters::* value;
+};
+constexpr auto kNetCounters = std::to_array<Counter>({
+    {"fleet_net_connections_accepted_total", "Connections accepted.", "counter", &net::ServerCounters::accepted},
+    {"fleet_net_connections_open", "Connections open now.", "gauge", &net::ServerCounters::open},
+    {"fleet_net_connections_refused_total", "Connections refused over the limit.", "counter", &net::ServerCounters::refused},
+    {"fleet_net_requests_total", "Requests handled.", "counter", &net::ServerCounters::requests},
+    {"fleet_net_handshakes_total", "TLS handshakes.", "counter", &net::ServerCounters::handshakes},
+    {"fleet_net_handshakes_resumed_total", "TLS handshakes that resumed a session.", "counter", &net::ServerCounters::resumed},
+    {"fleet_net_handshake_failures_total", "TLS handshakes that failed.", "counter", &net::ServerCounters::handshake_failures},
+    {"fleet_net_timed_out_total", "Connections closed at a deadline.", "counter", &net::ServerCounters::timed_out},
+});
+
+void add_head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
+  out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+}
+
+Result<void> add_by_state(std::string& out, db::Connection& reader, db::Query const& query, std::string_view name, std::string_view help) {
+  add_head(out, name, help, "gauge");
+  auto row = reader.prepare(query);
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return {};
+    out += fmt::format("{}{{state=\"{}\"}} {}\n", name, row.text_view(0), row.int64(1));
+  }
+}
+
+}  // namespace
+
+Result<Reply> get_metrics(Services& services, Call const& call) {
+  if (!call.request.peer->loopback && !role_allows(call.actor.role, Permission::read)) {
+    return Error{Kind::unauthenticated, "no_token", "/metrics takes a token from elsewhere than this machine", "send Authorization: Bearer <token> of a viewer"};
+  }
+  Reply reply;
+  reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  auto& out = reply.body;
+  auto const counters = services.net ? services.net->counters() : net::ServerCounters{};
+  for (auto const& counter : kNetCounters) {
+    add_head(out, counter.name, counter.help, counter.type);
+    out += fmt::format("{} {}\n", counter.name, counters.*counter.value);
+  }
+  auto& reader = services.store.reader();
+  FLEET_CHECK(add_by_state(out, reader, queries::kDevicesByState, "fleet_devices", "Registered devices by state."));
+  FLEET_CHECK(add_by_state(out, reader, queries::kRolloutsByState, "fleet_rollouts", "Rollouts by state."));
+  auto row = reader.prepare(queries::kAuditSequence);
+  FLEET_CHECK(row.step());
+  add_head(out, "fleet_audit_sequence", "Sequence number of the newest audit entry.", "counter");
+  out += fmt::format("fleet_audit_sequence {}\n", row.int64(0));
+  add_head(out, "fleet_draining", "1 while the server ends.", "gauge");
+  out += fmt::format("fleet_draining {}\n", services.draining.load() ? 1 : 0);
+  return reply;
+}
+
+}  // namespace fleet::api

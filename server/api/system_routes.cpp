@@ -1,0 +1,90 @@
+#include "server/api/events.hpp"
+#include "server/api/metrics.hpp"
+#include "server/api/openapi.hpp"
+#include "server/api/queries.hpp"
+#include "server/api/roles.hpp"
+#include "server/api/route.hpp"
+#include "server/api/tokens.hpp"
+
+#include "core/crypto/hash.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace fleet::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kOk = R"({"status":"ok"})";
+
+Reply json_reply(std::string body) {
+  Reply reply;
+  reply.body = std::move(body);
+  return reply;
+}
+
+Result<Reply> get_healthz(Services&, Call const&, db::Connection&) { return json_reply(std::string(kOk)); }
+
+Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader) {
+  if (services.draining) return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
+  auto ping = reader.prepare(queries::kPing);
+  ping.bind(1, "ready");
+  FLEET_CHECK(ping.step());
+  return json_reply(std::string(kOk));
+}
+
+Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }
+
+json::value text_or_null(std::string const& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
+
+Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reader) {
+  auto row = reader.prepare(queries::kTokenByHash);
+  auto const authorization = call.request.header("Authorization");
+  row.bind(1, crypto::sha256(authorization.substr(authorization.find(' ') + 1)));
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::unauthenticated, "unknown_token", "the token went away meanwhile"};
+  auto const expires_at = row.maybe_int64(4);
+  return json_reply(json::serialize(json::object{{"name", row.text(0)},
+                                                 {"role", call.actor.role},
+                                                 {"model", text_or_null(call.actor.model)},
+                                                 {"selector", text_or_null(call.actor.selector)},
+                                                 {"expires_at", expires_at ? json::value(to_rfc3339(from_unix_ms(*expires_at))) : json::value(nullptr)}}));
+}
+
+Result<Reply> list_roles(Services&, Call const& call, db::Connection&) {
+  std::vector<std::string> items;
+  for (auto const& role : roles()) {
+    json::array permissions;
+    for (auto const permission : kRoleColumns) {
+      if (role_allows(role.name, permission)) permissions.push_back(json::value(to_string(permission)));
+    }
+    items.push_back(json::serialize(json::object{{"name", role.name}, {"permissions", std::move(permissions)}}));
+  }
+  return list_reply(call, items, "");
+}
+
+}  // namespace
+
+std::vector<Route> const& system_routes() {
+  using enum net::Method;
+  using P = Permission;
+  constexpr std::uint64_t kSmall = 64 * 1024;
+  static std::vector<Route> const routes{
+      {get, "/healthz", P::everyone, &get_healthz},
+      {get, "/readyz", P::everyone, &get_readyz},
+      {get, "/metrics", P::everyone, &get_metrics},
+      {get, "/openapi.json", P::everyone, &get_openapi},
+      {get, "/api/v1/auth/status", P::read, &get_auth_status},
+      {get, "/api/v1/tokens", P::administer, &list_tokens},
+      {post, "/api/v1/tokens", P::administer, &create_token, kSmall},
+      {del, "/api/v1/tokens/{id}", P::administer, &delete_token},
+      {get, "/api/v1/roles", P::read, &list_roles},
+      {get, "/api/v1/events", P::read, &get_events},
+      {get, "/api/v1/audit", P::administer, &list_audit},
+  };
+  return routes;
+}
+
+}  // namespace fleet::api
