@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -14,10 +15,18 @@ namespace fleet::net {
   char const lower = to_lower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
-/// A character of a token: method, header name (RFC 9110, 5.6.2).
-[[nodiscard]] constexpr bool is_token(char c) {
-  return is_alpha(c) || is_digit(c) || std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
+/// Membership of each byte in a class, by a predicate.
+template <class Predicate>
+[[nodiscard]] consteval std::array<bool, 256> make_class(Predicate holds) {
+  std::array<bool, 256> table{};
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = holds(static_cast<char>(i));
+  return table;
 }
+inline constexpr auto kTokenClass = make_class([](char c) {
+  return is_alpha(c) || is_digit(c) || (c != '\0' && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos);
+});
+/// A character of a token: method, header name (RFC 9110, 5.6.2).
+[[nodiscard]] constexpr bool is_token(char c) { return kTokenClass[static_cast<unsigned char>(c)]; }
 /// True for what may stand in a header's value: visible ASCII, bytes >= 0x80, space and tab (RFC 9110, 5.5).
 [[nodiscard]] constexpr bool is_field_text(char c) {
   auto const byte = static_cast<unsigned char>(c);

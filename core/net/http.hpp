@@ -41,6 +41,7 @@ struct Attachment {
   virtual ~Attachment() = default;
 };
 
+/// Moving keeps `path` and `query` valid for requests that the server made; copying does not.
 struct Request {
   Method method = Method::other;
   std::string target;              ///< raw, as received: path?query
@@ -48,12 +49,12 @@ struct Request {
   std::string_view query;          ///< part after ?, without it
   Headers headers;
   std::string body;
-  Peer const* peer = nullptr;      ///< lives as long as the connection
+  Peer const* peer = nullptr;      ///< lives as long as the connection, or the request's Responder if that is longer
   std::unique_ptr<Attachment>* attachment = nullptr;  ///< of the connection; only valid inside Handler::handle
   [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
 };
 
-/// A range of a file, sent by mmap in pieces.
+/// A range of a file, read and sent in pieces (read(2), not mmap: a file that is cut short or a bad disk ends one connection, not the process).
 struct FileBody {
   std::string path;
   std::uint64_t offset = 0;

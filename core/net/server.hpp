@@ -12,7 +12,12 @@ namespace fleet::net {
 /// connection's io thread. Dropped without an answer it sends 503.
 class Responder {
 public:
-  struct Sink;
+  /// Where an answer goes: a connection, or a test that wants to see it.
+  struct Sink {
+    virtual ~Sink() = default;
+    virtual void answer(Response response) = 0;  ///< called once, from any thread
+    [[nodiscard]] virtual bool alive() const = 0;
+  };
   Responder() = default;
   explicit Responder(std::shared_ptr<Sink> sink);
   Responder(Responder&&) noexcept = default;
@@ -34,6 +39,8 @@ public:
   /// The limit for the body of this request, asked after its headers; 0 refuses any body. Over it: 413 and close.
   virtual std::uint64_t body_limit(Method method, std::string_view path) = 0;
   virtual void handle(Request&& request, Responder responder) = 0;
+  /// Server::stop() has begun: what is parked should be answered now. Called once on every io thread.
+  virtual void on_drain() {}
 };
 
 struct ListenerConfig {
@@ -65,7 +72,8 @@ struct ServerCounters {
 class Server {
 public:
   /// Binds at once. @errors unavailable (address in use), bad_input (certificate and key)
-  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads);
+  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads,
+                                                Clock& clock = system_clock());
   virtual ~Server() = default;
   /// Port a listener is bound to, by its index.
   [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;

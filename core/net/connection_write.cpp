@@ -1,0 +1,186 @@
+#include "core/net/connection.hpp"
+
+#include "core/base/log.hpp"
+#include "core/net/answer_sink.hpp"
+#include "core/net/outgoing.hpp"
+#include "core/net/response_head.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace fleet::net {
+namespace {
+
+/// Bodies up to this size are copied behind the head and leave in the same record.
+constexpr std::size_t kSmallBody = 8 * 1024;
+/// A fast reader of a large body gives way to the others after this much.
+constexpr std::size_t kTurnBytes = 512 * 1024;
+constexpr Millis kLinger{2'000};
+/// A peer that keeps sending after the last word gives way to the others after this many reads.
+constexpr int kDiscardReads = 32;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::string_view bytes_of(Response const& response) {
+  if (auto const* const text = std::get_if<std::string>(&response.body)) return *text;
+  auto const* const shared = std::get_if<SharedBody>(&response.body);
+  return shared != nullptr && *shared ? std::string_view{**shared} : std::string_view{};
+}
+
+std::uint64_t body_size(Response const& response) {
+  auto const* const file = std::get_if<FileBody>(&response.body);
+  return file != nullptr ? file->length : bytes_of(response).size();
+}
+
+}  // namespace
+
+Connection::AnswerSink::AnswerSink(std::shared_ptr<Worker> worker, Connection& connection, std::shared_ptr<Peer const> peer)
+    : worker_(std::move(worker)), connection_(connection.weak_from_this()), identity_(&connection), peer_(std::move(peer)) {}
+
+void Connection::AnswerSink::answer(Response response) {
+  if (worker_->is_current() && worker_->handling == identity_) {
+    worker_->inline_answer = std::move(response);
+    return;
+  }
+  // Always by the queue otherwise: an answer given deep inside another request's handling must not start a third one there.
+  boost::asio::post(worker_->io, [to = connection_, response = std::move(response)]() mutable {
+    if (auto const connection = to.lock()) connection->answer(std::move(response));
+  });
+}
+
+std::unique_ptr<Connection::Outgoing> Connection::open_file(Response& response) {
+  auto const wanted = std::get<FileBody>(response.body);
+  auto out = std::make_unique<Outgoing>();
+  out->file = Fd{::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat info {};
+  int const error = out->file && ::fstat(out->file.get(), &info) == 0 ? 0 : errno;
+  auto const size = error == 0 ? static_cast<std::uint64_t>(info.st_size) : 0;
+  out->file_offset = wanted.offset;
+  out->file_left = wanted.length;
+  if (error == 0 && wanted.offset <= size && wanted.length <= size - wanted.offset) return out;
+  auto const id = worker_.make_request_id();
+  log::error("file_body_unreadable", {{"path", wanted.path}, {"offset", wanted.offset}, {"length", wanted.length}, {"size", size}, {"error", system_words(error)}, {"request_id", id}});
+  response = make_problem(500, "file_unreadable", "the server could not read the object", "ask the operator to run fleet-server check", id);
+  return {};
+}
+
+void Connection::render(Response& response) {
+  auto& out = worker_.out_scratch;
+  out.clear();
+  auto const rendered = render_head(response, body_size(response), !keeps_alive_, worker_.date_line(), out);
+  if (rendered) return;
+  auto const id = worker_.make_request_id();
+  log::error("answer_refused", {{"listener", listener_.config.name}, {"detail", rendered.error().detail}, {"request_id", id}});
+  response = make_problem(500, "internal", "the answer met a bug", "report it with the request id", id);
+  keeps_alive_ = false;
+  out.clear();
+  static_cast<void>(render_head(response, body_size(response), true, worker_.date_line(), out));  // our own header names are good
+}
+
+void Connection::send(Response response) {
+  state_ = State::writing;
+  keeps_alive_ = keeps_alive_ && !response.close && !worker_.draining() && !peer_ended_;
+  if (std::holds_alternative<FileBody>(response.body)) outgoing_ = open_file(response);
+  render(response);
+  auto& head = worker_.out_scratch;
+  auto const bytes = bytes_of(response);
+  if (head_only_) {
+    outgoing_.reset();
+  } else if (bytes.size() <= kSmallBody) {
+    head += bytes;
+  } else {
+    outgoing_ = std::make_unique<Outgoing>();
+    auto* const shared = std::get_if<SharedBody>(&response.body);
+    outgoing_->body = shared != nullptr ? std::move(*shared) : std::make_shared<std::string const>(std::get<std::string>(std::move(response.body)));
+  }
+  auto const step = tls_.write(head);
+  if (!outgoing_ && step.state == TlsSocket::State::done && step.bytes == head.size()) return finish_answer();
+  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>();
+  // Kept as it is: OpenSSL wants the very bytes again that it could not send.
+  outgoing_->rest = head.substr(step.bytes);
+  worker_.set_deadline(*this, worker_.shared().limits.write);
+  pump();
+}
+
+std::string_view Connection::next_piece() {
+  auto& out = *outgoing_;
+  if (out.rest_sent < out.rest.size()) return std::string_view{out.rest}.substr(out.rest_sent);
+  if (out.body && out.body_sent < out.body->size()) return std::string_view{*out.body}.substr(out.body_sent);
+  auto const wanted = std::min<std::uint64_t>(out.file_left, worker_.file_scratch.size());
+  if (wanted == 0) return {};
+  auto const got = ::pread(out.file.get(), worker_.file_scratch.data(), wanted, static_cast<off_t>(out.file_offset));
+  if (got > 0) return {worker_.file_scratch.data(), static_cast<std::size_t>(got)};
+  log::error("file_body_cut", {{"offset", out.file_offset}, {"left", out.file_left}, {"error", got < 0 ? system_words(errno) : "the file ended early"}});
+  close();
+  return {};
+}
+
+void Connection::advance(std::size_t sent) {
+  auto& out = *outgoing_;
+  if (out.rest_sent < out.rest.size()) {
+    out.rest_sent += sent;
+  } else if (out.body && out.body_sent < out.body->size()) {
+    out.body_sent += sent;
+  } else {
+    out.file_offset += sent;
+    out.file_left -= sent;
+  }
+}
+
+void Connection::pump() {
+  std::size_t turn = 0;
+  for (auto piece = next_piece(); !piece.empty();) {
+    auto const step = tls_.write(piece);
+    if (step.state == TlsSocket::State::want_write) return arm_write();
+    if (step.state != TlsSocket::State::done) return close();
+    worker_.set_deadline(*this, worker_.shared().limits.write);
+    advance(step.bytes);
+    turn += step.bytes;
+    if (turn >= kTurnBytes) return arm_write();
+    piece.remove_prefix(step.bytes);
+    if (piece.empty()) piece = next_piece();
+  }
+  if (state_ == State::writing) finish_answer();
+}
+
+void Connection::finish_answer() {
+  sink_.reset();
+  outgoing_.reset();
+  if (keeps_alive_) next_request();
+  else begin_linger();
+}
+
+void Connection::begin_linger() {
+  early_ = {};
+  paused_ = false;
+  if (peer_ended_) return close();
+  state_ = State::linger;
+  worker_.set_deadline(*this, kLinger);
+  tls_.say_goodbye();
+  ::shutdown(descriptor_.native_handle(), SHUT_WR);
+  discard();
+}
+
+void Connection::discard() {
+  for (int i = 0; i < kDiscardReads; ++i) {
+    auto const got = ::recv(descriptor_.native_handle(), worker_.read_scratch.data(), worker_.read_scratch.size(), 0);
+    if (got > 0) continue;
+    if (got < 0 && errno == EAGAIN) break;
+    return close();
+  }
+  arm_read();
+}
+
+void Connection::say_continue() {
+  auto const step = tls_.write(kContinue);
+  // Nothing else is under way, so the socket has room for 25 bytes, or the peer has gone.
+  if (step.state != TlsSocket::State::done || step.bytes != kContinue.size()) close();
+}
+
+}  // namespace fleet::net

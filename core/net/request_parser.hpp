@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core/net/gate.hpp"
+
+#include <boost/beast/http/basic_parser.hpp>
+
+namespace fleet::net {
+
+/// One request, fed by put(): first its whole header block, which the gate let through, then its body piece by piece.
+class RequestParser final : public boost::beast::http::basic_parser<true> {
+public:
+  explicit RequestParser(std::size_t header_bytes_max);
+
+  /// Judges and parses `block`. @errors bad_input
+  Result<HeadFacts> feed_head(std::string_view block);
+  /// The body may have this many bytes. @errors too_large when the length given is over it
+  Result<void> set_body_limit(std::uint64_t limit);
+  /// Consumes a prefix of `bytes`; the rest must come again with what follows, or is the next request's. @errors bad_input, too_large
+  Result<std::size_t> feed_body(std::string_view bytes);
+
+  [[nodiscard]] Request& request() { return request_; }
+  [[nodiscard]] bool keeps_alive() const { return version_ == 11 && keep_alive(); }
+  [[nodiscard]] std::uint64_t body_bytes() const { return request_.body.size(); }
+
+private:
+  using ErrorCode = boost::beast::error_code;
+  using Text = boost::beast::string_view;
+  void on_request_impl(boost::beast::http::verb verb, Text method, Text target, int version, ErrorCode&) override;
+  void on_response_impl(int, Text, int, ErrorCode&) override {}
+  void on_field_impl(boost::beast::http::field, Text name, Text value, ErrorCode&) override;
+  void on_header_impl(ErrorCode&) override { headers_done_ = true; }
+  void on_body_init_impl(boost::optional<std::uint64_t> const& length, ErrorCode&) override;
+  std::size_t on_body_impl(Text piece, ErrorCode& error) override { return take(piece, error); }
+  void on_chunk_header_impl(std::uint64_t, Text, ErrorCode&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, Text piece, ErrorCode& error) override { return take(piece, error); }
+  void on_finish_impl(ErrorCode&) override {}
+  std::size_t take(Text piece, ErrorCode& error);
+
+  Request request_;
+  std::uint64_t limit_ = 0;
+  int version_ = 0;
+  bool headers_done_ = false;
+};
+
+}  // namespace fleet::net

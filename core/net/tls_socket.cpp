@@ -1,0 +1,57 @@
+#include "core/net/tls_socket.hpp"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace fleet::net {
+namespace {
+
+int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, 1U << 30)); }
+
+}  // namespace
+
+TlsSocket::TlsSocket(SSL_CTX* context, int fd) : ssl_(SSL_new(context)) {
+  if (ssl_ && SSL_set_fd(ssl_.get(), fd) != 1) ssl_.reset();
+}
+
+TlsSocket::Step TlsSocket::judge(int code) {
+  if (code > 0) return {State::done, static_cast<std::size_t>(code)};
+  int const system_error = errno;
+  switch (SSL_get_error(ssl_.get(), code)) {
+    case SSL_ERROR_WANT_READ: return {State::want_read, 0};
+    case SSL_ERROR_WANT_WRITE: return {State::want_write, 0};
+    case SSL_ERROR_ZERO_RETURN: return {State::ended, 0};
+    case SSL_ERROR_SYSCALL: return {system_error == 0 ? State::ended : State::failed, 0};
+    default: return {ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING ? State::ended : State::failed, 0};
+  }
+}
+
+TlsSocket::Step TlsSocket::accept() {
+  if (!ssl_) return {};
+  ERR_clear_error();
+  errno = 0;
+  return judge(SSL_accept(ssl_.get()));
+}
+
+TlsSocket::Step TlsSocket::read(std::span<char> out) {
+  ERR_clear_error();
+  errno = 0;
+  return judge(SSL_read(ssl_.get(), out.data(), int_size(out.size())));
+}
+
+TlsSocket::Step TlsSocket::write(std::string_view bytes) {
+  ERR_clear_error();
+  errno = 0;
+  return judge(SSL_write(ssl_.get(), bytes.data(), int_size(bytes.size())));
+}
+
+void TlsSocket::say_goodbye() {
+  if (!ssl_ || SSL_is_init_finished(ssl_.get()) != 1) return;
+  ERR_clear_error();
+  SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+}
+
+}  // namespace fleet::net
