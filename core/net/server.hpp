@@ -39,8 +39,6 @@ public:
   /// The limit for the body of this request, asked after its headers; 0 refuses any body. Over it: 413 and close.
   virtual std::uint64_t body_limit(Method method, std::string_view path) = 0;
   virtual void handle(Request&& request, Responder responder) = 0;
-  /// Server::stop() has begun: what is parked should be answered now. Called once on every io thread.
-  virtual void on_drain() {}
 };
 
 struct ListenerConfig {
@@ -79,10 +77,10 @@ public:
   [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;
   /// Starts the threads and returns.
   virtual void start() = 0;
-  /// Stops accepting, answers what is pending (parked ones through `on_drain`), closes; returns when done or at the deadline.
+  /// Stops accepting, lets what is pending be answered (who parks requests answers them first), closes; returns when done or at the deadline.
   virtual void stop(Millis deadline) = 0;
   [[nodiscard]] virtual ServerCounters counters() const = 0;
-  /// Runs `job` on io thread `index` after `delay`. Timers are coarse (100 ms).
+  /// Runs `job` on io thread `index` after `delay`; without one as soon as it can. Timers are coarse (100 ms).
   virtual void after(std::size_t io_thread, Millis delay, std::function<void()> job) = 0;
   [[nodiscard]] virtual std::size_t threads() const = 0;
   /// Index of the io thread this code runs on; threads() when it is none.

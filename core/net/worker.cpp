@@ -63,6 +63,7 @@ void Worker::post(std::function<void()> job) {
 }
 
 void Worker::after(Millis delay, std::function<void()> job) {
+  if (delay <= Millis{0}) return post(std::move(job));
   if (!is_current()) {
     boost::asio::post(io, [this, delay, job = std::move(job)]() mutable { after(delay, std::move(job)); });
     return;
@@ -177,7 +178,6 @@ void Worker::begin_drain(MonoTime deadline) {
   draining_ = true;
   drain_until_ = deadline;
   for (auto const& acceptor : acceptors_) acceptor->descriptor.close();
-  for (auto const& listener : shared_->listeners) run_job([&] { listener.config.handler->on_drain(); });
   for (auto const& connection : std::vector{connections_}) connection->drain();
 }
 
