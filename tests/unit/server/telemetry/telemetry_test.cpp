@@ -1,0 +1,144 @@
+#include "server/telemetry/fold.hpp"
+#include "server/telemetry/queries.hpp"
+#include "server/telemetry/query.hpp"
+
+#include "core/base/random.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <limits>
+
+using namespace fleet;
+using namespace fleet::telemetry;
+
+namespace {
+
+SysTime const kNow{std::chrono::sys_days{std::chrono::year{2026} / 11 / 20} + std::chrono::hours{9}};
+
+class Kept {
+public:
+  Kept() : dir_(std::filesystem::temp_directory_path() / ("fleet-telemetry-" + std::to_string(system_random().next()))) {
+    std::filesystem::create_directories(dir_);
+    auto opened = store::Store::open(dir_.string());
+    REQUIRE(opened.has_value());
+    store = std::move(*opened);
+    write([](store::Tx& tx) {
+      return tx.connection().script(
+          "INSERT INTO models (name, created_at) VALUES ('reader', 0);"
+          "INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at) "
+          "VALUES (1, 'reader', '1.0.0', x'" + std::string(64, 'a') + "', '{}', x'00', 'approved', 't', 0)");
+    });
+  }
+  ~Kept() {
+    store->close();
+    std::error_code ignored;
+    std::filesystem::remove_all(dir_, ignored);
+  }
+  void write(store::Store::Job const& job) {
+    auto const written = store->write_wait(job);
+    REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
+  }
+  void fold(std::string const& hardware, wire::MetricsItem const& item) {
+    write([&](store::Tx& tx) { return telemetry::fold(tx, hardware, item, kNow); });
+  }
+  std::string query(RawQuery const& raw) {
+    auto const parsed = parse_query(raw, kNow);
+    REQUIRE_MESSAGE(parsed.has_value(), (parsed ? "" : parsed.error().errors.at(0).detail));
+    auto const answer = run_query(store->reader(), *parsed);
+    REQUIRE(answer.has_value());
+    return *answer;
+  }
+  std::unique_ptr<store::Store> store;
+
+private:
+  std::filesystem::path dir_;
+};
+
+wire::MetricsItem sample(SysTime since, std::string const& digest, wire::MetricsItem::Metric metric) {
+  wire::MetricsItem item;
+  item.since = since;
+  item.until = since + seconds{60};
+  item.model = "reader";
+  item.digest = digest;
+  item.metrics = {std::move(metric)};
+  return item;
+}
+
+wire::MetricsItem::Metric accuracy(std::int64_t count, double sum) { return {.name = "accuracy", .kind = "d", .count = count, .sum = sum, .min = 0, .max = 1, .buckets = {{0, count}}}; }
+
+}  // namespace
+
+TEST_CASE("samples of two devices fall into one bucket of their release, hardware and minute") {
+  Kept kept;
+  auto const at = kNow - std::chrono::minutes{10};
+  kept.fold("cam-a", sample(at, std::string(64, 'a'), accuracy(10, 9)));
+  kept.fold("cam-a", sample(at + seconds{30}, std::string(64, 'a'), accuracy(30, 21)));
+  CHECK(kept.query({.metric = "accuracy", .model = "reader", .version = "1.0.0", .since = "1h", .step = "5m", .stat = "mean", .by = "version,hardware"}) ==
+        R"({"metric":"accuracy","stat":"mean","series":[{"labels":{"version":"1.0.0","hardware":"cam-a"},"points":[["2026-11-20T08:50:00Z",7.5E-1]]}]})");
+}
+
+TEST_CASE("samples without a known release are evidence for none") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow, "", accuracy(10, 9)));
+  kept.fold("cam-a", sample(kNow, std::string(64, 'f'), accuracy(10, 9)));
+  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = "1m", .stat = "count", .by = "version"}) ==
+        R"({"metric":"accuracy","stat":"count","series":[{"labels":{"version":""},"points":[["2026-11-20T09:00:00Z",2E1]]}]})");
+}
+
+TEST_CASE("a device whose clock is ahead counts as of now, and numbers that are none are left out") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow + std::chrono::hours{24 * 365}, "", accuracy(1, 1)));
+  kept.fold("cam-a", sample(kNow, "", accuracy(1, std::numeric_limits<double>::infinity())));
+  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = {}}) ==
+        R"({"metric":"accuracy","stat":"count","series":[{"labels":{},"points":[["2026-11-20T09:00:00Z",1E0]]}]})");
+}
+
+TEST_CASE("rates count samples of a distribution and sums of a counter, quantiles come from merged sketches") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow, "", {.name = "inferences", .kind = "c", .count = 3, .sum = 600, .min = 200, .max = 200, .buckets = {}}));
+  kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 60, .sum = 600, .min = 10, .max = 10, .buckets = {{116, 60}}}));
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E1]") != std::string::npos);
+  CHECK(kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E0]") != std::string::npos);
+  auto const p95 = kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}});
+  CHECK(p95.find("[[\"2026-11-20T09:00:00Z\",") != std::string::npos);
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}}).find("\"points\":[]") != std::string::npos);
+}
+
+TEST_CASE("parameters that are not acceptable are all named") {
+  auto const refused = parse_query({.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site"}, kNow);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().kind == Kind::bad_input);
+  std::vector<std::string> named;
+  for (auto const& fault : refused.error().errors) named.push_back(fault.pointer);
+  CHECK(named == std::vector<std::string>{"metric", "since", "step", "stat", "by"});
+  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}}, kNow).has_value());
+}
+
+TEST_CASE("old buckets are dropped, series by series") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow - kRetention - std::chrono::hours{1}, "", accuracy(1, 1)));
+  kept.fold("cam-a", sample(kNow, "", accuracy(2, 1)));
+  kept.fold("cam-b", sample(kNow - kRetention - std::chrono::hours{1}, "", accuracy(4, 1)));
+  kept.write([](store::Tx& tx) { return prune(tx, kNow); });
+  auto rows = kept.store->reader().prepare(db::Query{"sum", "SELECT sum(count) FROM telemetry"});
+  REQUIRE(rows.step().has_value());
+  CHECK(rows.int64(0) == 2);
+}
+
+TEST_CASE("sketches survive their text, and damaged ones are told") {
+  std::map<int, std::int64_t> const buckets{{-2001, 3}, {-5, 1}, {0, 7}, {1999, 9'000'000'000}};
+  auto const decoded = decode_buckets(encode_buckets(buckets));
+  REQUIRE(decoded.has_value());
+  CHECK(*decoded == buckets);
+  CHECK(encode_buckets({}) == "{}");
+  for (auto const* damaged : {"", "{", "[]", "{\"1\":}", "{\"1\":2", "{\"1\":2,}", "{\"a\":2}", "{\"1\":2} ", "{1:2}"}) {
+    CAPTURE(damaged);
+    CHECK_FALSE(decode_buckets(damaged).has_value());
+  }
+}
+
+TEST_CASE("every query of telemetry compiles on the newest schema") {
+  Kept kept;
+  for (auto const& query : kQueries) CHECK_NOTHROW((void)kept.store->reader().prepare(query));
+}
