@@ -1,0 +1,105 @@
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/render/json.hpp"
+
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr Millis kSkewMax{30'000};
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+std::optional<SysTime> parse_http_date(std::string_view text) {
+  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
+  auto const month = kMonths.find(text.substr(8, 3));
+  if (month == std::string_view::npos) return std::nullopt;
+  auto const iso = fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month / 3 + 1, text.substr(5, 2), text.substr(17, 8));
+  auto const parsed = parse_rfc3339(iso);
+  return parsed ? std::optional<SysTime>(*parsed) : std::nullopt;
+}
+
+/// Collects the checks, in the order they depend on each other; the first that fails gives the exit code.
+class Report {
+public:
+  void ok(std::string_view check, std::string detail) { add(check, "ok", std::move(detail), ""); }
+  void fail(std::string_view check, Error const& error) {
+    if (exit_ == 0) exit_ = exit_code(error.kind);
+    add(check, "fail", error.detail, error.hint);
+  }
+  template <class T>
+  bool take(std::string_view check, Result<T> const& result, std::string detail) {
+    if (result) ok(check, std::move(detail));
+    else fail(check, result.error());
+    return result.has_value();
+  }
+  [[nodiscard]] json::array const& rows() const { return rows_; }
+  [[nodiscard]] int exit() const { return exit_; }
+
+private:
+  void add(std::string_view check, std::string_view state, std::string detail, std::string const& hint) {
+    rows_.push_back({{"check", check}, {"state", state}, {"detail", std::move(detail)}, {"hint", hint}});
+  }
+  json::array rows_;
+  int exit_ = 0;
+};
+
+void check_clock(Report& report, Answer const& answer, SysTime now) {
+  auto const theirs = parse_http_date(answer.header("Date"));
+  if (!theirs) return report.fail("clock", {Kind::internal, "no_date", "the server's answer has no Date", ""});
+  auto const skew = Millis{std::abs((now - *theirs).count())};
+  auto const words = fmt::format("{} s apart from the server's", skew.count() / 1000);
+  if (skew <= kSkewMax) report.ok("clock", words);
+  else report.fail("clock", {Kind::unprocessable, "clock_skew", words, "set this machine's or the server's clock (NTP)"});
+}
+
+void check_server(Report& report, Session& session, Settings const& settings) {
+  auto const made = session.api();
+  if (!report.take("credentials", made, settings.ca.value + " (from " + settings.ca.from + ")")) return;
+  auto& api = **made;
+  auto const health = api.send(net::Method::get, "/healthz");
+  if (!report.take("tls", health, api.server() + " answers with a certificate of this CA")) return;
+  check_clock(report, *health, session.now());
+  static_cast<void>(report.take("server", api.send(net::Method::get, "/readyz"), "ready"));
+  auto const token = settings.token.value.empty() ? settings.token_file : settings.token;
+  if (token.value.empty())
+    return report.fail("token", {Kind::unauthenticated, "no_token", "no token is known", "use --token-file, FLEETCTL_TOKEN_FILE or a context with one"});
+  auto const me = api.get(Route("/auth/status"));
+  auto const words = me ? fmt::format("{}, role {} (from {})", render::text_at(*me, "name"), render::text_at(*me, "role"), token.from) : "";
+  static_cast<void>(report.take("token", me, words));
+}
+
+Shape const& check_shape() {
+  static Shape const shape{"check", "check", {{"CHECK", "check"}, {"STATE", "state", Form::state}, {"DETAIL", "detail"}, {"HINT", "hint"}}};
+  return shape;
+}
+
+Result<int> doctor(Session& session, Arguments const&) {
+  Report report;
+  auto const settings = session.settings();
+  auto const server = settings ? settings->server : Setting{};
+  if (settings && server.value.empty())
+    report.fail("config", {Kind::bad_input, "no_server", "no server is known", "use --server URL, FLEETCTL_SERVER, or `fleetctl context add`"});
+  else if (report.take("config", settings, server.value + " (from " + server.from + ")"))
+    check_server(report, session, *settings);
+  ListPrinter printer(session, check_shape());
+  for (auto const& row : report.rows()) printer.add(row);
+  printer.finish("");
+  return report.exit();
+}
+
+}  // namespace
+
+std::vector<Command> const& doctor_commands() {
+  static std::vector<Command> const rows{
+      {"doctor", "looks at config, TLS, clocks, the server and the token, and says what to do", "doctor", doctor},
+  };
+  return rows;
+}
+
+}  // namespace fleet::commands

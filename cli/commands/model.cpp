@@ -1,0 +1,83 @@
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/commands/refs.hpp"
+#include "cli/render/json.hpp"
+
+#include <boost/json/value.hpp>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+/// What a model is set to: its present values with the changes of the command line.
+Result<json::object> wanted(Arguments const& arguments, json::value const& present) {
+  json::object body{{"approvals_required", static_cast<std::int64_t>(render::number_at(present, "approvals_required"))}};
+  auto const* aliases = render::member(present, "aliases").if_object();
+  body["aliases"] = aliases == nullptr ? json::object() : *aliases;
+  if (arguments.has("approvals")) {
+    FLEET_TRY(body["approvals_required"], parse_count("--approvals", arguments.text("approvals"), 0));
+  }
+  for (auto const& text : arguments.texts("alias")) {
+    FLEET_TRY(auto const change, parse_change("--alias", text));
+    if (change.second) body["aliases"].get_object()[change.first] = *change.second;
+    else body["aliases"].get_object().erase(change.first);
+  }
+  return body;
+}
+
+bool same(json::value const& model, json::object const& body) {
+  return render::number_at(model, "approvals_required") == render::number_at(body, "approvals_required") &&
+         render::member(model, "aliases") == render::member(body, "aliases");
+}
+
+Result<int> create_model(Session& session, Arguments const& arguments) {
+  auto const name = arguments.text("NAME");
+  Route const route("/models/{}", {name});
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const body, wanted(arguments, nullptr));
+  if (auto const present = api->get(route)) {
+    if (same(*present, body)) return show_done(session, *present, model_shape(), "model " + name + " is there already");
+    return Error{Kind::conflict, "model_exists", "model " + name + " exists with other settings", "change them: fleetctl model set " + name};
+  } else if (present.error().kind != Kind::not_found) {
+    return present.error();
+  }
+  FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, ""));
+  FLEET_TRY(auto const model, answer.json());
+  return show_done(session, model, model_shape(), "model " + name + " is created");
+}
+
+Result<int> set_model(Session& session, Arguments const& arguments) {
+  auto const name = arguments.text("NAME");
+  Route const route("/models/{}", {name});
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const before, api->send(net::Method::get, route.target()));
+  FLEET_TRY(auto const present, before.json());
+  FLEET_TRY(auto const body, wanted(arguments, present));
+  FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, std::string(before.header("ETag"))));
+  FLEET_TRY(auto const model, answer.json());
+  return show_done(session, model, model_shape(), "model " + name + " is set");
+}
+
+Result<int> list_models(Session& session, Arguments const& arguments) { return show_list(session, arguments, Route("/models"), model_shape()); }
+
+Result<int> get_model(Session& session, Arguments const& arguments) {
+  return show(session, Route("/models/{}", {arguments.text("NAME")}), model_shape());
+}
+
+}  // namespace
+
+std::vector<Command> const& model_commands() {
+  using enum Option::Kind;
+  static Option const name{argument, "NAME", "", "the model"};
+  static Option const approvals{value, "--approvals", "N", "how many must approve a release before it may roll out"};
+  static Option const alias{values, "--alias", "A=VERSION", "a name for a version; A- removes it"};
+  static std::vector<Command> const rows{
+      {"model create", "a new model, so that releases of it can be published", "model create reader --approvals 1", create_model, {name, approvals, alias}},
+      {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias}},
+      {"model list", "models", "model list", list_models, {limit_option()}},
+      {"model get", "one model", "model get reader -o json", get_model, {name}},
+  };
+  return rows;
+}
+
+}  // namespace fleet::commands

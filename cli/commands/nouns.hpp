@@ -1,0 +1,26 @@
+#pragma once
+
+#include "cli/commands/command.hpp"
+
+#include <vector>
+
+/// The rows of each file of commands; `all_commands()` joins them.
+namespace fleet::commands {
+
+[[nodiscard]] std::vector<Command> const& context_commands();
+[[nodiscard]] std::vector<Command> const& about_commands();
+[[nodiscard]] std::vector<Command> const& doctor_commands();
+[[nodiscard]] std::vector<Command> const& token_commands();
+[[nodiscard]] std::vector<Command> const& device_commands();
+[[nodiscard]] std::vector<Command> const& device_token_commands();
+[[nodiscard]] std::vector<Command> const& model_commands();
+[[nodiscard]] std::vector<Command> const& release_commands();
+[[nodiscard]] std::vector<Command> const& publish_commands();
+[[nodiscard]] std::vector<Command> const& rollout_commands();
+[[nodiscard]] std::vector<Command> const& rollout_verb_commands();
+[[nodiscard]] std::vector<Command> const& watch_commands();
+[[nodiscard]] std::vector<Command> const& telemetry_commands();
+[[nodiscard]] std::vector<Command> const& audit_commands();
+[[nodiscard]] std::vector<Command> const& raw_commands();
+
+}  // namespace fleet::commands

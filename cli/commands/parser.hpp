@@ -1,0 +1,24 @@
+#pragma once
+
+#include "cli/commands/command.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fleet::commands {
+
+/// What a command line says: a command with its arguments, or a text to print and an exit code (help, a wrong use).
+struct Parsed {
+  Command const* command = nullptr;  ///< null: print and end
+  Arguments arguments;               ///< of the command and the global ones
+  std::string text;
+  int exit = 0;                      ///< 0: `text` is help, for standard output; else for standard error
+};
+
+/// @param words  without the program's name
+[[nodiscard]] Parsed parse(std::vector<std::string> const& words);
+
+/// The nearest of `known` to `word` when it is near enough to be a slip; empty otherwise.
+[[nodiscard]] std::string nearest(std::string_view word, std::vector<std::string> const& known);
+
+}  // namespace fleet::commands

@@ -1,0 +1,150 @@
+#include "cli/commands/file_tree.hpp"
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/commands/refs.hpp"
+#include "cli/commands/upload.hpp"
+#include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
+#include "core/base/names.hpp"
+#include "core/wire/json.hpp"
+#include "core/wire/release.hpp"
+#include "core/wire/yaml.hpp"
+
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <map>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kManifestBytesMax = 1024 * 1024;
+
+/// What is published: the body of the POST, and the files behind it by digest.
+struct Draft {
+  json::object body;
+  std::map<Digest, LocalFile> blobs;
+};
+
+/// The manifest as JSON, judged here already: a wrong one is told before anything is uploaded.
+Result<json::value> read_manifest(Fs& fs, std::string const& path) {
+  FLEET_TRY(auto const text, fs.read(path, kManifestBytesMax));
+  auto const in_file = [&path](Error error) {
+    error.detail = path + ": " + error.detail;
+    return error;
+  };
+  auto const as_json = wire::yaml_to_json(text, kManifestBytesMax);
+  if (!as_json) return in_file(as_json.error());
+  if (auto const manifest = wire::decode_manifest(*as_json); !manifest) return in_file(manifest.error());
+  return wire::parse_json(*as_json, kManifestBytesMax);
+}
+
+Result<void> add_variants(Draft& draft, Session& session, Arguments const& arguments) {
+  json::array variants;
+  std::map<std::string, std::string> seen;
+  for (auto const& text : arguments.texts("variant")) {
+    FLEET_TRY(auto const variant, parse_variant(text));
+    json::array hardware;
+    for (auto const& name : variant.hardware) {
+      if (auto const [at, fresh] = seen.emplace(name, variant.path); !fresh)
+        return Error{Kind::bad_input, "bad_argument", fmt::format("hardware {} has two variants: {} and {}", name, at->second, variant.path)};
+      hardware.emplace_back(name);
+    }
+    FLEET_TRY(auto const local, read_tree(session.around().fs, variant.path));
+    json::array files;
+    for (auto const& file : local) {
+      files.push_back({{"name", file.name}, {"size", file.size}, {"sha256", file.sha256.hex()}, {"executable", file.executable}});
+      draft.blobs.emplace(file.sha256, file);
+    }
+    variants.push_back({{"hardware", std::move(hardware)}, {"files", std::move(files)}});
+  }
+  draft.body["variants"] = std::move(variants);
+  return {};
+}
+
+Result<void> add_origin(Draft& draft, Arguments const& arguments) {
+  json::array parents, datasets;
+  for (auto const& text : arguments.texts("parent")) {
+    FLEET_TRY(auto const parent, parse_parent(text));
+    parents.push_back({{"model", parent.release.model}, {"version", parent.release.version}, {"relation", parent.relation}});
+  }
+  for (auto const& text : arguments.texts("dataset")) {
+    FLEET_TRY(auto const dataset, parse_dataset(text));
+    datasets.push_back({{"name", dataset.name}, {"sha256", dataset.sha256}});
+  }
+  json::object metrics;
+  for (auto const& text : arguments.texts("metric")) {
+    FLEET_TRY(auto const metric, parse_metric(text));
+    metrics[metric.first] = metric.second;
+  }
+  if (!parents.empty()) draft.body["parents"] = std::move(parents);
+  if (!datasets.empty()) draft.body["datasets"] = std::move(datasets);
+  if (!metrics.empty()) draft.body["metrics"] = std::move(metrics);
+  if (arguments.has("commit")) draft.body["commit"] = arguments.text("commit");
+  return {};
+}
+
+Result<Draft> make_draft(Session& session, Arguments const& arguments) {
+  FLEET_CHECK(check_model_name(arguments.text("model")));
+  FLEET_CHECK(check_version_name(arguments.text("version")));
+  Draft draft;
+  draft.body["version"] = arguments.text("version");
+  FLEET_CHECK(add_origin(draft, arguments));
+  if (arguments.has("manifest")) {
+    FLEET_TRY(draft.body["manifest"], read_manifest(session.around().fs, arguments.text("manifest")));
+  }
+  FLEET_CHECK(add_variants(draft, session, arguments));
+  return draft;
+}
+
+/// A model that is not there is most often a slip of the pen: it is never made by publishing.
+Result<void> check_model(Api& api, std::string const& model) {
+  auto const known = api.get(Route("/models/{}", {model}));
+  if (known) return {};
+  auto error = known.error();
+  if (error.kind == Kind::not_found) error.hint = "is the name right? A new model is made with: fleetctl model create " + model;
+  return error;
+}
+
+Result<int> publish(Session& session, Arguments const& arguments) {
+  auto const model = arguments.text("model");
+  auto const name = model + "@" + arguments.text("version");
+  FLEET_TRY(auto const draft, make_draft(session, arguments));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_CHECK(check_model(*api, model));
+  Uploader uploader(session, *api);
+  for (auto const& [digest, file] : draft.blobs) FLEET_CHECK(uploader.upload(file));
+  if (uploader.skipped() > 0) session.say(fmt::format("{} of {} files are at the server already", uploader.skipped(), draft.blobs.size()));
+  FLEET_TRY(auto const answer, api->post(Route("/models/{}/releases", {model}), draft.body, arguments.text("idempotency-key")));
+  FLEET_TRY(auto const release, answer.json());
+  auto const state = render::text_at(release, "state");
+  session.say(answer.status == 200 ? fmt::format("{} is published already, with the same content", name)
+                                   : fmt::format("published {} ({}, {} sent)", name, state, render::size_text(uploader.sent_bytes())));
+  if (state == "draft") session.say("it waits for approval: fleetctl release approve " + name + " --reason TEXT");
+  return show_object(session, release, release_shape());
+}
+
+}  // namespace
+
+std::vector<Command> const& publish_commands() {
+  using enum Option::Kind;
+  static std::vector<Command> const rows{
+      {"release publish", "upload files and make a release of them",
+       "release publish --model reader --version 2.0.0 --variant cam-a=./a --variant cam-b+cam-c=./model.onnx --manifest release.yaml \\\n"
+       "    --parent reader@1.0.0=finetune --metric accuracy=0.97 --commit $(git rev-parse HEAD)",
+       publish,
+       {{value, "--model", "M", "the model, made before with `model create`", true},
+        {value, "--version", "V", "a new version; releases never change", true},
+        {values, "--variant", "H[+H...]=PATH", "hardware and its file or folder, again for each", true},
+        {value, "--manifest", "FILE", "golden test, health checks, probation (YAML or JSON)"},
+        {values, "--parent", "M@V=RELATION", "finetune, quantized, adapter, merge, distilled or converted from M@V"},
+        {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},
+        {values, "--metric", "NAME=NUMBER", "a measure from training"},
+        {value, "--commit", "SHA", "commit of the training code"}},
+       false, true},
+  };
+  return rows;
+}
+
+}  // namespace fleet::commands

@@ -1,0 +1,198 @@
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/commands/refs.hpp"
+#include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
+#include "core/wire/json.hpp"
+#include "core/wire/yaml.hpp"
+
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kPolicyBytesMax = 256 * 1024;
+constexpr auto kPresets = std::to_array<std::string_view>({"cautious", "standard", "fast", "small-fleet"});
+
+/// A preset by its name, else the file of that path, YAML or JSON. A file that is named like a preset is meant by `./NAME`.
+Result<json::value> read_policy(Fs& fs, std::string const& text) {
+  if (std::find(kPresets.begin(), kPresets.end(), text) != kPresets.end()) return json::value(text);
+  auto const yaml = fs.read(text, kPolicyBytesMax);
+  if (!yaml) {
+    auto error = yaml.error();
+    if (error.kind == Kind::not_found) error.hint = fmt::format("a policy is a file or one of {}", fmt::join(kPresets, ", "));
+    return error;
+  }
+  auto const as_json = wire::yaml_to_json(*yaml, kPolicyBytesMax);
+  if (as_json) return wire::parse_json(*as_json, kPolicyBytesMax);
+  auto error = as_json.error();
+  error.detail = text + ": " + error.detail;
+  return error;
+}
+
+Result<json::object> rollout_body(Session& session, Arguments const& arguments) {
+  if (session.selector().empty() != arguments.flag("all"))
+    return Error{Kind::bad_input, "bad_argument", "say which devices: either -l SELECTOR or --all", "-l site=lab"};
+  FLEET_TRY(auto const release, parse_release(arguments.text("release")));
+  json::object body{{"model", release.model}, {"version", release.version}, {"selector", session.selector()}};
+  FLEET_TRY(body["policy"], read_policy(session.around().fs, arguments.text("policy")));
+  for (auto const key : {"after", "supersede"})
+    if (arguments.has(key)) body[key] = arguments.text(key);
+  if (!session.reason().empty()) body["reason"] = session.reason();
+  return body;
+}
+
+void tell_texts(Session& session, json::value const& texts, std::string_view lead) {
+  if (auto const* array = texts.if_array())
+    for (auto const& text : *array) session.data(render::safe_text(std::string(lead) + render::text_of(text)) + "\n");
+}
+
+std::string strata_of(json::value const& stage) {
+  std::string out;
+  if (auto const* strata = render::member(stage, "strata").if_array())
+    for (auto const& one : *strata) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", render::text_at(one, "stratum"), render::text_at(one, "devices"));
+  return out;
+}
+
+void tell_plan(Session& session, json::value const& plan) {
+  auto const on = render::text_at(plan, "selector");
+  session.data(render::safe_text(fmt::format("{} on {}: {} devices, {} more not eligible", render::text_at(plan, "release"), on.empty() ? "all devices" : on,
+                                             render::text_at(plan, "targeted"), render::text_at(plan, "ineligible"))) + "\n");
+  if (auto const* stages = render::member(plan, "stages").if_array())
+    for (auto const& stage : *stages) {
+      auto const percent = render::text_at(stage, "percent");
+      auto const strata = strata_of(stage);
+      session.data(render::safe_text(fmt::format("stage {}{}: {} devices{}", render::text_at(stage, "index"), percent.empty() ? "" : " (" + percent + "%)",
+                                                 render::text_at(stage, "devices"), strata.empty() ? "" : " (" + strata + ")")) + "\n");
+      tell_texts(session, render::member(stage, "detects"), "  detects: ");
+      auto const& certifies = render::member(stage, "certifies");
+      if (certifies.is_string() && !certifies.get_string().empty()) session.data(render::safe_text("  certifies: " + render::text_of(certifies)) + "\n");
+      tell_texts(session, certifies, "  certifies: ");
+    }
+  if (auto const* conflicts = render::member(plan, "conflicts").if_array())
+    for (auto const& one : *conflicts)
+      session.data(render::safe_text(fmt::format("conflict: rollout {} ({}) covers {} of them", render::text_at(one, "rollout"),
+                                                 render::text_at(one, "state"), render::text_at(one, "devices"))) + "\n");
+  tell_texts(session, render::member(plan, "warnings"), "warning: ");
+}
+
+Result<int> plan_rollout(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto const body, rollout_body(session, arguments));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const answer, api->post(Route("/rollouts:plan"), body));
+  FLEET_TRY(auto const plan, answer.json());
+  if (session.for_people()) tell_plan(session, plan);
+  else if (session.format() == Format::name) session.data(render::text_at(plan, "release") + "\n");
+  else show_json(session, plan);
+  return 0;
+}
+
+Result<int> create_rollout(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto body, rollout_body(session, arguments));
+  body["start"] = arguments.flag("start");
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const answer, api->post(Route("/rollouts"), body, arguments.text("idempotency-key")));
+  FLEET_TRY(auto const rollout, answer.json());
+  FLEET_TRY(auto const code, show_object(session, rollout, rollout_shape()));
+  auto const id = render::text_at(rollout, "id");
+  auto const state = render::text_at(rollout, "state");
+  if (state == "awaiting_approval") session.say("it waits for approval: fleetctl rollout approve " + id + " --reason TEXT");
+  else session.say(state == "draft" ? "start it: fleetctl rollout start " + id : "watch it: fleetctl rollout watch " + id);
+  return code;
+}
+
+Result<int> list_rollouts(Session& session, Arguments const& arguments) {
+  Route route("/rollouts");
+  route.with("model", arguments.text("model")).with("state", arguments.text("state"));
+  return show_list(session, arguments, route, rollout_shape());
+}
+
+Result<int> get_rollout(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const rollout, api->get(Route("/rollouts/{}", {arguments.text("ID")})));
+  if (!session.for_people()) return show_object(session, rollout, rollout_shape());
+  auto const window = render::Window{session.paper().width.value_or(10'000), 10'000};
+  for (auto const& line : render::rollout_frame(render::read_rollout(rollout), session.now(), window, session.paper().color)) session.data(line + "\n");
+  return 0;
+}
+
+void tell_explanation(Session& session, json::value const& told) {
+  auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
+  line(fmt::format("{}: {}", render::text_at(told, "rollout"), render::text_at(told, "state")));
+  session.data(render::safe_lines(render::text_at(told, "text")) + "\n");
+  auto const each = [&](std::string_view key, auto const& tell) {
+    if (auto const* array = render::member(told, key).if_array())
+      for (auto const& one : *array) tell(one);
+  };
+  each("stages", [&](json::value const& stage) {
+    line(fmt::format("stage {} ({}%, {} devices): {}", render::text_at(stage, "index"), render::text_at(stage, "percent"), render::text_at(stage, "devices"),
+                     render::text_at(stage, "state")));
+  });
+  each("gates", [&](json::value const& gate) {
+    auto const e_value = render::text_at(gate, "e_value");
+    line(fmt::format("gate {} {}: {}{}", render::text_at(gate, "name"), render::text_at(gate, "test"), render::text_at(gate, "decision"),
+                     e_value.empty() ? "" : fmt::format(" (e = {} of {})", e_value, render::text_at(gate, "threshold"))));
+    if (auto const text = render::text_at(gate, "text"); !text.empty()) line("  " + text);
+  });
+  each("history", [&](json::value const& one) {
+    line(fmt::format("{} {}: {}", render::text_at(one, "time"), render::text_at(one, "decision"), render::text_at(one, "reason")));
+  });
+}
+
+Result<int> explain_rollout(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const told, api->get(Route("/rollouts/{}/explain", {arguments.text("ID")})));
+  if (session.for_people()) tell_explanation(session, told);
+  else if (session.format() == Format::name) session.data(arguments.text("ID") + "\n");
+  else show_json(session, told);
+  return 0;
+}
+
+Result<int> rollout_devices(Session& session, Arguments const& arguments) {
+  Route route("/rollouts/{}/devices", {arguments.text("ID")});
+  route.with("state", arguments.text("state")).with("stage", arguments.text("stage"));
+  return show_list(session, arguments, route, rollout_device_shape());
+}
+
+}  // namespace
+
+std::vector<Command> const& rollout_commands() {
+  using enum Option::Kind;
+  static Option const id{argument, "ID", "", "the rollout"};
+  static std::vector<Option> const target{
+      {value, "--release", "M@V", "what to roll out", true},
+      {flag, "--all", "", "to every device, instead of -l"},
+      {value, "--policy", "FILE|PRESET", "stages and gates: a file, or cautious, standard, fast, small-fleet", true},
+      {value, "--after", "ID", "starts when that rollout ended"},
+      {value, "--supersede", "ID", "ends that rollout and takes its place"},
+  };
+  static std::vector<Command> const rows = [] {
+    auto create = target;
+    create.push_back({flag, "--start", "", "start it at once"});
+    return std::vector<Command>{
+        {"rollout plan", "what a rollout would do, before anything moves", "rollout plan --release reader@2.0.0 -l site=lab --policy policy.yaml", plan_rollout,
+         target, true},
+        {"rollout create", "make a rollout", "rollout create --release reader@2.0.0 --all --policy standard --start -o name", create_rollout, create, true, true},
+        {"rollout list", "rollouts, newest first", "rollout list --state running", list_rollouts,
+         {{value, "--model", "M", "only those of this model"},
+          {value, "--state", "STATE", "only those in this state", false,
+           {"draft", "awaiting_approval", "running", "paused", "completed", "rolling_back", "rolled_back", "aborted"}},
+          limit_option()}},
+        {"rollout get", "one rollout as it stands", "rollout get ro_01J", get_rollout, {id}},
+        {"rollout explain", "every verdict in words and numbers", "rollout explain ro_01J", explain_rollout, {id}},
+        {"rollout devices", "devices of a rollout and how they fare", "rollout devices ro_01J --state failed", rollout_devices,
+         {id,
+          {value, "--state", "STATE", "only those in this state"},
+          {value, "--stage", "N", "only those of this stage"},
+          limit_option()}},
+    };
+  }();
+  return rows;
+}
+
+}  // namespace fleet::commands

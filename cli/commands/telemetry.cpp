@@ -1,0 +1,103 @@
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/commands/refs.hpp"
+#include "cli/render/json.hpp"
+
+#include <boost/json/value.hpp>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr Millis kFollowEvery{1'000};
+
+void tell_series(Session& session, json::value const& answer) {
+  render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}}, {}};
+  if (auto const* series = render::member(answer, "series").if_array())
+    for (auto const& one : *series) {
+      auto const labels = render::joined(render::member(one, "labels"));
+      auto const* points = render::member(one, "points").if_array();
+      if (points == nullptr) continue;
+      for (auto const& point : *points)
+        if (auto const* pair = point.if_array(); pair != nullptr && pair->size() == 2)
+          table.rows.push_back({{labels.empty() ? "all" : labels}, {render::text_of(pair->at(0))}, {render::text_of(pair->at(1))}});
+    }
+  if (table.rows.empty()) return session.say("no points");
+  session.data(render::draw(table, session.paper()));
+}
+
+Result<int> query(Session& session, Arguments const& arguments) {
+  Route route("/telemetry/query");
+  route.with("metric", arguments.text("METRIC")).with("selector", session.selector());
+  if (arguments.has("release")) {
+    FLEET_TRY(auto const release, parse_release(arguments.text("release")));
+    route.with("model", release.model).with("version", release.version);
+  }
+  for (auto const key : {"since", "step"}) {
+    if (arguments.has(key)) FLEET_CHECK(parse_duration(arguments.text(key)));
+    route.with(key, arguments.text(key));
+  }
+  route.with("stat", arguments.text("stat")).with("by", arguments.text("by"));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const answer, api->get(route));
+  if (session.for_people()) tell_series(session, answer);
+  else if (session.format() == Format::name) session.data(render::text_at(answer, "metric") + "\n");
+  else show_json(session, answer);
+  return 0;
+}
+
+/// Events from `after` on; the id of the last one becomes `after`.
+Result<void> print_events(Session& session, ListPrinter& printer, std::string& after) {
+  FLEET_TRY(auto* const api, session.api());
+  while (true) {
+    auto route = Route("/events");
+    route.with("after", after);
+    FLEET_TRY(auto const answer, api->send(net::Method::get, route.target(), "", {{"Accept", "application/json"}}));
+    FLEET_TRY(auto const page, answer.json());
+    auto const* items = render::member(page, "items").if_array();
+    if (items == nullptr) return Error{Kind::internal, "bad_answer", "GET /events: expected a list with `items`"};
+    for (auto const& event : *items) {
+      printer.add(event);
+      after = render::text_at(event, "id");
+    }
+    if (items->empty() || render::text_at(page, "next").empty()) return {};
+  }
+}
+
+Result<int> events(Session& session, Arguments const& arguments) {
+  auto after = arguments.text("after");
+  if (!arguments.flag("follow")) {
+    ListPrinter printer(session, event_shape());
+    FLEET_CHECK(print_events(session, printer, after));
+    printer.finish("");
+    return 0;
+  }
+  if (session.format() != Format::jsonl && session.format() != Format::name)
+    return Error{Kind::bad_input, "bad_argument", "--follow never ends: it needs -o jsonl or -o name", "add -o jsonl"};
+  ListPrinter printer(session, event_shape());
+  while (true) {
+    FLEET_CHECK(print_events(session, printer, after));
+    session.around().console.pause(kFollowEvery);
+  }
+}
+
+}  // namespace
+
+std::vector<Command> const& telemetry_commands() {
+  using enum Option::Kind;
+  static std::vector<Command> const rows{
+      {"telemetry query", "a metric over time", "telemetry query accuracy --release reader@2.0.0 --by version,hardware --since 24h --step 5m --stat mean", query,
+       {{argument, "METRIC", "", "its name, such as accuracy"},
+        {value, "--release", "M@V", "only from this release"},
+        {value, "--by", "KEY,...", "a series for each of these: version, hardware, a label"},
+        {value, "--since", "TIME", "from so long ago (default 24h)"},
+        {value, "--step", "TIME", "one point for so long (default 5m)"},
+        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}},
+       true},
+      {"telemetry events", "what happened: rollouts, releases, devices", "telemetry events --after 120 --follow -o jsonl", events,
+       {{value, "--after", "ID", "only later ones"}, {flag, "--follow", "", "go on with new ones"}}},
+  };
+  return rows;
+}
+
+}  // namespace fleet::commands
