@@ -1,0 +1,67 @@
+#include "core/crypto/hash.hpp"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <stdexcept>
+#include <vector>
+
+namespace fleet::crypto {
+namespace {
+
+constexpr std::size_t kPiece = 1024 * 1024;
+
+void must(int ok) {
+  if (ok != 1) throw std::runtime_error("OpenSSL: SHA-256 failed");
+}
+
+}  // namespace
+
+struct Sha256::State {
+  EVP_MD_CTX* context = EVP_MD_CTX_new();
+  State() = default;
+  State(State const&) = delete;
+  State& operator=(State const&) = delete;
+  ~State() { EVP_MD_CTX_free(context); }
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  if (state_->context == nullptr) throw std::bad_alloc();
+  must(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr));
+}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(BytesView bytes) { must(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size())); }
+
+Digest Sha256::finish() {
+  Digest out;
+  must(EVP_DigestFinal_ex(state_->context, out.bytes.data(), nullptr));
+  return out;
+}
+
+Digest sha256(BytesView bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.finish();
+}
+
+Result<FileDigest> sha256_file(Fs& fs, std::string const& path) {
+  FLEET_TRY(auto const file, fs.open(path, Fs::Mode::read));
+  Sha256 hash;
+  FileDigest out;
+  Bytes piece(kPiece);
+  for (;;) {
+    FLEET_TRY(auto const n, file->read_at(out.size, piece));
+    if (n == 0) break;
+    hash.update(BytesView(piece).first(n));
+    out.size += n;
+  }
+  out.sha256 = hash.finish();
+  return out;
+}
+
+bool equal_secrets(BytesView a, BytesView b) { return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+
+}  // namespace fleet::crypto

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "core/base/result.hpp"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <memory>
+#include <string>
+
+/// OpenSSL's handles with their ends, for this folder's .cpp files.
+namespace fleet::crypto {
+
+template <auto Free>
+struct Freer {
+  template <class T>
+  void operator()(T* handle) const { Free(handle); }
+};
+using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using KeyContextPtr = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
+using DigestContextPtr = std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>>;
+using CertificatePtr = std::unique_ptr<X509, Freer<X509_free>>;
+using RequestPtr = std::unique_ptr<X509_REQ, Freer<X509_REQ_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>;
+
+/// OpenSSL's own words for its last error; empties its queue.
+[[nodiscard]] inline std::string openssl_error() {
+  char text[256] = "no detail";
+  if (auto const code = ERR_get_error(); code != 0) ERR_error_string_n(code, text, sizeof text);
+  ERR_clear_error();
+  return text;
+}
+[[nodiscard]] inline Error openssl_failure(Kind kind, std::string code, std::string const& doing) {
+  return {kind, std::move(code), doing + ": " + openssl_error()};
+}
+[[nodiscard]] inline BioPtr read_bio(std::string_view text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
+[[nodiscard]] inline std::string text_of(BIO* bio) {
+  char* data = nullptr;
+  long const size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
+}  // namespace fleet::crypto

@@ -1,0 +1,48 @@
+#include "server/store/contacts.hpp"
+
+namespace fleet::store {
+namespace {
+
+constexpr db::Query kUpsert{"contact_upsert",
+                            "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
+                            "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
+
+}  // namespace
+
+void Contacts::note(std::int64_t device_n, Contact contact) {
+  std::lock_guard const lock(mutex_);
+  noted_[device_n] = contact;
+}
+
+std::optional<SysTime> Contacts::find(std::int64_t device_n) const {
+  std::lock_guard const lock(mutex_);
+  if (auto const found = noted_.find(device_n); found != noted_.end()) return found->second.at;
+  if (auto const found = flushing_.find(device_n); found != flushing_.end()) return found->second.at;
+  return std::nullopt;
+}
+
+Result<void> Contacts::flush(db::Connection& connection) {
+  {
+    std::lock_guard const lock(mutex_);
+    for (auto const& [device, contact] : noted_) flushing_[device] = contact;
+    noted_.clear();
+  }
+  auto upsert = connection.prepare(kUpsert);
+  for (auto const& [device, contact] : flushing_) {  // only the writer's thread changes it, so reading needs no lock
+    upsert.bind_all(device, to_unix_ms(contact.at), contact.poll_every_s, contact.report_every_s);
+    FLEET_CHECK(upsert.run());
+  }
+  return {};
+}
+
+void Contacts::flushed() {
+  std::lock_guard const lock(mutex_);
+  flushing_.clear();
+}
+
+bool Contacts::empty() const {
+  std::lock_guard const lock(mutex_);
+  return noted_.empty() && flushing_.empty();
+}
+
+}  // namespace fleet::store

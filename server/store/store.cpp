@@ -1,0 +1,66 @@
+#include "server/store/store.hpp"
+
+#include "core/base/log.hpp"
+#include "server/store/contacts.hpp"
+#include "server/store/writer.hpp"
+
+#include <thread>
+#include <unordered_map>
+
+namespace fleet::store {
+namespace {
+
+constexpr db::Migration kMigrations[] = {
+#include "server/store/migrations.inc"
+};
+
+class SqliteStore final : public Store {
+public:
+  SqliteStore(std::string path, db::Connection connection) : path_(std::move(path)), writer_(std::move(connection), epochs_, contacts_) {}
+  ~SqliteStore() override { writer_.stop(); }
+
+  db::Connection& reader() override {
+    // One a thread and store; a thread that ends takes its connections along.
+    thread_local std::unordered_map<std::string, std::unique_ptr<db::Connection>> connections;
+    auto& mine = connections[path_];
+    if (!mine) {
+      auto opened = db::Connection::open(path_, db::Connection::Mode::read_only);
+      if (!opened) log::error("store.reader_failed", {{"error", opened.error().detail}});
+      mine = std::make_unique<db::Connection>(std::move(opened).value());
+    }
+    return *mine;
+  }
+  void write(Job job, Done done) override { writer_.submit({std::move(job), std::move(done)}); }
+  Result<void> write_wait(Job job) override { return writer_.run(std::move(job)); }
+  Epochs& epochs() override { return epochs_; }
+
+  void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) override {
+    contacts_.note(device_n, {at, poll_every_s, report_every_s});
+  }
+  SysTime last_contact(std::int64_t device_n) override {
+    if (auto const fresh = contacts_.find(device_n)) return *fresh;
+    static constexpr db::Query kSeen{"contact_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
+    auto statement = reader().prepare(kSeen);
+    statement.bind(1, device_n);
+    auto const row = statement.step();
+    return row && *row ? from_unix_ms(statement.int64(0)) : SysTime{};
+  }
+  void close() override { writer_.stop(); }
+
+private:
+  std::string path_;
+  Epochs epochs_;
+  Contacts contacts_;
+  Writer writer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir) {
+  auto path = data_dir + "/fleet.db";
+  FLEET_TRY(auto connection, db::Connection::open(path, db::Connection::Mode::read_write));
+  FLEET_CHECK(db::migrate(connection, kMigrations));
+  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(path), std::move(connection)));
+}
+
+}  // namespace fleet::store
