@@ -19,12 +19,25 @@ void post_poll(Services& services, Call&& call, net::Responder responder) {
                          std::move(responder));
 }
 
-Result<Reply> post_reports(Services& services, Call const& call, store::Tx& tx) {
-  FLEET_TRY(auto const report, wire::decode_report(call.request.body));
-  FLEET_TRY(auto const acked, delivery::take_report(tx, *services.rollouts, call.actor.device_n, report, call.now));
-  Reply reply;
-  reply.body = fmt::format(R"({{"acked":{}}})", acked);
-  return reply;
+// Decoded here, on the io thread: the writer is one for all, and a report may have a mebibyte.
+void post_reports(Services& services, Call&& call, net::Responder responder) {
+  struct Work {
+    wire::Report report;
+    std::int64_t acked = 0;
+    std::string request_id;
+    net::Responder responder;
+  };
+  auto decoded = wire::decode_report(call.request.body);
+  if (!decoded) return responder(problem(decoded.error(), call.request_id));
+  auto const work = std::make_shared<Work>(Work{std::move(*decoded), 0, call.request_id, std::move(responder)});
+  auto const job = [&services, work, device_n = call.actor.device_n, now = call.now](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(work->acked, delivery::take_report(tx, *services.rollouts, device_n, work->report, now));
+    return {};
+  };
+  services.store.write(job, [work](Result<void> const& written) {
+    if (!written) return work->responder(problem(written.error(), work->request_id));
+    work->responder(net::json_response(200, fmt::format(R"({{"acked":{}}})", work->acked)));
+  });
 }
 
 /// `<n>.root.json`; 0 when it is none.
@@ -50,7 +63,7 @@ Result<Reply> get_directive_root(Services&, Call const& call, db::Connection& re
 std::vector<Route> const& delivery_routes() {
   static std::vector<Route> const kRoutes{
       {net::Method::post, "/device/v1/poll", Permission::device, RawHandler{post_poll}, wire::kPollBytesMax, Listener::device},
-      {net::Method::post, "/device/v1/reports", Permission::device, WriteHandler{post_reports}, wire::kReportBytesMax, Listener::device},
+      {net::Method::post, "/device/v1/reports", Permission::device, RawHandler{post_reports}, wire::kReportBytesMax, Listener::device},
       {net::Method::get, "/device/v1/directive/{name}", Permission::device, ReadHandler{get_directive_root}, 0, Listener::device},
   };
   return kRoutes;
