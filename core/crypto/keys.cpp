@@ -64,6 +64,10 @@ Result<void> verify(PublicKey const& key, BytesView message, BytesView signature
   return refused(fmt::format("keys of type '{}' with scheme '{}' are not known", key.keytype.substr(0, 40), key.scheme.substr(0, 40)));
 }
 
+std::string key_id(PublicKey const& key) {
+  return sha256(fmt::format(R"({{"keytype":"{}","keyval":{{"public":"{}"}},"scheme":"{}"}})", key.keytype, key.value, key.scheme)).hex();
+}
+
 SigningKey SigningKey::generate(Random& random) {
   std::array<std::uint8_t, kSeedBytes> seed{};
   random.fill(seed);
@@ -84,12 +88,6 @@ Result<SigningKey> SigningKey::from_seed(BytesView seed) {
 SigningKey::~SigningKey() { sodium_memzero(secret_.data(), secret_.size()); }
 
 PublicKey SigningKey::public_key() const { return {"ed25519", "ed25519", to_hex(BytesView(secret_).subspan(kSeedBytes))}; }
-
-std::string SigningKey::key_id() const {
-  // Canonical JSON of the public key object, TUF 1.0.34, 4.2.
-  auto const object = fmt::format(R"({{"keytype":"ed25519","keyval":{{"public":"{}"}},"scheme":"ed25519"}})", public_key().value);
-  return sha256(object).hex();
-}
 
 std::array<std::uint8_t, 64> SigningKey::sign(BytesView message) const {
   std::array<std::uint8_t, 64> signature{};

@@ -16,6 +16,9 @@ struct PublicKey {
   auto operator<=>(PublicKey const&) const = default;
 };
 
+/// SHA-256, in hex, of the canonical JSON of an ed25519 public key object (TUF 1.0.34, 4.2). Others' key ids are opaque and never recomputed.
+[[nodiscard]] std::string key_id(PublicKey const& key);
+
 /// Verifies `signature` over `message`. Ed25519 by libsodium only; ECDSA P-256 (DER) and RSASSA-PSS-SHA256 by OpenSSL.
 /// @errors signature (does not verify, wrong length, unknown scheme)
 [[nodiscard]] Result<void> verify(PublicKey const& key, BytesView message, BytesView signature);
@@ -32,8 +35,7 @@ public:
   SigningKey& operator=(SigningKey const&) = default;
 
   [[nodiscard]] PublicKey public_key() const;
-  /// SHA-256, in hex, of the canonical JSON of the public key object (TUF 1.0.34, 4.2).
-  [[nodiscard]] std::string key_id() const;
+  [[nodiscard]] std::string key_id() const { return crypto::key_id(public_key()); }
   [[nodiscard]] std::array<std::uint8_t, 64> sign(BytesView message) const;
   [[nodiscard]] BytesView seed() const;  ///< for writing the key file only
 

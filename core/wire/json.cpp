@@ -1,5 +1,7 @@
 #include "core/wire/json.hpp"
 
+#include "core/base/json_text.hpp"
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
@@ -41,19 +43,6 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-/// Boost.JSON keeps the last of equal keys without a word, so duplicates show only against the count of keys in the text.
-/// This walks the text once and counts members of objects; the text is valid JSON already.
-std::size_t members_in_text(std::string_view text) {
-  std::size_t count = 0;
-  bool quoted = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (quoted && text[i] == '\\') ++i;
-    else if (text[i] == '"') quoted = !quoted;
-    else if (!quoted && text[i] == ':') ++count;
-  }
-  return count;
-}
-
 std::size_t members_in_value(json::value const& value) {
   std::size_t count = 0;
   if (auto const* const object = value.if_object())
@@ -78,7 +67,7 @@ Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
   if (text.find_first_not_of(" \t\r\n", used) != std::string_view::npos)
     return Error{Kind::bad_input, "bad_json", fmt::format("something follows the JSON at byte {}", used)};
   auto value = parser.release();
-  if (members_in_text(text.substr(0, used)) != members_in_value(value))
+  if (count_json_members(text.substr(0, used)) != members_in_value(value))
     return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
   return value;
 }

@@ -1,0 +1,60 @@
+#include "core/trust/dsse.hpp"
+
+#include "core/trust/canonical.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <set>
+
+namespace fleet::trust {
+namespace json = boost::json;
+namespace {
+
+/// PAE of DSSE 1.0.2: what is signed.
+std::string pre_authentication(std::string_view type, std::string_view payload) {
+  return fmt::format("DSSEv1 {} {} {} {}", type.size(), type, payload.size(), payload);
+}
+
+Error refused(std::string detail) { return {Kind::bad_input, "bad_envelope", std::move(detail)}; }
+
+std::string_view text_at(json::object const& object, std::string_view key) {
+  auto const* const value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
+}
+
+}  // namespace
+
+Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes) {
+  FLEET_TRY(auto const document, parse_strict(envelope, limit_bytes));
+  auto const* const object = document.if_object();
+  auto const* const signatures = object == nullptr || !object->contains("signatures") ? nullptr : object->at("signatures").if_array();
+  if (signatures == nullptr) return refused("no DSSE envelope: signatures are missing");
+  if (text_at(*object, "payloadType") != payload_type)
+    return refused(fmt::format("payload type '{}', expected '{}'", text_at(*object, "payloadType").substr(0, 80), payload_type));
+  auto payload = from_base64(text_at(*object, "payload"));
+  if (!payload || payload->empty()) return refused("the payload is not base64");
+  if (signatures->size() > 32) return refused(fmt::format("{} signatures, at most 32 are taken", signatures->size()));
+  if (keys.threshold < 1) return Error{Kind::signature, "threshold_unmet", "a threshold below 1 is never met"};
+  auto const message = pre_authentication(payload_type, as_text(*payload));
+  std::set<std::string> signers;  // by public key: one key under two ids counts once
+  for (auto const& item : *signatures) {
+    if (!item.is_object()) return refused("a signature is not an object");
+    auto const signature = from_base64(text_at(item.get_object(), "sig"));
+    auto const key = keys.keys.find(std::string(text_at(item.get_object(), "keyid")));
+    if (key == keys.keys.end() || !signature) continue;
+    if (crypto::verify(key->second, as_bytes(message), *signature)) signers.insert(key->second.value);
+  }
+  if (signers.size() < static_cast<std::size_t>(keys.threshold))
+    return Error{Kind::signature, "threshold_unmet", fmt::format("{} valid signatures, {} are needed", signers.size(), keys.threshold)};
+  return std::move(*payload);
+}
+
+std::string make_envelope(std::string_view payload_type, BytesView payload, std::span<crypto::SigningKey const> keys) {
+  auto const message = pre_authentication(payload_type, as_text(payload));
+  json::array signatures;
+  for (auto const& key : keys) signatures.push_back(json::object{{"keyid", key.key_id()}, {"sig", to_base64(key.sign(as_bytes(message)))}});
+  return json::serialize(json::object{{"payloadType", payload_type}, {"payload", to_base64(payload)}, {"signatures", std::move(signatures)}});
+}
+
+}  // namespace fleet::trust
