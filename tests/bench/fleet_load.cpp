@@ -1,0 +1,185 @@
+// Loads an HTTPS server with N keep-alive connections in a closed loop: each sends its next request once the last was answered.
+#include "tests/bench/load_connection.hpp"
+
+#include "core/base/fs.hpp"
+
+#include <fmt/format.h>
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <vector>
+
+namespace fleet::bench {
+namespace {
+
+constexpr std::string_view kUsage = R"(usage: fleet-load --url https://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
+                  [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N]
+  GET, or POST of FILE as application/json. --hold opens the connections and keeps them idle. --handshakes opens N connections one after the other.
+  Prints one line of key=value. Exit code 1 when an answer was no 2xx, 8 when the server could not be reached.
+)";
+using SteadyClock = std::chrono::steady_clock;
+
+struct Options {
+  net::ClientConfig tls;
+  net::Url url;
+  std::string request;
+  std::size_t connections = 64;
+  std::uint64_t requests = 0;
+  double seconds = 5;
+  double hold_seconds = 0;
+  std::uint64_t handshakes = 0;
+};
+
+struct Tally {
+  std::uint64_t answered = 0;
+  std::uint64_t bad = 0;
+  std::uint64_t failed = 0;
+  std::uint64_t body_bytes = 0;
+  std::vector<std::uint32_t> latencies_us;
+};
+
+Result<std::string> read_file(std::map<std::string, std::string> const& given, std::string const& name) {
+  auto const found = given.find(name);
+  if (found == given.end()) return std::string{};
+  return system_fs().read(found->second, 16 * 1024 * 1024);
+}
+
+Result<Options> parse(int argc, char** argv) {
+  std::map<std::string, std::string> given;
+  for (int i = 1; i + 1 < argc; i += 2) given[argv[i]] = argv[i + 1];
+  Options options;
+  FLEET_TRY(options.url, net::Url::parse(given["--url"]));
+  FLEET_TRY(options.tls.ca_pem, read_file(given, "--ca"));
+  FLEET_TRY(options.tls.certificate_pem, read_file(given, "--cert"));
+  FLEET_TRY(options.tls.private_key_pem, read_file(given, "--key"));
+  FLEET_TRY(auto const body, read_file(given, "--body"));
+  bool const post = given.contains("--body");
+  options.request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
+  if (post) options.request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
+  options.request += "\r\n" + body;
+  auto const number = [&](char const* name, double fallback) { return given.contains(name) ? std::atof(given[name].c_str()) : fallback; };
+  options.connections = static_cast<std::size_t>(number("--connections", 64));
+  options.requests = static_cast<std::uint64_t>(number("--requests", 0));
+  options.seconds = number("--seconds", options.requests > 0 ? 3600 : 5);
+  options.hold_seconds = number("--hold", 0);
+  options.handshakes = static_cast<std::uint64_t>(number("--handshakes", 0));
+  return options;
+}
+
+double seconds_since(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
+
+struct Epoll {
+  Epoll() : fd(::epoll_create1(EPOLL_CLOEXEC)) {}
+  void add(int connection, std::size_t index) const {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = index;
+    ::epoll_ctl(fd.get(), EPOLL_CTL_ADD, connection, &event);
+  }
+  net::Fd fd;
+};
+
+/// Takes one ready connection on. True when it answered and may send again.
+bool take_answer(LoadConnection& connection, Tally& tally) {
+  auto const step = connection.receive();
+  if (step == LoadConnection::Step::waits) return false;
+  if (step == LoadConnection::Step::failed) {
+    ++tally.failed;
+    return false;
+  }
+  ++tally.answered;
+  if (connection.status() / 100 != 2) ++tally.bad;
+  auto const took = std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - connection.sent_at).count();
+  tally.latencies_us.push_back(static_cast<std::uint32_t>(took));
+  return true;
+}
+
+Tally run_loop(std::vector<LoadConnection>& connections, Options const& options) {
+  Tally tally;
+  Epoll const epoll;
+  auto const start = SteadyClock::now();
+  for (std::size_t i = 0; i < connections.size(); ++i) {
+    epoll.add(connections[i].fd(), i);
+    if (connections[i].send(options.request) == LoadConnection::Step::failed) ++tally.failed;
+  }
+  std::array<epoll_event, 256> events{};
+  auto const more = [&] {
+    bool const wanted = options.requests == 0 || tally.answered < options.requests;
+    return wanted && tally.failed < connections.size() && seconds_since(start) < options.seconds;
+  };
+  while (more()) {
+    int const ready = ::epoll_wait(epoll.fd.get(), events.data(), static_cast<int>(events.size()), 100);
+    for (int i = 0; i < ready; ++i) {
+      auto& connection = connections[events[static_cast<std::size_t>(i)].data.u64];
+      if (take_answer(connection, tally) && connection.send(options.request) == LoadConnection::Step::failed) ++tally.failed;
+    }
+  }
+  for (auto const& connection : connections) tally.body_bytes += connection.body_bytes();
+  return tally;
+}
+
+std::uint32_t percentile(std::vector<std::uint32_t>& sorted, double share) {
+  if (sorted.empty()) return 0;
+  return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
+}
+
+Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options const& options, std::size_t count) {
+  FLEET_TRY(auto never, net::Waker::create());
+  std::vector<LoadConnection> connections;
+  for (std::size_t i = 0; i < count; ++i) {
+    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, {system_clock(), system_clock().mono() + seconds{30}, never}));
+    connections.push_back(std::move(connection));
+  }
+  return connections;
+}
+
+Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
+  auto const start = SteadyClock::now();
+  for (std::uint64_t i = 0; i < options.handshakes; ++i) FLEET_CHECK(open_all(context, options, 1));
+  auto const took = seconds_since(start);
+  fmt::print("handshakes={} seconds={:.3f} per_s={:.0f}\n", options.handshakes, took, static_cast<double>(options.handshakes) / took);
+  return 0;
+}
+
+Result<int> run(int argc, char** argv) {
+  FLEET_TRY(auto const options, parse(argc, argv));
+  net::SigpipeBlocked const guard;
+  FLEET_TRY(auto const context, net::make_client_context(options.tls));
+  if (options.tls.ca_pem.empty()) SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
+  if (options.handshakes > 0) return run_handshakes(context.get(), options);
+  FLEET_TRY(auto connections, open_all(context.get(), options, options.connections));
+  if (options.hold_seconds > 0) {
+    fmt::print("holding={}\n", connections.size());
+    std::fflush(stdout);
+    Epoll const epoll;
+    epoll_event event{};
+    ::epoll_wait(epoll.fd.get(), &event, 1, static_cast<int>(options.hold_seconds * 1000));
+    return 0;
+  }
+  auto const start = SteadyClock::now();
+  auto tally = run_loop(connections, options);
+  auto const took = seconds_since(start);
+  std::sort(tally.latencies_us.begin(), tally.latencies_us.end());
+  fmt::print("requests={} seconds={:.3f} requests_per_s={:.0f} p50_us={} p99_us={} max_us={} bad={} failed={} body_bytes={}\n", tally.answered, took,
+             static_cast<double>(tally.answered) / took, percentile(tally.latencies_us, 0.5), percentile(tally.latencies_us, 0.99),
+             percentile(tally.latencies_us, 1.0), tally.bad, tally.failed, tally.body_bytes);
+  return tally.bad + tally.failed > 0 ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace fleet::bench
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    fmt::print(stderr, "{}", fleet::bench::kUsage);
+    return 2;
+  }
+  auto const result = fleet::bench::run(argc, argv);
+  if (result) return *result;
+  fmt::print(stderr, "fleet-load: {}\n", result.error().detail);
+  return fleet::exit_code(result.error().kind);
+}
