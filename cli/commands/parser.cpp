@@ -49,7 +49,7 @@ void add_option(CLI::App& app, Option const& row, Arguments& into) {
   option->type_name(is_argument(row) ? "" : std::string(row.value));
   option->required(row.required || row.kind == Option::Kind::argument || row.kind == Option::Kind::arguments);
   if (row.kind == Option::Kind::values) option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
-  if (row.kind == Option::Kind::arguments) option->expected(1, 10'000);
+  if (row.kind == Option::Kind::arguments) option->expected(1, 10'000)->allow_extra_args();
   if (!row.choices.empty()) {
     std::set<std::string> choices;
     for (auto const choice : row.choices) choices.emplace(choice);
@@ -210,7 +210,8 @@ Parsed parse(std::vector<std::string> const& words) {
     tree.root().parse(std::move(backwards));
   } catch (CLI::CallForHelp const&) {
     Parsed help;
-    help.text = tree.deepest()->help();
+    auto* const app = tree.deepest();
+    help.text = app->help(app->get_parent() == nullptr ? "" : path_of(*app->get_parent()));
     return help;
   } catch (CLI::ParseError const& error) {
     return refused(tree, error);
