@@ -27,4 +27,7 @@ Result<void> emit(store::Tx& tx, SysTime time, std::string_view type, std::strin
 /// Both: what every change of state by a person does.
 Result<void> record(store::Tx& tx, Entry const& entry);
 
+/// Walks the whole chain. @errors corrupt: names the first entry that is missing or changed
+[[nodiscard]] Result<void> verify(db::Connection& reader);
+
 }  // namespace fleet::audit

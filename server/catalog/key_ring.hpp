@@ -23,8 +23,14 @@ public:
   Result<crypto::SigningKey> get(std::string const& role);
   /// Makes the key if there is none yet; durable before it returns.
   Result<crypto::SigningKey> get_or_create(std::string const& role);
+  /// A new key in place of the one there was: rotation.
+  Result<crypto::SigningKey> replace(std::string const& role);
 
 private:
+  [[nodiscard]] std::string path_of(std::string const& role) const;
+  Result<crypto::SigningKey> load(std::string const& role);
+  Result<crypto::SigningKey> store_new(std::string const& role);
+
   Fs& fs_;
   Random& random_;
   std::string dir_;

@@ -1,0 +1,58 @@
+#include "server/catalog/key_ring.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::catalog {
+namespace {
+
+constexpr unsigned kOwnerOnly = 0600;
+
+Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view text) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  auto const seed = from_hex(text);
+  if (!seed) return Error{Kind::corrupt, "bad_key_file", fmt::format("the key file of role {} is damaged", role), "restore it from a backup"};
+  return crypto::SigningKey::from_seed(*seed);
+}
+
+}  // namespace
+
+KeyRing::KeyRing(Fs& fs, Random& random, std::string keys_dir) : fs_(fs), random_(random), dir_(std::move(keys_dir)) {}
+
+std::string KeyRing::path_of(std::string const& role) const { return fmt::format("{}/{}.key", dir_, role); }
+
+Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
+  if (auto const found = loaded_.find(role); found != loaded_.end()) return found->second;
+  auto const text = fs_.read(path_of(role), 256);
+  if (!text && text.error().kind == Kind::not_found)
+    return Error{Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role), "sign where the key is"};
+  if (!text) return text.error();
+  FLEET_TRY(auto const key, parse_key(role, *text));
+  loaded_.insert_or_assign(role, key);
+  return key;
+}
+
+Result<crypto::SigningKey> KeyRing::store_new(std::string const& role) {
+  auto const key = crypto::SigningKey::generate(random_);
+  FLEET_CHECK(fs_.make_dirs(dir_, 0700));
+  FLEET_CHECK(fs_.replace(path_of(role), to_hex(key.seed()) + "\n", kOwnerOnly));
+  loaded_.insert_or_assign(role, key);
+  return key;
+}
+
+Result<crypto::SigningKey> KeyRing::get(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  return load(role);
+}
+
+Result<crypto::SigningKey> KeyRing::get_or_create(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  auto key = load(role);
+  return !key && key.error().code == "key_offline" ? store_new(role) : key;
+}
+
+Result<crypto::SigningKey> KeyRing::replace(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  return store_new(role);
+}
+
+}  // namespace fleet::catalog

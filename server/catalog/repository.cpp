@@ -1,0 +1,229 @@
+#include "server/catalog/repository.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "core/trust/compose.hpp"
+#include "core/wire/release.hpp"
+#include "server/catalog/queries.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::catalog {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+
+// Lifetimes of docs/protocol.md, "release metadata".
+constexpr Millis kYear = 365 * 24h;
+constexpr Millis kWeek = 7 * 24h;
+constexpr Millis kDay = 24h;
+constexpr std::array<std::string_view, 4> kTopRoles{"root", "targets", "snapshot", "timestamp"};
+
+Millis lifetime(std::string_view role) { return role == "timestamp" ? kDay : role == "snapshot" ? kWeek : kYear; }
+
+/// Versions go up by one, and after a restore jump to the clock (docs/protocol.md, Restore).
+enum class Step { by_one, to_clock };
+
+struct Signing {
+  store::Tx& tx;
+  KeyRing& keys;
+  SysTime now;
+  Step step = Step::by_one;
+};
+
+Result<std::int64_t> version_of(store::Tx& tx, std::string_view repository, std::string_view role) {
+  auto newest = tx.prepare(kNewestMetadata);
+  newest.bind_all(repository, role);
+  FLEET_TRY(bool const row, newest.step());
+  return row ? newest.int64(0) : 0;
+}
+
+Result<std::int64_t> next_version(Signing const& signing, std::string_view role) {
+  FLEET_TRY(auto const current, version_of(signing.tx, "release", role));
+  auto const clock = to_unix_ms(signing.now) / 1000;
+  return signing.step == Step::to_clock ? std::max(current + 1, clock) : current + 1;
+}
+
+Result<void> save(Signing const& signing, std::string_view repository, std::string_view role, std::int64_t version, std::string const& bytes) {
+  auto insert = signing.tx.prepare(kInsertMetadata);
+  insert.bind_all(repository, role, version, as_bytes(bytes), to_unix_ms(signing.now + lifetime(role)));
+  return insert.run();
+}
+
+Result<trust::RoleSpec> role_spec(KeyRing& keys, std::string const& role) {
+  FLEET_TRY(auto const key, keys.get_or_create(role));
+  return trust::RoleSpec{{key.public_key()}, 1};
+}
+
+/// A new root; `signers` are the root keys, the old ones too where they changed (TUF 1.0.34, 5.3.4).
+Result<void> sign_root(Signing const& signing, std::string const& repository, std::int64_t version) {
+  bool const directive = repository == "directive";
+  trust::RootSpec spec{version, signing.now + kYear, {}};
+  for (auto const role : kTopRoles) {
+    FLEET_TRY(auto spec_of_role, role_spec(signing.keys, directive ? "directive-root" : std::string(role)));
+    spec.roles.emplace(role, std::move(spec_of_role));
+  }
+  FLEET_TRY(auto const key, signing.keys.get(directive ? "directive-root" : "root"));
+  std::array const signers{key};
+  return save(signing, repository, "root", version, trust::compose_root(spec, signers));
+}
+
+Result<std::vector<std::string>> model_names(store::Tx& tx) {
+  std::vector<std::string> out;
+  auto names = tx.prepare(kModelNames);
+  for (;;) {
+    FLEET_TRY(bool const row, names.step());
+    if (!row) return out;
+    out.push_back(names.text(0));
+  }
+}
+
+Result<void> sign_targets(Signing const& signing) {
+  std::vector<trust::Delegation> delegations;
+  FLEET_TRY(auto const models, model_names(signing.tx));
+  for (auto const& model : models) {
+    FLEET_TRY(auto spec, role_spec(signing.keys, "m-" + model));
+    delegations.push_back({"m-" + model, std::move(spec), {fmt::format("models/{}/*/release.json", model)}, true});
+  }
+  FLEET_TRY(auto const version, next_version(signing, "targets"));
+  FLEET_TRY(auto const key, signing.keys.get("targets"));
+  std::array const signers{key};
+  return save(signing, "release", "targets", version, trust::compose_targets(version, signing.now + kYear, {}, delegations, signers));
+}
+
+Result<trust::Target> target_of(std::string const& path, std::string const& document) {
+  FLEET_TRY(auto const release, wire::decode_release(document));
+  json::array hardware;
+  for (auto const& variant : release.variants)
+    for (auto const& name : variant.hardware) hardware.emplace_back(name);
+  json::object const custom{{"hardware", std::move(hardware)}, {"release_counter", release.release_counter}, {"security_floor", release.manifest.security_floor}};
+  return trust::Target{path, document.size(), {{"sha256", crypto::sha256(document).hex()}}, json::serialize(custom)};
+}
+
+Result<void> sign_model(Signing const& signing, std::string const& model) {
+  std::vector<trust::Target> targets;
+  auto approved = signing.tx.prepare(kApprovedDocuments);
+  approved.bind(1, model);
+  for (;;) {
+    FLEET_TRY(bool const row, approved.step());
+    if (!row) break;
+    FLEET_TRY(auto target, target_of(fmt::format("models/{}/{}/release.json", model, approved.text(0)), approved.text(1)));
+    targets.push_back(std::move(target));
+  }
+  auto const role = "m-" + model;
+  FLEET_TRY(auto const version, next_version(signing, role));
+  FLEET_TRY(auto const key, signing.keys.get_or_create(role));
+  std::array const signers{key};
+  return save(signing, "release", role, version, trust::compose_targets(version, signing.now + kYear, targets, {}, signers));
+}
+
+Result<void> sign_timestamp(Signing const& signing) {
+  FLEET_TRY(auto const snapshot, version_of(signing.tx, "release", "snapshot"));
+  FLEET_TRY(auto const version, next_version(signing, "timestamp"));
+  FLEET_TRY(auto const key, signing.keys.get("timestamp"));
+  std::array const signers{key};
+  return save(signing, "release", "timestamp", version, trust::compose_timestamp(version, signing.now + kDay, snapshot, signers));
+}
+
+Result<void> sign_snapshot(Signing const& signing) {
+  FLEET_TRY(auto const models, model_names(signing.tx));
+  std::vector<std::string> roles{"targets"};
+  for (auto const& model : models) roles.push_back("m-" + model);
+  std::map<std::string, trust::MetaEntry> meta;
+  for (auto const& role : roles) {
+    FLEET_TRY(auto const version, version_of(signing.tx, "release", role));
+    if (version > 0) meta[role + ".json"] = {version};
+  }
+  FLEET_TRY(auto const version, next_version(signing, "snapshot"));
+  FLEET_TRY(auto const key, signing.keys.get("snapshot"));
+  std::array const signers{key};
+  FLEET_CHECK(save(signing, "release", "snapshot", version, trust::compose_snapshot(version, signing.now + kWeek, meta, signers)));
+  return sign_timestamp(signing);
+}
+
+/// Past half of its lifetime.
+Result<bool> is_due(Signing const& signing, std::string const& repository, std::string const& role) {
+  auto newest = signing.tx.prepare(kNewestMetadata);
+  newest.bind_all(repository, role);
+  FLEET_TRY(bool const row, newest.step());
+  return row && from_unix_ms(newest.int64(1)) - lifetime(role) / 2 <= signing.now;
+}
+
+}  // namespace
+
+Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
+  Signing const signing{tx, keys, now};
+  FLEET_CHECK(sign_root(signing, "release", 1));
+  FLEET_CHECK(sign_root(signing, "directive", 1));
+  FLEET_CHECK(sign_targets(signing));
+  return sign_snapshot(signing);
+}
+
+Result<void> add_model_role(store::Tx& tx, KeyRing& keys, std::string const& model, SysTime now) {
+  Signing const signing{tx, keys, now};
+  FLEET_CHECK(sign_model(signing, model));
+  FLEET_CHECK(sign_targets(signing));
+  return sign_snapshot(signing);
+}
+
+Result<void> sign_model_role(store::Tx& tx, KeyRing& keys, std::string const& model, SysTime now) {
+  Signing const signing{tx, keys, now};
+  FLEET_CHECK(sign_model(signing, model));
+  return sign_snapshot(signing);
+}
+
+Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now) {
+  Signing const signing{tx, keys, now};
+  int count = 0;
+  for (std::string const repository : {"release", "directive"}) {
+    FLEET_TRY(bool const due, is_due(signing, repository, "root"));
+    if (!due) continue;
+    FLEET_TRY(auto const version, version_of(tx, repository, "root"));
+    FLEET_CHECK(sign_root(signing, repository, version + 1));
+    ++count;
+  }
+  bool below = false;
+  FLEET_TRY(auto const models, model_names(tx));
+  for (auto const& model : models) {
+    FLEET_TRY(bool const due, is_due(signing, "release", "m-" + model));
+    if (!due) continue;
+    FLEET_CHECK(sign_model(signing, model));
+    below = true;
+    ++count;
+  }
+  FLEET_TRY(bool const targets_due, is_due(signing, "release", "targets"));
+  if (targets_due) {
+    FLEET_CHECK(sign_targets(signing));
+    below = true;
+    ++count;
+  }
+  FLEET_TRY(bool const snapshot_due, is_due(signing, "release", "snapshot"));
+  FLEET_TRY(bool const timestamp_due, is_due(signing, "release", "timestamp"));
+  if (below || snapshot_due) {
+    FLEET_CHECK(sign_snapshot(signing));
+    count += 2;
+  } else if (timestamp_due) {
+    FLEET_CHECK(sign_timestamp(signing));
+    ++count;
+  }
+  return count;
+}
+
+Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {
+  Signing const signing{tx, keys, now, Step::to_clock};
+  FLEET_CHECK(keys.replace("snapshot"));
+  FLEET_CHECK(keys.replace("timestamp"));
+  FLEET_TRY(auto const root, version_of(tx, "release", "root"));
+  FLEET_CHECK(sign_root(signing, "release", root + 1));
+  FLEET_TRY(auto const models, model_names(tx));
+  for (auto const& model : models) FLEET_CHECK(sign_model(signing, model));
+  FLEET_CHECK(sign_targets(signing));
+  return sign_snapshot(signing);
+}
+
+}  // namespace fleet::catalog
