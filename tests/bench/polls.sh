@@ -1,0 +1,131 @@
+#!/bin/bash
+# Real polls against a real fleet-server with DEVICES registered ones, beside nginx `return 200` of the same size, in one run: requests per second of
+# server CPU with nothing to do, its growth from a fleet of 1,000, memory of the server and of each parked long poll.
+# usage: tests/bench/polls.sh [BIN_DIR]   DEVICES=100000 SECONDS_EACH=4 CONNECTIONS=64 PARKED=1000 PARKED_MORE=4000
+set -euo pipefail
+bin=$(realpath "${1:-build/bin}")
+devices=${DEVICES:-100000} seconds=${SECONDS_EACH:-4} connections=${CONNECTIONS:-64} parked=${PARKED:-1000} parked_more=${PARKED_MORE:-4000}
+for program in fleet-server fleet-load; do
+  [ -x "$bin/$program" ] || { echo "bench: $bin/$program is not built (make build)" >&2; exit 1; }
+done
+nginx=$(command -v nginx || echo /usr/sbin/nginx)
+work=$(mktemp -d)
+started=()
+cleanup() {
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+mkfifo "$work/never"
+nap() { read -rt "$1" <>"$work/never" || true; }
+on_server=() on_load=()
+if [ "$(nproc)" -gt 1 ]; then on_server=(taskset -c 0) on_load=(taskset -c 1); fi
+ulimit -n "$(ulimit -Hn)"
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 300 -subj /CN=bench-0 -addext "subjectAltName=IP:127.0.0.1" -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+key_sha256=$(openssl x509 -in "$work/cert.pem" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
+poll() { echo "{\"nonce\":\"AAAAAAAAAAAAAAAAAAAAAA==\",\"prior\":\"\",\"boot_id\":\"7d0c5b1e\",\"directive_sequence\":0,\"wait_s\":$1,\"report_every_s\":60,\"poll_every_s\":900,\"clock\":\"2026-11-20T09:00:00Z\",\"agent\":\"0.1.0\",\"models\":{}}"; }
+poll 0 >"$work/poll.json"
+poll 55 >"$work/long.json"
+
+# What fleet-server init made, and `count` devices beside the one that polls; most lines of a fleet table look like these.
+seed() {
+  "$bin/fleet-server" init --data "$1" --host 127.0.0.1 >/dev/null
+  python3 - "$1/fleet.db" "$2" "$key_sha256" <<'PY'
+import hashlib, sqlite3, sys, time
+path, count, key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+db = sqlite3.connect(path)
+until = int(time.time() * 1000) + 300 * 86_400_000
+row = lambda n: (n, f"bench-{n}", "cam-a" if n % 3 else "cam-b", '{"site":"%d","ring":"%d"}' % (n % 100, n % 10),
+                 bytes.fromhex(key) if n == 0 else hashlib.sha256(b"%d" % n).digest(), until)
+db.executemany("INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?+1, ?, ?, 'active', ?, ?, ?, 0)", map(row, range(count)))
+now = int(time.time() * 1000)
+db.executemany("INSERT INTO contacts VALUES (?, ?, 900, 60)", ((n + 1, now) for n in range(1, count)))
+db.commit()
+PY
+}
+
+server_pid=
+start_server() {
+  "${on_server[@]}" "$bin/fleet-server" run --data "$1" --api 127.0.0.1:0 --devices 127.0.0.1:0 >/dev/null 2>"$work/server.log" &
+  server_pid=$!
+  started+=("$server_pid")
+  for _ in $(seq 200); do
+    [ -s "$1/endpoints.json" ] && break
+    kill -0 "$server_pid" || { cat "$work/server.log" >&2; exit 1; }
+    nap 0.05
+  done
+  url=$(sed 's/.*"devices":"\([^"]*\)".*/\1/' "$1/endpoints.json")/device/v1/poll
+}
+stop_server() { kill "$server_pid"; wait "$server_pid" || true; }
+cpu_ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
+memory_kb() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
+
+# Requests per second of CPU of process $1; the rest is for fleet-load.
+measure() {
+  local pid=$1 before after line
+  shift
+  before=$(cpu_ticks "$pid")
+  line=$("${on_load[@]}" "$bin/fleet-load" "$@" --connections "$connections" --seconds "$seconds")
+  after=$(cpu_ticks "$pid")
+  echo "$line" >&2
+  local answered
+  answered=$(sed 's/.*requests=\([0-9]*\).*/\1/' <<<"$line")
+  echo $(( answered * $(getconf CLK_TCK) / (after - before > 0 ? after - before : 1) ))
+}
+
+seed "$work/small" 1000
+start_server "$work/small"
+small=$(measure "$server_pid" --url "$url" --ca "$work/small/ca.pem" --cert "$work/cert.pem" --key "$work/key.pem" --body "$work/poll.json")
+stop_server
+seed "$work/large" "$devices"
+start_server "$work/large"
+tls=(--url "$url" --ca "$work/large/ca.pem" --cert "$work/cert.pem" --key "$work/key.pem")
+large=$(measure "$server_pid" "${tls[@]}" --body "$work/poll.json")
+base_kb=$(memory_kb "$server_pid")
+
+park() {
+  "${on_load[@]}" "$bin/fleet-load" "${tls[@]}" --body "$work/long.json" --connections "$1" --seconds 50 >"$work/park.log" 2>&1 &
+  started+=("$!")
+}
+open_fds() { find "/proc/$server_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
+wait_for_fds() { for _ in $(seq 400); do [ "$(open_fds)" -ge "$1" ] && break; nap 0.1; done; nap 1; }
+park "$parked"
+wait_for_fds "$parked"
+parked_kb=$(memory_kb "$server_pid")
+park "$parked_more"
+wait_for_fds $(( parked + parked_more ))
+more_kb=$(memory_kb "$server_pid")
+
+ratio=none
+if [ -x "$nginx" ]; then
+  port=$(( 20000 + RANDOM % 20000 ))
+  answer='{"directive":null,"next_poll_s":900,"renew":false,"sources":["https://127.0.0.1:44444"]}'
+  cat >"$work/nginx.conf" <<CONF
+daemon off; master_process off; worker_processes 1; pid $work/nginx.pid; error_log $work/nginx.log;
+events { worker_connections 4096; }
+http {
+  access_log off; keepalive_requests 1000000000; client_body_temp_path $work/t1; proxy_temp_path $work/t2; fastcgi_temp_path $work/t3;
+  uwsgi_temp_path $work/t4; scgi_temp_path $work/t5; default_type application/json;
+  server { listen 127.0.0.1:$port ssl; ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem; location = / { return 200 '$answer'; } }
+}
+CONF
+  "${on_server[@]}" "$nginx" -e "$work/nginx.log" -c "$work/nginx.conf" &
+  nginx_pid=$!
+  started+=("$nginx_pid")
+  nap 0.5
+  peer=$(measure "$nginx_pid" --url "https://127.0.0.1:$port/" --ca "$work/cert.pem" --body "$work/poll.json")
+  ratio=$(awk -v a="$large" -v b="$peer" 'BEGIN {printf "%.2f", a / b}')
+fi
+cat <<TABLE
+idle polls, requests per server CPU second (TLS, keep-alive, $connections connections)
+  1,000 devices registered        $small
+  $devices devices registered      $large
+  nginx return 200, same size     ${peer:-not installed}    ratio $ratio (target 0.60)
+memory of the server
+  $devices devices registered      $(( base_kb / 1024 )) MiB
+  and $parked parked long polls     $(( parked_kb / 1024 )) MiB (target 250)
+  each further parked one         $(( (more_kb - parked_kb) * 1024 / parked_more )) bytes (target 30,720), measured to $(( parked + parked_more ))
+TABLE
+stop_server
