@@ -17,7 +17,7 @@ namespace {
 constexpr Millis kEvery{250};
 constexpr Millis kTimers{1'000};
 constexpr Millis kRescan = std::chrono::minutes(1);
-/// After a stage starts, parked polls wake and join within this; until then nobody counts as out of reach.
+/// After a stage starts, parked polls wake and join within this, and a millisecond more for each member; until then nobody counts as out of reach.
 constexpr Millis kSettle = seconds(2);
 /// A parked poll is quiet that long, and yet its device will take the way back at once.
 constexpr Millis kParked = seconds(75);
@@ -222,7 +222,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     watch.members_attempt = rollout.attempt;
     watch.members_until = now + kRescan;
   }
-  bool const settling = now < rollout.stage_since.value_or(now) + kSettle;
+  bool const settling = now < rollout.stage_since.value_or(now) + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
   for (auto const device_n : watch.members) {
     if (std::binary_search(gathered.told.begin(), gathered.told.end(), device_n)) continue;
     FLEET_TRY(bool const there, reachable(reader, device_n, now, Millis{0}));

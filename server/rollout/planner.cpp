@@ -82,6 +82,13 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   return out;
 }
 
+Result<std::string> next_salt(db::Connection& reader, std::string const& model, std::string const& version) {
+  auto row = reader.prepare(queries::kCountOfModel);
+  row.bind_all(model);
+  FLEET_TRY(bool const found, row.step());
+  return fmt::format("{}@{}#{}", model, version, found ? row.int64(0) + 1 : 1);
+}
+
 Plan plan_of_places(Policy const& policy, Places& places) {
   Plan out;
   out.membership = plan_stages(policy.stages, places);

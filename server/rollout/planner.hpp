@@ -49,6 +49,10 @@ struct ReleaseFacts {
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
 
+/// The salt of the model's next rollout: `model@version#k`, k counted from 1 over all rollouts of the model. Each rollout draws its canaries anew,
+/// and a plan shows the very devices that the rollout made after it will take.
+[[nodiscard]] Result<std::string> next_salt(db::Connection& reader, std::string const& model, std::string const& version);
+
 /// Scans the matching devices once and plans.
 /// @errors bad_input, not_found; unprocessable (`floor_forbids_return`): on_harm is rollback, but devices could not return to what they run
 [[nodiscard]] Result<Plan> plan(db::Connection& reader, PlanRequest const& request);

@@ -11,7 +11,7 @@ using db::Query;
 
 // planning ------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
-inline constexpr Query kModelExists{"rollout_model_exists", "SELECT 1 FROM models WHERE name = ?"};
+inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
 inline constexpr Query kScanDevices{"rollout_scan_devices",
     "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' ORDER BY n"};
 inline constexpr Query kScanHardware{"rollout_scan_hardware",
@@ -105,7 +105,7 @@ inline constexpr Query kListDevices{"rollout_list_devices",
     "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR x.stage = ?4) ORDER BY x.device LIMIT ?5"};
 
 /// For the test that prepares each on the newest schema.
-inline constexpr auto kAll = std::to_array<Query>({kFindRelease, kModelExists, kScanDevices, kScanHardware, kRunningOf, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN,
+inline constexpr auto kAll = std::to_array<Query>({kFindRelease, kCountOfModel, kScanDevices, kScanHardware, kRunningOf, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN,
     kListRollouts, kStartedRollouts, kJudgedRollouts, kReleaseHardware, kInsertRollout, kUpdateRollout, kInsertStratum, kStrata, kApprove, kApprovals, kDeviceFacts, kRowsOfDevice,
     kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kDropSamples, kAddSample, kRunningDigest, kReportEvery, kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice,
     kUnholdRow, kUnholdModels, kCountFailed, kFindDevice, kRaiseDeviceEpoch, kEvidence, kSamples, kSetSilentAt, kCounts, kStrataCounts, kListDevices});

@@ -1,0 +1,222 @@
+#include "server/api/device_scope.hpp"
+#include "server/api/route.hpp"
+#include "server/rollout/verbs.hpp"
+#include "server/rollout/views.hpp"
+
+#include "core/base/names.hpp"
+#include "core/wire/json.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+
+namespace fleet::api {
+namespace {
+
+using rollout::Rollout;
+
+constexpr std::uint64_t kSmall = 64 * 1024;
+constexpr std::size_t kBodyMax = 256 * 1024;
+constexpr std::size_t kReasonMax = 1'000;
+
+rollout::Deed deed_of(Call const& call, std::string reason) { return {call.actor.name, std::move(reason), call.request_id, call.now}; }
+
+Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, int status = 200) {
+  Reply reply;
+  reply.status = status;
+  reply.revision = found.revision;
+  FLEET_TRY(reply.body, rollout::rollout_json(connection, found));
+  return reply;
+}
+
+/// A token limited to devices of a selector makes rollouts of those alone: its selector stands before what it asks for.
+std::string scoped_selector(Call const& call, std::string const& wanted) {
+  auto const& scope = call.actor.selector;
+  if (scope.empty() || wanted.empty()) return scope + wanted;
+  return scope + "," + wanted;
+}
+
+/// And acts on those alone.
+Result<Rollout> load_in_scope_of(Call const& call, db::Connection& connection) {
+  FLEET_TRY(auto found, rollout::load_rollout(connection, call.path_value("id")));
+  FLEET_CHECK(check_model_scope(call, found.model));
+  auto const& scope = call.actor.selector;
+  bool const inside = scope.empty() || found.selector == scope || found.selector.starts_with(scope + ",");
+  if (!inside) return outside_selector(call, "rollout " + found.id);
+  return found;
+}
+
+struct Wanted {
+  rollout::CreateRequest request;
+  std::string reason;
+};
+
+Result<Wanted> read_create(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kBodyMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  Wanted out;
+  auto& plan = out.request.plan;
+  plan.model = reader.required_text("model", 64);
+  plan.version = reader.required_text("version", 64);
+  plan.selector = scoped_selector(call, reader.text("selector", 4096, ""));
+  auto const* const policy = reader.find("policy");
+  if (policy == nullptr && reader.valid()) reader.fault("policy", "is required: a policy, or cautious, standard, fast or small-fleet");
+  out.request.start = reader.boolean("start", false);
+  out.request.after = reader.text("after", 64, "");
+  out.request.supersede = reader.text("supersede", 64, "");
+  out.reason = reader.text("reason", kReasonMax, "");
+  if (!out.request.after.empty() && !out.request.supersede.empty()) reader.fault("supersede", "a rollout comes after another or supersedes it, not both");
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_CHECK(check_model_scope(call, plan.model));
+  FLEET_TRY(plan.policy, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
+  out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
+  FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
+  return out;
+}
+
+Result<Reply> plan_rollout(Services& services, Call const& call) {
+  FLEET_TRY(auto const wanted, read_create(services, call));
+  FLEET_TRY(auto const plan, rollout::plan(services.store.reader(), wanted.request.plan));
+  Reply reply;
+  reply.body = rollout::plan_json(wanted.request.plan, plan);
+  return reply;
+}
+
+Result<Reply> create_rollout(Services& services, Call const& call) {
+  FLEET_TRY(auto const wanted, read_create(services, call));
+  FLEET_TRY(auto const plan, rollout::plan(services.store.reader(), wanted.request.plan));
+  auto const job = [&](store::Tx& tx) { return rollout::create(tx, wanted.request, plan, deed_of(call, wanted.reason)); };
+  FLEET_TRY(auto const made, services.store.write_value<Rollout>(job));
+  FLEET_TRY(auto reply, rollout_reply(services.store.reader(), made, 201));
+  reply.headers.push_back({"Location", "/api/v1/rollouts/" + made.id});
+  return reply;
+}
+
+Result<Reply> list_all(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"model", "state", "limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  auto const state = call.query_value("state");
+  if (!state.empty() && !rollout::parse_state(state))
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a rollout", state), fmt::format("one of {}", fmt::join(rollout::kStateNames, ", "))};
+  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), call.query_value("model", call.actor.model), state, page.after, page.limit));
+  return list_reply(call, found.items, found.next);
+}
+
+Result<Reply> get_one(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {}));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  return rollout_reply(reader, found);
+}
+
+Result<Reply> explain_one(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {}));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  Reply reply;
+  FLEET_TRY(reply.body, rollout::explain_json(reader, found));
+  return reply;
+}
+
+Result<Reply> list_its_devices(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"state", "stage", "limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  int stage = 0;
+  if (auto const text = call.query_value("stage"); !text.empty()) {
+    auto const read = std::from_chars(text.data(), text.data() + text.size(), stage);
+    if (read.ec != std::errc{} || read.ptr != text.data() + text.size() || stage < 1)
+      return Error{Kind::bad_input, "bad_parameter", fmt::format("stage: expected a number from 1, got '{}'", text)};
+  }
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  FLEET_TRY(auto const devices, rollout::list_rollout_devices(reader, found, call.query_value("state"), stage, page.after, page.limit));
+  return list_reply(call, devices.items, devices.next);
+}
+
+/// Runs a verb in one write: the answer is the rollout after it.
+template <class Verb>
+Result<Reply> act(Services& services, Call const& call, Verb const& verb) {
+  auto const job = [&](store::Tx& tx) -> Result<Rollout> {
+    FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection()));
+    FLEET_CHECK(check_if_match(call, found.revision));
+    return verb(tx, found.id);
+  };
+  FLEET_TRY(auto const changed, services.store.write_value<Rollout>(job));
+  return rollout_reply(services.store.reader(), changed);
+}
+
+template <Result<Rollout> (*verb)(store::Tx&, std::string_view, rollout::Deed const&), bool reason_required = false>
+Result<Reply> plain_verb(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, read_verb(call, reason_required));
+  return act(services, call, [&](store::Tx& tx, std::string const& id) { return verb(tx, id, deed_of(call, body.reason)); });
+}
+
+Result<Reply> promote_one(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const reason = reader.text("reason", kReasonMax, "");
+  bool const full = reader.boolean("full", false);
+  if (full && reason.empty()) reader.fault("reason", "required with full: why evidence is skipped, for the audit log");
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  return act(services, call, [&](store::Tx& tx, std::string const& id) { return rollout::promote(tx, id, full, deed_of(call, reason)); });
+}
+
+Result<Reply> retry_one(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, read_verb(call, false, {"device"}));
+  auto const device = body.texts.find("device");
+  auto const id_of_device = device == body.texts.end() ? std::string() : device->second;
+  return act(services, call, [&](store::Tx& tx, std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
+}
+
+Result<Reply> unhold_device(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, read_verb(call, false, {"model"}));
+  auto const named = body.texts.find("model");
+  auto const model = named == body.texts.end() ? call.actor.model : named->second;
+  FLEET_CHECK(check_model_scope(call, model));
+  auto const job = [&](store::Tx& tx) -> Result<registry::Device> {
+    FLEET_TRY(auto const device, load_in_scope(call, tx.connection()));
+    FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
+    if (targets == 0 && !model.empty())
+      return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model), fmt::format("fleetctl device explain {}", device.id)};
+    return load_in_scope(call, tx.connection());
+  };
+  FLEET_TRY(auto const device, services.store.write_value<registry::Device>(job));
+  Reply reply;
+  reply.revision = device.revision;
+  FLEET_TRY(reply.body, registry::device_json(services.store, services.store.reader(), device, call.now));
+  return reply;
+}
+
+}  // namespace
+
+std::vector<Route> const& rollout_routes() {
+  using P = Permission;
+  constexpr auto get = net::Method::get;
+  constexpr auto post = net::Method::post;
+  static std::vector<Route> const routes{
+      {post, "/api/v1/rollouts:plan", P::read, &plan_rollout, kBodyMax},
+      {get, "/api/v1/rollouts", P::read, &list_all},
+      {post, "/api/v1/rollouts", P::operate, &create_rollout, kBodyMax},
+      {get, "/api/v1/rollouts/{id}", P::read, &get_one},
+      {get, "/api/v1/rollouts/{id}/explain", P::read, &explain_one},
+      {get, "/api/v1/rollouts/{id}/devices", P::read, &list_its_devices},
+      {post, "/api/v1/rollouts/{id}:start", P::operate, &plain_verb<&rollout::start>, kSmall},
+      {post, "/api/v1/rollouts/{id}:pause", P::operate, &plain_verb<&rollout::pause>, kSmall},
+      {post, "/api/v1/rollouts/{id}:resume", P::operate, &plain_verb<&rollout::resume>, kSmall},
+      {post, "/api/v1/rollouts/{id}:promote", P::operate, &promote_one, kSmall},
+      {post, "/api/v1/rollouts/{id}:abort", P::operate, &plain_verb<&rollout::abort>, kSmall},
+      {post, "/api/v1/rollouts/{id}:rollback", P::operate, &plain_verb<&rollout::rollback>, kSmall},
+      {post, "/api/v1/rollouts/{id}:retry", P::operate, &retry_one, kSmall},
+      {post, "/api/v1/rollouts/{id}:approve", P::approve, &plain_verb<&rollout::approve, true>, kSmall},
+      {post, "/api/v1/devices/{id}:unhold", P::operate, &unhold_device, kSmall},
+  };
+  return routes;
+}
+
+}  // namespace fleet::api
