@@ -1,0 +1,90 @@
+#pragma once
+
+#include "core/crypto/x509.hpp"
+#include "core/net/client.hpp"
+#include "core/net/client_connection.hpp"
+#include "core/net/server.hpp"
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace fleet::net::testing {
+
+/// A CA, a server certificate for 127.0.0.1 and localhost, and device certificates, made once.
+struct Pki {
+  crypto::CertificateAndKey ca;
+  crypto::CertificateAndKey server;
+  crypto::CertificateAndKey device;      ///< CN device-1
+  crypto::CertificateAndKey other_ca;
+  crypto::CertificateAndKey future;      ///< a server's, valid from tomorrow on
+  static Pki const& get();
+};
+
+/// What a test's handler does with each request; `/echo` and `/park` are there always.
+class ScriptedHandler final : public Handler {
+public:
+  using Script = std::function<void(Request&&, Responder)>;
+  std::uint64_t limit = 64 * 1024;
+  std::map<std::string, Script, std::less<>> scripts;
+
+  std::uint64_t body_limit(Method, std::string_view) override { return limit; }
+  void handle(Request&& request, Responder responder) override;
+  /// Waits until so many requests are parked at once.
+  void await_parked(std::size_t count);
+  /// Takes the oldest parked responder.
+  Responder take_parked();
+  [[nodiscard]] bool parked_alive();
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Responder> parked_;
+};
+
+struct TestServer {
+  explicit TestServer(ServerLimits limits = {}, unsigned threads = 1, crypto::CertificateAndKey const& identity = Pki::get().server);
+  ~TestServer() { server->stop(Millis{0}); }
+  [[nodiscard]] std::string url(std::string_view target, std::string_view host = "127.0.0.1") const;
+  std::shared_ptr<ScriptedHandler> handler = std::make_shared<ScriptedHandler>();
+  std::unique_ptr<Server> server;
+};
+
+[[nodiscard]] ClientConfig trusting_config();
+[[nodiscard]] ClientConfig device_config();
+[[nodiscard]] ClientRequest get(std::string url);
+[[nodiscard]] ClientRequest post(std::string url, std::string body);
+/// A client, or a failed test.
+[[nodiscard]] Client make_client(ClientConfig config = trusting_config());
+
+/// Raw bytes over TLS to a server: for what no client would send.
+class RawPeer {
+public:
+  explicit RawPeer(TestServer const& server, SSL_SESSION* session = nullptr);
+  void send(std::string_view bytes);
+  /// Everything until the server ends the connection, or until `enough` holds.
+  std::string receive(std::function<bool(std::string const&)> const& enough = {});
+  /// So many whole answers with Content-Length.
+  std::string receive_answers(std::size_t count);
+  [[nodiscard]] bool try_send(std::string_view bytes) { return connection_->write(bytes, patience()).has_value(); }
+  [[nodiscard]] SslPtr<SSL_SESSION> session() const { return connection_->session(); }
+  /// Ends the connection at once.
+  void hang_up() { connection_.reset(); }
+
+private:
+  [[nodiscard]] Patience patience();
+  Waker never_;
+  SslPtr<SSL_CTX> context_;
+  std::optional<ClientConnection> connection_;
+};
+
+/// Waits until `holds`, at most five seconds.
+[[nodiscard]] bool eventually(std::function<bool()> const& holds);
+
+[[nodiscard]] int status_of(std::string_view answer);
+[[nodiscard]] std::size_t count_of(std::string_view text, std::string_view part);
+
+}  // namespace fleet::net::testing
