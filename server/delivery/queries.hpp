@@ -26,6 +26,8 @@ inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM de
 inline constexpr db::Query kSetDirective{"delivery_set_directive",
     "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3 WHERE n = ?1"};
 inline constexpr db::Query kSetReportSequence{"delivery_set_report_sequence", "UPDATE devices SET report_sequence = ?2 WHERE n = ?1"};
+// A report is a contact, too: a device may report more often than it polls.
+inline constexpr db::Query kTouchContact{"delivery_touch_contact", "UPDATE contacts SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2"};
 inline constexpr db::Query kSetReported{"delivery_set_reported", "UPDATE devices SET reported = ?2, revision = revision + 1 WHERE n = ?1 AND reported <> ?2"};
 inline constexpr db::Query kAddHistory{"delivery_add_history",
     "INSERT INTO device_history (device, time, received, model, version, state, rollout, attempt, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
@@ -34,6 +36,6 @@ inline constexpr db::Query kGetDirectiveRoot{"delivery_get_directive_root",
 inline constexpr db::Query kGetNumberSetting{"delivery_get_number_setting", "SELECT value FROM settings WHERE name = ?1"};
 
 inline constexpr auto kQueries = std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport,
-    kForgetModel, kSetDirective, kSetReportSequence, kSetReported, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
+    kForgetModel, kSetDirective, kSetReportSequence, kTouchContact, kSetReported, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
 
 }  // namespace fleet::delivery

@@ -119,6 +119,7 @@ Result<std::int64_t> take_report(store::Tx& tx, rollout::Engine& engine, std::in
     acked = item.sequence;
   }
   FLEET_CHECK(intake.finish());
+  FLEET_CHECK(tx.prepare(kTouchContact).bind_all(device_n, to_unix_ms(now)).run());
   if (acked != record.report_sequence) FLEET_CHECK(tx.prepare(kSetReportSequence).bind_all(device_n, acked).run());
   return acked;
 }

@@ -100,3 +100,10 @@ TEST_CASE("a revoked device's report is refused") {
   REQUIRE_FALSE(taken.has_value());
   CHECK(taken.error().code == "device_revoked");
 }
+
+TEST_CASE("a report is a contact: a device may report more often than it polls") {
+  House house;
+  house.write("INSERT INTO contacts VALUES (1, 5, 900, 60)");
+  CHECK(*take(house, {update(1, "testing", "1.0.0")}) == 1);
+  CHECK(house.read("SELECT seen_at || ' ' || poll_every_s FROM contacts") == std::to_string(to_unix_ms(house.clock.wall())) + " 900");
+}
