@@ -1,0 +1,166 @@
+#include "bench.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <array>
+
+using namespace fleet;
+using namespace fleet::commands::testing;
+namespace json = boost::json;
+
+namespace {
+
+std::string rollout(std::string_view state, int stage = 1, int healthy = 0) {
+  return fmt::format(R"({{"id":"ro_1","model":"reader","version":"2.0.0","selector":"","state":"{}","policy":{{"stages":[{{"percent":10}},{{"percent":100}}]}},
+    "stage":{{"index":{},"of":2,"percent":10,"state":"dispatching","deadline":null}},"counts":{{"targeted":40,"exposed":{},"healthy":{},"failed":0}},
+    "verdict":{{"decision":"hold","reason":"too early","gates":[]}}}})", state, stage, healthy, healthy);
+}
+
+/// Answers one after the other, the last for ever; an empty one is a 503.
+FakeServer::Script in_turn(std::vector<std::string> answers) {
+  auto const at = std::make_shared<std::size_t>(0);
+  return [answers = std::move(answers), at](Seen const&) {
+    auto const& body = answers[std::min(*at, answers.size() - 1)];
+    ++*at;
+    return body.empty() ? problem(503, "unavailable", "restarting") : net::json_response(200, body);
+  };
+}
+
+}  // namespace
+
+TEST_CASE("watch and wait end with the rollout, and their exit codes say how") {
+  struct Row {
+    std::vector<std::string> words;
+    std::vector<std::string> answers;
+    int exit;
+  };
+  auto const running = rollout("running");
+  Row const rows[] = {
+      {{"rollout", "watch", "ro_1"}, {running, rollout("completed")}, 0},
+      {{"rollout", "watch", "ro_1"}, {running, rollout("rolling_back"), rollout("rolled_back")}, 5},
+      {{"rollout", "watch", "ro_1"}, {running, rollout("aborted")}, 5},
+      {{"rollout", "watch", "ro_1"}, {running, rollout("paused"), running, rollout("completed")}, 0},
+      {{"rollout", "watch", "ro_1", "--fail-on-pause"}, {running, rollout("paused")}, 9},
+      {{"rollout", "watch", "ro_1", "--fail-on-pause"}, {rollout("awaiting_approval")}, 9},
+      {{"rollout", "watch", "ro_1"}, {running, "", "", rollout("completed")}, 0},
+      {{"rollout", "watch", "ro_1"}, {""}, 8},
+      {{"rollout", "wait", "ro_1"}, {running, rollout("completed")}, 0},
+      {{"rollout", "wait", "ro_1"}, {running, rollout("rolled_back")}, 5},
+      {{"rollout", "wait", "ro_1", "--for", "stage=1"}, {running, rollout("running", 2)}, 0},
+      {{"rollout", "wait", "ro_1", "--for", "stage=2"}, {rollout("running", 2), rollout("completed", 2)}, 0},
+      {{"rollout", "wait", "ro_1", "--for", "paused"}, {running, rollout("paused")}, 0},
+      {{"rollout", "wait", "ro_1", "--for", "rolled_back"}, {running, rollout("rolled_back")}, 0},
+      {{"rollout", "wait", "ro_1", "--for", "paused"}, {running, rollout("completed")}, 1},
+      {{"rollout", "wait", "ro_1", "--timeout", "10s"}, {running}, 7},
+      {{"rollout", "wait", "ro_1", "--fail-on-pause"}, {rollout("paused")}, 9},
+      {{"rollout", "wait", "ro_1", "--for", "done"}, {running}, 2},
+      {{"rollout", "wait", "ro_1", "--for", "stage=0"}, {running}, 2},
+      {{"rollout", "wait", "ro_1", "--timeout", "soon"}, {running}, 2},
+  };
+  for (auto const& row : rows) {
+    CAPTURE(row.words);
+    CAPTURE(row.answers.back().substr(0, 90));
+    FakeServer const server(in_turn(row.answers));
+    Bench bench;
+    bench.use(server);
+    CHECK(bench.run(row.words) == row.exit);
+    for (auto const& request : server.seen()) CHECK(request.line == "GET /api/v1/rollouts/ro_1");
+  }
+}
+
+TEST_CASE("without a terminal watch writes a line a change") {
+  FakeServer const server(in_turn({rollout("running", 1, 1), rollout("running", 1, 2), rollout("running", 2, 3), rollout("completed", 2, 40)}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "watch", "ro_1"}) == 0);
+  CHECK(std::count(bench.console.stdout_text.begin(), bench.console.stdout_text.end(), '\n') == 3);
+  CHECK(bench.console.stdout_text.starts_with("2026-11-20T10:00:00Z ro_1 reader@2.0.0 running stage=1/2 dispatching targeted=40"));
+  CHECK(bench.console.stdout_text.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("on a terminal watch redraws in place, with -o jsonl it writes an object a change") {
+  FakeServer const server(in_turn({rollout("running", 1, 1), rollout("running", 1, 1), rollout("completed", 2, 40)}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "watch", "ro_1", "-o", "jsonl"}) == 0);
+  CHECK(std::count(bench.console.stdout_text.begin(), bench.console.stdout_text.end(), '\n') == 2);
+  bench.console.terminal = true;
+  FakeServer const again(in_turn({rollout("running", 1, 1), rollout("completed", 2, 40)}));
+  bench.use(again);
+  CHECK(bench.run({"rollout", "watch", "ro_1"}) == 0);
+  CHECK(bench.console.stdout_text.find("\x1b[5F\x1b[J") != std::string::npos);
+  CHECK(bench.run({"rollout", "watch", "ro_1", "--no-progress"}) == 0);
+  CHECK(bench.console.stdout_text.find("\x1b[J") == std::string::npos);
+}
+
+TEST_CASE("watch gives up on a server that stays away") {
+  FakeServer const server(in_turn({rollout("running"), ""}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "watch", "ro_1"}) == 8);
+  CHECK(bench.console.pauses.size() < 100);
+}
+
+TEST_CASE("a rollout is created from a release, devices and a policy") {
+  FakeServer const server(in_turn({rollout("draft")}));
+  Bench bench;
+  bench.use(server);
+  auto const policy = bench.folder.write("policy.yaml", "stages:\n  - {percent: 5, bake: 30m}\n  - {percent: 100}\non_harm: rollback\n");
+  CHECK(bench.run({"rollout", "create", "--release", "reader@2.0.0", "-l", "site=lab", "--policy", policy, "--start", "--after", "ro_0", "--reason", "why", "-o", "name"}) == 0);
+  CHECK(bench.console.stdout_text == "ro_1\n");
+  CHECK(json::parse(server.seen().back().body) ==
+        json::parse(R"({"model":"reader","version":"2.0.0","selector":"site=lab","policy":{"stages":[{"percent":5,"bake":"30m"},{"percent":100}],"on_harm":"rollback"},
+                        "after":"ro_0","reason":"why","start":true})"));
+  CHECK(bench.run({"rollout", "create", "--release", "reader@2.0.0", "--all", "--policy", "small-fleet"}) == 0);
+  CHECK(json::parse(server.seen().back().body).at("policy") == "small-fleet");
+  CHECK(json::parse(server.seen().back().body).at("selector") == "");
+}
+
+TEST_CASE("a rollout without devices, with both, or with a policy that is not there, is refused here") {
+  FakeServer const server(in_turn({rollout("draft")}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "create", "--release", "reader@2", "--policy", "fast"}) == 2);
+  CHECK(bench.run({"rollout", "create", "--release", "reader@2", "--policy", "fast", "--all", "-l", "a=b"}) == 2);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader", "--policy", "fast", "--all"}) == 2);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader@2", "--policy", "fats", "--all"}) == 3);
+  CHECK(bench.console.stderr_text.find("small-fleet") != std::string::npos);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader@2", "--policy", bench.folder.write("p.yaml", "stages: [\n"), "--all"}) == 2);
+  CHECK(server.seen().empty());
+}
+
+TEST_CASE("a plan is told in words") {
+  FakeServer const server(in_turn({R"({"release":"reader@2.0.0","selector":"","targeted":40,"stages":[{"index":1,"percent":10,"devices":4,
+    "strata":[{"stratum":"cam-a","devices":2},{"stratum":"cam-b","devices":2}],"detects":["harm gate accuracy: trips at 2 of 4 bad devices"],
+    "certifies":"fewer than 60 % bad after 4 healthy devices"}],"conflicts":[{"rollout":"ro_0","state":"running","devices":3}],"warnings":["no holdback"],"ineligible":1})"}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader@2.0.0", "--all", "--policy", "standard"}) == 0);
+  CHECK(bench.console.stdout_text ==
+        "reader@2.0.0 on all devices: 40 devices, 1 more not eligible\n"
+        "stage 1 (10%): 4 devices (cam-a 2, cam-b 2)\n"
+        "  detects: harm gate accuracy: trips at 2 of 4 bad devices\n"
+        "  certifies: fewer than 60 % bad after 4 healthy devices\n"
+        "conflict: rollout ro_0 (running) covers 3 of them\n"
+        "warning: no holdback\n");
+}
+
+TEST_CASE("verbs send their reason and tell the new state") {
+  FakeServer const server(in_turn({rollout("paused")}));
+  Bench bench;
+  bench.use(server);
+  for (auto const* verb : {"start", "pause", "resume", "promote", "retry"}) {
+    CHECK(bench.run({"rollout", verb, "ro_1", "--reason", "because"}) == 0);
+    CHECK(server.seen().back().line == std::string("POST /api/v1/rollouts/ro_1:") + verb);
+    CHECK(json::parse(server.seen().back().body) == json::parse(R"({"reason":"because"})"));
+    CHECK(bench.console.stderr_text == "rollout ro_1: paused\n");
+    CHECK(bench.console.stdout_text.empty());
+  }
+  CHECK(bench.run({"rollout", "retry", "ro_1", "--device", "cam-1", "-o", "name"}) == 0);
+  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"device":"cam-1"})"));
+  CHECK(bench.console.stdout_text == "ro_1\n");
+}
