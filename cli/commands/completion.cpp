@@ -84,9 +84,9 @@ std::string value_rows(std::string_view indent, std::string_view files) {
   return out;
 }
 
-std::string flags_with_values() {
+std::string flags_with_values(std::string const& between) {
   std::string out;
-  for (auto const& [flag, values] : flag_values()) out += (out.empty() ? "" : "|") + flag;
+  for (auto const& [flag, values] : flag_values()) out += (out.empty() ? "" : between) + flag;
   return out;
 }
 
@@ -122,7 +122,7 @@ _fleetctl_words() {{
 }}
 complete -o default -F _fleetctl fleetctl
 )SH",
-                     fmt::arg("values", value_rows("    ", "offer=\"@file\"")), fmt::arg("flags", flags_with_values()),
+                     fmt::arg("values", value_rows("    ", "offer=\"@file\"")), fmt::arg("flags", flags_with_values("|")),
                      fmt::arg("globals", words_of(global_names())), fmt::arg("rows", case_rows("    ")));
 }
 
@@ -159,7 +159,7 @@ _fleetctl_words() {{
 }}
 compdef _fleetctl fleetctl
 )SH",
-                     fmt::arg("values", value_rows("    ", "offer=\"@file\"")), fmt::arg("flags", flags_with_values()),
+                     fmt::arg("values", value_rows("    ", "offer=\"@file\"")), fmt::arg("flags", flags_with_values("|")),
                      fmt::arg("globals", words_of(global_names())), fmt::arg("rows", case_rows("    ")));
 }
 
@@ -178,18 +178,38 @@ std::string fish_flag(Option const& option, std::string const& condition) {
 }
 
 std::string fish_script() {
-  std::string out = "# fish completion for fleetctl:  fleetctl completion fish | source\n"
-                    "function __fleetctl_at\n"
-                    "  set -l typed (string match -v -- '-*' (commandline -opc))\n"
-                    "  set -e typed[1]\n"
-                    "  string match -q -- \"$argv*\" (string join ' ' $typed)\n"
-                    "end\n"
-                    "function __fleetctl_in\n"
-                    "  set -l typed (string match -v -- '-*' (commandline -opc))\n"
-                    "  set -e typed[1]\n"
-                    "  test (string join ' ' $typed) = \"$argv\"\n"
-                    "end\n"
-                    "complete -c fleetctl -f\n";
+  auto out = fmt::format(R"SH(# fish completion for fleetctl:  fleetctl completion fish | source
+function __fleetctl_line
+  set -l typed
+  set -l skip 0
+  set -l given (commandline -opc)
+  set -e given[1]
+  for word in $given
+    if test $skip = 1
+      set skip 0
+      continue
+    end
+    switch $word
+      case {flags}
+        set skip 1
+      case '-*'
+      case '*'
+        set -a typed $word
+    end
+  end
+  echo "$typed"
+end
+function __fleetctl_in
+  set -l line (__fleetctl_line)
+  test "$line" = "$argv"
+end
+function __fleetctl_at
+  set -l line (__fleetctl_line)
+  string match -q -- "$argv *" "$line "
+end
+complete -c fleetctl -f
+)SH",
+                         fmt::arg("flags", flags_with_values(" ")));
   for (auto const& option : global_options()) out += fish_flag(option, "");
   std::set<std::string> commands;
   for (auto const& command : all_commands()) commands.emplace(command.path);
@@ -198,6 +218,8 @@ std::string fish_script() {
   for (auto const& command : all_commands())
     for (auto const& option : options_of(command))
       if (option.name.front() == '-') out += fish_flag(option, "__fleetctl_at " + std::string(command.path));
+      else if (!option.choices.empty())
+        out += fmt::format("complete -c fleetctl -n {} -a {}\n", fish_quoted("__fleetctl_in " + std::string(command.path)), fish_quoted(fmt::format("{}", fmt::join(option.choices, " "))));
   return out;
 }
 
