@@ -9,12 +9,17 @@ Error outside_selector(Call const& call, std::string_view what) {
                "use a token without that limit"};
 }
 
-Result<registry::Device> load_in_scope(Call const& call, db::Connection& connection) {
-  FLEET_TRY(auto device, registry::load_device(connection, call.path_value("id")));
-  if (call.actor.selector.empty()) return device;
+Result<void> check_scope(Call const& call, db::Connection& connection, registry::Device const& device) {
+  if (call.actor.selector.empty()) return {};
   FLEET_TRY(auto const scope, registry::Selector::parse(call.actor.selector));
   FLEET_TRY(auto const running, registry::load_running(connection, device.n));
   if (!scope.matches(registry::view_of(device, &running))) return outside_selector(call, "device " + device.id);
+  return {};
+}
+
+Result<registry::Device> load_in_scope(Call const& call, db::Connection& connection) {
+  FLEET_TRY(auto device, registry::load_device(connection, call.path_value("id")));
+  FLEET_CHECK(check_scope(call, connection, device));
   return device;
 }
 

@@ -5,6 +5,8 @@
 
 namespace fleet::api {
 
+/// @errors forbidden (code `out_of_scope`): the token's selector does not cover the device
+[[nodiscard]] Result<void> check_scope(Call const& call, db::Connection& connection, registry::Device const& device);
 /// The device `{id}` of the path, where the token's selector covers it. @errors not_found (unknown_device), forbidden (out_of_scope)
 [[nodiscard]] Result<registry::Device> load_in_scope(Call const& call, db::Connection& connection);
 /// The same for a change of the device as a whole, which a token for one model may not make, with If-Match held to.

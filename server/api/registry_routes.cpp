@@ -73,6 +73,7 @@ Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) 
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
   FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, cause_of(call)));
+  FLEET_CHECK(check_scope(call, tx.connection(), changed));  // nor may a change move a device out of a token's reach, or into it
   return device_reply(services, call, tx.connection(), changed);
 }
 
@@ -102,6 +103,10 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
     auto const found = body.texts.find(name);
     return found == body.texts.end() ? std::string() : found->second;
   };
+  if (!text("replaces").empty()) {
+    FLEET_TRY(auto const replaced, registry::load_device(tx.connection(), text("replaces")));
+    FLEET_CHECK(check_scope(call, tx.connection(), replaced));
+  }
   FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
   return device_reply(services, call, tx.connection(), approved);
 }

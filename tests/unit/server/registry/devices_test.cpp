@@ -1,0 +1,179 @@
+#include "server/registry/devices.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "server/registry/join_tokens.hpp"
+#include "server/registry/lifecycle.hpp"
+#include "server/registry/queries.hpp"
+#include "tests/unit/server/registry/store_fixture.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+namespace fleet::registry {
+namespace {
+
+struct Fixture : test::StoreFixture {
+  Cause cause() { return {clock.wall(), "token:op", "because", "req"}; }
+  void add(int i, std::string const& hardware, std::string const& labels, std::string const& state = "active") {
+    sql({"test.add", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)"},
+        fmt::format("cam-{}", i), hardware, state, labels, crypto::sha256(std::to_string(i)));
+  }
+  Device device(std::string const& id) {
+    auto loaded = load_device(store->reader(), id);
+    REQUIRE(loaded);
+    return *loaded;
+  }
+  std::vector<std::string> ids(DeviceFilter const& filter, int limit = 500) {
+    std::vector<std::string> out;
+    std::string after;
+    do {
+      auto const page = list_devices(*store, store->reader(), filter, after, limit, clock.wall());
+      REQUIRE_MESSAGE(page, page.error().detail);
+      for (auto const& item : page->items) out.push_back(item.substr(7, item.find('"', 7) - 7));
+      after = page->next;
+    } while (!after.empty());
+    return out;
+  }
+};
+
+DeviceFilter selecting(std::string_view text) {
+  DeviceFilter out;
+  out.selectors.push_back(*Selector::parse(text));
+  return out;
+}
+
+TEST_CASE_FIXTURE(Fixture, "every query of the registry is prepared on the newest schema") {
+  for (auto const& query : queries::kAll) {
+    CAPTURE(query.name);
+    CHECK_NOTHROW((void)store->reader().prepare(query));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and running release") {
+  add(1, "cam-a", R"({"region":"eu"})");
+  add(2, "cam-b", R"({"region":"eu"})");
+  add(3, "cam-a", R"({"region":"us"})", "retired");
+  add(4, "cam-a", "{}");
+  sql({"test.run", "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '1.0', 0), (2, 'reader', '2.0', 0)"});
+  store->note_contact(1, clock.wall(), 60, 60);
+  store->note_contact(2, clock.wall() - std::chrono::hours(2), 60, 60);
+  using Ids = std::vector<std::string>;
+  CHECK(ids({}) == Ids{"cam-1", "cam-2", "cam-3", "cam-4"});
+  CHECK(ids(selecting("region=eu")) == Ids{"cam-1", "cam-2"});
+  CHECK(ids(selecting("region=eu,hardware=cam-a")) == Ids{"cam-1"});
+  CHECK(ids(selecting("region!=eu")) == Ids{"cam-3", "cam-4"});
+  CHECK(ids(selecting("hardware in (cam-b,cam-c)")) == Ids{"cam-2"});
+  CHECK(ids(selecting("running=reader@2.0")) == Ids{"cam-2"});
+  CHECK(ids(selecting("running!=reader@2.0,state=active")) == Ids{"cam-1", "cam-4"});
+  CHECK(ids(selecting("id=cam-3")) == Ids{"cam-3"});
+  DeviceFilter filter;
+  filter.state = "retired";
+  CHECK(ids(filter) == Ids{"cam-3"});
+  filter = {};
+  filter.online = true;
+  CHECK(ids(filter) == Ids{"cam-1"});
+  filter.online = false;
+  CHECK(ids(filter) == Ids{"cam-2", "cam-3", "cam-4"});
+  filter = {};
+  filter.last_seen_before = clock.wall() - std::chrono::hours(1);
+  CHECK(ids(filter) == Ids{"cam-2", "cam-3", "cam-4"});
+  CHECK(list_devices(*store, store->reader(), {}, "nonsense", 10, clock.wall()).error().code == "bad_cursor");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a list of more rows than a step of the scan is whole, whatever the page's size") {
+  auto const filled = store->write_wait([](store::Tx& tx) -> Result<void> {
+    for (int i = 0; i < 2'500; ++i) {
+      auto add_one = tx.prepare({"test.fill", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, ?3, 0, 0)"});
+      add_one.bind_all(fmt::format("d{}", i), i % 10 == 0 ? R"({"tenth":"yes"})" : "{}", crypto::sha256(fmt::format("k{}", i)));
+      FLEET_CHECK(add_one.run());
+    }
+    return {};
+  });
+  REQUIRE(filled);
+  CHECK(ids({}, 100).size() == 2'500);
+  CHECK(ids({}, 500).size() == 2'500);
+  auto const tenth = ids(selecting("tenth"), 7);
+  REQUIRE(tenth.size() == 250);
+  CHECK(tenth.front() == "d0");
+  CHECK(tenth.back() == "d2490");
+  CHECK(ids(selecting("!tenth"), 499).size() == 2'250);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a device is online for three of its own poll intervals") {
+  add(1, "cam-a", "{}");
+  CHECK_FALSE(is_online(*store, device("cam-1"), clock.wall()));
+  sql({"test.contact", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (1, ?1, 60, 60)"}, to_unix_ms(clock.wall()));
+  CHECK(is_online(*store, device("cam-1"), clock.wall() + seconds(180)));
+  CHECK_FALSE(is_online(*store, device("cam-1"), clock.wall() + seconds(181)));
+}
+
+TEST_CASE_FIXTURE(Fixture, "the object of a device tells what it runs and what it works on") {
+  add(1, "cam-a", R"({"region":"eu"})");
+  sql({"test.models", "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, since, error) VALUES "
+                      "(1, 'a', '1.0', x'01', '1.0', 'committed', NULL, 1000, NULL), (1, 'b', NULL, x'02', NULL, 'idle', NULL, 0, NULL), "
+                      "(1, 'c', NULL, NULL, '3', 'failed', 'ro-1', 5000, '{\"code\":\"golden_mismatch\",\"text\":\"t\",\"output\":\"\"}')"});
+  auto const text = device_json(*store, store->reader(), device("cam-1"), clock.wall());
+  REQUIRE(text);
+  CHECK(text->find(R"("running":{"a":"1.0","b":null})") != std::string::npos);
+  CHECK(text->find(R"("update":{"model":"c","version":"3","state":"failed","rollout":"ro-1","since":"1970-01-01T00:00:05Z","error":{"code":"golden_mismatch")") != std::string::npos);
+  CHECK(text->find(R"("last_seen":null)") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "labels are merged, null removes, and the device decides anew") {
+  add(1, "cam-a", R"({"region":"eu","gone":"x"})");
+  auto const epoch = store->epochs().device(1);
+  auto const patch = decode_label_patch(R"({"labels":{"region":"us","gone":null,"new":"1"}})");
+  REQUIRE(patch);
+  auto const changed = store->write_value<Device>([&](store::Tx& tx) { return patch_labels(tx, device("cam-1"), *patch, cause()); });
+  REQUIRE(changed);
+  CHECK(changed->labels == wire::Labels{{"region", "us"}, {"new", "1"}});
+  CHECK(changed->revision == 2);
+  CHECK(store->epochs().device(1) != epoch);
+  CHECK(text({"test.audit", "SELECT before FROM audit WHERE action = 'device.labelled'"}) == R"({"gone":"x","region":"eu"})");
+  auto const same = store->write_value<Device>([&](store::Tx& tx) { return patch_labels(tx, *changed, *patch, cause()); });
+  CHECK_MESSAGE(same->revision == 2, "nothing changed");
+}
+
+TEST_CASE_FIXTURE(Fixture, "labels that cannot be are refused") {
+  for (auto const* body : {R"({})", R"({"labels":[]})", R"({"labels":{"a":1}})", R"({"labels":{},"state":"active"})", "[]", "{"}) {
+    CAPTURE(body);
+    CHECK_FALSE(decode_label_patch(body));
+  }
+  for (auto const& [key, value] : wire::Labels{{"hardware", "x"}, {"running", "x"}, {"a b", "x"}, {"", "x"}, {"a", std::string(257, 'x')}, {"b", "line\nbreak"}}) {
+    CAPTURE(key);
+    CHECK_FALSE(check_labels({{key, value}}));
+  }
+  wire::Labels many;
+  for (int i = 0; i < 65; ++i) many.emplace(fmt::format("l{}", i), "x");
+  CHECK_FALSE(check_labels(many));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a history is listed newest first, page by page") {
+  add(1, "cam-a", "{}");
+  for (int i = 0; i < 5; ++i) {
+    sql({"test.history", "INSERT INTO device_history (device, time, received, model, version, state, attempt) VALUES (1, 0, 0, 'm', ?1, 'committed', 1)"}, std::to_string(i));
+  }
+  auto const first = list_history(store->reader(), 1, "", 3);
+  REQUIRE(first);
+  REQUIRE(first->items.size() == 3);
+  CHECK(first->items[0].find(R"("version":"4")") != std::string::npos);
+  auto const second = list_history(store->reader(), 1, first->next, 3);
+  REQUIRE(second->items.size() == 2);
+  CHECK(second->next.empty());
+  CHECK_FALSE(list_history(store->reader(), 1, "x", 3));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a wrong request for join tokens is refused") {
+  for (auto const* body : {R"({"count":0})", R"({"count":1001})", R"({"id":"a","count":2})", R"({"expires_in":"0s"})", R"({"expires_in":"500d"})", R"({"hardware":"a b"})",
+                           R"({"labels":{"id":"x"}})", R"({"nonsense":1})", R"({"expires_in":"soon"})"}) {
+    CAPTURE(body);
+    CHECK_FALSE(decode_join_token_spec(body));
+  }
+  auto const plain = decode_join_token_spec("");
+  REQUIRE(plain);
+  CHECK(plain->count == 1);
+  CHECK(plain->expires_in == std::chrono::hours(24));
+}
+
+}  // namespace
+}  // namespace fleet::registry
