@@ -62,7 +62,12 @@ Route& Route::with(std::string_view name, std::string_view value) {
   return *this;
 }
 
-Result<json::value> Answer::json() const { return wire::parse_json(body, kAnswerBytesMax); }
+Result<json::value> Answer::json() const {
+  auto parsed = wire::parse_json(body, kAnswerBytesMax);
+  if (parsed) return parsed;
+  return Error{Kind::internal, "bad_answer", fmt::format("the server's answer (status {}) is not JSON: {}", status, parsed.error().detail),
+               "is --server the API of a fleet server?"};
+}
 
 Result<std::string> read_token(Fs& fs, std::string const& path) {
   FLEET_TRY(auto text, fs.read(path, kTokenBytesMax));

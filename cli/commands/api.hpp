@@ -35,7 +35,7 @@ struct Answer {
   net::Headers headers;
   std::string body;
   [[nodiscard]] std::string_view header(std::string_view name) const { return net::find_header(headers, name); }
-  /// The body as JSON. @errors bad_input (it is not)
+  /// The body as JSON. @errors internal (it is not: the fault is the server's)
   [[nodiscard]] Result<boost::json::value> json() const;
 };
 

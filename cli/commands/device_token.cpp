@@ -66,7 +66,7 @@ std::vector<Command> const& device_token_commands() {
         {values, "--label", "k=v", "what the device gets, again and again"}},
        false, true},
       {"device token list", "tokens that devices may join with", "device token list", list_tokens, {limit_option()}},
-      {"device token revoke", "make a token worthless", "device token revoke dt_01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
+      {"device token revoke", "make a token worthless", "device token revoke dt-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
   };
   return rows;
 }

@@ -28,7 +28,7 @@ void tell_series(Session& session, json::value const& answer) {
 
 Result<int> query(Session& session, Arguments const& arguments) {
   Route route("/telemetry/query");
-  route.with("metric", arguments.text("METRIC")).with("selector", session.selector());
+  route.with("metric", arguments.text("METRIC"));
   if (arguments.has("release")) {
     FLEET_TRY(auto const release, parse_release(arguments.text("release")));
     route.with("model", release.model).with("version", release.version);
@@ -92,8 +92,7 @@ std::vector<Command> const& telemetry_commands() {
         {value, "--by", "KEY,...", "a series for each of these: version, hardware, a label"},
         {value, "--since", "TIME", "from so long ago (default 24h)"},
         {value, "--step", "TIME", "one point for so long (default 5m)"},
-        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}},
-       true},
+        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}}},
       {"telemetry events", "what happened: rollouts, releases, devices", "telemetry events --after 120 --follow -o jsonl", events,
        {{value, "--after", "ID", "only later ones"}, {flag, "--follow", "", "go on with new ones"}}},
   };

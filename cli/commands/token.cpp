@@ -48,7 +48,7 @@ std::vector<Command> const& token_commands() {
         {value, "--expires", "TIME", "good for so long, such as 90d"}},
        true, true},
       {"token list", "tokens, without their secrets", "token list", list_tokens, {limit_option()}},
-      {"token revoke", "make a token worthless", "token revoke tk_01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
+      {"token revoke", "make a token worthless", "token revoke t-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
   };
   return rows;
 }

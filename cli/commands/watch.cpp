@@ -101,9 +101,9 @@ std::vector<Command> const& watch_commands() {
   static Option const id{argument, "ID", "", "the rollout"};
   static Option const pause{flag, "--fail-on-pause", "", "end with 9 when it waits for a person"};
   static std::vector<Command> const rows{
-      {"rollout watch", "follow a rollout to its end; exit 0 completed, 5 rolled back or aborted", "rollout watch ro_01J\nrollout watch ro_01J -o jsonl | jq .counts", watch,
+      {"rollout watch", "follow a rollout to its end; exit 0 completed, 5 rolled back or aborted", "rollout watch r_01J\nrollout watch r_01J -o jsonl | jq .counts", watch,
        {id, pause}},
-      {"rollout wait", "wait for a state or a passed stage, without a picture", "rollout wait ro_01J --timeout 6h --fail-on-pause\nrollout wait ro_01J --for stage=1", wait,
+      {"rollout wait", "wait for a state or a passed stage, without a picture", "rollout wait r_01J --timeout 6h --fail-on-pause\nrollout wait r_01J --for stage=1", wait,
        {id, {value, "--for", "STATE|stage=N", "a state (default completed), or stage N has passed"}, pause}},
   };
   return rows;

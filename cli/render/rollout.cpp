@@ -128,6 +128,9 @@ RolloutView read_rollout(json::value const& rollout) {
   for (auto const& c : kCounts) view.counts[std::string(c.name)] = integer_at(rollout, "counts." + std::string(c.name));
   if (auto const* stages = member(rollout, "policy.stages").if_array())
     for (auto const& stage : *stages) view.stages.push_back(read_stage(stage, view.count("targeted")));
+  // The server's count is exact to the stratum; what is computed here stands in for it.
+  if (auto const devices = integer_at(rollout, "stage.devices"); devices > 0 && view.stage > 0 && static_cast<std::size_t>(view.stage) <= view.stages.size())
+    view.stages[static_cast<std::size_t>(view.stage - 1)].devices = devices;
   if (auto const* gates = member(rollout, "verdict.gates").if_array())
     for (auto const& gate : *gates)
       view.gates.push_back({text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), text_at(gate, "e_value"), text_at(gate, "threshold")});

@@ -66,6 +66,14 @@ TEST_CASE("a server that is not there is 8, one with another CA is 4") {
   CHECK(bench.run({"device", "list"}) == 2);
 }
 
+TEST_CASE("an answer that is not JSON is the server's fault") {
+  FakeServer const server([](Seen const&) { return net::Response{200, {{"Content-Type", "text/html"}}, std::string("<html>"), false}; });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"device", "list"}) == 1);
+  CHECK(bench.run({"device", "get", "x"}) == 1);
+}
+
 TEST_CASE("the token goes with each request, and a token file must hold one word") {
   FakeServer const server([](Seen const&) { return ok(R"({"items":[],"next":null})"); });
   Bench bench;
