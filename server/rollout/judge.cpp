@@ -92,7 +92,7 @@ void min_devices_gate(Case const& c, std::vector<GateVerdict>& out) {
 
 /// The gates, in the order they are shown. A further gate is a further line here.
 using GateFunction = void (*)(Case const&, std::vector<GateVerdict>&);
-constexpr auto kGates = std::to_array<GateFunction>({absolute_gates, silent_gate, coverage_gates, certify_gate, min_devices_gate});
+constexpr auto kGates = std::to_array<GateFunction>({absolute_gates, silent_gate, min_devices_gate, coverage_gates, certify_gate});
 
 bool without_gates(Policy const& policy) { return policy.absolute.empty() && !policy.silent && policy.certify.empty(); }
 
