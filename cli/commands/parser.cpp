@@ -150,6 +150,7 @@ std::string path_of(CLI::App const& app) { return app.get_parent() == nullptr ? 
 /// A slip in the words that were not taken: an unknown command or flag, with what is near.
 std::string slip(CLI::App const& app, std::vector<std::string> const& words, bool is_noun) {
   for (auto const& word : words) {
+    if (word == "--") continue;
     if (word.starts_with("-") && word != "-") {
       auto const name = word.substr(0, word.find('='));
       auto const near = nearest(name, flags_of(app));

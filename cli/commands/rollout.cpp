@@ -99,6 +99,7 @@ Result<int> create_rollout(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const answer, api->post(Route("/rollouts"), body, arguments.text("idempotency-key")));
   FLEET_TRY(auto const rollout, answer.json());
   FLEET_TRY(auto const code, show_object(session, rollout, rollout_shape()));
+  if (!session.for_people()) return code;
   auto const id = render::text_at(rollout, "id");
   auto const state = render::text_at(rollout, "state");
   if (state == "awaiting_approval") session.say("it waits for approval: fleetctl rollout approve " + id + " --reason TEXT");
