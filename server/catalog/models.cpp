@@ -1,0 +1,90 @@
+#include "server/catalog/models.hpp"
+
+#include "core/base/names.hpp"
+#include "server/audit/audit.hpp"
+#include "server/catalog/queries.hpp"
+#include "server/catalog/repository.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::catalog {
+namespace json = boost::json;
+namespace {
+
+json::object aliases_json(wire::Labels const& aliases) {
+  json::object out;
+  for (auto const& [name, version] : aliases) out[name] = version;
+  return out;
+}
+
+Model read_row(db::Statement const& row) {
+  Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4))};
+  auto const aliases = json::parse(row.text(2));  // our own text
+  for (auto const& alias : aliases.as_object()) model.aliases.emplace(std::string(alias.key()), std::string(alias.value().as_string()));
+  return model;
+}
+
+/// An alias points at a version that is there.
+Result<void> check_aliases(store::Tx& tx, Model const& model) {
+  for (auto const& [name, version] : model.aliases) {
+    FLEET_CHECK(check_id("alias", name));
+    auto row = tx.prepare(kReleaseOf);
+    FLEET_TRY(bool const found, row.bind_all(model.name, version).step());
+    if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("alias {}: there is no release {}@{}", name, model.name, version)};
+  }
+  return {};
+}
+
+Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Model const& model, std::string before) {
+  return audit::record(tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
+}
+
+}  // namespace
+
+std::string model_json(Model const& model) {
+  return json::serialize(json::object{{"name", model.name}, {"approvals_required", model.approvals_required}, {"aliases", aliases_json(model.aliases)}, {"created_at", to_rfc3339(model.created_at)}});
+}
+
+Result<Model> load_model(db::Connection& reader, std::string_view name) {
+  auto row = reader.prepare(kGetModel);
+  FLEET_TRY(bool const found, row.bind(1, name).step());
+  if (!found)
+    return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", name.substr(0, 64)), fmt::format("fleetctl model create {}", name.substr(0, 64))};
+  return read_row(row);
+}
+
+Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view after, int limit) {
+  std::vector<Model> out;
+  auto rows = reader.prepare(kListModels);
+  rows.bind_all(after, limit);
+  for (;;) {
+    FLEET_TRY(bool const row, rows.step());
+    if (!row) return out;
+    out.push_back(read_row(rows));
+  }
+}
+
+Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause) {
+  FLEET_CHECK(check_model_name(wanted.name));
+  if (load_model(tx.connection(), wanted.name)) return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
+  FLEET_CHECK(check_aliases(tx, wanted));
+  FLEET_CHECK(tx.prepare(kInsertModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at)).run());
+  FLEET_CHECK(add_model_role(tx, keys, wanted.name, cause.at));
+  FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
+  FLEET_CHECK(note(tx, cause, "model.created", made, ""));
+  return made;
+}
+
+Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause) {
+  FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
+  if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases) return before;
+  FLEET_CHECK(check_aliases(tx, wanted));
+  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases))).run());
+  FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
+  FLEET_CHECK(note(tx, cause, "model.changed", changed, model_json(before)));
+  return changed;
+}
+
+}  // namespace fleet::catalog

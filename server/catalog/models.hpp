@@ -1,0 +1,36 @@
+#pragma once
+
+#include "core/wire/device.hpp"
+#include "server/catalog/key_ring.hpp"
+#include "server/store/store.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fleet::catalog {
+
+/// Why something is changed, for the audit log.
+struct Cause {
+  SysTime at{};
+  std::string actor, reason, request_id;
+};
+
+struct Model {
+  std::string name;
+  int approvals_required = 0;
+  wire::Labels aliases;          ///< name -> version
+  std::int64_t revision = 0;
+  SysTime created_at{};
+};
+
+[[nodiscard]] std::string model_json(Model const& model);
+/// @errors not_found (code `unknown_model`)
+Result<Model> load_model(db::Connection& reader, std::string_view name);
+/// By name, after `after`; at most `limit`.
+Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view after, int limit);
+/// A new model with its signing role. @errors conflict (code `model_exists`)
+Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause);
+/// Changes approvals and aliases. @errors not_found
+Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause);
+
+}  // namespace fleet::catalog

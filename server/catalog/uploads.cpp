@@ -1,0 +1,124 @@
+#include "server/catalog/uploads.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "server/catalog/blobs.hpp"
+#include "server/catalog/queries.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::catalog {
+namespace {
+
+Upload read_row(db::Statement const& row) {
+  return {row.text(0), row.digest(1), static_cast<std::uint64_t>(row.int64(2)), static_cast<std::uint64_t>(row.int64(3)), row.text(4) == "done", row.text(5)};
+}
+
+Result<bool> has_blob(db::Connection& reader, Digest const& sha256) {
+  auto blob = reader.prepare(kGetBlob);
+  return blob.bind(1, sha256).step();
+}
+
+Result<void> set_received(store::Store& store, Upload const& upload) {
+  return store.write_wait([&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, static_cast<std::int64_t>(upload.received)).run(); });
+}
+
+Result<void> drop(UploadContext const& context, std::string const& id) {
+  FLEET_CHECK(context.store.write_wait([&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); }));
+  auto const removed = context.fs.remove(upload_path(context.data_dir, id));
+  if (!removed && removed.error().kind != Kind::not_found) return removed.error();
+  return {};
+}
+
+/// The folder of a blob, durable in its parent.
+Result<std::string> make_blob_dir(UploadContext const& context, Digest const& digest) {
+  auto const blobs = context.data_dir + "/blobs";
+  auto const path = blob_path(context.data_dir, digest);
+  auto dir = path.substr(0, path.find_last_of('/'));
+  FLEET_CHECK(context.fs.make_dirs(dir, 0700));
+  FLEET_CHECK(context.fs.sync_dir(blobs));
+  return dir;
+}
+
+}  // namespace
+
+std::string blob_path(std::string const& data_dir, Digest const& digest) {
+  auto const hex = digest.hex();
+  return fmt::format("{}/blobs/{}/{}", data_dir, hex.substr(0, 2), hex);
+}
+
+std::string upload_path(std::string const& data_dir, std::string_view id) { return fmt::format("{}/uploads/{}", data_dir, id); }
+
+std::string upload_json(Upload const& upload) {
+  return boost::json::serialize(boost::json::object{{"id", upload.id}, {"sha256", upload.sha256.hex()}, {"size", upload.size}, {"offset", upload.received},
+                                                    {"state", upload.done ? "done" : "open"}});
+}
+
+Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
+  auto row = reader.prepare(kGetUpload);
+  FLEET_TRY(bool const found, row.bind(1, id).step());
+  if (!found) return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
+  return read_row(row);
+}
+
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now) {
+  if (size > kBlobBytesMax) return Error{Kind::too_large, "too_large", fmt::format("{} bytes, at most {} are taken", size, kBlobBytesMax)};
+  auto& reader = context.store.reader();
+  FLEET_TRY(bool const known, has_blob(reader, sha256));
+  if (known) return Upload{sha256.hex(), sha256, size, size, true, actor};
+  {
+    auto open = reader.prepare(kOpenUploadOf);
+    FLEET_TRY(bool const found, open.bind_all(sha256, static_cast<std::int64_t>(size), actor).step());
+    if (found) return read_row(open);
+  }
+  Upload upload{make_ulid("up_", to_unix_ms(now), context.random), sha256, size, 0, false, actor};
+  FLEET_CHECK(context.fs.make_dirs(context.data_dir + "/uploads", 0700));
+  {
+    FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, upload.id), Fs::Mode::create_new, 0600));
+    FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));
+  }
+  FLEET_CHECK(context.store.write_wait([&](store::Tx& tx) {
+    return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run();
+  }));
+  return upload;
+}
+
+Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece) {
+  FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
+  if (upload.done || offset != upload.received)
+    return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset), "go on from Upload-Offset"};
+  if (piece.size() > upload.size - upload.received)
+    return Error{Kind::too_large, "too_long", fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
+  FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, id), Fs::Mode::write));
+  FLEET_CHECK(file->write_at(offset, piece));
+  FLEET_CHECK(file->sync());
+  upload.received += piece.size();
+  FLEET_CHECK(set_received(context.store, upload));
+  return upload;
+}
+
+Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now) {
+  FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
+  if (upload.done) return upload;
+  if (upload.received != upload.size)
+    return Error{Kind::conflict, "incomplete", fmt::format("upload {} has {} of {} bytes", id, upload.received, upload.size), "send the rest first"};
+  auto const path = upload_path(context.data_dir, id);
+  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, path));
+  if (found.sha256 != upload.sha256 || found.size != upload.size) {
+    FLEET_CHECK(drop(context, upload.id));
+    return Error{Kind::unprocessable, "digest_mismatch", fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
+                 "the upload was dropped: send the file again"};
+  }
+  FLEET_TRY(auto const dir, make_blob_dir(context, upload.sha256));
+  FLEET_CHECK(context.fs.rename(path, blob_path(context.data_dir, upload.sha256)));
+  FLEET_CHECK(context.fs.sync_dir(dir));
+  auto const job = [&](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
+    return tx.prepare(kFinishUpload).bind(1, upload.id).run();
+  };
+  FLEET_CHECK(context.store.write_wait(job));
+  upload.done = true;
+  return upload;
+}
+
+}  // namespace fleet::catalog

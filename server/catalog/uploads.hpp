@@ -1,0 +1,44 @@
+#pragma once
+
+#include "core/base/fs.hpp"
+#include "core/base/random.hpp"
+#include "server/store/store.hpp"
+
+#include <string>
+
+/// Files on their way in: resumable by offset, their digest recomputed before they become blobs.
+namespace fleet::catalog {
+
+inline constexpr std::uint64_t kPieceBytesMax = 4 * 1024 * 1024;
+inline constexpr std::uint64_t kBlobBytesMax = std::uint64_t{1} << 40;
+
+struct Upload {
+  std::string id;
+  Digest sha256;
+  std::uint64_t size = 0;
+  std::uint64_t received = 0;   ///< durable bytes
+  bool done = false;
+  std::string created_by;
+};
+
+[[nodiscard]] std::string upload_json(Upload const& upload);
+
+/// What uploads work with; their functions block: worker threads only.
+struct UploadContext {
+  store::Store& store;
+  Fs& fs;
+  Random& random;
+  std::string const& data_dir;
+};
+
+/// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already.
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now);
+/// @errors not_found (code `unknown_upload`)
+Result<Upload> load_upload(db::Connection& reader, std::string_view id);
+/// Appends at `offset`, durable before it returns. @errors conflict (code `wrong_offset`), too_large, unavailable (disk_full)
+Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece);
+/// Recomputes the digest over what lies on the disk and moves it among the blobs.
+/// @errors conflict (code `incomplete`), unprocessable (code `digest_mismatch`: the upload is dropped)
+Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now);
+
+}  // namespace fleet::catalog
