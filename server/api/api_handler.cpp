@@ -129,7 +129,7 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   if (auto const* read = std::get_if<ReadHandler>(&handler)) return run_read(*read, call, responder);
   if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*write, std::move(call), std::move(responder));
   if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*work, std::move(call), std::move(responder));
-  std::get<RawHandler>(handler)(services_, std::move(call), std::move(responder));
+  run_raw(std::get<RawHandler>(handler), std::move(call), std::move(responder));
 }
 
 Result<void> ApiHandler::admit(Route const& route, Call& call) const {
@@ -165,6 +165,16 @@ Result<Actor> ApiHandler::identify(Route const& route, Call const& call) const {
   return actor ? std::move(*actor) : Actor{};
 }
 
+/// A responder that a throwing handler had taken answers 503 by itself.
+void ApiHandler::run_raw(RawHandler handler, Call&& call, net::Responder&& responder) {
+  auto const id = call.request_id;
+  auto const ran = guarded([&]() -> Result<void> {
+    handler(services_, std::move(call), std::move(responder));
+    return {};
+  });
+  if (!ran) log::error("request_failed", {{"request", id}, {"code", ran.error().code}, {"detail", ran.error().detail}});
+}
+
 void ApiHandler::run_read(ReadHandler handler, Call const& call, net::Responder& responder) {
   auto reply = guarded([&] { return handler(services_, call, services_.store.reader()); });
   if (!reply) return send_problem(call, reply.error(), responder);
@@ -178,7 +188,7 @@ void ApiHandler::run_write(WriteHandler handler, Call&& call, net::Responder&& r
   pending->use = std::move(*use);
   services_.store.write(
       [this, pending, handler](store::Tx& tx) -> Result<void> {
-        FLEET_TRY(pending->response, guarded([&] { return do_write(*pending, handler, tx); }));
+        FLEET_TRY(pending->response, do_write(*pending, handler, tx));  // the store turns what it throws into an error
         return {};
       },
       [pending](Result<void> written) {

@@ -26,6 +26,7 @@ private:
   /// Everything before the handler: path, query, identity, permission, scope.
   Result<void> admit(Route const& route, Call& call) const;
   Result<Actor> identify(Route const& route, Call const& call) const;
+  void run_raw(RawHandler handler, Call&& call, net::Responder&& responder);
   void run_read(ReadHandler handler, Call const& call, net::Responder& responder);
   void run_write(WriteHandler handler, Call&& call, net::Responder&& responder);
   void run_work(WorkHandler handler, Call&& call, net::Responder&& responder);

@@ -77,8 +77,8 @@ struct ApiFixture : StoreFixture {
     return hand_over(api, std::move(request));
   }
   Answer send(Ask const& ask) { return wait(start(ask)); }
-  Answer get(std::string const& target, std::string const& token = "flt_admin") { return send({net::Method::get, target, {}, token}); }
-  Answer post(std::string const& target, std::string const& body, std::string const& token = "flt_admin", net::Headers const& headers = {}) {
+  Answer fetch(std::string const& target, std::string const& token = "flt_admin") { return send({net::Method::get, target, {}, token}); }
+  Answer submit(std::string const& target, std::string const& body, std::string const& token = "flt_admin", net::Headers const& headers = {}) {
     return send({net::Method::post, target, body, token, headers});
   }
   /// A request on the device's connection.

@@ -1,5 +1,6 @@
 #include "tests/unit/server/api/api_fixture.hpp"
 
+#include "core/wire/device.hpp"
 #include "server/api/queries.hpp"
 
 namespace fleet::api {
@@ -16,7 +17,7 @@ TEST_CASE_FIXTURE(ApiFixture, "every query of the API is prepared on the newest 
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "an error is a problem with code, hint and request id") {
-  auto const answer = get("/api/v1/devices/nobody");
+  auto const answer = fetch("/api/v1/devices/nobody");
   CHECK(answer.status == 404);
   CHECK(answer.header("Content-Type") == "application/problem+json");
   CHECK(answer.text("type") == "urn:fleet:problem:unknown_device");
@@ -30,7 +31,7 @@ TEST_CASE_FIXTURE(ApiFixture, "an error is a problem with code, hint and request
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "every answer has its own request id and is not stored") {
-  auto const first = get("/healthz"), second = get("/healthz");
+  auto const first = fetch("/healthz"), second = fetch("/healthz");
   CHECK(first.status == 200);
   CHECK(first.header("Cache-Control") == "no-store");
   CHECK_FALSE(first.header("Request-Id").empty());
@@ -38,7 +39,7 @@ TEST_CASE_FIXTURE(ApiFixture, "every answer has its own request id and is not st
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "an unknown path is 404, a known one with another method 405 with Allow") {
-  CHECK(get("/api/v1/nothing").code() == "no_route");
+  CHECK(fetch("/api/v1/nothing").code() == "no_route");
   auto const answer = send({put, "/api/v1/devices"});
   CHECK(answer.status == 405);
   CHECK(answer.header("Allow") == "GET, HEAD");
@@ -62,11 +63,11 @@ TEST_CASE_FIXTURE(ApiFixture, "a handler that throws is a 500 with a request id,
     CHECK(answer.status == 500);
     CHECK(answer.code() == "internal");
   }
-  CHECK(get("/healthz").status == 200);
+  CHECK(fetch("/healthz").status == 200);
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "an object carries an ETag; If-None-Match spares it as long as its content stands") {
-  auto const answer = get("/probe/object");
+  auto const answer = fetch("/probe/object");
   auto const etag = answer.header("ETag");
   CHECK(etag.starts_with("\"7."));
   auto const with = [&](std::string const& target, std::string const& tag) { return send({get, target, {}, "flt_admin", {{"If-None-Match", tag}}}); };
@@ -81,7 +82,7 @@ TEST_CASE_FIXTURE(ApiFixture, "an object carries an ETag; If-None-Match spares i
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "If-Match is demanded on PUT and honoured elsewhere") {
-  auto const etag = get("/probe/object").header("ETag");
+  auto const etag = fetch("/probe/object").header("ETag");
   auto const status = [&](net::Method method, std::string const& tag) {
     net::Headers headers;
     if (!tag.empty()) headers.push_back({"If-Match", tag});
@@ -105,7 +106,7 @@ TEST_CASE_FIXTURE(ApiFixture, "a list is walked by its cursor and its Link from 
     std::vector<std::int64_t> seen;
     auto target = fmt::format("/probe/numbers?limit={}&x=a%20b", limit);
     while (true) {
-      auto const answer = get(target);
+      auto const answer = fetch(target);
       REQUIRE(answer.status == 200);
       auto const page = answer.json();
       for (auto const& item : page.at("items").as_array()) seen.push_back(item.as_int64());
@@ -144,20 +145,20 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
   });
   for (auto const& [target, code] : kCases) {
     CAPTURE(target);
-    auto const answer = get(std::string(target));
+    auto const answer = fetch(std::string(target));
     CHECK(answer.status == 400);
     CHECK(answer.code() == code);
   }
-  CHECK(get("/api/v1/devices?last_seen_before=yesterday").status == 400);
-  CHECK(get("/api/v1/devices?selector=%zz").status == 400);
+  CHECK(fetch("/api/v1/devices?last_seen_before=yesterday").status == 400);
+  CHECK(fetch("/api/v1/devices?selector=%zz").status == 400);
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "while the server ends, health answers and the rest is 503 with Retry-After") {
   services.draining = true;
-  CHECK(get("/healthz").status == 200);
-  CHECK(get("/metrics").status == 200);
-  CHECK(get("/readyz").status == 503);
-  auto const answer = get("/api/v1/devices");
+  CHECK(fetch("/healthz").status == 200);
+  CHECK(fetch("/metrics").status == 200);
+  CHECK(fetch("/readyz").status == 503);
+  auto const answer = fetch("/api/v1/devices");
   CHECK(answer.status == 503);
   CHECK(answer.code() == "draining");
   CHECK_FALSE(answer.header("Retry-After").empty());
@@ -177,7 +178,7 @@ TEST_CASE_FIXTURE(ApiFixture, "what the workers cannot take is 429 with Retry-Af
   }
   CHECK(refused > 0);
   CHECK(waiting.size() >= 64);
-  CHECK(get("/probe/open").status == 200);
+  CHECK(fetch("/probe/open").status == 200);
   for (auto& one : waiting) CHECK(one.get().status == 200);
 }
 

@@ -78,56 +78,56 @@ TEST_CASE_FIXTURE(ApiFixture, "a token that is none, wrong, expired or revoked o
   }
   CHECK(send({get, "/api/v1/roles", {}, "", {{"Authorization", "bEARER flt_admin"}}}).status == 200);
   clock.advance(std::chrono::hours(24 * 30));
-  CHECK(get("/api/v1/roles", "flt_admin").code() == "token_expired");
+  CHECK(fetch("/api/v1/roles", "flt_admin").code() == "token_expired");
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "a revoked token is refused at its next request") {
-  CHECK(get("/api/v1/roles", "flt_viewer").status == 200);
+  CHECK(fetch("/api/v1/roles", "flt_viewer").status == 200);
   CHECK(send({del, "/api/v1/tokens/tok-viewer"}).status == 204);
-  CHECK(get("/api/v1/roles", "flt_viewer").code() == "token_revoked");
+  CHECK(fetch("/api/v1/roles", "flt_viewer").code() == "token_revoked");
   CHECK_MESSAGE(send({del, "/api/v1/tokens/tok-viewer"}).status == 204, "again is no error");
   CHECK(send({del, "/api/v1/tokens/none"}).status == 404);
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "a token limited to one model does nothing to another") {
   add_token("one", "operator", "reader");
-  CHECK(get("/probe/models/reader", "flt_one").status == 200);
-  auto const other = get("/probe/models/eye", "flt_one");
+  CHECK(fetch("/probe/models/reader", "flt_one").status == 200);
+  auto const other = fetch("/probe/models/eye", "flt_one");
   CHECK(other.status == 403);
   CHECK(other.code() == "out_of_scope");
   add_device("cam-1", crypto::sha256("1"));
-  CHECK(get("/api/v1/devices/cam-1", "flt_one").status == 200);
-  CHECK(post("/api/v1/devices/cam-1:retire", "{}", "flt_one").code() == "out_of_scope");
-  CHECK(post("/api/v1/device-tokens", "{}", "flt_one").code() == "out_of_scope");
+  CHECK(fetch("/api/v1/devices/cam-1", "flt_one").status == 200);
+  CHECK(submit("/api/v1/devices/cam-1:retire", "{}", "flt_one").code() == "out_of_scope");
+  CHECK(submit("/api/v1/device-tokens", "{}", "flt_one").code() == "out_of_scope");
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "a token limited to a selector sees and changes its devices only") {
   add_token("eu", "operator", {}, "region=eu");
   add_device("in", crypto::sha256("1"), R"({"region":"eu"})");
   add_device("out", crypto::sha256("2"), R"({"region":"us"})");
-  CHECK(get("/api/v1/devices", "flt_eu").json().at("items").as_array().size() == 1);
-  CHECK(get("/api/v1/devices/in", "flt_eu").status == 200);
-  CHECK(get("/api/v1/devices/out", "flt_eu").code() == "out_of_scope");
-  CHECK(post("/api/v1/devices/out:revoke", R"({"reason":"x"})", "flt_eu").code() == "out_of_scope");
-  CHECK(get("/api/v1/devices/out").text("state") == "active");
+  CHECK(fetch("/api/v1/devices", "flt_eu").json().at("items").as_array().size() == 1);
+  CHECK(fetch("/api/v1/devices/in", "flt_eu").status == 200);
+  CHECK(fetch("/api/v1/devices/out", "flt_eu").code() == "out_of_scope");
+  CHECK(submit("/api/v1/devices/out:revoke", R"({"reason":"x"})", "flt_eu").code() == "out_of_scope");
+  CHECK(fetch("/api/v1/devices/out").text("state") == "active");
   CHECK(send({patch, "/api/v1/devices/in", R"({"labels":{"region":"us"}})", "flt_eu", {{"If-Match", "*"}}}).code() == "out_of_scope");
-  CHECK(post("/api/v1/device-tokens", "{}", "flt_eu").code() == "out_of_scope");
-  CHECK(post("/api/v1/device-tokens", R"({"labels":{"region":"eu"}})", "flt_eu").status == 201);
-  auto const foreign = std::string(post("/api/v1/device-tokens", "{}").json().at("items").at(0).at("id").as_string());
+  CHECK(submit("/api/v1/device-tokens", "{}", "flt_eu").code() == "out_of_scope");
+  CHECK(submit("/api/v1/device-tokens", R"({"labels":{"region":"eu"}})", "flt_eu").status == 201);
+  auto const foreign = std::string(submit("/api/v1/device-tokens", "{}").json().at("items").at(0).at("id").as_string());
   CHECK(send({del, "/api/v1/device-tokens/" + foreign, {}, "flt_eu"}).code() == "out_of_scope");
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "metrics are for loopback, or for a token") {
-  auto const local = get("/metrics", "");
+  auto const local = fetch("/metrics", "");
   CHECK(local.status == 200);
   CHECK(local.header("Content-Type").starts_with("text/plain; version=0.0.4"));
   CHECK(local.body.find("fleet_net_requests_total 0\n") != std::string::npos);
   add_device("cam-1", crypto::sha256("1"));
-  CHECK(get("/metrics", "").body.find("fleet_devices{state=\"active\"} 1\n") != std::string::npos);
+  CHECK(fetch("/metrics", "").body.find("fleet_devices{state=\"active\"} 1\n") != std::string::npos);
   peer.loopback = false;
-  CHECK(get("/metrics", "").status == 401);
-  CHECK(get("/metrics", "flt_nobody").status == 401);
-  CHECK(get("/metrics", "flt_viewer").status == 200);
+  CHECK(fetch("/metrics", "").status == 401);
+  CHECK(fetch("/metrics", "flt_nobody").status == 401);
+  CHECK(fetch("/metrics", "flt_viewer").status == 200);
 }
 
 }  // namespace
