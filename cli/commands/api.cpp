@@ -17,6 +17,7 @@ constexpr std::size_t kCaBytesMax = 1024 * 1024;
 constexpr std::size_t kTokenBytesMax = 4096;
 constexpr int kPageItems = 500;
 constexpr int kTries = 4;
+constexpr std::int64_t kSlowestBytesPerMs = 16;  ///< of an upload: what the server demands at least (16 KiB/s)
 constexpr int kRetryAfterMaxS = 10;
 
 bool safe_to_repeat(net::ClientRequest const& request) {
@@ -132,8 +133,8 @@ Result<Answer> Api::send(net::Method method, std::string const& target, std::str
   request.method = method;
   request.url = server_ + target;
   request.headers = std::move(headers);
+  request.timeout = timeout_ + Millis{static_cast<std::int64_t>(body.size()) / kSlowestBytesPerMs};
   request.body = std::move(body);
-  request.timeout = timeout_;
   request.body_limit = kAnswerBytesMax;
   if (!token_.empty()) request.headers.push_back({"Authorization", "Bearer " + token_});
   auto answered = exchange(request);
@@ -159,9 +160,7 @@ Result<Answer> Api::post(Route const& route, json::value const& body, std::strin
 }
 
 Result<Answer> Api::change(net::Method method, Route const& route, json::value const& body, std::string const& etag) {
-  net::Headers headers{{"Content-Type", "application/json"}};
-  if (!etag.empty()) headers.push_back({"If-Match", etag});
-  return send(method, route.target(), render::json_text(body, 0), std::move(headers));
+  return send(method, route.target(), render::json_text(body, 0), {{"Content-Type", "application/json"}, {"If-Match", etag}});
 }
 
 Result<std::string> Api::list(Route const& route, std::size_t limit, std::function<void(json::value const&)> const& item) {

@@ -48,11 +48,12 @@ public:
   static Result<Api> create(Settings const& settings, Surroundings const& around, Millis timeout);
 
   /// @param target  absolute path with its query
+  /// A large body has more time than `timeout`: as long as a slow link needs for it.
   Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {});
   Result<boost::json::value> get(Route const& route);
   /// POST of an object. @param idempotency_key  empty: none
   Result<Answer> post(Route const& route, boost::json::value const& body, std::string const& idempotency_key = "");
-  /// PUT or PATCH with the ETag that `etag` holds; empty: creates.
+  /// PUT or PATCH of what has this ETag.
   Result<Answer> change(net::Method method, Route const& route, boost::json::value const& body, std::string const& etag);
   /// Every item of a list, page after page, at most `limit` (0: all). Gives the cursor of what was left, empty when all was given.
   Result<std::string> list(Route const& route, std::size_t limit, std::function<void(boost::json::value const&)> const& item);

@@ -43,7 +43,7 @@ Result<int> follow_rollout(Session& session, std::string const& id, std::optiona
   auto reached = start;
   auto every = kEvery;
   bool answered_once = false;
-  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto* const api, session.api(std::min(Api::kTimeout, limit.value_or(Api::kTimeout))));
   Route const route("/rollouts/{}", {id});
   while (true) {
     auto const rollout = api->get(route);

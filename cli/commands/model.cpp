@@ -41,7 +41,9 @@ Result<int> create_model(Session& session, Arguments const& arguments) {
   } else if (present.error().kind != Kind::not_found) {
     return present.error();
   }
-  FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, ""));
+  net::Headers headers{{"Content-Type", "application/json"}};
+  if (arguments.has("idempotency-key")) headers.push_back({"Idempotency-Key", arguments.text("idempotency-key")});
+  FLEET_TRY(auto const answer, api->send(net::Method::put, route.target(), render::json_text(body, 0), std::move(headers)));
   FLEET_TRY(auto const model, answer.json());
   return show_done(session, model, model_shape(), "model " + name + " is created");
 }
@@ -72,7 +74,7 @@ std::vector<Command> const& model_commands() {
   static Option const approvals{value, "--approvals", "N", "how many must approve a release before it may roll out"};
   static Option const alias{values, "--alias", "A=VERSION", "a name for a version; A- removes it"};
   static std::vector<Command> const rows{
-      {"model create", "a new model, so that releases of it can be published", "model create reader --approvals 1", create_model, {name, approvals, alias}},
+      {"model create", "a new model, so that releases of it can be published", "model create reader --approvals 1", create_model, {name, approvals, alias}, false, true},
       {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias}},
       {"model list", "models", "model list", list_models, {limit_option()}},
       {"model get", "one model", "model get reader -o json", get_model, {name}},

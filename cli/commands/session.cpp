@@ -48,10 +48,10 @@ Result<Session> Session::create(Surroundings const& around, Arguments const& glo
   return session;
 }
 
-Result<Api*> Session::api() {
+Result<Api*> Session::api(std::optional<Millis> request_timeout) {
   if (!api_) {
     FLEET_TRY(auto const settings, resolve_settings(flags_, around_));
-    FLEET_TRY(auto made, Api::create(settings, around_, timeout_.value_or(Api::kTimeout)));
+    FLEET_TRY(auto made, Api::create(settings, around_, request_timeout.value_or(timeout_.value_or(Api::kTimeout))));
     api_ = std::make_unique<Api>(std::move(made));
   }
   return api_.get();

@@ -29,7 +29,8 @@ public:
   [[nodiscard]] SiteFlags const& flags() const { return flags_; }
 
   [[nodiscard]] Result<Settings> settings() const { return resolve_settings(flags_, around_); }
-  [[nodiscard]] Result<Api*> api();
+  /// @param request_timeout  of each request, for those to whom --timeout means the whole; else --timeout or its default
+  [[nodiscard]] Result<Api*> api(std::optional<Millis> request_timeout = {});
   /// The problem object that `error` was made of, where the server wrote one; else one made here.
   [[nodiscard]] std::string problem(Error const& error) const;
 
