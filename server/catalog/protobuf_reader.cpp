@@ -23,7 +23,7 @@ Result<std::string> FileWindow::text_at(std::uint64_t offset, std::uint64_t leng
   out.reserve(static_cast<std::size_t>(length));
   for (std::uint64_t i = 0; i < length; ++i) {
     FLEET_TRY(auto const byte, byte_at(offset + i));
-    bool const printable = byte >= 0x20 && byte != 0x7f;
+    bool const printable = byte >= 0x20 && byte < 0x7f;  // names go into JSON: nothing that may break its UTF-8
     out += printable ? static_cast<char>(byte) : '?';
   }
   return out;

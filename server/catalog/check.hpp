@@ -1,0 +1,15 @@
+#pragma once
+
+#include "core/base/fs.hpp"
+#include "core/db/db.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fleet::catalog {
+
+/// Every blob lies where it should with its size and digest; every release.json has its digest; every metadata file is JSON of its
+/// role and version. @returns what is wrong, empty when sound
+Result<std::vector<std::string>> check_catalog(db::Connection& reader, Fs& fs, std::string const& data_dir);
+
+}  // namespace fleet::catalog

@@ -1,0 +1,125 @@
+#include "server/catalog/releases.hpp"
+
+#include "core/base/names.hpp"
+#include "core/crypto/hash.hpp"
+#include "core/wire/json.hpp"
+#include "server/catalog/blobs.hpp"
+#include "server/catalog/onnx.hpp"
+#include "server/catalog/queries.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::catalog {
+namespace json = boost::json;
+namespace {
+
+constexpr auto kRelations = std::to_array<std::string_view>({"finetune", "quantized", "adapter", "merge", "distilled", "converted"});
+
+void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<FieldError>& faults) {
+  auto const* const list = reader.array("parents", 64);
+  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    wire::ObjectReader one((*list)[i], fmt::format("/parents/{}", i), faults);
+    Parent parent{one.required_text("model", 64), one.required_text("version", 64), one.required_text("relation", 32)};
+    if (std::find(kRelations.begin(), kRelations.end(), parent.relation) == kRelations.end()) one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
+    one.refuse_unknown();
+    out.parents.push_back(std::move(parent));
+  }
+}
+
+void read_datasets(wire::ObjectReader& reader, Publication& out, std::vector<FieldError>& faults) {
+  auto const* const list = reader.array("datasets", 256);
+  for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+    wire::ObjectReader one((*list)[i], fmt::format("/datasets/{}", i), faults);
+    Dataset dataset{one.required_text("name", 256), {}};
+    auto const digest = Digest::parse(one.required_text("sha256", 64));
+    if (digest) dataset.sha256 = *digest;
+    else one.fault("sha256", "expected 64 hex characters, lower case");
+    one.refuse_unknown();
+    out.datasets.push_back(std::move(dataset));
+  }
+}
+
+void read_metrics(wire::ObjectReader& reader, Publication& out) {
+  auto const* const metrics = reader.find("metrics");
+  if (metrics == nullptr) return;
+  auto const* const object = metrics->if_object();
+  bool const fine = object != nullptr && object->size() <= 256 && std::all_of(object->begin(), object->end(), [](auto const& member) { return member.value().is_number(); });
+  if (!fine) reader.fault("metrics", "expected an object of at most 256 numbers");
+  else out.metrics = json::serialize(*object);
+}
+
+/// A manifest's files must be in every variant: a golden test that is missing on one hardware would fail there, late.
+void check_manifest_files(wire::Release const& release, std::vector<FieldError>& faults) {
+  auto const& golden = release.manifest.golden;
+  if (!golden) return;
+  for (auto const& name : {golden->inputs, golden->expect})
+    for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i) {
+      auto const& files = release.variants[i].files;
+      bool const there = std::any_of(files.begin(), files.end(), [&](auto const& file) { return file.name == name; });
+      if (!there) faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
+    }
+}
+
+/// The API's body has the members of release.json and more: those go through the one decoder of release.json.
+Result<wire::Release> decode_release_part(std::string_view model, json::object const& body) {
+  json::object document{{"model", model}, {"release_counter", 1}};
+  for (auto const* const key : {"version", "variants", "manifest"})
+    if (auto const* const value = body.if_contains(key)) document[key] = *value;
+  return wire::decode_release(json::serialize(document));
+}
+
+Error blob_error(std::string code, wire::ReleaseFile const& file, std::string const& detail) {
+  return {Kind::unprocessable, std::move(code), fmt::format("file '{}': {}", file.name, detail), "upload the file first, then publish again"};
+}
+
+}  // namespace
+
+Result<Publication> decode_publication(std::string_view model, std::string_view body) {
+  FLEET_TRY(auto const value, wire::parse_json(body, wire::kReleaseBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  Publication out;
+  out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(value)));
+  for (auto const* const key : {"version", "variants", "manifest"})
+    if (reader.find(key) == nullptr && key != std::string_view("manifest")) reader.fault(key, "is required");
+  read_parents(reader, out, faults);
+  read_datasets(reader, out, faults);
+  read_metrics(reader, out);
+  out.commit = reader.text("commit", 256, {});
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "release"));
+  auto const& object = value.get_object();
+  // What people write is refused for unknown keys; a signed release of a newer server is not.
+  if (auto const* const manifest = object.if_contains("manifest")) FLEET_CHECK(wire::decode_manifest(json::serialize(*manifest)));
+  FLEET_TRY(out.release, decode_release_part(model, object));
+  check_manifest_files(out.release, faults);
+  FLEET_CHECK(wire::no_faults(faults, "release"));
+  return out;
+}
+
+Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted) {
+  json::object findings;
+  for (auto const& variant : wanted.release.variants)
+    for (auto const& file : variant.files) {
+      auto blob = reader.prepare(kGetBlob);
+      FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
+      if (!known) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
+      if (static_cast<std::uint64_t>(blob.int64(0)) != file.size) return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
+      if (!file.name.ends_with(".onnx")) continue;
+      auto const model = inspect_onnx(fs, blob_path(data_dir, file.sha256));
+      if (!model) {
+        auto error = model.error();
+        error.detail = fmt::format("file '{}' of {}: {}", file.name, fmt::join(variant.hardware, ", "), error.detail);
+        return error;
+      }
+      findings[file.sha256.hex()] = json::parse(onnx_json(*model));
+    }
+  return json::serialize(findings);
+}
+
+}  // namespace fleet::catalog

@@ -1,0 +1,193 @@
+#include "server/catalog/releases.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "server/audit/audit.hpp"
+#include "server/catalog/queries.hpp"
+#include "server/catalog/repository.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::catalog {
+namespace json = boost::json;
+namespace {
+
+std::string name_of(Release const& release) { return release.model + "@" + release.version; }
+
+Release read_row(db::Statement const& row) {
+  return {row.int64(0), row.text(1), row.text(2), row.digest(3), row.text(4), row.text(5), row.text(6), row.text(7), row.text(8), row.maybe_text(9), row.text(10),
+          from_unix_ms(row.int64(11)), row.int64(12), row.digest(13)};
+}
+
+Result<std::optional<Release>> find_release(db::Connection& reader, std::string_view model, std::string_view version) {
+  auto row = reader.prepare(kReleaseOf);
+  FLEET_TRY(bool const found, row.bind_all(model, version).step());
+  return found ? std::optional(read_row(row)) : std::nullopt;
+}
+
+std::string datasets_json(std::vector<Dataset> const& datasets) {
+  json::array out;
+  for (auto const& dataset : datasets) out.push_back(json::object{{"name", dataset.name}, {"sha256", dataset.sha256.hex()}});
+  return json::serialize(out);
+}
+
+Result<std::int64_t> next_counter(store::Tx& tx, std::string const& model) {
+  auto raise = tx.prepare(kRaiseCounter);
+  FLEET_TRY(bool const row, raise.bind(1, model).step());
+  if (!row) return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model)};
+  auto const counter = raise.int64(0);
+  FLEET_CHECK(raise.run());
+  return counter;
+}
+
+Result<void> insert_parents(store::Tx& tx, std::int64_t release_n, std::vector<Parent> const& parents) {
+  for (auto const& parent : parents) {
+    FLEET_TRY(auto const found, find_release(tx.connection(), parent.model, parent.version));
+    if (!found) return Error{Kind::not_found, "unknown_parent", fmt::format("parent {}@{} is not known here", parent.model, parent.version), "publish it first: the lineage must close"};
+    if (found->state == "revoked")
+      return Error{Kind::conflict, "parent_revoked", fmt::format("parent {}@{} is revoked", parent.model, parent.version), "train from a release that stands"};
+    FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release_n, found->n, parent.relation).run());
+  }
+  return {};
+}
+
+Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
+  auto statement = tx.prepare(kInsertRelease);
+  statement.bind_all(release.model, release.version, release.digest, release.document, release.request, release.state, release.metrics, release.datasets, release.inspection,
+                     release.commit, release.created_by, to_unix_ms(release.created_at));
+  FLEET_CHECK(statement.run());
+  return tx.connection().last_insert_rowid();
+}
+
+Result<Release> set_state(store::Tx& tx, Release const& release, std::string_view state) {
+  FLEET_CHECK(tx.prepare(kSetReleaseState).bind_all(release.n, state).run());
+  return load_release(tx.connection(), release.model, release.version);
+}
+
+Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Release const& release, std::string_view before) {
+  auto const state = [](std::string_view value) { return value.empty() ? std::string() : json::serialize(json::object{{"state", value}}); };
+  return audit::record(tx, {cause.at, cause.actor, std::string(action), "release/" + name_of(release), state(before),
+                            json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}), cause.reason, cause.request_id});
+}
+
+/// Signed into its model's role; every device must decide anew.
+Result<void> sign(store::Tx& tx, KeyRing& keys, Release const& release, SysTime now) {
+  FLEET_CHECK(sign_model_role(tx, keys, release.model, now));
+  tx.raise_policy_epoch();
+  return {};
+}
+
+}  // namespace
+
+Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version) {
+  FLEET_CHECK(load_model(reader, model));
+  FLEET_TRY(auto const found, find_release(reader, model, version));
+  if (!found)
+    return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version.substr(0, 64)), fmt::format("fleetctl release list --model {}", model)};
+  return *found;
+}
+
+Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state, std::string_view created_by, int limit) {
+  FLEET_CHECK(load_model(reader, model));
+  std::vector<Release> out;
+  auto rows = reader.prepare(kListReleases);
+  rows.bind_all(model, before, state, created_by, limit);
+  for (;;) {
+    FLEET_TRY(bool const row, rows.step());
+    if (!row) return out;
+    out.push_back(read_row(rows));
+  }
+}
+
+Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wanted, std::string const& inspection, Cause const& cause) {
+  auto const& asked = wanted.release;
+  FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
+  FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
+  if (there && there->request == wanted.request) return Published{*there, false};
+  if (there)
+    return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()), "a release never changes: take another version"};
+  auto document = asked;
+  FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
+  Release release;
+  release.model = asked.model;
+  release.version = asked.version;
+  release.document = wire::encode(document);
+  release.digest = crypto::sha256(release.document);
+  release.state = model.approvals_required > 0 ? "draft" : "approved";
+  release.metrics = wanted.metrics;
+  release.datasets = datasets_json(wanted.datasets);
+  release.inspection = inspection;
+  if (!wanted.commit.empty()) release.commit = wanted.commit;
+  release.created_by = cause.actor;
+  release.created_at = cause.at;
+  release.request = wanted.request;
+  FLEET_TRY(release.n, insert(tx, release));
+  FLEET_CHECK(insert_parents(tx, release.n, wanted.parents));
+  if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
+  FLEET_CHECK(note(tx, cause, "release.published", release, ""));
+  return Published{std::move(release), true};
+}
+
+Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+  FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
+  if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {} is revoked", name_of(release)), "publish a new version"};
+  if (release.state == "approved") return release;
+  if (release.created_by == cause.actor)
+    return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", cause.actor, name_of(release)), "ask another approver"};
+  FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, cause.actor, cause.reason, to_unix_ms(cause.at)).run());
+  FLEET_TRY(auto const rules, load_model(tx.connection(), model));
+  auto count = tx.prepare(kCountApprovals);
+  FLEET_CHECK(count.bind(1, release.n).step());
+  bool const enough = count.int64(0) >= rules.approvals_required;
+  FLEET_TRY(auto const after, set_state(tx, release, enough ? "approved" : "draft"));
+  if (enough) FLEET_CHECK(sign(tx, keys, after, cause.at));
+  FLEET_CHECK(note(tx, cause, "release.approved", after, release.state));
+  return after;
+}
+
+Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+  FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
+  if (release.state == "revoked") return release;
+  FLEET_TRY(auto const after, set_state(tx, release, "revoked"));
+  FLEET_CHECK(sign(tx, keys, after, cause.at));
+  FLEET_CHECK(note(tx, cause, "release.revoked", after, release.state));
+  return after;
+}
+
+Result<std::string> release_json(db::Connection& reader, Release const& release) {
+  json::array parents;
+  auto rows = reader.prepare(kParents);
+  rows.bind(1, release.n);
+  for (;;) {
+    FLEET_TRY(bool const row, rows.step());
+    if (!row) break;
+    parents.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}});
+  }
+  auto const document = json::parse(release.document);  // our own text
+  json::object out{{"model", release.model}, {"version", release.version}, {"state", release.state}, {"digest", release.digest.hex()},
+                   {"variants", document.at("variants")}, {"parents", std::move(parents)}, {"datasets", json::parse(release.datasets)},
+                   {"metrics", json::parse(release.metrics)}, {"commit", nullptr}, {"manifest", document.at("manifest")},
+                   {"release_counter", document.at("release_counter")}, {"inspection", json::parse(release.inspection)},
+                   {"created_by", release.created_by}, {"created_at", to_rfc3339(release.created_at)}};
+  if (release.commit) out["commit"] = *release.commit;
+  return json::serialize(out);
+}
+
+Result<std::string> lineage_json(db::Connection& reader, Release const& release) {
+  json::object out{{"release", name_of(release)}};
+  for (auto const& [key, query] : {std::pair{"ancestors", kAncestors}, std::pair{"descendants", kDescendants}}) {
+    json::array list;
+    auto rows = reader.prepare(query);
+    rows.bind(1, release.n);
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      list.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}, {"of", rows.text(3) + "@" + rows.text(4)}});
+    }
+    out[key] = std::move(list);
+  }
+  return json::serialize(out);
+}
+
+}  // namespace fleet::catalog
