@@ -2,6 +2,7 @@
 
 #include "server/api/queries.hpp"
 #include "server/api/roles.hpp"
+#include "server/delivery/parking.hpp"
 
 #include <fmt/format.h>
 
@@ -51,6 +52,10 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
   for (auto const& counter : kNetCounters) {
     add_head(out, counter.name, counter.help, counter.type);
     out += fmt::format("{} {}\n", counter.name, counters.*counter.value);
+  }
+  if (services.parking) {
+    add_head(out, "fleet_parked_polls", "Polls that wait for something to do.", "gauge");
+    out += fmt::format("fleet_parked_polls {}\n", services.parking->count());
   }
   auto& reader = services.store.reader();
   FLEET_CHECK(add_by_state(out, reader, queries::kDevicesByState, "fleet_devices", "Registered devices by state."));

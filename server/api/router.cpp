@@ -1,21 +1,32 @@
 #include "server/api/router.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace fleet::api {
 namespace {
 
-std::vector<std::string_view> split(std::string_view path) {
-  std::vector<std::string_view> out;
-  path.remove_prefix(path.starts_with('/') ? 1 : 0);
-  while (true) {
-    auto const slash = path.find('/');
-    out.push_back(path.substr(0, slash));
-    if (slash == std::string_view::npos) return out;
-    path.remove_prefix(slash + 1);
+/// No route is deeper, and what `{rest...}` takes is not either.
+constexpr std::size_t kSegmentsMax = 16;
+
+/// The segments of a path, without memory of their own: every request is split twice.
+struct Segments {
+  std::array<std::string_view, kSegmentsMax> items;
+  std::size_t count = 0;
+
+  /// False when there are too many.
+  bool split(std::string_view path) {
+    path.remove_prefix(path.starts_with('/') ? 1 : 0);
+    for (count = 0; count < kSegmentsMax;) {
+      auto const slash = path.find('/');
+      items[count++] = path.substr(0, slash);
+      if (slash == std::string_view::npos) return true;
+      path.remove_prefix(slash + 1);
+    }
+    return false;
   }
-}
+};
 
 }  // namespace
 
@@ -47,8 +58,9 @@ struct Router::Node {
 /// One search: the segments of a path, and what was found on the way.
 struct Router::Walk {
   net::Method method;
-  std::vector<std::string> segments;      ///< decoded
-  std::vector<std::string_view> raw;
+  Segments raw;
+  Segments decoded;                       ///< views of `raw`, or of `escaped` where it had escapes
+  std::vector<std::string> escaped;       ///< never grows beyond what was reserved: the views stay
   Match match;
 
   bool take(std::vector<Route const*> const& routes) {
@@ -65,28 +77,31 @@ struct Router::Walk {
   }
 
   bool visit(Node const& node, std::size_t at) {
-    if (at == segments.size()) return take(node.routes);
-    if (auto const literal = node.literals.find(segments[at]); literal != node.literals.end() && visit(*literal->second, at + 1)) return true;
+    if (at == raw.count) return take(node.routes);
+    if (auto const literal = node.literals.find(decoded.items[at]); literal != node.literals.end() && visit(*literal->second, at + 1)) return true;
     for (auto const& verb : node.verbs) {
-      if (raw[at].size() > verb.suffix.size() && raw[at].ends_with(verb.suffix) && visit(*verb.node, at + 1)) return true;
+      if (raw.items[at].size() > verb.suffix.size() && raw.items[at].ends_with(verb.suffix) && visit(*verb.node, at + 1)) return true;
     }
-    if (node.any && !segments[at].empty() && visit(*node.any, at + 1)) return true;
+    if (node.any && !decoded.items[at].empty() && visit(*node.any, at + 1)) return true;
     return !node.rest_routes.empty() && take(node.rest_routes);
   }
 
   /// Reads the values of the pattern that was found off the segments.
   void read_values() {
-    auto const pattern = split(match.route->pattern);
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-      if (!pattern[i].starts_with('{')) continue;
-      auto const close = pattern[i].find('}');
-      auto name = pattern[i].substr(1, close - 1);
-      std::string value = segments[i];
+    if (match.route->pattern.find('{') == std::string_view::npos) return;
+    Segments pattern;
+    pattern.split(match.route->pattern);
+    for (std::size_t i = 0; i < pattern.count; ++i) {
+      auto const segment = pattern.items[i];
+      if (!segment.starts_with('{')) continue;
+      auto const close = segment.find('}');
+      auto name = segment.substr(1, close - 1);
+      std::string value(decoded.items[i]);
       if (name.ends_with("...")) {
         name.remove_suffix(3);
-        for (auto k = i + 1; k < segments.size(); ++k) value += "/" + segments[k];
+        for (auto k = i + 1; k < decoded.count; ++k) value.append("/").append(decoded.items[k]);
       }
-      value.resize(value.size() - (pattern[i].size() - close - 1));
+      value.resize(value.size() - (segment.size() - close - 1));
       match.values.emplace(name, std::move(value));
     }
   }
@@ -96,9 +111,11 @@ Router::Router(std::vector<Route const*> const& routes) : root_(std::make_unique
   for (auto const* route : routes) {
     auto* node = root_.get();
     bool rest = false;
-    for (auto const segment : split(route->pattern)) {
-      rest = segment.ends_with("...}");
-      if (!rest) node = &node->child(segment);
+    Segments pattern;
+    if (!pattern.split(route->pattern)) throw std::logic_error("too deep: " + std::string(route->pattern));
+    for (std::size_t i = 0; i < pattern.count; ++i) {
+      rest = pattern.items[i].ends_with("...}");
+      if (!rest) node = &node->child(pattern.items[i]);
     }
     auto& ends = rest ? node->rest_routes : node->routes;
     for (auto const* other : ends) {
@@ -112,15 +129,15 @@ Router::Router(Router&&) noexcept = default;
 Router::~Router() = default;
 
 Result<Match> Router::find(net::Method method, std::string_view path) const {
-  Walk walk{method, {}, split(path), {}};
-  walk.segments.reserve(walk.raw.size());
-  for (auto const raw : walk.raw) {
-    if (raw.find('%') == std::string_view::npos) {
-      walk.segments.emplace_back(raw);
-      continue;
+  Walk walk{method, {}, {}, {}, {}};
+  if (!walk.raw.split(path)) return std::move(walk.match);
+  walk.decoded = walk.raw;
+  if (path.find('%') != std::string_view::npos) {
+    walk.escaped.reserve(walk.raw.count);
+    for (std::size_t i = 0; i < walk.raw.count; ++i) {
+      FLEET_TRY(auto text, net::percent_decode(walk.raw.items[i]));
+      walk.decoded.items[i] = walk.escaped.emplace_back(std::move(text));
     }
-    FLEET_TRY(auto decoded, net::percent_decode(raw));
-    walk.segments.push_back(std::move(decoded));
   }
   if (walk.visit(*root_, 0)) walk.read_values();
   return std::move(walk.match);

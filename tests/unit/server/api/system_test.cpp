@@ -2,11 +2,31 @@
 
 #include "server/audit/audit.hpp"
 
+#include <deque>
+
 namespace fleet::api {
 namespace {
 
 using test::ApiFixture;
 using enum net::Method;
+
+/// Keeps what is to run later until the test says so.
+struct LaterNet final : net::Server {
+  std::deque<std::function<void()>> later;
+  [[nodiscard]] std::uint16_t port(std::size_t) const override { return 0; }
+  void start() override {}
+  void stop(Millis) override {}
+  [[nodiscard]] net::ServerCounters counters() const override { return {}; }
+  void after(std::size_t, Millis, std::function<void()> job) override { later.push_back(std::move(job)); }
+  [[nodiscard]] std::size_t threads() const override { return 1; }
+  [[nodiscard]] std::size_t current_thread() const override { return 0; }
+  void run_next() {
+    REQUIRE_FALSE(later.empty());
+    auto const job = std::move(later.front());
+    later.pop_front();
+    job();
+  }
+};
 
 struct Fixture : ApiFixture {
   void emit(int count) {
@@ -117,6 +137,26 @@ TEST_CASE_FIXTURE(Fixture, "events are streamed after Last-Event-ID, and a new l
   CHECK(stream.body.starts_with("retry: 1000\n\nid: 3\nevent: rollout.promoted\ndata: {\"id\":\"3\","));
   CHECK(stream.body.find("\n\nid: 4\n") != std::string::npos);
   CHECK(send({get, "/api/v1/events", {}, "flt_viewer", {{"Last-Event-ID", "4"}}}).body == "retry: 1000\n\n");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stream with nothing to say waits for an event, and not for ever") {
+  LaterNet net;
+  services.net = &net;
+  auto waiting = start({get, "/api/v1/events"});
+  net.run_next();
+  CHECK(waiting.wait_for(std::chrono::seconds(0)) == std::future_status::timeout);
+  emit(1);
+  net.run_next();
+  CHECK(std::get<std::string>(waiting.get().body).find("id: 1\nevent: rollout.promoted") != std::string::npos);
+  auto idle = start({get, "/api/v1/events"});
+  for (int i = 0; i < 49; ++i) net.run_next();
+  CHECK(std::get<std::string>(idle.get().body) == "retry: 1000\n\nid: 1\n\n");
+  auto ending = start({get, "/api/v1/events"});
+  services.draining = true;
+  net.run_next();
+  CHECK(ending.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+  CHECK(net.later.empty());
+  services.net = nullptr;
 }
 
 TEST_CASE_FIXTURE(Fixture, "the audit log is listed oldest first, each entry chained to the one before") {
