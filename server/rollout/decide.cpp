@@ -79,9 +79,11 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
     return true;
   }
-  if (failed && row.attempt < rollout.attempt && rollout.state == State::running && d.in_stage(view, rollout.stage)) {
+  // A row is dropped in a live rollout where it was paused between the decision and its commit.
+  bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped;
+  if (again && rollout.state == State::running && d.in_stage(view, rollout.stage)) {
     d.target(view, rollout.attempt, true);
-    d.note("in_stage", fmt::format("retried by rollout {}, attempt {}", rollout.id, rollout.attempt));
+    d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
     return true;
   }
   if (failed) d.note("failed", fmt::format("attempt {} of {} failed in rollout {}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version, rollout.id, rollout.id, d.device.id));
@@ -162,7 +164,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   auto const& rollout = view.rollout;
   if (!covers(d, view, row)) return false;
   if (row == nullptr && !d.in_stage(view, rollout.policy.stage_count())) return false;
-  bool const told = row != nullptr;
+  bool const told = row != nullptr && row->state != ds::kDropped;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
     d.note(row->state, fmt::format("the device is {} in rollout {}", row->state, rollout.id));
     return false;

@@ -197,7 +197,7 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFact
     bool const returns = desired.target.action == wire::Action::revert || desired.target.action == wire::Action::remove;
     if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting) FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now));
     if (returns || !desired.joins) continue;
-    bool const again = row && row->state == ds::kFailed && row->attempt < desired.target.attempt;
+    bool const again = row && (row->state == ds::kDropped || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
     if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
     if (!row) FLEET_CHECK(insert_row(tx, *view->second, device, desired, now));
   }

@@ -120,10 +120,16 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Rollout const& rollout
   FLEET_TRY(auto const standing, standing_of(reader, rollout));
   bool const joining = rollout.state == State::running && !rollout.baking && standing.blocked_by.empty();
   if (joining && gathered.facts.undecided == 0) FLEET_CHECK(look_at_members(reader, rollout, watch, gathered, now));
+  gathered.facts.offline = watch.offline;
+  gathered.facts.blocked = watch.blocked;
   FLEET_TRY(auto const snapshot, snapshot_());
   if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end()) view->second->at_work->store(gathered.facts.at_work, std::memory_order_relaxed);
   auto const verdict = judge(rollout.policy, standing, gathered.facts, now);
   watch.revision = rollout.revision;
+  if (rollout.state == State::running && (rollout.baking || verdict.start_bake)) {
+    auto const baked = rollout.bake_since.value_or(now) + rollout.policy.stage(rollout.stage).bake;
+    if (baked > now) watch.due = std::min(watch.due, baked);
+  }
   return write(rollout, verdict, gathered.facts, now, watch);
 }
 
@@ -222,19 +228,27 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     watch.members_attempt = rollout.attempt;
     watch.members_until = now + kRescan;
   }
+  std::int64_t offline = 0, blocked = 0;
   bool const settling = now < rollout.stage_since.value_or(now) + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
   for (auto const device_n : watch.members) {
     if (std::binary_search(gathered.told.begin(), gathered.told.end(), device_n)) continue;
     FLEET_TRY(bool const there, reachable(reader, device_n, now, Millis{0}));
     if (!there && !settling) {
-      ++gathered.facts.offline;
+      ++offline;
       continue;
     }
     FLEET_TRY(auto const device, load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
     auto const desired = decide_model(*snapshot, rollout.model, device, rows).desired;
-    if (desired.joins && desired.rollout_n == rollout.n) ++gathered.facts.undispatched;
-    else ++gathered.facts.blocked;
+    if (desired.joins && desired.rollout_n == rollout.n) {
+      gathered.facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
+      break;
+    }
+    ++blocked;
+  }
+  if (gathered.facts.undispatched == 0) {
+    watch.offline = offline;
+    watch.blocked = blocked;
   }
   return {};
 }

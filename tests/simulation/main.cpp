@@ -1,0 +1,77 @@
+#include "tests/simulation/simulated_fleet.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <cstdio>
+
+using namespace fleet;
+using namespace fleet::simulation;
+
+namespace {
+
+constexpr std::string_view kPolicy = R"({"stages":[{"percent":5,"bake":"30m","min_devices":10},{"percent":25,"bake":"2h"},{"percent":100,"bake":"6h"}],
+  "gates":{"silent":{"after_reports":3,"devices_max":"15%"},"absolute":[{"metric":"agent.install_failure","devices_max":"2%"},{"metric":"accuracy","min":0.9,"samples":50,"devices_max":"2%"}],
+  "certify":{"devices_max":["30%","20%"]}}})";
+
+/// What must hold of an outcome, in words; empty: it holds.
+using Check = std::string (*)(Outcome const&);
+
+std::string completes(Outcome const& outcome) {
+  return outcome.state == rollout::State::completed ? "" : "it did not complete";
+}
+std::string is_caught(Outcome const& outcome) {
+  if (outcome.state != rollout::State::rolled_back) return "it was not rolled back";
+  if (outcome.stage != 1 || outcome.exposed > outcome.stage_one) return "it was not caught in stage 1";
+  return outcome.left_behind == 0 ? "" : fmt::format("{} devices were left with it", outcome.left_behind);
+}
+
+struct Named {
+  Scenario scenario;
+  Check check;
+};
+
+std::vector<Named> scenarios() {
+  return {
+      {{.name = "all well"}, completes},
+      {{.name = "all well, a third offline", .offline = .33}, completes},
+      {{.name = "half a percent fails", .fails = .005}, completes},
+      {{.name = "every update fails", .fails = 1}, is_caught},
+      {{.name = "every third update fails", .fails = .33}, is_caught},
+      {{.name = "every device falls silent", .silent = 1}, is_caught},
+      {{.name = "every device measures badly", .inaccurate = 1}, is_caught},
+      {{.name = "every fourth measures badly", .inaccurate = .25}, is_caught},
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Virtual fleets against the real planner, membership and judge");
+  std::uint64_t seed = system_random().next() >> 16;
+  int runs = 5, devices = 1000;
+  app.add_option("--seed", seed, "the first seed; each run takes the next");
+  app.add_option("--runs", runs, "runs of each scenario")->check(CLI::Range(1, 100'000));
+  app.add_option("--devices", devices, "devices of the fleet")->check(CLI::Range(100, 1'000'000));
+  CLI11_PARSE(app, argc, argv);
+  auto const policy = rollout::decode_policy(kPolicy);
+  if (!policy) {
+    fmt::print(stderr, "{}\n", policy.error().detail);
+    return 2;
+  }
+  int wrong = 0;
+  for (auto const& [scenario, check] : scenarios())
+    for (int run = 0; run < runs; ++run) {
+      auto const this_seed = seed + static_cast<std::uint64_t>(run);
+      auto const outcome = SimulatedFleet(scenario, *policy, devices, this_seed).run();
+      auto const fault = outcome ? check(*outcome) : outcome.error().detail;
+      if (outcome)
+        fmt::print("seed {}  {:<28} {:<12} stage {}  {:>5} exposed  {:>6.1f} h  {}\n", this_seed, scenario.name, to_string(outcome->state), outcome->stage, outcome->exposed, outcome->hours,
+                   outcome->reason);
+      if (fault.empty()) continue;
+      ++wrong;
+      fmt::print("FALSE seed {}  {}: {}\n", this_seed, scenario.name, fault);
+    }
+  fmt::print("{} of {} runs as they must be (first seed {})\n", static_cast<int>(scenarios().size()) * runs - wrong, static_cast<int>(scenarios().size()) * runs, seed);
+  return wrong == 0 ? 0 : 1;
+}
