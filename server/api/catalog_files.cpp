@@ -1,0 +1,127 @@
+#include "server/api/catalog_files.hpp"
+
+#include "server/catalog/blobs.hpp"
+#include "server/catalog/queries.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace fleet::api {
+namespace {
+
+constexpr std::string_view kForEver = "public, max-age=31536000, immutable";
+
+Error no_file(std::string_view name) { return {Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the release repository", name.substr(0, 200))}; }
+
+Reply metadata_reply(BytesView bytes, std::string_view cache) {
+  Reply reply;
+  reply.body = std::string(as_text(bytes));
+  reply.headers.push_back({"Cache-Control", std::string(cache)});
+  return reply;
+}
+
+Result<Reply> find_metadata(db::Connection& reader, std::string_view name) {
+  if (name == "timestamp.json") {
+    auto newest = reader.prepare(catalog::kNewestMetadata);
+    FLEET_TRY(bool const found, newest.bind_all("release", "timestamp").step());
+    if (!found) return no_file(name);
+    return metadata_reply(newest.blob(2), "no-cache");
+  }
+  std::int64_t version = 0;
+  auto const [end, fault] = std::from_chars(name.data(), name.data() + name.size(), version);
+  auto const rest = fault == std::errc{} ? std::string_view(end, name.data() + name.size()) : std::string_view();
+  if (!rest.starts_with('.') || !rest.ends_with(".json") || rest.size() < 7 || name.front() == '0') return no_file(name);
+  auto row = reader.prepare(catalog::kGetMetadata);
+  FLEET_TRY(bool const found, row.bind_all("release", rest.substr(1, rest.size() - 6), version).step());
+  if (!found) return no_file(name);
+  return metadata_reply(row.blob(0), kForEver);
+}
+
+/// `models/<model>/<version>/<sha256>.release.json`
+Result<Reply> find_target(db::Connection& reader, std::string_view path) {
+  constexpr std::string_view kPrefix = "models/", kSuffix = ".release.json";
+  auto rest = path;
+  auto const take = [&rest] {
+    auto const slash = rest.find('/');
+    auto const part = rest.substr(0, slash);
+    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
+    return part;
+  };
+  if (!rest.starts_with(kPrefix) || !rest.ends_with(kSuffix)) return no_file(path);
+  take();
+  auto const model = take(), version = take();
+  auto const digest = Digest::parse(rest.substr(0, rest.size() < kSuffix.size() ? 0 : rest.size() - kSuffix.size()));
+  if (!digest) return no_file(path);
+  auto row = reader.prepare(catalog::kDocumentByDigest);
+  FLEET_TRY(bool const found, row.bind_all(model, version, *digest).step());
+  if (!found) return no_file(path);
+  return metadata_reply(as_bytes(row.text_view(0)), kForEver);
+}
+
+struct Range {
+  std::uint64_t first = 0, last = 0;
+};
+
+/// One `bytes=a-b`, `bytes=a-` or `bytes=-n` of `size` bytes. Nothing for what is no single range: that is answered whole.
+/// @errors too_large never; bad_input (code `range`) where it cannot be satisfied
+Result<std::optional<Range>> read_range(std::string_view header, std::uint64_t size) {
+  constexpr std::string_view kUnit = "bytes=";
+  if (!header.starts_with(kUnit) || header.find(',') != std::string_view::npos) return std::optional<Range>();
+  header.remove_prefix(kUnit.size());
+  auto const dash = header.find('-');
+  if (dash == std::string_view::npos) return std::optional<Range>();
+  auto const number = [](std::string_view text, std::uint64_t& out) {
+    auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return !text.empty() && fault == std::errc{} && end == text.data() + text.size();
+  };
+  std::uint64_t first = 0, last = size == 0 ? 0 : size - 1;
+  auto const from = header.substr(0, dash), to = header.substr(dash + 1);
+  if (from.empty()) {
+    std::uint64_t tail = 0;
+    if (!number(to, tail)) return std::optional<Range>();
+    first = tail >= size ? 0 : size - tail;
+    if (tail == 0) first = size;
+  } else {
+    std::uint64_t asked = last;
+    if (!number(from, first) || (!to.empty() && !number(to, asked)) || asked < first) return std::optional<Range>();
+    last = std::min(last, asked);
+  }
+  if (first >= size) return Error{Kind::bad_input, "range", fmt::format("the range starts at {}, the blob has {} bytes", first, size)};
+  return std::optional(Range{first, last});
+}
+
+}  // namespace
+
+Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) {
+  auto const path = call.path_value("rest");
+  constexpr std::string_view kTargets = "targets/";
+  return path.starts_with(kTargets) ? find_target(reader, path.substr(kTargets.size())) : find_metadata(reader, path);
+}
+
+Result<Reply> get_blob(Services& services, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
+  auto blob = reader.prepare(catalog::kGetBlob);
+  FLEET_TRY(bool const found, blob.bind(1, digest).step());
+  if (!found) return Error{Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", digest.hex())};
+  auto const size = static_cast<std::uint64_t>(blob.int64(0));
+  Reply reply;
+  reply.content_type = "application/octet-stream";
+  reply.headers = {{"Cache-Control", std::string(kForEver)}, {"ETag", "\"" + digest.hex() + "\""}, {"Accept-Ranges", "bytes"}};
+  auto const range = read_range(call.request.header("Range"), size);
+  if (!range) {
+    reply.status = 416;
+    reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});
+    return reply;
+  }
+  reply.file = net::FileBody{catalog::blob_path(services.data_dir, digest), 0, size};
+  if (*range) {
+    reply.status = 206;
+    reply.file->offset = (*range)->first;
+    reply.file->length = (*range)->last - (*range)->first + 1;
+    reply.headers.push_back({"Content-Range", fmt::format("bytes {}-{}/{}", (*range)->first, (*range)->last, size)});
+  }
+  return reply;
+}
+
+}  // namespace fleet::api

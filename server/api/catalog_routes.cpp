@@ -1,0 +1,230 @@
+#include "server/api/catalog_files.hpp"
+#include "server/api/route.hpp"
+#include "server/catalog/releases.hpp"
+#include "server/catalog/uploads.hpp"
+#include "server/registry/devices.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <limits>
+
+namespace fleet::api {
+namespace {
+
+constexpr std::uint64_t kSmall = 64 * 1024;
+
+catalog::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
+
+catalog::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
+
+// models ------------------------------------------------------------------------------------------------------------------------
+
+Reply model_reply(catalog::Model const& model, int status = 200) {
+  Reply reply;
+  reply.status = status;
+  reply.revision = model.revision;
+  reply.body = catalog::model_json(model);
+  return reply;
+}
+
+Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const models, catalog::list_models(reader, page.after, page.limit + 1));
+  std::vector<std::string> items;
+  for (auto const& model : models)
+    if (items.size() < static_cast<std::size_t>(page.limit)) items.push_back(catalog::model_json(model));
+  bool const more = models.size() > items.size();
+  return list_reply(call, items, more ? models[items.size() - 1].name : std::string());
+}
+
+Result<Reply> get_model(Services&, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const model, catalog::load_model(reader, call.path_value("m")));
+  return model_reply(model);
+}
+
+Result<Reply> put_model(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  catalog::Model wanted;
+  wanted.name = call.path_value("m");
+  wanted.approvals_required = static_cast<int>(reader.integer("approvals_required", 0, 10, 0));
+  for (auto& [alias, version] : reader.text_map("aliases", 64, 64)) wanted.aliases.emplace(std::move(alias), std::move(version));
+  auto const reason = reader.text("reason", 1000, {});
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "model"));
+  auto const there = catalog::load_model(tx.connection(), wanted.name);
+  if (!there && there.error().kind != Kind::not_found) return there.error();
+  if (!there) {
+    FLEET_TRY(auto const made, catalog::create_model(tx, *services.keys, wanted, cause_of(call, reason)));
+    return model_reply(made, 201);
+  }
+  FLEET_CHECK(check_if_match(call, there->revision));
+  FLEET_TRY(auto const changed, catalog::change_model(tx, wanted, cause_of(call, reason)));
+  return model_reply(changed);
+}
+
+// uploads -----------------------------------------------------------------------------------------------------------------------
+
+Reply upload_reply(catalog::Upload const& upload, int status = 200) {
+  Reply reply;
+  reply.status = status;
+  reply.body = catalog::upload_json(upload);
+  reply.headers.push_back({"Upload-Offset", std::to_string(upload.received)});
+  return reply;
+}
+
+Result<Reply> begin_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const digest = Digest::parse(reader.required_text("sha256", 64));
+  if (!digest) reader.fault("sha256", "expected 64 hex characters, lower case");
+  auto const size = reader.required_integer("size", 0, std::numeric_limits<std::int64_t>::max());
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "upload"));
+  FLEET_TRY(auto const upload, catalog::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now));
+  return upload_reply(upload, upload.done ? 200 : 201);
+}
+
+/// An upload belongs to the one who began it: another token does not learn that it exists.
+Result<catalog::Upload> own_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto upload, catalog::load_upload(services.store.reader(), call.path_value("id")));
+  if (upload.created_by != call.actor.name) return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", call.path_value("id"))};
+  return upload;
+}
+
+Result<Reply> get_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto const upload, own_upload(services, call));
+  return upload_reply(upload);
+}
+
+Result<Reply> patch_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto const upload, own_upload(services, call));
+  auto const text = call.request.header("Upload-Offset");
+  std::uint64_t offset = 0;
+  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (fault != std::errc{} || end != text.data() + text.size() || text.empty())
+    return Error{Kind::bad_input, "bad_offset", fmt::format("header Upload-Offset: expected a count of bytes, got '{}'", text.substr(0, 40))};
+  FLEET_TRY(auto const after, catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body)));
+  return upload_reply(after);
+}
+
+Result<Reply> finish_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto const upload, own_upload(services, call));
+  FLEET_TRY(auto const done, catalog::finish_upload(uploads_of(services), upload.id, call.now));
+  return upload_reply(done);
+}
+
+// releases ----------------------------------------------------------------------------------------------------------------------
+
+Result<Reply> release_reply(db::Connection& reader, catalog::Release const& release, int status = 200) {
+  Reply reply;
+  reply.status = status;
+  reply.revision = release.revision;
+  FLEET_TRY(reply.body, catalog::release_json(reader, release));
+  return reply;
+}
+
+Result<Reply> list_releases(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"state", "created_by", "limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  auto before = std::numeric_limits<std::int64_t>::max();
+  if (!page.after.empty() && std::from_chars(page.after.data(), page.after.data() + page.after.size(), before).ec != std::errc{})
+    return Error{Kind::bad_input, "bad_cursor", "the cursor is not one of this list"};
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const releases, catalog::list_releases(reader, call.path_value("m"), before, call.query_value("state"), call.query_value("created_by"), page.limit + 1));
+  std::vector<std::string> items;
+  for (auto const& release : releases) {
+    if (items.size() == static_cast<std::size_t>(page.limit)) break;
+    FLEET_TRY(auto item, catalog::release_json(reader, release));
+    items.push_back(std::move(item));
+  }
+  bool const more = releases.size() > items.size();
+  return list_reply(call, items, more ? std::to_string(releases[items.size() - 1].n) : std::string());
+}
+
+Result<Reply> publish_release(Services& services, Call const& call) {
+  auto const model = call.path_value("m");
+  FLEET_CHECK(catalog::load_model(services.store.reader(), model));
+  FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
+  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted));
+  auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call)); };
+  FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(job));
+  FLEET_TRY(auto reply, release_reply(services.store.reader(), published.release, published.fresh ? 201 : 200));
+  reply.headers.push_back({"Location", fmt::format("/api/v1/models/{}/releases/{}", published.release.model, published.release.version)});
+  return reply;
+}
+
+Result<Reply> get_release(Services&, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
+  return release_reply(reader, release);
+}
+
+Result<Reply> get_lineage(Services&, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
+  Reply reply;
+  FLEET_TRY(reply.body, catalog::lineage_json(reader, release));
+  return reply;
+}
+
+Result<Reply> list_release_devices(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
+  FLEET_TRY(auto selector, registry::Selector::parse(fmt::format("running=\"{}@{}\"", release.model, release.version)));
+  registry::DeviceFilter filter;
+  filter.selectors.push_back(std::move(selector));
+  if (!call.actor.selector.empty()) {
+    FLEET_TRY(auto scope, registry::Selector::parse(call.actor.selector));
+    filter.selectors.push_back(std::move(scope));
+  }
+  FLEET_TRY(auto const found, registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));
+  return list_reply(call, found.items, found.next);
+}
+
+using ReleaseVerb = Result<catalog::Release> (*)(store::Tx&, catalog::KeyRing&, std::string_view, std::string_view, catalog::Cause const&);
+
+template <ReleaseVerb verb>
+Result<Reply> release_verb(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const body, read_verb(call, true));
+  FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
+  FLEET_CHECK(check_if_match(call, before.revision));
+  FLEET_TRY(auto const after, verb(tx, *services.keys, before.model, before.version, cause_of(call, body.reason)));
+  return release_reply(tx.connection(), after);
+}
+
+}  // namespace
+
+std::vector<Route> const& catalog_routes() {
+  using P = Permission;
+  using M = net::Method;
+  static std::vector<Route> const routes{
+      {M::get, "/api/v1/models", P::read, &list_models},
+      {M::get, "/api/v1/models/{m}", P::read, &get_model},
+      {M::put, "/api/v1/models/{m}", P::administer, &put_model, kSmall},
+      {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall},
+      {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
+      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, catalog::kPieceBytesMax},
+      {M::put, "/api/v1/uploads/{id}", P::publish, &finish_upload, kSmall},
+      {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
+      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax},
+      {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
+      {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
+      {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, &list_release_devices},
+      {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, &release_verb<&catalog::approve>, kSmall},
+      {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, &release_verb<&catalog::revoke>, kSmall},
+      {M::get, "/tuf/{rest...}", P::everyone, &get_tuf_file},
+      {M::get, "/device/v1/tuf/{rest...}", P::device, &get_tuf_file, 0, Listener::device},
+      {M::get, "/blobs/sha256/{digest}", P::read, &get_blob},
+      {M::get, "/blobs/sha256/{digest}", P::device, &get_blob, 0, Listener::device},
+  };
+  return routes;
+}
+
+}  // namespace fleet::api
