@@ -19,6 +19,8 @@ constexpr std::uint64_t kUnknownPathBodyMax = 64 * 1024;
 /// What answers while the server ends: whoever watches it must see that it does.
 constexpr auto kServedWhileDraining = std::to_array<std::string_view>({"/healthz", "/readyz", "/metrics"});
 
+constexpr auto kDevicesMay = std::to_array<Permission>({Permission::everyone, Permission::read, Permission::device});
+
 /// The views into a request's own target, set again after the request moved.
 void settle(net::Request& request) {
   std::string_view const target = request.target;
@@ -27,7 +29,9 @@ void settle(net::Request& request) {
   request.query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
 }
 
-Error unexpected(std::exception const& e) { return Error{Kind::internal, "internal", e.what(), "this is a fault of the server: report it with the request id"}; }
+Error unexpected(std::exception const& e) {
+  return Error{Kind::internal, "internal", e.what(), "this is a fault of the server: report it with the request id"};
+}
 
 /// Runs a handler; an exception is a bug and becomes an error, so that one request cannot end the server.
 template <class F>
@@ -57,7 +61,8 @@ net::Response method_not_allowed(Call const& call, std::vector<net::Method> cons
   names.erase(std::unique(names.begin(), names.end()), names.end());
   auto const list = fmt::format("{}", fmt::join(names, ", "));
   auto out = problem_as(405, "Method not allowed",
-                        Error{Kind::bad_input, "method_not_allowed", fmt::format("{} does not take {}", call.request.path, to_string(call.request.method)), "it takes " + list},
+                        Error{Kind::bad_input, "method_not_allowed",
+                              fmt::format("{} does not take {}", call.request.path, to_string(call.request.method)), "it takes " + list},
                         call.request_id);
   out.headers.push_back({"Allow", list});
   return out;
@@ -68,7 +73,7 @@ std::vector<Route const*> routes_of(Listener listener, std::vector<std::vector<R
   for (auto const* table : tables) {
     for (auto const& route : *table) {
       if (route.listener != listener && route.listener != Listener::both) continue;
-      bool const for_devices = route.permission == Permission::everyone || route.permission == Permission::read || route.permission == Permission::device;
+      bool const for_devices = std::find(kDevicesMay.begin(), kDevicesMay.end(), route.permission) != kDevicesMay.end();
       if (listener == Listener::device && !for_devices) throw std::logic_error("no device may call " + std::string(route.pattern));
       out.push_back(&route);
     }
@@ -120,7 +125,8 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   if (!match) return send_problem(call, match.error(), responder);
   if (!match->route && !match->allowed.empty()) return responder(method_not_allowed(call, match->allowed));
   if (!match->route) {
-    return send_problem(call, Error{Kind::not_found, "no_route", fmt::format("there is nothing at {}", call.request.path), "GET /openapi.json lists the routes"}, responder);
+    return send_problem(call, Error{Kind::not_found, "no_route", fmt::format("there is nothing at {}", call.request.path),
+                                    "GET /openapi.json lists the routes"}, responder);
   }
   call.path = std::move(match->values);
   auto const admitted = guarded([&] { return admit(*match->route, call); });
@@ -145,7 +151,8 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
   if (listener_ == Listener::api && route.permission != Permission::everyone) {
     auto const needed = route.permission == Permission::device ? Permission::read : route.permission;
     if (!role_allows(call.actor.role, needed)) {
-      return Error{Kind::forbidden, "not_permitted", fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
+      return Error{Kind::forbidden, "not_permitted", 
+                   fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
                    "a token of role " + roles_that_allow(needed) + " may"};
     }
   }
@@ -220,7 +227,8 @@ void ApiHandler::run_work(WorkHandler handler, Call&& call, net::Responder&& res
     pending->responder(std::move(*response));
   });
   if (!taken) {
-    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax), "try again in a moment"},
+    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax),
+                                      "try again in a moment"},
                  pending->responder);
   }
 }
@@ -231,7 +239,8 @@ Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler)
   if (use) {
     std::lock_guard const lock(mutex_);
     if (!working_.insert(name).second) {
-      return Error{Kind::conflict, "idempotency_key_in_use", fmt::format("a request with Idempotency-Key '{}' is under way", use->key), "wait for its answer, then repeat"};
+      return Error{Kind::conflict, "idempotency_key_in_use", fmt::format("a request with Idempotency-Key '{}' is under way", use->key),
+                   "wait for its answer, then repeat"};
     }
   }
   auto const run = [&]() -> Result<net::Response> {

@@ -95,11 +95,13 @@ Result<void> check_if_match(Call const& call, std::int64_t revision) {
   bool const demanded = call.request.method == net::Method::put || call.request.method == net::Method::patch;
   if (header.empty()) {
     if (!demanded) return {};
-    return Error{Kind::required, "if_match_required", fmt::format("{} {} changes what exists and needs If-Match", to_string(call.request.method), call.request.path),
+    return Error{Kind::required, "if_match_required",
+                 fmt::format("{} {} changes what exists and needs If-Match", to_string(call.request.method), call.request.path),
                  "read the object first and send its ETag as If-Match"};
   }
   auto const wanted = std::to_string(revision);
-  if (any_tag(header, [&](std::string_view tag) { return tag.starts_with('"') && tag.substr(1, tag.find_first_of(".\"", 1) - 1) == wanted; })) return {};
+  auto const is_current = [&](std::string_view tag) { return tag.starts_with('"') && tag.substr(1, tag.find_first_of(".\"", 1) - 1) == wanted; };
+  if (any_tag(header, is_current)) return {};
   return Error{Kind::precondition, "changed_meanwhile", fmt::format("If-Match has {}, the object is at revision {}", header, revision),
                "read the object again and repeat the change on what it is now"};
 }
@@ -153,7 +155,8 @@ Result<void> only_query(Call const& call, std::initializer_list<std::string_view
 
 Result<void> check_model_scope(Call const& call, std::string_view model) {
   if (call.actor.model.empty() || call.actor.model == model) return {};
-  return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to model '{}', the request is about '{}'", call.actor.name, call.actor.model, model),
+  return Error{Kind::forbidden, "out_of_scope",
+               fmt::format("{} is limited to model '{}', the request is about '{}'", call.actor.name, call.actor.model, model),
                "use a token without that limit"};
 }
 

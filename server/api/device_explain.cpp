@@ -28,7 +28,8 @@ std::vector<rollout::Because> device_wide(Services& services, registry::Device c
   if (device.state != "active") out.push_back({"device_" + device.state, fmt::format("the device is {}: it is told nothing", device.state)});
   if (device.state == "active" && !registry::is_online(services.store, device, now)) {
     auto const seen = registry::last_seen(services.store, device);
-    out.push_back({"offline", seen == SysTime{} ? "the device has never been heard" : fmt::format("the device was last heard at {}", to_rfc3339(seen))});
+    auto const never = seen == SysTime{};
+    out.push_back({"offline", never ? "the device has never been heard" : fmt::format("the device was last heard at {}", to_rfc3339(seen))});
   }
   return out;
 }
@@ -87,7 +88,9 @@ Result<Reply> explain_device(Services& services, Call const& call, db::Connectio
   auto known = reader.prepare(queries::kModelExists);
   known.bind(1, model);
   FLEET_TRY(bool const exists, known.step());
-  if (!exists && !all.contains(model)) return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model), "`fleetctl model list` shows those there are"};
+  if (!exists && !all.contains(model)) {
+    return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model), "`fleetctl model list` shows those there are"};
+  }
   if (!all.contains(model)) {
     all[model].because = device_wide(services, device, call.now);
     all[model].because.push_back({"no_rollout", fmt::format("no rollout of {} covers the device", model)});

@@ -5,7 +5,8 @@
 namespace fleet::api {
 
 Error outside_selector(Call const& call, std::string_view what) {
-  return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to devices of '{}', which does not cover {}", call.actor.name, call.actor.selector, what),
+  return Error{Kind::forbidden, "out_of_scope",
+               fmt::format("{} is limited to devices of '{}', which does not cover {}", call.actor.name, call.actor.selector, what),
                "use a token without that limit"};
 }
 

@@ -43,7 +43,8 @@ Result<void> add_by_state(std::string& out, db::Connection& reader, db::Query co
 
 Result<Reply> get_metrics(Services& services, Call const& call) {
   if (!call.request.peer->loopback && !role_allows(call.actor.role, Permission::read)) {
-    return Error{Kind::unauthenticated, "no_token", "/metrics takes a token from elsewhere than this machine", "send Authorization: Bearer <token> of a viewer"};
+    return Error{Kind::unauthenticated, "no_token", "/metrics takes a token from elsewhere than this machine",
+                 "send Authorization: Bearer <token> of a viewer"};
   }
   Reply reply;
   reply.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -55,8 +55,12 @@ Result<TokenSpec> decode(std::string_view body) {
   out.selector = reader.text("selector", 4'096, {});
   out.expires_in = reader.duration("expires_in").value_or(out.expires_in);
   if (out.expires_in <= Millis{0} || out.expires_in > kLifetimeMax) reader.fault("expires_in", "expected more than 0 and at most 3660d");
-  if (!out.role.empty() && !is_role(out.role)) reader.fault("role", fmt::format("expected viewer, operator, publisher, approver or admin, got '{}'", out.role));
-  if (out.role == "admin" && !(out.model.empty() && out.selector.empty())) reader.fault("role", "an admin's token has no limits: it could make itself another");
+  if (!out.role.empty() && !is_role(out.role)) {
+    reader.fault("role", fmt::format("expected viewer, operator, publisher, approver or admin, got '{}'", out.role));
+  }
+  if (out.role == "admin" && !(out.model.empty() && out.selector.empty())) {
+    reader.fault("role", "an admin's token has no limits: it could make itself another");
+  }
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_CHECK(check_id("name", out.name));
@@ -80,7 +84,10 @@ Result<json::object> load(store::Tx& tx, std::string_view id) {
   auto row = tx.prepare(queries::kTokenById);
   row.bind(1, id);
   FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::not_found, "unknown_token", fmt::format("there is no token with the id '{}'", id), "`fleetctl token list` shows those there are"};
+  if (!found) {
+    return Error{Kind::not_found, "unknown_token", fmt::format("there is no token with the id '{}'", id),
+                 "`fleetctl token list` shows those there are"};
+  }
   return token_object(row);
 }
 
@@ -89,7 +96,8 @@ Result<void> check_name_free(store::Tx& tx, std::string const& name, SysTime now
   row.bind_all(name, to_unix_ms(now));
   FLEET_TRY(bool const taken, row.step());
   if (!taken) return {};
-  return Error{Kind::conflict, "token_exists", fmt::format("token {} has the name '{}' already", row.text_view(0), name), "revoke that one first, or choose another name"};
+  return Error{Kind::conflict, "token_exists", fmt::format("token {} has the name '{}' already", row.text_view(0), name),
+               "revoke that one first, or choose another name"};
 }
 
 }  // namespace

@@ -64,7 +64,9 @@ Result<std::int64_t> read_position(std::string_view after) {
   std::int64_t n = 0;
   if (after.empty()) return n;
   auto const [end, failed] = std::from_chars(after.data(), after.data() + after.size(), n);
-  if (failed != std::errc{} || end != after.data() + after.size()) return Error{Kind::bad_input, "bad_cursor", "cursor: not one of the list of devices"};
+  if (failed != std::errc{} || end != after.data() + after.size()) {
+    return Error{Kind::bad_input, "bad_cursor", "cursor: not one of the list of devices"};
+  }
   return n;
 }
 

@@ -126,7 +126,9 @@ Result<Device> load_device(db::Connection& connection, std::string_view id) {
   auto row = connection.prepare(queries::kDeviceById);
   row.bind(1, id);
   FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::not_found, "unknown_device", fmt::format("there is no device '{}'", id), "`fleetctl device list` shows those there are"};
+  if (!found) {
+    return Error{Kind::not_found, "unknown_device", fmt::format("there is no device '{}'", id), "`fleetctl device list` shows those there are"};
+  }
   return read_device(row);
 }
 
@@ -193,7 +195,9 @@ Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_
   std::int64_t before = INT64_MAX;
   if (!after.empty()) {
     auto const [end, failed] = std::from_chars(after.data(), after.data() + after.size(), before);
-    if (failed != std::errc{} || end != after.data() + after.size()) return Error{Kind::bad_input, "bad_cursor", "cursor: not one of a device's history"};
+    if (failed != std::errc{} || end != after.data() + after.size()) {
+      return Error{Kind::bad_input, "bad_cursor", "cursor: not one of a device's history"};
+    }
   }
   auto row = connection.prepare(queries::kHistory);
   row.bind_all(device_n, before, limit + 1);

@@ -23,7 +23,8 @@ struct KnownKey {
 
 /// POST /device/v1/enroll. A join token is used once; the same device may ask again with it and its key: to fetch the certificate of an
 /// enrolment that was pending, or an answer that got lost. Not for an io thread: waits for the commit.
-/// @errors bad_input, unauthenticated (unknown_join_token, join_token_expired, join_token_used, join_token_revoked), forbidden, conflict (key_in_use)
+/// @errors bad_input, unauthenticated (unknown_join_token, join_token_expired, join_token_used, join_token_revoked), forbidden,
+///         conflict (key_in_use)
 [[nodiscard]] Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, Cause const& cause);
 
 /// POST /device/v1/renew: a certificate for the same key, or for a new one that the old certificate speaks for. The old key counts until the
@@ -37,6 +38,7 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
 /// @param key       which of several; empty: the only one
 /// @param replaces  another device, whose labels it takes over and which is retired; or empty
 /// @errors not_found, conflict (nothing_pending, key_needed)
-[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, Cause const& cause);
+[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces,
+                                                       Cause const& cause);
 
 }  // namespace fleet::registry

@@ -127,9 +127,13 @@ Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only
     auto row = tx.prepare(queries::kJoinTokenById);
     row.bind(1, id);
     FLEET_TRY(bool const found, row.step());
-    if (!found) return Error{Kind::not_found, "unknown_join_token", fmt::format("there is no device token '{}'", id), "`fleetctl device token list` shows those there are"};
+    if (!found) {
+      return Error{Kind::not_found, "unknown_join_token", fmt::format("there is no device token '{}'", id),
+                   "`fleetctl device token list` shows those there are"};
+    }
     if (own_only && row.text_view(1) != cause.actor) {
-      return Error{Kind::forbidden, "out_of_scope", fmt::format("device token {} was made by {}", id, row.text_view(1)), "a token without a selector may revoke it"};
+      return Error{Kind::forbidden, "out_of_scope", fmt::format("device token {} was made by {}", id, row.text_view(1)),
+                   "a token without a selector may revoke it"};
     }
     if (!row.is_null(0)) return {};
   }

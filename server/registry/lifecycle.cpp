@@ -53,7 +53,9 @@ std::string state_json(std::string_view state) { return fmt::format(R"({{"state"
 }  // namespace
 
 Result<void> check_labels(wire::Labels const& labels) {
-  if (labels.size() > kLabelsMax) return Error{Kind::bad_input, "too_many_labels", fmt::format("{} labels, at most {} are taken", labels.size(), kLabelsMax)};
+  if (labels.size() > kLabelsMax) {
+    return Error{Kind::bad_input, "too_many_labels", fmt::format("{} labels, at most {} are taken", labels.size(), kLabelsMax)};
+  }
   for (auto const& [key, value] : labels) FLEET_CHECK(check_label(key, value));
   return {};
 }

@@ -28,14 +28,16 @@ inline constexpr db::Query kRenewedKey{"registry.renewed_key",
 inline constexpr db::Query kModels{"registry.models",
     "SELECT model, running, running_digest, version, state, rollout, since, error, waiting FROM device_models WHERE device = ?1 ORDER BY model"};
 inline constexpr db::Query kHistory{"registry.history",
-    "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"};
+    "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 ORDER "
+    "BY id DESC LIMIT ?3"};
 
 inline constexpr db::Query kAddDevice{"registry.add_device",
     "INSERT INTO devices (id, hardware, state, labels, reported, key_sha256, not_after, created_at) VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7)"};
 inline constexpr db::Query kRefreshDevice{"registry.refresh_device",
     "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
-    "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, report_sequence = 0, boot_id = '', "
+    "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, report_sequence = "
+    "0, boot_id = '', "
     "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
 inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = max(not_after, ?2) WHERE n = ?1"};
@@ -47,7 +49,8 @@ inline constexpr db::Query kSetLabels{"registry.set_labels",
 inline constexpr db::Query kDeleteDevice{"registry.delete_device", "DELETE FROM devices WHERE n = ?1"};
 
 inline constexpr db::Query kPutPending{"registry.put_pending",
-    "INSERT INTO pending_enrolments (device_id, key_sha256, csr, hardware, labels, reported, token_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+    "INSERT INTO pending_enrolments (device_id, key_sha256, csr, hardware, labels, reported, token_id, created_at) VALUES (?1, ?2, ?3, "
+    "?4, ?5, ?6, ?7, ?8) "
     "ON CONFLICT (device_id, key_sha256) DO UPDATE SET csr = excluded.csr, hardware = excluded.hardware, labels = excluded.labels, "
     "reported = excluded.reported, token_id = excluded.token_id, created_at = excluded.created_at"};
 inline constexpr db::Query kPendingOf{"registry.pending_of",
@@ -60,14 +63,17 @@ inline constexpr db::Query kDropPending{"registry.drop_pending", "DELETE FROM pe
 inline constexpr db::Query kDropAllPending{"registry.drop_all_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1"};
 
 inline constexpr db::Query kJoinTokenByHash{"registry.join_token_by_hash",
-    "SELECT id, coalesce(device_id, ''), coalesce(hardware, ''), labels, expires_at, used_at, coalesce(used_by, ''), revoked_at FROM device_tokens WHERE hash = ?1"};
+    "SELECT id, coalesce(device_id, ''), coalesce(hardware, ''), labels, expires_at, used_at, coalesce(used_by, ''), revoked_at FROM "
+    "device_tokens WHERE hash = ?1"};
 inline constexpr db::Query kUseJoinToken{"registry.use_join_token", "UPDATE device_tokens SET used_at = ?2, used_by = ?3 WHERE id = ?1"};
 inline constexpr db::Query kAddJoinToken{"registry.add_join_token",
     "INSERT INTO device_tokens (id, hash, device_id, hardware, labels, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
 inline constexpr db::Query kJoinTokens{"registry.join_tokens",
-    "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at FROM device_tokens WHERE id > ?1 ORDER BY id LIMIT ?2"};
+    "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at FROM device_tokens WHERE "
+    "id > ?1 ORDER BY id LIMIT ?2"};
 inline constexpr db::Query kJoinTokenById{"registry.join_token_by_id", "SELECT revoked_at, created_by FROM device_tokens WHERE id = ?1"};
-inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
+inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token",
+    "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
 
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
     "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};

@@ -57,12 +57,15 @@ struct ApiFixture : StoreFixture {
     for (auto const* role : {"viewer", "operator", "publisher", "approver", "admin"}) add_token(role, role);
   }
   /// A token with the secret `flt_NAME`.
-  void add_token(std::string const& name, std::string const& role, std::optional<std::string> const& model = {}, std::optional<std::string> const& selector = {}) {
-    sql({"test.token", "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'test', 0, ?7)"},
+  void add_token(std::string const& name, std::string const& role, std::optional<std::string> const& model = {},
+                 std::optional<std::string> const& selector = {}) {
+    sql({"test.token",
+         "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'test', 0, ?7)"},
         "tok-" + name, name, role, model, selector, crypto::sha256("flt_" + name), to_unix_ms(kStart + std::chrono::hours(24 * 30)));
   }
   void add_device(std::string const& id, Digest const& key, std::string const& labels = "{}") {
-    sql({"test.device", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"}, id,
+    sql({"test.device",
+         "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"}, id,
         labels, key, to_unix_ms(kStart + std::chrono::hours(24 * 365)));
   }
 

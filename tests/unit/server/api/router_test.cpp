@@ -73,7 +73,8 @@ TEST_CASE("a path leads to its route, with its values decoded") {
 
 TEST_CASE("a path that is not there, or not with this method, leads nowhere") {
   auto const router = make_router();
-  for (auto const* path : {"/", "", "/device", "/devices/", "/devices/a/", "/devices//history", "//devices", "/tuf", "/devices/a/history/b", "/rollouts:", "/tuf/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g/h"}) {
+  for (auto const* path : {"/", "", "/device", "/devices/", "/devices/a/", "/devices//history", "//devices", "/tuf", "/devices/a/history/b",
+                           "/rollouts:", "/tuf/1/2/3/4/5/6/7/8/9/a/b/c/d/e/f/g/h"}) {
     CAPTURE(path);
     auto const match = router.find(get, path);
     REQUIRE(match);

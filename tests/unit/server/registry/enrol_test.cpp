@@ -26,7 +26,8 @@ struct Fixture : test::StoreFixture {
     REQUIRE(made);
     return made->front().secret;
   }
-  Result<wire::EnrollResponse> enrol_with(std::string const& secret, Board const& board, std::string const& id = "cam-1", std::string const& hardware = "cam-a") {
+  Result<wire::EnrollResponse> enrol_with(std::string const& secret, Board const& board, std::string const& id = "cam-1",
+                                          std::string const& hardware = "cam-a") {
     return enrol(services, {secret, board.csr, id, hardware, {{"os", "debian"}}}, Cause{clock.wall(), {}, {}, "req"});
   }
   Device device(std::string const& id = "cam-1") {

@@ -17,7 +17,8 @@ namespace fleet::test {
 /// A folder that goes with the test.
 class TempDir {
 public:
-  TempDir() : path_(std::filesystem::temp_directory_path() / make_ulid("fleet-test-", 0, system_random())) { std::filesystem::create_directories(path_); }
+  TempDir() : path_(std::filesystem::temp_directory_path() / make_ulid("fleet-test-", 0,
+                                                                       system_random())) { std::filesystem::create_directories(path_); }
   ~TempDir() { std::filesystem::remove_all(path_); }
   TempDir(TempDir const&) = delete;
   [[nodiscard]] std::string path() const { return path_.string(); }
