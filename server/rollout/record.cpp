@@ -4,6 +4,8 @@
 #include "server/rollout/queries.hpp"
 #include "server/rollout/verdict_json.hpp"
 
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <array>
@@ -27,8 +29,10 @@ constexpr auto kActions = std::to_array<std::string_view>({"rollout.started", "r
                                                            "rollout.completed", "rollout.rolling_back", "rollout.rolled_back", "rollout.aborted", "rollout.retried"});
 static_assert(kActions.size() == kEventNames.size());
 
-std::string short_json(Rollout const& rollout) {
-  return fmt::format(R"({{"state":"{}","stage":{},"model":"{}","version":"{}"}})", to_string(rollout.state), rollout.stage, rollout.model, rollout.version);
+std::string short_json(Rollout const& rollout, std::string_view reason) {
+  boost::json::object out{{"state", to_string(rollout.state)}, {"stage", rollout.stage}, {"of", rollout.policy.stage_count()}, {"model", rollout.model}, {"version", rollout.version}};
+  if (!reason.empty()) out["reason"] = reason;
+  return boost::json::serialize(out);
 }
 
 Result<Rollout> load_one(db::Statement& row, std::string_view what) {
@@ -126,7 +130,7 @@ void enter_stage(Rollout& rollout, int stage, SysTime now) {
 Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const& deed) {
   auto const to = next_state(rollout.state, event);
   if (!to) return wrong_state(rollout, to_string(event));
-  auto const before = short_json(rollout);
+  auto const before = short_json(rollout, "");
   rollout.state = *to;
   rollout.reason = deed.reason;
   if (event == Event::complete || event == Event::abort || event == Event::roll_back) rollout.ended_at = deed.now;
@@ -142,7 +146,7 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   }
   FLEET_CHECK(save_rollout(tx, rollout));
   tx.raise_policy_epoch();
-  return audit::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before, short_json(rollout), deed.reason, deed.request_id});
+  return audit::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before, short_json(rollout, deed.reason), deed.reason, deed.request_id});
 }
 
 Error wrong_state(Rollout const& rollout, std::string_view verb) {

@@ -94,6 +94,7 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
     row.bind_all(n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window));
     FLEET_CHECK(row.run());
   }
+  if (rollouts.empty()) return 0;
   FLEET_CHECK(raise_device(tx, device_n));
   FLEET_CHECK(audit::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "", fmt::format(R"({{"model":"{}","targets":{}}})", model, rollouts.size()), deed.reason, deed.request_id}));
   return static_cast<int>(rollouts.size());
