@@ -214,3 +214,39 @@ TEST_CASE("what the API shows: counts, verdict, explain, devices") {
   CHECK(page.items[0].find(R"("from":"1")") != std::string::npos);
   CHECK(list_rollouts(f.store->reader(), "reader", "completed", "", 1)->items.size() == 1);
 }
+
+TEST_CASE("the judge's thread starts and stops, again and again") {
+  Forty f;
+  for (int i = 0; i < 3; ++i) {
+    f.engine->start();
+    f.engine->start();
+    f.engine->stop();
+    f.engine->stop();
+  }
+}
+
+TEST_CASE("in_flight bounds the devices at work at one time, and the rollout goes on as they finish") {
+  Forty f;
+  auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"limits":{"in_flight":5}})");
+  int most = 0;
+  for (int n = 1; n <= 40; ++n) {
+    f.store->note_contact(n, f.clock.wall(), 1, 1);
+    auto const facts = *load_device_facts(f.store->reader(), n);
+    auto const decision = f.decide(n);
+    if (!decision.models[0].joins) {
+      CHECK(decision.models[0].because[0].code == "in_flight");
+      CHECK(decision.valid_until <= f.clock.wall() + seconds(5));
+      continue;
+    }
+    REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+    ++most;
+  }
+  CHECK(most == 5);
+  for (int n = 1; n <= 40; ++n)
+    if (!f.decide(n).models[0].joins && f.count(rollout.id, "dispatched") > 0 && f.state_of(rollout.id, n) == "dispatched") {
+      f.report(n, f.decide(n).models[0], "probation", "2");
+      f.report(n, f.decide(n).models[0], "committed", "2");
+    }
+  CHECK(f.reaches(rollout.id, State::completed));
+  CHECK(f.running_count("2") == 40);
+}
