@@ -1,0 +1,111 @@
+#include "server/archive.hpp"
+#include "server/commands.hpp"
+#include "server/data_dir.hpp"
+#include "server/passphrase.hpp"
+#include "server/queries.hpp"
+
+#include "server/catalog/blobs.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace fleet::server {
+namespace {
+
+constexpr std::uint64_t kPassphraseFileMax = 4096;
+constexpr std::size_t kPassphraseMin = 12;
+
+/// A file to back up: its entry, and where its bytes lie now.
+struct Source {
+  ArchiveEntry entry;
+  std::string path;
+};
+
+/// A private folder inside the data folder, gone when it goes out of scope.
+class Scratch {
+public:
+  Scratch(Fs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  Scratch(Scratch const&) = delete;
+  // What cannot be removed is found again by its name; the backup itself is sound.
+  ~Scratch() { [[maybe_unused]] auto const removed = fs_.remove_tree(path_); }
+  [[nodiscard]] std::string const& path() const { return path_; }
+
+private:
+  Fs& fs_;
+  std::string path_;
+};
+
+Result<void> add_file(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
+  FLEET_TRY(auto const digest, crypto::sha256_file(fs, path));
+  sources.push_back({{name, digest.size, digest.sha256, permissions}, path});
+  return {};
+}
+
+Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sources) {
+  FLEET_CHECK(add_file(fs, "ca.pem", layout.ca_certificate(), 0644, sources));
+  FLEET_CHECK(add_file(fs, "ca.key", layout.ca_key(), 0600, sources));
+  FLEET_CHECK(add_file(fs, "server.pem", layout.server_certificate(), 0644, sources));
+  FLEET_CHECK(add_file(fs, "server.key", layout.server_key(), 0600, sources));
+  // People are told to put the first token away.
+  if (fs.info(layout.admin_token())) FLEET_CHECK(add_file(fs, "admin.token", layout.admin_token(), 0600, sources));
+  FLEET_TRY(auto const keys, fs.list(layout.keys()));
+  for (auto const& name : keys) FLEET_CHECK(add_file(fs, "keys/" + name, layout.keys() + "/" + name, 0600, sources));
+  return {};
+}
+
+// The blobs that this copy of the database knows: later ones belong to a later backup.
+Result<void> add_blobs(std::string const& data_dir, std::string const& database, std::vector<Source>& sources) {
+  FLEET_TRY(auto copy, db::Connection::open(database, db::Connection::Mode::read_only));
+  auto rows = copy.prepare(kListBlobs);
+  for (;;) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    auto const path = catalog::blob_path(data_dir, rows.digest(0));
+    sources.push_back({{path.substr(data_dir.size() + 1), static_cast<std::uint64_t>(rows.int64(1)), rows.digest(0), 0644}, path});
+  }
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> read_passphrase(Fs& fs, std::string const& path) {
+  if (path.empty()) return std::optional<std::string>{};
+  FLEET_TRY(auto const text, fs.read(path, kPassphraseFileMax));
+  auto line = text.substr(0, text.find_first_of("\r\n"));
+  if (line.size() < kPassphraseMin)
+    return Error{Kind::bad_input, "short_passphrase", fmt::format("the first line of {} has {} characters, {} are the least", path, line.size(), kPassphraseMin)};
+  return std::optional(std::move(line));
+}
+
+Result<void> backup(BackupOptions const& options) {
+  auto& fs = system_fs();
+  Layout const layout{options.data_dir};
+  auto const now = system_clock().wall();
+  FLEET_CHECK(check_initialised(fs, layout));
+  FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
+  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, system_random()));
+
+  Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), system_random()));
+  FLEET_CHECK(fs.make_dirs(scratch.path(), 0700));
+  auto const database = scratch.path() + "/fleet.db";
+  {
+    FLEET_TRY(auto live, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
+    FLEET_CHECK(live.backup_to(database));
+  }
+  std::vector<Source> sources;
+  FLEET_CHECK(add_blobs(layout.dir, database, sources));
+  auto const blobs = sources.size();
+  FLEET_CHECK(add_file(fs, "fleet.db", database, 0600, sources));
+  FLEET_CHECK(add_identity(fs, layout, sources));
+
+  std::vector<ArchiveEntry> entries;
+  for (auto const& source : sources) entries.push_back(source.entry);
+  FLEET_CHECK(writer.put_manifest(entries, now));
+  for (auto const& source : sources) FLEET_CHECK(writer.put_file(source.entry, source.path));
+  FLEET_CHECK(writer.finish());
+  fmt::print("wrote {}: database, keys, CA, {} blobs; {}\n", options.file, blobs,
+             passphrase ? "encrypted" : "NOT encrypted, and it holds private keys: keep it as you keep them");
+  return {};
+}
+
+}  // namespace fleet::server
