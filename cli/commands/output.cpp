@@ -80,7 +80,7 @@ void show_json(Session& session, json::value const& value) {
   session.data(render::json_text(value, session.format() == Format::jsonl ? 0 : 2) + "\n");
 }
 
-Result<int> show_object(Session& session, json::value const& object, Shape const& shape) {
+Result<int> show_object(Session& session, json::value const& object, Shape const& shape, std::vector<std::pair<std::string, render::Cell>> const& more) {
   if (session.format() == Format::name) {
     session.data(render::safe_text(name_of(object, shape)) + "\n");
   } else if (!session.for_people()) {
@@ -88,6 +88,7 @@ Result<int> show_object(Session& session, json::value const& object, Shape const
   } else {
     std::vector<std::pair<std::string, render::Cell>> card;
     for (auto const& field : shape.fields) card.emplace_back(field.title, cell_of(object, field, session.now()));
+    card.insert(card.end(), more.begin(), more.end());
     session.data(render::draw_card(card, session.paper()));
   }
   return 0;

@@ -26,8 +26,9 @@ private:
 
 /// Fetches a list and prints it; `--limit` of `arguments` bounds it.
 [[nodiscard]] Result<int> show_list(Session& session, Arguments const& arguments, Route const& route, Shape const& shape);
-/// Prints one object: a card, JSON, or its name.
-Result<int> show_object(Session& session, boost::json::value const& object, Shape const& shape);
+/// Prints one object: a card, JSON, or its name. @param more  further lines of the card
+Result<int> show_object(Session& session, boost::json::value const& object, Shape const& shape,
+                        std::vector<std::pair<std::string, render::Cell>> const& more = {});
 /// Fetches one object and prints it.
 [[nodiscard]] Result<int> show(Session& session, Route const& route, Shape const& shape);
 /// After an action: the object for programs, a sentence on standard error for people.

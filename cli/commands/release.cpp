@@ -23,9 +23,19 @@ std::string files_of(json::value const& release) {
   return out;
 }
 
+std::string datasets_of(json::value const& release) {
+  std::string out;
+  if (auto const* datasets = render::member(release, "datasets").if_array())
+    for (auto const& one : *datasets) out += fmt::format("{}{} sha256:{}", out.empty() ? "" : "\n", render::text_at(one, "name"), render::text_at(one, "sha256"));
+  return out;
+}
+
 std::string inspected(json::value const& release) {
-  auto const& inspection = render::member(release, "inspection");
-  return inspection.is_null() ? "" : render::json_text(inspection, 0);
+  auto const* inspection = render::member(release, "inspection").if_object();
+  if (inspection == nullptr || inspection->empty()) return {};
+  std::string out;
+  for (auto const& [file, facts] : *inspection) out += fmt::format("{}{}: {}", out.empty() ? "" : "\n", std::string(file), render::json_text(facts, 0));
+  return out;
 }
 
 /// Releases of one model, or of every model when none is named.
@@ -49,11 +59,7 @@ Result<int> get_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const release, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
-  FLEET_TRY(auto const code, show_object(session, release, release_shape()));
-  if (!session.for_people()) return code;
-  session.data(render::draw_card({{"FILES", {files_of(release)}}, {"DATASETS", {render::json_text(render::member(release, "datasets"), 0)}}, {"INSPECTION", {inspected(release)}}},
-                                 session.paper()));
-  return code;
+  return show_object(session, release, release_shape(), {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
 }
 
 Result<int> approve_release(Session& session, Arguments const& arguments) {
@@ -77,8 +83,7 @@ void tell_relatives(Session& session, json::value const& relatives, bool descend
     auto const relation = render::text_at(one, "relation");
     auto const of = render::text_at(one, "of");
     auto const line = session.format() == Format::name ? name
-                      : descendants                    ? fmt::format("{}  is a {} of {}", name, relation, of)
-                                                       : fmt::format("{}  gave {} by {}", name, of, relation);
+                                                       : fmt::format("{}  {} of {} ({})", name, descendants ? "child" : "parent", of, relation);
     session.data(render::safe_text(line) + "\n");
   }
 }

@@ -135,9 +135,9 @@ void tell_explanation(Session& session, json::value const& told) {
                      render::text_at(stage, "state")));
   });
   each("gates", [&](json::value const& gate) {
-    auto const e_value = render::text_at(gate, "e_value");
+    auto const e_value = render::short_number_at(gate, "e_value");
     line(fmt::format("gate {} {}: {}{}", render::text_at(gate, "name"), render::text_at(gate, "test"), render::text_at(gate, "decision"),
-                     e_value.empty() ? "" : fmt::format(" (e = {} of {})", e_value, render::text_at(gate, "threshold"))));
+                     e_value.empty() ? "" : fmt::format(" (e = {} of {})", e_value, render::short_number_at(gate, "threshold"))));
     if (auto const text = render::text_at(gate, "text"); !text.empty()) line("  " + text);
   });
   each("history", [&](json::value const& one) {

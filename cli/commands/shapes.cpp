@@ -81,6 +81,7 @@ Cell progress_cell(json::value const& value, SysTime) {
 Cell stage_cell(json::value const& value, SysTime) {
   if (!value.is_object()) return {};
   auto out = text_at(value, "index") + "/" + text_at(value, "of");
+  if (render::number_at(value, "index") == 0) return {out};  // not started
   if (auto const percent = text_at(value, "percent"); !percent.empty()) out += " " + percent + "%";
   if (auto const state = text_at(value, "state"); !state.empty()) out += " " + state;
   return {out};

@@ -90,6 +90,11 @@ double number_at(json::value const& value, std::string_view path, double fallbac
   return at.is_number() ? at.to_number<double>() : fallback;
 }
 
+std::string short_number_at(json::value const& value, std::string_view path) {
+  auto const& at = member(value, path);
+  return at.is_number() ? fmt::format("{:.4g}", at.to_number<double>()) : "";
+}
+
 std::string joined(json::value const& value) {
   std::string out;
   auto const add = [&out](std::string const& text) { out += (out.empty() ? "" : ",") + text; };

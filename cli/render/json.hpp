@@ -22,6 +22,8 @@ namespace fleet::render {
 [[nodiscard]] std::string text_at(boost::json::value const& value, std::string_view path);
 /// A number, or `fallback`.
 [[nodiscard]] double number_at(boost::json::value const& value, std::string_view path, double fallback = 0);
+/// A number of evidence with four digits (`333.3`, `1.2e+05`); empty when it is none.
+[[nodiscard]] std::string short_number_at(boost::json::value const& value, std::string_view path);
 /// `a,b` of an array, `k=v,l=w` of an object.
 [[nodiscard]] std::string joined(boost::json::value const& value);
 

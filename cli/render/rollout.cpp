@@ -83,7 +83,7 @@ std::string stage_line(RolloutView const& view, std::size_t number, SysTime now,
   auto const head = fmt::format("stage {}/{}  {}  ", number, view.stages.size(), pad(stage.label, 11, true));
   auto const room = window.width > display_width(head) + width ? window.width - display_width(head) - width : 0;
   if (room == 0) return clip(head + drawn, window.width);
-  return head + painted(drawn, tone, color) + clip("  " + words, room);
+  return head + painted(drawn, tone, color) + (words.empty() ? "" : clip("  " + words, room));
 }
 
 /// Which stages are shown when only `room` lines are left: those around the one under way.
@@ -133,7 +133,7 @@ RolloutView read_rollout(json::value const& rollout) {
     view.stages[static_cast<std::size_t>(view.stage - 1)].devices = devices;
   if (auto const* gates = member(rollout, "verdict.gates").if_array())
     for (auto const& gate : *gates)
-      view.gates.push_back({text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), text_at(gate, "e_value"), text_at(gate, "threshold")});
+      view.gates.push_back({text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), short_number_at(gate, "e_value"), short_number_at(gate, "threshold")});
   return view;
 }
 
