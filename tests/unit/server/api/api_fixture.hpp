@@ -5,7 +5,6 @@
 #include "server/api/api_handler.hpp"
 #include "tests/unit/server/registry/store_fixture.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
 #include <future>

@@ -1,5 +1,7 @@
 #include "tests/unit/server/api/api_fixture.hpp"
 
+#include <boost/json/serialize.hpp>
+
 #include "server/audit/audit.hpp"
 
 #include <deque>
