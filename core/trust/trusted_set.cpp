@@ -1,0 +1,109 @@
+#include "core/trust/trusted_set.hpp"
+
+#include "core/crypto/hash.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::trust {
+namespace {
+
+Error rolled_back(std::string_view role, std::int64_t got, std::string_view expected) {
+  return {Kind::conflict, "rollback", fmt::format("{}: version {}, expected {}", role, got, expected)};
+}
+
+Result<void> check_expiry(std::string_view role, Common const& file, SysTime start) {
+  if (start < file.expires) return {};
+  return Error{Kind::expired, "metadata_expired", fmt::format("{} version {} expired {}, it is {}", role, file.version, to_rfc3339(file.expires), to_rfc3339(start)),
+               "sign it again, or correct the clock"};
+}
+
+}  // namespace
+
+Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<std::uint64_t> length, std::map<std::string, std::string> const& hashes) {
+  if (length && *length != bytes.size()) return Error{Kind::signature, "length_mismatch", fmt::format("{}: expected {} bytes, got {}", what, *length, bytes.size())};
+  if (hashes.empty()) return {};
+  auto const expected = hashes.find("sha256");
+  if (expected == hashes.end()) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: no hash of a kind known here", what)};
+  auto const found = crypto::sha256(bytes).hex();
+  if (found != expected->second) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: expected sha256 {}, got {}", what, expected->second, found)};
+  return {};
+}
+
+Result<TrustedSet> TrustedSet::create(BytesView raw, SysTime start, Limits const& limits) {
+  FLEET_TRY(auto const file, read_signed(raw, limits.root_bytes));
+  FLEET_TRY(auto root, decode_root(file));
+  FLEET_CHECK(verify_threshold(file, root.roles.at("root"), "root"));  // CVE-2020-15163: the kept root, too
+  return TrustedSet(std::move(root), start, limits);
+}
+
+Result<void> TrustedSet::update_root(BytesView raw) {
+  FLEET_TRY(auto const file, read_signed(raw, limits_.root_bytes));
+  FLEET_CHECK(verify_threshold(file, root_.roles.at("root"), "root"));
+  FLEET_TRY(auto next, decode_root(file));
+  if (next.version != root_.version + 1) return rolled_back("root", next.version, std::to_string(root_.version + 1));  // CVE-2025-2885
+  FLEET_CHECK(verify_threshold(file, next.roles.at("root"), "root"));
+  root_ = std::move(next);
+  return {};
+}
+
+Result<void> TrustedSet::check_root_expiry() const { return check_expiry("root", root_, start_); }
+
+Result<bool> TrustedSet::update_timestamp(BytesView raw) {
+  FLEET_TRY(auto const file, read_signed(raw, limits_.timestamp_bytes));
+  FLEET_CHECK(verify_threshold(file, root_.roles.at("timestamp"), "timestamp"));
+  FLEET_TRY(auto next, decode_timestamp(file));
+  if (timestamp_) {
+    if (next.version < timestamp_->version) return rolled_back("timestamp", next.version, fmt::format("at least {}", timestamp_->version));
+    if (next.version == timestamp_->version) return false;  // 5.4.3: stop silently
+    if (next.snapshot.version < timestamp_->snapshot.version)
+      return rolled_back("snapshot in timestamp", next.snapshot.version, fmt::format("at least {}", timestamp_->snapshot.version));
+  }
+  timestamp_ = std::move(next);
+  return true;
+}
+
+Result<void> TrustedSet::check_timestamp_expiry() const { return check_expiry("timestamp", *timestamp_, start_); }
+
+Result<void> TrustedSet::update_snapshot(BytesView raw, bool local) {
+  auto const& expected = timestamp_->snapshot;
+  if (!local) FLEET_CHECK(verify_bytes("snapshot", raw, expected.length, expected.hashes));
+  FLEET_TRY(auto const file, read_signed(raw, limits_.snapshot_bytes));
+  FLEET_CHECK(verify_threshold(file, root_.roles.at("snapshot"), "snapshot"));
+  FLEET_TRY(auto next, decode_snapshot(file));
+  if (snapshot_)
+    for (auto const& [name, meta] : snapshot_->meta) {  // 5.5.5: no role disappears or goes down
+      auto const found = next.meta.find(name);
+      if (found == next.meta.end()) return rolled_back(name, 0, fmt::format("at least {} (it disappeared)", meta.version));
+      if (found->second.version < meta.version) return rolled_back(name, found->second.version, fmt::format("at least {}", meta.version));
+    }
+  snapshot_ = std::move(next);
+  return {};
+}
+
+Result<void> TrustedSet::check_snapshot() const {
+  if (snapshot_->version != timestamp_->snapshot.version) return rolled_back("snapshot", snapshot_->version, std::to_string(timestamp_->snapshot.version));
+  return check_expiry("snapshot", *snapshot_, start_);
+}
+
+Result<FileMeta> TrustedSet::meta_of(std::string const& role) const {
+  auto const found = snapshot_->meta.find(role + ".json");
+  if (found == snapshot_->meta.end()) return Error{Kind::not_found, "unknown_role", fmt::format("the snapshot does not list {}", role)};
+  return found->second;
+}
+
+Result<Targets const*> TrustedSet::update_targets(BytesView raw, std::string const& role, std::string const& delegator) {
+  FLEET_TRY(auto const meta, meta_of(role));
+  FLEET_CHECK(verify_bytes(role, raw, meta.length, meta.hashes));
+  KeySet const* keys = delegator == "root" ? &root_.roles.at("targets") : nullptr;
+  if (delegator != "root")
+    if (auto const found = targets_.find(delegator); found != targets_.end()) keys = found->second.keys_of(role);
+  if (keys == nullptr) return Error{Kind::signature, "not_delegated", fmt::format("{} does not delegate to {}", delegator, role)};
+  FLEET_TRY(auto const file, read_signed(raw, limits_.targets_bytes));
+  FLEET_CHECK(verify_threshold(file, *keys, role));
+  FLEET_TRY(auto next, decode_targets(file));
+  if (next.version != meta.version) return rolled_back(role, next.version, std::to_string(meta.version));
+  FLEET_CHECK(check_expiry(role, next, start_));
+  return &targets_.insert_or_assign(role, std::move(next)).first->second;
+}
+
+}  // namespace fleet::trust
