@@ -36,8 +36,9 @@ Bytes big_endian(std::uint64_t value) {
 
 Result<ArchiveWriter> ArchiveWriter::create(Fs& fs, std::string const& path, std::optional<std::string> const& passphrase, Random& random) {
   if (fs.info(path)) return Error{Kind::conflict, "backup_exists", fmt::format("{} exists already", path), "name a new file"};
-  FLEET_TRY(auto file, fs.open(path + ".partial", Fs::Mode::write, 0600));
-  FLEET_CHECK(file->truncate(0));
+  // What an interrupted backup left behind.
+  if (auto const removed = fs.remove(path + ".partial"); !removed && removed.error().kind != Kind::not_found) return removed.error();
+  FLEET_TRY(auto file, fs.open(path + ".partial", Fs::Mode::create_new, 0600));
   ArchiveWriter writer(fs, path, std::move(file));
   FLEET_CHECK(writer.append(as_bytes(passphrase ? "fleet-backup 1 sealed\n" : "fleet-backup 1 plain\n")));
   if (!passphrase) return writer;

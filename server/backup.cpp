@@ -66,6 +66,27 @@ Result<void> add_blobs(std::string const& data_dir, std::string const& database,
   }
 }
 
+/// Everything there is, database and blobs of one moment. The database is copied into `scratch`.
+Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string const& scratch) {
+  auto const database = scratch + "/fleet.db";
+  FLEET_CHECK(fs.make_dirs(scratch, 0700));
+  FLEET_TRY(auto live, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
+  FLEET_CHECK(live.backup_to(database));
+  std::vector<Source> sources;
+  FLEET_CHECK(add_blobs(layout.dir, database, sources));
+  FLEET_CHECK(add_file(fs, "fleet.db", database, 0600, sources));
+  FLEET_CHECK(add_identity(fs, layout, sources));
+  return sources;
+}
+
+Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sources, SysTime now) {
+  std::vector<ArchiveEntry> entries;
+  for (auto const& source : sources) entries.push_back(source.entry);
+  FLEET_CHECK(writer.put_manifest(entries, now));
+  for (auto const& source : sources) FLEET_CHECK(writer.put_file(source.entry, source.path));
+  return writer.finish();
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> read_passphrase(Fs& fs, std::string const& path) {
@@ -83,27 +104,15 @@ Result<void> backup(BackupOptions const& options) {
   auto const now = system_clock().wall();
   FLEET_CHECK(check_initialised(fs, layout));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
-  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, system_random()));
-
   Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), system_random()));
-  FLEET_CHECK(fs.make_dirs(scratch.path(), 0700));
-  auto const database = scratch.path() + "/fleet.db";
-  {
-    FLEET_TRY(auto live, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
-    FLEET_CHECK(live.backup_to(database));
+  FLEET_TRY(auto const sources, gather(fs, layout, scratch.path()));
+  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, system_random()));
+  if (auto const written = write_archive(writer, sources, now); !written) {
+    // It holds private keys; what keeps it from being removed is less than what kept it from being written.
+    [[maybe_unused]] auto const removed = fs.remove(options.file + ".partial");
+    return written;
   }
-  std::vector<Source> sources;
-  FLEET_CHECK(add_blobs(layout.dir, database, sources));
-  auto const blobs = sources.size();
-  FLEET_CHECK(add_file(fs, "fleet.db", database, 0600, sources));
-  FLEET_CHECK(add_identity(fs, layout, sources));
-
-  std::vector<ArchiveEntry> entries;
-  for (auto const& source : sources) entries.push_back(source.entry);
-  FLEET_CHECK(writer.put_manifest(entries, now));
-  for (auto const& source : sources) FLEET_CHECK(writer.put_file(source.entry, source.path));
-  FLEET_CHECK(writer.finish());
-  fmt::print("wrote {}: database, keys, CA, {} blobs; {}\n", options.file, blobs,
+  fmt::print("wrote {}: {} files (database, keys, CA, blobs); {}\n", options.file, sources.size(),
              passphrase ? "encrypted" : "NOT encrypted, and it holds private keys: keep it as you keep them");
   return {};
 }
