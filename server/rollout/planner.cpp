@@ -42,7 +42,7 @@ StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
   if (bound && stats::certify_needs(*bound) > stage.devices)
-    warnings.push_back(fmt::format("stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} can certify {}): it will hold until its deadline or a promote", stage.index,
+    warnings.push_back(fmt::format("stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a promote", stage.index,
                                    stage.devices, percent_text(*bound), stats::certify_needs(*bound), stage.devices, percent_text(stats::certifiable(stage.devices))));
   auto const least = policy.stage(stage.index).min_devices;
   if (least > stage.devices)
@@ -103,7 +103,7 @@ Plan plan_of_places(Policy const& policy, Places& places) {
       }
     auto stage = describe_stage(policy, index, devices, out.targeted);
     stage.strata = std::move(strata);
-    warn_of_stage(policy, stage, out.warnings);
+    if (out.targeted > 0) warn_of_stage(policy, stage, out.warnings);
     out.stages.push_back(std::move(stage));
   }
   if (out.targeted == 0) out.warnings.emplace_back("no device is targeted now; those that join later will be");

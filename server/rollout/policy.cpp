@@ -1,5 +1,7 @@
 #include "server/rollout/policy.hpp"
 
+#include "server/rollout/json_number.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -16,7 +18,7 @@ std::string share_text(double share) { return fmt::format("{:.10g}%", share * 10
 
 json::object stage_json(StageSpec const& stage) {
   json::object out;
-  if (stage.percent) out["percent"] = *stage.percent;
+  if (stage.percent) out["percent"] = json_number<json::value>(*stage.percent);
   if (stage.devices) out["devices"] = *stage.devices;
   if (stage.bake > Millis{0}) out["bake"] = fleet::to_string(stage.bake);
   if (stage.min_devices > 0) out["min_devices"] = stage.min_devices;
@@ -30,8 +32,8 @@ json::object gates_json(Policy const& policy) {
   json::array absolute;
   for (auto const& gate : policy.absolute) {
     json::object one{{"metric", gate.metric}};
-    if (gate.min) one["min"] = *gate.min;
-    if (gate.max) one["max"] = *gate.max;
+    if (gate.min) one["min"] = json_number<json::value>(*gate.min);
+    if (gate.max) one["max"] = json_number<json::value>(*gate.max);
     if (gate.metric != kInstallFailure) one["samples"] = gate.samples;
     one["devices_max"] = share_text(gate.devices_max);
     absolute.push_back(std::move(one));

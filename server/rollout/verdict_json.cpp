@@ -1,5 +1,7 @@
 #include "server/rollout/verdict_json.hpp"
 
+#include "server/rollout/json_number.hpp"
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -17,9 +19,9 @@ json::object parse_object(std::string_view text) {
 
 json::object gate_json(GateVerdict const& gate) {
   json::object evidence;
-  for (auto const& [name, value] : gate.evidence) evidence[name] = value;
+  for (auto const& [name, value] : gate.evidence) evidence[name] = json_number<json::value>(value);
   return {{"name", gate.name}, {"test", gate.test}, {"decision", to_string(gate.decision)}, {"text", gate.text},
-          {"e_value", gate.e_value}, {"threshold", gate.threshold}, {"evidence", std::move(evidence)}};
+          {"e_value", json_number<json::value>(gate.e_value)}, {"threshold", json_number<json::value>(gate.threshold)}, {"evidence", std::move(evidence)}};
 }
 
 void add_history(json::object& kept, std::string_view decision, std::string_view reason, SysTime now) {

@@ -1,5 +1,6 @@
 #include "server/rollout/views.hpp"
 
+#include "server/rollout/json_number.hpp"
 #include "server/rollout/queries.hpp"
 
 #include <boost/json/parse.hpp>
@@ -107,7 +108,7 @@ Kept read_kept(Rollout const& rollout) {
 json::object stage_json(Rollout const& rollout, std::vector<StageStratum> const& strata) {
   return {{"index", rollout.stage},
           {"of", rollout.policy.stage_count()},
-          {"percent", percent_of(rollout, strata, rollout.stage)},
+          {"percent", json_number<json::value>(percent_of(rollout, strata, rollout.stage))},
           {"state", rollout.baking ? "baking" : "dispatching"},
           {"devices", planned(strata, rollout.stage)},
           {"deadline", time_or_null(rollout.deadline)}};
@@ -188,7 +189,7 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
   auto kept = read_kept(rollout);
   json::array stages;
   for (int stage = 1; stage <= rollout.policy.stage_count(); ++stage)
-    stages.push_back(json::object{{"index", stage}, {"percent", percent_of(rollout, strata, stage)}, {"devices", planned(strata, stage)}, {"state", stage_word(rollout, stage)}});
+    stages.push_back(json::object{{"index", stage}, {"percent", json_number<json::value>(percent_of(rollout, strata, stage))}, {"devices", planned(strata, stage)}, {"state", stage_word(rollout, stage)}});
   auto const reason = std::string(kept.verdict["reason"].as_string());
   return json::serialize(json::object{{"rollout", rollout.id},
                                       {"state", to_string(rollout.state)},
@@ -205,7 +206,7 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
     json::array strata, detects;
     for (auto const& [stratum, devices] : stage.strata) strata.push_back(json::object{{"stratum", stratum}, {"devices", devices}});
     for (auto const& text : stage.detects) detects.push_back(json::string(text));
-    stages.push_back(json::object{{"index", stage.index}, {"percent", stage.percent}, {"devices", stage.devices}, {"strata", std::move(strata)}, {"detects", std::move(detects)},
+    stages.push_back(json::object{{"index", stage.index}, {"percent", json_number<json::value>(stage.percent)}, {"devices", stage.devices}, {"strata", std::move(strata)}, {"detects", std::move(detects)},
                                   {"certifies", stage.certifies.empty() ? json::value{} : json::value(stage.certifies)}});
   }
   for (auto const& conflict : plan.conflicts)
