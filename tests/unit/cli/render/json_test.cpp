@@ -26,6 +26,9 @@ TEST_CASE("reading is tolerant: what is missing or of another type is empty") {
   CHECK(text_at(value, "yes") == "true");
   CHECK(number_at(value, "stage.index") == 2);
   CHECK(number_at(value, "stage.state", -1) == -1);
+  CHECK(short_number_at(value, "stage.index") == "2");
+  CHECK(short_number_at(value, "stage.state").empty());
+  CHECK(short_number_at(json::parse(R"({"e":333.3333333})"), "e") == "333.3");
   CHECK(joined(member(value, "list")) == "a,b");
   CHECK(joined(member(value, "map")) == "k=v,n=1");
   CHECK(joined(member(value, "absent")).empty());

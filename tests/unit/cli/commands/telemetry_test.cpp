@@ -1,0 +1,48 @@
+#include "bench.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace fleet;
+using namespace fleet::commands::testing;
+
+TEST_CASE("a query names the metric, the release and how to fold; points are a table") {
+  FakeServer const server([](Seen const&) {
+    return net::json_response(200, R"({"metric":"accuracy","stat":"mean","series":[{"labels":{"version":"1","hardware":"cam-a"},"points":[["2026-11-20T09:00:00Z",0.97],["2026-11-20T09:05:00Z",0.5]]}]})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "query", "accuracy", "--release", "reader@1", "--by", "version,hardware", "--since", "24h", "--step", "5m", "--stat", "mean"}) == 0);
+  CHECK(server.seen().back().line == "GET /api/v1/telemetry/query?metric=accuracy&model=reader&version=1&since=24h&step=5m&stat=mean&by=version%2Chardware");
+  CHECK(bench.console.stdout_text ==
+        "SERIES                    TIME                  VALUE\n"
+        "version=1,hardware=cam-a  2026-11-20T09:00:00Z   0.97\n"
+        "version=1,hardware=cam-a  2026-11-20T09:05:00Z    0.5\n");
+  CHECK(bench.run({"telemetry", "query", "accuracy", "--since", "yesterday"}) == 2);
+  CHECK(bench.run({"telemetry", "query", "accuracy", "-l", "site=lab"}) == 2);  // a filter that the server has not is refused
+}
+
+TEST_CASE("events are read page after page from the last one seen") {
+  FakeServer const server([](Seen const& request) {
+    if (request.line == "GET /api/v1/events?after=5") return net::json_response(200, R"({"items":[{"id":"6","type":"rollout.started"},{"id":"7","type":"rollout.paused"}],"next":"c"})");
+    return net::json_response(200, R"({"items":[{"id":"8","type":"rollout.aborted"}],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "events", "--after", "5", "-o", "name"}) == 0);
+  CHECK(bench.console.stdout_text == "6\n7\n8\n");
+  CHECK(server.seen().back().line == "GET /api/v1/events?after=7");
+  CHECK(net::find_header(server.seen().back().headers, "Accept") == "application/json");
+  CHECK(bench.run({"telemetry", "events", "--follow"}) == 2);
+}
+
+TEST_CASE("following events goes on until the server fails") {
+  int asked = 0;
+  FakeServer const server([&](Seen const&) {
+    if (++asked == 3) return problem(403, "not_permitted", "the token was revoked");
+    return net::json_response(200, R"({"items":[{"id":")" + std::to_string(asked) + R"(","type":"t"}],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "events", "--follow", "-o", "name"}) == 4);
+  CHECK(bench.console.stdout_text == "1\n2\n");
+}
