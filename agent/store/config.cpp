@@ -1,0 +1,126 @@
+#include "agent/store/config.hpp"
+
+#include "core/wire/json.hpp"
+#include "core/wire/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+
+namespace fleet::agent {
+namespace {
+
+constexpr std::size_t kBytesMax = 64 * 1024;
+using Faults = std::vector<FieldError>;
+
+/// `1Mbit/s`, `200kbit/s`, `64KiB/s` -> bytes a second.
+std::optional<std::uint64_t> parse_rate(std::string_view text) {
+  constexpr auto kUnits = std::to_array<std::pair<std::string_view, double>>(
+      {{"bit/s", 0.125}, {"kbit/s", 125}, {"Mbit/s", 125e3}, {"Gbit/s", 125e6}, {"B/s", 1}, {"KiB/s", 1024}, {"MiB/s", 1048576}});
+  double number = 0;
+  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (fault != std::errc{} || !(number > 0)) return std::nullopt;
+  auto const unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (auto const& [name, factor] : kUnits)
+    if (unit == name) return static_cast<std::uint64_t>(std::max(1.0, number * factor));
+  return std::nullopt;
+}
+
+void read_poll(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("poll");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/poll", faults);
+  out.poll_interval = reader.duration("interval").value_or(out.poll_interval);
+  out.poll_jitter = reader.number("jitter", out.poll_jitter);
+  out.long_poll = reader.boolean("long_poll", out.long_poll);
+  if (out.poll_interval < Millis{1000}) reader.fault("interval", "at least 1s");
+  if (!(out.poll_jitter >= 0 && out.poll_jitter <= 1)) reader.fault("jitter", "between 0 and 1");
+  reader.refuse_unknown();
+}
+
+void read_bandwidth(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("bandwidth");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/bandwidth", faults);
+  if (auto const text = reader.text("max", 32, {}); !text.empty()) {
+    auto const rate = parse_rate(text);
+    if (rate) out.bandwidth_bytes_per_s = *rate;
+    else reader.fault("max", "expected a rate: 1Mbit/s, 200kbit/s, 64KiB/s");
+  }
+  reader.refuse_unknown();
+}
+
+void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("telemetry");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/telemetry", faults);
+  out.telemetry_interval = reader.duration("interval").value_or(out.telemetry_interval);
+  out.udp_port = static_cast<int>(reader.integer("udp_port", 0, 65'535, 0));
+  if (out.telemetry_interval < Millis{100}) reader.fault("interval", "at least 100ms");
+  reader.refuse_unknown();
+}
+
+void read_exec(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("exec");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/exec", faults);
+  out.run_as = reader.text("run_as", 64, {});
+  for (auto& [name, path] : reader.text_map("programs", 64, 1024)) {
+    if (!path.starts_with('/')) reader.fault("programs", fmt::format("{}: an absolute path is needed", name));
+    out.programs.emplace(std::move(name), std::move(path));
+  }
+  reader.refuse_unknown();
+}
+
+void read_hooks(wire::ObjectReader& top, Config& out, Faults& faults) {
+  if (auto const* const value = top.find("hooks")) {
+    wire::ObjectReader reader(*value, "/hooks", faults);
+    out.switched_hook = reader.texts("switched", 64, 1024);
+    out.removed_hook = reader.texts("removed", 64, 1024);
+    reader.refuse_unknown();
+  }
+  auto const* const value = top.find("conditions");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/conditions", faults);
+  out.battery_file = reader.text("battery", 1024, {});
+  if (auto const* const metered = reader.find("metered")) {
+    wire::ObjectReader inner(*metered, "/conditions/metered", faults);
+    out.metered_command = inner.texts("exec", 64, 1024);
+    inner.refuse_unknown();
+  }
+  reader.refuse_unknown();
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view yaml) {
+  FLEET_TRY(auto const text, wire::yaml_to_json(yaml, kBytesMax));
+  Config out;
+  if (text == "null") return out;
+  FLEET_TRY(auto const value, wire::parse_json(text, kBytesMax));
+  Faults faults;
+  wire::ObjectReader top(value, "", faults);
+  out.servers = top.texts("servers", 8, 1024);
+  read_poll(top, out, faults);
+  read_bandwidth(top, out, faults);
+  read_telemetry(top, out, faults);
+  read_exec(top, out, faults);
+  read_hooks(top, out, faults);
+  top.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "agent.yaml"));
+  return out;
+}
+
+Result<Config> load_config(Fs& fs, std::string const& path) {
+  auto const text = fs.read(path, kBytesMax);
+  if (!text && text.error().kind == Kind::not_found) return Config{};
+  if (!text) return text.error();
+  auto config = parse_config(*text);
+  if (config) return config;
+  auto error = config.error();
+  error.detail = path + ": " + error.detail;
+  return error;
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,53 @@
+#include "agent/store/identity.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::agent {
+namespace {
+
+constexpr std::size_t kBytesMax = 256 * 1024;
+constexpr unsigned kOwnerOnly = 0600;
+
+}  // namespace
+
+Result<Identity> load_identity(Fs& fs, Layout const& layout) {
+  auto const dir = layout.identity();
+  auto const text = fs.read(dir + "/identity.json", kBytesMax);
+  if (!text && text.error().kind == Kind::not_found)
+    return Error{Kind::not_found, "not_enrolled", fmt::format("{} is not enrolled", layout.root), "fleet-agent enroll --root DIR --server URL --ca FILE --token-file FILE"};
+  if (!text) return text.error();
+  FLEET_TRY(auto const value, wire::parse_json(*text, kBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  Identity out;
+  out.id = reader.required_text("id", 128);
+  out.hardware = reader.required_text("hardware", 128);
+  out.servers = reader.texts("servers", 8, 1024);
+  for (auto& [key, fact] : reader.text_map("reported", 64, 256)) out.reported.emplace(std::move(key), std::move(fact));
+  FLEET_CHECK(wire::no_faults(faults, "identity.json"));
+  FLEET_TRY(out.private_key, fs.read(dir + "/key.pem", kBytesMax));
+  FLEET_TRY(out.ca, fs.read(dir + "/ca.pem", kBytesMax));
+  auto certificate = fs.read(dir + "/certificate.pem", kBytesMax);
+  if (certificate) out.certificate = std::move(*certificate);
+  else if (certificate.error().kind != Kind::not_found) return certificate.error();
+  return out;
+}
+
+Result<void> save_identity(Fs& fs, Layout const& layout, Identity const& identity) {
+  auto const dir = layout.identity();
+  boost::json::object reported;
+  for (auto const& [key, fact] : identity.reported) reported[key] = fact;
+  boost::json::object const object{{"id", identity.id}, {"hardware", identity.hardware},
+                                   {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())}, {"reported", std::move(reported)}};
+  FLEET_CHECK(fs.make_dirs(dir, 0700));
+  FLEET_CHECK(fs.replace(dir + "/key.pem", identity.private_key, kOwnerOnly));
+  FLEET_CHECK(fs.replace(dir + "/ca.pem", identity.ca));
+  FLEET_CHECK(fs.replace(dir + "/identity.json", boost::json::serialize(object)));
+  if (!identity.certificate.empty()) FLEET_CHECK(fs.replace(dir + "/certificate.pem", identity.certificate));
+  return {};
+}
+
+}  // namespace fleet::agent

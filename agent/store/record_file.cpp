@@ -1,0 +1,68 @@
+#include "agent/store/record_file.hpp"
+
+#include "core/crypto/hash.hpp"
+
+namespace fleet::agent {
+namespace {
+
+constexpr std::size_t kSumHex = 16;
+
+/// The text of a line without its newline, where its checksum fits.
+bool fits(std::string_view line, std::string_view& text) {
+  if (line.size() <= kSumHex || line[kSumHex] != ' ') return false;
+  text = line.substr(kSumHex + 1);
+  return crypto::sha256(text).hex().substr(0, kSumHex) == line.substr(0, kSumHex);
+}
+
+}  // namespace
+
+std::string RecordFile::line_of(std::string_view text) {
+  auto line = crypto::sha256(text).hex().substr(0, kSumHex);
+  line += ' ';
+  line += text;
+  line += '\n';
+  return line;
+}
+
+Result<RecordFile::Opened> RecordFile::open(Fs& fs, std::string const& path, std::uint64_t limit_bytes, std::function<void(std::string_view)> const& each) {
+  bool const fresh = !fs.info(path).has_value();
+  FLEET_TRY(auto file, fs.open(path, Fs::Mode::append_or_create, 0600));
+  if (fresh) FLEET_CHECK(fs.sync_dir(path.substr(0, path.find_last_of('/'))));
+  FLEET_TRY(auto const content, fs.read(path, limit_bytes));
+  std::size_t good = 0;
+  bool damaged = false;
+  while (good < content.size()) {
+    auto const end = content.find('\n', good);
+    std::string_view text;
+    bool const whole = end != std::string::npos && fits(std::string_view(content).substr(good, end - good), text);
+    if (!whole) {
+      damaged = end != std::string::npos && end + 1 < content.size();
+      break;
+    }
+    each(text);
+    good = end + 1;
+  }
+  if (good < content.size()) {
+    FLEET_CHECK(file->truncate(good));
+    FLEET_CHECK(file->sync());
+  }
+  Opened out;
+  out.file.reset(new RecordFile(std::move(file), good));
+  out.damaged = damaged;
+  return out;
+}
+
+Result<void> RecordFile::append(std::string_view text, bool sync) {
+  auto const line = line_of(text);
+  auto written = file_->write_at(size_, as_bytes(line));
+  if (written && sync) written = file_->sync();
+  if (!written) {
+    // Half a line must not stand before the next one.
+    if (auto const cut = file_->truncate(size_); !cut) return cut.error();
+    return written.error();
+  }
+  size_ += line.size();
+  return {};
+}
+
+}  // namespace fleet::agent

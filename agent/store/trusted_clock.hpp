@@ -1,0 +1,33 @@
+#pragma once
+
+#include "core/base/fs.hpp"
+#include "core/base/time.hpp"
+
+#include <atomic>
+#include <string>
+
+namespace fleet::agent {
+
+/// Trusted time = max(system clock, floor); the floor is the time of compilation or the latest accepted `issued_at`, kept on disk
+/// (docs/protocol.md, Time). Devices without a battery-backed clock start in 1970 and must still tell expired from fresh.
+class TrustedClock {
+public:
+  static TrustedClock load(Fs& fs, Clock& clock, std::string path);
+  [[nodiscard]] SysTime now() const;
+  /// The system clock is below the floor: certificates' notBefore cannot be judged.
+  [[nodiscard]] bool behind() const { return clock_.wall() < floor(); }
+  /// @param never_beyond  the trusted root's expiry: a far-future time must not brick the device (uptane-standard #31)
+  Result<void> raise(SysTime issued_at, SysTime never_beyond);
+  [[nodiscard]] Clock& clock() const { return clock_; }
+  TrustedClock(TrustedClock&& other) noexcept : fs_(other.fs_), clock_(other.clock_), path_(std::move(other.path_)), floor_ms_(other.floor_ms_.load()) {}
+
+private:
+  TrustedClock(Fs& fs, Clock& clock, std::string path, SysTime floor) : fs_(fs), clock_(clock), path_(std::move(path)), floor_ms_(to_unix_ms(floor)) {}
+  [[nodiscard]] SysTime floor() const { return from_unix_ms(floor_ms_.load()); }
+  Fs& fs_;
+  Clock& clock_;
+  std::string path_;
+  std::atomic<std::int64_t> floor_ms_;
+};
+
+}  // namespace fleet::agent
