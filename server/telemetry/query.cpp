@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 
 namespace fleet::telemetry {
@@ -71,8 +72,11 @@ json::object to_json(std::vector<std::string> const& values, Steps const& steps,
   json::object labels;
   for (std::size_t i = 0; i < values.size(); ++i) labels[query.by[i]] = values[i];
   json::array points;
-  for (auto const& [start, step] : steps)
-    if (can_answer(step, query.stat)) points.push_back(json::array{to_rfc3339(from_unix_ms(start)), value_of(step, query)});
+  for (auto const& [start, step] : steps) {
+    if (!can_answer(step, query.stat)) continue;
+    auto const value = value_of(step, query);
+    if (std::isfinite(value)) points.push_back(json::array{to_rfc3339(from_unix_ms(start)), value});  // JSON has no infinity
+  }
   return {{"labels", std::move(labels)}, {"points", std::move(points)}};
 }
 
