@@ -1,0 +1,52 @@
+#pragma once
+
+#include "agent/store/layout.hpp"
+#include "core/base/fs.hpp"
+#include "core/wire/release.hpp"
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace fleet::agent {
+
+/// Where releases lie: models/<model>/versions/<digest>/ (immutable, content-addressed), the link `current`, and beside them
+/// releases/<digest>.json and staging/<digest>/. Every step is durable before it returns (facts: the order of a power-loss-safe install).
+class Slots {
+public:
+  Slots(Fs& fs, Layout layout) : fs_(fs), layout_(std::move(layout)) {}
+
+  [[nodiscard]] std::string slot(std::string const& model, std::string const& digest) const;
+  [[nodiscard]] std::string staging(std::string const& model, std::string const& digest) const;
+  [[nodiscard]] std::string scratch(std::string const& model) const;
+
+  /// release.json as it was verified. @errors not_found, corrupt (its digest differs)
+  Result<std::string> load_release(std::string const& model, std::string const& digest) const;
+  Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
+
+  /// True: the slot is there and every file has its size and digest, no more and no less.
+  Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
+  /// Makes the staged files the slot: modes, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
+  /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full)
+  Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant);
+  /// Digest that `current` points at; empty: none.
+  Result<std::string> current(std::string const& model) const;
+  /// Atomic: a stale temporary link is removed first, so that it cannot block every later install.
+  Result<void> switch_to(std::string const& model, std::string const& digest);
+  Result<void> remove_current(std::string const& model);
+  /// Removes every slot, staging folder and release.json that is not in `keep`.
+  Result<void> collect(std::string const& model, std::set<std::string> const& keep);
+  /// Models that have a folder.
+  Result<std::vector<std::string>> models() const;
+  /// An empty folder that release programs may write to.
+  Result<void> make_scratch(std::string const& model);
+
+private:
+  [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
+  Result<void> check_files(std::string const& dir, wire::Variant const& variant) const;
+  Result<void> sync_tree(std::string const& dir);
+  Fs& fs_;
+  Layout layout_;
+};
+
+}  // namespace fleet::agent

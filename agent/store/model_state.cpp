@@ -1,0 +1,74 @@
+#include "agent/store/model_state.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kBytesMax = 64 * 1024;
+
+json::object version_json(Version const& version) { return {{"digest", version.digest}, {"version", version.version}}; }
+
+Version read_version(wire::ObjectReader& parent, std::string_view key, std::vector<FieldError>& faults) {
+  auto const* const value = parent.find(key);
+  if (value == nullptr) return {};
+  wire::ObjectReader reader(*value, parent.pointer(key), faults);
+  return {reader.text("digest", 64, {}), reader.text("version", 64, {})};
+}
+
+}  // namespace
+
+std::optional<State> state_of(std::string_view name) {
+  auto const found = std::find(kStateNames.begin(), kStateNames.end(), name);
+  if (found == kStateNames.end()) return std::nullopt;
+  return static_cast<State>(found - kStateNames.begin());
+}
+
+std::string encode(ModelState const& state) {
+  json::array refusals;
+  for (auto const& refusal : state.refusals) refusals.push_back(json::object{{"digest", refusal.digest}, {"rollout", refusal.rollout}, {"attempt", refusal.attempt}});
+  return json::serialize(json::object{{"model", state.model}, {"state", to_string(state.state)}, {"running", version_json(state.running)},
+                                      {"previous", version_json(state.previous)}, {"target", version_json(state.target)}, {"rollout", state.rollout},
+                                      {"attempt", state.attempt}, {"tries", state.tries}, {"waiting", state.waiting},
+                                      {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
+                                      {"refusals", std::move(refusals)}, {"held", state.held}, {"floor", state.floor}, {"since", to_rfc3339(state.since, true)}});
+}
+
+Result<ModelState> decode_model_state(std::string_view text) {
+  FLEET_TRY(auto const value, wire::parse_json(text, kBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  ModelState out;
+  out.model = reader.required_text("model", 64);
+  auto const state = state_of(reader.required_text("state", 32));
+  if (state) out.state = *state;
+  else reader.fault("state", "is no state of the update machine");
+  out.running = read_version(reader, "running", faults);
+  out.previous = read_version(reader, "previous", faults);
+  out.target = read_version(reader, "target", faults);
+  out.rollout = reader.text("rollout", 64, {});
+  out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
+  out.tries = static_cast<int>(reader.integer("tries", 0, 1'000'000, 0));
+  out.waiting = reader.text("waiting", 64, {});
+  if (auto const* const error = reader.find("error")) {
+    wire::ObjectReader inner(*error, "/error", faults);
+    out.error = {inner.text("code", 64, {}), inner.text("text", 4096, {}), inner.text("output", 8192, {})};
+  }
+  if (auto const* const refusals = reader.array("refusals", 64))
+    for (auto const& item : *refusals) {
+      wire::ObjectReader one(item, "/refusals", faults);
+      out.refusals.push_back({one.text("digest", 64, {}), one.text("rollout", 64, {}), one.integer("attempt", 0, 1'000'000, 0)});
+    }
+  out.held = reader.text("held", 64, {});
+  out.floor = reader.integer("floor", 0, std::int64_t{1} << 53, 0);
+  out.since = reader.time("since").value_or(SysTime{});
+  FLEET_CHECK(wire::no_faults(faults, "journal record"));
+  return out;
+}
+
+}  // namespace fleet::agent
