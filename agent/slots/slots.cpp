@@ -22,9 +22,13 @@ Result<void> walk(Fs& fs, std::string const& dir, std::string const& prefix, std
   FLEET_TRY(auto const names, fs.list(dir));
   for (auto const& name : names) {
     FLEET_TRY(auto const info, fs.info(dir + "/" + name));
-    if (info.type == FileInfo::Type::directory) FLEET_CHECK(walk(fs, dir + "/" + name, prefix + name + "/", out));
-    else if (info.type == FileInfo::Type::file) out.emplace(prefix + name, info);
-    else return differs(dir, fmt::format("'{}' is neither file nor folder", name));
+    if (info.type == FileInfo::Type::directory) {
+      FLEET_CHECK(walk(fs, dir + "/" + name, prefix + name + "/", out));
+    } else if (info.type == FileInfo::Type::file) {
+      out.emplace(prefix + name, info);
+    } else {
+      return differs(dir, fmt::format("'{}' is neither file nor folder", name));
+    }
   }
   return {};
 }
