@@ -1,0 +1,82 @@
+#include "agent/trust/remote.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::agent {
+namespace {
+
+constexpr Millis kPlain{30'000};
+
+bool other_server_may_help(Error const& error) { return (error.kind == Kind::unavailable || error.kind == Kind::timeout) && error.code != "cancelled"; }
+
+}  // namespace
+
+Error error_of(net::ClientResponse const& response) {
+  Error out{kind_of_status(response.status), "server_refused", fmt::format("the server answered {}", response.status)};
+  auto const problem = wire::parse_json(response.body, 64 * 1024);
+  std::vector<FieldError> faults;
+  if (!problem || !problem->is_object()) return out;
+  wire::ObjectReader reader(*problem, "", faults);
+  out.code = reader.text("code", 64, out.code);
+  out.detail = reader.text("detail", 2048, out.detail);
+  out.hint = reader.text("hint", 1024, {});
+  return out;
+}
+
+Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock) {
+  if (servers.empty()) return Error{Kind::bad_input, "no_server", "no server is known", "give --server, or servers in agent.yaml"};
+  net::ClientConfig config;
+  config.ca_pem = identity.ca;
+  config.certificate_pem = identity.certificate;
+  if (!identity.certificate.empty()) config.private_key_pem = identity.private_key;
+  config.ignore_not_before = clock.behind();
+  config.user_agent = "fleet-agent/" FLEET_VERSION;
+  FLEET_TRY(auto client, net::Client::create(std::move(config)));
+  return std::unique_ptr<Remote>(new Remote(std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+}
+
+Result<net::ClientResponse> Remote::send(net::ClientRequest request, std::string const& path) {
+  for (std::size_t tried = 1;; ++tried) {
+    request.url = servers_[at_] + path;
+    auto response = client_->send(request);
+    if (!response && other_server_may_help(response.error()) && tried < servers_.size()) {
+      at_ = (at_ + 1) % servers_.size();
+      continue;
+    }
+    if (!response) return response.error();
+    if (response->status >= 300) return error_of(*response);
+    return response;
+  }
+}
+
+Result<net::ClientResponse> Remote::post(std::string const& path, std::string body, Millis timeout, std::uint64_t limit_bytes) {
+  net::ClientRequest request;
+  request.method = net::Method::post;
+  request.headers = {{"Content-Type", "application/json"}};
+  request.body = std::move(body);
+  request.timeout = timeout;
+  request.body_limit = limit_bytes;
+  return send(std::move(request), path);
+}
+
+Result<net::ClientResponse> Remote::get(std::string const& path, std::uint64_t limit_bytes) {
+  net::ClientRequest request;
+  request.timeout = kPlain;
+  request.body_limit = limit_bytes;
+  return send(std::move(request), path);
+}
+
+Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink) {
+  net::ClientRequest request;
+  request.url = (source.empty() ? servers_[at_] : source) + path;
+  request.timeout = kPlain;
+  request.body_limit = ~std::uint64_t{0};
+  if (offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", offset)}};
+  FLEET_TRY(auto response, client_->send(request, sink));
+  if (response.status >= 300) return error_of(response);
+  return response;
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "agent/store/identity.hpp"
+#include "agent/store/trusted_clock.hpp"
+#include "core/net/client.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace fleet::agent {
+
+/// The server as this device reaches it: its servers in turn, its certificate, the trust in time. One thread uses one; `cancel` from any.
+class Remote {
+public:
+  static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock);
+
+  /// A JSON exchange with the first server that answers. A problem of the server comes back as its Error.
+  /// @errors unavailable, timeout, signature (TLS), and what the problem says
+  Result<net::ClientResponse> post(std::string const& path, std::string body, Millis timeout, std::uint64_t limit_bytes);
+  Result<net::ClientResponse> get(std::string const& path, std::uint64_t limit_bytes);
+  /// A file from `source` (empty: the server) from `offset` on, piece by piece.
+  Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink);
+  void cancel() { client_->cancel(); }
+  [[nodiscard]] std::string const& server() const { return servers_[at_]; }
+
+private:
+  Remote(std::unique_ptr<net::Client> client, std::vector<std::string> servers) : client_(std::move(client)), servers_(std::move(servers)) {}
+  Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
+  std::unique_ptr<net::Client> client_;
+  std::vector<std::string> servers_;
+  std::size_t at_ = 0;
+};
+
+/// The error a problem answer (RFC 9457) stands for.
+[[nodiscard]] Error error_of(net::ClientResponse const& response);
+
+}  // namespace fleet::agent

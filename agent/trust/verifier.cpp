@@ -1,0 +1,152 @@
+#include "agent/trust/verifier.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "core/trust/dsse.hpp"
+#include "core/wire/json.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace fleet::agent {
+namespace {
+
+namespace json = boost::json;
+
+/// Metadata from a folder of the server.
+class RemoteFetcher final : public trust::Fetcher {
+public:
+  RemoteFetcher(Remote& remote, std::string prefix) : remote_(remote), prefix_(std::move(prefix)) {}
+  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
+    FLEET_TRY(auto const response, remote_.get(prefix_ + net::percent_encode(name), limit_bytes));
+    return Bytes(response.body.begin(), response.body.end());
+  }
+
+private:
+  Remote& remote_;
+  std::string prefix_;
+};
+
+/// 1.16 >= 1.9: numbers part by part; what is missing counts as 0.
+bool at_least(std::string_view have, std::string_view wanted) {
+  while (!have.empty() || !wanted.empty()) {
+    auto const take = [](std::string_view& text) {
+      long number = 0;
+      auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+      auto const dot = text.find('.');
+      text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
+      return fault == std::errc{} ? number : 0;
+    };
+    auto const a = take(have), b = take(wanted);
+    if (a != b) return a > b;
+  }
+  return true;
+}
+
+Error ineligible(std::string detail) { return {Kind::unprocessable, "ineligible", std::move(detail)}; }
+
+Result<void> check_runtime(std::string const& rule, wire::Labels const& reported) {
+  auto const split = rule.find(">=");
+  auto const name = rule.substr(0, split);
+  auto const found = reported.find(name);
+  if (found == reported.end()) return ineligible(fmt::format("runtime {} is not reported by this device", name));
+  auto const wanted = split == std::string::npos ? std::string() : rule.substr(split + 2);
+  if (!at_least(found->second, wanted)) return ineligible(fmt::format("runtime {} {} is older than {}", name, found->second, wanted));
+  return {};
+}
+
+}  // namespace
+
+Result<Told> load_told(Fs& fs, std::string const& path) {
+  auto const text = fs.read(path, wire::kDirectiveBytesMax);
+  if (!text && text.error().kind == Kind::not_found) return Told{};
+  if (!text) return text.error();
+  FLEET_TRY(auto const value, wire::parse_json(*text, wire::kDirectiveBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  Told out;
+  out.sequence = reader.required_integer("sequence", 0, std::int64_t{1} << 53);
+  out.act_before = reader.time("act_before").value_or(SysTime{});
+  auto const* const targets = reader.array("targets", 64);
+  FLEET_CHECK(wire::no_faults(faults, "directive.json"));
+  if (targets != nullptr) {
+    FLEET_TRY(out.targets, wire::decode_targets(json::serialize(*targets)));
+  }
+  return out;
+}
+
+Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
+  return fs.replace(path, fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)), 0600);
+}
+
+DirectiveVerifier::DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device)
+    : remote_(remote), clock_(clock), store_(fs, std::move(store_dir)), device_(std::move(device)) {}
+
+Result<Bytes> DirectiveVerifier::open(std::string const& envelope) {
+  RemoteFetcher fetcher(remote_, "/device/v1/directive/");
+  FLEET_TRY(auto updater, trust::Updater::load(store_, fetcher, clock_.now()));
+  // The kept root serves until a signature no longer fits, or it has expired: then its successors are asked for.
+  auto opened = trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
+  if (opened && clock_.now() < updater.root_expires()) return opened;
+  FLEET_CHECK(updater.refresh_root());
+  return trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
+}
+
+Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, std::string const& nonce, Told const& last) {
+  FLEET_TRY(auto const payload, open(envelope));
+  FLEET_TRY(auto directive, wire::decode_directive(as_text(payload)));
+  if (directive.device != device_)
+    return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
+  if (directive.nonce != nonce) return Error{Kind::conflict, "replayed", "the directive does not answer this poll: its nonce is another"};
+  if (clock_.now() >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
+  bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
+  if (directive.sequence <= last.sequence && !same)
+    return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
+  RemoteFetcher fetcher(remote_, "/device/v1/directive/");
+  FLEET_TRY(auto const updater, trust::Updater::load(store_, fetcher, clock_.now()));
+  FLEET_CHECK(clock_.raise(directive.issued_at, updater.root_expires()));
+  return directive;
+}
+
+Result<std::string> version_of_path(std::string const& model, std::string const& path) {
+  auto const prefix = "models/" + model + "/";
+  constexpr std::string_view kSuffix = "/release.json";
+  if (!path.starts_with(prefix) || !path.ends_with(kSuffix) || path.size() <= prefix.size() + kSuffix.size())
+    return Error{Kind::bad_input, "bad_path", fmt::format("'{}' is no release.json of model {}", path, model)};
+  return path.substr(prefix.size(), path.size() - prefix.size() - kSuffix.size());
+}
+
+Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target) {
+  FLEET_TRY(auto const version, version_of_path(target.model, target.path));
+  FolderStore store(fs, store_dir);
+  RemoteFetcher fetcher(remote, "/device/v1/tuf/");
+  FLEET_TRY(auto updater, trust::Updater::load(store, fetcher, clock.now()));
+  FLEET_CHECK(updater.refresh());
+  FLEET_TRY(auto const found, updater.find(target.path));
+  if (!found) return Error{Kind::signature, "not_signed", fmt::format("no trusted role signs {}", target.path), "was the release approved, or is it revoked?"};
+  if (found->length != target.length || found->hashes != target.hashes)
+    return Error{Kind::signature, "chains_disagree", fmt::format("directive and release metadata disagree on {}", target.path)};
+  FLEET_TRY(auto const digest, found->sha256());
+  auto const path = fmt::format("/device/v1/tuf/targets/models/{}/{}/{}.release.json", target.model, net::percent_encode(version), digest.hex());
+  FLEET_TRY(auto const response, remote.get(path, wire::kReleaseBytesMax));
+  FLEET_CHECK(trust::verify_target(*found, as_bytes(response.body)));
+  FLEET_TRY(auto release, wire::decode_release(response.body));
+  if (release.model != target.model || release.version != version)
+    return Error{Kind::signature, "chains_disagree", fmt::format("{} holds release {}@{}", target.path, release.model, release.version)};
+  return VerifiedRelease{std::move(release), response.body};
+}
+
+Result<void> check_eligible(wire::Release const& release, Identity const& identity, std::int64_t floor, std::uint64_t memory_bytes) {
+  if (wire::find_variant(release, identity.hardware) == nullptr)
+    return ineligible(fmt::format("{}@{} has no variant for hardware {}", release.model, release.version, identity.hardware));
+  auto const& match = release.manifest.match;
+  if (match.memory_min_bytes > memory_bytes) return ineligible(fmt::format("{} bytes of memory are needed, this device has {}", match.memory_min_bytes, memory_bytes));
+  if (!match.runtime.empty()) FLEET_CHECK(check_runtime(match.runtime, identity.reported));
+  if (release.release_counter < floor)
+    return Error{Kind::conflict, "below_floor", fmt::format("{}@{} has counter {}, below the floor {}", release.model, release.version, release.release_counter, floor)};
+  return {};
+}
+
+}  // namespace fleet::agent
