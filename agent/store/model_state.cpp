@@ -33,7 +33,7 @@ std::string encode(ModelState const& state) {
   json::array refusals;
   for (auto const& refusal : state.refusals) refusals.push_back(json::object{{"digest", refusal.digest}, {"rollout", refusal.rollout}, {"attempt", refusal.attempt}});
   return json::serialize(json::object{{"model", state.model}, {"state", to_string(state.state)}, {"running", version_json(state.running)},
-                                      {"previous", version_json(state.previous)}, {"target", version_json(state.target)}, {"rollout", state.rollout},
+                                      {"previous", version_json(state.previous)}, {"older", version_json(state.older)}, {"target", version_json(state.target)}, {"rollout", state.rollout},
                                       {"attempt", state.attempt}, {"tries", state.tries}, {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
                                       {"refusals", std::move(refusals)}, {"held", state.held}, {"floor", state.floor}, {"since", to_rfc3339(state.since, true)}});
@@ -50,6 +50,7 @@ Result<ModelState> decode_model_state(std::string_view text) {
   else reader.fault("state", "is no state of the update machine");
   out.running = read_version(reader, "running", faults);
   out.previous = read_version(reader, "previous", faults);
+  out.older = read_version(reader, "older", faults);
   out.target = read_version(reader, "target", faults);
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);

@@ -36,6 +36,7 @@ struct ModelState {
   State state = State::idle;
   Version running;                   ///< what `current` points at
   Version previous;                  ///< the committed version before it: what a local rollback returns to
+  Version older;                     ///< the one before `previous`, kept until the next commit
   Version target;                    ///< what the machine works on, or worked on last
   std::string rollout;
   std::int64_t attempt = 0;

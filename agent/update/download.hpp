@@ -1,0 +1,40 @@
+#pragma once
+
+#include "agent/slots/slots.hpp"
+#include "agent/trust/remote.hpp"
+#include "core/base/random.hpp"
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+namespace fleet::agent {
+
+/// A token bucket in bytes; waits by asking `stop` every 100 ms.
+class Throttle {
+public:
+  Throttle(Clock& clock, std::uint64_t bytes_per_s) : clock_(clock), rate_(bytes_per_s) {}
+  /// @errors unavailable (code `interrupted`)
+  Result<void> take(std::uint64_t bytes, std::atomic<bool> const& stop);
+
+private:
+  Clock& clock_;
+  std::uint64_t rate_;
+  double level_ = 0;
+  MonoTime last_{};
+};
+
+/// Where a download takes files from.
+struct DownloadPlan {
+  std::string model, digest;
+  wire::Variant const& variant;
+  std::vector<std::string> sources;     ///< in order; the server itself is tried last
+  std::string running_slot;             ///< of the version that runs: files of the same digest are copied; empty: none
+};
+
+/// Brings every file of a variant into the staging folder: what is there already stays, what the running version has is copied, the rest is
+/// fetched and resumed from the bytes that are there. Reserves the space first.
+/// @errors unavailable (disk_full, network, interrupted), timeout, unprocessable (digest_mismatch, too_long), not_found
+Result<void> download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop);
+
+}  // namespace fleet::agent
