@@ -10,9 +10,10 @@
 namespace fleet::db {
 namespace {
 
-/// SQLite's result as ours. Extended codes tell a failed write or fsync (SQLITE_IOERR_*) from a full disk and from a broken rule.
+/// SQLite's result as ours. A failed fsync has a code of its own: after it nobody knows what the disk holds.
 Error failure(sqlite3* handle, int code, std::string_view doing) {
   auto const text = fmt::format("{}: {} ({})", doing, handle == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle), code);
+  if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) return {Kind::io, "fsync_failed", text, "look at the disk"};
   switch (code & 0xff) {
     case SQLITE_CONSTRAINT: return {Kind::conflict, "constraint", text};
     case SQLITE_FULL: return {Kind::unavailable, "disk_full", text, "free some space and try again"};
@@ -21,8 +22,14 @@ Error failure(sqlite3* handle, int code, std::string_view doing) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return {Kind::corrupt, "database_corrupt", text, "stop the server and restore a backup"};
     case SQLITE_CANTOPEN: return {Kind::not_found, "cannot_open_database", text};
+    case SQLITE_IOERR: return {Kind::io, "disk_failed", text, "look at the disk"};
     default: return {Kind::io, "database_failed", text};
   }
+}
+
+int note_wal_pages(void* out, sqlite3*, char const*, int pages) {
+  *static_cast<int*>(out) = pages;
+  return SQLITE_OK;
 }
 
 }  // namespace
@@ -31,6 +38,7 @@ struct Connection::State {
   sqlite3* handle = nullptr;
   /// Free statements by text; a borrowed one is not in here, so that a query may run inside itself.
   std::unordered_multimap<std::string_view, sqlite3_stmt*> idle;
+  int wal_pages = 0;
 
   State() = default;
   State(State const&) = delete;
@@ -53,9 +61,12 @@ Result<Connection> Connection::open(std::string const& path, Mode mode) {
   if (code != SQLITE_OK) return failure(state->handle, code, "open " + path);
   sqlite3_extended_result_codes(state->handle, 1);
   sqlite3_busy_timeout(state->handle, 5000);
+  auto* const raw = state.get();
   Connection connection(std::move(state));
   if (mode == Mode::read_write) FLEET_CHECK(connection.script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"));
   FLEET_CHECK(connection.script("PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"));
+  // After the pragmas: an automatic checkpoint would take the same hook.
+  sqlite3_wal_hook(raw->handle, &note_wal_pages, &raw->wal_pages);
   return connection;
 }
 
@@ -67,8 +78,9 @@ Statement Connection::prepare(Query const& query) {
   }
   sqlite3_stmt* stmt = nullptr;
   int const code = sqlite3_prepare_v3(state_->handle, query.sql.data(), static_cast<int>(query.sql.size()), SQLITE_PREPARE_PERSISTENT, &stmt, nullptr);
-  if (code != SQLITE_OK || stmt == nullptr)
+  if (code == SQLITE_ERROR || (code == SQLITE_OK && stmt == nullptr))
     throw std::logic_error(fmt::format("query {} does not compile: {}", query.name, sqlite3_errmsg(state_->handle)));
+  if (code != SQLITE_OK) throw std::runtime_error(failure(state_->handle, code, query.name).detail);  // the schema cannot be read
   return {*this, stmt};
 }
 
@@ -81,6 +93,8 @@ Result<void> Connection::script(std::string_view sql) {
 
 std::int64_t Connection::last_insert_rowid() const { return sqlite3_last_insert_rowid(state_->handle); }
 std::int64_t Connection::changes() const { return sqlite3_changes64(state_->handle); }
+bool Connection::in_transaction() const { return sqlite3_get_autocommit(state_->handle) == 0; }
+int Connection::wal_pages() const { return state_->wal_pages; }
 
 Result<void> Connection::backup_to(std::string const& path) {
   FLEET_TRY(auto const target, open(path, Mode::read_write));
@@ -98,13 +112,13 @@ Result<std::vector<std::string>> Connection::check() {
   for (;;) {
     FLEET_TRY(bool const row, integrity.step());
     if (!row) break;
-    if (integrity.text_view(0) != "ok") findings.push_back("database: " + integrity.text(0));
+    if (integrity.text_view(0) != "ok") findings.push_back(integrity.text(0));
   }
   auto keys = prepare({"foreign_key_check", "PRAGMA foreign_key_check"});
   for (;;) {
     FLEET_TRY(bool const row, keys.step());
     if (!row) break;
-    findings.push_back(fmt::format("database: row {} of {} points at a missing row of {}", keys.int64(1), keys.text_view(0), keys.text_view(2)));
+    findings.push_back(fmt::format("row {} of {} points at a missing row of {}", keys.int64(1), keys.text_view(0), keys.text_view(2)));
   }
   return findings;
 }

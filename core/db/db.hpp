@@ -41,7 +41,7 @@ public:
   template <class... T>
   Statement& bind_all(T const&... values) { int i = 0; (bind(++i, values), ...); return *this; }
 
-  /// True: a row is there. @errors conflict (code `constraint`), io, corrupt, unavailable (`disk_full`)
+  /// True: a row is there. @errors conflict (code `constraint`), io (`fsync_failed`, `disk_failed`), corrupt, unavailable (`disk_full`)
   Result<bool> step();
   /// Steps to the end; for statements without rows.
   Result<void> run();
@@ -80,16 +80,22 @@ public:
   Connection& operator=(Connection&&) noexcept;
   ~Connection();
 
-  /// A statement from the cache. A text that does not compile is a bug: throws std::logic_error with the query's name.
+  /// A statement from the cache. A text that does not compile is a bug: throws std::logic_error with the query's name; a schema that
+  /// cannot be read throws std::runtime_error.
   [[nodiscard]] Statement prepare(Query const& query);
   /// Several statements without parameters (migrations, pragmas).
   Result<void> script(std::string_view sql);
   [[nodiscard]] std::int64_t last_insert_rowid() const;
   [[nodiscard]] std::int64_t changes() const;
+  /// False also after a failure that made SQLite roll a whole transaction back by itself (a full disk, a failed write).
+  [[nodiscard]] bool in_transaction() const;
+  /// Pages in the write-ahead log after this connection's last commit.
+  [[nodiscard]] int wal_pages() const;
   /// Copies the whole database into a new file with SQLite's backup API.
   Result<void> backup_to(std::string const& path);
   /// PRAGMA integrity_check and foreign_key_check; the findings, empty when sound.
   Result<std::vector<std::string>> check();
+  /// Copies the write-ahead log into the database as far as readers allow; waits for nobody.
   Result<void> checkpoint();
 
 private:

@@ -1,13 +1,8 @@
 #include "server/store/contacts.hpp"
 
+#include "server/store/queries.hpp"
+
 namespace fleet::store {
-namespace {
-
-constexpr db::Query kUpsert{"contact_upsert",
-                            "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
-                            "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
-
-}  // namespace
 
 void Contacts::note(std::int64_t device_n, Contact contact) {
   std::lock_guard const lock(mutex_);
@@ -27,7 +22,7 @@ Result<void> Contacts::flush(db::Connection& connection) {
     for (auto const& [device, contact] : noted_) flushing_[device] = contact;
     noted_.clear();
   }
-  auto upsert = connection.prepare(kUpsert);
+  auto upsert = connection.prepare(kPutContact);
   for (auto const& [device, contact] : flushing_) {  // only the writer's thread changes it, so reading needs no lock
     upsert.bind_all(device, to_unix_ms(contact.at), contact.poll_every_s, contact.report_every_s);
     FLEET_CHECK(upsert.run());

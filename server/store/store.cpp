@@ -2,6 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "server/store/contacts.hpp"
+#include "server/store/queries.hpp"
 #include "server/store/writer.hpp"
 
 #include <thread>
@@ -39,8 +40,7 @@ public:
   }
   SysTime last_contact(std::int64_t device_n) override {
     if (auto const fresh = contacts_.find(device_n)) return *fresh;
-    static constexpr db::Query kSeen{"contact_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
-    auto statement = reader().prepare(kSeen);
+    auto statement = reader().prepare(kSeenAt);
     statement.bind(1, device_n);
     auto const row = statement.step();
     return row && *row ? from_unix_ms(statement.int64(0)) : SysTime{};

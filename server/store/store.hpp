@@ -38,7 +38,8 @@ public:
   /// The calling thread's own read-only connection; sees everything committed before the call.
   virtual db::Connection& reader() = 0;
   /// Queues `job`; `done` is called on the writer thread after the commit, or with the job's error after its savepoint rolled back.
-  /// A commit that fails ends the process: after a failed fsync nothing may be acknowledged.
+  /// A full disk fails every job of the group (`disk_full`). Any other commit that fails ends the process: after a failed fsync nothing
+  /// may be acknowledged.
   virtual void write(Job job, Done done) = 0;
   /// The same, blocking. Never on an io thread or the writer.
   virtual Result<void> write_wait(Job job) = 0;

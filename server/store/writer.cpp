@@ -1,6 +1,7 @@
 #include "server/store/writer.hpp"
 
 #include "core/base/log.hpp"
+#include "server/store/queries.hpp"
 
 #include <unistd.h>
 
@@ -12,7 +13,7 @@ namespace {
 
 constexpr std::size_t kBatchMax = 1000;
 constexpr auto kContactsEvery = std::chrono::seconds{5};
-constexpr int kCheckpointEvery = 200;  // commits
+constexpr int kCheckpointPages = 2000;  // of 4 KiB
 
 Error closed() { return {Kind::unavailable, "shutting_down", "the server is shutting down", "try again in a moment"}; }
 
@@ -42,22 +43,43 @@ struct Outcome {
   std::vector<std::function<void()>> hooks;
 };
 
-/// One job in a savepoint. An I/O error while it runs leaves the transaction in doubt: fatal like a failed commit.
+Result<void> call(Store::Job const& job, Tx& tx) {
+  try {
+    return job(tx);
+  } catch (std::exception const& bug) {
+    log::error("store.job_threw", {{"error", bug.what()}});
+    return Error{Kind::internal, "internal", bug.what()};
+  }
+}
+
+/// Runs one job in a savepoint. Where SQLite rolls the whole transaction back by itself, the connection is in none afterwards.
 Outcome run_job(db::Connection& connection, Epochs& epochs, Store::Job const& job) {
-  if (auto const opened = connection.script("SAVEPOINT job"); !opened) die("savepoint", opened.error());
+  if (auto const opened = connection.prepare(kSavepoint).run(); !opened) die("savepoint", opened.error());
   JobTx tx(connection, epochs);
-  auto result = [&]() -> Result<void> {
-    try {
-      return job(tx);
-    } catch (std::exception const& bug) {
-      return Error{Kind::internal, "internal", bug.what()};
-    }
-  }();
-  if (!result && result.error().kind == Kind::internal) log::error("store.job_threw", {{"error", result.error().detail}});
+  auto result = call(job, tx);
+  if (!connection.in_transaction()) return {result, {}};
   if (!result)
-    if (auto const undone = connection.script("ROLLBACK TO job"); !undone) return {result, {}};  // the transaction itself is gone: the commit will say so
-  if (auto const released = connection.script("RELEASE job"); !released && result) result = released.error();
+    if (auto const undone = connection.prepare(kUndoJob).run(); !undone) die("undo a job", undone.error());
+  if (auto const released = connection.prepare(kReleaseJob).run(); !released) die("release a job", released.error());
   return {result, result ? std::move(tx.hooks) : std::vector<std::function<void()>>{}};
+}
+
+/// A full disk is refused before anything is acknowledged, and the database is as it was. After any other failure of a whole transaction
+/// neither SQLite nor the kernel knows what the disk holds.
+Error survivable(std::string_view doing, Result<void> const& result) {
+  if (result) die(doing, {Kind::internal, "transaction_lost", "a job ended the transaction that it was lent"});
+  if (result.error().code != "disk_full") die(doing, result.error());
+  return result.error();
+}
+
+/// What follows a commit must not keep the others of its group from being answered.
+template <class F>
+void after(F const& callback) {
+  try {
+    callback();
+  } catch (std::exception const& bug) {
+    log::error("store.callback_threw", {{"error", bug.what()}});
+  }
 }
 
 }  // namespace
@@ -99,7 +121,6 @@ void Writer::stop() {
 void Writer::loop() {
   auto& clock = system_clock();
   auto next_flush = clock.mono() + kContactsEvery;
-  int commits = 0;
   for (;;) {
     std::deque<Item> batch;
     bool stopping = false;
@@ -112,47 +133,52 @@ void Writer::loop() {
       }
       stopping = stopping_ && queue_.empty();
     }
-    if (!batch.empty()) {
-      commit_batch(std::move(batch));
-      ++commits;
-    }
+    if (!batch.empty()) commit_batch(std::move(batch));
     if (stopping || clock.mono() >= next_flush) {
       flush_contacts();
       next_flush = clock.mono() + kContactsEvery;
     }
-    if (stopping || commits >= kCheckpointEvery) {
-      if (auto const done = connection_.checkpoint(); !done) die("checkpoint", done.error());
-      commits = 0;
-    }
+    if (stopping || connection_.wal_pages() >= kCheckpointPages) checkpoint();
     if (stopping) return;
   }
 }
 
 void Writer::commit_batch(std::deque<Item> batch) {
-  if (auto const begun = connection_.script("BEGIN IMMEDIATE"); !begun) {
-    for (auto& item : batch) item.done(begun.error());
+  if (auto const begun = connection_.prepare(kBegin).run(); !begun) {
+    for (auto& item : batch) after([&] { item.done(begun.error()); });
     return;
   }
   std::vector<Outcome> outcomes;
   outcomes.reserve(batch.size());
-  for (auto const& item : batch) outcomes.push_back(run_job(connection_, epochs_, item.job));
-  if (auto const committed = connection_.script("COMMIT"); !committed) {
-    // A full disk is refused before anything is acknowledged; everything else means that the disk's state is unknown.
-    if (committed.error().code != "disk_full") die("commit", committed.error());
-    if (auto const undone = connection_.script("ROLLBACK"); !undone) log::warn("store.rollback", {{"error", undone.error().detail}});
-    for (auto& outcome : outcomes) outcome = {committed.error(), {}};
+  std::optional<Error> lost;
+  for (auto const& item : batch) {
+    outcomes.push_back(run_job(connection_, epochs_, item.job));
+    if (connection_.in_transaction()) continue;
+    lost = survivable("job", outcomes.back().result);
+    break;
+  }
+  if (!lost)
+    if (auto const committed = connection_.prepare(kCommit).run(); !committed) lost = survivable("commit", committed);
+  if (lost) {
+    undo();
+    outcomes.assign(batch.size(), {*lost, {}});
   }
   for (auto const& outcome : outcomes)
-    for (auto const& hook : outcome.hooks) hook();
-  for (std::size_t i = 0; i < batch.size(); ++i) batch[i].done(outcomes[i].result);
+    for (auto const& hook : outcome.hooks) after(hook);
+  for (std::size_t i = 0; i < batch.size(); ++i) after([&] { batch[i].done(outcomes[i].result); });
+}
+
+void Writer::undo() {
+  if (!connection_.in_transaction()) return;
+  if (auto const undone = connection_.prepare(kRollback).run(); !undone) die("rollback", undone.error());
 }
 
 void Writer::flush_contacts() {
   if (contacts_.empty()) return;
   auto const flushed = [&]() -> Result<void> {
-    FLEET_CHECK(connection_.script("BEGIN IMMEDIATE"));
+    FLEET_CHECK(connection_.prepare(kBegin).run());
     FLEET_CHECK(contacts_.flush(connection_));
-    return connection_.script("COMMIT");
+    return connection_.prepare(kCommit).run();
   }();
   if (flushed) {
     contacts_.flushed();
@@ -160,7 +186,14 @@ void Writer::flush_contacts() {
   }
   if (flushed.error().kind == Kind::io) die("contacts", flushed.error());
   log::warn("store.contacts_kept", {{"error", flushed.error().detail}});
-  if (auto const undone = connection_.script("ROLLBACK"); !undone) log::warn("store.rollback", {{"error", undone.error().detail}});
+  undo();
+}
+
+void Writer::checkpoint() {
+  auto const done = connection_.checkpoint();
+  if (done) return;
+  if (done.error().code != "disk_full") die("checkpoint", done.error());
+  log::warn("store.checkpoint_waits", {{"error", done.error().detail}});  // what was committed stays in the log
 }
 
 }  // namespace fleet::store

@@ -12,7 +12,8 @@
 namespace fleet::store {
 
 /// The one thread that writes. Takes everything queued, runs each job in a savepoint of one transaction, commits once, then answers.
-/// A commit that fails ends the process: after a failed fsync neither SQLite nor the kernel knows what the disk holds.
+/// A full disk fails every job of the group; any other failure of a commit ends the process, because after a failed fsync neither SQLite
+/// nor the kernel knows what the disk holds.
 class Writer {
 public:
   struct Item {
@@ -30,7 +31,9 @@ public:
 private:
   void loop();
   void commit_batch(std::deque<Item> batch);
+  void undo();
   void flush_contacts();
+  void checkpoint();
 
   db::Connection connection_;
   Epochs& epochs_;
