@@ -43,6 +43,9 @@ struct EnrollResponse {
 [[nodiscard]] Result<EnrollResponse> decode_enroll_response(std::string_view json);
 [[nodiscard]] std::string encode(EnrollResponse const& message);
 
+/// The body of a renewal: a request for a new certificate.
+[[nodiscard]] std::string encode_renewal(std::string_view csr_pem);
+
 /// What one model does on a device, as a poll tells it.
 struct ModelStatus {
   std::string digest;              ///< of the running release's release.json, hex; empty: none

@@ -48,4 +48,6 @@ std::string encode(EnrollResponse const& message) {
                                       {"directive_root", message.directive_root}, {"state", message.state}});
 }
 
+std::string encode_renewal(std::string_view csr_pem) { return json::serialize(json::object{{"csr", csr_pem}}); }
+
 }  // namespace fleet::wire

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "agent/update/context.hpp"
+#include "core/wire/device.hpp"
+
+#include <string>
+
+namespace fleet::agent {
+
+/// Why a download or a switch may not start now: `window`, `battery`, `metered`; empty: it may. Read anew at each question.
+[[nodiscard]] std::string download_blocked(Context const& context, wire::DirectiveTarget const& target);
+[[nodiscard]] std::string switch_blocked(Context const& context, wire::DirectiveTarget const& target);
+
+}  // namespace fleet::agent

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "agent/slots/slots.hpp"
+#include "agent/store/config.hpp"
+#include "agent/store/identity.hpp"
+#include "agent/store/journal.hpp"
+#include "agent/store/spool.hpp"
+#include "agent/store/trusted_clock.hpp"
+#include "agent/telemetry/collector.hpp"
+#include "core/base/random.hpp"
+
+#include <atomic>
+
+namespace fleet::agent {
+
+/// What the agent's threads share. Each part of it is thread-safe or used by one thread only.
+struct Context {
+  Fs& fs;
+  Clock& clock;
+  Random& random;
+  Layout layout;
+  Config config;
+  Identity identity;
+  TrustedClock trusted;
+  Slots slots;
+  Journal journal;                 ///< the updater's
+  std::unique_ptr<Spool> spool;
+  Collector collector;
+  std::atomic<bool> stop{false};
+  bool journal_damaged = false;
+};
+
+}  // namespace fleet::agent

@@ -1,0 +1,99 @@
+#include "agent/update/link.hpp"
+
+#include "core/base/log.hpp"
+#include "core/wire/json.hpp"
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr std::size_t kBatchBytes = 512 * 1024;
+constexpr Millis kBackoffMax = std::chrono::minutes{15};
+
+Result<std::int64_t> decode_acked(std::string_view body) {
+  FLEET_TRY(auto const value, wire::parse_json(body, 4096));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  auto const acked = reader.required_integer("acked", 0, std::int64_t{1} << 53);
+  FLEET_CHECK(wire::no_faults(faults, "acknowledgement"));
+  return acked;
+}
+
+}  // namespace
+
+Reporter::Reporter(Context& context, Remote& remote) : context_(context), remote_(remote), boot_id_(read_boot_id(context.fs)) {}
+
+void Reporter::wake() {
+  {
+    std::lock_guard const lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Reporter::gather() {
+  for (auto& metrics : context_.collector.drain()) {
+    wire::ReportItem item;
+    item.metrics = std::move(metrics);
+    if (auto const added = context_.spool->add(std::move(item)); !added) log::warn("telemetry.lost", {{"error", added.error().detail}});
+  }
+}
+
+void Reporter::loop() {
+  auto next_gather = context_.clock.mono() + context_.config.telemetry_interval;
+  MonoTime quiet_until{};
+  while (!context_.stop) {
+    {
+      // Critical items wake it; a short look-out besides, because items are added where nobody could wake it from.
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, std::min<Millis>(Millis{200}, context_.config.telemetry_interval), [this] { return woken_ || context_.stop; });
+      woken_ = false;
+    }
+    auto const now = context_.clock.mono();
+    bool const due = now >= next_gather;
+    if (due) {
+      gather();
+      next_gather = now + context_.config.telemetry_interval;
+    }
+    if (now < quiet_until || context_.spool->size() == 0 || !(due || context_.spool->has_critical())) continue;
+    auto const sent = send_all();
+    if (sent || context_.stop) {
+      failures_ = 0;
+      continue;
+    }
+    if (failures_++ == 0) log::warn("report.failed", {{"code", sent.error().code}, {"error", sent.error().detail}});
+    auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
+    quiet_until = now + Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))};
+  }
+}
+
+Result<void> Reporter::send_all() {
+  auto size = kBatchBytes;
+  while (context_.spool->size() > 0 && !context_.stop) {
+    wire::Report report;
+    report.items = context_.spool->next(size);
+    if (report.items.empty()) return {};
+    report.sequence = report.items.back().sequence;
+    report.boot_id = boot_id_;
+    auto const answer = remote_.post("/device/v1/reports", wire::encode(report), Millis{60'000}, 64 * 1024);
+    if (!answer && answer.error().kind == Kind::too_large && report.items.size() > 1) {
+      size /= 2;
+      continue;
+    }
+    if (!answer && answer.error().kind == Kind::bad_input) {
+      // The server will never take these: keeping them would hold back everything after.
+      log::error("report.refused", {{"until", report.sequence}, {"error", answer.error().detail}});
+      FLEET_CHECK(context_.spool->acknowledge(report.items.size() > 1 ? report.items.front().sequence : report.sequence));
+      size = 1;
+      continue;
+    }
+    if (!answer) return answer.error();
+    FLEET_TRY(auto const acked, decode_acked(answer->body));
+    FLEET_CHECK(context_.spool->acknowledge(acked));
+    if (acked < report.sequence) return Error{Kind::conflict, "not_acknowledged", "the server acknowledged less than was sent"};
+  }
+  return {};
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,256 @@
+#include "agent/update/runner.hpp"
+
+#include "core/base/log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr Millis kLookAgain{1'000};
+
+void log_failed(std::string_view doing, std::string const& model, Error const& error) {
+  log::warn("update.failed", {{"doing", doing}, {"model", model}, {"code", error.code}, {"error", error.detail}});
+}
+
+bool is_refused(ModelState const& state, std::string const& digest, std::string const& rollout, std::int64_t attempt) {
+  return std::any_of(state.refusals.begin(), state.refusals.end(),
+                     [&](Refusal const& one) { return one.digest == digest && one.rollout == rollout && attempt <= one.attempt; });
+}
+
+}  // namespace
+
+std::string digest_of(wire::DirectiveTarget const& target) {
+  auto const found = target.hashes.find("sha256");
+  return found == target.hashes.end() ? std::string() : found->second;
+}
+
+Runner::Runner(Context& context, Remote& remote, Told told)
+    : context_(context), remote_(remote), throttle_(context.clock, context.config.bandwidth_bytes_per_s), told_(std::move(told)), shown_(context.journal.models()) {}
+
+void Runner::loop() {
+  settle_at_start();
+  while (!context_.stop) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kLookAgain, [this] { return woken_ || context_.stop; });
+      woken_ = false;
+    }
+    if (!context_.stop) round();
+  }
+}
+
+void Runner::wake() {
+  {
+    std::lock_guard const lock(mutex_);
+    woken_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Runner::direct(Told told) {
+  {
+    std::lock_guard const lock(mutex_);
+    told_ = std::move(told);
+  }
+  wake();
+}
+
+void Runner::set_sources(std::vector<std::string> sources) {
+  std::lock_guard const lock(mutex_);
+  sources_ = std::move(sources);
+}
+
+std::map<std::string, ModelState> Runner::models() const {
+  std::lock_guard const lock(mutex_);
+  return shown_;
+}
+
+Told Runner::told() const {
+  std::lock_guard const lock(mutex_);
+  return told_;
+}
+
+Result<void> Runner::roll_back(std::string const& model) {
+  {
+    std::lock_guard const lock(mutex_);
+    auto const found = shown_.find(model);
+    if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
+    if (found->second.running.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", model)};
+    orders_.push_back({Order::Kind::roll_back, model});
+  }
+  wake();
+  return {};
+}
+
+Result<void> Runner::unhold(std::string const& model) {
+  {
+    std::lock_guard const lock(mutex_);
+    auto const found = shown_.find(model);
+    if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
+    if (found->second.held.empty()) return Error{Kind::conflict, "not_held", fmt::format("model {} holds no release", model)};
+    orders_.push_back({Order::Kind::unhold, model});
+  }
+  wake();
+  return {};
+}
+
+ModelState Runner::state_of_model(std::string const& model) const {
+  auto const found = context_.journal.models().find(model);
+  if (found != context_.journal.models().end()) return found->second;
+  ModelState fresh;
+  fresh.model = model;
+  return fresh;
+}
+
+/// A damaged journal is rebuilt from the link and the slots: what `current` points at runs and is kept. Every model's state is told once
+/// more, because the last transition may have been journalled and not spooled.
+void Runner::settle_at_start() {
+  if (context_.journal_damaged) {
+    auto const models = context_.slots.models();
+    for (auto const& model : models ? *models : std::vector<std::string>{}) {
+      auto state = state_of_model(model);
+      auto const current = context_.slots.current(model);
+      if (!current || *current == state.running.digest) continue;
+      log::warn("journal.rebuilt", {{"model", model}, {"current", *current}});
+      state.running = {*current, {}};
+      if (auto const release = release_of(state)) state.running.version = release->version;
+      state.state = current->empty() ? State::idle : State::committed;
+      state.target = state.running;
+      if (auto const saved = context_.journal.save(state); !saved) log_failed("rebuild", model, saved.error());
+    }
+  }
+  for (auto const& [model, state] : context_.journal.models()) report(state);
+}
+
+void Runner::round() {
+  std::vector<Order> orders;
+  Told told;
+  {
+    std::lock_guard const lock(mutex_);
+    orders.swap(orders_);
+    told = told_;
+  }
+  for (auto const& order : orders) obey(order);
+  withdraw_unnamed(told.targets);
+  for (auto const& target : told.targets) {
+    if (context_.stop) return;
+    follow(target);
+  }
+  // What was switched goes on to its end also when no directive names it any more.
+  for (auto const& [model, state] : std::map(context_.journal.models()))
+    if (!context_.stop && !before_switch(state.state) && !at_rest(state.state)) work(model, nullptr);
+}
+
+void Runner::obey(Order const& order) {
+  auto state = state_of_model(order.model);
+  if (order.kind == Order::Kind::unhold) {
+    std::erase_if(state.refusals, [&](Refusal const& one) { return one.digest == state.held; });
+    state.held.clear();
+    if (auto const saved = context_.journal.save(state); !saved) return log_failed("unhold", order.model, saved.error());
+    report(state);
+    return;
+  }
+  if (state.running.none() || !next_state(state.state, Event::ordered_back)) return;
+  state.held = state.running.digest;
+  state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
+  wire::DeviceError const why{"rolled_back_by_owner", "the device's owner asked for the version before", {}};
+  auto const going = advance(std::move(state), Event::ordered_back, why);
+  if (!going) return log_failed("roll back", order.model, going.error());
+  work(order.model, nullptr);
+}
+
+void Runner::withdraw_unnamed(std::vector<Target> const& targets) {
+  for (auto const& [model, state] : std::map(context_.journal.models())) {
+    auto const named = std::any_of(targets.begin(), targets.end(), [&](Target const& one) {
+      return one.model == model && one.action == wire::Action::install && digest_of(one) == state.target.digest && one.attempt == state.attempt;
+    });
+    if (named || !before_switch(state.state)) continue;
+    if (auto const dropped = advance(state, Event::withdrawn); !dropped) log_failed("withdraw", model, dropped.error());
+    retry_at_.erase(model);
+  }
+}
+
+void Runner::follow(Target const& target) {
+  auto state = state_of_model(target.model);
+  switch (target.action) {
+    case wire::Action::install: return follow_install(target, std::move(state));
+    case wire::Action::revert:
+    case wire::Action::remove: return follow_return(target, std::move(state));
+    case wire::Action::unknown: log::warn("directive.unknown_action", {{"model", target.model}}); return;
+  }
+}
+
+void Runner::follow_install(Target const& target, ModelState state) {
+  auto const digest = digest_of(target);
+  if (!at_rest(state.state)) return work(target.model, &target);
+  if (digest.empty() || is_refused(state, digest, target.rollout, target.attempt)) return;
+  auto const version = version_of_path(target.model, target.path);
+  if (!version) return log_failed("follow", target.model, version.error());
+  if (state.running.digest == digest) {
+    if (state.rollout == target.rollout && state.attempt == target.attempt && state.state == State::committed) return;
+    // It runs already: said once for this rollout, nothing is done.
+    state.target = {digest, *version};
+    state.rollout = target.rollout;
+    state.attempt = target.attempt;
+    state.state = State::committed;
+    state.error = {};
+    if (auto const saved = context_.journal.save(state); !saved) return log_failed("adopt", target.model, saved.error());
+    report(state);
+    return;
+  }
+  state.target = {digest, *version};
+  state.rollout = target.rollout;
+  state.attempt = target.attempt;
+  state.tries = 0;
+  state.waiting.clear();
+  if (state.held == digest) state.held.clear();  // only a higher attempt comes here
+  auto const started = advance(std::move(state), Event::directed);
+  if (!started) return log_failed("start", target.model, started.error());
+  work(target.model, &target);
+}
+
+/// Back to a version that ran here before, or to none. Local where its slot is whole; fetched like any other release otherwise.
+void Runner::follow_return(Target const& target, ModelState state) {
+  auto const digest = target.action == wire::Action::remove ? std::string() : digest_of(target);
+  if (!at_rest(state.state) && state.state != State::probation) return work(target.model, &target);
+  if (state.running.digest == digest) return;
+  if (!digest.empty() && digest != state.previous.digest) return follow_install(target, std::move(state));
+  state.rollout = target.rollout;
+  auto const going = advance(std::move(state), Event::ordered_back);
+  if (!going) return log_failed("go back", target.model, going.error());
+  work(target.model, nullptr);
+}
+
+void Runner::work(std::string const& model, Target const* target) {
+  auto const due = retry_at_.find(model);
+  if (due != retry_at_.end() && context_.clock.mono() < due->second) return;
+  retry_at_.erase(model);
+  while (!context_.stop) {
+    auto const state = state_of_model(model);
+    auto const before = state.state;
+    auto const stepped = [&]() -> Result<void> {
+      switch (state.state) {
+        case State::checking: return target == nullptr ? Result<void>{} : check(state, *target);
+        case State::downloading: return target == nullptr ? Result<void>{} : fetch(state, *target);
+        case State::staged:
+        case State::waiting: return target == nullptr ? Result<void>{} : wait_or_test(state, *target);
+        case State::testing: return test(state);
+        case State::switching: return switch_over(state);
+        case State::probation: return prove(state);
+        case State::rolling_back: return go_back(state);
+        case State::idle:
+        case State::committed:
+        case State::failed:
+        case State::rolled_back: return {};
+      }
+      return {};
+    }();
+    if (!stepped) return log_failed(to_string(before), model, stepped.error());
+    if (state_of_model(model).state == before) return;
+  }
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,259 @@
+#include "agent/update/conditions.hpp"
+#include "agent/update/runner.hpp"
+
+#include "core/base/log.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::agent {
+namespace {
+
+constexpr Millis kStep{100};
+constexpr Millis kBackoffMax = std::chrono::minutes{10};
+constexpr int kTestStartsMax = 3;
+constexpr std::size_t kRefusalsMax = 16;
+// States that people and the judge need to know of; the others pass in an instant.
+constexpr std::array kTold{State::downloading, State::waiting, State::testing, State::probation, State::committed, State::failed, State::rolled_back, State::idle};
+
+std::uint64_t memory_bytes() {
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? static_cast<std::uint64_t>(info.totalram) * info.mem_unit : 0;
+}
+
+wire::DeviceError told_of(Error const& error) { return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()}; }
+
+/// Not the release's fault and may pass by itself.
+bool may_pass(Error const& error) {
+  constexpr std::array kKinds{Kind::unavailable, Kind::timeout, Kind::throttled, Kind::io, Kind::internal, Kind::expired, Kind::not_found};
+  return std::find(kKinds.begin(), kKinds.end(), error.kind) != kKinds.end() || error.code == "digest_mismatch";
+}
+
+}  // namespace
+
+Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceError error) {
+  auto const next = next_state(state.state, event);
+  if (!next) return Error{Kind::internal, "stray_event", fmt::format("model {}: event {} means nothing in state {}", state.model, static_cast<int>(event), to_string(state.state))};
+  log::info("update", {{"model", state.model}, {"version", state.target.version}, {"from", to_string(state.state)}, {"to", to_string(*next)}});
+  state.state = *next;
+  state.since = context_.trusted.now();
+  if (event == Event::directed) state.error = {};
+  if (!error.code.empty()) state.error = std::move(error);
+  if (*next != State::waiting) state.waiting.clear();
+  FLEET_CHECK(context_.journal.save(state));
+  report(state);
+  return state;
+}
+
+void Runner::report(ModelState const& state) {
+  {
+    std::lock_guard const lock(mutex_);
+    shown_.insert_or_assign(state.model, state);
+  }
+  if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
+  if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
+  wire::ReportItem item;
+  item.update = wire::UpdateItem{context_.trusted.now(), state.model, state.target.version, state.target.digest, state.rollout, state.attempt,
+                                 std::string(to_string(state.state)), state.running.version, state.running.digest, state.error};
+  if (auto const added = context_.spool->add(std::move(item)); !added) log::error("report.lost", {{"model", state.model}, {"error", added.error().detail}});
+}
+
+Result<ModelState> Runner::fail(ModelState state, wire::DeviceError error) {
+  state.refusals.push_back({state.target.digest, state.rollout, state.attempt});
+  if (state.refusals.size() > kRefusalsMax) state.refusals.erase(state.refusals.begin());
+  return advance(std::move(state), Event::failed, std::move(error));
+}
+
+Result<void> Runner::early_failure(ModelState state, Target const& target, Error const& error) {
+  if (context_.stop) return {};
+  state.tries += 1;
+  log::warn("update.try_failed", {{"model", state.model}, {"try", state.tries}, {"code", error.code}, {"error", error.detail}});
+  if (!may_pass(error) || state.tries >= std::max(1, target.conditions.attempts)) {
+    FLEET_CHECK(fail(std::move(state), told_of(error)));
+    return {};
+  }
+  state.error = told_of(error);
+  FLEET_CHECK(context_.journal.save(state));
+  auto const backoff = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(state.tries, 20)));
+  retry_at_[state.model] = context_.clock.mono() + Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))};
+  return {};
+}
+
+Result<wire::Release> Runner::release_of(ModelState const& state) const {
+  auto const& digest = state.target.none() ? state.running.digest : state.target.digest;
+  FLEET_TRY(auto const document, context_.slots.load_release(state.model, digest));
+  return wire::decode_release(document);
+}
+
+Bench Runner::bench() const { return {context_.fs, context_.clock, context_.config, context_.collector, context_.stop}; }
+
+Candidate Runner::candidate_of(ModelState const& state) const {
+  return {state.model, state.target.version, state.target.digest, context_.slots.slot(state.model, state.target.digest), context_.slots.scratch(state.model),
+          context_.layout.statsd_socket()};
+}
+
+bool Runner::still_wanted(ModelState const& state) const {
+  std::lock_guard const lock(mutex_);
+  if (context_.trusted.now() >= told_.act_before) return false;
+  return std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) { return one.model == state.model && digest_of(one) == state.target.digest; });
+}
+
+void Runner::run_hook(std::vector<std::string> const& words, ModelState const& state) {
+  if (words.empty()) return;
+  if (auto const ran = run_program(bench(), candidate_of(state), words, "hook_failed"); !ran)
+    log::warn("hook.failed", {{"model", state.model}, {"error", ran.error().detail}});
+}
+
+Result<void> Runner::check(ModelState state, Target const& target) {
+  auto const checked = [&]() -> Result<void> {
+    // A version that ran here before and is whole needs no network and no fresh metadata: expiry governs what is adopted, not what is kept.
+    auto const kept = context_.slots.load_release(state.model, state.target.digest);
+    if (kept && target.action == wire::Action::revert) return {};
+    FLEET_TRY(auto const verified, fetch_release(context_.fs, remote_, context_.trusted, context_.layout.release_metadata(), target));
+    FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
+    return context_.slots.save_release(state.model, state.target.digest, verified.document);
+  }();
+  if (!checked) return early_failure(std::move(state), target, checked.error());
+  FLEET_CHECK(advance(std::move(state), Event::verified));
+  return {};
+}
+
+Result<void> Runner::fetch(ModelState state, Target const& target) {
+  if (auto const why = download_blocked(context_, target); !why.empty()) {
+    retry_at_[state.model] = context_.clock.mono() + std::chrono::seconds{5};
+    return {};
+  }
+  std::vector<std::string> sources;
+  {
+    std::lock_guard const lock(mutex_);
+    sources = sources_;
+  }
+  auto const fetched = [&]() -> Result<void> {
+    FLEET_TRY(auto const release, release_of(state));
+    auto const* const variant = wire::find_variant(release, context_.identity.hardware);
+    if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("no variant for hardware {}", context_.identity.hardware)};
+    FLEET_TRY(bool const whole, context_.slots.is_whole(state.model, state.target.digest, *variant));
+    if (whole) return {};
+    auto const running = state.running.none() ? std::string() : context_.slots.slot(state.model, state.running.digest);
+    DownloadPlan const plan{state.model, state.target.digest, *variant, sources, running};
+    FLEET_CHECK(download(context_.fs, context_.slots, remote_, throttle_, plan, context_.stop));
+    return context_.slots.install(state.model, state.target.digest, *variant);
+  }();
+  if (!fetched) return early_failure(std::move(state), target, fetched.error());
+  FLEET_CHECK(advance(std::move(state), Event::fetched));
+  return {};
+}
+
+Result<void> Runner::wait_or_test(ModelState state, Target const& target) {
+  auto const why = switch_blocked(context_, target);
+  if (why.empty()) {
+    state.tries = 0;
+    FLEET_CHECK(advance(std::move(state), Event::ready));
+    return {};
+  }
+  retry_at_[state.model] = context_.clock.mono() + std::chrono::seconds{1};
+  if (state.waiting == why && state.state == State::waiting) return {};
+  state.waiting = why;
+  if (state.state == State::staged) {
+    FLEET_CHECK(advance(std::move(state), Event::blocked));
+    return {};
+  }
+  FLEET_CHECK(context_.journal.save(state));
+  report(state);
+  return {};
+}
+
+Result<void> Runner::test(ModelState state) {
+  // Counted before it runs: a test that takes the whole device down must not be started for ever.
+  state.tries += 1;
+  FLEET_CHECK(context_.journal.save(state));
+  if (state.tries > kTestStartsMax) {
+    FLEET_CHECK(fail(std::move(state), {"golden_interrupted", fmt::format("the golden test was started {} times and never ended", kTestStartsMax), {}}));
+    return {};
+  }
+  FLEET_TRY(auto const release, release_of(state));
+  if (auto const& golden = release.manifest.golden) {
+    FLEET_CHECK(context_.slots.make_scratch(state.model));
+    auto const passed = golden_test(bench(), candidate_of(state), *golden);
+    if (!passed && passed.error().code == "interrupted") return passed;
+    if (!passed) {
+      FLEET_CHECK(fail(std::move(state), told_of(passed.error())));
+      return {};
+    }
+  }
+  if (!still_wanted(state)) {
+    FLEET_CHECK(advance(std::move(state), Event::withdrawn));
+    return {};
+  }
+  FLEET_CHECK(advance(std::move(state), Event::passed));
+  return {};
+}
+
+Result<void> Runner::switch_over(ModelState state) {
+  FLEET_TRY(auto const release, release_of(state));
+  FLEET_CHECK(context_.slots.switch_to(state.model, state.target.digest));
+  if (state.running != state.target) {
+    state.older = state.previous;
+    state.previous = state.running;
+    state.running = state.target;
+  }
+  context_.collector.running(state.model, state.running.digest);
+  run_hook(context_.config.switched_hook, state);
+  if (!release.manifest.activate.empty()) {
+    auto const activated = run_program(bench(), candidate_of(state), release.manifest.activate, "activate_failed");
+    if (!activated && activated.error().code == "interrupted") return activated;
+    if (!activated) {
+      FLEET_CHECK(fail(std::move(state), told_of(activated.error())));
+      return {};
+    }
+  }
+  FLEET_CHECK(advance(std::move(state), Event::switched));
+  return {};
+}
+
+Result<void> Runner::prove(ModelState state) {
+  FLEET_TRY(auto const release, release_of(state));
+  FLEET_CHECK(context_.slots.make_scratch(state.model));
+  ProbationRun run(bench(), candidate_of(state), release.manifest);
+  for (;;) {
+    auto const verdict = run.step();
+    if (verdict == ProbationRun::Verdict::failed) {
+      FLEET_CHECK(fail(std::move(state), run.error()));
+      return {};
+    }
+    if (verdict == ProbationRun::Verdict::healthy) break;
+    if (context_.stop) return {};
+    ::poll(nullptr, 0, static_cast<int>(kStep.count()));
+    std::lock_guard const lock(mutex_);
+    auto const back = std::any_of(told_.targets.begin(), told_.targets.end(),
+                                  [&](Target const& one) { return one.model == state.model && one.action != wire::Action::install && digest_of(one) != state.running.digest; });
+    if (back || !orders_.empty()) return {};  // the loop obeys; probation starts anew if it goes on
+  }
+  state.floor = std::max(state.floor, release.manifest.security_floor);
+  state.older = {};
+  FLEET_TRY(auto const committed, advance(std::move(state), Event::healthy));
+  return context_.slots.collect(committed.model, {committed.running.digest, committed.previous.digest});
+}
+
+/// Local and immediate. Without a version before, `current` is taken away and the app is told.
+Result<void> Runner::go_back(ModelState state) {
+  if (state.previous.none()) {
+    FLEET_CHECK(context_.slots.remove_current(state.model));
+    run_hook(context_.config.removed_hook, state);
+  } else {
+    FLEET_CHECK(context_.slots.switch_to(state.model, state.previous.digest));
+  }
+  bool const back = !state.previous.none();
+  state.running = state.previous;
+  state.previous = state.older;
+  state.older = {};
+  if (back) run_hook(context_.config.switched_hook, state);
+  FLEET_CHECK(advance(std::move(state), Event::returned));
+  return {};
+}
+
+}  // namespace fleet::agent
