@@ -2,6 +2,7 @@
 
 #include "server/catalog/blobs.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/catalog/repository.hpp"
 
 #include <fmt/format.h>
 
@@ -14,28 +15,19 @@ constexpr std::string_view kForEver = "public, max-age=31536000, immutable";
 
 Error no_file(std::string_view name) { return {Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the release repository", name.substr(0, 200))}; }
 
-Reply metadata_reply(BytesView bytes, std::string_view cache) {
+/// Its ETag is made of its content.
+Reply metadata_reply(std::string body, std::string_view cache) {
   Reply reply;
-  reply.body = std::string(as_text(bytes));
+  reply.revision = 1;
+  reply.body = std::move(body);
   reply.headers.push_back({"Cache-Control", std::string(cache)});
   return reply;
 }
 
 Result<Reply> find_metadata(db::Connection& reader, std::string_view name) {
-  if (name == "timestamp.json") {
-    auto newest = reader.prepare(catalog::kNewestMetadata);
-    FLEET_TRY(bool const found, newest.bind_all("release", "timestamp").step());
-    if (!found) return no_file(name);
-    return metadata_reply(newest.blob(2), "no-cache");
-  }
-  std::int64_t version = 0;
-  auto const [end, fault] = std::from_chars(name.data(), name.data() + name.size(), version);
-  auto const rest = fault == std::errc{} ? std::string_view(end, name.data() + name.size()) : std::string_view();
-  if (!rest.starts_with('.') || !rest.ends_with(".json") || rest.size() < 7 || name.front() == '0') return no_file(name);
-  auto row = reader.prepare(catalog::kGetMetadata);
-  FLEET_TRY(bool const found, row.bind_all("release", rest.substr(1, rest.size() - 6), version).step());
+  FLEET_TRY(auto found, catalog::find_metadata(reader, "release", name));
   if (!found) return no_file(name);
-  return metadata_reply(row.blob(0), kForEver);
+  return metadata_reply(std::move(*found), name == "timestamp.json" ? "no-cache" : kForEver);
 }
 
 /// `models/<model>/<version>/<sha256>.release.json`
@@ -56,7 +48,7 @@ Result<Reply> find_target(db::Connection& reader, std::string_view path) {
   auto row = reader.prepare(catalog::kDocumentByDigest);
   FLEET_TRY(bool const found, row.bind_all(model, version, *digest).step());
   if (!found) return no_file(path);
-  return metadata_reply(as_bytes(row.text_view(0)), kForEver);
+  return metadata_reply(row.text(0), kForEver);
 }
 
 struct Range {
@@ -64,7 +56,7 @@ struct Range {
 };
 
 /// One `bytes=a-b`, `bytes=a-` or `bytes=-n` of `size` bytes. Nothing for what is no single range: that is answered whole.
-/// @errors too_large never; bad_input (code `range`) where it cannot be satisfied
+/// @errors bad_input (code `range`) where it cannot be satisfied
 Result<std::optional<Range>> read_range(std::string_view header, std::uint64_t size) {
   constexpr std::string_view kUnit = "bytes=";
   if (!header.starts_with(kUnit) || header.find(',') != std::string_view::npos) return std::optional<Range>();
@@ -105,10 +97,18 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
   FLEET_TRY(bool const found, blob.bind(1, digest).step());
   if (!found) return Error{Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", digest.hex())};
   auto const size = static_cast<std::uint64_t>(blob.int64(0));
+  auto const etag = "\"" + digest.hex() + "\"";
   Reply reply;
   reply.content_type = "application/octet-stream";
-  reply.headers = {{"Cache-Control", std::string(kForEver)}, {"ETag", "\"" + digest.hex() + "\""}, {"Accept-Ranges", "bytes"}};
-  auto const range = read_range(call.request.header("Range"), size);
+  reply.headers = {{"Cache-Control", std::string(kForEver)}, {"ETag", etag}, {"Accept-Ranges", "bytes"}};
+  if (auto const known = call.request.header("If-None-Match"); known == "*" || known.find(etag) != std::string_view::npos) {
+    reply.status = 304;
+    return reply;
+  }
+  // RFC 9110, 13.1.5: a range of another content is no range of this one.
+  auto const condition = call.request.header("If-Range");
+  bool const whole = !condition.empty() && condition != etag;
+  auto const range = read_range(whole ? std::string_view() : call.request.header("Range"), size);
   if (!range) {
     reply.status = 416;
     reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});

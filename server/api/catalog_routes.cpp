@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 
@@ -103,6 +105,17 @@ Result<Reply> get_upload(Services& services, Call const& call) {
   return upload_reply(upload);
 }
 
+/// 409 with the offset to go on from.
+Reply wrong_offset(Call const& call, Error const& error, std::uint64_t received) {
+  auto response = problem(error, call.request_id);
+  Reply reply;
+  reply.status = response.status;
+  reply.body = std::move(std::get<std::string>(response.body));
+  reply.content_type = "application/problem+json";
+  reply.headers.push_back({"Upload-Offset", std::to_string(received)});
+  return reply;
+}
+
 Result<Reply> patch_upload(Services& services, Call const& call) {
   FLEET_TRY(auto const upload, own_upload(services, call));
   auto const text = call.request.header("Upload-Offset");
@@ -110,8 +123,11 @@ Result<Reply> patch_upload(Services& services, Call const& call) {
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (fault != std::errc{} || end != text.data() + text.size() || text.empty())
     return Error{Kind::bad_input, "bad_offset", fmt::format("header Upload-Offset: expected a count of bytes, got '{}'", text.substr(0, 40))};
-  FLEET_TRY(auto const after, catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body)));
-  return upload_reply(after);
+  auto const after = catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body));
+  if (after) return upload_reply(*after);
+  if (after.error().code != "wrong_offset") return after.error();
+  FLEET_TRY(auto const now, own_upload(services, call));
+  return wrong_offset(call, after.error(), now.received);
 }
 
 Result<Reply> finish_upload(Services& services, Call const& call) {
@@ -133,11 +149,15 @@ Result<Reply> release_reply(db::Connection& reader, catalog::Release const& rele
 Result<Reply> list_releases(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"state", "created_by", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
+  auto const state = call.query_value("state");
+  constexpr auto kStates = std::to_array<std::string_view>({"", "draft", "approved", "revoked"});
+  if (std::find(kStates.begin(), kStates.end(), state) == kStates.end())
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: expected draft, approved or revoked, got '{}'", state)};
   auto before = std::numeric_limits<std::int64_t>::max();
   if (!page.after.empty() && std::from_chars(page.after.data(), page.after.data() + page.after.size(), before).ec != std::errc{})
     return Error{Kind::bad_input, "bad_cursor", "the cursor is not one of this list"};
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const releases, catalog::list_releases(reader, call.path_value("m"), before, call.query_value("state"), call.query_value("created_by"), page.limit + 1));
+  FLEET_TRY(auto const releases, catalog::list_releases(reader, call.path_value("m"), before, state, call.query_value("created_by"), page.limit + 1));
   std::vector<std::string> items;
   for (auto const& release : releases) {
     if (items.size() == static_cast<std::size_t>(page.limit)) break;

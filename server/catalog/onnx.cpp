@@ -12,10 +12,12 @@
 namespace fleet::catalog {
 namespace {
 
-constexpr std::size_t kTextMax = 512;
-constexpr std::size_t kValuesMax = 1024;
+constexpr std::size_t kTextMax = 256;
+constexpr std::size_t kValuesMax = 10'000;  // before ir_version 4 every initializer was an input, too
+constexpr std::size_t kValuesKept = 256;
+constexpr std::size_t kDimensionsMax = 16;
+constexpr std::size_t kOpsetsMax = 64;
 constexpr std::size_t kInitializersMax = 100'000;
-constexpr std::int64_t kNodesMax = 10'000'000;
 // TensorProto.DataType of onnx/onnx.proto, by its number.
 constexpr std::array<std::string_view, 17> kTypes{"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string",
                                                    "bool", "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
@@ -58,7 +60,8 @@ Result<std::string> read_dimension(FileWindow& window, Field const& whole) {
 /// TypeProto.Tensor: elem_type = 1, shape = 2 (TensorShapeProto: dim = 1).
 Result<void> read_tensor_type(FileWindow& window, Field const& whole, OnnxValue& value) {
   auto const dimension = [&](Field const& field) -> Result<void> {
-    if (field.number != 1 || value.shape.size() >= 32) return {};
+    if (field.number != 1) return {};
+    if (value.shape.size() >= kDimensionsMax) return not_onnx(field.begin, "too many dimensions");
     FLEET_TRY(auto text, read_dimension(window, field));
     value.shape.push_back(std::move(text));
     return {};
@@ -101,8 +104,10 @@ Result<std::string> read_initializer_name(FileWindow& window, Field const& whole
 Result<void> read_graph(FileWindow& window, Field const& whole, OnnxModel& model) {
   std::set<std::string> given;
   FLEET_CHECK(walk(window, whole, [&](Field const& field) -> Result<void> {
-    if (field.number == 1 && ++model.nodes > kNodesMax) return not_onnx(field.begin, "too many nodes");
-    if (field.number == 2) {
+    if (field.number == 1) {
+      if (field.kind != Field::Kind::bytes) return not_onnx(field.begin, "a node is no message");
+      ++model.nodes;
+    } else if (field.number == 2) {
       FLEET_TRY(model.graph_name, read_text(window, field));
     } else if (field.number == 5) {
       if (static_cast<std::size_t>(++model.initializers) > kInitializersMax) return not_onnx(field.begin, "too many initializers");
@@ -117,6 +122,8 @@ Result<void> read_graph(FileWindow& window, Field const& whole, OnnxModel& model
     return {};
   }));
   std::erase_if(model.inputs, [&](OnnxValue const& value) { return given.contains(value.name); });
+  for (auto* const list : {&model.inputs, &model.outputs})
+    if (list->size() > kValuesKept) list->resize(kValuesKept);
   return {};
 }
 
@@ -129,7 +136,8 @@ Result<void> read_opset(FileWindow& window, Field const& whole, OnnxModel& model
     FLEET_TRY(opset.first, read_text(window, field));
     return {};
   }));
-  if (model.opsets.size() < 64) model.opsets.push_back(std::move(opset));
+  if (model.opsets.size() >= kOpsetsMax) return not_onnx(whole.begin, "too many opset imports");
+  model.opsets.push_back(std::move(opset));
   return {};
 }
 

@@ -18,7 +18,7 @@ struct OnnxModel {
   std::int64_t ir_version = 0;
   std::string producer_name, producer_version, graph_name;
   std::vector<std::pair<std::string, std::int64_t>> opsets;  ///< domain (empty: ai.onnx), version
-  std::vector<OnnxValue> inputs, outputs;                    ///< inputs without those that initializers give
+  std::vector<OnnxValue> inputs, outputs;                    ///< inputs without those that initializers give; the first 256
   std::int64_t nodes = 0, initializers = 0;
 };
 

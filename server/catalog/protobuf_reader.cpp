@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 namespace fleet::catalog {
+namespace {
+
+constexpr std::uint64_t kFieldsMax = 10'000'000;
+
+}  // namespace
 
 Error not_onnx(std::uint64_t offset, std::string_view why) {
   return {Kind::unprocessable, "not_onnx", fmt::format("no ONNX model: byte {}: {}", offset, why), "export the model again, or give the file another name"};
@@ -29,6 +34,11 @@ Result<std::string> FileWindow::text_at(std::uint64_t offset, std::uint64_t leng
   return out;
 }
 
+Result<void> FileWindow::count_field(std::uint64_t offset) {
+  if (++fields_ > kFieldsMax) return not_onnx(offset, fmt::format("more than {} fields", kFieldsMax));
+  return {};
+}
+
 Result<std::uint64_t> MessageReader::varint() {
   std::uint64_t value = 0;
   for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -44,6 +54,7 @@ Result<std::uint64_t> MessageReader::varint() {
 
 Result<Field> MessageReader::next() {
   auto const start = at_;
+  FLEET_CHECK(window_->count_field(start));
   FLEET_TRY(auto const tag, varint());
   Field field;
   if (tag >> 3 == 0 || tag >> 3 > 536'870'911) return not_onnx(start, fmt::format("{} is no field number", tag >> 3));

@@ -16,12 +16,15 @@ public:
   /// One byte. @errors unprocessable past the end
   Result<std::uint8_t> byte_at(std::uint64_t offset);
   Result<std::string> text_at(std::uint64_t offset, std::uint64_t length);
+  /// Counts one field. A file of billions of tiny ones must not hold a thread. @errors unprocessable
+  Result<void> count_field(std::uint64_t offset);
 
 private:
   File& file_;
   std::uint64_t size_;
   std::uint64_t start_ = 0;
   std::size_t have_ = 0;
+  std::uint64_t fields_ = 0;
   std::array<std::uint8_t, 4096> piece_{};
 };
 

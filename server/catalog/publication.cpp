@@ -18,6 +18,7 @@ namespace fleet::catalog {
 namespace json = boost::json;
 namespace {
 
+constexpr std::size_t kInspectionBytesMax = 4 * 1024 * 1024;
 constexpr auto kRelations = std::to_array<std::string_view>({"finetune", "quantized", "adapter", "merge", "distilled", "converted"});
 
 void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<FieldError>& faults) {
@@ -27,6 +28,8 @@ void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<Fiel
     Parent parent{one.required_text("model", 64), one.required_text("version", 64), one.required_text("relation", 32)};
     if (std::find(kRelations.begin(), kRelations.end(), parent.relation) == kRelations.end()) one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
     one.refuse_unknown();
+    auto const same = [&](Parent const& other) { return other.model == parent.model && other.version == parent.version && other.relation == parent.relation; };
+    if (std::any_of(out.parents.begin(), out.parents.end(), same)) one.fault("version", fmt::format("{}@{} stands twice", parent.model, parent.version));
     out.parents.push_back(std::move(parent));
   }
 }
@@ -53,16 +56,43 @@ void read_metrics(wire::ObjectReader& reader, Publication& out) {
   else out.metrics = json::serialize(*object);
 }
 
+wire::ReleaseFile const* find_file(wire::Variant const& variant, std::string_view name) {
+  auto const found = std::find_if(variant.files.begin(), variant.files.end(), [&](auto const& file) { return file.name == name; });
+  return found == variant.files.end() ? nullptr : &*found;
+}
+
 /// A manifest's files must be in every variant: a golden test that is missing on one hardware would fail there, late.
-void check_manifest_files(wire::Release const& release, std::vector<FieldError>& faults) {
+void check_golden_files(wire::Release const& release, std::vector<FieldError>& faults) {
   auto const& golden = release.manifest.golden;
   if (!golden) return;
   for (auto const& name : {golden->inputs, golden->expect})
-    for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i) {
-      auto const& files = release.variants[i].files;
-      bool const there = std::any_of(files.begin(), files.end(), [&](auto const& file) { return file.name == name; });
-      if (!there) faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
+    for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i)
+      if (find_file(release.variants[i], name) == nullptr) faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
+}
+
+/// A command's first word is a file of the release, then an executable one of every variant, or a program's name, which only the device's owner
+/// can say more about.
+void check_command(wire::Release const& release, std::vector<std::string> const& command, std::string const& pointer, std::vector<FieldError>& faults) {
+  if (command.empty()) return;
+  auto const& word = command.front();
+  std::size_t files = 0, executable = 0;
+  for (auto const& variant : release.variants)
+    if (auto const* const file = find_file(variant, word); file != nullptr) {
+      ++files;
+      executable += file->executable ? 1U : 0U;
     }
+  if (files == 0 && word.find('/') == std::string::npos) return;
+  if (files == 0) faults.push_back({pointer, fmt::format("'{}' is no file of the release, and no name of a program", word)});
+  else if (files < release.variants.size()) faults.push_back({pointer, fmt::format("'{}' is a file of {} variants of {}", word, files, release.variants.size())});
+  else if (executable < files) faults.push_back({pointer, fmt::format("file '{}' is not executable", word)});
+}
+
+void check_manifest(wire::Release const& release, std::vector<FieldError>& faults) {
+  auto const& manifest = release.manifest;
+  check_golden_files(release, faults);
+  if (manifest.golden) check_command(release, manifest.golden->command, "/manifest/golden/command/0", faults);
+  for (std::size_t i = 0; i < manifest.health.size(); ++i) check_command(release, manifest.health[i].exec, fmt::format("/manifest/health/{}/exec/0", i), faults);
+  check_command(release, manifest.activate, "/manifest/activate/exec/0", faults);
 }
 
 /// The API's body has the members of release.json and more: those go through the one decoder of release.json.
@@ -97,27 +127,32 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   // What people write is refused for unknown keys; a signed release of a newer server is not.
   if (auto const* const manifest = object.if_contains("manifest")) FLEET_CHECK(wire::decode_manifest(json::serialize(*manifest)));
   FLEET_TRY(out.release, decode_release_part(model, object));
-  check_manifest_files(out.release, faults);
+  check_manifest(out.release, faults);
   FLEET_CHECK(wire::no_faults(faults, "release"));
   return out;
 }
 
 Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted) {
   json::object findings;
+  std::size_t size = 0;
   for (auto const& variant : wanted.release.variants)
     for (auto const& file : variant.files) {
       auto blob = reader.prepare(kGetBlob);
       FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
       if (!known) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
       if (static_cast<std::uint64_t>(blob.int64(0)) != file.size) return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
-      if (!file.name.ends_with(".onnx")) continue;
+      if (!file.name.ends_with(".onnx") || findings.contains(file.sha256.hex())) continue;
       auto const model = inspect_onnx(fs, blob_path(data_dir, file.sha256));
       if (!model) {
         auto error = model.error();
         error.detail = fmt::format("file '{}' of {}: {}", file.name, fmt::join(variant.hardware, ", "), error.detail);
         return error;
       }
-      findings[file.sha256.hex()] = json::parse(onnx_json(*model));
+      auto const text = onnx_json(*model);
+      size += text.size();
+      if (size > kInspectionBytesMax)
+        return Error{Kind::too_large, "inspection_too_large", fmt::format("what the models of this release say of themselves is over {} bytes at file '{}'", kInspectionBytesMax, file.name)};
+      findings[file.sha256.hex()] = json::parse(text);
     }
   return json::serialize(findings);
 }

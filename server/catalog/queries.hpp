@@ -26,7 +26,7 @@ inline constexpr db::Query kListReleases{"list_releases", FLEET_RELEASE_COLUMNS
     "WHERE model = ?1 AND n < ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR created_by = ?4) ORDER BY n DESC LIMIT ?5"};
 #undef FLEET_RELEASE_COLUMNS
 inline constexpr db::Query kApprovedDocuments{"approved_documents", "SELECT version, document FROM releases WHERE model = ?1 AND state = 'approved' ORDER BY n"};
-inline constexpr db::Query kAllDocuments{"all_documents", "SELECT model, version, digest, document FROM releases ORDER BY n"};
+inline constexpr db::Query kAllDocuments{"all_documents", "SELECT model, version, digest, document, state FROM releases ORDER BY n"};
 inline constexpr db::Query kDocumentByDigest{"document_by_digest", "SELECT document FROM releases WHERE model = ?1 AND version = ?2 AND digest = ?3"};
 inline constexpr db::Query kInsertRelease{"insert_release",
     "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
@@ -56,12 +56,13 @@ inline constexpr db::Query kOpenUploadOf{"open_upload_of",
 inline constexpr db::Query kInsertUpload{"insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5)"};
 inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2 WHERE id = ?1"};
 inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
+inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
 inline constexpr std::array kQueries{
     kNewestMetadata, kGetMetadata,   kAllMetadata, kInsertMetadata,  kModelNames,    kGetModel,       kListModels,   kInsertModel, kUpdateModel,
     kRaiseCounter,   kReleaseOf,     kListReleases, kApprovedDocuments, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent,
     kParents,        kInsertApproval, kCountApprovals, kAncestors,    kDescendants,   kGetBlob,        kAllBlobs,     kInsertBlob,  kGetUpload,
-    kOpenUploadOf,   kInsertUpload,  kSetReceived, kFinishUpload,    kDeleteUpload};
+    kOpenUploadOf,   kInsertUpload,  kSetReceived, kFinishUpload,    kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

@@ -136,10 +136,12 @@ Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, st
   if (release.created_by == cause.actor)
     return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", cause.actor, name_of(release)), "ask another approver"};
   FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, cause.actor, cause.reason, to_unix_ms(cause.at)).run());
+  bool const fresh = tx.connection().changes() > 0;
   FLEET_TRY(auto const rules, load_model(tx.connection(), model));
   auto count = tx.prepare(kCountApprovals);
   FLEET_CHECK(count.bind(1, release.n).step());
   bool const enough = count.int64(0) >= rules.approvals_required;
+  if (!fresh && !enough) return release;
   FLEET_TRY(auto const after, set_state(tx, release, enough ? "approved" : "draft"));
   if (enough) FLEET_CHECK(sign(tx, keys, after, cause.at));
   FLEET_CHECK(note(tx, cause, "release.approved", after, release.state));

@@ -26,7 +26,7 @@ struct Release {
   std::string state;             ///< draft | approved | revoked
   std::string metrics = "{}";    ///< JSON
   std::string datasets = "[]";   ///< JSON
-  std::string inspection = "{}"; ///< JSON: file name -> what it says of itself
+  std::string inspection = "{}"; ///< JSON: SHA-256 of a file -> what it says of itself
   std::optional<std::string> commit;
   std::string created_by;
   SysTime created_at{};
@@ -47,7 +47,7 @@ struct Publication {
 /// @errors bad_input with every wrong place
 Result<Publication> decode_publication(std::string_view model, std::string_view body);
 /// Looks at the blobs behind a publication: known, of the announced size, and what their names claim. Reads files: worker threads only.
-/// @returns the inspection as JSON. @errors unprocessable (codes `unknown_blob`, `size_mismatch`, `not_onnx`, `missing_file`)
+/// @returns the inspection as JSON. @errors unprocessable (codes `unknown_blob`, `size_mismatch`, `not_onnx`), too_large
 Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted);
 
 struct Published {

@@ -2,6 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/trust/compose.hpp"
+#include "core/trust/metadata.hpp"
 #include "core/wire/release.hpp"
 #include "server/catalog/queries.hpp"
 
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace fleet::catalog {
 namespace {
@@ -55,17 +57,44 @@ Result<void> save(Signing const& signing, std::string_view repository, std::stri
   return insert.run();
 }
 
-Result<trust::RoleSpec> role_spec(KeyRing& keys, std::string const& role) {
-  FLEET_TRY(auto const key, keys.get_or_create(role));
-  return trust::RoleSpec{{key.public_key()}, 1};
+/// A newest file of this server's own, which was signed before it was kept: its signatures are not asked for again.
+Result<trust::Signed> newest_file(store::Tx& tx, std::string_view repository, std::string_view role) {
+  auto newest = tx.prepare(kNewestMetadata);
+  newest.bind_all(repository, role);
+  FLEET_TRY(bool const row, newest.step());
+  if (!row) return Error{Kind::corrupt, "no_metadata", fmt::format("there is no {} in the {} repository", role, repository), "restore a backup"};
+  return trust::read_signed(newest.blob(2), newest.blob(2).size());
 }
 
-/// A new root; `signers` are the root keys, the old ones too where they changed (TUF 1.0.34, 5.3.4).
+trust::RoleSpec spec_of(trust::KeySet const& set) {
+  trust::RoleSpec spec{{}, set.threshold};
+  for (auto const& [id, key] : set.keys) spec.keys.push_back(key);
+  return spec;
+}
+
+bool is_offline(Error const& error) { return error.code == "key_offline"; }
+
+/// The keys of a role for new metadata above it: the server's own, or, where they lie elsewhere, those that the metadata there is names.
+/// @param kept  reads the latter
+template <class Kept>
+Result<trust::RoleSpec> role_spec(KeyRing& keys, std::string const& key_name, Kept const& kept) {
+  auto const key = keys.get(key_name);
+  if (key) return trust::RoleSpec{{key->public_key()}, 1};
+  if (!is_offline(key.error())) return key.error();
+  return kept();
+}
+
 Result<void> sign_root(Signing const& signing, std::string const& repository, std::int64_t version) {
   bool const directive = repository == "directive";
   trust::RootSpec spec{version, signing.now + kYear, {}};
-  for (auto const role : kTopRoles) {
-    FLEET_TRY(auto spec_of_role, role_spec(signing.keys, directive ? "directive-root" : std::string(role)));
+  for (auto const name : kTopRoles) {
+    std::string const role(name);
+    auto const kept = [&]() -> Result<trust::RoleSpec> {
+      FLEET_TRY(auto const file, newest_file(signing.tx, repository, "root"));
+      FLEET_TRY(auto const root, trust::decode_root(file));
+      return spec_of(root.roles.at(role));
+    };
+    FLEET_TRY(auto spec_of_role, role_spec(signing.keys, directive ? "directive-root" : role, kept));
     spec.roles.emplace(role, std::move(spec_of_role));
   }
   FLEET_TRY(auto const key, signing.keys.get(directive ? "directive-root" : "root"));
@@ -87,7 +116,14 @@ Result<void> sign_targets(Signing const& signing) {
   std::vector<trust::Delegation> delegations;
   FLEET_TRY(auto const models, model_names(signing.tx));
   for (auto const& model : models) {
-    FLEET_TRY(auto spec, role_spec(signing.keys, "m-" + model));
+    auto const kept = [&]() -> Result<trust::RoleSpec> {
+      FLEET_TRY(auto const file, newest_file(signing.tx, "release", "targets"));
+      FLEET_TRY(auto const targets, trust::decode_targets(file));
+      auto const* const set = targets.keys_of("m-" + model);
+      if (set == nullptr) return Error{Kind::unavailable, "key_offline", fmt::format("nobody knows the keys of role m-{}", model), "import the role's keys"};
+      return spec_of(*set);
+    };
+    FLEET_TRY(auto spec, role_spec(signing.keys, "m-" + model, kept));
     delegations.push_back({"m-" + model, std::move(spec), {fmt::format("models/{}/*/release.json", model)}, true});
   }
   FLEET_TRY(auto const version, next_version(signing, "targets"));
@@ -117,7 +153,7 @@ Result<void> sign_model(Signing const& signing, std::string const& model) {
   }
   auto const role = "m-" + model;
   FLEET_TRY(auto const version, next_version(signing, role));
-  FLEET_TRY(auto const key, signing.keys.get_or_create(role));
+  FLEET_TRY(auto const key, signing.keys.get(role));
   std::array const signers{key};
   return save(signing, "release", role, version, trust::compose_targets(version, signing.now + kYear, targets, {}, signers));
 }
@@ -154,10 +190,47 @@ Result<bool> is_due(Signing const& signing, std::string const& repository, std::
   return row && from_unix_ms(newest.int64(1)) - lifetime(role) / 2 <= signing.now;
 }
 
+/// What a role's key signed. A role whose key lies elsewhere is signed there and passed over here: false.
+Result<bool> unless_offline(Result<void> const& done) {
+  if (done) return true;
+  if (is_offline(done.error())) return false;
+  return done.error();
+}
+
+Result<int> refresh_roots(Signing const& signing) {
+  int count = 0;
+  for (std::string const repository : {"release", "directive"}) {
+    FLEET_TRY(bool const due, is_due(signing, repository, "root"));
+    if (!due) continue;
+    FLEET_TRY(auto const version, version_of(signing.tx, repository, "root"));
+    FLEET_TRY(bool const done, unless_offline(sign_root(signing, repository, version + 1)));
+    count += done ? 1 : 0;
+  }
+  return count;
+}
+
+/// Models' roles and the targets above them, where they are due or, after a restore, all.
+Result<int> refresh_targets(Signing const& signing, bool all) {
+  int count = 0;
+  FLEET_TRY(auto const models, model_names(signing.tx));
+  for (auto const& model : models) {
+    FLEET_TRY(bool const due, is_due(signing, "release", "m-" + model));
+    if (!due && !all) continue;
+    FLEET_TRY(bool const done, unless_offline(sign_model(signing, model)));
+    count += done ? 1 : 0;
+  }
+  FLEET_TRY(bool const due, is_due(signing, "release", "targets"));
+  if (!due && !all) return count;
+  FLEET_TRY(bool const done, unless_offline(sign_targets(signing)));
+  return count + (done ? 1 : 0);
+}
+
 }  // namespace
 
 Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now};
+  for (auto const role : kTopRoles) FLEET_CHECK(keys.get_or_create(std::string(role)));
+  FLEET_CHECK(keys.get_or_create("directive-root"));
   FLEET_CHECK(sign_root(signing, "release", 1));
   FLEET_CHECK(sign_root(signing, "directive", 1));
   FLEET_CHECK(sign_targets(signing));
@@ -166,6 +239,7 @@ Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
 
 Result<void> add_model_role(store::Tx& tx, KeyRing& keys, std::string const& model, SysTime now) {
   Signing const signing{tx, keys, now};
+  FLEET_CHECK(keys.get_or_create("m-" + model));
   FLEET_CHECK(sign_model(signing, model));
   FLEET_CHECK(sign_targets(signing));
   return sign_snapshot(signing);
@@ -179,51 +253,50 @@ Result<void> sign_model_role(store::Tx& tx, KeyRing& keys, std::string const& mo
 
 Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now};
-  int count = 0;
-  for (std::string const repository : {"release", "directive"}) {
-    FLEET_TRY(bool const due, is_due(signing, repository, "root"));
-    if (!due) continue;
-    FLEET_TRY(auto const version, version_of(tx, repository, "root"));
-    FLEET_CHECK(sign_root(signing, repository, version + 1));
-    ++count;
-  }
-  bool below = false;
-  FLEET_TRY(auto const models, model_names(tx));
-  for (auto const& model : models) {
-    FLEET_TRY(bool const due, is_due(signing, "release", "m-" + model));
-    if (!due) continue;
-    FLEET_CHECK(sign_model(signing, model));
-    below = true;
-    ++count;
-  }
-  FLEET_TRY(bool const targets_due, is_due(signing, "release", "targets"));
-  if (targets_due) {
-    FLEET_CHECK(sign_targets(signing));
-    below = true;
-    ++count;
-  }
+  FLEET_TRY(int const roots, refresh_roots(signing));
+  FLEET_TRY(int const below, refresh_targets(signing, false));
   FLEET_TRY(bool const snapshot_due, is_due(signing, "release", "snapshot"));
   FLEET_TRY(bool const timestamp_due, is_due(signing, "release", "timestamp"));
-  if (below || snapshot_due) {
+  if (below > 0 || snapshot_due) {
     FLEET_CHECK(sign_snapshot(signing));
-    count += 2;
-  } else if (timestamp_due) {
-    FLEET_CHECK(sign_timestamp(signing));
-    ++count;
+    return roots + below + 2;
   }
-  return count;
+  if (!timestamp_due) return roots + below;
+  FLEET_CHECK(sign_timestamp(signing));
+  return roots + below + 1;
 }
 
 Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now, Step::to_clock};
-  FLEET_CHECK(keys.replace("snapshot"));
-  FLEET_CHECK(keys.replace("timestamp"));
-  FLEET_TRY(auto const root, version_of(tx, "release", "root"));
-  FLEET_CHECK(sign_root(signing, "release", root + 1));
-  FLEET_TRY(auto const models, model_names(tx));
-  for (auto const& model : models) FLEET_CHECK(sign_model(signing, model));
-  FLEET_CHECK(sign_targets(signing));
+  // Without the root's key nobody would believe new ones.
+  auto const root_key = keys.get("root");
+  if (!root_key && !is_offline(root_key.error())) return root_key.error();
+  if (root_key) {
+    FLEET_CHECK(keys.replace("snapshot"));
+    FLEET_CHECK(keys.replace("timestamp"));
+    FLEET_TRY(auto const root, version_of(tx, "release", "root"));
+    FLEET_CHECK(sign_root(signing, "release", root + 1));
+  }
+  FLEET_CHECK(refresh_targets(signing, true));
   return sign_snapshot(signing);
+}
+
+Result<std::optional<std::string>> find_metadata(db::Connection& reader, std::string_view repository, std::string_view file_name) {
+  constexpr std::string_view kSuffix = ".json";
+  if (!file_name.ends_with(kSuffix)) return std::nullopt;
+  auto const stem = file_name.substr(0, file_name.size() - kSuffix.size());
+  if (stem == "timestamp") {
+    auto newest = reader.prepare(kNewestMetadata);
+    FLEET_TRY(bool const found, newest.bind_all(repository, stem).step());
+    return found ? std::optional(std::string(as_text(newest.blob(2)))) : std::nullopt;
+  }
+  std::int64_t version = 0;
+  auto const [end, fault] = std::from_chars(stem.data(), stem.data() + stem.size(), version);
+  auto const rest = stem.substr(fault == std::errc{} ? static_cast<std::size_t>(end - stem.data()) : stem.size());
+  if (!rest.starts_with('.') || stem.front() == '0') return std::nullopt;
+  auto row = reader.prepare(kGetMetadata);
+  FLEET_TRY(bool const found, row.bind_all(repository, rest.substr(1), version).step());
+  return found ? std::optional(std::string(as_text(row.blob(0)))) : std::nullopt;
 }
 
 }  // namespace fleet::catalog

@@ -7,16 +7,48 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <mutex>
+#include <set>
+
 namespace fleet::catalog {
 namespace {
+
+constexpr auto kForgottenAfter = std::chrono::hours{7 * 24};
+
+/// One request at a time works on an upload: a late piece must not write into a file whose digest was computed already.
+class Claim {
+public:
+  [[nodiscard]] static Result<Claim> take(UploadContext const& context, std::string_view id) {
+    auto key = upload_path(context.data_dir, id);
+    std::lock_guard const lock(mutex_);
+    if (!claimed_.insert(key).second)
+      return Error{Kind::conflict, "upload_busy", fmt::format("another request works on upload {}", id), "wait for its answer, then ask for Upload-Offset"};
+    return Claim(std::move(key));
+  }
+  Claim(Claim&& other) noexcept : key_(std::exchange(other.key_, {})) {}
+  Claim& operator=(Claim&&) = delete;
+  ~Claim() {
+    if (key_.empty()) return;
+    std::lock_guard const lock(mutex_);
+    claimed_.erase(key_);
+  }
+
+private:
+  explicit Claim(std::string key) : key_(std::move(key)) {}
+  std::string key_;
+  // A data folder belongs to one process (core/base/dir_lock.hpp).
+  inline static std::mutex mutex_;
+  inline static std::set<std::string> claimed_;
+};
 
 Upload read_row(db::Statement const& row) {
   return {row.text(0), row.digest(1), static_cast<std::uint64_t>(row.int64(2)), static_cast<std::uint64_t>(row.int64(3)), row.text(4) == "done", row.text(5)};
 }
 
-Result<bool> has_blob(db::Connection& reader, Digest const& sha256) {
+Result<std::optional<std::uint64_t>> size_of_blob(db::Connection& reader, Digest const& sha256) {
   auto blob = reader.prepare(kGetBlob);
-  return blob.bind(1, sha256).step();
+  FLEET_TRY(bool const found, blob.bind(1, sha256).step());
+  return found ? std::optional(static_cast<std::uint64_t>(blob.int64(0))) : std::nullopt;
 }
 
 Result<void> set_received(store::Store& store, Upload const& upload) {
@@ -30,14 +62,45 @@ Result<void> drop(UploadContext const& context, std::string const& id) {
   return {};
 }
 
-/// The folder of a blob, durable in its parent.
-Result<std::string> make_blob_dir(UploadContext const& context, Digest const& digest) {
+/// What nobody went on with; a few at a time.
+Result<void> drop_forgotten(UploadContext const& context, SysTime now) {
+  std::vector<std::string> ids;
+  {
+    auto rows = context.store.reader().prepare(kForgottenUploads);
+    rows.bind(1, to_unix_ms(now - kForgottenAfter));
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      ids.push_back(rows.text(0));
+    }
+  }
+  for (auto const& id : ids) {
+    auto const claim = Claim::take(context, id);
+    if (claim) FLEET_CHECK(drop(context, id));
+  }
+  return {};
+}
+
+/// Moves a checked file among the blobs, durable before it returns.
+Result<void> make_blob(UploadContext const& context, std::string const& from, Digest const& digest) {
   auto const blobs = context.data_dir + "/blobs";
   auto const path = blob_path(context.data_dir, digest);
-  auto dir = path.substr(0, path.find_last_of('/'));
+  auto const dir = path.substr(0, path.find_last_of('/'));
   FLEET_CHECK(context.fs.make_dirs(dir, 0700));
+  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
   FLEET_CHECK(context.fs.sync_dir(blobs));
-  return dir;
+  FLEET_CHECK(context.fs.rename(from, path));
+  return context.fs.sync_dir(dir);
+}
+
+/// Where the bytes of an upload lie: a process that ended between the move and its row left them among the blobs.
+Result<std::string> find_bytes(UploadContext const& context, Upload const& upload) {
+  for (auto const& path : {upload_path(context.data_dir, upload.id), blob_path(context.data_dir, upload.sha256)}) {
+    auto const info = context.fs.info(path);
+    if (info) return path;
+    if (info.error().kind != Kind::not_found) return info.error();
+  }
+  return Error{Kind::corrupt, "upload_lost", fmt::format("the bytes of upload {} are gone", upload.id), "start a new one with POST /api/v1/uploads"};
 }
 
 }  // namespace
@@ -64,8 +127,11 @@ Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
 Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now) {
   if (size > kBlobBytesMax) return Error{Kind::too_large, "too_large", fmt::format("{} bytes, at most {} are taken", size, kBlobBytesMax)};
   auto& reader = context.store.reader();
-  FLEET_TRY(bool const known, has_blob(reader, sha256));
+  FLEET_TRY(auto const known, size_of_blob(reader, sha256));
+  if (known && *known != size)
+    return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, the upload announces {}", sha256.hex(), *known, size), "compute size and digest of the same file"};
   if (known) return Upload{sha256.hex(), sha256, size, size, true, actor};
+  FLEET_CHECK(drop_forgotten(context, now));
   {
     auto open = reader.prepare(kOpenUploadOf);
     FLEET_TRY(bool const found, open.bind_all(sha256, static_cast<std::int64_t>(size), actor).step());
@@ -84,6 +150,7 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
 }
 
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece) {
+  FLEET_TRY(auto const claim, Claim::take(context, id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done || offset != upload.received)
     return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset), "go on from Upload-Offset"};
@@ -98,20 +165,19 @@ Result<Upload> append_piece(UploadContext const& context, std::string_view id, s
 }
 
 Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now) {
+  FLEET_TRY(auto const claim, Claim::take(context, id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done) return upload;
   if (upload.received != upload.size)
     return Error{Kind::conflict, "incomplete", fmt::format("upload {} has {} of {} bytes", id, upload.received, upload.size), "send the rest first"};
-  auto const path = upload_path(context.data_dir, id);
+  FLEET_TRY(auto const path, find_bytes(context, upload));
   FLEET_TRY(auto const found, crypto::sha256_file(context.fs, path));
   if (found.sha256 != upload.sha256 || found.size != upload.size) {
     FLEET_CHECK(drop(context, upload.id));
     return Error{Kind::unprocessable, "digest_mismatch", fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
                  "the upload was dropped: send the file again"};
   }
-  FLEET_TRY(auto const dir, make_blob_dir(context, upload.sha256));
-  FLEET_CHECK(context.fs.rename(path, blob_path(context.data_dir, upload.sha256)));
-  FLEET_CHECK(context.fs.sync_dir(dir));
+  FLEET_CHECK(make_blob(context, path, upload.sha256));
   auto const job = [&](store::Tx& tx) -> Result<void> {
     FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
     return tx.prepare(kFinishUpload).bind(1, upload.id).run();

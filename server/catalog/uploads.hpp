@@ -31,14 +31,16 @@ struct UploadContext {
   std::string const& data_dir;
 };
 
-/// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already.
+/// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already. Drops what nobody went on
+/// with for a week. @errors too_large, unprocessable (code `size_mismatch`: the blob is there with another size)
 Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now);
 /// @errors not_found (code `unknown_upload`)
 Result<Upload> load_upload(db::Connection& reader, std::string_view id);
-/// Appends at `offset`, durable before it returns. @errors conflict (code `wrong_offset`), too_large, unavailable (disk_full)
+/// Appends at `offset`, durable before it returns.
+/// @errors conflict (codes `wrong_offset`, `upload_busy`), too_large, unavailable (disk_full)
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece);
 /// Recomputes the digest over what lies on the disk and moves it among the blobs.
-/// @errors conflict (code `incomplete`), unprocessable (code `digest_mismatch`: the upload is dropped)
+/// @errors conflict (codes `incomplete`, `upload_busy`), unprocessable (code `digest_mismatch`: the upload is dropped)
 Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now);
 
 }  // namespace fleet::catalog
