@@ -21,6 +21,9 @@ struct Candidate {
   std::string statsd;              ///< path of the StatsD socket
 };
 
+/// What a program of the release finds in its environment.
+[[nodiscard]] std::map<std::string, std::string> environment_of(Candidate const& candidate);
+
 /// What proofs work with.
 struct Bench {
   Fs& fs;

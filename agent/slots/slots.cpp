@@ -1,5 +1,6 @@
 #include "agent/slots/slots.hpp"
 
+#include "agent/store/kept_dirs.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
@@ -47,7 +48,7 @@ Result<std::string> Slots::load_release(std::string const& model, std::string co
 }
 
 Result<void> Slots::save_release(std::string const& model, std::string const& digest, std::string const& document) {
-  FLEET_CHECK(fs_.make_dirs(home(model) + "/releases"));
+  FLEET_CHECK(make_kept_dirs(fs_, layout_.root, home(model) + "/releases"));
   return fs_.replace(fmt::format("{}/releases/{}.json", home(model), digest), document);
 }
 
@@ -92,8 +93,7 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
   FLEET_CHECK(sync_tree(from));
   FLEET_CHECK(check_files(from, variant));  // from the disk, not from what was received
-  FLEET_CHECK(fs_.make_dirs(home(model) + "/versions"));
-  FLEET_CHECK(fs_.sync_dir(home(model)));
+  FLEET_CHECK(make_kept_dirs(fs_, layout_.root, home(model) + "/versions"));
   FLEET_CHECK(fs_.remove_tree(to));         // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));
   FLEET_CHECK(fs_.sync_dir(home(model) + "/staging"));

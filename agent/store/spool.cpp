@@ -1,5 +1,7 @@
 #include "agent/store/spool.hpp"
 
+#include "agent/store/kept_dirs.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -19,7 +21,7 @@ Spool::Spool(Fs& fs, Clock& clock, std::string dir) : fs_(fs), clock_(clock), di
 }
 
 Result<std::unique_ptr<Spool>> Spool::open(Fs& fs, std::string const& dir, Clock& clock) {
-  FLEET_CHECK(fs.make_dirs(dir, 0700));
+  FLEET_CHECK(make_kept_dirs(fs, dir.substr(0, dir.find_last_of('/')), dir, 0700));
   std::unique_ptr<Spool> spool(new Spool(fs, clock, dir));
   FLEET_CHECK(spool->open_queue(spool->critical_));
   FLEET_CHECK(spool->open_queue(spool->bulk_));

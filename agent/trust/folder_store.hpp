@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/store/kept_dirs.hpp"
 #include "core/base/fs.hpp"
 #include "core/trust/updater.hpp"
 
@@ -19,7 +20,7 @@ public:
     return std::optional(Bytes(text->begin(), text->end()));
   }
   Result<void> save(std::string const& role, BytesView bytes) override {
-    FLEET_CHECK(fs_.make_dirs(dir_));
+    FLEET_CHECK(make_kept_dirs(fs_, dir_.substr(0, dir_.find_last_of('/')), dir_));
     return fs_.replace(path(role), as_text(bytes));
   }
   Result<void> remove(std::string const& role) override { return fs_.remove(path(role)); }

@@ -37,6 +37,7 @@ struct EnrollResponse {
   std::string tuf_root;            ///< bytes of a root.json
   std::string directive_root;      ///< bytes of a root.json
   std::string state;               ///< active | pending
+  std::string hardware;            ///< as the server has it: a token may bind it
 };
 [[nodiscard]] Result<EnrollRequest> decode_enroll_request(std::string_view json);
 [[nodiscard]] std::string encode(EnrollRequest const& message);

@@ -39,13 +39,14 @@ Result<EnrollResponse> decode_enroll_response(std::string_view text) {
   out.tuf_root = reader.text("tuf_root", 1024 * 1024, {});
   out.directive_root = reader.text("directive_root", 1024 * 1024, {});
   out.state = reader.required_text("state", 32);
+  out.hardware = reader.text("hardware", 128, {});
   FLEET_CHECK(no_faults(faults, "enrolment"));
   return out;
 }
 
 std::string encode(EnrollResponse const& message) {
   return json::serialize(json::object{{"id", message.id}, {"certificate", message.certificate}, {"ca", message.ca}, {"tuf_root", message.tuf_root},
-                                      {"directive_root", message.directive_root}, {"state", message.state}});
+                                      {"directive_root", message.directive_root}, {"state", message.state}, {"hardware", message.hardware}});
 }
 
 std::string encode_renewal(std::string_view csr_pem) { return json::serialize(json::object{{"csr", csr_pem}}); }

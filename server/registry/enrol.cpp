@@ -206,6 +206,7 @@ Result<wire::EnrollResponse> answer(Services& services, std::string const& id, s
   out.ca = services.ca.certificate;
   FLEET_TRY(out.tuf_root, newest_root(services.store.reader(), "release"));
   FLEET_TRY(out.directive_root, newest_root(services.store.reader(), "directive"));
+  if (auto const device = load_device(services.store.reader(), id)) out.hardware = device->hardware;
   if (active) {
     FLEET_TRY(out.certificate, crypto::issue_device_certificate(services.ca, csr, id, cause.at - kBackdated, until));
   }
