@@ -1,0 +1,123 @@
+#include "agent/store/config.hpp"
+#include "agent/store/identity.hpp"
+#include "agent/store/trusted_clock.hpp"
+#include "tests/unit/agent/crash_fs.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace fleet;
+using namespace fleet::agent;
+
+TEST_CASE("agent.yaml: every key of the device's owner is read") {
+  auto const config = parse_config(R"(
+servers:   ["https://a:8444", "https://b:8444"]
+poll:      {interval: 5m, jitter: 0.25, long_poll: false}
+bandwidth: {max: 1Mbit/s}
+telemetry: {interval: 10s, udp_port: 8125}
+exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}}
+hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
+conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/usr/bin/is-metered]}}
+)");
+  REQUIRE(config.has_value());
+  CHECK(config->servers == std::vector<std::string>{"https://a:8444", "https://b:8444"});
+  CHECK(config->poll_interval == Millis{300'000});
+  CHECK(config->poll_jitter == 0.25);
+  CHECK_FALSE(config->long_poll);
+  CHECK(config->bandwidth_bytes_per_s == 125'000);
+  CHECK(config->telemetry_interval == Millis{10'000});
+  CHECK(config->udp_port == 8125);
+  CHECK(config->run_as == "fleet-exec");
+  CHECK(config->programs.at("reader") == "/usr/bin/meter-reader");
+  CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
+  CHECK(config->removed_hook == std::vector<std::string>{"reader", "--stop"});
+  CHECK(config->battery_file == "/sys/class/power_supply/BAT0/capacity");
+  CHECK(config->metered_command == std::vector<std::string>{"/usr/bin/is-metered"});
+}
+
+TEST_CASE("agent.yaml: what is wrong is refused by its place") {
+  struct Case {
+    std::string_view yaml, pointer;
+  };
+  for (auto const& [yaml, pointer] : std::to_array<Case>({
+           {"polls: {interval: 5m}", "/polls"},
+           {"poll: {intervall: 5m}", "/poll/intervall"},
+           {"poll: {interval: 5}", "/poll/interval"},
+           {"poll: {interval: 10ms}", "/poll/interval"},
+           {"poll: {jitter: 2}", "/poll/jitter"},
+           {"bandwidth: {max: fast}", "/bandwidth/max"},
+           {"bandwidth: {max: -1Mbit/s}", "/bandwidth/max"},
+           {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
+           {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
+           {"hooks: {switch: [reader]}", "/hooks/switch"},
+           {"conditions: {metered: {program: x}}", "/conditions/metered/program"},
+       })) {
+    CAPTURE(yaml);
+    auto const config = parse_config(yaml);
+    REQUIRE_FALSE(config.has_value());
+    CHECK(config.error().kind == Kind::bad_input);
+    REQUIRE_FALSE(config.error().errors.empty());
+    CHECK(config.error().errors.front().pointer == pointer);
+  }
+}
+
+TEST_CASE("an absent or empty agent.yaml means the defaults") {
+  CrashFs fs;
+  fs.put("/root/empty.yaml", "");
+  for (auto const* path : {"/root/agent.yaml", "/root/empty.yaml"}) {
+    auto const config = load_config(fs, path);
+    REQUIRE(config.has_value());
+    CHECK(config->poll_interval == std::chrono::minutes{15});
+    CHECK(config->long_poll);
+    CHECK(config->telemetry_interval == std::chrono::seconds{60});
+  }
+}
+
+TEST_CASE("an identity whose saving was cut is either not there, unfinished or whole") {
+  Identity const identity{"cam-1", "cam-a", {"https://a"}, {{"k", "v"}}, "KEY", "CERTIFICATE", "CA"};
+  Layout const layout{"/agent"};
+  for (int step = 1;; ++step) {
+    CAPTURE(step);
+    CrashFs fs;
+    fs.put("/agent/agent.yaml", "");
+    fs.cut_at(step);
+    bool const saved = save_identity(fs, layout, identity).has_value();
+    bool const hit = fs.was_hit();
+    fs.restart(CrashFs::Loss::nothing);
+    auto const loaded = load_identity(fs, layout);
+    if (saved) {
+      REQUIRE(loaded.has_value());
+      CHECK(loaded->certificate == "CERTIFICATE");
+      CHECK(loaded->reported == identity.reported);
+    } else if (loaded) {
+      CHECK(loaded->private_key == "KEY");
+      CHECK((loaded->certificate.empty() || loaded->certificate == "CERTIFICATE"));
+    } else {
+      CHECK(loaded.error().kind == Kind::not_found);
+    }
+    if (!hit) break;
+  }
+}
+
+TEST_CASE("trusted time never goes below its floor, and the floor never beyond the root's expiry") {
+  CrashFs fs;
+  fs.put("/state/other", "");
+  FakeClock clock{from_unix_ms(0)};
+  auto const far = compiled_at() + std::chrono::days{365};
+  auto trusted = TrustedClock::load(fs, clock, "/state/floor");
+  CHECK(trusted.behind());
+  CHECK(trusted.now() == compiled_at());
+  auto const issued = compiled_at() + std::chrono::days{30};
+  REQUIRE(trusted.raise(issued, far).has_value());
+  CHECK(trusted.now() == issued);
+  REQUIRE(trusted.raise(compiled_at(), far).has_value());
+  CHECK(trusted.now() == issued);
+  REQUIRE(trusted.raise(compiled_at() + std::chrono::days{36'500}, far).has_value());
+  CHECK(trusted.now() == far);
+  CHECK(TrustedClock::load(fs, clock, "/state/floor").now() == std::chrono::floor<std::chrono::seconds>(far));
+  clock.set_wall(far + std::chrono::days{1});
+  CHECK_FALSE(trusted.behind());
+  CHECK(trusted.now() == far + std::chrono::days{1});
+  fs.put("/state/floor", "garbage");
+  clock.set_wall(from_unix_ms(0));
+  CHECK(TrustedClock::load(fs, clock, "/state/floor").now() == compiled_at());
+}
