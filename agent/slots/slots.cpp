@@ -109,6 +109,8 @@ Result<std::string> Slots::current(std::string const& model) const {
 
 Result<void> Slots::switch_to(std::string const& model, std::string const& digest) {
   auto const link = home(model) + "/current", next = home(model) + "/current.new";
+  // A slot found in place after a kill may have been renamed and not synced: its name is kept before anything points at it.
+  FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
   FLEET_CHECK(ignore_absent(fs_.remove(next)));
   FLEET_CHECK(fs_.symlink("versions/" + digest, next));
   FLEET_CHECK(fs_.rename(next, link));

@@ -1,0 +1,175 @@
+#include "agent/slots/slots.hpp"
+#include "core/crypto/hash.hpp"
+#include "tests/unit/agent/crash_fs.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace fleet;
+using namespace fleet::agent;
+
+namespace {
+
+std::string const kHome = "/agent/models/reader";
+std::string const kOld(64, 'a');
+std::string const kNew(64, 'b');
+
+wire::ReleaseFile file_of(std::string name, std::string_view content, bool executable = false) {
+  return {std::move(name), content.size(), crypto::sha256(content), executable};
+}
+
+wire::Variant variant_of(std::string const& mark) {
+  return {{"cam-a"}, {file_of("model.onnx", "model " + mark), file_of("bin/run", "program " + mark, true), file_of("golden/in.csv", "1,2")}};
+}
+
+void stage(CrashFs& fs, Slots const& slots, std::string const& digest, std::string const& mark) {
+  auto const dir = slots.staging("reader", digest);
+  fs.put(dir + "/model.onnx", "model " + mark);
+  fs.put(dir + "/bin/run", "program " + mark);
+  fs.put(dir + "/golden/in.csv", "1,2");
+}
+
+/// A device that runs kOld and has kNew staged.
+CrashFs running_old() {
+  CrashFs fs;
+  Slots slots(fs, Layout{"/agent"});
+  stage(fs, slots, kOld, "old");
+  REQUIRE(slots.install("reader", kOld, variant_of("old")).has_value());
+  REQUIRE(slots.switch_to("reader", kOld).has_value());
+  fs.restart(CrashFs::Loss::unsynced);
+  stage(fs, slots, kNew, "new");
+  return fs;
+}
+
+}  // namespace
+
+TEST_CASE("an installed slot holds the files with their modes and nothing stays in staging") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  REQUIRE(slots.switch_to("reader", kNew).has_value());
+  CHECK(*slots.current("reader") == kNew);
+  CHECK(fs.read_link(kHome + "/current").value() == "versions/" + kNew);
+  CHECK(slots.is_whole("reader", kNew, variant_of("new")).value());
+  CHECK(fs.info(kHome + "/versions/" + kNew + "/bin/run")->executable);
+  CHECK_FALSE(fs.info(kHome + "/versions/" + kNew + "/model.onnx")->executable);
+  CHECK(fs.list(kHome + "/staging")->empty());
+}
+
+TEST_CASE("cut at any call, `current` names the old or the new release, whole, and the install goes on from there") {
+  for (auto const loss : {CrashFs::Loss::nothing, CrashFs::Loss::unsynced}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      auto fs = running_old();
+      Slots slots(fs, Layout{"/agent"});
+      fs.cut_at(step);
+      auto const install = [&]() -> Result<void> {
+        FLEET_CHECK(slots.install("reader", kNew, variant_of("new")));
+        return slots.switch_to("reader", kNew);
+      };
+      bool const done = install().has_value();
+      bool const hit = fs.was_hit();
+      fs.restart(loss);
+      auto const current = slots.current("reader");
+      REQUIRE(current.has_value());
+      if (done) CHECK(*current == kNew);
+      CHECK((*current == kOld || *current == kNew));
+      CHECK(slots.is_whole("reader", *current, variant_of(*current == kNew ? "new" : "old")).value());
+      // What the runner does next: fetch what is not whole, and the rest again.
+      if (!slots.is_whole("reader", kNew, variant_of("new")).value()) {
+        stage(fs, slots, kNew, "new");
+        REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+      }
+      REQUIRE(slots.switch_to("reader", kNew).has_value());
+      fs.restart(CrashFs::Loss::unsynced);
+      CHECK(*slots.current("reader") == kNew);
+      CHECK(slots.is_whole("reader", kNew, variant_of("new")).value());
+      if (!hit) break;
+    }
+  }
+}
+
+TEST_CASE("an error of the disk at any call leaves what runs") {
+  for (auto const& error : {Error{Kind::unavailable, "disk_full", "no space left"}, Error{Kind::io, "io_failed", "input/output error"}}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      auto fs = running_old();
+      Slots slots(fs, Layout{"/agent"});
+      fs.fail_at(step, error);
+      auto const installed = slots.install("reader", kNew, variant_of("new"));
+      if (!fs.was_hit()) break;
+      REQUIRE_FALSE(installed.has_value());
+      CHECK(installed.error().code == error.code);
+      CHECK(*slots.current("reader") == kOld);
+      CHECK(slots.is_whole("reader", kOld, variant_of("old")).value());
+    }
+  }
+}
+
+TEST_CASE("staged files that are not what the release names are refused before they become a slot") {
+  struct Case {
+    char const* what;
+    void (*spoil)(CrashFs&, std::string const& dir);
+  };
+  for (auto const& [what, spoil] : std::to_array<Case>({
+           {"one bit", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/model.onnx", "model oew"); }},
+           {"too long", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/model.onnx", "model new "); }},
+           {"one more file", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/bin/more", ""); }},
+           {"a missing file", [](CrashFs& fs, std::string const& dir) { REQUIRE(fs.remove(dir + "/golden/in.csv").has_value()); }},
+           {"a link", [](CrashFs& fs, std::string const& dir) { REQUIRE(fs.symlink("/etc/passwd", dir + "/bin/link").has_value()); }},
+       })) {
+    CAPTURE(what);
+    auto fs = running_old();
+    Slots slots(fs, Layout{"/agent"});
+    spoil(fs, slots.staging("reader", kNew));
+    CHECK_FALSE(slots.install("reader", kNew, variant_of("new")).has_value());
+    CHECK_FALSE(slots.is_whole("reader", kNew, variant_of("new")).value());
+    CHECK(*slots.current("reader") == kOld);
+  }
+}
+
+TEST_CASE("a stale temporary link does not block the switch") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  REQUIRE(fs.symlink("versions/" + kOld, kHome + "/current.new").has_value());
+  REQUIRE(slots.switch_to("reader", kNew).has_value());
+  CHECK(*slots.current("reader") == kNew);
+}
+
+TEST_CASE("collection keeps what it is told to keep, and takes the rest of slots, staging and releases") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  std::string const gone(64, 'c');
+  fs.put(kHome + "/versions/" + gone + "/model.onnx", "x");
+  fs.put(kHome + "/releases/" + gone + ".json", "{}");
+  fs.put(kHome + "/releases/" + kOld + ".json", "{}");
+  REQUIRE(slots.collect("reader", {kOld}).has_value());
+  CHECK(*fs.list(kHome + "/versions") == std::vector<std::string>{kOld});
+  CHECK(*fs.list(kHome + "/releases") == std::vector<std::string>{kOld + ".json"});
+  CHECK(fs.list(kHome + "/staging")->empty());
+  CHECK(slots.is_whole("reader", kOld, variant_of("old")).value());
+}
+
+TEST_CASE("without a release `current` is absent, and removing it twice is fine") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.remove_current("reader").has_value());
+  REQUIRE(slots.remove_current("reader").has_value());
+  REQUIRE(slots.remove_current("unknown").has_value());
+  fs.restart(CrashFs::Loss::unsynced);
+  CHECK(slots.current("reader")->empty());
+}
+
+TEST_CASE("a kept release.json is checked against its digest each time it is read") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  std::string const document = R"({"model":"reader"})";
+  auto const digest = crypto::sha256(document).hex();
+  REQUIRE(slots.save_release("reader", digest, document).has_value());
+  fs.restart(CrashFs::Loss::unsynced);
+  CHECK(slots.load_release("reader", digest).value() == document);
+  fs.put(kHome + "/releases/" + digest + ".json", document + " ");
+  auto const spoiled = slots.load_release("reader", digest);
+  REQUIRE_FALSE(spoiled.has_value());
+  CHECK(spoiled.error().kind == Kind::corrupt);
+}
