@@ -41,11 +41,11 @@ inline constexpr db::Query kCountApprovals{"count_release_approvals", "SELECT co
 inline constexpr db::Query kAncestors{"release_ancestors",
     "WITH RECURSIVE up(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE release = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN up ON p.release = up.parent) "
-    "SELECT r.model, r.version, up.relation, c.model, c.version FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER BY r.n DESC"};
+    "SELECT r.model, r.version, up.relation, c.model, c.version FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER BY r.n DESC, c.n DESC, up.relation"};
 inline constexpr db::Query kDescendants{"release_descendants",
     "WITH RECURSIVE down(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE parent = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN down ON p.parent = down.release) "
-    "SELECT r.model, r.version, down.relation, c.model, c.version FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent ORDER BY r.n"};
+    "SELECT r.model, r.version, down.relation, c.model, c.version FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent ORDER BY r.n, c.n, down.relation"};
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};

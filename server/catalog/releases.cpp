@@ -41,15 +41,17 @@ Result<std::int64_t> next_counter(store::Tx& tx, std::string const& model) {
   return counter;
 }
 
-Result<void> insert_parents(store::Tx& tx, std::int64_t release_n, std::vector<Parent> const& parents) {
+/// Rows of the parents, looked up before the release is there: none is its own parent.
+Result<std::vector<std::int64_t>> find_parents(db::Connection& reader, std::vector<Parent> const& parents) {
+  std::vector<std::int64_t> out;
   for (auto const& parent : parents) {
-    FLEET_TRY(auto const found, find_release(tx.connection(), parent.model, parent.version));
+    FLEET_TRY(auto const found, find_release(reader, parent.model, parent.version));
     if (!found) return Error{Kind::not_found, "unknown_parent", fmt::format("parent {}@{} is not known here", parent.model, parent.version), "publish it first: the lineage must close"};
     if (found->state == "revoked")
       return Error{Kind::conflict, "parent_revoked", fmt::format("parent {}@{} is revoked", parent.model, parent.version), "train from a release that stands"};
-    FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release_n, found->n, parent.relation).run());
+    out.push_back(found->n);
   }
-  return {};
+  return out;
 }
 
 Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
@@ -107,6 +109,7 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   if (there && there->request == wanted.request) return Published{*there, false};
   if (there)
     return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()), "a release never changes: take another version"};
+  FLEET_TRY(auto const parents, find_parents(tx.connection(), wanted.parents));
   auto document = asked;
   FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
   Release release;
@@ -123,7 +126,7 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   release.created_at = cause.at;
   release.request = wanted.request;
   FLEET_TRY(release.n, insert(tx, release));
-  FLEET_CHECK(insert_parents(tx, release.n, wanted.parents));
+  for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
   if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
   FLEET_CHECK(note(tx, cause, "release.published", release, ""));
   return Published{std::move(release), true};
