@@ -1,0 +1,100 @@
+#include "server/api/queries.hpp"
+#include "server/audit/queries.hpp"
+#include "server/catalog/queries.hpp"
+#include "server/delivery/queries.hpp"
+#include "server/queries.hpp"
+#include "server/registry/queries.hpp"
+#include "server/rollout/queries.hpp"
+#include "server/store/queries.hpp"
+#include "server/telemetry/queries.hpp"
+#include "tests/db/database.hpp"
+
+#include <algorithm>
+#include <map>
+#include <regex>
+#include <set>
+
+using namespace fleet;
+using namespace fleet::test;
+
+namespace {
+
+/// Folders and their arrays. A folder with a queries.hpp that is not in here fails the last test of this file.
+std::map<std::string, std::span<db::Query const>> const kFolders{
+    {"server", server::kQueries},           {"server/api", api::queries::kAll},           {"server/audit", audit::kQueries},
+    {"server/catalog", catalog::kQueries},  {"server/delivery", delivery::kQueries},      {"server/registry", registry::queries::kAll},
+    {"server/rollout", rollout::queries::kAll}, {"server/store", store::kQueries},        {"server/telemetry", telemetry::kQueries},
+};
+
+std::string read_source(std::string const& path) {
+  auto const text = system_fs().read(std::string(FLEET_SOURCE_DIR) + "/" + path, 1 << 20);
+  REQUIRE(text.has_value());
+  return *text;
+}
+
+}  // namespace
+
+TEST_CASE("every query compiles on the newest schema") {
+  Database database;
+  database.migrate(kMigrations);
+  for (auto const& [folder, queries] : kFolders) {
+    for (auto const& query : queries) {
+      CAPTURE(folder);
+      CAPTURE(query.name);
+      CHECK_NOTHROW((void)database.connection.prepare(query));
+    }
+  }
+}
+
+TEST_CASE("every query has a name of its own") {
+  std::set<std::string_view> names;
+  for (auto const& [folder, queries] : kFolders)
+    for (auto const& query : queries) {
+      CAPTURE(folder);
+      CHECK_MESSAGE(names.insert(query.name).second, query.name);
+    }
+}
+
+TEST_CASE("every query that a folder declares is in its array, and every folder with queries is known here") {
+  std::regex const declared(R"(constexpr (?:db::)?Query k\w+\s*\{\s*"([^"]+)\")");
+  std::set<std::string> folders;
+  for (auto const& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(FLEET_SOURCE_DIR) / "server")) {
+    if (entry.path().extension() != ".hpp" && entry.path().extension() != ".cpp") continue;
+    auto const path = std::filesystem::relative(entry.path(), FLEET_SOURCE_DIR);
+    auto const text = read_source(path.string());
+    std::set<std::string> found;
+    for (auto it = std::sregex_iterator(text.begin(), text.end(), declared); it != std::sregex_iterator(); ++it) found.insert((*it)[1]);
+    if (found.empty()) continue;
+    auto const folder = path.parent_path().string();
+    CHECK_MESSAGE(path.filename() == "queries.hpp", path.string());
+    REQUIRE_MESSAGE(kFolders.contains(folder), folder);
+    folders.insert(folder);
+    for (auto const& query : kFolders.at(folder)) found.erase(std::string(query.name));
+    for (auto const& missing : found) CHECK_MESSAGE(false, folder << ": " << missing);
+  }
+  CHECK(folders.size() == kFolders.size());
+}
+
+TEST_CASE("what every poll and report asks walks an index, never a whole table") {
+  Database database;
+  database.migrate(kMigrations);
+  std::set<std::string_view> const hot{"api.token_by_hash", "registry.device_by_key", "delivery_get_record", "delivery_get_record_models", "rollout_device_facts",
+                                       "rollout_rows_of_device", "rollout_row", "store_seen_at", "get_blob", "get_metadata", "newest_metadata", "document_by_digest",
+                                       "release_of", "last_audit", "telemetry_version_of_digest"};
+  std::set<std::string_view> seen;
+  for (auto const& [folder, queries] : kFolders)
+    for (auto const& query : queries) {
+      if (!hot.contains(query.name)) continue;
+      seen.insert(query.name);
+      auto const text = "EXPLAIN QUERY PLAN " + std::string(query.sql);
+      auto plan = database.connection.prepare({query.name, text});
+      while (*plan.step()) {
+        CAPTURE(query.name);
+        auto const step = plan.text(3);
+        bool const ordered = query.name == "last_audit" || query.name == "newest_metadata";  // the first row of an order
+        CHECK_MESSAGE((ordered || !step.starts_with("SCAN")), step);
+        CHECK_MESSAGE(step.find("TEMP B-TREE") == std::string::npos, step);
+      }
+    }
+  for (auto const& name : hot) CHECK_MESSAGE(seen.contains(name), name);
+}
