@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <limits>
 
 namespace fleet::api {
 namespace {
@@ -75,7 +76,7 @@ Result<std::optional<Range>> read_range(std::string_view header, std::uint64_t s
     first = tail >= size ? 0 : size - tail;
     if (tail == 0) first = size;
   } else {
-    std::uint64_t asked = last;
+    std::uint64_t asked = std::numeric_limits<std::uint64_t>::max();
     if (!number(from, first) || (!to.empty() && !number(to, asked)) || asked < first) return std::optional<Range>();
     last = std::min(last, asked);
   }
