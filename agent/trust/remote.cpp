@@ -4,10 +4,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 namespace fleet::agent {
 namespace {
 
 constexpr Millis kPlain{30'000};
+constexpr std::int64_t kRetryAfterMaxS = 3600;
 
 bool other_server_may_help(Error const& error) { return (error.kind == Kind::unavailable || error.kind == Kind::timeout) && error.code != "cancelled"; }
 
@@ -40,13 +44,14 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
 Result<net::ClientResponse> Remote::send(net::ClientRequest request, std::string const& path) {
   for (std::size_t tried = 1;; ++tried) {
     request.url = servers_[at_] + path;
+    retry_after_ = Millis{0};
     auto response = client_->send(request);
     if (!response && other_server_may_help(response.error()) && tried < servers_.size()) {
       at_ = (at_ + 1) % servers_.size();
       continue;
     }
     if (!response) return response.error();
-    if (response->status >= 300) return error_of(*response);
+    if (response->status >= 300) return refused(*response);
     return response;
   }
 }
@@ -74,9 +79,18 @@ Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string
   request.timeout = kPlain;
   request.body_limit = ~std::uint64_t{0};
   if (offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", offset)}};
+  retry_after_ = Millis{0};
   FLEET_TRY(auto response, client_->send(request, sink));
-  if (response.status >= 300) return error_of(response);
+  if (response.status >= 300) return refused(response);
   return response;
+}
+
+Result<net::ClientResponse> Remote::refused(net::ClientResponse const& response) {
+  auto const text = response.header("Retry-After");
+  std::int64_t wanted_s = 0;
+  std::from_chars(text.data(), text.data() + text.size(), wanted_s);
+  retry_after_ = std::chrono::seconds{std::clamp<std::int64_t>(wanted_s, 0, kRetryAfterMaxS)};
+  return error_of(response);
 }
 
 }  // namespace fleet::agent

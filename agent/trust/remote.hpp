@@ -23,13 +23,17 @@ public:
   Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink);
   void cancel() { client_->cancel(); }
   [[nodiscard]] std::string const& server() const { return servers_[at_]; }
+  /// What the last refusal asked for (Retry-After, in seconds, at most an hour); 0 when it asked for nothing.
+  [[nodiscard]] Millis retry_after() const { return retry_after_; }
 
 private:
   Remote(std::unique_ptr<net::Client> client, std::vector<std::string> servers) : client_(std::move(client)), servers_(std::move(servers)) {}
+  Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
   std::unique_ptr<net::Client> client_;
   std::vector<std::string> servers_;
   std::size_t at_ = 0;
+  Millis retry_after_{0};
 };
 
 /// The error a problem answer (RFC 9457) stands for.

@@ -1,5 +1,6 @@
 #include "agent/update/daemon.hpp"
 
+#include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
 #include "agent/update/control.hpp"
 #include "agent/update/link.hpp"
@@ -94,8 +95,8 @@ std::string answer_line(Context& context, Runner& runner, Link& link, Remote& re
 Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
   FLEET_TRY(auto config, load_config(fs, layout.config()));
   FLEET_TRY(auto identity, load_identity(fs, layout));
-  FLEET_CHECK(fs.make_dirs(layout.state(), 0700));
-  FLEET_CHECK(fs.make_dirs(layout.models()));
+  FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.state(), 0700));
+  FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.models()));
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   FLEET_TRY(auto spool, Spool::open(fs, layout.spool(), clock));
   return std::unique_ptr<Context>(new Context{fs, clock, random, layout, std::move(config), std::move(identity), TrustedClock::load(fs, clock, layout.floor()),

@@ -11,6 +11,8 @@ namespace {
 constexpr int kWaitS = 50;
 constexpr Millis kMargin{20'000};
 constexpr Millis kBackoffMax = std::chrono::minutes{15};
+// A directive this close to its `act_before` is asked for anew: the server then sends the equal one with a later date.
+constexpr Millis kFreshFor = std::chrono::hours{24};
 
 }  // namespace
 
@@ -64,9 +66,10 @@ void Link::hurry() {
 /// Full jitter, so that a fleet that lost its server does not come back at once.
 Millis Link::pause_after(Error const& error) {
   if (error.code == "cancelled") return Millis{0};
+  auto const asked = remote_.retry_after();
   if (failures_++ == 0) log::warn("poll.failed", {{"code", error.code}, {"error", error.detail}});
   auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
-  return Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))};
+  return std::max(asked, Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))});
 }
 
 Result<Millis> Link::poll_once() {
@@ -76,7 +79,9 @@ Result<Millis> Link::poll_once() {
   request.nonce = to_base64(nonce);
   request.prior = prior_;
   request.boot_id = boot_id_;
-  request.directive_sequence = runner_.told().sequence;
+  auto const told = runner_.told();
+  bool const stale = told.sequence > 0 && !told.targets.empty() && context_.trusted.now() + kFreshFor >= told.act_before;
+  request.directive_sequence = stale ? told.sequence - 1 : told.sequence;
   request.wait_s = context_.config.long_poll ? kWaitS : 0;
   request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
   // What the server judges `online` by: the longest that may pass between two polls.

@@ -10,6 +10,7 @@ namespace fleet::agent {
 /// What may happen to a model's update.
 enum class Event {
   directed,    ///< a target that is not running and not refused
+  adopted,     ///< a target that runs already: nothing is to be done
   verified,    ///< both chains agree and the device may adopt it
   fetched,     ///< every file is staged, hashed from the disk and in its slot
   blocked,     ///< a window or condition does not hold
@@ -34,6 +35,10 @@ inline constexpr auto kEdges = std::to_array<Edge>({
     {State::committed,    Event::directed,     State::checking},
     {State::failed,       Event::directed,     State::checking},
     {State::rolled_back,  Event::directed,     State::checking},
+    {State::idle,         Event::adopted,      State::committed},
+    {State::committed,    Event::adopted,      State::committed},
+    {State::failed,       Event::adopted,      State::committed},
+    {State::rolled_back,  Event::adopted,      State::committed},
     {State::checking,     Event::verified,     State::downloading},
     {State::checking,     Event::failed,       State::failed},
     {State::checking,     Event::withdrawn,    State::idle},

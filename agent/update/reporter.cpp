@@ -64,7 +64,7 @@ void Reporter::loop() {
     }
     if (failures_++ == 0) log::warn("report.failed", {{"code", sent.error().code}, {"error", sent.error().detail}});
     auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
-    quiet_until = now + Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))};
+    quiet_until = now + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))});
   }
 }
 

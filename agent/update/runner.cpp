@@ -105,22 +105,23 @@ ModelState Runner::state_of_model(std::string const& model) const {
   return fresh;
 }
 
-/// A damaged journal is rebuilt from the link and the slots: what `current` points at runs and is kept. Every model's state is told once
-/// more, because the last transition may have been journalled and not spooled.
+/// A journal that is damaged or gone is rebuilt from the links and the slots: what `current` points at runs and is kept. Every model's
+/// state is told once more, because the last transition may have been journalled and not spooled.
 void Runner::settle_at_start() {
-  if (context_.journal_damaged) {
-    auto const models = context_.slots.models();
-    for (auto const& model : models ? *models : std::vector<std::string>{}) {
-      auto state = state_of_model(model);
-      auto const current = context_.slots.current(model);
-      if (!current || *current == state.running.digest) continue;
-      log::warn("journal.rebuilt", {{"model", model}, {"current", *current}});
-      state.running = {*current, {}};
-      if (auto const release = release_of(state)) state.running.version = release->version;
-      state.state = current->empty() ? State::idle : State::committed;
-      state.target = state.running;
-      if (auto const saved = context_.journal.save(state); !saved) log_failed("rebuild", model, saved.error());
-    }
+  auto const models = context_.slots.models();
+  for (auto const& model : models ? *models : std::vector<std::string>{}) {
+    auto state = state_of_model(model);
+    auto const current = context_.slots.current(model);
+    // While switching and rolling back the link may be ahead of the journal: those steps are taken again.
+    bool const may_differ = !context_.journal_damaged && (state.state == State::switching || state.state == State::rolling_back);
+    if (!current || *current == state.running.digest || may_differ) continue;
+    log::warn("journal.rebuilt", {{"model", model}, {"journal", state.running.digest}, {"current", *current}});
+    state.previous = state.running;
+    state.running = state.target = {*current, {}};
+    if (auto const release = release_of(state)) state.running.version = state.target.version = release->version;
+    state.state = current->empty() ? State::idle : State::committed;
+    state.error = {};
+    if (auto const saved = context_.journal.save(state); !saved) log_failed("rebuild", model, saved.error());
   }
   for (auto const& [model, state] : context_.journal.models()) report(state);
 }
@@ -153,7 +154,13 @@ void Runner::obey(Order const& order) {
     report(state);
     return;
   }
+  if (before_switch(state.state)) {
+    auto dropped = advance(std::move(state), Event::withdrawn);
+    if (!dropped) return log_failed("roll back", order.model, dropped.error());
+    state = std::move(*dropped);
+  }
   if (state.running.none() || !next_state(state.state, Event::ordered_back)) return;
+  retry_at_.erase(order.model);
   state.held = state.running.digest;
   state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
   wire::DeviceError const why{"rolled_back_by_owner", "the device's owner asked for the version before", {}};
@@ -165,7 +172,7 @@ void Runner::obey(Order const& order) {
 void Runner::withdraw_unnamed(std::vector<Target> const& targets) {
   for (auto const& [model, state] : std::map(context_.journal.models())) {
     auto const named = std::any_of(targets.begin(), targets.end(), [&](Target const& one) {
-      return one.model == model && one.action == wire::Action::install && digest_of(one) == state.target.digest && one.attempt == state.attempt;
+      return one.model == model && one.action != wire::Action::remove && digest_of(one) == state.target.digest && one.attempt == state.attempt;
     });
     if (named || !before_switch(state.state)) continue;
     if (auto const dropped = advance(state, Event::withdrawn); !dropped) log_failed("withdraw", model, dropped.error());
@@ -192,21 +199,26 @@ void Runner::follow_install(Target const& target, ModelState state) {
   if (state.running.digest == digest) {
     if (state.rollout == target.rollout && state.attempt == target.attempt && state.state == State::committed) return;
     // It runs already: said once for this rollout, nothing is done.
-    state.target = {digest, *version};
+    state.running.version = *version;
+    state.target = state.running;
     state.rollout = target.rollout;
     state.attempt = target.attempt;
-    state.state = State::committed;
     state.error = {};
-    if (auto const saved = context_.journal.save(state); !saved) return log_failed("adopt", target.model, saved.error());
-    report(state);
+    if (auto const adopted = advance(std::move(state), Event::adopted); !adopted) log_failed("adopt", target.model, adopted.error());
     return;
   }
+  if (!may_act()) return;
   state.target = {digest, *version};
   state.rollout = target.rollout;
   state.attempt = target.attempt;
   state.tries = 0;
   state.waiting.clear();
-  if (state.held == digest) state.held.clear();  // only a higher attempt comes here
+  if (state.held == digest) {
+    // A higher attempt of what was held is the operator's word to take it again; another rollout of it is not.
+    bool const asked_again = std::any_of(state.refusals.begin(), state.refusals.end(), [&](Refusal const& one) { return one.digest == digest && one.rollout == target.rollout; });
+    if (!asked_again) return;
+    state.held.clear();
+  }
   auto const started = advance(std::move(state), Event::directed);
   if (!started) return log_failed("start", target.model, started.error());
   work(target.model, &target);
@@ -219,6 +231,7 @@ void Runner::follow_return(Target const& target, ModelState state) {
   if (state.running.digest == digest) return;
   if (!digest.empty() && digest != state.previous.digest) return follow_install(target, std::move(state));
   state.rollout = target.rollout;
+  if (digest.empty()) state.previous = state.older = {};  // to none, not to the version before
   auto const going = advance(std::move(state), Event::ordered_back);
   if (!going) return log_failed("go back", target.model, going.error());
   work(target.model, nullptr);

@@ -21,6 +21,9 @@ public:
   Runner(Context& context, Remote& remote, Told told);
 
   void loop();
+  /// What `loop` does first, and what it then does again and again: each model as far as it goes without waiting.
+  void settle_at_start();
+  void round();
   /// A newly accepted directive.
   void direct(Told told);
   /// Where downloads may come from, as the last poll said.
@@ -40,8 +43,6 @@ private:
     std::string model;
   };
 
-  void settle_at_start();
-  void round();
   void obey(Order const& order);
   void follow(Target const& target);
   void follow_install(Target const& target, ModelState state);
@@ -68,6 +69,7 @@ private:
   [[nodiscard]] Bench bench() const;
   [[nodiscard]] ModelState state_of_model(std::string const& model) const;
   [[nodiscard]] bool still_wanted(ModelState const& state) const;
+  [[nodiscard]] bool may_act() const;
   void run_hook(std::vector<std::string> const& words, ModelState const& state);
 
   Context& context_;

@@ -25,6 +25,16 @@ std::uint64_t memory_bytes() {
   return ::sysinfo(&info) == 0 ? static_cast<std::uint64_t>(info.totalram) * info.mem_unit : 0;
 }
 
+/// Texts of programs and peers, made fit for journal and report: printable ASCII, cut at what the server takes.
+wire::DeviceError fit_to_tell(wire::DeviceError error) {
+  constexpr std::size_t kCodeMax = 64, kTextMax = 1000, kOutputMax = 4000;
+  for (auto const& [text, most] : {std::pair{&error.code, kCodeMax}, std::pair{&error.text, kTextMax}, std::pair{&error.output, kOutputMax}}) {
+    if (text->size() > most) text->erase(most);
+    std::replace_if(text->begin(), text->end(), [](char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || static_cast<unsigned char>(c) > 0x7f; }, '?');
+  }
+  return error;
+}
+
 wire::DeviceError told_of(Error const& error) { return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()}; }
 
 /// Not the release's fault and may pass by itself.
@@ -42,7 +52,7 @@ Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceEr
   state.state = *next;
   state.since = context_.trusted.now();
   if (event == Event::directed) state.error = {};
-  if (!error.code.empty()) state.error = std::move(error);
+  if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
   FLEET_CHECK(context_.journal.save(state));
   report(state);
@@ -76,10 +86,10 @@ Result<void> Runner::early_failure(ModelState state, Target const& target, Error
     FLEET_CHECK(fail(std::move(state), told_of(error)));
     return {};
   }
-  state.error = told_of(error);
+  state.error = fit_to_tell(told_of(error));
   FLEET_CHECK(context_.journal.save(state));
   auto const backoff = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(state.tries, 20)));
-  retry_at_[state.model] = context_.clock.mono() + Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))};
+  retry_at_[state.model] = context_.clock.mono() + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))});
   return {};
 }
 
@@ -96,15 +106,24 @@ Candidate Runner::candidate_of(ModelState const& state) const {
           context_.layout.statsd_socket()};
 }
 
-bool Runner::still_wanted(ModelState const& state) const {
+/// Past `act_before` only a new directive starts or switches anything; the link asks for one in time.
+bool Runner::may_act() const {
   std::lock_guard const lock(mutex_);
-  if (context_.trusted.now() >= told_.act_before) return false;
+  return context_.trusted.now() < told_.act_before;
+}
+
+bool Runner::still_wanted(ModelState const& state) const {
+  if (!may_act()) return false;
+  std::lock_guard const lock(mutex_);
   return std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) { return one.model == state.model && digest_of(one) == state.target.digest; });
 }
 
+/// For what `current` points at now; once it is gone, for what it pointed at.
 void Runner::run_hook(std::vector<std::string> const& words, ModelState const& state) {
   if (words.empty()) return;
-  if (auto const ran = run_program(bench(), candidate_of(state), words, "hook_failed"); !ran)
+  auto about = state;
+  if (!state.running.none()) about.target = state.running;
+  if (auto const ran = run_program(bench(), candidate_of(about), words, "hook_failed"); !ran)
     log::warn("hook.failed", {{"model", state.model}, {"error", ran.error().detail}});
 }
 
@@ -123,7 +142,13 @@ Result<void> Runner::check(ModelState state, Target const& target) {
 }
 
 Result<void> Runner::fetch(ModelState state, Target const& target) {
-  if (auto const why = download_blocked(context_, target); !why.empty()) {
+  auto const why = download_blocked(context_, target);
+  if (state.waiting != why) {
+    state.waiting = why;
+    FLEET_CHECK(context_.journal.save(state));
+    report(state);
+  }
+  if (!why.empty()) {
     retry_at_[state.model] = context_.clock.mono() + std::chrono::seconds{5};
     return {};
   }
