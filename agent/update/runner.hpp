@@ -63,6 +63,7 @@ private:
   /// A failure before the golden test: tried again with backoff, up to the policy's attempts.
   Result<void> early_failure(ModelState state, Target const& target, Error const& error);
   Result<ModelState> fail(ModelState state, wire::DeviceError error);
+  void show(ModelState const& state);
   void report(ModelState const& state);
   Result<wire::Release> release_of(ModelState const& state) const;
   [[nodiscard]] Candidate candidate_of(ModelState const& state) const;

@@ -59,11 +59,13 @@ Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceEr
   return state;
 }
 
+void Runner::show(ModelState const& state) {
+  std::lock_guard const lock(mutex_);
+  shown_.insert_or_assign(state.model, state);
+}
+
 void Runner::report(ModelState const& state) {
-  {
-    std::lock_guard const lock(mutex_);
-    shown_.insert_or_assign(state.model, state);
-  }
+  show(state);
   if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
   if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
   wire::ReportItem item;
@@ -88,6 +90,7 @@ Result<void> Runner::early_failure(ModelState state, Target const& target, Error
   }
   state.error = fit_to_tell(told_of(error));
   FLEET_CHECK(context_.journal.save(state));
+  show(state);
   auto const backoff = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(state.tries, 20)));
   retry_at_[state.model] = context_.clock.mono() + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))});
   return {};

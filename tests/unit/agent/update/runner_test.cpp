@@ -1,0 +1,398 @@
+#include "tests/unit/agent/update/device.hpp"
+
+using namespace fleet;
+using namespace fleet::agent;
+
+namespace {
+
+/// Calls a program that the device does not have: fails without running anything.
+wire::Manifest failing_activation() {
+  wire::Manifest manifest;
+  manifest.activate = {"no-such-program"};
+  return manifest;
+}
+wire::Manifest failing_golden() {
+  wire::Manifest manifest;
+  manifest.golden = wire::Golden{{"no-such-program"}, Millis{1000}, {}, "model.onnx", 0};
+  return manifest;
+}
+
+Sample const kOne = sample("1");
+Sample const kTwo = sample("2");
+
+/// Runs version 1, told and proved.
+void run_one(Device& device) {
+  device.bring(kOne);
+  REQUIRE(device.direct({Device::target(kOne, "ro-1")}));
+  device.settle(3);
+  REQUIRE(device.state().state == State::committed);
+  REQUIRE(device.current() == kOne.digest);
+  device.fs.restart(CrashFs::Loss::unsynced);
+}
+
+bool is_whole(Device& device, Sample const& release) {
+  return device.fs.text("/agent/models/reader/versions/" + release.digest + "/model.onnx") == release.content;
+}
+
+}  // namespace
+
+TEST_CASE("an update goes from directive to commit, and each step that matters is reported in order") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2", 3)}));
+  device.settle(1);
+  auto const state = device.state();
+  CHECK(state.state == State::committed);
+  CHECK(state.running == Version{kTwo.digest, "2"});
+  CHECK(state.previous == Version{kOne.digest, "1"});
+  CHECK(device.current() == kTwo.digest);
+  CHECK(device.reported_states() == std::vector<std::string>{"downloading", "testing", "probation", "committed", "downloading", "testing", "probation", "committed"});
+  auto const last = device.reports().back();
+  CHECK(last.running_version == "2");
+  CHECK(last.running_digest == kTwo.digest);
+  CHECK(last.rollout == "ro-2");
+  CHECK(last.attempt == 3);
+  CHECK(last.error.code.empty());
+}
+
+TEST_CASE("cut at any call, by kill or by power, the update ends committed and nothing is ever lost") {
+  for (auto const loss : {CrashFs::Loss::nothing, CrashFs::Loss::unsynced}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      CAPTURE(static_cast<int>(loss));
+      Device device;
+      run_one(device);
+      device.bring(kTwo);
+      device.fs.cut_at(step);
+      if (device.direct({Device::target(kTwo, "ro-2")})) device.settle(2);
+      bool const hit = device.fs.was_hit();
+      device.fs.restart(loss);
+      auto const link = device.fs.read_link("/agent/models/reader/current");
+      REQUIRE(link.has_value());
+      CHECK((link->ends_with(kOne.digest) || link->ends_with(kTwo.digest)));
+      CHECK(is_whole(device, link->ends_with(kOne.digest) ? kOne : kTwo));
+      REQUIRE(device.boot());
+      device.sequence += 10;
+      device.bring(kTwo);
+      REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+      device.settle();
+      auto const state = device.state();
+      CHECK(state.state == State::committed);
+      CHECK(state.running == Version{kTwo.digest, "2"});
+      CHECK(state.previous == Version{kOne.digest, "1"});
+      CHECK(state.error.code.empty());
+      CHECK(device.current() == kTwo.digest);
+      CHECK(is_whole(device, kOne));
+      CHECK(is_whole(device, kTwo));
+      CHECK(device.reports().back().state == "committed");
+      if (!hit) break;
+    }
+  }
+}
+
+TEST_CASE("a release that cannot be activated is rolled back from any cut, and not taken again for the same attempt") {
+  auto const bad = sample("2", failing_activation());
+  for (auto const loss : {CrashFs::Loss::nothing, CrashFs::Loss::unsynced}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      CAPTURE(static_cast<int>(loss));
+      Device device;
+      run_one(device);
+      device.bring(bad);
+      device.fs.cut_at(step);
+      if (device.direct({Device::target(bad, "ro-2")})) device.settle(2);
+      bool const hit = device.fs.was_hit();
+      device.fs.restart(loss);
+      REQUIRE(device.boot());
+      device.sequence += 10;
+      device.bring(bad);
+      REQUIRE(device.direct({Device::target(bad, "ro-2")}));
+      device.settle();
+      auto const state = device.state();
+      CHECK(state.state == State::rolled_back);
+      CHECK(state.error.code == "activate_failed");
+      CHECK(state.running == Version{kOne.digest, "1"});
+      CHECK(device.current() == kOne.digest);
+      CHECK(is_whole(device, kOne));
+      auto const told = device.reports().size();
+      device.settle(3);
+      CHECK(device.reports().size() == told);
+      if (!hit) break;
+    }
+  }
+}
+
+TEST_CASE("an error of the disk at any call is outlived: the update ends committed or failed with the disk's own code") {
+  for (auto const& error : {Error{Kind::unavailable, "disk_full", "no space left"}, Error{Kind::io, "io_failed", "input/output error"}}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      Device device;
+      run_one(device);
+      device.bring(kTwo);
+      auto wanted = Device::target(kTwo, "ro-2");
+      wanted.conditions.attempts = 5;
+      device.fs.fail_at(step, error);
+      bool const kept = device.direct({wanted});
+      device.settle();
+      if (!device.fs.was_hit()) break;
+      if (!kept) {
+        CHECK(device.current() == kOne.digest);
+        continue;
+      }
+      CHECK(device.state().state == State::committed);
+      CHECK(device.current() == kTwo.digest);
+      CHECK(is_whole(device, kTwo));
+      CHECK(is_whole(device, kOne));
+    }
+  }
+}
+
+TEST_CASE("a failed golden test never switches, and only a higher attempt tries again") {
+  Device device;
+  run_one(device);
+  auto const bad = sample("2", failing_golden());
+  device.bring(bad);
+  REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
+  device.settle();
+  CHECK(device.state().state == State::failed);
+  CHECK(device.state().error.code == "golden_failed");
+  CHECK(device.current() == kOne.digest);
+  auto const told = device.reports().size();
+  REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
+  device.settle(3);
+  CHECK(device.reports().size() == told);
+  REQUIRE(device.direct({Device::target(bad, "ro-2", 2)}));
+  device.settle(3);
+  CHECK(device.reports().size() > told);
+  CHECK(device.state().attempt == 2);
+}
+
+TEST_CASE("failures of the network are tried again up to the policy's attempts, then told with their code") {
+  Device device;
+  run_one(device);
+  auto wanted = Device::target(sample("3"), "ro-3");
+  wanted.action = wire::Action::install;  // asks the server, and there is none
+  wanted.conditions.attempts = 3;
+  REQUIRE(device.direct({wanted}));
+  device.runner->round();
+  CHECK(device.state().state == State::checking);
+  CHECK(device.state().tries == 1);
+  device.runner->round();
+  CHECK(device.state().tries == 1);  // the backoff has not passed
+  device.settle(5);
+  CHECK(device.state().state == State::failed);
+  CHECK(device.state().tries == 3);
+  CHECK_FALSE(device.state().error.code.empty());
+  CHECK(device.current() == kOne.digest);
+}
+
+TEST_CASE("what the directive no longer names is dropped before the switch") {
+  Device device;
+  run_one(device);
+  auto wanted = Device::target(sample("3"), "ro-3");
+  wanted.action = wire::Action::install;
+  REQUIRE(device.direct({wanted}));
+  device.runner->round();
+  REQUIRE(device.state().state == State::checking);
+  REQUIRE(device.direct({}));
+  device.settle(2);
+  CHECK(device.state().state == State::idle);
+  CHECK(device.current() == kOne.digest);
+}
+
+TEST_CASE("outside its window a staged release waits with the reason, and goes on inside it") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  auto wanted = Device::target(kTwo, "ro-2");
+  wanted.windows = {{"Etc/UTC", {}, "01:00", "05:00", "switch"}};
+  auto const zone = system_fs().read("/usr/share/zoneinfo/Etc/UTC", 1 << 20);
+  REQUIRE(zone.has_value());
+  device.fs.put("/usr/share/zoneinfo/Etc/UTC", *zone);
+  device.clock.set_wall(std::chrono::floor<std::chrono::days>(device.clock.wall()) + std::chrono::hours{36});
+  REQUIRE(device.direct({wanted}));
+  device.runner->round();
+  CHECK(device.state().state == State::waiting);
+  CHECK(device.state().waiting == "window");
+  CHECK(device.current() == kOne.digest);
+  device.clock.advance(std::chrono::hours{14});
+  device.runner->round();
+  CHECK(device.state().state == State::committed);
+  CHECK(device.current() == kTwo.digest);
+}
+
+TEST_CASE("with too little battery a release waits, and goes on when it is charged") {
+  Device device;
+  device.fs.put("/agent/agent.yaml", "conditions: {battery: /sys/battery}");
+  device.fs.put("/sys/battery", "20\n");
+  REQUIRE(device.boot());
+  run_one(device);
+  device.bring(kTwo);
+  auto wanted = Device::target(kTwo, "ro-2");
+  wanted.conditions.battery_min_percent = 30;
+  REQUIRE(device.direct({wanted}));
+  device.settle(2);
+  CHECK(device.state().waiting == "battery");
+  device.fs.put("/sys/battery", "31\n");
+  device.settle(1);
+  CHECK(device.state().state == State::committed);
+}
+
+TEST_CASE("past act_before nothing starts until a new directive comes") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  Told old{++device.sequence, device.clock.wall() - std::chrono::seconds{1}, {Device::target(kTwo, "ro-2")}};
+  device.runner->direct(old);
+  auto const told = device.reports().size();
+  device.settle(3);
+  CHECK(device.current() == kOne.digest);
+  CHECK(device.reports().size() == told);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  CHECK(device.current() == kTwo.digest);
+}
+
+TEST_CASE("the owner's rollback is local, holds what ran also against another rollout, and unhold lets it in again") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  REQUIRE(device.current() == kTwo.digest);
+  REQUIRE(device.runner->roll_back("reader").has_value());
+  device.settle(3);
+  CHECK(device.state().state == State::rolled_back);
+  CHECK(device.state().error.code == "rolled_back_by_owner");
+  CHECK(device.current() == kOne.digest);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-9")}));
+  device.settle(3);
+  CHECK(device.current() == kOne.digest);
+  CHECK(device.state().held == kTwo.digest);
+  REQUIRE(device.boot());
+  device.settle(2);
+  CHECK(device.current() == kOne.digest);
+  REQUIRE(device.runner->unhold("reader").has_value());
+  device.settle(2);
+  CHECK(device.current() == kTwo.digest);
+  CHECK(device.state().state == State::committed);
+  CHECK_FALSE(device.runner->roll_back("unknown").has_value());
+  CHECK(device.runner->unhold("reader").error().code == "not_held");
+}
+
+TEST_CASE("the owner's rollback drops what is under way and returns at once") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  auto wanted = Device::target(sample("3"), "ro-3");
+  wanted.action = wire::Action::install;
+  REQUIRE(device.direct({wanted}));
+  device.runner->round();
+  REQUIRE(device.state().state == State::checking);
+  REQUIRE(device.runner->roll_back("reader").has_value());
+  device.runner->round();
+  CHECK(device.current() == kOne.digest);
+}
+
+TEST_CASE("an ordered return goes to the kept version without test or probation; removal takes `current` away") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  REQUIRE(device.direct({Device::target(kOne, "ro-2")}));
+  device.settle(2);
+  CHECK(device.state().state == State::rolled_back);
+  CHECK(device.state().running == Version{kOne.digest, "1"});
+  CHECK(device.current() == kOne.digest);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-3")}));
+  device.settle(2);
+  REQUIRE(device.current() == kTwo.digest);
+  wire::DirectiveTarget gone;
+  gone.model = "reader";
+  gone.rollout = "ro-3";
+  gone.action = wire::Action::remove;
+  REQUIRE(device.direct({gone}));
+  device.settle(1);
+  CHECK(device.current().empty());
+  CHECK(device.state().running.none());
+  auto const told = device.reports().size();
+  device.settle(2);
+  CHECK(device.reports().size() == told);
+}
+
+TEST_CASE("the previous version goes when a third commits, and not before") {
+  Device device;
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  CHECK(is_whole(device, kOne));
+  auto const three = sample("3");
+  device.bring(three);
+  REQUIRE(device.direct({Device::target(three, "ro-3")}));
+  device.settle(1);
+  CHECK(device.current() == three.digest);
+  CHECK_FALSE(is_whole(device, kOne));
+  CHECK(is_whole(device, kTwo));
+}
+
+TEST_CASE("the security floor rises at commit only") {
+  Device device;
+  run_one(device);
+  wire::Manifest manifest = failing_activation();
+  manifest.security_floor = 2;
+  auto const bad = sample("2", manifest);
+  device.bring(bad);
+  REQUIRE(device.direct({Device::target(bad, "ro-2")}));
+  device.settle(2);
+  CHECK(device.state().floor == 0);
+  manifest.activate.clear();
+  auto const good = sample("3", manifest);
+  device.bring(good);
+  REQUIRE(device.direct({Device::target(good, "ro-3")}));
+  device.settle(2);
+  CHECK(device.state().floor == 2);
+}
+
+TEST_CASE("a journal that is gone, empty or damaged is rebuilt from the link, never taken for a fresh device") {
+  for (std::string const spoiled : {"gone", "", "garbage\ngarbage\n"}) {
+    CAPTURE(spoiled);
+    Device device;
+    run_one(device);
+    if (spoiled == "gone") REQUIRE(device.fs.remove("/agent/state/journal").has_value());
+    else device.fs.put("/agent/state/journal", spoiled);
+    REQUIRE(device.boot());
+    CHECK(device.state().running == Version{kOne.digest, "1"});
+    device.settle(2);
+    CHECK(device.current() == kOne.digest);
+    CHECK(device.state().state == State::committed);
+    device.bring(kTwo);
+    REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+    device.settle(2);
+    CHECK(device.state().previous == Version{kOne.digest, "1"});
+    CHECK(device.current() == kTwo.digest);
+  }
+}
+
+TEST_CASE("a golden test that took the device down each time is given up after three starts") {
+  Device device;
+  run_one(device);
+  auto const bad = sample("2", failing_golden());
+  device.bring(bad);
+  REQUIRE(device.direct({Device::target(bad, "ro-2")}));
+  auto state = device.state();
+  state.state = State::testing;
+  state.target = {bad.digest, "2"};
+  state.rollout = "ro-2";
+  state.attempt = 1;
+  state.tries = 3;
+  REQUIRE(device.context->journal.save(state).has_value());
+  REQUIRE(device.boot());
+  device.settle(1);
+  CHECK(device.state().state == State::failed);
+  CHECK(device.state().error.code == "golden_interrupted");
+}
