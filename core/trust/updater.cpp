@@ -160,6 +160,7 @@ KeySet Updater::role_keys(std::string const& role) const {
   return found == state_->trusted.root().roles.end() ? KeySet{} : found->second;
 }
 std::int64_t Updater::root_version() const { return state_->trusted.root().version; }
+bool Updater::consistent_snapshot() const { return state_->trusted.root().consistent_snapshot; }
 SysTime Updater::root_expires() const { return state_->trusted.root().expires; }
 
 Result<void> verify_target(Target const& target, BytesView bytes) { return verify_bytes("target " + target.path, bytes, target.length, target.hashes); }

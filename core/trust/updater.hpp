@@ -76,6 +76,8 @@ public:
   [[nodiscard]] KeySet role_keys(std::string const& role) const;
   [[nodiscard]] std::int64_t root_version() const;
   [[nodiscard]] SysTime root_expires() const;
+  /// Whether targets are fetched by their hash (TUF 1.0.34, 7.3).
+  [[nodiscard]] bool consistent_snapshot() const;
 
 private:
   struct State;
