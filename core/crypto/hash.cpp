@@ -3,6 +3,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <array>
+#include <new>
 #include <stdexcept>
 #include <vector>
 
@@ -12,7 +14,7 @@ namespace {
 constexpr std::size_t kPiece = 1024 * 1024;
 
 void must(int ok) {
-  if (ok != 1) throw std::runtime_error("OpenSSL: SHA-256 failed");
+  if (ok != 1) throw std::runtime_error("OpenSSL: digest failed");
 }
 
 }  // namespace
@@ -45,6 +47,12 @@ Digest sha256(BytesView bytes) {
   Sha256 hash;
   hash.update(bytes);
   return hash.finish();
+}
+
+std::string sha512_hex(BytesView bytes) {
+  std::array<std::uint8_t, 64> out{};
+  must(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha512(), nullptr));
+  return to_hex(out);
 }
 
 Result<FileDigest> sha256_file(Fs& fs, std::string const& path) {

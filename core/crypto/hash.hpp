@@ -11,6 +11,9 @@ namespace fleet::crypto {
 [[nodiscard]] Digest sha256(BytesView bytes);
 [[nodiscard]] inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
 
+/// SHA-512 in hex, for metadata of others that names it.
+[[nodiscard]] std::string sha512_hex(BytesView bytes);
+
 /// SHA-256 of a stream (FIPS 180-4), by OpenSSL.
 class Sha256 {
 public:

@@ -11,6 +11,15 @@ Error rolled_back(std::string_view role, std::int64_t got, std::string_view expe
   return {Kind::conflict, "rollback", fmt::format("{}: version {}, expected {}", role, got, expected)};
 }
 
+using Hash = std::string (*)(BytesView);
+
+std::string sha256_hex(BytesView bytes) { return crypto::sha256(bytes).hex(); }
+
+Hash find_hash(std::string_view algorithm) {
+  if (algorithm == "sha256") return sha256_hex;
+  return algorithm == "sha512" ? crypto::sha512_hex : nullptr;
+}
+
 Result<void> check_expiry(std::string_view role, Common const& file, SysTime start) {
   if (start < file.expires) return {};
   return Error{Kind::expired, "metadata_expired", fmt::format("{} version {} expired {}, it is {}", role, file.version, to_rfc3339(file.expires), to_rfc3339(start)),
@@ -22,10 +31,15 @@ Result<void> check_expiry(std::string_view role, Common const& file, SysTime sta
 Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<std::uint64_t> length, std::map<std::string, std::string> const& hashes) {
   if (length && *length != bytes.size()) return Error{Kind::signature, "length_mismatch", fmt::format("{}: expected {} bytes, got {}", what, *length, bytes.size())};
   if (hashes.empty()) return {};
-  auto const expected = hashes.find("sha256");
-  if (expected == hashes.end()) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: no hash of a kind known here", what)};
-  auto const found = crypto::sha256(bytes).hex();
-  if (found != expected->second) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: expected sha256 {}, got {}", what, expected->second, found)};
+  bool known = false;
+  for (auto const& [algorithm, expected] : hashes) {
+    auto const* const hash = find_hash(algorithm);
+    if (hash == nullptr) continue;
+    known = true;
+    if (auto const found = hash(bytes); found != expected)
+      return Error{Kind::signature, "digest_mismatch", fmt::format("{}: expected {} {}, got {}", what, algorithm, expected, found)};
+  }
+  if (!known) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: no hash of a kind known here", what)};
   return {};
 }
 
