@@ -33,7 +33,7 @@ Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<
   if (hashes.empty()) return {};
   bool known = false;
   for (auto const& [algorithm, expected] : hashes) {
-    auto const* const hash = find_hash(algorithm);
+    Hash const hash = find_hash(algorithm);
     if (hash == nullptr) continue;
     known = true;
     if (auto const found = hash(bytes); found != expected)
