@@ -22,7 +22,7 @@ public:
     auto key = upload_path(context.data_dir, id);
     std::lock_guard const lock(mutex_);
     if (!claimed_.insert(key).second)
-      return Error{Kind::conflict, "upload_busy", fmt::format("another request works on upload {}", id), "wait for its answer, then ask for Upload-Offset"};
+      return Error{Kind::unavailable, "upload_busy", fmt::format("another request works on upload {}", id), "wait for its answer, then ask for Upload-Offset"};
     return Claim(std::move(key));
   }
   Claim(Claim&& other) noexcept : key_(std::exchange(other.key_, {})) {}

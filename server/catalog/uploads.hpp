@@ -37,10 +37,10 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
 /// @errors not_found (code `unknown_upload`)
 Result<Upload> load_upload(db::Connection& reader, std::string_view id);
 /// Appends at `offset`, durable before it returns.
-/// @errors conflict (codes `wrong_offset`, `upload_busy`), too_large, unavailable (disk_full)
+/// @errors conflict (code `wrong_offset`), too_large, unavailable (`disk_full`, `upload_busy`: another request is at it)
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece);
 /// Recomputes the digest over what lies on the disk and moves it among the blobs.
-/// @errors conflict (codes `incomplete`, `upload_busy`), unprocessable (code `digest_mismatch`: the upload is dropped)
+/// @errors conflict (code `incomplete`), unprocessable (code `digest_mismatch`: the upload is dropped), unavailable (`upload_busy`)
 Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now);
 
 }  // namespace fleet::catalog
