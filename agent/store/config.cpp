@@ -48,6 +48,8 @@ void read_bandwidth(wire::ObjectReader& top, Config& out, Faults& faults) {
     if (rate) out.bandwidth_bytes_per_s = *rate;
     else reader.fault("max", "expected a rate: 1Mbit/s, 200kbit/s, 64KiB/s");
   }
+  if (reader.text("metered", 16, "auto") != "auto") reader.fault("metered", "only auto is known: conditions.metered tells");
+  if (reader.find("per_day") != nullptr) reader.fault("per_day", "a daily budget is not built yet");
   reader.refuse_unknown();
 }
 
@@ -56,6 +58,7 @@ void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/telemetry", faults);
   out.telemetry_interval = reader.duration("interval").value_or(out.telemetry_interval);
+  if (reader.find("per_day") != nullptr) reader.fault("per_day", "a daily budget is not built yet");
   out.udp_port = static_cast<int>(reader.integer("udp_port", 0, 65'535, 0));
   if (out.telemetry_interval < Millis{100}) reader.fault("interval", "at least 100ms");
   reader.refuse_unknown();
@@ -107,6 +110,8 @@ Result<Config> parse_config(std::string_view yaml) {
   read_telemetry(top, out, faults);
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
+  for (auto const& handler : top.texts("handlers", 8, 32))
+    if (handler != "files") top.fault("handlers", fmt::format("'{}' is not built yet; files is", handler));
   top.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "agent.yaml"));
   return out;
