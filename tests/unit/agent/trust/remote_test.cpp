@@ -1,0 +1,61 @@
+#include "tests/unit/agent/fake_server.hpp"
+
+using namespace fleet;
+using namespace fleet::agent;
+
+namespace {
+
+struct Bench {
+  FakeServer server;
+  CrashFs fs;
+  FakeClock clock{FakeFleet::now()};
+  TrustedClock trusted = TrustedClock::load(fs, clock, "/state/floor");
+};
+
+}  // namespace
+
+TEST_CASE("the next server is asked when the first does not answer, and stays the first from then on") {
+  Bench bench;
+  bench.server.put("/x", "{}");
+  auto const remote = bench.server.remote(bench.trusted, {"https://127.0.0.1:1", bench.server.url()});
+  REQUIRE(remote->get("/x", 1024).has_value());
+  CHECK(remote->server() == bench.server.url());
+}
+
+TEST_CASE("a problem of the server comes back as its error, with what it asks for in Retry-After") {
+  Bench bench;
+  bench.server.answer("/busy", [](net::Request const&) {
+    auto response = net::json_response(429, R"({"code":"too_many","detail":"later","hint":"wait"})");
+    response.headers.push_back({"Retry-After", "17"});
+    return response;
+  });
+  bench.server.answer("/odd", [](net::Request const&) {
+    auto response = net::json_response(503, "<html>");
+    response.headers.push_back({"Retry-After", "9999999999"});
+    return response;
+  });
+  bench.server.put("/fine", "{}");
+  auto const remote = bench.server.remote(bench.trusted);
+  auto const busy = remote->get("/busy", 1024);
+  REQUIRE_FALSE(busy.has_value());
+  CHECK(busy.error().kind == Kind::throttled);
+  CHECK(busy.error().code == "too_many");
+  CHECK(busy.error().hint == "wait");
+  CHECK(remote->retry_after() == std::chrono::seconds{17});
+  auto const odd = remote->get("/odd", 1024);
+  REQUIRE_FALSE(odd.has_value());
+  CHECK(odd.error().kind == Kind::unavailable);
+  CHECK(remote->retry_after() == std::chrono::hours{1});
+  REQUIRE(remote->get("/fine", 1024).has_value());
+  CHECK(remote->retry_after() == Millis{0});
+}
+
+TEST_CASE("a server with a certificate of another authority is not spoken to") {
+  Bench bench, other;
+  bench.server.put("/x", "{}");
+  auto const remote = other.server.remote(other.trusted, {bench.server.url()});
+  auto const got = remote->get("/x", 1024);
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().kind == Kind::signature);
+  CHECK(bench.server.asked().empty());
+}
