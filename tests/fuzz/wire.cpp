@@ -1,0 +1,40 @@
+// The decoders of the device protocol, of release.json, of manifests and YAML. The first byte chooses one.
+#include "core/wire/device.hpp"
+#include "core/wire/release.hpp"
+#include "core/wire/yaml.hpp"
+
+#include <array>
+#include <cstdlib>
+
+using namespace fleet;
+
+namespace {
+
+/// What was taken must be written and taken again: a decoder and its encoder agree.
+template <auto decode>
+void round_trip(std::string_view text) {
+  auto const value = decode(text);
+  if (value && !decode(wire::encode(*value))) std::abort();
+}
+
+void manifest(std::string_view text) { static_cast<void>(wire::decode_manifest(text)); }
+void targets(std::string_view text) {
+  auto const value = wire::decode_targets(text);
+  if (value && !wire::decode_targets(wire::encode_targets(*value))) std::abort();
+}
+void yaml(std::string_view text) { static_cast<void>(wire::yaml_to_json(text, 64 * 1024)); }
+
+constexpr std::array<void (*)(std::string_view), 9> kDecoders{
+    round_trip<wire::decode_enroll_request>, round_trip<wire::decode_enroll_response>, round_trip<wire::decode_poll_request>, round_trip<wire::decode_poll_response>,
+    round_trip<wire::decode_directive>,      round_trip<wire::decode_report>,          manifest,                              targets,
+    yaml};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+  if (size == 0) return 0;
+  auto const text = as_text({data + 1, size - 1});
+  if (data[0] == 'r') round_trip<wire::decode_release>(text);
+  else kDecoders[data[0] % kDecoders.size()](text);
+  return 0;
+}
