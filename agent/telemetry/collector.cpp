@@ -13,9 +13,17 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kSeriesMax = 512;
+constexpr std::size_t kMetricsOfItem = 200;   // a report's item may have 256
+constexpr std::size_t kBucketsOfItem = 20'000;
+constexpr std::size_t kBucketsOfMetric = 1'000;
+constexpr std::size_t kWindowsMax = 64;
 constexpr std::size_t kWindowSamples = 4096;
 constexpr Millis kWindowMax = std::chrono::minutes{10};
 constexpr std::size_t kModelsMax = 64;
+constexpr std::size_t kMarksMax = 4096;
+constexpr Millis kMarkEvery{100};
+
+constexpr std::string_view kInferences = "inferences";
 
 struct Fold {
   std::string kind;
@@ -27,8 +35,29 @@ struct Point {
   MonoTime at{};
   double value = 0, weight = 1;
 };
-struct Series {
-  std::deque<Point> points;       ///< newest last
+/// The running count of inferences of a release, marked in time, so that any count since a time can be told however many came.
+class Inferences {
+public:
+  void add(MonoTime at, double many) {
+    total_ += many;
+    if (!marks_.empty() && at < marks_.back().first + kMarkEvery) {
+      marks_.back().second = total_;
+      return;
+    }
+    marks_.emplace_back(at, total_);
+    if (marks_.size() <= kMarksMax) return;
+    std::deque<std::pair<MonoTime, double>> coarser;
+    for (std::size_t i = 1; i < marks_.size(); i += 2) coarser.push_back(marks_[i]);
+    marks_ = std::move(coarser);
+  }
+  [[nodiscard]] double since(MonoTime from) const {
+    auto const first = std::lower_bound(marks_.begin(), marks_.end(), from, [](auto const& mark, MonoTime at) { return mark.first < at; });
+    return total_ - (first == marks_.begin() ? 0 : std::prev(first)->second);
+  }
+
+private:
+  double total_ = 0;
+  std::deque<std::pair<MonoTime, double>> marks_;   ///< start of a span, total at its end
 };
 using Owner = std::pair<std::string, std::string>;  ///< model, release digest
 using Key = std::pair<std::string, std::string>;    ///< release digest, metric
@@ -48,6 +77,16 @@ void fold(Fold& into, Sample const& sample) {
   if (sample.type != "c") into.sketch.add(sample.value, std::max<std::int64_t>(1, std::llround(sample.weight)));
 }
 
+/// A report has room for so many: of a wider spread the lowest are counted together (Masson, Rim, Lee, 2019, section 3.3).
+stats::Sketch::Buckets capped(stats::Sketch::Buckets buckets) {
+  while (buckets.size() > kBucketsOfMetric) {
+    auto const lowest = buckets.begin();
+    std::next(lowest)->second += lowest->second;
+    buckets.erase(lowest);
+  }
+  return buckets;
+}
+
 }  // namespace
 
 struct Collector::State {
@@ -57,24 +96,38 @@ struct Collector::State {
   SysTime since;
   std::map<Owner, std::map<std::string, Fold>> folds;
   std::size_t series = 0;
-  std::map<Key, Series> windows;
+  std::map<Key, std::deque<Point>> windows;     ///< of releases that run or ran, newest point last
+  std::map<std::string, Inferences> inferences; ///< by release digest, of the same
   std::map<std::string, std::string> model_of;  ///< release digest -> model
   std::deque<std::string> known;                ///< order of model_of
 
   void add(Sample const& sample) {
     auto model = sample.model;
     if (auto const found = model_of.find(sample.release); model.empty() && found != model_of.end()) model = found->second;
-    auto& metrics = folds[{model, sample.release}];
-    auto const there = metrics.find(sample.name);
-    if (there == metrics.end() && series >= kSeriesMax) return;  // more names than any app should have
-    if (there == metrics.end()) ++series;
-    fold(metrics[sample.name], sample);
+    Owner const owner{model, sample.release};
+    auto const there = folds.find(owner);
+    if (there == folds.end() || !there->second.contains(sample.name)) {
+      if (series >= kSeriesMax) return;  // more names than any app should have
+      ++series;
+    }
+    fold(folds[owner][sample.name], sample);
+    if (model_of.contains(sample.release)) look(sample, clock.mono());
+  }
+
+  /// What health checks ask for: only releases that run or ran can be asked about.
+  void look(Sample const& sample, MonoTime now) {
+    if (sample.name == kInferences && sample.type == "c") inferences[sample.release].add(now, sample.value * sample.weight);
     Key const key{sample.release, sample.name};
-    if (!windows.contains(key) && windows.size() >= kSeriesMax) return;
-    auto& points = windows[key].points;
-    auto const now = clock.mono();
+    if (!windows.contains(key) && windows.size() >= kWindowsMax) return;
+    auto& points = windows[key];
     points.push_back({now, sample.value, sample.weight});
-    while (points.size() > kWindowSamples || (!points.empty() && points.front().at + kWindowMax < now)) points.pop_front();
+    while (points.size() > kWindowSamples || points.front().at + kWindowMax < now) points.pop_front();
+  }
+
+  void forget(std::string const& digest) {
+    model_of.erase(digest);
+    inferences.erase(digest);
+    std::erase_if(windows, [&](auto const& entry) { return entry.first.first == digest; });
   }
 };
 
@@ -95,7 +148,7 @@ void Collector::running(std::string const& model, std::string const& digest) {
   if (!state_->model_of.contains(digest)) state_->known.push_back(digest);
   state_->model_of[digest] = model;
   if (state_->known.size() <= kModelsMax) return;
-  state_->model_of.erase(state_->known.front());
+  state_->forget(state_->known.front());
   state_->known.pop_front();
 }
 
@@ -104,11 +157,18 @@ std::vector<wire::MetricsItem> Collector::drain() {
   std::vector<wire::MetricsItem> out;
   auto const now = state_->clock.wall();
   for (auto const& [owner, metrics] : state_->folds) {
-    wire::MetricsItem item{state_->since, now, owner.first, owner.second, {}};
-    for (auto const& [name, fold] : metrics)
-      item.metrics.push_back({name, fold.kind, std::llround(fold.count), fold.sum, fold.min, fold.max, fold.sketch.buckets()});
-    out.push_back(std::move(item));
+    std::size_t room = 0;
+    for (auto const& [name, fold] : metrics) {
+      auto buckets = capped(fold.sketch.buckets());
+      if (room < buckets.size() + 1 || out.back().metrics.size() >= kMetricsOfItem) {
+        out.push_back({state_->since, now, owner.first, owner.second, {}});
+        room = kBucketsOfItem;
+      }
+      room -= buckets.size();
+      out.back().metrics.push_back({name, fold.kind, std::llround(fold.count), fold.sum, fold.min, fold.max, std::move(buckets)});
+    }
   }
+  std::erase_if(state_->windows, [old = state_->clock.mono() - kWindowMax](auto const& entry) { return entry.second.back().at < old; });
   state_->folds.clear();
   state_->series = 0;
   state_->since = now;
@@ -117,12 +177,8 @@ std::vector<wire::MetricsItem> Collector::drain() {
 
 std::int64_t Collector::inferences(std::string_view digest, MonoTime since) const {
   std::lock_guard const lock(state_->mutex);
-  auto const found = state_->windows.find({std::string(digest), "inferences"});
-  if (found == state_->windows.end()) return 0;
-  double sum = 0;
-  for (auto const& point : found->second.points)
-    if (point.at >= since) sum += point.value * point.weight;
-  return std::llround(sum);
+  auto const found = state_->inferences.find(std::string(digest));
+  return found == state_->inferences.end() ? 0 : std::llround(found->second.since(since));
 }
 
 std::optional<double> Collector::stat(std::string_view digest, std::string_view metric, std::string_view stat, Millis window, std::int64_t samples) const {
@@ -132,7 +188,7 @@ std::optional<double> Collector::stat(std::string_view digest, std::string_view 
   auto const from = state_->clock.mono() - window;
   stats::Sketch sketch;
   double sum = 0, weight = 0, least = 0, most = 0;
-  for (auto const& point : found->second.points) {
+  for (auto const& point : found->second) {
     if (point.at < from) continue;
     if (weight <= 0) least = most = point.value;
     least = std::min(least, point.value);
@@ -141,7 +197,9 @@ std::optional<double> Collector::stat(std::string_view digest, std::string_view 
     weight += point.weight;
     sketch.add(point.value, std::max<std::int64_t>(1, std::llround(point.weight)));
   }
-  if (weight <= 0 || weight < static_cast<double>(samples)) return std::nullopt;
+  // At most so many are kept: of a busier app the newest ones are judged.
+  auto const enough = std::min(static_cast<double>(samples), static_cast<double>(kWindowSamples));
+  if (weight <= 0 || weight < enough) return std::nullopt;
   if (stat == "min") return least;
   if (stat == "max") return most;
   if (stat == "sum") return sum;

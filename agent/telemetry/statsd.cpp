@@ -1,5 +1,8 @@
 #include "agent/telemetry/statsd.hpp"
 
+#include "core/base/bytes.hpp"
+#include "core/base/names.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,7 +12,9 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kNameMax = 128;
-constexpr std::size_t kTagMax = 64;
+// Beyond these a value is a mistake, and its sums would leave what JSON can say.
+constexpr double kValueMax = 1e15;
+constexpr double kRateMin = 1e-6;
 constexpr std::array<std::string_view, 5> kTypes{"c", "g", "ms", "h", "d"};
 
 std::string_view take(std::string_view& text, char separator) {
@@ -29,9 +34,9 @@ void read_tags(std::string_view tags, Sample& out) {
   while (!tags.empty()) {
     auto tag = take(tags, ',');
     auto const key = take(tag, ':');
-    if (tag.size() > kTagMax) continue;
-    if (key == "model") out.model = tag;
-    if (key == "release") out.release = tag;
+    // What is no name of a model or release is no evidence for one; it must not spoil the report either.
+    if (key == "model" && check_model_name(tag)) out.model = tag;
+    if (key == "release" && Digest::parse(tag)) out.release = tag;
   }
 }
 
@@ -41,7 +46,7 @@ std::optional<double> parse_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (fault != std::errc{} || end != text.data() + text.size() || !std::isfinite(value)) return std::nullopt;
+  if (fault != std::errc{} || end != text.data() + text.size() || !(std::abs(value) <= kValueMax)) return std::nullopt;
   return value;
 }
 
@@ -60,7 +65,7 @@ std::optional<Line> split_line(std::string_view line) {
     if (part.starts_with('#')) read_tags(part.substr(1), out.shared);
     if (!part.starts_with('@')) continue;
     auto const rate = parse_number(part.substr(1));
-    if (!rate || !(*rate > 0) || *rate > 1) return std::nullopt;
+    if (!rate || *rate < kRateMin || *rate > 1) return std::nullopt;
     out.shared.weight = 1 / *rate;
   }
   return out;

@@ -3,6 +3,8 @@
 #include "core/base/log.hpp"
 #include "core/wire/json.hpp"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 namespace fleet::agent {
@@ -54,6 +56,7 @@ void Reporter::loop() {
     bool const due = now >= next_gather;
     if (due) {
       gather();
+      ::malloc_trim(0);  // what an install or a report took goes back to the device
       next_gather = now + context_.config.telemetry_interval;
     }
     if (now < quiet_until || context_.spool->size() == 0 || !(due || context_.spool->has_critical())) continue;
@@ -81,11 +84,15 @@ Result<void> Reporter::send_all() {
       size /= 2;
       continue;
     }
-    if (!answer && answer.error().kind == Kind::bad_input) {
-      // The server will never take these: keeping them would hold back everything after.
-      log::error("report.refused", {{"until", report.sequence}, {"error", answer.error().detail}});
-      FLEET_CHECK(context_.spool->acknowledge(report.items.size() > 1 ? report.items.front().sequence : report.sequence));
-      size = 1;
+    bool const refused = !answer && (answer.error().kind == Kind::bad_input || answer.error().kind == Kind::too_large);
+    if (refused && report.items.size() > 1) {
+      size = 1;  // one by one: only the one that is wrong is lost
+      continue;
+    }
+    if (refused) {
+      // The server will never take it: keeping it would hold back everything after.
+      log::error("report.refused", {{"sequence", report.sequence}, {"error", answer.error().detail}});
+      FLEET_CHECK(context_.spool->acknowledge(report.sequence));
       continue;
     }
     if (!answer) return answer.error();
