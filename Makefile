@@ -14,11 +14,12 @@ help: ## this list
 build: ## installs what is missing and builds into build/bin
 	@$(STEP) "packages" .ci/setup build
 	@$(STEP) "configure" bash -c '$(CMAKE) -B $(BUILD) >$(BUILD).log || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log'
-	@$(STEP) "build" ninja -C $(BUILD) -j $(JOBS) --quiet
+	@$(STEP) "build" ninja -C $(BUILD) -j $(JOBS) --quiet $(TARGETS)
 
+demo: TARGETS := fleet-server fleet-agent fleetctl meter-reader bad-network
 demo: ## the main job end to end: 40 cameras, a good release, a bad one. SERVE=1 leaves the server running
 	@$(STEP) "packages of the demo" .ci/setup build demo
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build TARGETS="$(TARGETS)"
 	@$(STEP) "demo" examples/meter-reader/demo $(BUILD)/bin $(if $(SERVE),--serve)
 
 test: ## every test
