@@ -2,7 +2,14 @@
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
+
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <array>
 
 namespace fleet::net::testing {
 namespace {
@@ -21,6 +28,15 @@ Pki make_pki() {
   auto const request = crypto::make_request(pki.device.private_key, "device-1").value();
   pki.device.certificate = crypto::issue_device_certificate(pki.ca, request, "device-1", now - day, now + 30 * day).value();
   return pki;
+}
+
+SslPtr<SSL> on_blocking_socket(SSL_CTX* context, int fd) {
+  ::fcntl(fd, F_SETFL, 0);
+  timeval const limit{5, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  SslPtr<SSL> ssl{SSL_new(context)};
+  SSL_set_fd(ssl.get(), fd);
+  return ssl;
 }
 
 }  // namespace
@@ -107,31 +123,88 @@ Client make_client(ClientConfig config) {
   return *std::move(client);
 }
 
-RawPeer::RawPeer(TestServer const& server, SSL_SESSION* session) : never_(Waker::create().value()), context_(make_client_context(device_config()).value()) {
-  auto const url = Url::parse(server.url("/")).value();
-  auto opened = ClientConnection::open(url, context_.get(), session, patience());
-  REQUIRE(opened.has_value());
-  connection_.emplace(*std::move(opened));
+RawPeer::RawPeer(TestServer const& server, SSL_SESSION* session) : context_(make_client_context(device_config()).value()) {
+  auto never = Waker::create().value();
+  fd_ = connect_to("127.0.0.1", server.server->port(0), {system_clock(), system_clock().mono() + kPatience, never}).value();
+  ssl_ = on_blocking_socket(context_.get(), fd_.get());
+  if (session != nullptr) SSL_set_session(ssl_.get(), session);
+  REQUIRE(SSL_connect(ssl_.get()) == 1);
 }
 
-Patience RawPeer::patience() { return {system_clock(), system_clock().mono() + kPatience, never_}; }
+bool RawPeer::try_send(std::string_view bytes) {
+  SigpipeBlocked const guard;
+  while (!bytes.empty()) {
+    int const sent = SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
+    if (sent <= 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return true;
+}
 
 void RawPeer::send(std::string_view bytes) { REQUIRE(try_send(bytes)); }
 
-std::string RawPeer::receive(std::function<bool(std::string const&)> const& enough) {
+std::string RawPeer::receive_until(std::function<bool(std::string const&)> const& enough) {
   std::string all;
   std::array<char, 16 * 1024> buffer{};
   while (!enough || !enough(all)) {
-    auto const got = connection_->read(buffer, patience());
-    if (!got) REQUIRE_MESSAGE(got.error().kind != Kind::timeout, "the server neither answered nor closed; so far: " << all);
-    if (!got || *got == 0) break;
-    all.append(buffer.data(), *got);
+    int const got = SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()));
+    if (got <= 0) {
+      REQUIRE_MESSAGE(SSL_get_error(ssl_.get(), got) != SSL_ERROR_WANT_READ, "the server neither answered nor closed; so far: " << all);
+      break;
+    }
+    all.append(buffer.data(), static_cast<std::size_t>(got));
   }
   return all;
 }
 
+SslPtr<SSL_SESSION> RawPeer::session() const { return SslPtr<SSL_SESSION>{SSL_get1_session(ssl_.get())}; }
+
+void RawPeer::half_close() {
+  SigpipeBlocked const guard;
+  SSL_shutdown(ssl_.get());
+  ::shutdown(fd_.get(), SHUT_WR);
+}
+
+void RawPeer::hang_up() { fd_ = Fd{}; }
+
+LyingServer::LyingServer(std::string bytes) : bytes_(std::move(bytes)) {
+  ListenerConfig config;
+  config.certificate_pem = Pki::get().server.certificate;
+  config.private_key_pem = Pki::get().server.private_key;
+  context_ = make_server_context(config).value();
+  listener_ = Fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener_.get(), 8) == 0);
+  thread_ = std::thread([this] {
+    SigpipeBlocked const guard;
+    Fd const fd{::accept(listener_.get(), nullptr, nullptr)};
+    if (!fd) return;
+    auto const ssl = on_blocking_socket(context_.get(), fd.get());
+    if (SSL_accept(ssl.get()) != 1) return;
+    std::array<char, 4096> request{};
+    if (SSL_read(ssl.get(), request.data(), static_cast<int>(request.size())) <= 0) return;
+    if (!bytes_.empty()) SSL_write(ssl.get(), bytes_.data(), static_cast<int>(bytes_.size()));
+    SSL_shutdown(ssl.get());
+  });
+}
+
+LyingServer::~LyingServer() {
+  ::shutdown(listener_.get(), SHUT_RDWR);
+  thread_.join();
+}
+
+std::string LyingServer::url() const {
+  sockaddr_in address{};
+  socklen_t length = sizeof address;
+  ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  return fmt::format("https://127.0.0.1:{}/", ntohs(address.sin_port));
+}
+
 std::string RawPeer::receive_answers(std::size_t count) {
-  return receive([&](std::string const& all) {
+  return receive_until([&](std::string const& all) {
     std::size_t done = 0;
     for (std::size_t at = 0;;) {
       auto const head = all.find("\r\n\r\n", at);

@@ -2,14 +2,16 @@
 
 #include "core/crypto/x509.hpp"
 #include "core/net/client.hpp"
-#include "core/net/client_connection.hpp"
 #include "core/net/server.hpp"
+#include "core/net/socket.hpp"
+#include "core/net/tls.hpp"
 
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace fleet::net::testing {
@@ -60,25 +62,42 @@ struct TestServer {
 /// A client, or a failed test.
 [[nodiscard]] Client make_client(ClientConfig config = trusting_config());
 
-/// Raw bytes over TLS to a server: for what no client would send.
+/// Raw bytes over TLS to a server, on a blocking socket: for what no client would send.
 class RawPeer {
 public:
   explicit RawPeer(TestServer const& server, SSL_SESSION* session = nullptr);
   void send(std::string_view bytes);
-  /// Everything until the server ends the connection, or until `enough` holds.
-  std::string receive(std::function<bool(std::string const&)> const& enough = {});
+  [[nodiscard]] bool try_send(std::string_view bytes);
+  /// Everything until the server ends the connection.
+  std::string receive() { return receive_until({}); }
+  /// Everything until `enough` holds or the server ends the connection.
+  std::string receive_until(std::function<bool(std::string const&)> const& enough);
   /// So many whole answers with Content-Length.
   std::string receive_answers(std::size_t count);
-  [[nodiscard]] bool try_send(std::string_view bytes) { return connection_->write(bytes, patience()).has_value(); }
-  [[nodiscard]] SslPtr<SSL_SESSION> session() const { return connection_->session(); }
-  /// Ends the connection at once.
-  void hang_up() { connection_.reset(); }
+  [[nodiscard]] SslPtr<SSL_SESSION> session() const;
+  /// Says that nothing more will be sent, and goes on listening.
+  void half_close();
+  /// Ends the connection without a word.
+  void hang_up();
 
 private:
-  [[nodiscard]] Patience patience();
-  Waker never_;
   SslPtr<SSL_CTX> context_;
-  std::optional<ClientConnection> connection_;
+  Fd fd_;
+  SslPtr<SSL> ssl_;
+};
+
+/// Shakes hands with one client, reads its request's header and answers `bytes`, whatever they are; then ends the connection.
+class LyingServer {
+public:
+  explicit LyingServer(std::string bytes);
+  ~LyingServer();
+  [[nodiscard]] std::string url() const;
+
+private:
+  SslPtr<SSL_CTX> context_;
+  Fd listener_;
+  std::string bytes_;
+  std::thread thread_;
 };
 
 /// Waits until `holds`, at most five seconds.

@@ -1,0 +1,179 @@
+#include "tests/unit/core/net/fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+using namespace fleet;
+using namespace fleet::net;
+using namespace fleet::net::testing;
+
+TEST_CASE("requests to one origin share a connection") {
+  TestServer server;
+  auto client = make_client();
+  for (int i = 0; i < 3; ++i) CHECK(client.send(post(server.url("/a?b"), "body")).value().body == "POST /a?b body");
+  CHECK(server.server->counters().accepted == 1);
+  client.reset();
+  CHECK(client.send(get(server.url("/"))).value().status == 200);
+  CHECK(server.server->counters().accepted == 2);
+}
+
+TEST_CASE("a name is verified as well as an address") {
+  TestServer server;
+  CHECK(make_client().send(get(server.url("/", "localhost"))).value().status == 200);
+  auto const now = system_clock().wall();
+  auto const elsewhere = crypto::make_server_certificate(Pki::get().ca, {"fleet.example", "10.0.0.1"}, now - std::chrono::hours{1}, now + std::chrono::hours{24}).value();
+  TestServer other{{}, 1, elsewhere};
+  for (std::string_view const host : {"127.0.0.1", "localhost"}) {
+    auto const answer = make_client().send(get(other.url("/", host)));
+    REQUIRE(!answer.has_value());
+    CHECK(answer.error().kind == Kind::signature);
+    CHECK(answer.error().code == "peer_not_trusted");
+  }
+}
+
+TEST_CASE("a server of another CA is refused, and so is any without a CA given") {
+  TestServer server;
+  auto config = trusting_config();
+  config.ca_pem = Pki::get().other_ca.certificate;
+  CHECK(make_client(config).send(get(server.url("/"))).error().kind == Kind::signature);
+  config.ca_pem += Pki::get().ca.certificate;
+  CHECK(make_client(config).send(get(server.url("/"))).value().status == 200);
+  CHECK(make_client(ClientConfig{}).send(get(server.url("/"))).error().kind == Kind::signature);
+}
+
+TEST_CASE("notBefore is pardoned only where the clock is known to be wrong") {
+  TestServer server{{}, 1, Pki::get().future};
+  auto config = trusting_config();
+  CHECK(make_client(config).send(get(server.url("/"))).error().kind == Kind::signature);
+  config.ignore_not_before = true;
+  CHECK(make_client(config).send(get(server.url("/"))).value().status == 200);
+}
+
+TEST_CASE("an answer that does not come meets the deadline") {
+  TestServer server;
+  auto request = get(server.url("/park"));
+  request.timeout = Millis{100};
+  auto const answer = make_client().send(request);
+  REQUIRE(!answer.has_value());
+  CHECK(answer.error().kind == Kind::timeout);
+  CHECK(answer.error().detail.find(request.url) != std::string::npos);
+}
+
+TEST_CASE("cancel ends the exchange under way from another thread") {
+  TestServer server;
+  auto client = make_client();
+  std::thread canceller([&] {
+    server.handler->await_parked(1);
+    client.cancel();
+  });
+  auto const answer = client.send(get(server.url("/park")));
+  canceller.join();
+  REQUIRE(!answer.has_value());
+  CHECK(answer.error().code == "cancelled");
+  CHECK(client.send(get(server.url("/"))).value().status == 200);
+}
+
+TEST_CASE("a cancel that comes a moment early is not lost") {
+  TestServer server;
+  auto client = make_client();
+  client.cancel();
+  CHECK(client.send(get(server.url("/park"))).error().code == "cancelled");
+}
+
+TEST_CASE("answers that are cut short or no HTTP are errors, never half a body") {
+  struct Case {
+    std::string what, bytes;
+    Kind kind;
+  };
+  for (auto const& row : {Case{"no answer", "", Kind::unavailable}, Case{"half a head", "HTTP/1.1 200 OK\r\nConte", Kind::unavailable},
+                          Case{"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Kind::unavailable},
+                          Case{"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Kind::unavailable},
+                          Case{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Kind::unavailable}, Case{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", Kind::bad_input},
+                          Case{"a huge head", "HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n", Kind::bad_input}}) {
+    CAPTURE(row.what);
+    LyingServer const server{row.bytes};
+    auto const answer = make_client().send(get(server.url()));
+    REQUIRE(!answer.has_value());
+    CAPTURE(answer.error().detail);
+    CHECK(answer.error().kind == row.kind);
+  }
+}
+
+TEST_CASE("a body up to the end of the connection and an interim answer are understood") {
+  {
+    LyingServer const server{"HTTP/1.1 200 OK\r\n\r\nto the end"};
+    CHECK(make_client().send(get(server.url())).value().body == "to the end");
+  }
+  LyingServer const server{"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok"};
+  auto const answer = make_client().send(get(server.url())).value();
+  CHECK(answer.status == 201);
+  CHECK(answer.body == "ok");
+  CHECK(answer.header("Link").empty());
+}
+
+TEST_CASE("a sink takes the body of a good answer piece by piece, and may end it") {
+  TestServer server;
+  std::string const large(5'000'000, 'z');
+  server.handler->scripts["/large"] = [&](Request&&, Responder responder) { responder({200, {{"X", "y"}}, large, false}); };
+  server.handler->scripts["/bad"] = [](Request&&, Responder responder) { responder(json_response(404, "gone")); };
+  auto client = make_client();
+  std::size_t taken = 0;
+  int pieces = 0;
+  BodySink const sink = [&](ClientResponse const& head, BytesView piece) -> Result<void> {
+    CHECK(head.header("X") == "y");
+    taken += piece.size();
+    ++pieces;
+    return {};
+  };
+  CHECK(client.send(get(server.url("/large")), sink).value().body.empty());
+  CHECK(taken == large.size());
+  CHECK(pieces > 10);
+  CHECK(client.send(get(server.url("/bad")), sink).value().body == "gone");
+  BodySink const full = [](ClientResponse const&, BytesView) -> Result<void> { return Error{Kind::unavailable, "disk_full", "no room"}; };
+  CHECK(client.send(get(server.url("/large")), full).error().code == "disk_full");
+  CHECK(client.send(get(server.url("/x"))).value().status == 200);
+}
+
+TEST_CASE("an answer over the limit is refused") {
+  TestServer server;
+  server.handler->scripts["/large"] = [](Request&&, Responder responder) { responder({200, {}, std::string(1001, 'x'), false}); };
+  auto request = get(server.url("/large"));
+  request.body_limit = 1000;
+  auto client = make_client();
+  CHECK(client.send(request).error().kind == Kind::too_large);
+  request.body_limit = 1001;
+  CHECK(client.send(request).value().body.size() == 1001);
+}
+
+TEST_CASE("a connection that the server ended meanwhile is replaced, also for a POST") {
+  ServerLimits limits;
+  limits.idle = Millis{100};
+  TestServer server{limits};
+  auto client = make_client();
+  for (int i = 0; i < 2; ++i) {
+    CHECK(client.send(post(server.url("/"), "x")).value().status == 200);
+    CHECK(eventually([&] { return server.server->counters().open == 0; }));
+  }
+  CHECK(server.server->counters().accepted == 2);
+  CHECK(server.server->counters().resumed == 1);
+}
+
+TEST_CASE("the refusal of a large body is read although it was not sent whole") {
+  TestServer server;
+  for (std::size_t const size : {100'000UL, 30'000'000UL}) {
+    auto const answer = make_client().send(post(server.url("/"), std::string(size, 'x')));
+    REQUIRE(answer.has_value());
+    CHECK(answer->status == 413);
+  }
+}
+
+TEST_CASE("what cannot be reached says why") {
+  auto client = make_client();
+  CHECK(client.send(get("https://127.0.0.1:1/")).error().code == "connect_failed");
+  CHECK(client.send(get("https://no-such-host.invalid/")).error().code == "name_unknown");
+  CHECK(client.send(get("http://127.0.0.1/")).error().code == "plain_http");
+  auto split = get("https://127.0.0.1:1/");
+  split.headers = {{"A", "b\r\nc: d"}};
+  CHECK(client.send(split).error().code == "bad_header");
+}
