@@ -47,9 +47,6 @@ std::size_t ResponseParser::take(Text piece, ErrorCode& error) {
 Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
   ErrorCode error;
   auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  // Beast 1.81 does not hold its own header limit while a line has not ended.
-  if (!is_header_done() && bytes.size() > kHeaderBytesMax)
-    return Error{Kind::bad_input, "bad_answer", fmt::format("the answer's head is longer than {} bytes", kHeaderBytesMax)};
   if (!error || error == http::error::need_more) return used;
   if (!refusal_.code.empty()) return refusal_;
   return Error{Kind::bad_input, "bad_answer", fmt::format("the answer is not HTTP/1.1: {}", error.message())};

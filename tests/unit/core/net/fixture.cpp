@@ -186,7 +186,11 @@ LyingServer::LyingServer(std::string bytes) : bytes_(std::move(bytes)) {
     if (SSL_accept(ssl.get()) != 1) return;
     std::array<char, 4096> request{};
     if (SSL_read(ssl.get(), request.data(), static_cast<int>(request.size())) <= 0) return;
-    if (!bytes_.empty()) SSL_write(ssl.get(), bytes_.data(), static_cast<int>(bytes_.size()));
+    for (std::string_view left = bytes_; !left.empty();) {
+      int const wrote = SSL_write(ssl.get(), left.data(), static_cast<int>(left.size()));  // the context writes in parts
+      if (wrote <= 0) break;
+      left.remove_prefix(static_cast<std::size_t>(wrote));
+    }
     SSL_shutdown(ssl.get());
   });
 }
