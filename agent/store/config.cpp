@@ -1,6 +1,7 @@
 #include "agent/store/config.hpp"
 
 #include "core/wire/json.hpp"
+#include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +40,14 @@ void read_poll(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+std::uint64_t read_size(wire::ObjectReader& reader, std::string_view key) {
+  auto const text = reader.text(key, 32, {});
+  if (text.empty()) return 0;
+  auto const size = wire::parse_size(text);
+  if (!size) reader.fault(key, size.error().detail);
+  return size ? *size : 0;
+}
+
 void read_bandwidth(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("bandwidth");
   if (value == nullptr) return;
@@ -48,8 +57,9 @@ void read_bandwidth(wire::ObjectReader& top, Config& out, Faults& faults) {
     if (rate) out.bandwidth_bytes_per_s = *rate;
     else reader.fault("max", "expected a rate: 1Mbit/s, 200kbit/s, 64KiB/s");
   }
-  if (reader.text("metered", 16, "auto") != "auto") reader.fault("metered", "only auto is known: conditions.metered tells");
-  if (reader.find("per_day") != nullptr) reader.fault("per_day", "a daily budget is not built yet");
+  out.download_bytes_per_day = read_size(reader, "per_day");
+  out.metered = reader.text("metered", 8, out.metered);
+  if (out.metered != "auto" && out.metered != "yes" && out.metered != "no") reader.fault("metered", "is one of auto, yes, no");
   reader.refuse_unknown();
 }
 
@@ -58,7 +68,7 @@ void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/telemetry", faults);
   out.telemetry_interval = reader.duration("interval").value_or(out.telemetry_interval);
-  if (reader.find("per_day") != nullptr) reader.fault("per_day", "a daily budget is not built yet");
+  out.telemetry_bytes_per_day = read_size(reader, "per_day");
   out.udp_port = static_cast<int>(reader.integer("udp_port", 0, 65'535, 0));
   if (out.telemetry_interval < Millis{100}) reader.fault("interval", "at least 100ms");
   reader.refuse_unknown();
@@ -110,8 +120,8 @@ Result<Config> parse_config(std::string_view yaml) {
   read_telemetry(top, out, faults);
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
-  for (auto const& handler : top.texts("handlers", 8, 32))
-    if (handler != "files") top.fault("handlers", fmt::format("'{}' is not built yet; files is", handler));
+  for (auto const& name : top.texts("handlers", 8, 32))
+    if (name != "files") top.fault("handlers", fmt::format("'{}' is no handler of this agent; it has files", name));
   top.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "agent.yaml"));
   return out;

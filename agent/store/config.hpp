@@ -16,7 +16,10 @@ struct Config {
   double poll_jitter = 0.5;                     ///< share of the interval, both ways
   bool long_poll = true;
   std::uint64_t bandwidth_bytes_per_s = 0;      ///< 0: no cap
+  std::uint64_t download_bytes_per_day = 0;     ///< 0: no cap
+  std::string metered = "auto";                 ///< auto: as `metered_command` says; yes, no
   Millis telemetry_interval = std::chrono::seconds{60};
+  std::uint64_t telemetry_bytes_per_day = 0;    ///< 0: no cap; beyond it intervals grow, changes of state are always sent
   int udp_port = 0;                             ///< StatsD on loopback; 0: none
   std::string run_as;                           ///< user of release programs; required when the agent is root
   std::map<std::string, std::string> programs;  ///< what releases may call by name

@@ -16,6 +16,8 @@ struct Layout {
   [[nodiscard]] std::string directive() const { return state() + "/directive.json"; }
   [[nodiscard]] std::string spool() const { return state() + "/spool"; }
   [[nodiscard]] std::string floor() const { return state() + "/time-floor"; }
+  [[nodiscard]] std::string download_budget() const { return state() + "/download-budget"; }
+  [[nodiscard]] std::string telemetry_budget() const { return state() + "/telemetry-budget"; }
   [[nodiscard]] std::string release_metadata() const { return state() + "/tuf"; }
   [[nodiscard]] std::string directive_metadata() const { return state() + "/directive-tuf"; }
   [[nodiscard]] std::string statsd_socket() const { return run() + "/statsd.sock"; }

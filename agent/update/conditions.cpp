@@ -20,6 +20,7 @@ std::optional<int> battery_percent(Context const& context) {
 }
 
 bool is_metered(Context const& context) {
+  if (context.config.metered != "auto") return context.config.metered == "yes";
   auto const& words = context.config.metered_command;
   if (words.empty()) return false;
   Command command;
@@ -45,9 +46,11 @@ bool in_any_window(Context const& context, wire::DirectiveTarget const& target, 
 
 }  // namespace
 
-std::string download_blocked(Context const& context, wire::DirectiveTarget const& target) {
+std::string download_blocked(Context const& context, wire::DirectiveTarget const& target, std::uint64_t bytes) {
   if (!in_any_window(context, target, "download")) return "window";
-  if (target.conditions.metered == "never" && is_metered(context)) return "metered";
+  auto const& rule = target.conditions;
+  bool const too_dear = rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
+  if (too_dear && is_metered(context)) return "metered";
   return {};
 }
 

@@ -137,7 +137,7 @@ private:
       if (stop_) return interrupted();
       last = got ? Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", file.name, have, file.size)} : got.error();
       log::info("download.source_failed", {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
-      bool const final = last.code == "disk_full" || last.code == "too_long" || last.kind == Kind::io;
+      bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.kind == Kind::io;
       if (final) return last;
     }
     FLEET_CHECK(target->sync());
@@ -155,6 +155,8 @@ private:
 }  // namespace
 
 Result<void> Throttle::take(std::uint64_t bytes, std::atomic<bool> const& stop) {
+  if (is_spent()) return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
+  budget_.use(bytes, clock_.wall());
   if (rate_ == 0) return stop ? Result<void>(interrupted()) : Result<void>{};
   auto const rate = static_cast<double>(rate_);
   level_ -= static_cast<double>(bytes);

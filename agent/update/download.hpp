@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/slots/slots.hpp"
+#include "agent/store/budget.hpp"
 #include "agent/trust/remote.hpp"
 #include "core/base/random.hpp"
 
@@ -10,16 +11,19 @@
 
 namespace fleet::agent {
 
-/// A token bucket in bytes; waits by asking `stop` every 100 ms.
+/// A token bucket in bytes, and the day's budget; waits by asking `stop` every 100 ms.
 class Throttle {
 public:
-  Throttle(Clock& clock, std::uint64_t bytes_per_s) : clock_(clock), rate_(bytes_per_s) {}
-  /// @errors unavailable (code `interrupted`)
+  Throttle(Clock& clock, std::uint64_t bytes_per_s, Budget budget = {}) : clock_(clock), rate_(bytes_per_s), budget_(std::move(budget)) {}
+  /// Nothing more may be fetched today.
+  [[nodiscard]] bool is_spent() const { return budget_.is_spent(clock_.wall()); }
+  /// @errors unavailable (code `interrupted`), throttled (code `over_budget`)
   Result<void> take(std::uint64_t bytes, std::atomic<bool> const& stop);
 
 private:
   Clock& clock_;
   std::uint64_t rate_;
+  Budget budget_;
   double level_ = 0;
   MonoTime last_{};
 };
@@ -34,7 +38,7 @@ struct DownloadPlan {
 
 /// Brings every file of a variant into the staging folder: what is there already stays, what the running version has is copied, the rest is
 /// fetched and resumed from the bytes that are there. Reserves the space first.
-/// @errors unavailable (disk_full, network, interrupted), timeout, unprocessable (digest_mismatch, too_long), not_found
+/// @errors unavailable (disk_full, network, interrupted), throttled (over_budget), timeout, unprocessable (digest_mismatch, too_long), not_found
 Result<void> download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop);
 
 }  // namespace fleet::agent

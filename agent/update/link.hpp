@@ -49,6 +49,7 @@ private:
   void gather();
   Context& context_;
   Remote& remote_;
+  Budget budget_;
   std::string boot_id_;
   int failures_ = 0;
   std::mutex mutex_;

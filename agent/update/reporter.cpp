@@ -24,7 +24,8 @@ Result<std::int64_t> decode_acked(std::string_view body) {
 
 }  // namespace
 
-Reporter::Reporter(Context& context, Remote& remote) : context_(context), remote_(remote), boot_id_(read_boot_id(context.fs)) {}
+Reporter::Reporter(Context& context, Remote& remote)
+    : context_(context), remote_(remote), budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day), boot_id_(read_boot_id(context.fs)) {}
 
 void Reporter::wake() {
   {
@@ -55,7 +56,8 @@ void Reporter::loop() {
     auto const now = context_.clock.mono();
     bool const due = now >= next_gather;
     if (due) {
-      gather();
+      // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
+      if (!budget_.is_spent(context_.clock.wall())) gather();
       ::malloc_trim(0);  // what an install or a report took goes back to the device
       next_gather = now + context_.config.telemetry_interval;
     }
@@ -79,7 +81,9 @@ Result<void> Reporter::send_all() {
     if (report.items.empty()) return {};
     report.sequence = report.items.back().sequence;
     report.boot_id = boot_id_;
-    auto const answer = remote_.post("/device/v1/reports", wire::encode(report), Millis{60'000}, 64 * 1024);
+    auto body = wire::encode(report);
+    budget_.use(body.size(), context_.clock.wall());
+    auto const answer = remote_.post("/device/v1/reports", std::move(body), Millis{60'000}, 64 * 1024);
     if (!answer && answer.error().kind == Kind::too_large && report.items.size() > 1) {
       size /= 2;
       continue;

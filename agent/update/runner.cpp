@@ -28,7 +28,7 @@ std::string digest_of(wire::DirectiveTarget const& target) {
 }
 
 Runner::Runner(Context& context, Remote& remote, Told told)
-    : context_(context), remote_(remote), throttle_(context.clock, context.config.bandwidth_bytes_per_s), told_(std::move(told)), shown_(context.journal.models()) {}
+    : context_(context), remote_(remote), throttle_(context.clock, context.config.bandwidth_bytes_per_s, Budget(context.fs, context.layout.download_budget(), context.config.download_bytes_per_day)), told_(std::move(told)), shown_(context.journal.models()) {}
 
 void Runner::loop() {
   settle_at_start();

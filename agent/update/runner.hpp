@@ -53,6 +53,8 @@ private:
   // One step of the machine each; they journal, then act.
   Result<void> check(ModelState state, Target const& target);
   Result<void> fetch(ModelState state, Target const& target);
+  Result<void> fetch_files(ModelState& state, Target const& target, wire::Variant const& variant);
+  Result<void> wait_because(ModelState& state, std::string const& why);
   Result<void> wait_or_test(ModelState state, Target const& target);
   Result<void> test(ModelState state);
   Result<void> switch_over(ModelState state);

@@ -15,6 +15,8 @@ namespace {
 
 constexpr Millis kStep{100};
 constexpr Millis kBackoffMax = std::chrono::minutes{10};
+constexpr Millis kLookAgain{5'000};
+constexpr std::string_view kWaits = "waits";
 constexpr int kTestStartsMax = 3;
 constexpr std::size_t kRefusalsMax = 16;
 // States that people and the judge need to know of; the others pass in an instant.
@@ -145,35 +147,49 @@ Result<void> Runner::check(ModelState state, Target const& target) {
 }
 
 Result<void> Runner::fetch(ModelState state, Target const& target) {
-  auto const why = download_blocked(context_, target);
-  if (state.waiting != why) {
-    state.waiting = why;
-    FLEET_CHECK(context_.journal.save(state));
-    report(state);
-  }
-  if (!why.empty()) {
-    retry_at_[state.model] = context_.clock.mono() + std::chrono::seconds{5};
-    return {};
-  }
-  std::vector<std::string> sources;
-  {
-    std::lock_guard const lock(mutex_);
-    sources = sources_;
-  }
   auto const fetched = [&]() -> Result<void> {
     FLEET_TRY(auto const release, release_of(state));
     auto const* const variant = wire::find_variant(release, context_.identity.hardware);
     if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("no variant for hardware {}", context_.identity.hardware)};
     FLEET_TRY(bool const whole, context_.slots.is_whole(state.model, state.target.digest, *variant));
     if (whole) return {};
-    auto const running = state.running.none() ? std::string() : context_.slots.slot(state.model, state.running.digest);
-    DownloadPlan const plan{state.model, state.target.digest, *variant, sources, running};
-    FLEET_CHECK(download(context_.fs, context_.slots, remote_, throttle_, plan, context_.stop));
-    return context_.slots.install(state.model, state.target.digest, *variant);
+    return fetch_files(state, target, *variant);
   }();
+  if (!fetched && fetched.error().code == kWaits) return {};
   if (!fetched) return early_failure(std::move(state), target, fetched.error());
   FLEET_CHECK(advance(std::move(state), Event::fetched));
   return {};
+}
+
+Result<void> Runner::fetch_files(ModelState& state, Target const& target, wire::Variant const& variant) {
+  std::uint64_t bytes = 0;
+  for (auto const& file : variant.files) bytes += file.size;
+  auto why = download_blocked(context_, target, bytes);
+  if (why.empty() && throttle_.is_spent()) why = "budget";
+  FLEET_CHECK(wait_because(state, why));
+  std::vector<std::string> sources;
+  {
+    std::lock_guard const lock(mutex_);
+    sources = sources_;
+  }
+  auto const running = state.running.none() ? std::string() : context_.slots.slot(state.model, state.running.digest);
+  DownloadPlan const plan{state.model, state.target.digest, variant, sources, running};
+  auto const fetched = download(context_.fs, context_.slots, remote_, throttle_, plan, context_.stop);
+  if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
+  FLEET_CHECK(fetched);
+  return context_.slots.install(state.model, state.target.digest, variant);
+}
+
+/// Tells the reason once; a wait is no failure and costs no attempt.
+Result<void> Runner::wait_because(ModelState& state, std::string const& why) {
+  if (state.waiting != why) {
+    state.waiting = why;
+    FLEET_CHECK(context_.journal.save(state));
+    report(state);
+  }
+  if (why.empty()) return {};
+  retry_at_[state.model] = context_.clock.mono() + kLookAgain;
+  return Error{Kind::unavailable, std::string(kWaits), why};
 }
 
 Result<void> Runner::wait_or_test(ModelState state, Target const& target) {

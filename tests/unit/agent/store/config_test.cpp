@@ -1,3 +1,4 @@
+#include "agent/store/budget.hpp"
 #include "agent/store/config.hpp"
 #include "agent/store/identity.hpp"
 #include "agent/store/trusted_clock.hpp"
@@ -12,8 +13,9 @@ TEST_CASE("agent.yaml: every key of the device's owner is read") {
   auto const config = parse_config(R"(
 servers:   ["https://a:8444", "https://b:8444"]
 poll:      {interval: 5m, jitter: 0.25, long_poll: false}
-bandwidth: {max: 1Mbit/s}
-telemetry: {interval: 10s, udp_port: 8125}
+bandwidth: {max: 1Mbit/s, metered: "yes", per_day: 50MiB}
+telemetry: {interval: 10s, per_day: 1MiB, udp_port: 8125}
+handlers:  [files]
 exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}}
 hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
 conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/usr/bin/is-metered]}}
@@ -24,6 +26,9 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/u
   CHECK(config->poll_jitter == 0.25);
   CHECK_FALSE(config->long_poll);
   CHECK(config->bandwidth_bytes_per_s == 125'000);
+  CHECK(config->download_bytes_per_day == 50 << 20);
+  CHECK(config->metered == "yes");
+  CHECK(config->telemetry_bytes_per_day == 1 << 20);
   CHECK(config->telemetry_interval == Millis{10'000});
   CHECK(config->udp_port == 8125);
   CHECK(config->run_as == "fleet-exec");
@@ -46,6 +51,9 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"poll: {jitter: 2}", "/poll/jitter"},
            {"bandwidth: {max: fast}", "/bandwidth/max"},
            {"bandwidth: {max: -1Mbit/s}", "/bandwidth/max"},
+           {"bandwidth: {metered: sometimes}", "/bandwidth/metered"},
+           {"bandwidth: {per_day: much}", "/bandwidth/per_day"},
+           {"handlers: [files, exec]", "/handlers"},
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
            {"hooks: {switch: [reader]}", "/hooks/switch"},
@@ -70,6 +78,29 @@ TEST_CASE("an absent or empty agent.yaml means the defaults") {
     CHECK(config->long_poll);
     CHECK(config->telemetry_interval == std::chrono::seconds{60});
   }
+}
+
+TEST_CASE("a day's budget is spent once a day, also across restarts") {
+  CrashFs fs;
+  fs.put("/state/other", "");
+  auto const noon = from_unix_ms(1'700'000'000'000);
+  {
+    Budget budget(fs, "/state/budget", 100'000);
+    budget.use(99'999, noon);
+    CHECK_FALSE(budget.is_spent(noon));
+    budget.use(1, noon);
+    CHECK(budget.is_spent(noon));
+  }
+  Budget budget(fs, "/state/budget", 100'000);
+  CHECK(budget.is_spent(noon));
+  CHECK_FALSE(budget.is_spent(noon + std::chrono::days{1}));
+  budget.use(1, noon + std::chrono::days{1});
+  CHECK_FALSE(budget.is_spent(noon + std::chrono::days{1}));
+  Budget unlimited;
+  unlimited.use(1 << 30, noon);
+  CHECK_FALSE(unlimited.is_spent(noon));
+  fs.put("/state/budget", "garbage");
+  CHECK_FALSE(Budget(fs, "/state/budget", 1).is_spent(noon));
 }
 
 TEST_CASE("an identity whose saving was cut is either not there, unfinished or whole") {

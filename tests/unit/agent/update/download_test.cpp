@@ -187,6 +187,27 @@ TEST_CASE("a disk that fills or fails while writing ends the download with its c
   }
 }
 
+TEST_CASE("past the day's bytes a download waits for the next day and goes on where it was") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  auto const remote = bench.server.remote(bench.trusted);
+  Throttle throttle(bench.fake, 0, Budget(bench.fs, "/agent/budget", 100'000));
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, {}, {}};
+  auto const go = [&] { return download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop); };
+  auto const first = go();
+  REQUIRE_FALSE(first.has_value());
+  CHECK(first.error().code == "over_budget");
+  auto const part = bench.fs.text(bench.staged)->size();
+  CHECK(part >= 100'000);
+  CHECK(part < kContent.size());
+  CHECK(throttle.is_spent());
+  for (int day = 0; day < 3; ++day) {
+    bench.fake.advance(std::chrono::hours{24});
+    if (go()) break;
+  }
+  CHECK(bench.fs.text(bench.staged) == kContent);
+}
+
 TEST_CASE("a stop ends a download at once and keeps what came") {
   Bench bench;
   bench.server.answer(bench.blob, bench.ranged(kContent));
