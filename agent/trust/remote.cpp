@@ -37,11 +37,31 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   if (!identity.certificate.empty()) config.private_key_pem = identity.private_key;
   config.ignore_not_before = clock.behind();
   config.user_agent = "fleet-agent/" FLEET_VERSION;
-  FLEET_TRY(auto client, net::Client::create(std::move(config)));
-  return std::unique_ptr<Remote>(new Remote(std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  FLEET_TRY(auto client, net::Client::create(config));
+  return std::unique_ptr<Remote>(new Remote(std::move(config), std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+}
+
+void Remote::cancel() {
+  std::lock_guard const lock(mutex_);
+  client_->cancel();
+}
+
+void Remote::replace_certificate(std::string pem) {
+  std::lock_guard const lock(mutex_);
+  renewed_ = std::move(pem);
+}
+
+Result<void> Remote::take_renewed() {
+  std::lock_guard const lock(mutex_);
+  if (renewed_.empty()) return {};
+  config_.certificate_pem = std::exchange(renewed_, {});
+  FLEET_TRY(auto client, net::Client::create(config_));
+  client_ = std::make_unique<net::Client>(std::move(client));
+  return {};
 }
 
 Result<net::ClientResponse> Remote::send(net::ClientRequest request, std::string const& path) {
+  FLEET_CHECK(take_renewed());
   for (std::size_t tried = 1;; ++tried) {
     request.url = servers_[at_] + path;
     retry_after_ = Millis{0};
@@ -74,6 +94,7 @@ Result<net::ClientResponse> Remote::get(std::string const& path, std::uint64_t l
 }
 
 Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink) {
+  FLEET_CHECK(take_renewed());
   net::ClientRequest request;
   request.url = (source.empty() ? servers_[at_] : source) + path;
   request.timeout = kPlain;

@@ -5,6 +5,7 @@
 #include "core/net/client.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,15 +22,22 @@ public:
   Result<net::ClientResponse> get(std::string const& path, std::uint64_t limit_bytes);
   /// A file from `source` (empty: the server) from `offset` on, piece by piece.
   Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink);
-  void cancel() { client_->cancel(); }
+  void cancel();
+  /// From any thread: the next exchange proves itself with this renewed certificate of the same key.
+  void replace_certificate(std::string pem);
   [[nodiscard]] std::string const& server() const { return servers_[at_]; }
   /// What the last refusal asked for (Retry-After, in seconds, at most an hour); 0 when it asked for nothing.
   [[nodiscard]] Millis retry_after() const { return retry_after_; }
 
 private:
-  Remote(std::unique_ptr<net::Client> client, std::vector<std::string> servers) : client_(std::move(client)), servers_(std::move(servers)) {}
+  Remote(net::ClientConfig config, std::unique_ptr<net::Client> client, std::vector<std::string> servers)
+      : config_(std::move(config)), client_(std::move(client)), servers_(std::move(servers)) {}
+  Result<void> take_renewed();
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
+  net::ClientConfig config_;
+  std::mutex mutex_;                       ///< of renewed_, and of client_ against being replaced while another thread cancels
+  std::string renewed_;
   std::unique_ptr<net::Client> client_;
   std::vector<std::string> servers_;
   std::size_t at_ = 0;

@@ -120,7 +120,9 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
   FLEET_TRY(auto told, load_last_told(*context));
   Signals const signals;
   Runner runner(*context, *downloads, std::move(told));
-  Link link(*context, *polls, runner);
+  Link link(*context, *polls, runner, [&](std::string const& pem) {
+    for (auto* const remote : {polls.get(), reports.get(), downloads.get()}) remote->replace_certificate(pem);
+  });
   Reporter reporter(*context, *reports);
   log::info("agent.running", {{"device", context->identity.id}, {"root", layout.root}, {"server", servers.front()}});
   {

@@ -137,7 +137,7 @@ private:
       if (stop_) return interrupted();
       last = got ? Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", file.name, have, file.size)} : got.error();
       log::info("download.source_failed", {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
-      bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.kind == Kind::io;
+      bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.code == "cancelled" || last.kind == Kind::io;
       if (final) return last;
     }
     FLEET_CHECK(target->sync());

@@ -23,8 +23,8 @@ std::string read_boot_id(Fs& fs) {
   return *id;
 }
 
-Link::Link(Context& context, Remote& remote, Runner& runner)
-    : context_(context), remote_(remote), runner_(runner),
+Link::Link(Context& context, Remote& remote, Runner& runner, std::function<void(std::string const& pem)> renewed)
+    : context_(context), remote_(remote), runner_(runner), renewed_(std::move(renewed)),
       verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id), boot_id_(read_boot_id(context.fs)) {
   if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
 }
@@ -36,7 +36,10 @@ Millis Link::jittered(Millis interval) const {
 
 void Link::loop() {
   while (!context_.stop) {
-    auto const next = poll_once();
+    auto next = poll_once();
+    // An expired certificate still opens the route that renews it (docs/protocol.md, renew).
+    if (!next && next.error().code == "certificate_expired")
+      if (auto const renewed = renew(); renewed) next = Millis{0};
     if (context_.stop) return;
     if (next) failures_ = 0;
     auto const pause = next ? *next : pause_after(next.error());
@@ -123,6 +126,7 @@ Result<void> Link::renew() {
   FLEET_TRY(auto const response, wire::decode_enroll_response(answer.body));
   FLEET_TRY(auto const info, crypto::inspect_certificate(response.certificate));
   FLEET_CHECK(context_.fs.replace(context_.layout.identity() + "/certificate.pem", response.certificate));
+  renewed_(response.certificate);
   log::info("certificate.renewed", {{"until", to_rfc3339(info.not_after)}});
   return {};
 }

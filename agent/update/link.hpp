@@ -2,12 +2,15 @@
 
 #include "agent/update/runner.hpp"
 
+#include <functional>
+
 namespace fleet::agent {
 
 /// The long poll: tells the server what runs, takes directives, verifies and keeps them before the runner acts. One thread calls `loop`.
 class Link {
 public:
-  Link(Context& context, Remote& remote, Runner& runner);
+  /// @param renewed  is handed a new certificate of this device, once it is kept
+  Link(Context& context, Remote& remote, Runner& runner, std::function<void(std::string const& pem)> renewed);
   void loop();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
@@ -26,6 +29,7 @@ private:
   Context& context_;
   Remote& remote_;
   Runner& runner_;
+  std::function<void(std::string const& pem)> renewed_;
   DirectiveVerifier verifier_;
   std::string boot_id_;
   std::string prior_;

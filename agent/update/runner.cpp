@@ -54,8 +54,18 @@ void Runner::direct(Told told) {
   {
     std::lock_guard const lock(mutex_);
     told_ = std::move(told);
+    drop_unwanted_fetch();
   }
   wake();
+}
+
+/// A long download must not stand in the way of a newer directive or of the owner. The lock is held.
+void Runner::drop_unwanted_fetch() {
+  if (!fetching_) return;
+  bool const wanted = std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) {
+    return one.model == fetching_->model && one.action != wire::Action::remove && digest_of(one) == fetching_->target.digest && one.attempt == fetching_->attempt;
+  });
+  if (!wanted || !orders_.empty()) remote_.cancel();
 }
 
 void Runner::set_sources(std::vector<std::string> sources) {
@@ -80,6 +90,7 @@ Result<void> Runner::roll_back(std::string const& model) {
     if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
     if (found->second.running.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", model)};
     orders_.push_back({Order::Kind::roll_back, model});
+    drop_unwanted_fetch();
   }
   wake();
   return {};

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,7 @@ private:
   [[nodiscard]] ModelState state_of_model(std::string const& model) const;
   [[nodiscard]] bool still_wanted(ModelState const& state) const;
   [[nodiscard]] bool may_act() const;
+  void drop_unwanted_fetch();
   void run_hook(std::vector<std::string> const& words, ModelState const& state);
 
   Context& context_;
@@ -84,6 +86,7 @@ private:
   Told told_;
   std::vector<std::string> sources_;
   std::vector<Order> orders_;
+  std::optional<ModelState> fetching_;           ///< whose files are on their way
   std::map<std::string, ModelState> shown_;      ///< what other threads see
   std::map<std::string, MonoTime> retry_at_;
 };

@@ -83,7 +83,7 @@ Result<ModelState> Runner::fail(ModelState state, wire::DeviceError error) {
 }
 
 Result<void> Runner::early_failure(ModelState state, Target const& target, Error const& error) {
-  if (context_.stop) return {};
+  if (context_.stop || error.code == "cancelled") return {};  // somebody's wish, no failure
   state.tries += 1;
   log::warn("update.try_failed", {{"model", state.model}, {"try", state.tries}, {"code", error.code}, {"error", error.detail}});
   if (!may_pass(error) || state.tries >= std::max(1, target.conditions.attempts)) {
@@ -171,10 +171,15 @@ Result<void> Runner::fetch_files(ModelState& state, Target const& target, wire::
   {
     std::lock_guard const lock(mutex_);
     sources = sources_;
+    fetching_ = state;
   }
   auto const running = state.running.none() ? std::string() : context_.slots.slot(state.model, state.running.digest);
   DownloadPlan const plan{state.model, state.target.digest, variant, sources, running};
   auto const fetched = download(context_.fs, context_.slots, remote_, throttle_, plan, context_.stop);
+  {
+    std::lock_guard const lock(mutex_);
+    fetching_.reset();
+  }
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
   FLEET_CHECK(fetched);
   return context_.slots.install(state.model, state.target.digest, variant);

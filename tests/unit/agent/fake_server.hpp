@@ -29,6 +29,7 @@ public:
     net::ListenerConfig listener;
     listener.certificate_pem = own.certificate;
     listener.private_key_pem = own.private_key;
+    listener.request_client_certificate = true;
     listener.handler = handler_;
     std::vector<net::ListenerConfig> listeners;
     listeners.push_back(std::move(listener));
@@ -53,6 +54,7 @@ public:
     return handler_->asked;
   }
   [[nodiscard]] std::string url() const { return "https://127.0.0.1:" + std::to_string(server_->port(0)); }
+  [[nodiscard]] crypto::CertificateAndKey const& authority() const { return authority_; }
   [[nodiscard]] std::unique_ptr<Remote> remote(TrustedClock const& clock, std::vector<std::string> servers = {}) const {
     Identity identity;
     identity.ca = authority_.certificate;

@@ -50,6 +50,28 @@ TEST_CASE("a problem of the server comes back as its error, with what it asks fo
   CHECK(remote->retry_after() == Millis{0});
 }
 
+TEST_CASE("a renewed certificate is used from the next exchange on") {
+  Bench bench;
+  Identity identity;
+  identity.ca = bench.server.authority().certificate;
+  identity.private_key = crypto::make_private_key().value();
+  auto const request = crypto::make_request(identity.private_key, "cam-1").value();
+  auto const until = FakeFleet::now() + std::chrono::days{300};
+  identity.certificate = crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1}, until).value();
+  auto const renewed = crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1}, until + std::chrono::days{90}).value();
+  std::vector<SysTime> shown;
+  bench.server.answer("/x", [&](net::Request const& asked) {
+    shown.push_back(asked.peer->not_after);
+    return net::json_response(200, "{}");
+  });
+  auto const remote = Remote::create(identity, {bench.server.url()}, bench.trusted).value();
+  REQUIRE(remote->get("/x", 1024).has_value());
+  remote->replace_certificate(renewed);
+  REQUIRE(remote->get("/x", 1024).has_value());
+  REQUIRE(shown.size() == 2);
+  CHECK(shown[1] - shown[0] == std::chrono::days{90});
+}
+
 TEST_CASE("a server with a certificate of another authority is not spoken to") {
   Bench bench, other;
   bench.server.put("/x", "{}");
