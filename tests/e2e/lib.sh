@@ -1,0 +1,76 @@
+# What every case starts with. usage in a case: . "$(dirname "$0")/lib.sh"; the first argument is the folder of the programs.
+set -u
+bin=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d "${TMPDIR:-/tmp}/fleet-e2e.XXXXXX")
+chmod 755 "$work"
+api_port=0 device_port=0
+declare -A agent_pid=()
+server_pid=
+others=()
+
+cleanup() {
+  local code=$?
+  trap - EXIT
+  [ -z "$server_pid" ] || kill -9 "$server_pid" 2>/dev/null
+  for pid in "${agent_pid[@]}" "${others[@]}"; do kill -9 "$pid" 2>/dev/null; done
+  wait 2>/dev/null
+  [ $code -eq 0 ] || [ $code -eq 77 ] || { echo "--- server.log"; tail -n 15 "$work/server.log"; for log in "$work"/*.agent.log; do echo "--- $log"; tail -n 10 "$log"; done; } 2>/dev/null
+  rm -rf "$work"
+  exit $code
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+expect() { local what=$1; shift; "$@" || fail "$what"; echo "ok: $what"; }
+expect_code() { local what=$1 code=$2 got=0; shift 2; "$@" >"$work/last.out" 2>"$work/last.err" || got=$?; [ "$got" -eq "$code" ] || { cat "$work/last.out" "$work/last.err"; fail "$what: exit $got, expected $code"; }; echo "ok: $what"; }
+until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+ctl() { "$bin/fleetctl" --no-color -q "$@"; }
+
+init_server() {
+  "$bin/fleet-server" init --data "$work/server" --host localhost >/dev/null || fail "init"
+  export FLEETCTL_CA="$work/server/ca.pem" FLEETCTL_TOKEN_FILE="$work/server/admin.token"
+}
+# Takes the ports it had before, so that agents find it again.
+start_server() {
+  rm -f "${1:-$work/server}/endpoints.json"
+  "$bin/fleet-server" run --data "${1:-$work/server}" --api "127.0.0.1:$api_port" --devices "127.0.0.1:$device_port" >>"$work/server.log" 2>&1 &
+  server_pid=$!
+  until_true 20 test -s "${1:-$work/server}/endpoints.json" || fail "the server does not start"
+  export FLEETCTL_SERVER=$(jq -r .api "${1:-$work/server}/endpoints.json")
+  devices=$(jq -r .devices "${1:-$work/server}/endpoints.json")
+  api_port=${FLEETCTL_SERVER##*:} device_port=${devices##*:}
+  until_true 20 ctl auth status >/dev/null 2>&1 || fail "the server does not answer"
+}
+kill_server() { kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null; server_pid=; }
+
+# new_agent ID [URL]: enrols; hardware is cam-a.
+new_agent() {
+  local id=$1 root=$work/$1 run_as=
+  mkdir -p "$root"
+  [ "$(id -u)" -ne 0 ] || run_as="exec: {run_as: nobody}"
+  printf 'poll: {interval: 1s, jitter: 0.1}\ntelemetry: {interval: 1s}\n%s\n' "$run_as" >"$root/agent.yaml"
+  ctl device token create --id "$id" --hardware cam-a >"$root.token" || fail "token for $id"
+  "$bin/fleet-agent" enroll --root "$root" --server "${2:-$devices}" --ca "$FLEETCTL_CA" --token-file "$root.token" --id "$id" --hardware cam-a >/dev/null || fail "$id does not enrol"
+}
+start_agent() { "${@:2}" "$bin/fleet-agent" run --root "$work/$1" >>"$work/$1.agent.log" 2>&1 & agent_pid[$1]=$!; }
+kill_agent() { kill -9 "${agent_pid[$1]}" 2>/dev/null; wait "${agent_pid[$1]}" 2>/dev/null; unset "agent_pid[$1]"; }
+
+# make_release FOLDER CONTENT [GOLDEN_EXIT]: a release with a golden command of its own.
+make_release() {
+  mkdir -p "$1/lib"
+  printf '%s\n' "$2" >"$1/model.bin"
+  printf 'ok\n' >"$1/expect.txt"
+  printf '#!/bin/sh\necho ok > "$FLEET_OUTPUT"\n%s\nexit %s\n' "${4:-}" "${3:-0}" >"$1/lib/check.sh"
+  chmod 755 "$1/lib/check.sh"
+}
+golden='golden: {command: [lib/check.sh], expect: expect.txt, timeout: 10s}'
+publish() { local version=$1 folder=$2; shift 2; ctl release publish --model m --version "$version" --variant "cam-a=$folder" "$@" -o name >/dev/null || fail "publishing $version"; }
+roll_out() { ctl rollout create --release "m@$1" --all --policy "${2:-$work/policy.yaml}" --start -o name || fail "rolling out $1"; }
+state_of() { "$bin/fleet-agent" status --root "$work/$1" -o json 2>/dev/null | jq -r '.models[0].state // "none"'; }
+running() { ctl device get "$1" -o json | jq -r '.running.m // "none"'; }
+runs() { [ "$(running "$1")" = "$2" ]; }
+rollout_is() { [ "$(ctl rollout get "$1" -o json | jq -r .state)" = "$2" ]; }
+content_is() { [ "$(cat "$work/$1/models/m/current/model.bin" 2>/dev/null)" = "$2" ]; }
+printf 'stages: [{percent: 100}]\non_harm: pause\n' >"$work/policy.yaml"
