@@ -42,6 +42,7 @@ Result<void> Spool::open_queue(Queue& queue) {
     if (!item) return;  // its checksum fits, so it was written by another version: nothing the server could read either
     queue.bytes += text.size();
     queue.entries.push_back({item->sequence, std::string(text)});
+    if (item->update) last_updates_[item->update->model] = queue.entries.back();
   };
   FLEET_TRY(auto opened, RecordFile::open(fs_, queue.path, 4 * queue.limit, take));
   queue.file = std::move(opened.file);
@@ -63,7 +64,9 @@ Result<void> Spool::add(wire::ReportItem item) {
   item.sequence = next_sequence_++;
   auto text = wire::encode(item);
   auto const dropped = evict(queue, text.size());
-  FLEET_CHECK(append(queue, {item.sequence, std::move(text)}, critical));
+  Entry const entry{item.sequence, std::move(text)};
+  FLEET_CHECK(append(queue, entry, critical));
+  if (item.update) last_updates_[item.update->model] = entry;
   if (dropped == 0) return {};
   FLEET_CHECK(rewrite(queue));
   wire::ReportItem told;
@@ -90,8 +93,12 @@ Result<void> Spool::append(Queue& queue, Entry entry, bool sync) {
 }
 
 Result<void> Spool::rewrite(Queue& queue) {
+  std::map<std::int64_t, std::string_view> kept;
+  for (auto const& entry : queue.entries) kept.emplace(entry.sequence, entry.text);
+  if (&queue == &critical_)
+    for (auto const& [model, entry] : last_updates_) kept.emplace(entry.sequence, entry.text);
   std::string content;
-  for (auto const& entry : queue.entries) content += RecordFile::line_of(entry.text);
+  for (auto const& [sequence, text] : kept) content += RecordFile::line_of(text);
   FLEET_CHECK(fs_.replace(queue.path, content, 0600));
   FLEET_TRY(auto opened, RecordFile::open(fs_, queue.path, 4 * queue.limit, [](std::string_view) {}));
   queue.file = std::move(opened.file);
@@ -131,6 +138,14 @@ Result<void> Spool::acknowledge(std::int64_t sequence) {
     if (changed && worth) FLEET_CHECK(rewrite(*queue));
   }
   return {};
+}
+
+std::optional<wire::UpdateItem> Spool::last_update(std::string const& model) const {
+  std::lock_guard const lock(mutex_);
+  auto const found = last_updates_.find(model);
+  if (found == last_updates_.end()) return std::nullopt;
+  auto const item = wire::decode_report_item(found->second.text);
+  return item ? item->update : std::nullopt;
 }
 
 bool Spool::has_critical() const {

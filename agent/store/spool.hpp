@@ -4,8 +4,10 @@
 #include "core/wire/device.hpp"
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ public:
   [[nodiscard]] std::vector<wire::ReportItem> next(std::size_t bytes_max) const;
   /// Items up to `sequence` are at the server.
   Result<void> acknowledge(std::int64_t sequence);
+  /// The last change of state that was told of a model, acknowledged or not, across restarts; so that it is told once.
+  [[nodiscard]] std::optional<wire::UpdateItem> last_update(std::string const& model) const;
   [[nodiscard]] bool has_critical() const;
   [[nodiscard]] std::size_t size() const;
 
@@ -54,6 +58,7 @@ private:
   std::string dir_;
   mutable std::mutex mutex_;
   Queue critical_, bulk_;
+  std::map<std::string, Entry> last_updates_;      ///< by model; kept in the critical file, where the server knows their sequences
   std::int64_t next_sequence_ = 1;
   std::int64_t reserved_ = 0;
 };

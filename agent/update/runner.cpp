@@ -20,6 +20,11 @@ bool is_refused(ModelState const& state, std::string const& digest, std::string 
                      [&](Refusal const& one) { return one.digest == digest && one.rollout == rollout && attempt <= one.attempt; });
 }
 
+bool was_told(std::optional<wire::UpdateItem> const& last, ModelState const& state) {
+  return last && last->state == to_string(state.state) && last->digest == state.target.digest && last->rollout == state.rollout && last->attempt == state.attempt &&
+         last->running_digest == state.running.digest && last->error.code == state.error.code;
+}
+
 }  // namespace
 
 std::string digest_of(wire::DirectiveTarget const& target) {
@@ -116,8 +121,8 @@ ModelState Runner::state_of_model(std::string const& model) const {
   return fresh;
 }
 
-/// A journal that is damaged or gone is rebuilt from the links and the slots: what `current` points at runs and is kept. Every model's
-/// state is told once more, because the last transition may have been journalled and not spooled.
+/// A journal that is damaged or gone is rebuilt from the links and the slots: what `current` points at runs and is kept. A state whose
+/// transition was journalled and not spooled is told now.
 void Runner::settle_at_start() {
   auto const models = context_.slots.models();
   for (auto const& model : models ? *models : std::vector<std::string>{}) {
@@ -134,7 +139,10 @@ void Runner::settle_at_start() {
     state.error = {};
     if (auto const saved = context_.journal.save(state); !saved) log_failed("rebuild", model, saved.error());
   }
-  for (auto const& [model, state] : context_.journal.models()) report(state);
+  for (auto const& [model, state] : context_.journal.models()) {
+    if (was_told(context_.spool->last_update(model), state)) show(state);
+    else report(state);
+  }
 }
 
 void Runner::round() {

@@ -62,13 +62,13 @@ Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceEr
 }
 
 void Runner::show(ModelState const& state) {
+  if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
   std::lock_guard const lock(mutex_);
   shown_.insert_or_assign(state.model, state);
 }
 
 void Runner::report(ModelState const& state) {
   show(state);
-  if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
   if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
   wire::ReportItem item;
   item.update = wire::UpdateItem{context_.trusted.now(), state.model, state.target.version, state.target.digest, state.rollout, state.attempt,

@@ -187,6 +187,22 @@ TEST_CASE("failures of the network are tried again up to the policy's attempts, 
   CHECK(device.current() == kOne.digest);
 }
 
+TEST_CASE("a restart tells nothing that was told, acknowledged or not") {
+  Device device;
+  run_one(device);
+  for (bool const acknowledged : {false, true}) {
+    CAPTURE(acknowledged);
+    auto const told = device.context->spool->next(1 << 20);
+    if (acknowledged) REQUIRE(device.context->spool->acknowledge(told.back().sequence).has_value());
+    for (int boot = 0; boot < 5; ++boot) {
+      REQUIRE(device.boot());
+      device.settle(2);
+    }
+    auto const after = device.context->spool->next(1 << 20);
+    CHECK((after.empty() || after.back().sequence == told.back().sequence));
+  }
+}
+
 TEST_CASE("what the directive no longer names is dropped before the switch") {
   Device device;
   run_one(device);
