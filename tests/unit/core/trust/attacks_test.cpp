@@ -3,7 +3,9 @@
 #include "core/trust/metadata.hpp"
 #include "tests/unit/core/trust/simulator.hpp"
 
-using namespace simulator;
+using namespace fleet;
+using namespace fleet::trust;
+using namespace fleet::trust::simulator;
 
 TEST_CASE("an honest repository is followed, step by step") {
   Repository repository;

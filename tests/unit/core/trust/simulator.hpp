@@ -11,10 +11,7 @@
 #include <string>
 
 /// A repository in memory, and the client's disk: what attack tests bend.
-namespace simulator {
-
-using namespace fleet;
-using namespace fleet::trust;
+namespace fleet::trust::simulator {
 
 inline SysTime at(std::string_view text) { return *parse_rfc3339(text); }
 inline SysTime const kNow = at("2026-11-20T00:00:00Z");
@@ -92,4 +89,4 @@ struct Client {
   }
 };
 
-}  // namespace simulator
+}  // namespace fleet::trust::simulator
