@@ -4,6 +4,7 @@
 #include "core/crypto/openssl.hpp"
 
 #include <fmt/format.h>
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <sodium.h>
@@ -30,17 +31,18 @@ Result<void> verify_ed25519(std::string const& hex, BytesView message, BytesView
   return {};
 }
 
-bool is_p256(EVP_PKEY* key) {
-  char curve[64] = {};
-  return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr) == 1 && std::string_view(curve) == "prime256v1";
-}
-
-Result<void> verify_pem(std::string const& pem, bool rsa, BytesView message, BytesView signature) {
+/// The key of a PEM text, of the one kind that its type names.
+Result<KeyPtr> read_public_key(std::string const& pem, bool rsa) {
   auto const bio = read_bio(pem);
-  KeyPtr const key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+  KeyPtr key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
   if (!key) return openssl_failure(Kind::signature, "bad_key", "public key in PEM");
   if (rsa ? EVP_PKEY_is_a(key.get(), "RSA") != 1 || EVP_PKEY_get_bits(key.get()) < 2048 : !is_p256(key.get()))
     return refused(rsa ? "the key is not RSA of at least 2048 bits" : "the key is not ECDSA P-256");
+  return key;
+}
+
+Result<void> verify_pem(std::string const& pem, bool rsa, BytesView message, BytesView signature) {
+  FLEET_TRY(auto const key, read_public_key(pem, rsa));
   DigestContextPtr const context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* parameters = nullptr;  // owned by the context
   bool ready = context && EVP_DigestVerifyInit(context.get(), &parameters, EVP_sha256(), nullptr, key.get()) == 1;
@@ -62,6 +64,20 @@ Result<void> verify(PublicKey const& key, BytesView message, BytesView signature
   if (ecdsa && key.scheme == "ecdsa-sha2-nistp256") return verify_pem(key.value, false, message, signature);
   if (key.keytype == "rsa" && key.scheme == "rsassa-pss-sha256") return verify_pem(key.value, true, message, signature);
   return refused(fmt::format("keys of type '{}' with scheme '{}' are not known", key.keytype.substr(0, 40), key.scheme.substr(0, 40)));
+}
+
+Result<Bytes> key_bytes(PublicKey const& key) {
+  if (key.keytype == "ed25519") return from_hex(key.value);
+  FLEET_TRY(auto const handle, read_public_key(key.value, key.keytype == "rsa"));
+  // A point has a long and a short form.
+  if (key.keytype != "rsa" && EVP_PKEY_set_utf8_string_param(handle.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1)
+    return openssl_failure(Kind::signature, "bad_key", "point of a public key");
+  unsigned char* der = nullptr;
+  int const size = i2d_PUBKEY(handle.get(), &der);
+  if (size <= 0) return openssl_failure(Kind::signature, "bad_key", "public key in DER");
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
 }
 
 std::string key_id(PublicKey const& key) {

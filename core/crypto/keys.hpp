@@ -19,6 +19,10 @@ struct PublicKey {
 /// SHA-256, in hex, of the canonical JSON of an ed25519 public key object (TUF 1.0.34, 4.2). Others' key ids are opaque and never recomputed.
 [[nodiscard]] std::string key_id(PublicKey const& key);
 
+/// The key itself, whichever way its text is written (letter case, line breaks, PEM headers, short or long point): two texts of one key
+/// give the same bytes. What distinct signers are counted by. @errors signature, bad_input (no key of its type)
+[[nodiscard]] Result<Bytes> key_bytes(PublicKey const& key);
+
 /// Verifies `signature` over `message`. Ed25519 by libsodium only; ECDSA P-256 (DER) and RSASSA-PSS-SHA256 by OpenSSL.
 /// @errors signature (does not verify, wrong length, unknown scheme)
 [[nodiscard]] Result<void> verify(PublicKey const& key, BytesView message, BytesView signature);

@@ -44,4 +44,10 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>
   return {data, static_cast<std::size_t>(size)};
 }
 
+/// ECDSA keys of others and all X.509 keys are of this one curve.
+[[nodiscard]] inline bool is_p256(EVP_PKEY* key) {
+  char curve[64] = {};
+  return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr) == 1 && std::string_view(curve) == "prime256v1";
+}
+
 }  // namespace fleet::crypto

@@ -107,11 +107,6 @@ bool is_address(std::string const& host) {
   return v4 || host.find(':') != std::string::npos;
 }
 
-bool is_p256(EVP_PKEY* key) {
-  char curve[64] = {};
-  return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr) == 1 && std::string_view(curve) == "prime256v1";
-}
-
 }  // namespace
 
 Result<std::string> make_private_key() {

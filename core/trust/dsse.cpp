@@ -5,7 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include <set>
+#include <vector>
 
 namespace fleet::trust {
 namespace json = boost::json;
@@ -35,18 +35,14 @@ Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, K
   auto payload = from_base64(text_at(*object, "payload"));
   if (!payload || payload->empty()) return refused("the payload is not base64");
   if (signatures->size() > 32) return refused(fmt::format("{} signatures, at most 32 are taken", signatures->size()));
-  if (keys.threshold < 1) return Error{Kind::signature, "threshold_unmet", "a threshold below 1 is never met"};
   auto const message = pre_authentication(payload_type, as_text(*payload));
-  std::set<std::string> signers;  // by public key: one key under two ids counts once
+  std::vector<Signature> found;
   for (auto const& item : *signatures) {
     if (!item.is_object()) return refused("a signature is not an object");
-    auto const signature = from_base64(text_at(item.get_object(), "sig"));
-    auto const key = keys.keys.find(std::string(text_at(item.get_object(), "keyid")));
-    if (key == keys.keys.end() || !signature) continue;
-    if (crypto::verify(key->second, as_bytes(message), *signature)) signers.insert(key->second.value);
+    auto bytes = from_base64(text_at(item.get_object(), "sig"));
+    if (bytes) found.push_back({std::string(text_at(item.get_object(), "keyid")), std::move(*bytes)});
   }
-  if (signers.size() < static_cast<std::size_t>(keys.threshold))
-    return Error{Kind::signature, "threshold_unmet", fmt::format("{} valid signatures, {} are needed", signers.size(), keys.threshold)};
+  FLEET_CHECK(verify_signers(keys, found, as_bytes(message), payload_type));
   return std::move(*payload);
 }
 

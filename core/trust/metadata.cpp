@@ -192,19 +192,16 @@ Result<Signed> read_signed(BytesView bytes, std::uint64_t limit_bytes) {
 }
 
 Result<void> verify_threshold(Signed const& file, KeySet const& keys, std::string_view role) {
-  std::set<std::string> signers;
-  for (auto const& [id, hex] : file.signatures) {
-    auto const key = keys.keys.find(id);
-    auto const signature = from_hex(hex);
-    if (key == keys.keys.end() || !signature) continue;
-    if (crypto::verify(key->second, as_bytes(file.covered), *signature)) signers.insert(key->second.value);
-  }
-  if (keys.threshold >= 1 && signers.size() >= static_cast<std::size_t>(keys.threshold)) return {};
-  return Error{Kind::signature, "threshold_unmet", fmt::format("{}: {} keys signed, {} are needed", role, signers.size(), keys.threshold)};
+  std::vector<Signature> signatures;
+  for (auto const& [id, hex] : file.signatures)
+    if (auto bytes = from_hex(hex)) signatures.push_back({id, std::move(*bytes)});
+  return verify_signers(keys, signatures, as_bytes(file.covered), role);
 }
 
 bool DelegatedRole::covers(std::string const& path) const {
-  auto const fits = [&](std::string const& pattern) { return ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0; };
+  // fnmatch(3) ends at a zero byte; a pattern or path that holds one would be judged by its beginning.
+  if (path.find('\0') != std::string::npos) return false;
+  auto const fits = [&](std::string const& pattern) { return pattern.find('\0') == std::string::npos && ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0; };
   if (std::any_of(paths.begin(), paths.end(), fits)) return true;
   auto const hash = path_hash_prefixes.empty() ? std::string() : hash_of(path);
   return std::any_of(path_hash_prefixes.begin(), path_hash_prefixes.end(), [&](auto const& prefix) { return hash.starts_with(prefix); });
@@ -214,12 +211,21 @@ std::string SuccinctRoles::role_of(std::string const& path) const {
   std::uint32_t head = 0;
   auto const hash = hash_of(path);
   std::from_chars(hash.data(), hash.data() + 8, head, 16);
-  auto const bin = bits == 32 ? head : head >> (32 - bits);
-  auto const width = fmt::format("{:x}", (std::uint64_t{1} << bits) - 1).size();
-  return fmt::format("{}-{:0{}x}", prefix, bin, width);
+  return prefix + "-" + bin_name(std::uint64_t{head} >> (32 - bits));
 }
 
-bool SuccinctRoles::has(std::string const& role) const { return role.starts_with(prefix + "-"); }
+std::string SuccinctRoles::bin_name(std::uint64_t bin) const {
+  auto const width = fmt::format("{:x}", (std::uint64_t{1} << bits) - 1).size();
+  return fmt::format("{:0{}x}", bin, width);
+}
+
+bool SuccinctRoles::has(std::string const& role) const {
+  if (!role.starts_with(prefix + "-")) return false;
+  auto const bin = std::string_view(role).substr(prefix.size() + 1);
+  std::uint64_t number = 0;
+  std::from_chars(bin.data(), bin.data() + bin.size(), number, 16);
+  return number < std::uint64_t{1} << bits && bin == bin_name(number);
+}
 
 std::vector<std::pair<std::string, bool>> Targets::roles_for(std::string const& path) const {
   if (succinct) return {{succinct->role_of(path), true}};
@@ -239,8 +245,9 @@ KeySet const* Targets::keys_of(std::string const& role) const {
 Result<Root> decode_root(Signed const& file) {
   Root out;
   FLEET_TRY(auto const* const content, read_common(file, "root", out));
-  if (auto const* const consistent = content->if_contains("consistent_snapshot")) out.consistent_snapshot = consistent->is_bool() && consistent->get_bool();
-  else out.consistent_snapshot = false;
+  auto const* const consistent = content->if_contains("consistent_snapshot");
+  if (consistent != nullptr && !consistent->is_bool()) return refused("'consistent_snapshot' must be true or false");
+  out.consistent_snapshot = consistent != nullptr && consistent->get_bool();
   FLEET_TRY(auto const keys, read_keys(*content));
   FLEET_TRY(auto const* const roles, object_at(*content, "roles"));
   for (auto const* const name : {"root", "timestamp", "snapshot", "targets"}) {

@@ -61,6 +61,9 @@ struct SuccinctRoles {
   std::string prefix;
   [[nodiscard]] std::string role_of(std::string const& path) const;
   [[nodiscard]] bool has(std::string const& role) const;
+
+private:
+  [[nodiscard]] std::string bin_name(std::uint64_t bin) const;
 };
 struct Targets : Common {
   std::map<std::string, Target> targets;

@@ -20,6 +20,10 @@ Hash find_hash(std::string_view algorithm) {
   return algorithm == "sha512" ? crypto::sha512_hex : nullptr;
 }
 
+bool same_keys(Root const& a, Root const& b, std::string const& role) {
+  return a.roles.at(role).keys == b.roles.at(role).keys && a.roles.at(role).threshold == b.roles.at(role).threshold;
+}
+
 Result<void> check_expiry(std::string_view role, Common const& file, SysTime start) {
   if (start < file.expires) return {};
   return Error{Kind::expired, "metadata_expired", fmt::format("{} version {} expired {}, it is {}", role, file.version, to_rfc3339(file.expires), to_rfc3339(start)),
@@ -50,14 +54,19 @@ Result<TrustedSet> TrustedSet::create(BytesView raw, SysTime start, Limits const
   return TrustedSet(std::move(root), start, limits);
 }
 
-Result<void> TrustedSet::update_root(BytesView raw) {
+Result<bool> TrustedSet::update_root(BytesView raw) {
   FLEET_TRY(auto const file, read_signed(raw, limits_.root_bytes));
   FLEET_CHECK(verify_threshold(file, root_.roles.at("root"), "root"));
   FLEET_TRY(auto next, decode_root(file));
   if (next.version != root_.version + 1) return rolled_back("root", next.version, std::to_string(root_.version + 1));  // CVE-2025-2885
   FLEET_CHECK(verify_threshold(file, next.roles.at("root"), "root"));
+  bool const rotated = !same_keys(root_, next, "timestamp") || !same_keys(root_, next, "snapshot");
   root_ = std::move(next);
-  return {};
+  if (rotated) {
+    timestamp_.reset();
+    snapshot_.reset();
+  }
+  return rotated;
 }
 
 Result<void> TrustedSet::check_root_expiry() const { return check_expiry("root", root_, start_); }
@@ -105,19 +114,17 @@ Result<FileMeta> TrustedSet::meta_of(std::string const& role) const {
   return found->second;
 }
 
-Result<Targets const*> TrustedSet::update_targets(BytesView raw, std::string const& role, std::string const& delegator) {
+Result<Targets> TrustedSet::judge_targets(BytesView raw, std::string const& role, Targets const* delegator) const {
   FLEET_TRY(auto const meta, meta_of(role));
   FLEET_CHECK(verify_bytes(role, raw, meta.length, meta.hashes));
-  KeySet const* keys = delegator == "root" ? &root_.roles.at("targets") : nullptr;
-  if (delegator != "root")
-    if (auto const found = targets_.find(delegator); found != targets_.end()) keys = found->second.keys_of(role);
-  if (keys == nullptr) return Error{Kind::signature, "not_delegated", fmt::format("{} does not delegate to {}", delegator, role)};
+  KeySet const* const keys = delegator == nullptr ? &root_.roles.at("targets") : delegator->keys_of(role);
+  if (keys == nullptr) return Error{Kind::signature, "not_delegated", fmt::format("its delegator does not know role {}", role)};
   FLEET_TRY(auto const file, read_signed(raw, limits_.targets_bytes));
   FLEET_CHECK(verify_threshold(file, *keys, role));
   FLEET_TRY(auto next, decode_targets(file));
   if (next.version != meta.version) return rolled_back(role, next.version, std::to_string(meta.version));
   FLEET_CHECK(check_expiry(role, next, start_));
-  return &targets_.insert_or_assign(role, std::move(next)).first->second;
+  return next;
 }
 
 }  // namespace fleet::trust

@@ -16,8 +16,9 @@ public:
   static Result<TrustedSet> create(BytesView root, SysTime start, Limits const& limits);
 
   /// 5.3.4 to 5.3.7: signed by the old and the new keys, version exactly one more.
+  /// True: timestamp's or snapshot's keys changed, and what was trusted of both is forgotten (5.3.11, recovery from a fast-forward attack).
   /// @errors signature (threshold_unmet), conflict (code `rollback`), bad_input
-  Result<void> update_root(BytesView raw);
+  Result<bool> update_root(BytesView raw);
   /// 5.3.10. @errors expired
   Result<void> check_root_expiry() const;
   /// 5.4.2 to 5.4.3; an equal version is accepted and changes nothing. False: nothing new.
@@ -28,8 +29,9 @@ public:
   Result<void> update_snapshot(BytesView raw, bool local);
   /// 5.5.6 and the version the timestamp names. @errors expired, conflict
   Result<void> check_snapshot() const;
-  /// 5.6, for `targets` (by root) or a delegated role (by its delegator as trusted now).
-  Result<Targets const*> update_targets(BytesView raw, std::string const& role, std::string const& delegator);
+  /// 5.6, for `targets` (delegator nullptr: root) or a delegated role, judged by its delegator as trusted now.
+  /// @errors signature, bad_input, conflict, expired, not_found (the snapshot does not list it)
+  [[nodiscard]] Result<Targets> judge_targets(BytesView raw, std::string const& role, Targets const* delegator) const;
 
   [[nodiscard]] Root const& root() const { return root_; }
   [[nodiscard]] std::optional<Timestamp> const& timestamp() const { return timestamp_; }
@@ -44,7 +46,6 @@ private:
   Limits limits_;
   std::optional<Timestamp> timestamp_;
   std::optional<Snapshot> snapshot_;
-  std::map<std::string, Targets> targets_;
 };
 
 /// Every known hash and the length, where given. @errors signature (codes length_mismatch, digest_mismatch)

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 namespace fleet::trust {
@@ -20,7 +21,14 @@ std::string file_name(std::string const& role) {
   return out == "." || out == ".." ? "%2E" + out.substr(1) : out;
 }
 
-bool same_keys(KeySet const& a, KeySet const& b) { return a.keys == b.keys && a.threshold == b.threshold; }
+/// A role to ask in a search. Its chain names every role from `targets` down to it: a role that two delegate to is two.
+struct Step {
+  std::string role;
+  std::string chain;
+  Targets const* delegator = nullptr;
+};
+
+Step first_step() { return {"targets", "targets", nullptr}; }
 
 }  // namespace
 
@@ -29,16 +37,24 @@ struct Updater::State {
   Fetcher& fetcher;
   Limits limits;
   TrustedSet trusted;
+  std::map<std::string, Targets> judged;  ///< targets roles of this refresh, by chain
+  bool refreshed = false;
 
   Result<void> root_chain();
+  Result<void> forget(std::string const& role);
   Result<void> timestamp();
   Result<void> snapshot();
-  Result<Targets const*> targets(std::string const& role, std::string const& delegator);
-  /// Kept bytes of a role, where they are still good; every fault of them only means that they are fetched.
+  Result<Targets const*> targets(Step const& step);
+  /// Kept bytes of a role, where they are still good. Every fault of them only means that they are fetched again: a device whose
+  /// flash lost a sector must heal by itself, and what it has lost is one role's bound against rollback.
   template <class Use>
   bool use_kept(std::string const& role, Use const& use) {
     auto const kept = store.load(file_name(role));
     return kept && *kept && use(**kept).has_value();
+  }
+  /// A role at the version that another names, of the length that it names; no more than `most_bytes` whatever is named.
+  Result<Bytes> fetch(std::string const& role, FileMeta const& meta, std::uint64_t most_bytes) {
+    return fetcher.fetch(versioned(meta.version, role), std::min(meta.length.value_or(most_bytes), most_bytes));
   }
   [[nodiscard]] std::string versioned(std::int64_t version, std::string const& role) const {
     return trusted.root().consistent_snapshot ? fmt::format("{}.{}.json", version, file_name(role)) : file_name(role) + ".json";
@@ -65,27 +81,30 @@ Result<Updater> Updater::load(MetadataStore& store, Fetcher& fetcher, SysTime st
   FLEET_TRY(auto const root, store.load("root"));
   if (!root) return Error{Kind::not_found, "no_root", "there is no trusted root yet", "enrol, or give one to trust"};
   FLEET_TRY(auto trusted, TrustedSet::create(*root, start, limits));
-  return Updater(std::unique_ptr<State>(new State{store, fetcher, limits, std::move(trusted)}));
+  return Updater(std::unique_ptr<State>(new State{store, fetcher, limits, std::move(trusted), {}, false}));
+}
+
+Result<void> Updater::State::forget(std::string const& role) {
+  auto const removed = store.remove(role);
+  return removed || removed.error().kind == Kind::not_found ? Result<void>{} : removed;
 }
 
 /// 5.3: every root up to the newest, each persisted before the next is asked for; expiry last.
 Result<void> Updater::State::root_chain() {
-  auto const before = trusted.root().roles;
+  refreshed = false;
+  judged.clear();
   for (int i = 0; i < limits.root_rotations; ++i) {
     auto const raw = fetcher.fetch(fmt::format("{}.root.json", trusted.root().version + 1), limits.root_bytes);
     if (!raw && raw.error().kind == Kind::not_found) break;
     if (!raw) return raw.error();
-    FLEET_CHECK(trusted.update_root(*raw));
+    FLEET_TRY(bool const rotated, trusted.update_root(*raw));
+    if (rotated) {  // Before the root is kept: cut in between, the next refresh sees the same rotation again.
+      FLEET_CHECK(forget("timestamp"));
+      FLEET_CHECK(forget("snapshot"));
+    }
     FLEET_CHECK(store.save("root", *raw));
   }
-  FLEET_CHECK(trusted.check_root_expiry());
-  auto const& now = trusted.root().roles;
-  // 5.3.11: recovery from a fast-forward attack.
-  bool const rotated = !same_keys(before.at("timestamp"), now.at("timestamp")) || !same_keys(before.at("snapshot"), now.at("snapshot"));
-  if (rotated)
-    for (auto const* const role : {"timestamp", "snapshot"})
-      if (auto const removed = store.remove(role); !removed && removed.error().kind != Kind::not_found) return removed.error();
-  return {};
+  return trusted.check_root_expiry();
 }
 
 /// 5.4. A kept timestamp only bounds what may follow; it is persisted when it is newer and not expired.
@@ -101,25 +120,27 @@ Result<void> Updater::State::timestamp() {
 Result<void> Updater::State::snapshot() {
   use_kept("snapshot", [this](Bytes const& kept) { return trusted.update_snapshot(kept, true); });
   if (trusted.snapshot() && trusted.check_snapshot()) return {};
-  auto const& meta = trusted.timestamp()->snapshot;
-  FLEET_TRY(auto const raw, fetcher.fetch(versioned(meta.version, "snapshot"), meta.length.value_or(limits.snapshot_bytes)));
+  FLEET_TRY(auto const raw, fetch("snapshot", trusted.timestamp()->snapshot, limits.snapshot_bytes));
   FLEET_CHECK(trusted.update_snapshot(raw, false));
   FLEET_CHECK(trusted.check_snapshot());
   return store.save("snapshot", raw);
 }
 
-Result<Targets const*> Updater::State::targets(std::string const& role, std::string const& delegator) {
-  Targets const* out = nullptr;
-  use_kept(role, [&](Bytes const& kept) -> Result<void> {
-    FLEET_TRY(out, trusted.update_targets(kept, role, delegator));
+/// 5.6. Kept bytes are judged as fetched ones are, by their delegator of now.
+Result<Targets const*> Updater::State::targets(Step const& step) {
+  if (auto const known = judged.find(step.chain); known != judged.end()) return &known->second;
+  std::optional<Targets> good;
+  use_kept(step.role, [&](Bytes const& kept) -> Result<void> {
+    FLEET_TRY(good, trusted.judge_targets(kept, step.role, step.delegator));
     return {};
   });
-  if (out != nullptr) return out;
-  FLEET_TRY(auto const meta, trusted.meta_of(role));
-  FLEET_TRY(auto const raw, fetcher.fetch(versioned(meta.version, role), meta.length.value_or(limits.targets_bytes)));
-  FLEET_TRY(out, trusted.update_targets(raw, role, delegator));
-  FLEET_CHECK(store.save(file_name(role), raw));
-  return out;
+  if (!good) {
+    FLEET_TRY(auto const meta, trusted.meta_of(step.role));
+    FLEET_TRY(auto const raw, fetch(step.role, meta, limits.targets_bytes));
+    FLEET_TRY(good, trusted.judge_targets(raw, step.role, step.delegator));
+    FLEET_CHECK(store.save(file_name(step.role), raw));
+  }
+  return &judged.emplace(step.chain, std::move(*good)).first->second;
 }
 
 Result<void> Updater::refresh_root() { return state_->root_chain(); }
@@ -128,24 +149,26 @@ Result<void> Updater::refresh() {
   FLEET_CHECK(state_->root_chain());
   FLEET_CHECK(state_->timestamp());
   FLEET_CHECK(state_->snapshot());
-  FLEET_CHECK(state_->targets("targets", "root"));
+  FLEET_CHECK(state_->targets(first_step()));
+  state_->refreshed = true;
   return {};
 }
 
 /// 5.6.7: pre-order, depth first; each role once; a terminating delegation ends the search.
 Result<std::optional<Target>> Updater::find(std::string const& path) {
-  std::vector<std::pair<std::string, std::string>> open{{"targets", "root"}};
+  if (!state_->refreshed) return Error{Kind::internal, "not_refreshed", fmt::format("{} was asked for before a refresh succeeded", path)};
+  std::vector<Step> open{first_step()};
   std::set<std::string> visited;
   while (!open.empty() && visited.size() <= static_cast<std::size_t>(state_->limits.delegations)) {
-    auto const [role, delegator] = open.back();
+    auto const step = std::move(open.back());
     open.pop_back();
-    if (!visited.insert(role).second) continue;
-    FLEET_TRY(auto const* const file, state_->targets(role, delegator));
+    if (!visited.insert(step.role).second) continue;
+    FLEET_TRY(auto const* const file, state_->targets(step));
     if (auto const found = file->targets.find(path); found != file->targets.end()) return std::optional(found->second);
-    std::vector<std::pair<std::string, std::string>> next;
+    std::vector<Step> next;
     bool ends = false;
     for (auto const& [name, terminating] : file->roles_for(path)) {
-      next.emplace_back(name, role);
+      next.push_back({name, step.chain + "/" + file_name(name), file});
       ends = terminating;
       if (ends) break;
     }
@@ -163,6 +186,9 @@ std::int64_t Updater::root_version() const { return state_->trusted.root().versi
 bool Updater::consistent_snapshot() const { return state_->trusted.root().consistent_snapshot; }
 SysTime Updater::root_expires() const { return state_->trusted.root().expires; }
 
-Result<void> verify_target(Target const& target, BytesView bytes) { return verify_bytes("target " + target.path, bytes, target.length, target.hashes); }
+Result<void> verify_target(Target const& target, BytesView bytes) {
+  if (target.hashes.empty()) return Error{Kind::signature, "digest_mismatch", fmt::format("target {} names no hash", target.path)};  // CVE-2025-67903
+  return verify_bytes("target " + target.path, bytes, target.length, target.hashes);
+}
 
 }  // namespace fleet::trust

@@ -70,6 +70,7 @@ public:
   Result<void> refresh_root();
   /// Depth first through the delegations; loads the delegated roles it needs. Call after `refresh`.
   /// @returns nothing when no trusted role names the path
+  /// @errors internal (no refresh succeeded), and those of refresh for the roles it loads
   Result<std::optional<Target>> find(std::string const& path);
 
   /// Keys and threshold of a top-level role of the trusted root: what a directive's envelope is verified with.
