@@ -1,7 +1,11 @@
-#include <doctest/doctest.h>
-
+#include "core/crypto/hash.hpp"
 #include "core/trust/metadata.hpp"
 #include "tests/unit/core/trust/simulator.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cctype>
 
 using namespace fleet;
 using namespace fleet::trust;
@@ -20,8 +24,9 @@ TEST_CASE("an honest repository is followed, step by step") {
 TEST_CASE("CVE-2020-15163: a kept root that does not verify is not trusted") {
   Repository repository;
   Client client(repository);
-  client.disk.files["root"][client.disk.files["root"].size() / 2] ^= 1;
-  CHECK(client.refresh(repository) != "ok");
+  auto const forged = edited(repository.files.at("1.root.json"), repository.model, "/version", "2");
+  CHECK(client.disk.save("root", as_bytes(forged)).has_value());
+  CHECK(client.refresh(repository) == "threshold_unmet");
 }
 
 TEST_CASE("CVE-2020-15093: one key twice does not meet a threshold of two") {
@@ -44,6 +49,19 @@ TEST_CASE("go-tuf f5edbde: one key under two ids counts once") {
   auto const signature = to_hex(repository.model.sign(as_bytes("{}")));
   Signed const file{boost::json::object{}, "{}", {{"a", signature}, {"b", signature}}};
   CHECK(verify_threshold(file, set, "m-reader").error().code == "threshold_unmet");
+}
+
+TEST_CASE("one key written in two ways counts once") {
+  Repository repository;
+  auto const once = repository.model.public_key();
+  auto twice = once;
+  std::transform(twice.value.begin(), twice.value.end(), twice.value.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  Bytes const message{1, 2, 3};
+  auto const bytes = repository.model.sign(message);
+  Signature const first{"a", Bytes(bytes.begin(), bytes.end())}, second{"b", first.bytes};
+  CHECK(verify_signers({{{"a", once}, {"b", twice}}, 2}, {first, second}, message, "role").error().code == "threshold_unmet");
+  CHECK(verify_signers({{{"a", once}, {"b", twice}}, 1}, {first, second}, message, "role").has_value());
+  CHECK(verify_signers({{{"a", once}, {"b", twice}}, 0}, {first, second}, message, "role").error().code == "threshold_unmet");
 }
 
 TEST_CASE("CVE-2025-2885: a root that skips a version is refused") {
@@ -112,6 +130,28 @@ TEST_CASE("CVE-2026-6967: delegated roles expire") {
   CHECK(client.refresh(repository) == "metadata_expired");
 }
 
+TEST_CASE("CVE-2026-6967: length and hash of a delegated role are held where the snapshot names them") {
+  Repository const honest;
+  auto const& file = honest.files.at("1.m-reader.json");
+  auto const digest = crypto::sha256(file).hex();
+  struct Row { char const* what; std::string meta; char const* outcome; };
+  for (auto const& [what, meta, outcome] : std::to_array<Row>({
+           {"both right", fmt::format(R"({{"version":1,"length":{},"hashes":{{"sha256":"{}"}}}})", file.size(), digest), "ok"},
+           {"longer than named", fmt::format(R"({{"version":1,"length":{}}})", file.size() - 1), "too_large"},
+           {"shorter than named", fmt::format(R"({{"version":1,"length":{}}})", file.size() + 1), "length_mismatch"},
+           {"another hash", fmt::format(R"({{"version":1,"hashes":{{"sha256":"{}"}}}})", std::string(64, '0')), "digest_mismatch"},
+           {"one of two hashes", fmt::format(R"({{"version":1,"hashes":{{"sha256":"{}","sha512":"00"}}}})", digest), "digest_mismatch"},
+           {"only a hash unknown here", R"({"version":1,"hashes":{"md5":"00"}})", "digest_mismatch"},
+           {"no hash in the set", R"({"version":1,"hashes":{}})", "bad_metadata"},
+       })) {
+    CAPTURE(what);
+    Repository repository;
+    repository.files["1.snapshot.json"] = edited(repository.files["1.snapshot.json"], repository.snapshot, "/meta/m-reader.json", meta);
+    Client client(repository);
+    CHECK(client.refresh(repository) == outcome);
+  }
+}
+
 TEST_CASE("CVE-2022-29173: what is kept bounds what comes, for each role") {
   struct Row { char const* name; std::int64_t Repository::*version; };
   for (auto const& [name, version] : std::to_array<Row>({{"timestamp", &Repository::timestamp_version}, {"snapshot", &Repository::snapshot_version}, {"targets", &Repository::targets_version}})) {
@@ -145,6 +185,15 @@ TEST_CASE("endless data meets a limit") {
   Client client(repository);
   repository.files["timestamp.json"].append(100'000, ' ');
   CHECK(client.refresh(repository) == "too_large");
+}
+
+TEST_CASE("a length that metadata names does not lift the limit") {
+  Repository repository;
+  repository.files["timestamp.json"] =
+      edited(repository.files["timestamp.json"], repository.timestamp, "/meta/snapshot.json", R"({"version":1,"length":9223372036854775807})");
+  Client client(repository);
+  CHECK(client.refresh(repository) == "length_mismatch");
+  CHECK(repository.most_bytes == Limits{}.snapshot_bytes);
 }
 
 TEST_CASE("CVE-2026-23991, CVE-2026-23992: malformed files and thresholds are refused, never fatal") {

@@ -6,9 +6,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
+#include <vector>
 
 /// A repository in memory, and the client's disk: what attack tests bend.
 namespace fleet::trust::simulator {
@@ -17,14 +19,25 @@ inline SysTime at(std::string_view text) { return *parse_rfc3339(text); }
 inline SysTime const kNow = at("2026-11-20T00:00:00Z");
 inline SysTime const kFar = at("2027-11-20T00:00:00Z");
 
+/// `file` with one member of what is signed set to `value` (JSON text; empty: taken away), and signed anew by `key` alone.
+std::string edited(std::string const& file, SigningKey const& key, std::string_view pointer, std::string_view value);
+
 struct Disk final : MetadataStore {
   std::map<std::string, Bytes> files;
+  int writes_left = 1'000'000;  ///< then the power is gone
+  Result<void> write() {
+    if (writes_left == 0) return Error{Kind::io, "power_cut", "nothing is written any more"};
+    --writes_left;
+    return {};
+  }
   Result<std::optional<Bytes>> load(std::string const& role) override { return files.contains(role) ? std::optional(files.at(role)) : std::nullopt; }
   Result<void> save(std::string const& role, BytesView bytes) override {
+    FLEET_CHECK(write());
     files[role] = Bytes(bytes.begin(), bytes.end());
     return {};
   }
   Result<void> remove(std::string const& role) override {
+    FLEET_CHECK(write());
     files.erase(role);
     return {};
   }
@@ -32,11 +45,13 @@ struct Disk final : MetadataStore {
 
 struct Repository final : Fetcher {
   std::map<std::string, std::string> files;
+  std::vector<std::string> asked;
+  std::uint64_t most_bytes = 0;  ///< the largest limit that was asked with
   SeededRandom random{42};
   SigningKey root = SigningKey::generate(random), targets = SigningKey::generate(random), snapshot = SigningKey::generate(random),
              timestamp = SigningKey::generate(random), model = SigningKey::generate(random);
   std::int64_t root_version = 1, targets_version = 1, model_version = 1, snapshot_version = 1, timestamp_version = 1;
-  SysTime expires = kFar, model_expires = kFar, timestamp_expires = kFar;
+  SysTime expires = kFar, root_expires = kFar, model_expires = kFar, timestamp_expires = kFar;
   std::vector<Target> releases{{"models/reader/1/release.json", 3, {{"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}, ""}};
   std::vector<Delegation> delegations;
 
@@ -47,7 +62,7 @@ struct Repository final : Fetcher {
   }
   static std::string put(std::string role, std::int64_t version) { return std::to_string(version) + "." + std::move(role) + ".json"; }
   void publish_root() {
-    RootSpec const spec{root_version, kFar, {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", {{snapshot.public_key()}, 1}}, {"timestamp", {{timestamp.public_key()}, 1}}}};
+    RootSpec const spec{root_version, root_expires, {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", {{snapshot.public_key()}, 1}}, {"timestamp", {{timestamp.public_key()}, 1}}}};
     files[put("root", root_version)] = compose_root(spec, std::array{root});
   }
   void publish() {
@@ -68,6 +83,8 @@ struct Repository final : Fetcher {
     publish();
   }
   Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
+    asked.push_back(name);
+    most_bytes = std::max(most_bytes, limit_bytes);
     auto const found = files.find(name);
     if (found == files.end()) return Error{Kind::not_found, "not_found", name};
     if (found->second.size() > limit_bytes) return Error{Kind::too_large, "too_large", name};
