@@ -106,6 +106,25 @@ TEST_CASE("a path must fit at every hop") {
   CHECK(tree.search() == 0);
 }
 
+TEST_CASE("a role that two delegate to is judged by the one that the search came from") {
+  Repository repository;
+  auto const other = SigningKey::generate(repository.random);
+  auto const delegate = [&](SigningKey const& key, std::string const& role, std::string const& paths) { return Delegation{role, {{key.public_key()}, 1}, {paths}, false}; };
+  repository.delegations = {delegate(repository.model, "a", "models/a/*/*"), delegate(repository.model, "b", "models/b/*/*")};
+  repository.publish();
+  for (auto const& [name, key] : {std::pair("a", repository.model), std::pair("b", other)})
+    repository.files[std::string("1.") + name + ".json"] = compose_targets(1, kFar, {}, {delegate(key, "shared", "models/*/*/*")}, std::array{repository.model});
+  std::vector<Target> const targets{{"models/a/1/x", 1, {{"sha256", "00"}}, ""}, {"models/b/1/x", 1, {{"sha256", "00"}}, ""}};
+  repository.files["1.shared.json"] = compose_targets(1, kFar, targets, {}, std::array{repository.model});
+  repository.files["1.snapshot.json"] =
+      compose_snapshot(1, kFar, {{"targets.json", {1}}, {"a.json", {1}}, {"b.json", {1}}, {"shared.json", {1}}}, std::array{repository.snapshot});
+  Client client(repository);
+  auto updater = *Updater::load(client.disk, repository, kNow);
+  REQUIRE(updater.refresh().has_value());
+  CHECK(updater.find("models/a/1/x").value().has_value());
+  CHECK(updater.find("models/b/1/x").error().code == "threshold_unmet");
+}
+
 TEST_CASE("4.5: patterns of paths, where a star does not cross a slash") {
   struct Row { std::string pattern, path; bool covered; };
   using namespace std::string_literals;
@@ -173,6 +192,8 @@ TEST_CASE("what metadata must look like, whoever signed it") {
            {"1.snapshot.json", &Repository::snapshot, "/meta/m-reader.json", "1"},
            {"1.targets.json", &Repository::targets, "/targets", ""},
            {"1.targets.json", &Repository::targets, "/delegations", "[]"},
+           {"1.targets.json", &Repository::targets, "/delegations/roles",
+            R"([{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]},{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]}])"},
            {"1.targets.json", &Repository::targets, name.c_str(), R"("root")"},
            {"1.targets.json", &Repository::targets, name.c_str(), R"("targets")"},
            {"1.targets.json", &Repository::targets, name.c_str(), R"("")"},

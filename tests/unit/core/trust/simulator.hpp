@@ -54,15 +54,21 @@ struct Repository final : Fetcher {
   SysTime expires = kFar, root_expires = kFar, model_expires = kFar, timestamp_expires = kFar;
   std::vector<Target> releases{{"models/reader/1/release.json", 3, {{"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}, ""}};
   std::vector<Delegation> delegations;
+  std::vector<PublicKey> more_online_keys;  ///< of timestamp and snapshot, beside the one that signs
 
   Repository() {
     delegations = {{"m-reader", {{model.public_key()}, 1}, {"models/reader/*/release.json"}, true}};
     publish_root();
     publish();
   }
+  [[nodiscard]] RoleSpec online(SigningKey const& key) const {
+    RoleSpec out{{key.public_key()}, 1};
+    out.keys.insert(out.keys.end(), more_online_keys.begin(), more_online_keys.end());
+    return out;
+  }
   static std::string put(std::string role, std::int64_t version) { return std::to_string(version) + "." + std::move(role) + ".json"; }
   void publish_root() {
-    RootSpec const spec{root_version, root_expires, {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", {{snapshot.public_key()}, 1}}, {"timestamp", {{timestamp.public_key()}, 1}}}};
+    RootSpec const spec{root_version, root_expires, {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", online(snapshot)}, {"timestamp", online(timestamp)}}};
     files[put("root", root_version)] = compose_root(spec, std::array{root});
   }
   void publish() {

@@ -88,6 +88,57 @@ TEST_CASE("5.3.11: versions that a thief ran up are forgotten with the thief's k
   }
 }
 
+TEST_CASE("5.3.11: also where the new root keeps the thief's key, and within one updater") {
+  for (bool const same_updater : {false, true}) {
+    CAPTURE(same_updater);
+    Repository repository;
+    Client client(repository);
+    repository.timestamp_version = kHighest;
+    repository.model_version = kHighest;
+    repository.publish();
+    CHECK(client.refresh(repository) == "ok");
+    auto updater = *Updater::load(client.disk, repository, kNow);
+    REQUIRE(updater.refresh().has_value());
+    repository.timestamp_version = 1;
+    repository.model_version = 1;
+    repository.publish();
+    CHECK(updater.refresh().error().code == "rollback");
+    repository.more_online_keys = {SigningKey::generate(repository.random).public_key()};
+    repository.root_version = 2;
+    repository.publish_root();
+    CHECK((same_updater ? updater.refresh().has_value() : client.refresh(repository) == "ok"));
+  }
+}
+
+TEST_CASE("5.4.2, 5.5.3, 5.6.3: a role that a stranger signed is refused") {
+  struct Row { char const* name; SigningKey Repository::*key; };
+  for (auto const& [name, key] : std::to_array<Row>({{"timestamp", &Repository::timestamp}, {"snapshot", &Repository::snapshot}, {"targets", &Repository::targets}, {"m-reader", &Repository::model}})) {
+    CAPTURE(name);
+    Repository repository;
+    Client client(repository);
+    auto const honest = repository.*key;
+    repository.*key = SigningKey::generate(repository.random);
+    if (key != &Repository::model) repository.publish();  // The model's key stands in its delegation, too.
+    else repository.files["1.m-reader.json"] = edited(repository.files["1.m-reader.json"], repository.model, "/version", "1");
+    CHECK(client.refresh(repository) == "threshold_unmet");
+    repository.*key = honest;
+    repository.publish();
+    CHECK(client.refresh(repository) == "ok");
+  }
+}
+
+TEST_CASE("5.4.4, 5.5.6, 5.6.5: every role expires, at the second it names") {
+  struct Row { char const* file; SigningKey Repository::*key; };
+  for (auto const& [file, key] : std::to_array<Row>({{"timestamp.json", &Repository::timestamp}, {"1.snapshot.json", &Repository::snapshot}, {"1.targets.json", &Repository::targets}, {"1.m-reader.json", &Repository::model}})) {
+    CAPTURE(file);
+    Repository repository;
+    repository.files[file] = edited(repository.files[file], repository.*key, "/expires", R"("2026-12-01T00:00:00Z")");
+    Client client(repository);
+    CHECK(client.refresh(repository, at("2026-11-30T23:59:59Z")) == "ok");
+    CHECK(client.refresh(repository, at("2026-12-01T00:00:00Z")) == "metadata_expired");
+  }
+}
+
 TEST_CASE("a power cut at any write leaves a client that goes on, and that still cannot be rolled back") {
   bool whole = false;
   for (int writes = 0; !whole; ++writes) {
@@ -182,4 +233,8 @@ TEST_CASE("a role is judged once a refresh, however many paths are asked for") {
   CHECK(updater.find("models/reader/1/release.json").value().has_value());
   CHECK(updater.find("models/reader/2/release.json").value() == std::nullopt);
   CHECK(repository.asked.empty());
+  repository.releases.push_back({"models/reader/2/release.json", 1, {{"sha256", "00"}}, ""});
+  repository.step();
+  CHECK(updater.refresh().has_value());
+  CHECK(updater.find("models/reader/2/release.json").value().has_value());
 }
