@@ -101,6 +101,7 @@ TEST_CASE("5.3.11: also where the new root keeps the thief's key, and within one
     REQUIRE(updater.refresh().has_value());
     repository.timestamp_version = 1;
     repository.model_version = 1;
+    ++repository.snapshot_version;
     repository.publish();
     CHECK(updater.refresh().error().code == "rollback");
     repository.more_online_keys = {SigningKey::generate(repository.random).public_key()};
