@@ -8,6 +8,7 @@ api_port=0 device_port=0
 declare -A agent_pid=()
 server_pid=
 others=()
+mounts=()
 
 cleanup() {
   local code=$?
@@ -16,6 +17,7 @@ cleanup() {
   for pid in "${agent_pid[@]}" "${others[@]}"; do kill -9 "$pid" 2>/dev/null; done
   wait 2>/dev/null
   [ $code -eq 0 ] || [ $code -eq 77 ] || { echo "--- server.log"; tail -n 15 "$work/server.log"; for log in "$work"/*.agent.log; do echo "--- $log"; tail -n 10 "$log"; done; } 2>/dev/null
+  for mount in "${mounts[@]}"; do umount -l "$mount"; done
   rm -rf "$work"
   exit $code
 }

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The disk of the device is full, then the server's: a clear error, what runs goes on, nothing acknowledged is lost, and it goes on when there is room.
+# Small file systems of its own need a mount namespace of its own.
+[ -n "${FLEET_E2E_MOUNTS:-}" ] || FLEET_E2E_MOUNTS=1 exec unshare --mount $([ "$(id -u)" -eq 0 ] || echo --map-root-user) bash "$0" "$@"
+. "$(dirname "$0")/lib.sh"
+small_disk() { mkdir -p "$1" && mount -t tmpfs -o "size=$2,mode=755" fleet-e2e "$1" || fail "no file system of $2 at $1"; mounts+=("$1"); }
+resize() { mount -o "remount,size=$2" "$1" || fail "resizing $1"; }
+noise() { head -c "$1" /dev/urandom | base64 -w 0; }
+small_disk "$work/server" 64m
+small_disk "$work/d1" 8m
+init_server; start_server
+ctl model create m >/dev/null
+new_agent d1; start_agent d1
+make_release "$work/v1" one
+publish 1 "$work/v1"
+expect "1 is rolled out" ctl rollout wait "$(roll_out 1)" --timeout 20s
+
+make_release "$work/v2" "$(noise 9000000)"
+publish 2 "$work/v2"
+printf 'stages: [{percent: 100}]\non_harm: pause\ndevice: {attempts: 2}\n' >"$work/twice.yaml"
+r=$(roll_out 2 "$work/twice.yaml")
+told() { ctl device history d1 -o json | jq -e '[.items[] | select(.version == "2" and .error.code == "disk_full")] | length > 0' >/dev/null; }
+expect "the device tells that its disk is full" until_true 30 told
+explained() { ctl device explain d1 | grep -qi 'disk\|space'; }
+expect "explain says so" until_true 20 explained
+expect "what runs goes on" content_is d1 one
+expect "only that is installed" test "$(ls "$work/d1/models/m/versions" | wc -l)" -eq 1
+resize "$work/d1" 64m
+expect "with room and a retry" ctl rollout retry "$r" --reason "a bigger disk"
+expect "it takes the release" until_true 30 content_is d1 "$(cat "$work/v2/model.bin")"
+expect "and the rollout completes" ctl rollout wait "$r" --timeout 30s
+
+# The server's turn: every byte of its disk is taken.
+dd if=/dev/zero of="$work/server/filler" bs=64k 2>/dev/null
+make_release "$work/v3" "$(noise 3000000)"
+got=0; ctl release publish --model m --version 3 --variant "cam-a=$work/v3" >/dev/null 2>"$work/full.err" || got=$?
+expect "publishing ends with 8 (unavailable): $got" test "$got" -eq 8
+expect "and says why" grep -qi 'disk\|space' "$work/full.err"
+written=0
+for i in 1 2 3 4 5 6 7 8 9 10; do ctl device label d1 "full$i=yes" >/dev/null 2>"$work/label.err" || break; written=$i; done
+expect "the server lives" kill -0 "$server_pid"
+expect "and answers what it knows" runs d1 2
+rm "$work/server/filler"
+expect "with room it publishes" publish 3 "$work/v3"
+for i in $(seq 1 $written); do ctl device get d1 -o json | jq -e --arg l "full$i" '.labels[$l] == "yes"' >/dev/null || fail "acknowledged label full$i is lost"; done
+expect "and rolls out" ctl rollout wait "$(roll_out 3)" --timeout 30s
+kill_server
+expect "check finds nothing" "$bin/fleet-server" check --data "$work/server"
