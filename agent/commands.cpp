@@ -4,8 +4,8 @@
 #include "agent/update/daemon.hpp"
 #include "core/wire/json.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <array>
 
@@ -55,7 +55,9 @@ std::string tar_entry(std::string const& name, std::string const& content) {
   put(136, "00000000000");
   put(148, "        ");
   put(156, "0");
-  put(257, std::string("ustar\0" "00", 8));
+  put(257, std::string("ustar\0"
+                       "00",
+                       8));
   unsigned sum = 0;
   for (char const c : header) sum += static_cast<unsigned char>(c);
   put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
@@ -74,7 +76,8 @@ Result<std::string> show_status(Layout const& layout, bool as_json) {
   if (auto const error = text_at(object, "last_error"); !error.empty() && error != "-") out += fmt::format("trouble {}\n", error);
   for (auto const& item : object.at("models").get_array()) {
     auto const& model = item.get_object();
-    out += fmt::format("{}  running {}  previous {}  {}\n", text_at(model, "model"), text_at(model, "running"), text_at(model, "previous"), text_at(model, "state"));
+    out += fmt::format("{}  running {}  previous {}  {}\n", text_at(model, "model"), text_at(model, "running"), text_at(model, "previous"),
+                       text_at(model, "state"));
   }
   return out;
 }
@@ -92,7 +95,8 @@ Result<std::string> explain(Layout const& layout, std::string const& model, bool
   for (auto const& item : found) {
     auto const& one = item.get_object();
     out += fmt::format("{}: wants {}, runs {}\n", text_at(one, "model"), text_at(one, "target"), text_at(one, "running"));
-    for (auto const& reason : one.at("because").get_array()) out += fmt::format("  {}: {}\n", text_at(reason.get_object(), "code"), text_at(reason.get_object(), "text"));
+    for (auto const& reason : one.at("because").get_array())
+      out += fmt::format("  {}: {}\n", text_at(reason.get_object(), "code"), text_at(reason.get_object(), "text"));
   }
   return out;
 }
@@ -114,7 +118,8 @@ Result<void> collect(Layout const& layout, std::string const& file) {
   auto& fs = system_fs();
   FLEET_TRY(auto const status, status_of(layout));
   auto content = tar_entry("status.json", status);
-  for (auto const& [name, path] : {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
+  for (auto const& [name, path] :
+       {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
     if (auto const text = fs.read(path, 8 * 1024 * 1024)) content += tar_entry(name, *text);
   content += std::string(2 * kBlock, '\0');
   return fs.replace(file, content);

@@ -24,7 +24,8 @@ std::string machine_architecture() {
 Result<Identity> begin(Fs& fs, Random& random, Layout const& layout, EnrollOptions const& options) {
   auto known = load_identity(fs, layout);
   if (known && !known->certificate.empty())
-    return Error{Kind::conflict, "enrolled", fmt::format("{} is enrolled already as {}", layout.root, known->id), "take another --root, or remove this one to enrol anew"};
+    return Error{Kind::conflict, "enrolled", fmt::format("{} is enrolled already as {}", layout.root, known->id),
+                 "take another --root, or remove this one to enrol anew"};
   if (!known && known.error().kind != Kind::not_found) return known.error();
   Identity identity;
   if (known) identity = std::move(*known);

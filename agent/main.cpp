@@ -2,8 +2,8 @@
 #include "agent/enroll.hpp"
 #include "agent/update/daemon.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -52,7 +52,9 @@ int run_enroll(Layout const& layout, EnrollOptions options, std::vector<std::str
 }  // namespace
 
 int main(int argc, char** argv) try {
-  CLI::App app{"fleet-agent: keeps the models of this device at what its fleet says\n\n  fleet-agent enroll --root /var/lib/fleet --server https://fleet.example:8444 --ca ca.pem --token-file token\n  fleet-agent run --root /var/lib/fleet"};
+  CLI::App app{
+      "fleet-agent: keeps the models of this device at what its fleet says\n\n  fleet-agent enroll --root /var/lib/fleet --server https://fleet.example:8444 "
+      "--ca ca.pem --token-file token\n  fleet-agent run --root /var/lib/fleet"};
   app.require_subcommand(1);
   app.set_version_flag("--version", FLEET_VERSION);
   Layout layout;

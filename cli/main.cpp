@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -10,8 +12,6 @@
 #include <cstring>
 #include <ctime>
 #include <iostream>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace {
 

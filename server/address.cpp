@@ -8,7 +8,8 @@ namespace fleet::server {
 
 Result<Address> Address::parse(std::string_view text) {
   auto const bad = [text] {
-    return Error{Kind::bad_input, "bad_address", fmt::format("\"{}\" is no address to listen on", text), "write HOST:PORT, such as 127.0.0.1:8443, [::]:8444 or :8444"};
+    return Error{Kind::bad_input, "bad_address", fmt::format("\"{}\" is no address to listen on", text),
+                 "write HOST:PORT, such as 127.0.0.1:8443, [::]:8444 or :8444"};
   };
   auto const colon = text.rfind(':');
   if (colon == std::string_view::npos) return bad();

@@ -13,9 +13,7 @@ constexpr std::size_t kHeadMax = 64;
 constexpr std::size_t kManifestMax = 256 * 1024 * 1024;
 constexpr std::size_t kFilesMax = 5'000'000;
 
-Error cut(std::string what) {
-  return {Kind::corrupt, "bad_backup", fmt::format("the backup is damaged: {}", what), "use another backup"};
-}
+Error cut(std::string what) { return {Kind::corrupt, "bad_backup", fmt::format("the backup is damaged: {}", what), "use another backup"}; }
 
 Result<ArchiveEntry> read_entry(boost::json::value const& value, std::size_t index) {
   std::vector<FieldError> faults;

@@ -94,7 +94,8 @@ Result<std::optional<std::string>> read_passphrase(Fs& fs, std::string const& pa
   FLEET_TRY(auto const text, fs.read(path, kPassphraseFileMax));
   auto line = text.substr(0, text.find_first_of("\r\n"));
   if (line.size() < kPassphraseMin)
-    return Error{Kind::bad_input, "short_passphrase", fmt::format("the first line of {} has {} characters, {} are the least", path, line.size(), kPassphraseMin)};
+    return Error{Kind::bad_input, "short_passphrase",
+                 fmt::format("the first line of {} has {} characters, {} are the least", path, line.size(), kPassphraseMin)};
   return std::optional(std::move(line));
 }
 

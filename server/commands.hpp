@@ -11,7 +11,7 @@ namespace fleet::server {
 
 struct InitOptions {
   std::string data_dir;
-  std::vector<std::string> hosts;   ///< DNS names and addresses for the certificate; the first is how devices reach the server
+  std::vector<std::string> hosts;  ///< DNS names and addresses for the certificate; the first is how devices reach the server
   std::string name = "fleet";
 };
 /// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
@@ -33,7 +33,7 @@ Result<std::vector<std::string>> check(std::string const& data_dir);
 struct BackupOptions {
   std::string data_dir;
   std::string file;
-  std::string passphrase_file;      ///< empty: not encrypted
+  std::string passphrase_file;  ///< empty: not encrypted
 };
 /// Everything a restore needs, in one file. Works while the server runs.
 /// @errors conflict (the file exists), corrupt (a blob is missing or differs), io

@@ -54,8 +54,8 @@ Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout) {
   return ca;
 }
 
-Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
-                                                       std::vector<std::string> const& hosts, SysTime now) {
+Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
+                                                       SysTime now) {
   auto names = hosts;
   for (auto const* name : {"localhost", "127.0.0.1"})
     if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
@@ -66,8 +66,8 @@ Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& lay
   return identity;
 }
 
-Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
-                                                       std::vector<std::string> const& hosts, SysTime now) {
+Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
+                                                       SysTime now) {
   crypto::CertificateAndKey identity;
   FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
   FLEET_TRY(identity.private_key, fs.read(layout.server_key(), kPemBytesMax));
@@ -86,8 +86,7 @@ Result<Identity> load_identity(db::Connection& reader) {
   for (auto const* name : {"server_name", "hosts"}) {
     auto statement = reader.prepare(kGetSetting);
     FLEET_TRY(bool const found, statement.bind_all(name).step());
-    if (!found)
-      return Error{Kind::corrupt, "setting_missing", fmt::format("the setting {} is missing in the database", name), "restore a backup"};
+    if (!found) return Error{Kind::corrupt, "setting_missing", fmt::format("the setting {} is missing in the database", name), "restore a backup"};
     if (std::string_view(name) == "hosts") identity.hosts = split(statement.text_view(0));
     else identity.name = statement.text(0);
   }

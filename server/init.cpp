@@ -54,8 +54,8 @@ Result<void> init(InitOptions const& options) {
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));
 
-  fmt::print("made {}: keys, CA, database\n  CA for clients and devices  {}\n  token of the first admin    {}\nnext: fleet-server run --data {}\n",
-             layout.dir, layout.ca_certificate(), layout.admin_token(), layout.dir);
+  fmt::print("made {}: keys, CA, database\n  CA for clients and devices  {}\n  token of the first admin    {}\nnext: fleet-server run --data {}\n", layout.dir,
+             layout.ca_certificate(), layout.admin_token(), layout.dir);
   return {};
 }
 

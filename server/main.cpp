@@ -1,7 +1,7 @@
 #include "server/commands.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 #include <exception>
@@ -42,7 +42,9 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* init = app.add_subcommand("init", "make the data folder: keys, CA, database, first admin token");
   init->add_option("--data", parsed.init.data_dir, "data folder, new or empty")->required();
   init->add_option("--host", parsed.init.hosts, "DNS name or address for the certificate; repeatable, the first is how devices reach the server")
-      ->required()->expected(1)->take_all();
+      ->required()
+      ->expected(1)
+      ->take_all();
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->callback([&] { exit_code = finish(server::init(parsed.init)); });
 

@@ -61,9 +61,17 @@ struct Running {
   std::unique_ptr<delivery::Polls> polls;
 
   Running(Layout const& layout, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
-      : keys(system_fs(), system_random(), layout.keys()), store(std::move(opened)),
-        services{.data_dir = layout.dir, .clock = system_clock(), .fs = system_fs(), .random = system_random(), .store = *store,
-                 .ca = std::move(ca), .server_name = std::move(name), .devices_url = {}, .keys = &keys} {}
+      : keys(system_fs(), system_random(), layout.keys()),
+        store(std::move(opened)),
+        services{.data_dir = layout.dir,
+                 .clock = system_clock(),
+                 .fs = system_fs(),
+                 .random = system_random(),
+                 .store = *store,
+                 .ca = std::move(ca),
+                 .server_name = std::move(name),
+                 .devices_url = {},
+                 .keys = &keys} {}
 };
 
 Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, Address const& api, Address const& devices) {

@@ -16,9 +16,16 @@
 
 namespace fleet {
 
-namespace delivery { class Parking; class Polls; }
-namespace rollout { class Engine; }
-namespace catalog { class KeyRing; }
+namespace delivery {
+class Parking;
+class Polls;
+}  // namespace delivery
+namespace rollout {
+class Engine;
+}
+namespace catalog {
+class KeyRing;
+}
 
 /// What the server's parts share, made once in main and passed by reference.
 struct Services {
@@ -29,11 +36,11 @@ struct Services {
   store::Store& store;
   crypto::CertificateAndKey ca;
   std::string server_name;
-  std::string devices_url;             ///< how devices reach this server: `sources` of a poll
-  catalog::KeyRing* keys = nullptr;    ///< private keys of both TUF repositories
-  rollout::Engine* rollouts = nullptr; ///< running rollouts, read by every poll
-  delivery::Polls* polls = nullptr;    ///< answers polls
-  delivery::Parking const* parking = nullptr;///< its parked long-polls: how many there are
+  std::string devices_url;                     ///< how devices reach this server: `sources` of a poll
+  catalog::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories
+  rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
+  delivery::Polls* polls = nullptr;            ///< answers polls
+  delivery::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   net::Server* net = nullptr;
   std::atomic<bool> draining{false};
 };

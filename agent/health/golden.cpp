@@ -70,18 +70,24 @@ Result<void> compare_outputs(std::string_view expected, std::string_view got, do
     if (!b) return mismatch(fmt::format("the output ends before line {}, cell {}: expected '{}'", a->line, a->column, a->text.substr(0, 64)));
     if (!a) return mismatch(fmt::format("the output has more at line {}, cell {}: '{}'", b->line, b->column, b->text.substr(0, 64)));
     if (!same(a->text, b->text, tolerance))
-      return mismatch(fmt::format("line {}, cell {}: expected {}, got {} (tolerance {})", a->line, a->column, a->text.substr(0, 64), b->text.substr(0, 64), tolerance));
+      return mismatch(
+          fmt::format("line {}, cell {}: expected {}, got {} (tolerance {})", a->line, a->column, a->text.substr(0, 64), b->text.substr(0, 64), tolerance));
   }
 }
 
 std::map<std::string, std::string> environment_of(Candidate const& candidate) {
-  return {{"FLEET_MODEL", candidate.model}, {"FLEET_VERSION", candidate.version}, {"FLEET_RELEASE", candidate.digest},
-          {"FLEET_SLOT", candidate.slot}, {"FLEET_STATSD", candidate.statsd}};
+  return {{"FLEET_MODEL", candidate.model},
+          {"FLEET_VERSION", candidate.version},
+          {"FLEET_RELEASE", candidate.digest},
+          {"FLEET_SLOT", candidate.slot},
+          {"FLEET_STATSD", candidate.statsd}};
 }
 
 Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::Golden const& golden) {
   auto const output = candidate.scratch + "/output";
-  auto const failed = [](std::string code, std::string detail, std::string tail) { return Error{Kind::unprocessable, std::move(code), std::move(detail), std::move(tail)}; };
+  auto const failed = [](std::string code, std::string detail, std::string tail) {
+    return Error{Kind::unprocessable, std::move(code), std::move(detail), std::move(tail)};
+  };
   auto command = resolve(golden.command, candidate.slot, bench.config.programs);
   if (!command) return failed("golden_failed", command.error().detail, {});
   // Whoever runs the test must be able to write here, and nobody but this test looks at it.

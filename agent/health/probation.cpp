@@ -17,8 +17,8 @@ struct Watched {
   wire::HealthCheck const* check = nullptr;
   MonoTime due{};
   int failures = 0;
-  bool good = false;            ///< its last run succeeded
-  std::string text;             ///< why not
+  bool good = false;  ///< its last run succeeded
+  std::string text;   ///< why not
   std::string output;
 };
 
@@ -77,7 +77,8 @@ struct ProbationRun::State {
     one.text = fmt::format("fewer than {} samples in {}", rule.samples, to_string(rule.window));
     if (!value) return true;
     bool const inside = (!rule.min || *value >= *rule.min) && (!rule.max || *value <= *rule.max);
-    one.text = fmt::format("{} of {} is {:.6g}, outside {} to {}", rule.stat, rule.metric, *value, rule.min ? fmt::format("{:g}", *rule.min) : "-", rule.max ? fmt::format("{:g}", *rule.max) : "-");
+    one.text = fmt::format("{} of {} is {:.6g}, outside {} to {}", rule.stat, rule.metric, *value, rule.min ? fmt::format("{:g}", *rule.min) : "-",
+                           rule.max ? fmt::format("{:g}", *rule.max) : "-");
     return inside;
   }
 

@@ -34,7 +34,8 @@ struct User {
 Result<std::optional<User>> user_of(std::string const& name) {
   if (::geteuid() != 0) return std::optional<User>();  // only root can become another
   if (name.empty())
-    return Error{Kind::forbidden, "run_as_required", "the agent is root: programs of releases need a user of their own", "set exec: {run_as: USER} in agent.yaml"};
+    return Error{Kind::forbidden, "run_as_required", "the agent is root: programs of releases need a user of their own",
+                 "set exec: {run_as: USER} in agent.yaml"};
   std::array<char, 4096> buffer{};
   passwd entry{};
   passwd* found = nullptr;
@@ -175,7 +176,8 @@ Result<Outcome> run(Command const& command, std::atomic<bool> const& stop) {
 }
 
 Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, std::map<std::string, std::string> const& programs) {
-  Error const unknown{Kind::not_found, "unknown_program", fmt::format("'{}' is neither a file of the release nor a program of this device", words.empty() ? "" : words.front()),
+  Error const unknown{Kind::not_found, "unknown_program",
+                      fmt::format("'{}' is neither a file of the release nor a program of this device", words.empty() ? "" : words.front()),
                       "name it under exec: {programs: {...}} in agent.yaml"};
   if (words.empty()) return unknown;
   Command out;

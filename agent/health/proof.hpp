@@ -16,9 +16,9 @@ namespace fleet::agent {
 /// A release in its slot, about to be proved.
 struct Candidate {
   std::string model, version, digest;
-  std::string slot;                ///< absolute folder of its files
-  std::string scratch;             ///< an empty folder that only this proof writes to (the agent's user and `run_as` may)
-  std::string statsd;              ///< path of the StatsD socket
+  std::string slot;     ///< absolute folder of its files
+  std::string scratch;  ///< an empty folder that only this proof writes to (the agent's user and `run_as` may)
+  std::string statsd;   ///< path of the StatsD socket
 };
 
 /// What a program of the release finds in its environment.

@@ -10,9 +10,7 @@
 namespace fleet::agent {
 namespace {
 
-Result<void> ignore_absent(Result<void> const& result) {
-  return !result && result.error().kind != Kind::not_found ? result : Result<void>{};
-}
+Result<void> ignore_absent(Result<void> const& result) { return !result && result.error().kind != Kind::not_found ? result : Result<void>{}; }
 
 Error differs(std::string const& dir, std::string const& what) {
   return {Kind::unprocessable, "digest_mismatch", fmt::format("{}: {}", dir, what), "the files are fetched again"};
@@ -60,7 +58,8 @@ Result<void> Slots::check_files(std::string const& dir, wire::Variant const& var
     if (!found.contains(file.name)) return differs(dir, fmt::format("'{}' is missing", file.name));
     FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name));
     if (digest.size != file.size || digest.sha256 != file.sha256)
-      return differs(dir, fmt::format("'{}' has digest {} ({} bytes), expected {} ({} bytes)", file.name, digest.sha256.hex(), digest.size, file.sha256.hex(), file.size));
+      return differs(
+          dir, fmt::format("'{}' has digest {} ({} bytes), expected {} ({} bytes)", file.name, digest.sha256.hex(), digest.size, file.sha256.hex(), file.size));
   }
   return {};
 }
@@ -94,7 +93,7 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   FLEET_CHECK(sync_tree(from));
   FLEET_CHECK(check_files(from, variant));  // from the disk, not from what was received
   FLEET_CHECK(make_kept_dirs(fs_, layout_.root, home(model) + "/versions"));
-  FLEET_CHECK(fs_.remove_tree(to));         // a slot that was not whole
+  FLEET_CHECK(fs_.remove_tree(to));  // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));
   FLEET_CHECK(fs_.sync_dir(home(model) + "/staging"));
   return fs_.sync_dir(home(model) + "/versions");

@@ -11,21 +11,21 @@ namespace fleet::agent {
 
 /// DIR/agent.yaml: what the device's owner decides. Keys as in docs/devices.md; unknown ones are refused by name.
 struct Config {
-  std::vector<std::string> servers;             ///< before those of the enrolment
+  std::vector<std::string> servers;  ///< before those of the enrolment
   Millis poll_interval = std::chrono::minutes{15};
-  double poll_jitter = 0.5;                     ///< share of the interval, both ways
+  double poll_jitter = 0.5;  ///< share of the interval, both ways
   bool long_poll = true;
-  std::uint64_t bandwidth_bytes_per_s = 0;      ///< 0: no cap
-  std::uint64_t download_bytes_per_day = 0;     ///< 0: no cap
-  std::string metered = "auto";                 ///< auto: as `metered_command` says; yes, no
+  std::uint64_t bandwidth_bytes_per_s = 0;   ///< 0: no cap
+  std::uint64_t download_bytes_per_day = 0;  ///< 0: no cap
+  std::string metered = "auto";              ///< auto: as `metered_command` says; yes, no
   Millis telemetry_interval = std::chrono::seconds{60};
   std::uint64_t telemetry_bytes_per_day = 0;    ///< 0: no cap; beyond it intervals grow, changes of state are always sent
   int udp_port = 0;                             ///< StatsD on loopback; 0: none
   std::string run_as;                           ///< user of release programs; required when the agent is root
   std::map<std::string, std::string> programs;  ///< what releases may call by name
   std::vector<std::string> switched_hook, removed_hook;
-  std::string battery_file;                     ///< percent, as sysfs has it; empty: no battery
-  std::vector<std::string> metered_command;     ///< exit 0: the link is metered
+  std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
+  std::vector<std::string> metered_command;  ///< exit 0: the link is metered
 };
 
 /// Defaults where the file is absent. @errors bad_input with every wrong place

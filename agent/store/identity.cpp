@@ -2,8 +2,8 @@
 
 #include "core/wire/json.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 namespace fleet::agent {
 namespace {
@@ -17,7 +17,8 @@ Result<Identity> load_identity(Fs& fs, Layout const& layout) {
   auto const dir = layout.identity();
   auto const text = fs.read(dir + "/identity.json", kBytesMax);
   if (!text && text.error().kind == Kind::not_found)
-    return Error{Kind::not_found, "not_enrolled", fmt::format("{} is not enrolled", layout.root), "fleet-agent enroll --root DIR --server URL --ca FILE --token-file FILE"};
+    return Error{Kind::not_found, "not_enrolled", fmt::format("{} is not enrolled", layout.root),
+                 "fleet-agent enroll --root DIR --server URL --ca FILE --token-file FILE"};
   if (!text) return text.error();
   FLEET_TRY(auto const value, wire::parse_json(*text, kBytesMax));
   std::vector<FieldError> faults;
@@ -40,8 +41,10 @@ Result<void> save_identity(Fs& fs, Layout const& layout, Identity const& identit
   auto const dir = layout.identity();
   boost::json::object reported;
   for (auto const& [key, fact] : identity.reported) reported[key] = fact;
-  boost::json::object const object{{"id", identity.id}, {"hardware", identity.hardware},
-                                   {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())}, {"reported", std::move(reported)}};
+  boost::json::object const object{{"id", identity.id},
+                                   {"hardware", identity.hardware},
+                                   {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())},
+                                   {"reported", std::move(reported)}};
   FLEET_CHECK(fs.make_dirs(dir, 0700));
   FLEET_CHECK(fs.replace(dir + "/key.pem", identity.private_key, kOwnerOnly));
   FLEET_CHECK(fs.replace(dir + "/ca.pem", identity.ca));

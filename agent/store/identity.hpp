@@ -14,7 +14,7 @@ struct Identity {
   std::string id, hardware;
   std::vector<std::string> servers;
   wire::Labels reported;
-  std::string private_key, certificate, ca;   ///< PEM; certificate empty while the enrolment is pending
+  std::string private_key, certificate, ca;  ///< PEM; certificate empty while the enrolment is pending
 };
 
 /// @errors not_found (code `not_enrolled`), corrupt

@@ -31,12 +31,23 @@ std::optional<State> state_of(std::string_view name) {
 
 std::string encode(ModelState const& state) {
   json::array refusals;
-  for (auto const& refusal : state.refusals) refusals.push_back(json::object{{"digest", refusal.digest}, {"rollout", refusal.rollout}, {"attempt", refusal.attempt}});
-  return json::serialize(json::object{{"model", state.model}, {"state", to_string(state.state)}, {"running", version_json(state.running)},
-                                      {"previous", version_json(state.previous)}, {"older", version_json(state.older)}, {"target", version_json(state.target)}, {"rollout", state.rollout},
-                                      {"attempt", state.attempt}, {"tries", state.tries}, {"waiting", state.waiting},
+  for (auto const& refusal : state.refusals)
+    refusals.push_back(json::object{{"digest", refusal.digest}, {"rollout", refusal.rollout}, {"attempt", refusal.attempt}});
+  return json::serialize(json::object{{"model", state.model},
+                                      {"state", to_string(state.state)},
+                                      {"running", version_json(state.running)},
+                                      {"previous", version_json(state.previous)},
+                                      {"older", version_json(state.older)},
+                                      {"target", version_json(state.target)},
+                                      {"rollout", state.rollout},
+                                      {"attempt", state.attempt},
+                                      {"tries", state.tries},
+                                      {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
-                                      {"refusals", std::move(refusals)}, {"held", state.held}, {"floor", state.floor}, {"since", to_rfc3339(state.since, true)}});
+                                      {"refusals", std::move(refusals)},
+                                      {"held", state.held},
+                                      {"floor", state.floor},
+                                      {"since", to_rfc3339(state.since, true)}});
 }
 
 Result<ModelState> decode_model_state(std::string_view text) {

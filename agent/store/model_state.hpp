@@ -13,7 +13,7 @@ namespace fleet::agent {
 
 /// States of the update machine, as polls and reports name them.
 enum class State { idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back, rolled_back };
-inline constexpr std::array<std::string_view, 12> kStateNames{"idle",    "checking",  "downloading", "staged", "waiting",      "testing",
+inline constexpr std::array<std::string_view, 12> kStateNames{"idle",      "checking",  "downloading", "staged", "waiting",      "testing",
                                                               "switching", "probation", "committed",   "failed", "rolling_back", "rolled_back"};
 [[nodiscard]] inline std::string_view to_string(State state) { return kStateNames[static_cast<std::size_t>(state)]; }
 [[nodiscard]] std::optional<State> state_of(std::string_view name);
@@ -34,19 +34,19 @@ struct Refusal {
 struct ModelState {
   std::string model;
   State state = State::idle;
-  Version running;                   ///< what `current` points at
-  Version previous;                  ///< the committed version before it: what a local rollback returns to
-  Version older;                     ///< the one before `previous`, kept until the next commit
-  Version target;                    ///< what the machine works on, or worked on last
+  Version running;   ///< what `current` points at
+  Version previous;  ///< the committed version before it: what a local rollback returns to
+  Version older;     ///< the one before `previous`, kept until the next commit
+  Version target;    ///< what the machine works on, or worked on last
   std::string rollout;
   std::int64_t attempt = 0;
-  int tries = 0;                     ///< failures before the golden test, of this target and attempt
-  std::string waiting;               ///< why it waits
-  wire::DeviceError error;           ///< of the last target
-  std::vector<Refusal> refusals;     ///< the last 16
-  std::string held;                  ///< digest that the owner refused by a local rollback
-  std::int64_t floor = 0;            ///< lowest release_counter that may be adopted; rises at commit
-  SysTime since{};                   ///< start of the state
+  int tries = 0;                  ///< failures before the golden test, of this target and attempt
+  std::string waiting;            ///< why it waits
+  wire::DeviceError error;        ///< of the last target
+  std::vector<Refusal> refusals;  ///< the last 16
+  std::string held;               ///< digest that the owner refused by a local rollback
+  std::int64_t floor = 0;         ///< lowest release_counter that may be adopted; rises at commit
+  SysTime since{};                ///< start of the state
 };
 
 [[nodiscard]] std::string encode(ModelState const& state);

@@ -14,7 +14,7 @@ class RecordFile {
 public:
   struct Opened {
     std::unique_ptr<RecordFile> file;
-    bool damaged = false;        ///< a line before the torn end did not fit its checksum: everything from it on was dropped
+    bool damaged = false;  ///< a line before the torn end did not fit its checksum: everything from it on was dropped
   };
   /// Calls `each` for every whole line, in order. @param limit_bytes  a longer file is refused
   static Result<Opened> open(Fs& fs, std::string const& path, std::uint64_t limit_bytes, std::function<void(std::string_view)> const& each);

@@ -58,7 +58,7 @@ private:
   std::string dir_;
   mutable std::mutex mutex_;
   Queue critical_, bulk_;
-  std::map<std::string, Entry> last_updates_;      ///< by model; kept in the critical file, where the server knows their sequences
+  std::map<std::string, Entry> last_updates_;  ///< by model; kept in the critical file, where the server knows their sequences
   std::int64_t next_sequence_ = 1;
   std::int64_t reserved_ = 0;
 };

@@ -13,7 +13,7 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kSeriesMax = 512;
-constexpr std::size_t kMetricsOfItem = 200;   // a report's item may have 256
+constexpr std::size_t kMetricsOfItem = 200;  // a report's item may have 256
 constexpr std::size_t kBucketsOfItem = 20'000;
 constexpr std::size_t kBucketsOfMetric = 1'000;
 constexpr std::size_t kWindowsMax = 64;
@@ -27,7 +27,7 @@ constexpr std::string_view kInferences = "inferences";
 
 struct Fold {
   std::string kind;
-  double count = 0;               ///< weighed by sample rates
+  double count = 0;  ///< weighed by sample rates
   double sum = 0, min = 0, max = 0;
   stats::Sketch sketch;
 };
@@ -57,7 +57,7 @@ public:
 
 private:
   double total_ = 0;
-  std::deque<std::pair<MonoTime, double>> marks_;   ///< start of a span, total at its end
+  std::deque<std::pair<MonoTime, double>> marks_;  ///< start of a span, total at its end
 };
 using Owner = std::pair<std::string, std::string>;  ///< model, release digest
 using Key = std::pair<std::string, std::string>;    ///< release digest, metric
@@ -96,10 +96,10 @@ struct Collector::State {
   SysTime since;
   std::map<Owner, std::map<std::string, Fold>> folds;
   std::size_t series = 0;
-  std::map<Key, std::deque<Point>> windows;     ///< of releases that run or ran, newest point last
-  std::map<std::string, Inferences> inferences; ///< by release digest, of the same
-  std::map<std::string, std::string> model_of;  ///< release digest -> model
-  std::deque<std::string> known;                ///< order of model_of
+  std::map<Key, std::deque<Point>> windows;      ///< of releases that run or ran, newest point last
+  std::map<std::string, Inferences> inferences;  ///< by release digest, of the same
+  std::map<std::string, std::string> model_of;   ///< release digest -> model
+  std::deque<std::string> known;                 ///< order of model_of
 
   void add(Sample const& sample) {
     auto model = sample.model;

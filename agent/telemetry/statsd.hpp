@@ -9,10 +9,10 @@ namespace fleet::agent {
 /// One sample of a StatsD line: `name:value|type[|@rate][|#tag:v,...]`, plain (etsy/statsd) and DogStatsD forms.
 struct Sample {
   std::string name;
-  std::string type;              ///< c, g, ms, h, d
+  std::string type;  ///< c, g, ms, h, d
   double value = 0;
-  double weight = 1;             ///< 1 / sample rate
-  std::string model, release;    ///< tags `model` and `release`; empty: none
+  double weight = 1;           ///< 1 / sample rate
+  std::string model, release;  ///< tags `model` and `release`; empty: none
 };
 
 /// Calls `each(sample)` for every value of a line (DogStatsD packs several, `name:1:2:3|d`); false when the line is malformed.

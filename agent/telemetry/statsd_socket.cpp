@@ -17,13 +17,16 @@ namespace {
 
 constexpr std::size_t kDatagramMax = 64 * 1024;
 
-Error failed(std::string_view doing, std::string const& what) { return {Kind::io, "socket_failed", fmt::format("{} {}: {}", doing, what, std::strerror(errno))}; }
+Error failed(std::string_view doing, std::string const& what) {
+  return {Kind::io, "socket_failed", fmt::format("{} {}: {}", doing, what, std::strerror(errno))};
+}
 
 Result<int> open_unix(std::string const& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return Error{Kind::bad_input, "path_too_long", fmt::format("{} is too long for a socket: {} bytes, at most {}", path, path.size(), sizeof address.sun_path - 1), "take a shorter --root"};
+    return Error{Kind::bad_input, "path_too_long",
+                 fmt::format("{} is too long for a socket: {} bytes, at most {}", path, path.size(), sizeof address.sun_path - 1), "take a shorter --root"};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   int const fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed("socket", path);

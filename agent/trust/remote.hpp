@@ -36,7 +36,7 @@ private:
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
   net::ClientConfig config_;
-  std::mutex mutex_;                       ///< of renewed_, and of client_ against being replaced while another thread cancels
+  std::mutex mutex_;  ///< of renewed_, and of client_ against being replaced while another thread cancels
   std::string renewed_;
   std::unique_ptr<net::Client> client_;
   std::vector<std::string> servers_;

@@ -4,9 +4,9 @@
 #include "core/trust/dsse.hpp"
 #include "core/wire/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <charconv>
 
@@ -78,7 +78,9 @@ Result<Told> load_told(Fs& fs, std::string const& path) {
 }
 
 Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
-  return fs.replace(path, fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)), 0600);
+  return fs.replace(
+      path, fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)),
+      0600);
 }
 
 DirectiveVerifier::DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device)
@@ -100,7 +102,8 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
   if (directive.device != device_)
     return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
   if (directive.nonce != nonce) return Error{Kind::conflict, "replayed", "the directive does not answer this poll: its nonce is another"};
-  if (clock_.now() >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
+  if (clock_.now() >= directive.expires)
+    return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
   bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
   if (directive.sequence <= last.sequence && !same)
     return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
@@ -142,10 +145,12 @@ Result<void> check_eligible(wire::Release const& release, Identity const& identi
   if (wire::find_variant(release, identity.hardware) == nullptr)
     return ineligible(fmt::format("{}@{} has no variant for hardware {}", release.model, release.version, identity.hardware));
   auto const& match = release.manifest.match;
-  if (match.memory_min_bytes > memory_bytes) return ineligible(fmt::format("{} bytes of memory are needed, this device has {}", match.memory_min_bytes, memory_bytes));
+  if (match.memory_min_bytes > memory_bytes)
+    return ineligible(fmt::format("{} bytes of memory are needed, this device has {}", match.memory_min_bytes, memory_bytes));
   if (!match.runtime.empty()) FLEET_CHECK(check_runtime(match.runtime, identity.reported));
   if (release.release_counter < floor)
-    return Error{Kind::conflict, "below_floor", fmt::format("{}@{} has counter {}, below the floor {}", release.model, release.version, release.release_counter, floor)};
+    return Error{Kind::conflict, "below_floor",
+                 fmt::format("{}@{} has counter {}, below the floor {}", release.model, release.version, release.release_counter, floor)};
   return {};
 }
 

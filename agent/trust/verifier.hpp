@@ -38,7 +38,7 @@ private:
 /// A release that both chains agree on.
 struct VerifiedRelease {
   wire::Release release;
-  std::string document;            ///< its release.json
+  std::string document;  ///< its release.json
 };
 
 /// Refreshes the release metadata and fetches the directive's release.json: path, length and hashes as both say.

@@ -49,7 +49,8 @@ bool in_any_window(Context const& context, wire::DirectiveTarget const& target, 
 std::string download_blocked(Context const& context, wire::DirectiveTarget const& target, std::uint64_t bytes) {
   if (!in_any_window(context, target, "download")) return "window";
   auto const& rule = target.conditions;
-  bool const too_dear = rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
+  bool const too_dear =
+      rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
   if (too_dear && is_metered(context)) return "metered";
   return {};
 }

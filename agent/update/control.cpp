@@ -18,13 +18,16 @@ namespace {
 constexpr std::size_t kLineMax = 1024 * 1024;
 constexpr int kSlowMs = 1000;
 
-Error failed(std::string_view doing, std::string const& path) { return {Kind::io, "socket_failed", fmt::format("{} {}: {}", doing, path, std::strerror(errno))}; }
+Error failed(std::string_view doing, std::string const& path) {
+  return {Kind::io, "socket_failed", fmt::format("{} {}: {}", doing, path, std::strerror(errno))};
+}
 
 Result<sockaddr_un> address_of(std::string const& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return Error{Kind::bad_input, "path_too_long", fmt::format("{} is too long for a socket: {} bytes, at most {}", path, path.size(), sizeof address.sun_path - 1), "take a shorter --root"};
+    return Error{Kind::bad_input, "path_too_long",
+                 fmt::format("{} is too long for a socket: {} bytes, at most {}", path, path.size(), sizeof address.sun_path - 1), "take a shorter --root"};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;
 }

@@ -8,12 +8,12 @@
 #include "core/base/log.hpp"
 #include "core/wire/json.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <boost/json/serialize.hpp>
 
 #include <csignal>
 #include <functional>
@@ -35,7 +35,13 @@ public:
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, kStackBytes);
-    int const made = pthread_create(&thread_, &attributes, [](void* self) -> void* { static_cast<Thread*>(self)->body_(); return nullptr; }, this);
+    int const made = pthread_create(
+        &thread_, &attributes,
+        [](void* self) -> void* {
+          static_cast<Thread*>(self)->body_();
+          return nullptr;
+        },
+        this);
     pthread_attr_destroy(&attributes);
     if (made != 0) throw std::runtime_error("no thread can be started");
   }
@@ -99,8 +105,19 @@ Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& rand
   FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.models()));
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   FLEET_TRY(auto spool, Spool::open(fs, layout.spool(), clock));
-  return std::unique_ptr<Context>(new Context{fs, clock, random, layout, std::move(config), std::move(identity), TrustedClock::load(fs, clock, layout.floor()),
-                                              Slots(fs, layout), std::move(journal.journal), std::move(spool), Collector(clock), {false}, journal.damaged});
+  return std::unique_ptr<Context>(new Context{fs,
+                                              clock,
+                                              random,
+                                              layout,
+                                              std::move(config),
+                                              std::move(identity),
+                                              TrustedClock::load(fs, clock, layout.floor()),
+                                              Slots(fs, layout),
+                                              std::move(journal.journal),
+                                              std::move(spool),
+                                              Collector(clock),
+                                              {false},
+                                              journal.damaged});
 }
 
 Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout) {

@@ -30,8 +30,7 @@ public:
     auto const cut = std::min<std::uint64_t>(skip_, piece.size());
     skip_ -= cut;
     piece = piece.subspan(static_cast<std::size_t>(cut));
-    if (piece.size() > size_ - have_)
-      return Error{Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size_)};
+    if (piece.size() > size_ - have_) return Error{Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size_)};
     FLEET_CHECK(throttle_.take(piece.size(), stop_));
     FLEET_CHECK(file_.write_at(have_, piece));
     have_ += piece.size();
@@ -95,7 +94,8 @@ private:
     FLEET_TRY(bool const right, is_right(path, file));
     if (right) return {};
     FLEET_CHECK(fs_.remove(path));  // a wrong start is never resumed
-    return Error{Kind::unprocessable, "digest_mismatch", fmt::format("file '{}' arrived with other bytes than its digest {} names", file.name, file.sha256.hex())};
+    return Error{Kind::unprocessable, "digest_mismatch",
+                 fmt::format("file '{}' arrived with other bytes than its digest {} names", file.name, file.sha256.hex())};
   }
 
   Result<bool> copy_from_running(wire::ReleaseFile const& file, std::string const& path) {
@@ -136,7 +136,8 @@ private:
       if (have == file.size) return target->sync();
       if (stop_) return interrupted();
       last = got ? Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", file.name, have, file.size)} : got.error();
-      log::info("download.source_failed", {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
+      log::info("download.source_failed",
+                {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
       bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.code == "cancelled" || last.kind == Kind::io;
       if (final) return last;
     }
@@ -155,7 +156,8 @@ private:
 }  // namespace
 
 Result<void> Throttle::take(std::uint64_t bytes, std::atomic<bool> const& stop) {
-  if (is_spent()) return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
+  if (is_spent())
+    return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
   budget_.use(bytes, clock_.wall());
   if (rate_ == 0) return stop ? Result<void>(interrupted()) : Result<void>{};
   auto const rate = static_cast<double>(rate_);

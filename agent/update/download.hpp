@@ -32,8 +32,8 @@ private:
 struct DownloadPlan {
   std::string model, digest;
   wire::Variant const& variant;
-  std::vector<std::string> sources;     ///< in order; the server itself is tried last
-  std::string running_slot;             ///< of the version that runs: files of the same digest are copied; empty: none
+  std::vector<std::string> sources;  ///< in order; the server itself is tried last
+  std::string running_slot;          ///< of the version that runs: files of the same digest are copied; empty: none
 };
 
 /// Brings every file of a variant into the staging folder: what is there already stays, what the running version has is copied, the rest is

@@ -24,8 +24,12 @@ std::string read_boot_id(Fs& fs) {
 }
 
 Link::Link(Context& context, Remote& remote, Runner& runner, std::function<void(std::string const& pem)> renewed)
-    : context_(context), remote_(remote), runner_(runner), renewed_(std::move(renewed)),
-      verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id), boot_id_(read_boot_id(context.fs)) {
+    : context_(context),
+      remote_(remote),
+      runner_(runner),
+      renewed_(std::move(renewed)),
+      verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
+      boot_id_(read_boot_id(context.fs)) {
   if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
 }
 
@@ -89,15 +93,20 @@ Result<Millis> Link::poll_once() {
   request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
   // What the server judges `online` by: the longest that may pass between two polls.
   auto const gap = context_.config.long_poll ? Millis{kWaitS * 1000} : Millis{0};
-  request.poll_every_s = static_cast<int>((gap.count() + static_cast<std::int64_t>(static_cast<double>(context_.config.poll_interval.count()) * (1 + context_.config.poll_jitter))) / 1000) + 1;
+  request.poll_every_s =
+      static_cast<int>(
+          (gap.count() + static_cast<std::int64_t>(static_cast<double>(context_.config.poll_interval.count()) * (1 + context_.config.poll_jitter))) / 1000) +
+      1;
   request.clock = context_.clock.wall();
   request.agent = FLEET_VERSION;
   for (auto const& [model, state] : runner_.models())
-    request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)), state.rollout, state.attempt, state.held.empty() ? state.waiting : "held"};
+    request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)),
+                             state.rollout,        state.attempt,         state.held.empty() ? state.waiting : "held"};
   FLEET_TRY(auto const answer, remote_.post("/device/v1/poll", wire::encode(request), Millis{request.wait_s * 1000} + kMargin, 2 * wire::kDirectiveBytesMax));
   FLEET_TRY(auto const response, wire::decode_poll_response(answer.body));
   prior_ = request.nonce;
-  if (auto const kept = context_.fs.replace(context_.layout.state() + "/nonce", prior_, 0600); !kept) log::warn("nonce.not_kept", {{"error", kept.error().detail}});
+  if (auto const kept = context_.fs.replace(context_.layout.state() + "/nonce", prior_, 0600); !kept)
+    log::warn("nonce.not_kept", {{"error", kept.error().detail}});
   {
     std::lock_guard const lock(mutex_);
     last_contact_ = context_.trusted.now();

@@ -9,19 +9,19 @@ namespace fleet::agent {
 
 /// What may happen to a model's update.
 enum class Event {
-  directed,    ///< a target that is not running and not refused
-  adopted,     ///< a target that runs already: nothing is to be done
-  verified,    ///< both chains agree and the device may adopt it
-  fetched,     ///< every file is staged, hashed from the disk and in its slot
-  blocked,     ///< a window or condition does not hold
-  ready,       ///< windows and conditions hold
-  passed,      ///< golden test, or none asked for
-  switched,    ///< `current` points at it
-  healthy,     ///< probation over
-  failed,      ///< final for this digest, rollout and attempt
-  withdrawn,   ///< the directive no longer names it
-  ordered_back,///< the server or the owner wants the version before
-  returned,    ///< `current` points at the version before, or at nothing
+  directed,      ///< a target that is not running and not refused
+  adopted,       ///< a target that runs already: nothing is to be done
+  verified,      ///< both chains agree and the device may adopt it
+  fetched,       ///< every file is staged, hashed from the disk and in its slot
+  blocked,       ///< a window or condition does not hold
+  ready,         ///< windows and conditions hold
+  passed,        ///< golden test, or none asked for
+  switched,      ///< `current` points at it
+  healthy,       ///< probation over
+  failed,        ///< final for this digest, rollout and attempt
+  withdrawn,     ///< the directive no longer names it
+  ordered_back,  ///< the server or the owner wants the version before
+  returned,      ///< `current` points at the version before, or at nothing
 };
 
 struct Edge {
@@ -31,38 +31,38 @@ struct Edge {
 };
 
 inline constexpr auto kEdges = std::to_array<Edge>({
-    {State::idle,         Event::directed,     State::checking},
-    {State::committed,    Event::directed,     State::checking},
-    {State::failed,       Event::directed,     State::checking},
-    {State::rolled_back,  Event::directed,     State::checking},
-    {State::idle,         Event::adopted,      State::committed},
-    {State::committed,    Event::adopted,      State::committed},
-    {State::failed,       Event::adopted,      State::committed},
-    {State::rolled_back,  Event::adopted,      State::committed},
-    {State::checking,     Event::verified,     State::downloading},
-    {State::checking,     Event::failed,       State::failed},
-    {State::checking,     Event::withdrawn,    State::idle},
-    {State::downloading,  Event::fetched,      State::staged},
-    {State::downloading,  Event::failed,       State::failed},
-    {State::downloading,  Event::withdrawn,    State::idle},
-    {State::staged,       Event::blocked,      State::waiting},
-    {State::staged,       Event::ready,        State::testing},
-    {State::staged,       Event::withdrawn,    State::idle},
-    {State::waiting,      Event::ready,        State::testing},
-    {State::waiting,      Event::withdrawn,    State::idle},
-    {State::testing,      Event::passed,       State::switching},
-    {State::testing,      Event::failed,       State::failed},
-    {State::testing,      Event::withdrawn,    State::idle},
-    {State::switching,    Event::switched,     State::probation},
-    {State::switching,    Event::failed,       State::rolling_back},
-    {State::probation,    Event::healthy,      State::committed},
-    {State::probation,    Event::failed,       State::rolling_back},
-    {State::probation,    Event::ordered_back, State::rolling_back},
-    {State::idle,         Event::ordered_back, State::rolling_back},
-    {State::committed,    Event::ordered_back, State::rolling_back},
-    {State::failed,       Event::ordered_back, State::rolling_back},
-    {State::rolled_back,  Event::ordered_back, State::rolling_back},
-    {State::rolling_back, Event::returned,     State::rolled_back},
+    {State::idle, Event::directed, State::checking},
+    {State::committed, Event::directed, State::checking},
+    {State::failed, Event::directed, State::checking},
+    {State::rolled_back, Event::directed, State::checking},
+    {State::idle, Event::adopted, State::committed},
+    {State::committed, Event::adopted, State::committed},
+    {State::failed, Event::adopted, State::committed},
+    {State::rolled_back, Event::adopted, State::committed},
+    {State::checking, Event::verified, State::downloading},
+    {State::checking, Event::failed, State::failed},
+    {State::checking, Event::withdrawn, State::idle},
+    {State::downloading, Event::fetched, State::staged},
+    {State::downloading, Event::failed, State::failed},
+    {State::downloading, Event::withdrawn, State::idle},
+    {State::staged, Event::blocked, State::waiting},
+    {State::staged, Event::ready, State::testing},
+    {State::staged, Event::withdrawn, State::idle},
+    {State::waiting, Event::ready, State::testing},
+    {State::waiting, Event::withdrawn, State::idle},
+    {State::testing, Event::passed, State::switching},
+    {State::testing, Event::failed, State::failed},
+    {State::testing, Event::withdrawn, State::idle},
+    {State::switching, Event::switched, State::probation},
+    {State::switching, Event::failed, State::rolling_back},
+    {State::probation, Event::healthy, State::committed},
+    {State::probation, Event::failed, State::rolling_back},
+    {State::probation, Event::ordered_back, State::rolling_back},
+    {State::idle, Event::ordered_back, State::rolling_back},
+    {State::committed, Event::ordered_back, State::rolling_back},
+    {State::failed, Event::ordered_back, State::rolling_back},
+    {State::rolled_back, Event::ordered_back, State::rolling_back},
+    {State::rolling_back, Event::returned, State::rolled_back},
 });
 
 consteval bool deterministic(auto const& edges) {

@@ -25,7 +25,10 @@ Result<std::int64_t> decode_acked(std::string_view body) {
 }  // namespace
 
 Reporter::Reporter(Context& context, Remote& remote)
-    : context_(context), remote_(remote), budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day), boot_id_(read_boot_id(context.fs)) {}
+    : context_(context),
+      remote_(remote),
+      budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day),
+      boot_id_(read_boot_id(context.fs)) {}
 
 void Reporter::wake() {
   {

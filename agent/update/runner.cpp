@@ -21,8 +21,8 @@ bool is_refused(ModelState const& state, std::string const& digest, std::string 
 }
 
 bool was_told(std::optional<wire::UpdateItem> const& last, ModelState const& state) {
-  return last && last->state == to_string(state.state) && last->digest == state.target.digest && last->rollout == state.rollout && last->attempt == state.attempt &&
-         last->running_digest == state.running.digest && last->error.code == state.error.code;
+  return last && last->state == to_string(state.state) && last->digest == state.target.digest && last->rollout == state.rollout &&
+         last->attempt == state.attempt && last->running_digest == state.running.digest && last->error.code == state.error.code;
 }
 
 }  // namespace
@@ -33,7 +33,12 @@ std::string digest_of(wire::DirectiveTarget const& target) {
 }
 
 Runner::Runner(Context& context, Remote& remote, Told told)
-    : context_(context), remote_(remote), throttle_(context.clock, context.config.bandwidth_bytes_per_s, Budget(context.fs, context.layout.download_budget(), context.config.download_bytes_per_day)), told_(std::move(told)), shown_(context.journal.models()) {}
+    : context_(context),
+      remote_(remote),
+      throttle_(context.clock, context.config.bandwidth_bytes_per_s,
+                Budget(context.fs, context.layout.download_budget(), context.config.download_bytes_per_day)),
+      told_(std::move(told)),
+      shown_(context.journal.models()) {}
 
 void Runner::loop() {
   settle_at_start();
@@ -68,7 +73,8 @@ void Runner::direct(Told told) {
 void Runner::drop_unwanted_fetch() {
   if (!fetching_) return;
   bool const wanted = std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) {
-    return one.model == fetching_->model && one.action != wire::Action::remove && digest_of(one) == fetching_->target.digest && one.attempt == fetching_->attempt;
+    return one.model == fetching_->model && one.action != wire::Action::remove && digest_of(one) == fetching_->target.digest &&
+           one.attempt == fetching_->attempt;
   });
   if (!wanted || !orders_.empty()) remote_.cancel();
 }
@@ -234,7 +240,8 @@ void Runner::follow_install(Target const& target, ModelState state) {
   state.waiting.clear();
   if (state.held == digest) {
     // A higher attempt of what was held is the operator's word to take it again; another rollout of it is not.
-    bool const asked_again = std::any_of(state.refusals.begin(), state.refusals.end(), [&](Refusal const& one) { return one.digest == digest && one.rollout == target.rollout; });
+    bool const asked_again =
+        std::any_of(state.refusals.begin(), state.refusals.end(), [&](Refusal const& one) { return one.digest == digest && one.rollout == target.rollout; });
     if (!asked_again) return;
     state.held.clear();
   }

@@ -86,8 +86,8 @@ private:
   Told told_;
   std::vector<std::string> sources_;
   std::vector<Order> orders_;
-  std::optional<ModelState> fetching_;           ///< whose files are on their way
-  std::map<std::string, ModelState> shown_;      ///< what other threads see
+  std::optional<ModelState> fetching_;       ///< whose files are on their way
+  std::map<std::string, ModelState> shown_;  ///< what other threads see
   std::map<std::string, MonoTime> retry_at_;
 };
 

@@ -1,7 +1,7 @@
 #include "agent/update/daemon.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 namespace fleet::agent {
 namespace json = boost::json;
@@ -22,13 +22,24 @@ std::string status_json(Context const& context, std::map<std::string, ModelState
   for (auto const& [name, state] : models) {
     json::array because;
     for (auto const& [code, text] : reasons_of(state)) because.push_back(json::object{{"code", code}, {"text", text}});
-    list.push_back(json::object{{"model", name}, {"running", version(state.running)}, {"previous", version(state.previous)}, {"target", version(state.target)},
-                                {"state", to_string(state.state)}, {"held", !state.held.empty()}, {"since", to_rfc3339(state.since)}, {"because", std::move(because)}});
+    list.push_back(json::object{{"model", name},
+                                {"running", version(state.running)},
+                                {"previous", version(state.previous)},
+                                {"target", version(state.target)},
+                                {"state", to_string(state.state)},
+                                {"held", !state.held.empty()},
+                                {"since", to_rfc3339(state.since)},
+                                {"because", std::move(because)}});
   }
   json::value const contact = view.last_contact == SysTime{} ? json::value(nullptr) : json::value(json::string(to_rfc3339(view.last_contact)));
-  return json::serialize(json::object{{"id", context.identity.id}, {"agent", FLEET_VERSION}, {"server", view.server}, {"last_contact", contact}, {"last_error", view.last_error},
+  return json::serialize(json::object{{"id", context.identity.id},
+                                      {"agent", FLEET_VERSION},
+                                      {"server", view.server},
+                                      {"last_contact", contact},
+                                      {"last_error", view.last_error},
                                       {"clock", json::object{{"time", to_rfc3339(context.clock.wall())}, {"trusted", to_rfc3339(context.trusted.now())}}},
-                                      {"models", std::move(list)}, {"spool", json::object{{"items", context.spool->size()}}}});
+                                      {"models", std::move(list)},
+                                      {"spool", json::object{{"items", context.spool->size()}}}});
 }
 
 }  // namespace fleet::agent

@@ -20,7 +20,8 @@ constexpr std::string_view kWaits = "waits";
 constexpr int kTestStartsMax = 3;
 constexpr std::size_t kRefusalsMax = 16;
 // States that people and the judge need to know of; the others pass in an instant.
-constexpr std::array kTold{State::downloading, State::waiting, State::testing, State::probation, State::committed, State::failed, State::rolled_back, State::idle};
+constexpr std::array kTold{State::downloading, State::waiting, State::testing,     State::probation,
+                           State::committed,   State::failed,  State::rolled_back, State::idle};
 
 std::uint64_t memory_bytes() {
   struct sysinfo info {};
@@ -32,12 +33,15 @@ wire::DeviceError fit_to_tell(wire::DeviceError error) {
   constexpr std::size_t kCodeMax = 64, kTextMax = 1000, kOutputMax = 4000;
   for (auto const& [text, most] : {std::pair{&error.code, kCodeMax}, std::pair{&error.text, kTextMax}, std::pair{&error.output, kOutputMax}}) {
     if (text->size() > most) text->erase(most);
-    std::replace_if(text->begin(), text->end(), [](char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || static_cast<unsigned char>(c) > 0x7f; }, '?');
+    std::replace_if(
+        text->begin(), text->end(), [](char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || static_cast<unsigned char>(c) > 0x7f; }, '?');
   }
   return error;
 }
 
-wire::DeviceError told_of(Error const& error) { return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()}; }
+wire::DeviceError told_of(Error const& error) {
+  return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()};
+}
 
 /// Not the release's fault and may pass by itself.
 bool may_pass(Error const& error) {
@@ -49,7 +53,9 @@ bool may_pass(Error const& error) {
 
 Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceError error) {
   auto const next = next_state(state.state, event);
-  if (!next) return Error{Kind::internal, "stray_event", fmt::format("model {}: event {} means nothing in state {}", state.model, static_cast<int>(event), to_string(state.state))};
+  if (!next)
+    return Error{Kind::internal, "stray_event",
+                 fmt::format("model {}: event {} means nothing in state {}", state.model, static_cast<int>(event), to_string(state.state))};
   log::info("update", {{"model", state.model}, {"version", state.target.version}, {"from", to_string(state.state)}, {"to", to_string(*next)}});
   state.state = *next;
   state.since = context_.trusted.now();
@@ -71,8 +77,16 @@ void Runner::report(ModelState const& state) {
   show(state);
   if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
   wire::ReportItem item;
-  item.update = wire::UpdateItem{context_.trusted.now(), state.model, state.target.version, state.target.digest, state.rollout, state.attempt,
-                                 std::string(to_string(state.state)), state.running.version, state.running.digest, state.error};
+  item.update = wire::UpdateItem{context_.trusted.now(),
+                                 state.model,
+                                 state.target.version,
+                                 state.target.digest,
+                                 state.rollout,
+                                 state.attempt,
+                                 std::string(to_string(state.state)),
+                                 state.running.version,
+                                 state.running.digest,
+                                 state.error};
   if (auto const added = context_.spool->add(std::move(item)); !added) log::error("report.lost", {{"model", state.model}, {"error", added.error().detail}});
 }
 
@@ -94,7 +108,8 @@ Result<void> Runner::early_failure(ModelState state, Target const& target, Error
   FLEET_CHECK(context_.journal.save(state));
   show(state);
   auto const backoff = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(state.tries, 20)));
-  retry_at_[state.model] = context_.clock.mono() + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))});
+  retry_at_[state.model] =
+      context_.clock.mono() + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(backoff * (0.5 + context_.random.uniform()))});
   return {};
 }
 
@@ -107,7 +122,11 @@ Result<wire::Release> Runner::release_of(ModelState const& state) const {
 Bench Runner::bench() const { return {context_.fs, context_.clock, context_.config, context_.collector, context_.stop}; }
 
 Candidate Runner::candidate_of(ModelState const& state) const {
-  return {state.model, state.target.version, state.target.digest, context_.slots.slot(state.model, state.target.digest), context_.slots.scratch(state.model),
+  return {state.model,
+          state.target.version,
+          state.target.digest,
+          context_.slots.slot(state.model, state.target.digest),
+          context_.slots.scratch(state.model),
           context_.layout.statsd_socket()};
 }
 
@@ -120,7 +139,8 @@ bool Runner::may_act() const {
 bool Runner::still_wanted(ModelState const& state) const {
   if (!may_act()) return false;
   std::lock_guard const lock(mutex_);
-  return std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) { return one.model == state.model && digest_of(one) == state.target.digest; });
+  return std::any_of(told_.targets.begin(), told_.targets.end(),
+                     [&](Target const& one) { return one.model == state.model && digest_of(one) == state.target.digest; });
 }
 
 /// For what `current` points at now; once it is gone, for what it pointed at.
@@ -278,8 +298,9 @@ Result<void> Runner::prove(ModelState state) {
     if (context_.stop) return {};
     ::poll(nullptr, 0, static_cast<int>(kStep.count()));
     std::lock_guard const lock(mutex_);
-    auto const back = std::any_of(told_.targets.begin(), told_.targets.end(),
-                                  [&](Target const& one) { return one.model == state.model && one.action != wire::Action::install && digest_of(one) != state.running.digest; });
+    auto const back = std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) {
+      return one.model == state.model && one.action != wire::Action::install && digest_of(one) != state.running.digest;
+    });
     if (back || !orders_.empty()) return {};  // the loop obeys; probation starts anew if it goes on
   }
   state.floor = std::max(state.floor, release.manifest.security_floor);

@@ -56,7 +56,8 @@ Result<std::int32_t> utc_offset(Fs& fs, std::string const& zone, SysTime at) {
   auto const types = body + counts.transitions * 9;
   auto const now = to_unix_ms(at) / 1000;
   std::size_t type = 0;
-  for (std::size_t i = 0; i < counts.transitions && number_at(data, body + i * 8, 8) <= now; ++i) type = static_cast<unsigned char>(data[body + counts.transitions * 8 + i]);
+  for (std::size_t i = 0; i < counts.transitions && number_at(data, body + i * 8, 8) <= now; ++i)
+    type = static_cast<unsigned char>(data[body + counts.transitions * 8 + i]);
   if (type >= counts.types) return damaged;
   return static_cast<std::int32_t>(number_at(data, types + type * 6, 4));
 }

@@ -9,7 +9,8 @@ namespace json = boost::json;
 namespace {
 
 Shape const& identity_shape() {
-  static Shape const shape{"token", "name", {{"NAME", "name"}, {"ROLE", "role"}, {"MODEL", "model"}, {"SELECTOR", "selector"}, {"EXPIRES", "expires_at", Form::time}}};
+  static Shape const shape{
+      "token", "name", {{"NAME", "name"}, {"ROLE", "role"}, {"MODEL", "model"}, {"SELECTOR", "selector"}, {"EXPIRES", "expires_at", Form::time}}};
   return shape;
 }
 
@@ -33,7 +34,10 @@ std::vector<Command> const& about_commands() {
   static std::vector<Command> const rows{
       {"auth status", "who the server takes you for, and what you may do", "auth status", auth_status},
       {"version", "this program's version", "version -o json", version},
-      {"completion", "a script that completes commands and flags", "completion bash > /etc/bash_completion.d/fleetctl", completion,
+      {"completion",
+       "a script that completes commands and flags",
+       "completion bash > /etc/bash_completion.d/fleetctl",
+       completion,
        {{argument, "SHELL", "", "bash, zsh or fish", false, {"bash", "zsh", "fish"}}}},
   };
   return rows;

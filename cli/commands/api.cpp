@@ -21,8 +21,7 @@ constexpr std::int64_t kSlowestBytesPerMs = 16;  ///< of an upload: what the ser
 constexpr int kRetryAfterMaxS = 10;
 
 bool safe_to_repeat(net::ClientRequest const& request) {
-  return request.method == net::Method::get || request.method == net::Method::head ||
-         !net::find_header(request.headers, "Idempotency-Key").empty();
+  return request.method == net::Method::get || request.method == net::Method::head || !net::find_header(request.headers, "Idempotency-Key").empty();
 }
 
 /// Seconds to wait before the same request is asked again; nothing when it must not be.
@@ -85,13 +84,15 @@ Api::Api(net::Client client, std::string server, std::string token, Console& con
 Result<Api> Api::create(Settings const& settings, Surroundings const& around, Millis timeout) {
   auto server = settings.server.value;
   if (server.empty())
-    return Error{Kind::bad_input, "no_server", "no server is known", "use --server URL, FLEETCTL_SERVER, or `fleetctl context add NAME --server URL --ca FILE`"};
+    return Error{Kind::bad_input, "no_server", "no server is known",
+                 "use --server URL, FLEETCTL_SERVER, or `fleetctl context add NAME --server URL --ca FILE`"};
   while (server.back() == '/' && server.size() > 1) server.pop_back();
   if (!server.starts_with("https://"))
     return Error{Kind::bad_input, "bad_server", fmt::format("server `{}` (from {}) must be https://HOST:PORT", server, settings.server.from)};
   FLEET_CHECK(net::Url::parse(server));
   if (settings.ca.value.empty())
-    return Error{Kind::bad_input, "no_ca", "no CA certificate is known to trust " + server + " by", "use --ca FILE or FLEETCTL_CA; the server wrote it to DIR/ca.pem"};
+    return Error{Kind::bad_input, "no_ca", "no CA certificate is known to trust " + server + " by",
+                 "use --ca FILE or FLEETCTL_CA; the server wrote it to DIR/ca.pem"};
   net::ClientConfig config;
   FLEET_TRY(config.ca_pem, around.fs.read(settings.ca.value, kCaBytesMax));
   config.user_agent = "fleetctl/" FLEET_VERSION;

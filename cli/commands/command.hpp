@@ -14,18 +14,18 @@ class Session;
 /// One option or argument of a command. Its key in `Arguments` is the long name without dashes, or the argument's name.
 struct Option {
   enum class Kind {
-    flag,        ///< --full
-    value,       ///< --model M, once
-    values,      ///< --label k=v, as often as one likes
-    argument,    ///< ID, must be there
+    flag,      ///< --full
+    value,     ///< --model M, once
+    values,    ///< --label k=v, as often as one likes
+    argument,  ///< ID, must be there
     optional_argument,
-    arguments,   ///< ID..., at least one
+    arguments,  ///< ID..., at least one
   };
   Kind kind;
-  std::string_view name;         ///< `--model`, `-d,--data`, or `ID`
-  std::string_view value;        ///< what stands for the value in help; empty for flags and arguments
+  std::string_view name;   ///< `--model`, `-d,--data`, or `ID`
+  std::string_view value;  ///< what stands for the value in help; empty for flags and arguments
   std::string_view about;
-  bool required = false;         ///< of value and values
+  bool required = false;  ///< of value and values
   std::vector<std::string_view> choices = {};
   [[nodiscard]] std::string_view key() const;
 };
@@ -48,13 +48,13 @@ using Run = Result<int> (*)(Session& session, Arguments const& arguments);
 
 /// One row of a noun's table. The tree of commands, help and completion all come from these rows.
 struct Command {
-  std::string_view path;         ///< `device token create`
+  std::string_view path;  ///< `device token create`
   std::string_view about;
-  std::string_view example;      ///< after `fleetctl `; lines with a break between
+  std::string_view example;  ///< after `fleetctl `; lines with a break between
   Run run;
   std::vector<Option> options = {};
-  bool takes_selector = false;   ///< --selector means something here; elsewhere it is refused rather than ignored
-  bool creates = false;          ///< takes --idempotency-key
+  bool takes_selector = false;  ///< --selector means something here; elsewhere it is refused rather than ignored
+  bool creates = false;         ///< takes --idempotency-key
   bool needs_reason = false;
 };
 

@@ -219,7 +219,8 @@ complete -c fleetctl -f
     for (auto const& option : options_of(command))
       if (option.name.front() == '-') out += fish_flag(option, "__fleetctl_at " + std::string(command.path));
       else if (!option.choices.empty())
-        out += fmt::format("complete -c fleetctl -n {} -a {}\n", fish_quoted("__fleetctl_in " + std::string(command.path)), fish_quoted(fmt::format("{}", fmt::join(option.choices, " "))));
+        out += fmt::format("complete -c fleetctl -n {} -a {}\n", fish_quoted("__fleetctl_in " + std::string(command.path)),
+                           fish_quoted(fmt::format("{}", fmt::join(option.choices, " "))));
   return out;
 }
 

@@ -15,8 +15,8 @@ namespace fleet::commands {
 class Console {
 public:
   virtual ~Console() = default;
-  virtual void out(std::string_view text) = 0;   ///< data: standard output
-  virtual void err(std::string_view text) = 0;   ///< messages: standard error
+  virtual void out(std::string_view text) = 0;  ///< data: standard output
+  virtual void err(std::string_view text) = 0;  ///< messages: standard error
   [[nodiscard]] virtual bool out_is_terminal() const = 0;
   [[nodiscard]] virtual bool err_is_terminal() const = 0;
   /// True where a question reaches a person: standard input and error are a terminal.
@@ -35,7 +35,7 @@ struct Surroundings {
   Fs& fs;
   Clock& clock;
   Environment environment;
-  std::string folder;                            ///< absolute: where the command was started
+  std::string folder;  ///< absolute: where the command was started
 };
 
 }  // namespace fleet::commands

@@ -8,7 +8,8 @@ namespace json = boost::json;
 namespace {
 
 Shape const& context_shape() {
-  static Shape const shape{"context", "name", {{"NAME", "name"}, {"CURRENT", "current", Form::yes_no}, {"SERVER", "server"}, {"CA", "ca"}, {"TOKEN FILE", "token_file"}}};
+  static Shape const shape{
+      "context", "name", {{"NAME", "name"}, {"CURRENT", "current", Form::yes_no}, {"SERVER", "server"}, {"CA", "ca"}, {"TOKEN FILE", "token_file"}}};
   return shape;
 }
 
@@ -22,7 +23,8 @@ Result<int> add_context(Session& session, Arguments const& arguments) {
   auto const& around = session.around();
   auto const& flags = session.flags();
   if (flags.server.empty() || flags.ca.empty())
-    return Error{Kind::bad_input, "bad_argument", "a context needs --server URL and --ca FILE", "fleetctl context add lab --server https://HOST:8443 --ca ca.pem"};
+    return Error{Kind::bad_input, "bad_argument", "a context needs --server URL and --ca FILE",
+                 "fleetctl context add lab --server https://HOST:8443 --ca ca.pem"};
   Site const site{flags.server, absolute_path(around.folder, flags.ca), absolute_path(around.folder, flags.token_file)};
   for (auto const& path : {site.ca, site.token_file})
     if (!path.empty()) FLEET_CHECK(around.fs.info(path));
@@ -31,8 +33,9 @@ Result<int> add_context(Session& session, Arguments const& arguments) {
   config.contexts[name] = site;
   if (config.context.empty()) config.context = name;
   FLEET_CHECK(save_config(around.fs, config));
-  return show_done(session, described(config, name), context_shape(),
-                   "context " + name + (replaced ? " is replaced" : " is added") + (config.context == name ? ", and is the current one" : "") + " (" + config.path + ")");
+  return show_done(
+      session, described(config, name), context_shape(),
+      "context " + name + (replaced ? " is replaced" : " is added") + (config.context == name ? ", and is the current one" : "") + " (" + config.path + ")");
 }
 
 Result<int> use_context(Session& session, Arguments const& arguments) {

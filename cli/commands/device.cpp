@@ -4,8 +4,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 namespace fleet::commands {
 namespace json = boost::json;
@@ -14,13 +14,13 @@ namespace {
 constexpr int kChangeTries = 4;
 
 Result<int> list_devices(Session& session, Arguments const& arguments) {
-  if (arguments.flag("online") && arguments.flag("offline"))
-    return Error{Kind::bad_input, "bad_argument", "--online and --offline exclude each other"};
+  if (arguments.flag("online") && arguments.flag("offline")) return Error{Kind::bad_input, "bad_argument", "--online and --offline exclude each other"};
   if (arguments.has("running")) FLEET_CHECK(parse_release(arguments.text("running")));
   auto before = arguments.text("last-seen-before");
   if (!before.empty() && !parse_rfc3339(before)) {
     auto const span = parse_duration(before);
-    if (!span) return Error{Kind::bad_input, "bad_argument", "--last-seen-before: expected 2026-11-20T09:30:00Z or a time ago such as 7d, got `" + before + "`"};
+    if (!span)
+      return Error{Kind::bad_input, "bad_argument", "--last-seen-before: expected 2026-11-20T09:30:00Z or a time ago such as 7d, got `" + before + "`"};
     before = to_rfc3339(session.now() - *span);
   }
   Route route("/devices");
@@ -29,9 +29,7 @@ Result<int> list_devices(Session& session, Arguments const& arguments) {
   return show_list(session, arguments, route, device_shape());
 }
 
-Result<int> get_device(Session& session, Arguments const& arguments) {
-  return show(session, Route("/devices/{}", {arguments.text("ID")}), device_shape());
-}
+Result<int> get_device(Session& session, Arguments const& arguments) { return show(session, Route("/devices/{}", {arguments.text("ID")}), device_shape()); }
 
 void tell_model(Session& session, json::value const& explained) {
   auto const or_none = [&](std::string_view key) {
@@ -129,7 +127,10 @@ std::vector<Command> const& device_commands() {
   using enum Option::Kind;
   static Option const id{argument, "ID", "", "the device"};
   static std::vector<Command> const rows{
-      {"device list", "devices, one a line", "device list -l site=lab,hardware=cam-a --online", list_devices,
+      {"device list",
+       "devices, one a line",
+       "device list -l site=lab,hardware=cam-a --online",
+       list_devices,
        {{value, "--state", "STATE", "only those in this state", false, {"active", "pending", "revoked", "retired"}},
         {flag, "--online", "", "only those that were seen lately"},
         {flag, "--offline", "", "only those that were not"},
@@ -138,14 +139,25 @@ std::vector<Command> const& device_commands() {
         limit_option()},
        true},
       {"device get", "one device with all that is known", "device get cam-1", get_device, {id}},
-      {"device explain", "why it runs what it runs, and has not updated", "device explain cam-1 --model reader", explain_device,
+      {"device explain",
+       "why it runs what it runs, and has not updated",
+       "device explain cam-1 --model reader",
+       explain_device,
        {id, {value, "--model", "M", "one model only"}}},
       {"device history", "what it reported, newest first", "device history cam-1 --limit 20", device_history, {id, limit_option()}},
-      {"device approve", "settle a pending enrolment", "device approve cam-1 --reason \"new board, seen by Ada\" --replaces cam-0", approve_device,
-       {id, {value, "--key", "SHA256", "which of several pending keys"}, {value, "--replaces", "ID", "the device it stands in for"}}, false, false, true},
-      {"device label", "set (k=v) or remove (k-) labels", "device label cam-1 site=lab rack-", label_device,
-       {id, {arguments, "CHANGE", "", "k=v or k-"}}},
-      {"device unhold", "let it take a release that it refused or rolled back", "device unhold cam-1 --model reader", unhold_device,
+      {"device approve",
+       "settle a pending enrolment",
+       "device approve cam-1 --reason \"new board, seen by Ada\" --replaces cam-0",
+       approve_device,
+       {id, {value, "--key", "SHA256", "which of several pending keys"}, {value, "--replaces", "ID", "the device it stands in for"}},
+       false,
+       false,
+       true},
+      {"device label", "set (k=v) or remove (k-) labels", "device label cam-1 site=lab rack-", label_device, {id, {arguments, "CHANGE", "", "k=v or k-"}}},
+      {"device unhold",
+       "let it take a release that it refused or rolled back",
+       "device unhold cam-1 --model reader",
+       unhold_device,
        {id, {value, "--model", "M", "one model only"}}},
       {"device retire", "take it out of service", "device retire cam-1 --reason scrapped --yes", retire_device, {id}},
       {"device revoke", "refuse its key from now on", "device revoke cam-1 --reason stolen --yes", revoke_device, {id}, false, false, true},

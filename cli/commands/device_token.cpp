@@ -3,8 +3,8 @@
 #include "cli/commands/refs.hpp"
 #include "cli/render/json.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 namespace fleet::commands {
 namespace json = boost::json;
@@ -41,9 +41,7 @@ Result<int> create_tokens(Session& session, Arguments const& arguments) {
   return 0;
 }
 
-Result<int> list_tokens(Session& session, Arguments const& arguments) {
-  return show_list(session, arguments, Route("/device-tokens"), device_token_shape());
-}
+Result<int> list_tokens(Session& session, Arguments const& arguments) { return show_list(session, arguments, Route("/device-tokens"), device_token_shape()); }
 
 Result<int> revoke_token(Session& session, Arguments const& arguments) {
   auto const id = arguments.text("ID");
@@ -58,13 +56,17 @@ Result<int> revoke_token(Session& session, Arguments const& arguments) {
 std::vector<Command> const& device_token_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"device token create", "tokens to join with, one secret a line", "device token create --count 20 --label site=lab > tokens.txt", create_tokens,
+      {"device token create",
+       "tokens to join with, one secret a line",
+       "device token create --count 20 --label site=lab > tokens.txt",
+       create_tokens,
        {{value, "--count", "N", "how many (default 1)"},
         {value, "--expires", "TIME", "good for so long (default 24h)"},
         {value, "--id", "ID", "only for this device"},
         {value, "--hardware", "H", "only for this hardware"},
         {values, "--label", "k=v", "what the device gets, again and again"}},
-       false, true},
+       false,
+       true},
       {"device token list", "tokens that devices may join with", "device token list", list_tokens, {limit_option()}},
       {"device token revoke", "make a token worthless", "device token revoke dt-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
   };

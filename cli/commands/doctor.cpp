@@ -2,8 +2,8 @@
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <cstdlib>
 
@@ -85,8 +85,7 @@ Result<int> doctor(Session& session, Arguments const&) {
   auto const server = settings ? settings->server : Setting{};
   if (settings && server.value.empty())
     report.fail("config", {Kind::bad_input, "no_server", "no server is known", "use --server URL, FLEETCTL_SERVER, or `fleetctl context add`"});
-  else if (report.take("config", settings, server.value + " (from " + server.from + ")"))
-    check_server(report, session, *settings);
+  else if (report.take("config", settings, server.value + " (from " + server.from + ")")) check_server(report, session, *settings);
   ListPrinter printer(session, check_shape());
   for (auto const& row : report.rows()) printer.add(row);
   printer.finish("");

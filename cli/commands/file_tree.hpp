@@ -12,8 +12,8 @@ namespace fleet::commands {
 
 /// A file that will be part of a release.
 struct LocalFile {
-  std::string name;     ///< in the release: relative, with /
-  std::string path;     ///< on this machine
+  std::string name;  ///< in the release: relative, with /
+  std::string path;  ///< on this machine
   Digest sha256;
   std::uint64_t size = 0;
   bool executable = false;

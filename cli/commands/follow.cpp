@@ -1,7 +1,7 @@
 #include "cli/commands/follow.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -60,7 +60,8 @@ Result<int> follow_rollout(Session& session, std::string const& id, std::optiona
     }
     auto const gone = clock.mono() - start;
     if (limit && gone >= *limit)
-      return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}", id, to_string(*limit)), "the rollout goes on; follow it again"};
+      return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}", id, to_string(*limit)),
+                   "the rollout goes on; follow it again"};
     session.around().console.pause(limit ? std::min(every, *limit - gone) : every);
   }
 }

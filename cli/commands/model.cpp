@@ -62,9 +62,7 @@ Result<int> set_model(Session& session, Arguments const& arguments) {
 
 Result<int> list_models(Session& session, Arguments const& arguments) { return show_list(session, arguments, Route("/models"), model_shape()); }
 
-Result<int> get_model(Session& session, Arguments const& arguments) {
-  return show(session, Route("/models/{}", {arguments.text("NAME")}), model_shape());
-}
+Result<int> get_model(Session& session, Arguments const& arguments) { return show(session, Route("/models/{}", {arguments.text("NAME")}), model_shape()); }
 
 }  // namespace
 
@@ -74,7 +72,13 @@ std::vector<Command> const& model_commands() {
   static Option const approvals{value, "--approvals", "N", "how many must approve a release before it may roll out"};
   static Option const alias{values, "--alias", "A=VERSION", "a name for a version; A- removes it"};
   static std::vector<Command> const rows{
-      {"model create", "a new model, so that releases of it can be published", "model create reader --approvals 1", create_model, {name, approvals, alias}, false, true},
+      {"model create",
+       "a new model, so that releases of it can be published",
+       "model create reader --approvals 1",
+       create_model,
+       {name, approvals, alias},
+       false,
+       true},
       {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias}},
       {"model list", "models", "model list", list_models, {limit_option()}},
       {"model get", "one model", "model get reader -o json", get_model, {name}},

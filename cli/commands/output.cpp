@@ -3,8 +3,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <charconv>
 
@@ -44,9 +44,7 @@ void ListPrinter::add(json::value const& item) {
   switch (session_->format()) {
     case Format::name: session_->data(render::safe_text(name_of(item, *shape_)) + "\n"); return;
     case Format::jsonl: session_->data(render::json_text(item, 0) + "\n"); return;
-    case Format::json:
-      session_->data((items_ == 1 ? "{\n  \"items\": [\n" : ",\n") + indented(render::json_text(item, 2), 4));
-      return;
+    case Format::json: session_->data((items_ == 1 ? "{\n  \"items\": [\n" : ",\n") + indented(render::json_text(item, 2), 4)); return;
     case Format::table:
     case Format::wide: break;
   }
@@ -76,9 +74,7 @@ Result<int> show_list(Session& session, Arguments const& arguments, Route const&
   return 0;
 }
 
-void show_json(Session& session, json::value const& value) {
-  session.data(render::json_text(value, session.format() == Format::jsonl ? 0 : 2) + "\n");
-}
+void show_json(Session& session, json::value const& value) { session.data(render::json_text(value, session.format() == Format::jsonl ? 0 : 2) + "\n"); }
 
 Result<int> show_object(Session& session, json::value const& object, Shape const& shape, std::vector<std::pair<std::string, render::Cell>> const& more) {
   if (session.format() == Format::name) {

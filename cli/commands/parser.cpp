@@ -2,8 +2,8 @@
 
 #include "cli/render/text.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <map>
@@ -38,7 +38,8 @@ bool is_argument(Option const& option) { return option.name.front() != '-'; }
 void add_option(CLI::App& app, Option const& row, Arguments& into) {
   std::string const key(row.key());
   if (row.kind == Option::Kind::flag) {
-    app.add_flag_callback(std::string(row.name), [&into, key] { into.set(key, {"true"}); }, std::string(row.about));
+    app.add_flag_callback(
+        std::string(row.name), [&into, key] { into.set(key, {"true"}); }, std::string(row.about));
     return;
   }
   auto const take = [&into, key](CLI::results_t const& values) {

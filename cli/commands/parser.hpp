@@ -12,7 +12,7 @@ struct Parsed {
   Command const* command = nullptr;  ///< null: print and end
   Arguments arguments;               ///< of the command and the global ones
   std::string text;
-  int exit = 0;                      ///< 0: `text` is help, for standard output; else for standard error
+  int exit = 0;  ///< 0: `text` is help, for standard output; else for standard error
 };
 
 /// @param words  without the program's name

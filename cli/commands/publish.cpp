@@ -10,8 +10,8 @@
 #include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <map>
 
@@ -130,7 +130,8 @@ Result<int> publish(Session& session, Arguments const& arguments) {
 std::vector<Command> const& publish_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"release publish", "upload files and make a release of them",
+      {"release publish",
+       "upload files and make a release of them",
        "release publish --model reader --version 2.0.0 --variant cam-a=./a --variant cam-b+cam-c=./model.onnx --manifest release.yaml \\\n"
        "    --parent reader@1.0.0=finetune --metric accuracy=0.97 --commit $(git rev-parse HEAD)",
        publish,
@@ -142,7 +143,8 @@ std::vector<Command> const& publish_commands() {
         {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},
         {values, "--metric", "NAME=NUMBER", "a measure from training"},
         {value, "--commit", "SHA", "commit of the training code"}},
-       false, true},
+       false,
+       true},
   };
   return rows;
 }

@@ -11,7 +11,8 @@ namespace fleet::commands {
 namespace {
 
 constexpr std::uint64_t kBodyBytesMax = 64 * 1024 * 1024;
-constexpr auto kMethods = std::to_array<net::Method>({net::Method::get, net::Method::head, net::Method::post, net::Method::put, net::Method::patch, net::Method::del});
+constexpr auto kMethods =
+    std::to_array<net::Method>({net::Method::get, net::Method::head, net::Method::post, net::Method::put, net::Method::patch, net::Method::del});
 // Paths that are not below /api/v1.
 constexpr auto kRoots = std::to_array<std::string_view>({"/api/", "/tuf/", "/blobs/", "/healthz", "/readyz", "/metrics", "/openapi.json"});
 
@@ -64,7 +65,9 @@ Result<int> call(Session& session, Arguments const& arguments) {
 std::vector<Command> const& raw_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"api", "any route of the API, as it answers", "api GET /devices?limit=2\napi PATCH /devices/cam-1 -H 'If-Match: \"3\"' -d '{\"labels\":{\"site\":\"lab\"}}'\napi POST /rollouts -d @rollout.json",
+      {"api",
+       "any route of the API, as it answers",
+       "api GET /devices?limit=2\napi PATCH /devices/cam-1 -H 'If-Match: \"3\"' -d '{\"labels\":{\"site\":\"lab\"}}'\napi POST /rollouts -d @rollout.json",
        call,
        {{argument, "METHOD", "", "GET, HEAD, POST, PUT, PATCH or DELETE"},
         {argument, "PATH", "", "below /api/v1, or from the root (/healthz)"},

@@ -32,8 +32,7 @@ Result<ReleaseRef> parse_release(std::string_view text) {
 
 Result<VariantArgument> parse_variant(std::string_view text) {
   auto const equals = text.find('=');
-  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size())
-    return expected("--variant", "HARDWARE[+HARDWARE...]=PATH", text);
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) return expected("--variant", "HARDWARE[+HARDWARE...]=PATH", text);
   VariantArgument variant;
   variant.path = text.substr(equals + 1);
   auto names = text.substr(0, equals);
@@ -41,8 +40,7 @@ Result<VariantArgument> parse_variant(std::string_view text) {
     auto const plus = std::min(names.find('+'), names.size());
     auto const name = std::string(names.substr(0, plus));
     if (!check_id("hardware", name)) return expected("--variant", "a hardware name before each `+` and `=`", text);
-    if (std::find(variant.hardware.begin(), variant.hardware.end(), name) != variant.hardware.end())
-      return expected("--variant", "each hardware once", text);
+    if (std::find(variant.hardware.begin(), variant.hardware.end(), name) != variant.hardware.end()) return expected("--variant", "each hardware once", text);
     variant.hardware.push_back(name);
     if (plus == names.size()) return variant;
     names.remove_prefix(plus + 1);

@@ -4,8 +4,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 namespace fleet::commands {
 namespace json = boost::json;
@@ -26,7 +26,8 @@ std::string files_of(json::value const& release) {
 std::string datasets_of(json::value const& release) {
   std::string out;
   if (auto const* datasets = render::member(release, "datasets").if_array())
-    for (auto const& one : *datasets) out += fmt::format("{}{} sha256:{}", out.empty() ? "" : "\n", render::text_at(one, "name"), render::text_at(one, "sha256"));
+    for (auto const& one : *datasets)
+      out += fmt::format("{}{} sha256:{}", out.empty() ? "" : "\n", render::text_at(one, "name"), render::text_at(one, "sha256"));
   return out;
 }
 
@@ -59,7 +60,8 @@ Result<int> get_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const release, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
-  return show_object(session, release, release_shape(), {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
+  return show_object(session, release, release_shape(),
+                     {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
 }
 
 Result<int> approve_release(Session& session, Arguments const& arguments) {
@@ -82,8 +84,7 @@ void tell_relatives(Session& session, json::value const& relatives, bool descend
     auto const name = render::text_at(one, "model") + "@" + render::text_at(one, "version");
     auto const relation = render::text_at(one, "relation");
     auto const of = render::text_at(one, "of");
-    auto const line = session.format() == Format::name ? name
-                                                       : fmt::format("{}  {} of {} ({})", name, descendants ? "child" : "parent", of, relation);
+    auto const line = session.format() == Format::name ? name : fmt::format("{}  {} of {} ({})", name, descendants ? "child" : "parent", of, relation);
     session.data(render::safe_text(line) + "\n");
   }
 }
@@ -115,14 +116,34 @@ std::vector<Command> const& release_commands() {
   using enum Option::Kind;
   static Option const release{argument, "RELEASE", "", "MODEL@VERSION"};
   static std::vector<Command> const rows{
-      {"release list", "releases", "release list --model reader --state approved", list_releases,
+      {"release list",
+       "releases",
+       "release list --model reader --state approved",
+       list_releases,
        {{value, "--model", "M", "only those of this model"},
         {value, "--state", "STATE", "only those in this state", false, {"draft", "approved", "revoked"}},
         {value, "--created-by", "WHO", "only those of this token or user"}}},
       {"release get", "one release with its files", "release get reader@2.0.0", get_release, {release}},
-      {"release approve", "sign off a release", "release approve reader@2.0.0 --reason \"field test of Oct 3\"", approve_release, {release}, false, false, true},
-      {"release revoke", "forbid a release for good", "release revoke reader@2.0.0 --reason \"leaks memory\" --yes", revoke_release, {release}, false, false, true},
-      {"release lineage", "what a release was made from", "release lineage reader@2.0.0\nrelease lineage reader@1.0.0 --descendants -o name", lineage,
+      {"release approve",
+       "sign off a release",
+       "release approve reader@2.0.0 --reason \"field test of Oct 3\"",
+       approve_release,
+       {release},
+       false,
+       false,
+       true},
+      {"release revoke",
+       "forbid a release for good",
+       "release revoke reader@2.0.0 --reason \"leaks memory\" --yes",
+       revoke_release,
+       {release},
+       false,
+       false,
+       true},
+      {"release lineage",
+       "what a release was made from",
+       "release lineage reader@2.0.0\nrelease lineage reader@1.0.0 --descendants -o name",
+       lineage,
        {release, {flag, "--descendants", "", "what was made from it"}}},
       {"release devices", "devices that run a release", "release devices reader@2.0.0 -o name", release_devices, {release, limit_option()}},
   };

@@ -6,8 +6,8 @@
 #include "core/wire/json.hpp"
 #include "core/wire/yaml.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -62,13 +62,15 @@ std::string strata_of(json::value const& stage) {
 void tell_plan(Session& session, json::value const& plan) {
   auto const on = render::text_at(plan, "selector");
   session.data(render::safe_text(fmt::format("{} on {}: {} devices, {} more not eligible", render::text_at(plan, "release"), on.empty() ? "all devices" : on,
-                                             render::text_at(plan, "targeted"), render::text_at(plan, "ineligible"))) + "\n");
+                                             render::text_at(plan, "targeted"), render::text_at(plan, "ineligible"))) +
+               "\n");
   if (auto const* stages = render::member(plan, "stages").if_array())
     for (auto const& stage : *stages) {
       auto const percent = render::text_at(stage, "percent");
       auto const strata = strata_of(stage);
       session.data(render::safe_text(fmt::format("stage {}{}: {} devices{}", render::text_at(stage, "index"), percent.empty() ? "" : " (" + percent + "%)",
-                                                 render::text_at(stage, "devices"), strata.empty() ? "" : " (" + strata + ")")) + "\n");
+                                                 render::text_at(stage, "devices"), strata.empty() ? "" : " (" + strata + ")")) +
+                   "\n");
       tell_texts(session, render::member(stage, "detects"), "  detects: ");
       auto const& certifies = render::member(stage, "certifies");
       if (certifies.is_string() && !certifies.get_string().empty()) session.data(render::safe_text("  certifies: " + render::text_of(certifies)) + "\n");
@@ -76,8 +78,9 @@ void tell_plan(Session& session, json::value const& plan) {
     }
   if (auto const* conflicts = render::member(plan, "conflicts").if_array())
     for (auto const& one : *conflicts)
-      session.data(render::safe_text(fmt::format("conflict: rollout {} ({}) covers {} of them", render::text_at(one, "rollout"),
-                                                 render::text_at(one, "state"), render::text_at(one, "devices"))) + "\n");
+      session.data(render::safe_text(fmt::format("conflict: rollout {} ({}) covers {} of them", render::text_at(one, "rollout"), render::text_at(one, "state"),
+                                                 render::text_at(one, "devices"))) +
+                   "\n");
   tell_texts(session, render::member(plan, "warnings"), "warning: ");
 }
 
@@ -178,19 +181,27 @@ std::vector<Command> const& rollout_commands() {
     return std::vector<Command>{
         {"rollout plan", "what a rollout would do, before anything moves", "rollout plan --release reader@2.0.0 -l site=lab --policy policy.yaml", plan_rollout,
          target, true},
-        {"rollout create", "make a rollout", "rollout create --release reader@2.0.0 --all --policy standard --start -o name", create_rollout, create, true, true},
-        {"rollout list", "rollouts, newest first", "rollout list --state running", list_rollouts,
+        {"rollout create", "make a rollout", "rollout create --release reader@2.0.0 --all --policy standard --start -o name", create_rollout, create, true,
+         true},
+        {"rollout list",
+         "rollouts, newest first",
+         "rollout list --state running",
+         list_rollouts,
          {{value, "--model", "M", "only those of this model"},
-          {value, "--state", "STATE", "only those in this state", false,
+          {value,
+           "--state",
+           "STATE",
+           "only those in this state",
+           false,
            {"draft", "awaiting_approval", "running", "paused", "completed", "rolling_back", "rolled_back", "aborted"}},
           limit_option()}},
         {"rollout get", "one rollout as it stands", "rollout get r_01J", get_rollout, {id}},
         {"rollout explain", "every verdict in words and numbers", "rollout explain r_01J", explain_rollout, {id}},
-        {"rollout devices", "devices of a rollout and how they fare", "rollout devices r_01J --state failed", rollout_devices,
-         {id,
-          {value, "--state", "STATE", "only those in this state"},
-          {value, "--stage", "N", "only those of this stage"},
-          limit_option()}},
+        {"rollout devices",
+         "devices of a rollout and how they fare",
+         "rollout devices r_01J --state failed",
+         rollout_devices,
+         {id, {value, "--state", "STATE", "only those in this state"}, {value, "--stage", "N", "only those of this stage"}, limit_option()}},
     };
   }();
   return rows;

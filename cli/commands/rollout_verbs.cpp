@@ -2,8 +2,8 @@
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 namespace fleet::commands {
 namespace json = boost::json;
@@ -60,13 +60,27 @@ std::vector<Command> const& rollout_verb_commands() {
   static Option const id{argument, "ID", "", "the rollout"};
   static std::vector<Command> const rows{
       {"rollout start", "start a draft", "rollout start r_01J", start, {id}},
-      {"rollout approve", "sign off a rollout that waits for approval", "rollout approve r_01J --reason \"numbers of stage 1 look right\"", approve, {id}, false, false, true},
+      {"rollout approve",
+       "sign off a rollout that waits for approval",
+       "rollout approve r_01J --reason \"numbers of stage 1 look right\"",
+       approve,
+       {id},
+       false,
+       false,
+       true},
       {"rollout pause", "nothing new starts; what switched finishes its probation", "rollout pause r_01J --reason \"support calls\"", pause, {id}},
       {"rollout resume", "go on after a pause", "rollout resume r_01J", resume, {id}},
-      {"rollout promote", "skip bake and evidence of one stage, or of all", "rollout promote r_01J\nrollout promote r_01J --full --reason \"security fix\" --yes", promote,
+      {"rollout promote",
+       "skip bake and evidence of one stage, or of all",
+       "rollout promote r_01J\nrollout promote r_01J --full --reason \"security fix\" --yes",
+       promote,
        {id, {flag, "--full", "", "of all stages; harm gates stay armed"}}},
       {"rollout abort", "end it for good; devices that switched keep the release", "rollout abort r_01J --reason \"wrong selector\" --yes", abort, {id}},
-      {"rollout rollback", "end it; each exposed device returns to its own previous version", "rollout rollback r_01J --reason \"wrong readings\" --yes", rollback, {id}},
+      {"rollout rollback",
+       "end it; each exposed device returns to its own previous version",
+       "rollout rollback r_01J --reason \"wrong readings\" --yes",
+       rollback,
+       {id}},
       {"rollout retry", "failed devices try again, staged", "rollout retry r_01J --device cam-1", retry, {id, {value, "--device", "ID", "this device only"}}},
   };
   return rows;

@@ -16,8 +16,8 @@ struct FormatName {
   std::string_view name;
   Format format;
 };
-constexpr auto kFormats = std::to_array<FormatName>(
-    {{"table", Format::table}, {"wide", Format::wide}, {"json", Format::json}, {"jsonl", Format::jsonl}, {"name", Format::name}});
+constexpr auto kFormats =
+    std::to_array<FormatName>({{"table", Format::table}, {"wide", Format::wide}, {"json", Format::json}, {"jsonl", Format::jsonl}, {"name", Format::name}});
 
 Format format_of(std::string_view name) {
   for (auto const& row : kFormats)
@@ -91,8 +91,7 @@ render::Paper Session::paper() const {
 
 Result<void> Session::confirm(std::string_view what) {
   if (yes_) return {};
-  if (!around_.console.interactive())
-    return Error{Kind::bad_input, "confirmation_required", std::string(what) + " Nobody can be asked here.", "add --yes"};
+  if (!around_.console.interactive()) return Error{Kind::bad_input, "confirmation_required", std::string(what) + " Nobody can be asked here.", "add --yes"};
   auto const answer = around_.console.ask(render::safe_text(what) + " Go on? [y/N] ");
   if (answer && (*answer == "y" || *answer == "Y" || *answer == "yes")) return {};
   return Error{Kind::unprocessable, "not_confirmed", "nothing was changed: the answer was not `y`"};

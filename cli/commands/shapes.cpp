@@ -3,8 +3,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <array>
 
@@ -20,9 +20,7 @@ using MakeCell = Cell (*)(json::value const& value, SysTime now);
 
 std::string comma(std::string const& out, std::string const& more) { return out + (out.empty() ? "" : ",") + more; }
 
-Cell text_cell(json::value const& value, SysTime) {
-  return {value.is_object() || value.is_array() ? render::json_text(value, 0) : render::text_of(value)};
-}
+Cell text_cell(json::value const& value, SysTime) { return {value.is_object() || value.is_array() ? render::json_text(value, 0) : render::text_of(value)}; }
 
 Cell state_cell(json::value const& value, SysTime) {
   auto const text = render::text_of(value);
@@ -112,69 +110,145 @@ std::string name_of(json::value const& object, Shape const& shape) {
 }
 
 Shape const& device_shape() {
-  static Shape const shape{"device", "id", {{"ID", "id"}, {"HARDWARE", "hardware"}, {"STATE", "state", Form::state}, {"ONLINE", "online", Form::yes_no},
-                           {"LAST SEEN", "last_seen", Form::time}, {"RUNNING", "running", Form::running}, {"UPDATE", "update", Form::update},
-                           {"LABELS", "labels", Form::pairs, true}, {"REPORTED", "reported", Form::pairs, true}, {"AGENT", "agent", Form::text, true},
-                           {"KEY", "key", Form::text, true}, {"ERROR", "update.error", Form::error, true}}};
+  static Shape const shape{"device",
+                           "id",
+                           {{"ID", "id"},
+                            {"HARDWARE", "hardware"},
+                            {"STATE", "state", Form::state},
+                            {"ONLINE", "online", Form::yes_no},
+                            {"LAST SEEN", "last_seen", Form::time},
+                            {"RUNNING", "running", Form::running},
+                            {"UPDATE", "update", Form::update},
+                            {"LABELS", "labels", Form::pairs, true},
+                            {"REPORTED", "reported", Form::pairs, true},
+                            {"AGENT", "agent", Form::text, true},
+                            {"KEY", "key", Form::text, true},
+                            {"ERROR", "update.error", Form::error, true}}};
   return shape;
 }
 
 Shape const& device_token_shape() {
-  static Shape const shape{"device token", "id", {{"ID", "id"}, {"DEVICE", "device"}, {"HARDWARE", "hardware"}, {"LABELS", "labels", Form::pairs},
-                           {"CREATED", "created_at", Form::time}, {"EXPIRES", "expires_at", Form::time}, {"USED", "used_at", Form::time},
-                           {"BY", "used_by"}, {"REVOKED", "revoked_at", Form::time}}};
+  static Shape const shape{"device token",
+                           "id",
+                           {{"ID", "id"},
+                            {"DEVICE", "device"},
+                            {"HARDWARE", "hardware"},
+                            {"LABELS", "labels", Form::pairs},
+                            {"CREATED", "created_at", Form::time},
+                            {"EXPIRES", "expires_at", Form::time},
+                            {"USED", "used_at", Form::time},
+                            {"BY", "used_by"},
+                            {"REVOKED", "revoked_at", Form::time}}};
   return shape;
 }
 
 Shape const& history_shape() {
-  static Shape const shape{"change", "time", {{"TIME", "time"}, {"RELEASE", "", Form::release}, {"STATE", "state", Form::state}, {"ROLLOUT", "rollout"},
-                           {"ATTEMPT", "attempt", Form::text, false, true}, {"ERROR", "error", Form::error}, {"RECEIVED", "received", Form::text, true}}};
+  static Shape const shape{"change",
+                           "time",
+                           {{"TIME", "time"},
+                            {"RELEASE", "", Form::release},
+                            {"STATE", "state", Form::state},
+                            {"ROLLOUT", "rollout"},
+                            {"ATTEMPT", "attempt", Form::text, false, true},
+                            {"ERROR", "error", Form::error},
+                            {"RECEIVED", "received", Form::text, true}}};
   return shape;
 }
 
 Shape const& model_shape() {
-  static Shape const shape{"model", "name", {{"NAME", "name"}, {"APPROVALS", "approvals_required", Form::text, false, true},
-                           {"ALIASES", "aliases", Form::pairs}, {"CREATED", "created_at", Form::time}}};
+  static Shape const shape{"model",
+                           "name",
+                           {{"NAME", "name"},
+                            {"APPROVALS", "approvals_required", Form::text, false, true},
+                            {"ALIASES", "aliases", Form::pairs},
+                            {"CREATED", "created_at", Form::time}}};
   return shape;
 }
 
 Shape const& release_shape() {
-  static Shape const shape{"release", "model@version", {{"RELEASE", "", Form::release}, {"STATE", "state", Form::state}, {"HARDWARE", "variants", Form::hardware},
-                           {"PARENTS", "parents", Form::parents}, {"BY", "created_by"}, {"CREATED", "created_at", Form::time},
-                           {"METRICS", "metrics", Form::pairs, true}, {"COMMIT", "commit", Form::text, true}, {"DIGEST", "digest", Form::text, true}}};
+  static Shape const shape{"release",
+                           "model@version",
+                           {{"RELEASE", "", Form::release},
+                            {"STATE", "state", Form::state},
+                            {"HARDWARE", "variants", Form::hardware},
+                            {"PARENTS", "parents", Form::parents},
+                            {"BY", "created_by"},
+                            {"CREATED", "created_at", Form::time},
+                            {"METRICS", "metrics", Form::pairs, true},
+                            {"COMMIT", "commit", Form::text, true},
+                            {"DIGEST", "digest", Form::text, true}}};
   return shape;
 }
 
 Shape const& rollout_shape() {
-  static Shape const shape{"rollout", "id", {{"ID", "id"}, {"RELEASE", "", Form::release}, {"STATE", "state", Form::state}, {"STAGE", "stage", Form::stage},
-                           {"HEALTHY", "counts", Form::progress, false, true}, {"FAILED", "counts.failed", Form::text, false, true},
-                           {"SELECTOR", "selector"}, {"CREATED", "created_at", Form::time}, {"VERDICT", "verdict.decision", Form::state, true},
-                           {"REASON", "verdict.reason", Form::text, true}, {"BY", "created_by", Form::text, true}}};
+  static Shape const shape{"rollout",
+                           "id",
+                           {{"ID", "id"},
+                            {"RELEASE", "", Form::release},
+                            {"STATE", "state", Form::state},
+                            {"STAGE", "stage", Form::stage},
+                            {"HEALTHY", "counts", Form::progress, false, true},
+                            {"FAILED", "counts.failed", Form::text, false, true},
+                            {"SELECTOR", "selector"},
+                            {"CREATED", "created_at", Form::time},
+                            {"VERDICT", "verdict.decision", Form::state, true},
+                            {"REASON", "verdict.reason", Form::text, true},
+                            {"BY", "created_by", Form::text, true}}};
   return shape;
 }
 
 Shape const& rollout_device_shape() {
-  static Shape const shape{"device", "device", {{"DEVICE", "device"}, {"STAGE", "stage", Form::text, false, true}, {"ARM", "arm"},
-                           {"STATE", "state", Form::state}, {"FROM", "from"}, {"TO", "to"}, {"ATTEMPT", "attempt", Form::text, false, true},
-                           {"SINCE", "since", Form::time}, {"ERROR", "error", Form::error}}};
+  static Shape const shape{"device",
+                           "device",
+                           {{"DEVICE", "device"},
+                            {"STAGE", "stage", Form::text, false, true},
+                            {"ARM", "arm"},
+                            {"STATE", "state", Form::state},
+                            {"FROM", "from"},
+                            {"TO", "to"},
+                            {"ATTEMPT", "attempt", Form::text, false, true},
+                            {"SINCE", "since", Form::time},
+                            {"ERROR", "error", Form::error}}};
   return shape;
 }
 
 Shape const& token_shape() {
-  static Shape const shape{"token", "id", {{"ID", "id"}, {"NAME", "name"}, {"ROLE", "role"}, {"MODEL", "model"}, {"SELECTOR", "selector"},
-                           {"CREATED", "created_at", Form::time}, {"EXPIRES", "expires_at", Form::time}, {"REVOKED", "revoked_at", Form::time}}};
+  static Shape const shape{"token",
+                           "id",
+                           {{"ID", "id"},
+                            {"NAME", "name"},
+                            {"ROLE", "role"},
+                            {"MODEL", "model"},
+                            {"SELECTOR", "selector"},
+                            {"CREATED", "created_at", Form::time},
+                            {"EXPIRES", "expires_at", Form::time},
+                            {"REVOKED", "revoked_at", Form::time}}};
   return shape;
 }
 
 Shape const& event_shape() {
-  static Shape const shape{"event", "id", {{"ID", "id", Form::text, false, true}, {"TIME", "time"}, {"TYPE", "type"}, {"SUBJECT", "subject"},
-                           {"ACTOR", "actor"}, {"DATA", "data", Form::text, true}}};
+  static Shape const shape{"event",
+                           "id",
+                           {{"ID", "id", Form::text, false, true},
+                            {"TIME", "time"},
+                            {"TYPE", "type"},
+                            {"SUBJECT", "subject"},
+                            {"ACTOR", "actor"},
+                            {"DATA", "data", Form::text, true}}};
   return shape;
 }
 
 Shape const& audit_shape() {
-  static Shape const shape{"entry", "seq", {{"SEQ", "seq", Form::text, false, true}, {"TIME", "time"}, {"ACTOR", "actor"}, {"ACTION", "action"},
-                           {"SUBJECT", "subject"}, {"REASON", "reason"}, {"REQUEST", "request_id", Form::text, true}, {"HASH", "hash", Form::text, true}}};
+  static Shape const shape{"entry",
+                           "seq",
+                           {{"SEQ", "seq", Form::text, false, true},
+                            {"TIME", "time"},
+                            {"ACTOR", "actor"},
+                            {"ACTION", "action"},
+                            {"SUBJECT", "subject"},
+                            {"REASON", "reason"},
+                            {"REQUEST", "request_id", Form::text, true},
+                            {"HASH", "hash", Form::text, true}}};
   return shape;
 }
 

@@ -19,15 +19,15 @@ enum class Form { text, state, time, list, pairs, yes_no, release, running, upda
 
 struct Field {
   std::string_view title;
-  std::string_view path;       ///< dotted; empty: the whole object
+  std::string_view path;  ///< dotted; empty: the whole object
   Form form = Form::text;
-  bool wide = false;           ///< in cards and with -o wide only
+  bool wide = false;  ///< in cards and with -o wide only
   bool right = false;
 };
 
 struct Shape {
   std::string_view noun;
-  std::string_view name;       ///< path of what -o name prints; `model@version` joins two
+  std::string_view name;  ///< path of what -o name prints; `model@version` joins two
   std::vector<Field> fields;
 };
 

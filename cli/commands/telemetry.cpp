@@ -86,14 +86,20 @@ Result<int> events(Session& session, Arguments const& arguments) {
 std::vector<Command> const& telemetry_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"telemetry query", "a metric over time", "telemetry query accuracy --release reader@2.0.0 --by version,hardware --since 24h --step 5m --stat mean", query,
+      {"telemetry query",
+       "a metric over time",
+       "telemetry query accuracy --release reader@2.0.0 --by version,hardware --since 24h --step 5m --stat mean",
+       query,
        {{argument, "METRIC", "", "its name, such as accuracy"},
         {value, "--release", "M@V", "only from this release"},
         {value, "--by", "KEY,...", "a series for each of these: version, hardware, a label"},
         {value, "--since", "TIME", "from so long ago (default 24h)"},
         {value, "--step", "TIME", "one point for so long (default 5m)"},
         {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}}},
-      {"telemetry events", "what happened: rollouts, releases, devices", "telemetry events --after 120 --follow -o jsonl", events,
+      {"telemetry events",
+       "what happened: rollouts, releases, devices",
+       "telemetry events --after 120 --follow -o jsonl",
+       events,
        {{value, "--after", "ID", "only later ones"}, {flag, "--follow", "", "go on with new ones"}}},
   };
   return rows;

@@ -40,13 +40,16 @@ Result<int> revoke_token(Session& session, Arguments const& arguments) {
 std::vector<Command> const& token_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"token create", "a token for a person or CI; prints its secret once", "token create ci --role publisher --model reader --expires 90d > ci.token",
+      {"token create",
+       "a token for a person or CI; prints its secret once",
+       "token create ci --role publisher --model reader --expires 90d > ci.token",
        create_token,
        {{argument, "NAME", "", "whose it is, for the audit log"},
         {value, "--role", "R", "viewer, operator, publisher, approver or admin", true, {"viewer", "operator", "publisher", "approver", "admin"}},
         {value, "--model", "M", "only for this model"},
         {value, "--expires", "TIME", "good for so long, such as 90d"}},
-       true, true},
+       true,
+       true},
       {"token list", "tokens, without their secrets", "token list", list_tokens, {limit_option()}},
       {"token revoke", "make a token worthless", "token revoke t-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
   };

@@ -3,8 +3,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -26,7 +26,8 @@ Result<std::string> read_piece(File& file, std::string const& path, std::uint64_
   while (have < piece.size()) {
     FLEET_TRY(auto const got, file.read_at(offset + have, {reinterpret_cast<std::uint8_t*>(piece.data()) + have, piece.size() - have}));
     if (got == 0)
-      return Error{Kind::unprocessable, "file_changed", fmt::format("{}: ends at {} bytes, was longer when it was hashed", path, offset + have), "publish again"};
+      return Error{Kind::unprocessable, "file_changed", fmt::format("{}: ends at {} bytes, was longer when it was hashed", path, offset + have),
+                   "publish again"};
     have += got;
   }
   return piece;
@@ -60,8 +61,8 @@ Result<void> Uploader::send_pieces(LocalFile const& file, std::string const& tar
     show(file, offset);
     auto const size = std::min(kPieceBytes, file.size - offset);
     FLEET_TRY(auto piece, read_piece(*opened, file.path, offset, size));
-    auto const sent = api_->send(net::Method::patch, target, std::move(piece),
-                                 {{"Content-Type", "application/octet-stream"}, {"Upload-Offset", std::to_string(offset)}});
+    auto const sent =
+        api_->send(net::Method::patch, target, std::move(piece), {{"Content-Type", "application/octet-stream"}, {"Upload-Offset", std::to_string(offset)}});
     if (sent) {
       offset += size;
       sent_bytes_ += size;

@@ -5,8 +5,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/screen.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -15,8 +15,8 @@ namespace fleet::commands {
 namespace json = boost::json;
 namespace {
 
-constexpr auto kStates = std::to_array<std::string_view>(
-    {"draft", "awaiting_approval", "running", "paused", "completed", "rolling_back", "rolled_back", "aborted"});
+constexpr auto kStates =
+    std::to_array<std::string_view>({"draft", "awaiting_approval", "running", "paused", "completed", "rolling_back", "rolled_back", "aborted"});
 
 /// Shows each answer as the session wants it: a picture redrawn in place, a line a change, an object a change.
 class Watcher {
@@ -63,7 +63,7 @@ Result<int> watch(Session& session, Arguments const& arguments) {
 /// What `wait --for` waits for.
 struct Goal {
   std::string state;
-  std::int64_t stage = 0;      ///< not 0: until this stage has passed
+  std::int64_t stage = 0;  ///< not 0: until this stage has passed
   [[nodiscard]] bool reached(json::value const& rollout) const {
     auto const now = render::text_at(rollout, "state");
     if (stage == 0) return now == state;
@@ -89,7 +89,9 @@ Result<int> wait(Session& session, Arguments const& arguments) {
     auto const state = render::text_at(rollout, "state");
     auto exit = goal.reached(rollout) ? std::optional<int>(0) : ended(state, fail_on_pause);
     if (exit == 0 && !goal.reached(rollout)) exit = 1;  // it completed, and will not come to what was waited for
-    if (exit) static_cast<void>(show_done(session, rollout, rollout_shape(), fmt::format("rollout {} is {}: {}", id, state, render::text_at(rollout, "verdict.reason"))));
+    if (exit)
+      static_cast<void>(
+          show_done(session, rollout, rollout_shape(), fmt::format("rollout {} is {}: {}", id, state, render::text_at(rollout, "verdict.reason"))));
     return exit;
   });
 }
@@ -101,9 +103,15 @@ std::vector<Command> const& watch_commands() {
   static Option const id{argument, "ID", "", "the rollout"};
   static Option const pause{flag, "--fail-on-pause", "", "end with 9 when it waits for a person"};
   static std::vector<Command> const rows{
-      {"rollout watch", "follow a rollout to its end; exit 0 completed, 5 rolled back or aborted", "rollout watch r_01J\nrollout watch r_01J -o jsonl | jq .counts", watch,
+      {"rollout watch",
+       "follow a rollout to its end; exit 0 completed, 5 rolled back or aborted",
+       "rollout watch r_01J\nrollout watch r_01J -o jsonl | jq .counts",
+       watch,
        {id, pause}},
-      {"rollout wait", "wait for a state or a passed stage, without a picture", "rollout wait r_01J --timeout 6h --fail-on-pause\nrollout wait r_01J --for stage=1", wait,
+      {"rollout wait",
+       "wait for a state or a passed stage, without a picture",
+       "rollout wait r_01J --timeout 6h --fail-on-pause\nrollout wait r_01J --for stage=1",
+       wait,
        {id, {value, "--for", "STATE|stage=N", "a state (default completed), or stage N has passed"}, pause}},
   };
   return rows;

@@ -1,8 +1,8 @@
 #include "cli/render/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
-#include <fmt/format.h>
 
 #include <cmath>
 

@@ -3,8 +3,8 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -21,15 +21,19 @@ struct Count {
   Tone tone;
 };
 constexpr auto kCounts = std::to_array<Count>({
-    {"targeted", false, Tone::plain}, {"exposed", false, Tone::plain},  {"healthy", false, Tone::good},
-    {"failed", false, Tone::bad},     {"silent", true, Tone::bad},      {"waiting", true, Tone::warn},
-    {"offline", true, Tone::dim},     {"ineligible", true, Tone::dim},  {"blocked", true, Tone::warn},
+    {"targeted", false, Tone::plain},
+    {"exposed", false, Tone::plain},
+    {"healthy", false, Tone::good},
+    {"failed", false, Tone::bad},
+    {"silent", true, Tone::bad},
+    {"waiting", true, Tone::warn},
+    {"offline", true, Tone::dim},
+    {"ineligible", true, Tone::dim},
+    {"blocked", true, Tone::warn},
     {"reverted", true, Tone::warn},
 });
 
-std::int64_t integer_at(json::value const& value, std::string_view path) {
-  return static_cast<std::int64_t>(std::llround(number_at(value, path)));
-}
+std::int64_t integer_at(json::value const& value, std::string_view path) { return static_cast<std::int64_t>(std::llround(number_at(value, path))); }
 
 std::optional<SysTime> time_at(json::value const& value, std::string_view path) {
   auto const parsed = parse_rfc3339(text_at(value, path));
@@ -59,9 +63,7 @@ std::string counts_line(RolloutView const& view) {
   return out;
 }
 
-bool passed(RolloutView const& view, std::size_t number) {
-  return view.state == "completed" || static_cast<std::int64_t>(number) < view.stage;
-}
+bool passed(RolloutView const& view, std::size_t number) { return view.state == "completed" || static_cast<std::int64_t>(number) < view.stage; }
 
 std::string stage_words(RolloutView const& view, std::size_t number, SysTime now) {
   if (passed(view, number)) return "passed";
@@ -133,7 +135,8 @@ RolloutView read_rollout(json::value const& rollout) {
     view.stages[static_cast<std::size_t>(view.stage - 1)].devices = devices;
   if (auto const* gates = member(rollout, "verdict.gates").if_array())
     for (auto const& gate : *gates)
-      view.gates.push_back({text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), short_number_at(gate, "e_value"), short_number_at(gate, "threshold")});
+      view.gates.push_back(
+          {text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), short_number_at(gate, "e_value"), short_number_at(gate, "threshold")});
   return view;
 }
 

@@ -18,8 +18,8 @@ namespace fleet::render {
 
 struct RolloutView {
   struct Stage {
-    std::string label;               ///< `10%` or `20 devices`
-    std::int64_t devices = 0;        ///< cumulative, as planned from the targeted
+    std::string label;         ///< `10%` or `20 devices`
+    std::int64_t devices = 0;  ///< cumulative, as planned from the targeted
   };
   struct Gate {
     std::string name, test, decision, e_value, threshold;

@@ -24,8 +24,8 @@ struct Cell {
 
 struct Column {
   std::string title;
-  bool right = false;   ///< numbers
-  bool whole = false;   ///< never shortened: ids and names that people copy
+  bool right = false;  ///< numbers
+  bool whole = false;  ///< never shortened: ids and names that people copy
 };
 
 struct Table {

@@ -95,8 +95,7 @@ Result<Digest> Digest::parse(std::string_view hex) {
 
 Result<Digest> Digest::from_bytes(BytesView bytes) {
   Digest digest;
-  if (bytes.size() != digest.bytes.size())
-    return Error{Kind::bad_input, "bad_digest", fmt::format("a SHA-256 has 32 bytes, got {}", bytes.size())};
+  if (bytes.size() != digest.bytes.size()) return Error{Kind::bad_input, "bad_digest", fmt::format("a SHA-256 has 32 bytes, got {}", bytes.size())};
   std::copy(bytes.begin(), bytes.end(), digest.bytes.begin());
   return digest;
 }

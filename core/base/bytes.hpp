@@ -16,12 +16,8 @@ namespace fleet {
 using BytesView = std::span<std::uint8_t const>;
 using Bytes = std::vector<std::uint8_t>;
 
-[[nodiscard]] inline BytesView as_bytes(std::string_view text) {
-  return {reinterpret_cast<std::uint8_t const*>(text.data()), text.size()};
-}
-[[nodiscard]] inline std::string_view as_text(BytesView bytes) {
-  return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
-}
+[[nodiscard]] inline BytesView as_bytes(std::string_view text) { return {reinterpret_cast<std::uint8_t const*>(text.data()), text.size()}; }
+[[nodiscard]] inline std::string_view as_text(BytesView bytes) { return {reinterpret_cast<char const*>(bytes.data()), bytes.size()}; }
 
 /// SHA-256 of something. Compared and ordered as bytes, printed as 64 lower-case hex characters.
 struct Digest {

@@ -47,12 +47,12 @@ public:
   virtual Result<void> rename(std::string const& from, std::string const& to) = 0;
   virtual Result<void> symlink(std::string const& target, std::string const& link) = 0;
   virtual Result<std::string> read_link(std::string const& path) = 0;
-  virtual Result<void> remove(std::string const& path) = 0;       ///< a file, link or empty folder; not_found if absent
-  virtual Result<void> remove_tree(std::string const& path) = 0;  ///< fine if absent; never follows links
+  virtual Result<void> remove(std::string const& path) = 0;                    ///< a file, link or empty folder; not_found if absent
+  virtual Result<void> remove_tree(std::string const& path) = 0;               ///< fine if absent; never follows links
   virtual Result<std::vector<std::string>> list(std::string const& path) = 0;  ///< names, sorted, without . and ..
-  virtual Result<FileInfo> info(std::string const& path) = 0;     ///< @errors not_found, io
+  virtual Result<FileInfo> info(std::string const& path) = 0;                  ///< @errors not_found, io
   virtual Result<void> set_executable(std::string const& path, bool executable) = 0;
-  virtual Result<void> sync_dir(std::string const& path) = 0;     ///< fsync(2) of a folder
+  virtual Result<void> sync_dir(std::string const& path) = 0;  ///< fsync(2) of a folder
   virtual Result<std::uint64_t> free_bytes(std::string const& path) = 0;
 };
 

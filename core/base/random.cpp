@@ -74,7 +74,8 @@ std::string make_ulid(std::string_view prefix, std::int64_t unix_ms, Random& ran
   int bit = -2;
   for (int k = 0; k < 26; ++k, bit += 5) {
     unsigned value = 0;
-    for (int i = bit; i < bit + 5; ++i) value = value * 2 + (i < 0 ? 0U : (static_cast<unsigned>(raw[static_cast<std::size_t>(i / 8)]) >> static_cast<unsigned>(7 - i % 8)) & 1U);
+    for (int i = bit; i < bit + 5; ++i)
+      value = value * 2 + (i < 0 ? 0U : (static_cast<unsigned>(raw[static_cast<std::size_t>(i / 8)]) >> static_cast<unsigned>(7 - i % 8)) & 1U);
     out += kAlphabet[value];
   }
   return out;

@@ -53,8 +53,8 @@ Kind kind_of_status(int status) {
 }
 
 void throw_exception_from_error(Error const& error, boost::source_location const& where) {
-  throw std::logic_error(std::string("value of a failed result: ") + error.code + ": " + error.detail + " at " + where.file_name() +
-                         ":" + std::to_string(where.line()));
+  throw std::logic_error(std::string("value of a failed result: ") + error.code + ": " + error.detail + " at " + where.file_name() + ":" +
+                         std::to_string(where.line()));
 }
 
 }  // namespace fleet

@@ -64,12 +64,12 @@ using Result = boost::system::result<T, Error>;
 
 #define FLEET_CONCAT_(a, b) a##b
 #define FLEET_CONCAT(a, b) FLEET_CONCAT_(a, b)
-#define FLEET_TRY_(tmp, decl, ...)       \
-  auto tmp = (__VA_ARGS__);              \
-  if (!tmp) return tmp.error();          \
+#define FLEET_TRY_(tmp, decl, ...) \
+  auto tmp = (__VA_ARGS__);        \
+  if (!tmp) return tmp.error();    \
   decl = *std::move(tmp)
 /// `FLEET_TRY(auto const x, f());` gives x the value of f(), or returns its error.
 #define FLEET_TRY(decl, ...) FLEET_TRY_(FLEET_CONCAT(fleet_try_, __LINE__), decl, __VA_ARGS__)
 /// `FLEET_CHECK(f());` returns the error of f(), if there is one.
-#define FLEET_CHECK(...)                                                \
-  if (auto fleet_check_ = (__VA_ARGS__); !fleet_check_) return fleet_check_.error()
+#define FLEET_CHECK(...) \
+  if (auto&& fleet_check_ = (__VA_ARGS__); !fleet_check_) return fleet_check_.error()

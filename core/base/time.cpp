@@ -64,8 +64,8 @@ std::string to_rfc3339(SysTime at, bool with_millis) {
 Result<SysTime> parse_rfc3339(std::string_view text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
   bool const shape = text.size() >= 20 && digits(text, 0, 4, year) && text[4] == '-' && digits(text, 5, 2, month) && text[7] == '-' &&
-                     digits(text, 8, 2, day) && text[10] == 'T' && digits(text, 11, 2, hour) && text[13] == ':' &&
-                     digits(text, 14, 2, minute) && text[16] == ':' && digits(text, 17, 2, second);
+                     digits(text, 8, 2, day) && text[10] == 'T' && digits(text, 11, 2, hour) && text[13] == ':' && digits(text, 14, 2, minute) &&
+                     text[16] == ':' && digits(text, 17, 2, second);
   if (!shape) return bad_time(text);
   std::chrono::year_month_day const date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
                                          std::chrono::day{static_cast<unsigned>(day)}};
@@ -79,8 +79,7 @@ Result<SysTime> parse_rfc3339(std::string_view text) {
   }
   auto const rest = text.substr(at);
   if (rest != "Z" && rest != "+00:00") return bad_time(text);
-  return SysTime{std::chrono::sys_days{date}} + std::chrono::hours{hour} + std::chrono::minutes{minute} + std::chrono::seconds{second} +
-         Millis{millis};
+  return SysTime{std::chrono::sys_days{date}} + std::chrono::hours{hour} + std::chrono::minutes{minute} + std::chrono::seconds{second} + Millis{millis};
 }
 
 Result<Millis> parse_duration(std::string_view text) {

@@ -33,7 +33,10 @@ public:
   explicit FakeClock(SysTime start) : wall_(start) {}
   [[nodiscard]] SysTime wall() const override { return wall_; }
   [[nodiscard]] MonoTime mono() const override { return mono_; }
-  void advance(Millis by) { wall_ += by; mono_ += by; }
+  void advance(Millis by) {
+    wall_ += by;
+    mono_ += by;
+  }
   /// Sets the wall clock alone, as an operator or NTP would.
   void set_wall(SysTime to) { wall_ = to; }
 

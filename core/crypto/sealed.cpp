@@ -27,9 +27,7 @@ Result<Secret> derive(std::string_view passphrase, BytesView salt) {
   return key;
 }
 
-crypto_secretstream_xchacha20poly1305_state& state_of(Bytes& bytes) {
-  return *reinterpret_cast<crypto_secretstream_xchacha20poly1305_state*>(bytes.data());
-}
+crypto_secretstream_xchacha20poly1305_state& state_of(Bytes& bytes) { return *reinterpret_cast<crypto_secretstream_xchacha20poly1305_state*>(bytes.data()); }
 
 }  // namespace
 
@@ -102,7 +100,8 @@ Result<StreamOpener::Frame> StreamOpener::open(BytesView frame) {
   Frame out;
   out.plain.resize(frame.size() - frame_overhead());
   unsigned char tag = 0;
-  if (crypto_secretstream_xchacha20poly1305_pull(&state_of(state_), out.plain.data(), nullptr, &tag, frame.data(), frame.size(), nullptr, 0) != 0) return wrong();
+  if (crypto_secretstream_xchacha20poly1305_pull(&state_of(state_), out.plain.data(), nullptr, &tag, frame.data(), frame.size(), nullptr, 0) != 0)
+    return wrong();
   out.last = tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL;
   return out;
 }

@@ -29,7 +29,10 @@ public:
   [[nodiscard]] static std::size_t header_size();
   [[nodiscard]] static std::size_t frame_overhead();
   [[nodiscard]] static Result<StreamOpener> create(BytesView header, std::string_view passphrase);
-  struct Frame { Bytes plain; bool last = false; };
+  struct Frame {
+    Bytes plain;
+    bool last = false;
+  };
   [[nodiscard]] Result<Frame> open(BytesView frame);
 
 private:

@@ -19,7 +19,8 @@ Error failed(std::string const& doing) { return openssl_failure(Kind::internal, 
 
 Result<KeyPtr> read_private_key(std::string const& pem) {
   auto const bio = read_bio(pem);
-  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));
+  KeyPtr key(PEM_read_bio_PrivateKey(
+      bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));
   if (!key) return openssl_failure(Kind::bad_input, "bad_key", "private key in PEM");
   return key;
 }
@@ -54,7 +55,8 @@ std::string common_name_of(X509_NAME const* name) {
 }
 
 bool set_common_name(X509_NAME* name, std::string const& value) {
-  return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<unsigned char const*>(value.data()), static_cast<int>(value.size()), -1, 0) == 1;
+  return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<unsigned char const*>(value.data()), static_cast<int>(value.size()), -1, 0) ==
+         1;
 }
 
 /// Far times are written as the day they name; X.509 has whole seconds.
@@ -119,8 +121,11 @@ Result<std::string> make_private_key() {
 Result<CertificateAndKey> make_ca(std::string const& common_name, SysTime from, SysTime until) {
   FLEET_TRY(auto const pem, make_private_key());
   FLEET_TRY(auto const key, read_private_key(pem));
-  Template const wanted{common_name, from, until,
-                        {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"}, {NID_key_usage, "critical,keyCertSign,cRLSign"}, {NID_subject_key_identifier, "hash"}}};
+  Template const wanted{
+      common_name,
+      from,
+      until,
+      {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"}, {NID_key_usage, "critical,keyCertSign,cRLSign"}, {NID_subject_key_identifier, "hash"}}};
   FLEET_TRY(auto certificate, make_certificate(wanted, key.get(), nullptr, key.get()));
   return CertificateAndKey{std::move(certificate), pem};
 }
@@ -137,9 +142,14 @@ Result<CertificateAndKey> make_server_certificate(CertificateAndKey const& ca, s
   FLEET_TRY(auto const issuer_key, read_private_key(ca.private_key));
   FLEET_TRY(auto const pem, make_private_key());
   FLEET_TRY(auto const key, read_private_key(pem));
-  Template const wanted{hosts.front(), from, until,
-                        {{NID_basic_constraints, "critical,CA:FALSE"}, {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "serverAuth"},
-                         {NID_subject_alt_name, names}, {NID_authority_key_identifier, "keyid"}}};
+  Template const wanted{hosts.front(),
+                        from,
+                        until,
+                        {{NID_basic_constraints, "critical,CA:FALSE"},
+                         {NID_key_usage, "critical,digitalSignature"},
+                         {NID_ext_key_usage, "serverAuth"},
+                         {NID_subject_alt_name, names},
+                         {NID_authority_key_identifier, "keyid"}}};
   FLEET_TRY(auto certificate, make_certificate(wanted, key.get(), issuer.get(), issuer_key.get()));
   return CertificateAndKey{std::move(certificate), pem};
 }
@@ -163,13 +173,19 @@ Result<RequestInfo> inspect_request(std::string const& request_pem) {
   return RequestInfo{common_name_of(X509_REQ_get_subject_name(request.get())), digest};
 }
 
-Result<std::string> issue_device_certificate(CertificateAndKey const& ca, std::string const& request_pem, std::string const& device_id, SysTime from, SysTime until) {
+Result<std::string> issue_device_certificate(CertificateAndKey const& ca, std::string const& request_pem, std::string const& device_id, SysTime from,
+                                             SysTime until) {
   FLEET_CHECK(inspect_request(request_pem));
   FLEET_TRY(auto const request, read_request(request_pem));
   FLEET_TRY(auto const issuer, read_certificate(ca.certificate));
   FLEET_TRY(auto const issuer_key, read_private_key(ca.private_key));
-  Template const wanted{device_id, from, until,
-                        {{NID_basic_constraints, "critical,CA:FALSE"}, {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "clientAuth"}, {NID_authority_key_identifier, "keyid"}}};
+  Template const wanted{device_id,
+                        from,
+                        until,
+                        {{NID_basic_constraints, "critical,CA:FALSE"},
+                         {NID_key_usage, "critical,digitalSignature"},
+                         {NID_ext_key_usage, "clientAuth"},
+                         {NID_authority_key_identifier, "keyid"}}};
   return make_certificate(wanted, X509_REQ_get0_pubkey(request.get()), issuer.get(), issuer_key.get());
 }
 

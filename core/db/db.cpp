@@ -214,7 +214,8 @@ Result<void> migrate(Connection& connection, std::span<Migration const> migratio
   }
   std::int64_t const newest = migrations.empty() ? 0 : migrations.back().number;
   if (version > newest)
-    return Error{Kind::conflict, "database_is_newer", fmt::format("the database has schema {}, this program knows {}", version, newest), "run the newer program"};
+    return Error{Kind::conflict, "database_is_newer", fmt::format("the database has schema {}, this program knows {}", version, newest),
+                 "run the newer program"};
   for (auto const& migration : migrations) {
     if (migration.number <= version) continue;
     FLEET_CHECK(connection.script("BEGIN IMMEDIATE"));

@@ -32,14 +32,20 @@ public:
   Statement& bind(int index, std::string_view value);  ///< copied
   Statement& bind(int index, char const* value) { return bind(index, std::string_view(value)); }
   Statement& bind(int index, std::string const& value) { return bind(index, std::string_view(value)); }
-  Statement& bind(int index, BytesView value);         ///< a blob, copied
+  Statement& bind(int index, BytesView value);  ///< a blob, copied
   Statement& bind(int index, Digest const& value) { return bind(index, BytesView(value.bytes)); }
   Statement& bind(int index, std::nullptr_t);
   template <class T>
-  Statement& bind(int index, std::optional<T> const& value) { return value ? bind(index, *value) : bind(index, nullptr); }
+  Statement& bind(int index, std::optional<T> const& value) {
+    return value ? bind(index, *value) : bind(index, nullptr);
+  }
   /// Binds all, from 1.
   template <class... T>
-  Statement& bind_all(T const&... values) { int i = 0; (bind(++i, values), ...); return *this; }
+  Statement& bind_all(T const&... values) {
+    int i = 0;
+    (bind(++i, values), ...);
+    return *this;
+  }
 
   /// True: a row is there. @errors conflict (code `constraint`), io (`fsync_failed`, `disk_failed`), corrupt, unavailable (`disk_full`)
   Result<bool> step();

@@ -22,9 +22,8 @@ template <class Predicate>
   for (std::size_t i = 0; i < table.size(); ++i) table[i] = holds(static_cast<char>(i));
   return table;
 }
-inline constexpr auto kTokenClass = make_class([](char c) {
-  return is_alpha(c) || is_digit(c) || (c != '\0' && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos);
-});
+inline constexpr auto kTokenClass =
+    make_class([](char c) { return is_alpha(c) || is_digit(c) || (c != '\0' && std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos); });
 /// A character of a token: method, header name (RFC 9110, 5.6.2).
 [[nodiscard]] constexpr bool is_token(char c) { return kTokenClass[static_cast<unsigned char>(c)]; }
 /// True for what may stand in a header's value: visible ASCII, bytes >= 0x80, space and tab (RFC 9110, 5.5).

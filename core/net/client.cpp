@@ -60,7 +60,8 @@ struct Client::State {
   };
   /// One try over `origin`'s connection, which is kept only when it can serve again.
   boost::system::result<ClientResponse, Failure> exchange(Origin& origin, ClientRequest const& request, std::string const& head, BodySink const& sink);
-  boost::system::result<ClientResponse, Failure> read_answer(ClientConnection& connection, ClientRequest const& request, BodySink const& sink, bool& reusable, Patience patience);
+  boost::system::result<ClientResponse, Failure> read_answer(ClientConnection& connection, ClientRequest const& request, BodySink const& sink, bool& reusable,
+                                                             Patience patience);
   Result<void> connect(Origin& origin, Url const& url, Millis timeout);
   Origin& origin_of(Url const& url);
   void retire(Origin& origin);
@@ -100,8 +101,8 @@ Result<void> Client::State::connect(Origin& origin, Url const& url, Millis timeo
   return {};
 }
 
-boost::system::result<ClientResponse, Client::State::Failure> Client::State::read_answer(ClientConnection& connection, ClientRequest const& request, BodySink const& sink,
-                                                                                       bool& reusable, Patience patience) {
+boost::system::result<ClientResponse, Client::State::Failure> Client::State::read_answer(ClientConnection& connection, ClientRequest const& request,
+                                                                                         BodySink const& sink, bool& reusable, Patience patience) {
   std::vector<char> buffer(kReadBytes);
   std::string rest;
   int interim = 0;
@@ -134,7 +135,8 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::rea
   }
 }
 
-boost::system::result<ClientResponse, Client::State::Failure> Client::State::exchange(Origin& origin, ClientRequest const& request, std::string const& head, BodySink const& sink) {
+boost::system::result<ClientResponse, Client::State::Failure> Client::State::exchange(Origin& origin, ClientRequest const& request, std::string const& head,
+                                                                                      BodySink const& sink) {
   Patience const patience{clock, clock.mono() + request.timeout, cancel};
   auto& connection = *origin.connection;
   auto written = connection.write(head, patience);

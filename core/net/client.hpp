@@ -17,28 +17,28 @@ struct Url {
 };
 
 struct ClientConfig {
-  std::string ca_pem;                  ///< one or more certificates; nothing else is trusted
-  std::string certificate_pem;         ///< the client's own, may be empty
+  std::string ca_pem;           ///< one or more certificates; nothing else is trusted
+  std::string certificate_pem;  ///< the client's own, may be empty
   std::string private_key_pem;
-  bool allow_plain_http = false;       ///< tuf-client alone, and checks of loopback health
-  bool ignore_not_before = false;      ///< while the system clock is below the floor of trusted time (protocol.md, Time)
+  bool allow_plain_http = false;   ///< tuf-client alone, and checks of loopback health
+  bool ignore_not_before = false;  ///< while the system clock is below the floor of trusted time (protocol.md, Time)
   std::string user_agent = "fleet";
   Millis connect{15'000};
 };
 
 struct ClientRequest {
   Method method = Method::get;
-  std::string url;                     ///< absolute
+  std::string url;  ///< absolute
   Headers headers;
   std::string body;
-  Millis timeout{30'000};              ///< whole exchange, or without progress where a sink is given
+  Millis timeout{30'000};  ///< whole exchange, or without progress where a sink is given
   std::uint64_t body_limit = 8 * 1024 * 1024;
 };
 
 struct ClientResponse {
   int status = 0;
   Headers headers;
-  std::string body;                    ///< empty where a sink took it
+  std::string body;  ///< empty where a sink took it
   [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
 };
 
@@ -56,8 +56,8 @@ public:
   ~Client();
 
   /// One exchange; a stale kept connection is replaced and tried once more when the request is safe to repeat.
-  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large, bad_input (answer is not HTTP)
-  /// Any HTTP status is a success here.
+  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large, bad_input (answer is
+  /// not HTTP) Any HTTP status is a success here.
   Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
   /// From any thread: ends the exchange under way with unavailable, code `cancelled`; with none under way, the next one.
   void cancel();

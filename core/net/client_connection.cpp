@@ -13,9 +13,7 @@
 namespace fleet::net {
 namespace {
 
-Error broken(std::string_view step, std::string_view why) {
-  return {Kind::unavailable, "connection_lost", fmt::format("{}: {}", step, why)};
-}
+Error broken(std::string_view step, std::string_view why) { return {Kind::unavailable, "connection_lost", fmt::format("{}: {}", step, why)}; }
 
 /// OpenSSL takes lengths as int.
 int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, 1U << 30)); }

@@ -18,7 +18,11 @@ constexpr Millis kAnswerAfterEnd{2'000};
 }  // namespace
 
 Connection::Connection(Worker& worker, Listener const& listener, Fd fd, std::shared_ptr<Peer> peer)
-    : worker_(worker), listener_(listener), descriptor_(worker.io.get_executor(), fd.release()), tls_(listener.tls.get(), descriptor_.native_handle()), peer_(std::move(peer)) {}
+    : worker_(worker),
+      listener_(listener),
+      descriptor_(worker.io.get_executor(), fd.release()),
+      tls_(listener.tls.get(), descriptor_.native_handle()),
+      peer_(std::move(peer)) {}
 
 Connection::~Connection() = default;
 

@@ -28,11 +28,11 @@ public:
 private:
   enum class State {
     handshake,
-    head,     ///< between requests, or in the middle of a header block
+    head,  ///< between requests, or in the middle of a header block
     body,
     pending,  ///< the handler has the request
     writing,
-    linger,   ///< said its last word; waits for the peer to have read it
+    linger,  ///< said its last word; waits for the peer to have read it
     closed,
   };
   class AnswerSink;
@@ -78,17 +78,17 @@ private:
   std::optional<RequestParser> parser_;
   std::shared_ptr<AnswerSink> sink_;
   std::unique_ptr<Outgoing> outgoing_;
-  std::string early_;             ///< received, not consumed yet
-  std::size_t searched_ = 0;      ///< of early_: known not to hold the end of the header block
+  std::string early_;         ///< received, not consumed yet
+  std::size_t searched_ = 0;  ///< of early_: known not to hold the end of the header block
   MonoTime body_began_{};
   State state_ = State::handshake;
-  bool head_began_ = false;       ///< part of a header block is in early_
+  bool head_began_ = false;  ///< part of a header block is in early_
   bool read_armed_ = false;
   bool write_armed_ = false;
-  bool paused_ = false;           ///< too much came early: nothing is read until the answer has gone
+  bool paused_ = false;  ///< too much came early: nothing is read until the answer has gone
   bool consuming_ = false;
   bool keeps_alive_ = false;
-  bool head_only_ = false;        ///< the request is HEAD
+  bool head_only_ = false;  ///< the request is HEAD
   bool peer_ended_ = false;
 };
 

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kLengthDigitsMax = 18;  // fits 63 bits
 constexpr auto kTargetClass = make_class([](char c) { return c > ' ' && c < 0x7f && c != '#'; });
-constexpr auto kHostClass = make_class([](char c) { return is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']'; });
+constexpr auto kHostClass =
+    make_class([](char c) { return is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']'; });
 constexpr auto kFieldClass = make_class(is_field_text);
 
 using Class = std::array<bool, 256>;
@@ -19,9 +20,7 @@ bool all_in(Class const& table, std::string_view text) {
   return good;
 }
 
-Error refused(std::string_view detail) {
-  return {Kind::bad_input, "bad_request", std::string{detail}, "send HTTP/1.1 as RFC 9112 has it"};
-}
+Error refused(std::string_view detail) { return {Kind::bad_input, "bad_request", std::string{detail}, "send HTTP/1.1 as RFC 9112 has it"}; }
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

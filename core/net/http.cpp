@@ -12,13 +12,10 @@ namespace {
 constexpr auto kMethodNames = std::to_array<std::string_view>({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "OTHER"});
 
 Error bad_escape(std::string_view text, std::string_view why) {
-  return {Kind::bad_input, "bad_escape", fmt::format("percent-encoding: {} in a text of {} bytes", why, text.size()),
-          "write a literal % as %25"};
+  return {Kind::bad_input, "bad_escape", fmt::format("percent-encoding: {} in a text of {} bytes", why, text.size()), "write a literal % as %25"};
 }
 
-bool is_unreserved(char c) {
-  return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~';
-}
+bool is_unreserved(char c) { return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~'; }
 
 }  // namespace
 
@@ -30,9 +27,7 @@ std::string_view find_header(Headers const& headers, std::string_view name) {
   return {};
 }
 
-Response json_response(int status, std::string body) {
-  return {status, {{"Content-Type", "application/json"}}, std::move(body), false};
-}
+Response json_response(int status, std::string body) { return {status, {{"Content-Type", "application/json"}}, std::move(body), false}; }
 
 Result<std::string> percent_decode(std::string_view text, bool plus_is_space) {
   std::string out;

@@ -27,10 +27,10 @@ using Headers = std::vector<Header>;
 
 /// What is known of the other end of a TLS connection.
 struct Peer {
-  std::string address;             ///< ip:port
+  std::string address;  ///< ip:port
   bool loopback = false;
-  bool has_certificate = false;    ///< proved possession of its key in this or the resumed handshake; the chain is NOT judged
-  Digest key_sha256{};             ///< of the certificate's SubjectPublicKeyInfo
+  bool has_certificate = false;  ///< proved possession of its key in this or the resumed handshake; the chain is NOT judged
+  Digest key_sha256{};           ///< of the certificate's SubjectPublicKeyInfo
   Digest certificate_sha256{};
   std::string common_name;
   SysTime not_after{};
@@ -44,12 +44,12 @@ struct Attachment {
 /// Moving keeps `path` and `query` valid for requests that the server made; copying does not.
 struct Request {
   Method method = Method::other;
-  std::string target;              ///< raw, as received: path?query
-  std::string_view path;           ///< part of target before ?, still percent-encoded
-  std::string_view query;          ///< part after ?, without it
+  std::string target;      ///< raw, as received: path?query
+  std::string_view path;   ///< part of target before ?, still percent-encoded
+  std::string_view query;  ///< part after ?, without it
   Headers headers;
   std::string body;
-  Peer const* peer = nullptr;      ///< lives as long as the connection, or the request's Responder if that is longer
+  Peer const* peer = nullptr;                         ///< lives as long as the connection, or the request's Responder if that is longer
   std::unique_ptr<Attachment>* attachment = nullptr;  ///< of the connection; only valid inside Handler::handle
   [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
 };
@@ -65,7 +65,7 @@ using SharedBody = std::shared_ptr<std::string const>;
 
 struct Response {
   int status = 200;
-  Headers headers;                 ///< without Content-Length, Date and Connection, which the server adds
+  Headers headers;  ///< without Content-Length, Date and Connection, which the server adds
   std::variant<std::string, SharedBody, FileBody> body;
   bool close = false;
 };

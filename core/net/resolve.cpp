@@ -98,7 +98,8 @@ Result<std::vector<SocketAddress>> resolve(std::string const& host, std::uint16_
   }
   question->answered.consume();
   if (question->error != 0)
-    return Error{Kind::unavailable, "name_unknown", fmt::format("host '{}': {}", host, ::gai_strerror(question->error)), "check the name and this machine's resolver"};
+    return Error{Kind::unavailable, "name_unknown", fmt::format("host '{}': {}", host, ::gai_strerror(question->error)),
+                 "check the name and this machine's resolver"};
   std::vector<SocketAddress> out;
   for (auto const* info = question->list.first; info != nullptr; info = info->ai_next) out.push_back(copy_of(*info));
   return out;

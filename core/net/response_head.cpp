@@ -16,13 +16,41 @@ struct Reason {
   std::string_view text;
 };
 constexpr auto kReasons = std::to_array<Reason>({
-    {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"}, {206, "Partial Content"},
-    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"}, {307, "Temporary Redirect"}, {308, "Permanent Redirect"},
-    {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-    {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"}, {411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
-    {415, "Unsupported Media Type"}, {416, "Range Not Satisfiable"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
-    {428, "Precondition Required"}, {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {422, "Unprocessable Content"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
 });
 
 /// Set by the server alone: a second one would be a second opinion on framing.
@@ -58,7 +86,8 @@ Result<void> render_head(Response const& response, std::uint64_t body_size, bool
   out += date_line;
   for (auto const& [name, value] : response.headers) {
     if (!is_header_name(name) || !is_header_value(value) || is_servers_own(name))
-      return Error{Kind::internal, "bad_response_header", fmt::format("header '{}' of an answer may not be sent: not allowed there, or a control character in it", name)};
+      return Error{Kind::internal, "bad_response_header",
+                   fmt::format("header '{}' of an answer may not be sent: not allowed there, or a control character in it", name)};
     out += name;
     out += ": ";
     out += value;
@@ -75,8 +104,8 @@ Result<void> render_head(Response const& response, std::uint64_t body_size, bool
 }
 
 Response make_problem(int status, std::string_view code, std::string_view detail, std::string_view hint, std::string_view request_id) {
-  auto body = fmt::format(R"({{"type":"urn:fleet:problem:{}","title":"{}","status":{},"detail":"{}","code":"{}","hint":"{}","request_id":"{}"}})",
-                          code, reason_of(status), status, detail, code, hint, request_id);
+  auto body = fmt::format(R"({{"type":"urn:fleet:problem:{}","title":"{}","status":{},"detail":"{}","code":"{}","hint":"{}","request_id":"{}"}})", code,
+                          reason_of(status), status, detail, code, hint, request_id);
   return {status, {{"Content-Type", "application/problem+json"}, {"Request-Id", std::string{request_id}}}, std::move(body), true};
 }
 
@@ -87,7 +116,8 @@ std::string make_date_line(SysTime at) {
   std::chrono::year_month_day const date{day};
   std::chrono::hh_mm_ss const time{std::chrono::floor<seconds>(at - day)};
   return fmt::format("Date: {}, {:02} {} {} {:02}:{:02}:{:02} GMT\r\n", kDays[std::chrono::weekday{day}.c_encoding()], static_cast<unsigned>(date.day()),
-                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()), time.hours().count(), time.minutes().count(), time.seconds().count());
+                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()), time.hours().count(), time.minutes().count(),
+                     time.seconds().count());
 }
 
 }  // namespace fleet::net

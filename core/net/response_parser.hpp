@@ -35,7 +35,7 @@ private:
 
   BodySink const& sink_;
   ClientResponse response_;
-  Error refusal_;             ///< why take() stopped the parser
+  Error refusal_;  ///< why take() stopped the parser
   std::uint64_t taken_ = 0;
   std::uint64_t limit_;
   bool headers_done_ = false;

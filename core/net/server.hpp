@@ -42,13 +42,13 @@ public:
 };
 
 struct ListenerConfig {
-  std::string name;                       ///< for logs and metrics
+  std::string name;  ///< for logs and metrics
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;                 ///< 0 picks a free one
-  std::string certificate_pem;            ///< the server's, then its chain
+  std::uint16_t port = 0;       ///< 0 picks a free one
+  std::string certificate_pem;  ///< the server's, then its chain
   std::string private_key_pem;
   bool request_client_certificate = false;  ///< asked for, not demanded; any self-consistent certificate is let through to the handler
-  std::string client_ca_names_pem;        ///< hint sent in the request, may be empty
+  std::string client_ca_names_pem;          ///< hint sent in the request, may be empty
   std::shared_ptr<Handler> handler;
 };
 
@@ -56,10 +56,10 @@ struct ServerLimits {
   std::size_t connections = 16'000;
   std::size_t header_bytes = 16 * 1024;
   Millis handshake{10'000};
-  Millis header{10'000};                  ///< from the first byte of a request to the end of its header
-  Millis body{60'000};                    ///< a body, whole; longer ones must arrive at 16 KiB/s at least
-  Millis write{60'000};                   ///< without any progress
-  Millis idle{120'000};                   ///< between requests; a pending answer is not idle
+  Millis header{10'000};  ///< from the first byte of a request to the end of its header
+  Millis body{60'000};    ///< a body, whole; longer ones must arrive at 16 KiB/s at least
+  Millis write{60'000};   ///< without any progress
+  Millis idle{120'000};   ///< between requests; a pending answer is not idle
 };
 
 struct ServerCounters {
@@ -70,8 +70,7 @@ struct ServerCounters {
 class Server {
 public:
   /// Binds at once. @errors unavailable (address in use), bad_input (certificate and key)
-  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads,
-                                                Clock& clock = system_clock());
+  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads, Clock& clock = system_clock());
   virtual ~Server() = default;
   /// Port a listener is bound to, by its index.
   [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;

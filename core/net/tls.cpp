@@ -16,9 +16,7 @@ constexpr long kPeerCertificateBytesMax = 16 * 1024;
 constexpr long kSessionsKept = 20'000;
 constexpr long kSessionSeconds = 24 * 3600;
 
-Error bad_pem(std::string_view what) {
-  return {Kind::bad_input, "bad_certificate", fmt::format("{}: {}", what, take_ssl_errors()), "expected PEM"};
-}
+Error bad_pem(std::string_view what) { return {Kind::bad_input, "bad_certificate", fmt::format("{}: {}", what, take_ssl_errors()), "expected PEM"}; }
 
 SslPtr<BIO> memory_of(std::string const& pem) { return SslPtr<BIO>{BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))}; }
 

@@ -53,7 +53,8 @@ Result<Url> Url::parse(std::string_view text) {
   FLEET_CHECK(split_authority(text, authority, url));
   if (url.port == 0) url.port = url.scheme == "https" ? 443 : 80;
   auto const target = rest.substr(end);
-  if (!std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < 0x7f && c != '#'; })) return bad_url(text, "a fragment, space or byte that must be percent-encoded");
+  if (!std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < 0x7f && c != '#'; }))
+    return bad_url(text, "a fragment, space or byte that must be percent-encoded");
   url.target = target.starts_with('/') ? std::string{target} : "/" + std::string{target};
   return url;
 }

@@ -66,7 +66,7 @@ public:
   void forget(Connection const& connection);
   void set_deadline(Connection const& connection, Millis from_now);
   void clear_deadline(Connection const& connection);
-  [[nodiscard]] MonoTime now() const { return now_; }           ///< of the last tick
+  [[nodiscard]] MonoTime now() const { return now_; }  ///< of the last tick
   [[nodiscard]] bool draining() const { return draining_; }
   [[nodiscard]] std::string const& date_line() const { return date_line_; }
   [[nodiscard]] std::string make_request_id();
@@ -74,11 +74,11 @@ public:
 
   Counters counters;
   boost::asio::io_context io{1};
-  std::array<char, 32 * 1024> read_scratch;   ///< what was just received
-  std::array<char, 64 * 1024> file_scratch;   ///< a piece of a file on its way out
-  std::string out_scratch;                    ///< head and small body of an answer
-  Connection* handling = nullptr;             ///< whose request a handler is looking at right now
-  std::optional<Response> inline_answer;      ///< given before that handler returned
+  std::array<char, 32 * 1024> read_scratch;  ///< what was just received
+  std::array<char, 64 * 1024> file_scratch;  ///< a piece of a file on its way out
+  std::string out_scratch;                   ///< head and small body of an answer
+  Connection* handling = nullptr;            ///< whose request a handler is looking at right now
+  std::optional<Response> inline_answer;     ///< given before that handler returned
 
 private:
   struct Acceptor {
@@ -98,7 +98,8 @@ private:
 
   std::shared_ptr<Shared> shared_;
   std::size_t index_;
-  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, boost::asio::io_context::executor_type> timer_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, boost::asio::io_context::executor_type>
+      timer_;
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::vector<std::shared_ptr<Connection>> connections_;
   std::vector<MonoTime> deadlines_;  ///< beside connections_, by slot: a sweep reads nothing else

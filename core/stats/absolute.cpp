@@ -11,9 +11,7 @@
 namespace fleet::stats {
 namespace {
 
-double log_beta(double a, double b) {
-  return boost::math::lgamma(a) + boost::math::lgamma(b) - boost::math::lgamma(a + b);
-}
+double log_beta(double a, double b) { return boost::math::lgamma(a) + boost::math::lgamma(b) - boost::math::lgamma(a + b); }
 
 /// log of the complemented incomplete beta; the lowest double stands for log 0, so that no infinity meets another.
 double log_ibetac(double a, double b, double x) {

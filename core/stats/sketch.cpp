@@ -17,9 +17,7 @@ int index_of(double magnitude) {
 }
 
 /// The value of a bucket whose relative distance to both of its ends is the accuracy.
-double middle_of(int index) {
-  return std::exp(index * log_gamma()) * (1 - Sketch::kAccuracy);
-}
+double middle_of(int index) { return std::exp(index * log_gamma()) * (1 - Sketch::kAccuracy); }
 
 double value_of(int key) {
   if (key == Sketch::kZeroKey) return 0;

@@ -12,7 +12,7 @@ class Sketch {
 public:
   using Buckets = std::map<int, std::int64_t>;
   static constexpr double kAccuracy = 0.01;
-  static constexpr int kIndexMax = 2000;             ///< 2.3e17; larger magnitudes are counted there, smaller than 4.3e-18 as zero
+  static constexpr int kIndexMax = 2000;  ///< 2.3e17; larger magnitudes are counted there, smaller than 4.3e-18 as zero
   static constexpr int kZeroKey = -kIndexMax - 1;
 
   Sketch() = default;

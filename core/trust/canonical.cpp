@@ -2,8 +2,8 @@
 
 #include "core/base/json_text.hpp"
 
-#include <boost/json/stream_parser.hpp>
 #include <fmt/format.h>
+#include <boost/json/stream_parser.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -82,7 +82,8 @@ void write(std::string& out, json::value const& value) {
 }  // namespace
 
 Result<json::value> parse_strict(BytesView text, std::uint64_t limit_bytes) {
-  if (text.size() > limit_bytes) return Error{Kind::too_large, "too_large", fmt::format("{} bytes of metadata, at most {} are taken", text.size(), limit_bytes)};
+  if (text.size() > limit_bytes)
+    return Error{Kind::too_large, "too_large", fmt::format("{} bytes of metadata, at most {} are taken", text.size(), limit_bytes)};
   json::parse_options options;
   options.max_depth = 32;
   json::stream_parser parser({}, options);

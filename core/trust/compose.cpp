@@ -11,9 +11,7 @@ namespace {
 
 constexpr std::string_view kSpecVersion = "1.0.34";
 
-json::object key_json(PublicKey const& key) {
-  return {{"keytype", key.keytype}, {"scheme", key.scheme}, {"keyval", json::object{{"public", key.value}}}};
-}
+json::object key_json(PublicKey const& key) { return {{"keytype", key.keytype}, {"scheme", key.scheme}, {"keyval", json::object{{"public", key.value}}}}; }
 
 using crypto::key_id;
 
@@ -70,8 +68,11 @@ std::string compose_targets(std::int64_t version, SysTime expires, std::vector<T
     json::array roles;
     for (auto const& delegation : delegations) {
       for (auto const& key : delegation.keys.keys) keys[key_id(key)] = key_json(key);
-      roles.push_back(json::object{{"name", delegation.role}, {"keyids", key_ids(delegation.keys)}, {"threshold", delegation.keys.threshold},
-                                   {"terminating", delegation.terminating}, {"paths", json::array(delegation.paths.begin(), delegation.paths.end())}});
+      roles.push_back(json::object{{"name", delegation.role},
+                                   {"keyids", key_ids(delegation.keys)},
+                                   {"threshold", delegation.keys.threshold},
+                                   {"terminating", delegation.terminating},
+                                   {"paths", json::array(delegation.paths.begin(), delegation.paths.end())}});
     }
     content["delegations"] = json::object{{"keys", std::move(keys)}, {"roles", std::move(roles)}};
   }

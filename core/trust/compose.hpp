@@ -41,12 +41,11 @@ struct MetaEntry {
 };
 
 [[nodiscard]] std::string compose_root(RootSpec const& spec, std::span<SigningKey const> signers);
-[[nodiscard]] std::string compose_targets(std::int64_t version, SysTime expires, std::vector<Target> const& targets,
-                                          std::vector<Delegation> const& delegations, std::span<SigningKey const> signers);
+[[nodiscard]] std::string compose_targets(std::int64_t version, SysTime expires, std::vector<Target> const& targets, std::vector<Delegation> const& delegations,
+                                          std::span<SigningKey const> signers);
 /// @param meta  file name (`targets.json`, `m-reader.json`) -> version
 [[nodiscard]] std::string compose_snapshot(std::int64_t version, SysTime expires, std::map<std::string, MetaEntry> const& meta,
                                            std::span<SigningKey const> signers);
-[[nodiscard]] std::string compose_timestamp(std::int64_t version, SysTime expires, std::int64_t snapshot_version,
-                                            std::span<SigningKey const> signers);
+[[nodiscard]] std::string compose_timestamp(std::int64_t version, SysTime expires, std::int64_t snapshot_version, std::span<SigningKey const> signers);
 
 }  // namespace fleet::trust

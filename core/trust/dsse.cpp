@@ -2,8 +2,8 @@
 
 #include "core/trust/canonical.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <vector>
 

@@ -3,9 +3,9 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/canonical.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <array>
@@ -30,7 +30,8 @@ Result<std::string> text_at(json::object const& parent, std::string_view key) {
 }
 Result<std::int64_t> number_at(json::object const& parent, std::string_view key, std::int64_t least) {
   auto const* const value = parent.if_contains(key);
-  if (value == nullptr || !value->is_int64() || value->get_int64() < least) return refused(fmt::format("'{}' must be a whole number of at least {}", key, least));
+  if (value == nullptr || !value->is_int64() || value->get_int64() < least)
+    return refused(fmt::format("'{}' must be a whole number of at least {}", key, least));
   return value->get_int64();
 }
 Result<std::vector<std::string>> texts_at(json::object const& parent, std::string_view key) {
@@ -132,7 +133,8 @@ Result<DelegatedRole> read_delegated(json::value const& value, Keys const& keys)
   DelegatedRole out;
   FLEET_TRY(out.name, text_at(entry, "name"));
   constexpr std::array<std::string_view, 4> kTop{"root", "timestamp", "snapshot", "targets"};
-  if (out.name.empty() || std::find(kTop.begin(), kTop.end(), out.name) != kTop.end()) return refused(fmt::format("'{}' is no name for a delegated role", out.name));
+  if (out.name.empty() || std::find(kTop.begin(), kTop.end(), out.name) != kTop.end())
+    return refused(fmt::format("'{}' is no name for a delegated role", out.name));
   FLEET_TRY(out.keys, read_role(entry, keys));
   auto const* const terminating = entry.if_contains("terminating");
   if (terminating == nullptr || !terminating->is_bool()) return refused("'terminating' must be true or false");
@@ -201,7 +203,9 @@ Result<void> verify_threshold(Signed const& file, KeySet const& keys, std::strin
 bool DelegatedRole::covers(std::string const& path) const {
   // fnmatch(3) ends at a zero byte; a pattern or path that holds one would be judged by its beginning.
   if (path.find('\0') != std::string::npos) return false;
-  auto const fits = [&](std::string const& pattern) { return pattern.find('\0') == std::string::npos && ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0; };
+  auto const fits = [&](std::string const& pattern) {
+    return pattern.find('\0') == std::string::npos && ::fnmatch(pattern.c_str(), path.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0;
+  };
   if (std::any_of(paths.begin(), paths.end(), fits)) return true;
   auto const hash = path_hash_prefixes.empty() ? std::string() : hash_of(path);
   return std::any_of(path_hash_prefixes.begin(), path_hash_prefixes.end(), [&](auto const& prefix) { return hash.starts_with(prefix); });

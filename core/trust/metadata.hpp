@@ -44,7 +44,7 @@ struct Timestamp : Common {
   FileMeta snapshot;
 };
 struct Snapshot : Common {
-  std::map<std::string, FileMeta> meta;                         ///< by file name, `targets.json`
+  std::map<std::string, FileMeta> meta;  ///< by file name, `targets.json`
 };
 struct DelegatedRole {
   std::string name;

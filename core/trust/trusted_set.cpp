@@ -26,14 +26,16 @@ bool same_keys(Root const& a, Root const& b, std::string const& role) {
 
 Result<void> check_expiry(std::string_view role, Common const& file, SysTime start) {
   if (start < file.expires) return {};
-  return Error{Kind::expired, "metadata_expired", fmt::format("{} version {} expired {}, it is {}", role, file.version, to_rfc3339(file.expires), to_rfc3339(start)),
+  return Error{Kind::expired, "metadata_expired",
+               fmt::format("{} version {} expired {}, it is {}", role, file.version, to_rfc3339(file.expires), to_rfc3339(start)),
                "sign it again, or correct the clock"};
 }
 
 }  // namespace
 
 Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<std::uint64_t> length, std::map<std::string, std::string> const& hashes) {
-  if (length && *length != bytes.size()) return Error{Kind::signature, "length_mismatch", fmt::format("{}: expected {} bytes, got {}", what, *length, bytes.size())};
+  if (length && *length != bytes.size())
+    return Error{Kind::signature, "length_mismatch", fmt::format("{}: expected {} bytes, got {}", what, *length, bytes.size())};
   if (hashes.empty()) return {};
   bool known = false;
   for (auto const& [algorithm, expected] : hashes) {

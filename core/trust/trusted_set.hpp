@@ -49,6 +49,7 @@ private:
 };
 
 /// Every known hash and the length, where given. @errors signature (codes length_mismatch, digest_mismatch)
-[[nodiscard]] Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<std::uint64_t> length, std::map<std::string, std::string> const& hashes);
+[[nodiscard]] Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<std::uint64_t> length,
+                                        std::map<std::string, std::string> const& hashes);
 
 }  // namespace fleet::trust

@@ -25,19 +25,19 @@ using Labels = std::map<std::string, std::string>;
 
 struct EnrollRequest {
   std::string token;
-  std::string csr;                 ///< PEM
-  std::string id;                  ///< may be empty: the server makes one
+  std::string csr;  ///< PEM
+  std::string id;   ///< may be empty: the server makes one
   std::string hardware;
   Labels reported;
 };
 struct EnrollResponse {
   std::string id;
-  std::string certificate;         ///< PEM; empty while pending
-  std::string ca;                  ///< PEM
-  std::string tuf_root;            ///< bytes of a root.json
-  std::string directive_root;      ///< bytes of a root.json
-  std::string state;               ///< active | pending
-  std::string hardware;            ///< as the server has it: a token may bind it
+  std::string certificate;     ///< PEM; empty while pending
+  std::string ca;              ///< PEM
+  std::string tuf_root;        ///< bytes of a root.json
+  std::string directive_root;  ///< bytes of a root.json
+  std::string state;           ///< active | pending
+  std::string hardware;        ///< as the server has it: a token may bind it
 };
 [[nodiscard]] Result<EnrollRequest> decode_enroll_request(std::string_view json);
 [[nodiscard]] std::string encode(EnrollRequest const& message);
@@ -49,28 +49,29 @@ struct EnrollResponse {
 
 /// What one model does on a device, as a poll tells it.
 struct ModelStatus {
-  std::string digest;              ///< of the running release's release.json, hex; empty: none
-  std::string version;             ///< empty: none
-  std::string state;               ///< the update machine's: idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back, rolled_back
-  std::string rollout;             ///< the rollout it last acted for, or empty
+  std::string digest;   ///< of the running release's release.json, hex; empty: none
+  std::string version;  ///< empty: none
+  std::string state;    ///< the update machine's: idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back,
+                        ///< rolled_back
+  std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
-  std::string waiting;             ///< why it waits (window, battery, metered, disk, held), or empty
+  std::string waiting;  ///< why it waits (window, battery, metered, disk, held), or empty
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {
-  std::string nonce;               ///< 16 bytes, base64
-  std::string prior;               ///< nonce of the last answered poll, or empty
+  std::string nonce;  ///< 16 bytes, base64
+  std::string prior;  ///< nonce of the last answered poll, or empty
   std::string boot_id;
   std::int64_t directive_sequence = 0;
-  int wait_s = 0;                  ///< 0..55
+  int wait_s = 0;  ///< 0..55
   int report_every_s = 0;
-  int poll_every_s = 0;            ///< the device's own interval with its jitter: what `online` is judged by
+  int poll_every_s = 0;  ///< the device's own interval with its jitter: what `online` is judged by
   SysTime clock{};
-  std::string agent;               ///< version of the agent
+  std::string agent;  ///< version of the agent
   std::map<std::string, ModelStatus> models;
 };
 struct PollResponse {
-  std::string directive;           ///< DSSE envelope (JSON text), or empty for null
+  std::string directive;  ///< DSSE envelope (JSON text), or empty for null
   int next_poll_s = 0;
   bool renew = false;
   std::vector<std::string> sources;
@@ -83,7 +84,7 @@ struct PollResponse {
 /// Conditions of the policy that the device itself judges.
 struct Conditions {
   int battery_min_percent = 0;
-  std::string metered = "allow";   ///< allow | avoid | never
+  std::string metered = "allow";  ///< allow | avoid | never
   std::int64_t metered_max_bytes = 0;
   int attempts = 3;
   auto operator<=>(Conditions const&) const = default;
@@ -91,34 +92,34 @@ struct Conditions {
 /// A maintenance window in a named IANA zone.
 struct Window {
   std::string zone;
-  std::vector<std::string> days;   ///< mon..sun
-  std::string from, to;            ///< HH:MM; over midnight when to <= from
-  std::string gates = "switch";    ///< switch | download | both
+  std::vector<std::string> days;  ///< mon..sun
+  std::string from, to;           ///< HH:MM; over midnight when to <= from
+  std::string gates = "switch";   ///< switch | download | both
   auto operator<=>(Window const&) const = default;
 };
 enum class Action {
-  install,   ///< run this release: fetch, test, switch, prove
-  revert,    ///< return to this release, which the device ran before; from its kept slot where it can
-  remove,    ///< stop running any release of this model: take `current` away
-  unknown,   ///< from a newer server: kept out of decisions
+  install,  ///< run this release: fetch, test, switch, prove
+  revert,   ///< return to this release, which the device ran before; from its kept slot where it can
+  remove,   ///< stop running any release of this model: take `current` away
+  unknown,  ///< from a newer server: kept out of decisions
 };
 struct DirectiveTarget {
   std::string model;
-  std::string path;                ///< models/<model>/<version>/release.json; empty for remove
+  std::string path;  ///< models/<model>/<version>/release.json; empty for remove
   std::uint64_t length = 0;
   std::map<std::string, std::string> hashes;  ///< sha256 -> hex
   std::string rollout;
   std::int64_t attempt = 0;
   Action action = Action::install;
   Conditions conditions;
-  std::vector<Window> windows;     ///< `window` on the wire: an array, empty for none
+  std::vector<Window> windows;  ///< `window` on the wire: an array, empty for none
   bool operator==(DirectiveTarget const&) const = default;
 };
 /// A device's whole desired state.
 struct Directive {
   std::string device;
   std::int64_t sequence = 0;
-  std::string nonce;               ///< base64, empty for null
+  std::string nonce;  ///< base64, empty for null
   SysTime issued_at{};
   SysTime expires{};
   SysTime act_before{};
@@ -133,9 +134,9 @@ struct Directive {
 
 /// What went wrong on a device, for people and for `explain`.
 struct DeviceError {
-  std::string code;                ///< golden_mismatch, golden_timeout, health_failed, digest_mismatch, disk_full, network, ...
+  std::string code;  ///< golden_mismatch, golden_timeout, health_failed, digest_mismatch, disk_full, network, ...
   std::string text;
-  std::string output;              ///< tail of the program's output, at most 4 KiB
+  std::string output;  ///< tail of the program's output, at most 4 KiB
   bool operator==(DeviceError const&) const = default;
 };
 /// A change of state of the update machine. Critical: never dropped before other kinds.
@@ -143,17 +144,17 @@ struct UpdateItem {
   SysTime at{};
   std::string model, version, digest, rollout;
   std::int64_t attempt = 0;
-  std::string state;               ///< as ModelStatus::state
+  std::string state;                            ///< as ModelStatus::state
   std::string running_version, running_digest;  ///< what `current` points at after it; empty for none
-  DeviceError error;               ///< code empty: none
+  DeviceError error;                            ///< code empty: none
 };
 /// Samples of one interval, folded per model, release and metric.
 struct MetricsItem {
   SysTime since{}, until{};
-  std::string model, digest;       ///< digest empty: untagged, no evidence for a release
+  std::string model, digest;  ///< digest empty: untagged, no evidence for a release
   struct Metric {
     std::string name;
-    std::string kind;              ///< c, g, ms, h, d
+    std::string kind;  ///< c, g, ms, h, d
     std::int64_t count = 0;
     double sum = 0, min = 0, max = 0;
     std::map<int, std::int64_t> buckets;  ///< DDSketch of relative accuracy 1 %: index -> count; empty for c and g
@@ -172,14 +173,14 @@ struct DroppedItem {
   std::int64_t items = 0;
 };
 struct ReportItem {
-  std::int64_t sequence = 0;       ///< of the item, per device, never restarts
+  std::int64_t sequence = 0;  ///< of the item, per device, never restarts
   std::optional<UpdateItem> update;
   std::optional<MetricsItem> metrics;
   std::optional<FactsItem> facts;
   std::optional<DroppedItem> dropped;  ///< none of them: a kind from a newer agent, kept out
 };
 struct Report {
-  std::int64_t sequence = 0;       ///< of the last item
+  std::int64_t sequence = 0;  ///< of the last item
   std::string boot_id;
   std::vector<ReportItem> items;
 };

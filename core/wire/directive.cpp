@@ -9,7 +9,8 @@ namespace fleet::wire {
 namespace json = boost::json;
 namespace {
 
-constexpr auto kActions = std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}});
+constexpr auto kActions =
+    std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}});
 
 Action action_of(std::string_view name) {
   for (auto const& [text, action] : kActions)
@@ -67,11 +68,21 @@ json::object target_json(DirectiveTarget const& target) {
   for (auto const& [algorithm, hex] : target.hashes) hashes[algorithm] = hex;
   json::array windows;
   for (auto const& window : target.windows)
-    windows.push_back(json::object{{"zone", window.zone}, {"days", json::array(window.days.begin(), window.days.end())}, {"from", window.from}, {"to", window.to}, {"gates", window.gates}});
+    windows.push_back(json::object{{"zone", window.zone},
+                                   {"days", json::array(window.days.begin(), window.days.end())},
+                                   {"from", window.from},
+                                   {"to", window.to},
+                                   {"gates", window.gates}});
   auto const& c = target.conditions;
-  return {{"model", target.model}, {"path", target.path}, {"length", target.length}, {"hashes", std::move(hashes)}, {"rollout", target.rollout},
-          {"attempt", target.attempt}, {"action", name_of(target.action)},
-          {"conditions", json::object{{"battery_min", c.battery_min_percent}, {"metered", c.metered}, {"metered_max", c.metered_max_bytes}, {"attempts", c.attempts}}},
+  return {{"model", target.model},
+          {"path", target.path},
+          {"length", target.length},
+          {"hashes", std::move(hashes)},
+          {"rollout", target.rollout},
+          {"attempt", target.attempt},
+          {"action", name_of(target.action)},
+          {"conditions",
+           json::object{{"battery_min", c.battery_min_percent}, {"metered", c.metered}, {"metered_max", c.metered_max_bytes}, {"attempts", c.attempts}}},
           {"window", std::move(windows)}};
 }
 
@@ -104,8 +115,13 @@ Result<Directive> decode_directive(std::string_view text) {
 }
 
 std::string encode(Directive const& message) {
-  json::object out{{"device", message.device}, {"sequence", message.sequence}, {"nonce", nullptr}, {"issued_at", to_rfc3339(message.issued_at)},
-                   {"expires", to_rfc3339(message.expires)}, {"act_before", to_rfc3339(message.act_before)}, {"targets", targets_json(message.targets)}};
+  json::object out{{"device", message.device},
+                   {"sequence", message.sequence},
+                   {"nonce", nullptr},
+                   {"issued_at", to_rfc3339(message.issued_at)},
+                   {"expires", to_rfc3339(message.expires)},
+                   {"act_before", to_rfc3339(message.act_before)},
+                   {"targets", targets_json(message.targets)}};
   if (!message.nonce.empty()) out["nonce"] = message.nonce;
   return json::serialize(out);
 }

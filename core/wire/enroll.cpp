@@ -45,8 +45,13 @@ Result<EnrollResponse> decode_enroll_response(std::string_view text) {
 }
 
 std::string encode(EnrollResponse const& message) {
-  return json::serialize(json::object{{"id", message.id}, {"certificate", message.certificate}, {"ca", message.ca}, {"tuf_root", message.tuf_root},
-                                      {"directive_root", message.directive_root}, {"state", message.state}, {"hardware", message.hardware}});
+  return json::serialize(json::object{{"id", message.id},
+                                      {"certificate", message.certificate},
+                                      {"ca", message.ca},
+                                      {"tuf_root", message.tuf_root},
+                                      {"directive_root", message.directive_root},
+                                      {"state", message.state},
+                                      {"hardware", message.hardware}});
 }
 
 std::string encode_renewal(std::string_view csr_pem) { return json::serialize(json::object{{"csr", csr_pem}}); }

@@ -2,10 +2,10 @@
 
 #include "core/base/json_text.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -55,8 +55,7 @@ std::size_t members_in_value(json::value const& value) {
 }  // namespace
 
 Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
-  if (text.size() > limit_bytes)
-    return Error{Kind::too_large, "too_large", fmt::format("{} bytes of JSON, at most {} are taken", text.size(), limit_bytes)};
+  if (text.size() > limit_bytes) return Error{Kind::too_large, "too_large", fmt::format("{} bytes of JSON, at most {} are taken", text.size(), limit_bytes)};
   boost::system::error_code fault;
   json::parse_options options;
   options.max_depth = 32;
@@ -67,8 +66,7 @@ Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
   if (text.find_first_not_of(" \t\r\n", used) != std::string_view::npos)
     return Error{Kind::bad_input, "bad_json", fmt::format("something follows the JSON at byte {}", used)};
   auto value = parser.release();
-  if (count_json_members(text.substr(0, used)) != members_in_value(value))
-    return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
+  if (count_json_members(text.substr(0, used)) != members_in_value(value)) return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
   return value;
 }
 
@@ -87,9 +85,7 @@ std::string ObjectReader::pointer(std::string_view key) const {
   return out;
 }
 
-void ObjectReader::fault(std::string_view key, std::string detail) {
-  faults_->push_back({key.empty() ? pointer_ : pointer(key), std::move(detail)});
-}
+void ObjectReader::fault(std::string_view key, std::string detail) { faults_->push_back({key.empty() ? pointer_ : pointer(key), std::move(detail)}); }
 
 json::value const* ObjectReader::find(std::string_view key) {
   asked_.push_back(key);
@@ -222,7 +218,8 @@ std::vector<std::pair<std::string, std::string>> ObjectReader::text_map(std::str
     bool const plain = item.is_string() || item.is_number() || item.is_bool();
     auto written = item.is_string() ? std::string(item.get_string()) : plain ? json::serialize(item) : std::string();
     if (!plain || written.size() > max_each || member.key().empty() || member.key().size() > max_each)
-      faults_->push_back({pointer(key) + "/" + std::string(member.key().substr(0, 64)), fmt::format("expected a name and a text of at most {} bytes", max_each)});
+      faults_->push_back(
+          {pointer(key) + "/" + std::string(member.key().substr(0, 64)), fmt::format("expected a name and a text of at most {} bytes", max_each)});
     else out.emplace_back(std::string(member.key()), std::move(written));
   }
   return out;

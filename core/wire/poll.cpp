@@ -1,9 +1,9 @@
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::wire {
 namespace json = boost::json;
@@ -58,10 +58,16 @@ std::string encode(PollRequest const& message) {
     if (!status.waiting.empty()) one["waiting"] = status.waiting;
     models[name] = std::move(one);
   }
-  return json::serialize(json::object{{"nonce", message.nonce}, {"prior", message.prior}, {"boot_id", message.boot_id},
-                                      {"directive_sequence", message.directive_sequence}, {"wait_s", message.wait_s},
-                                      {"report_every_s", message.report_every_s}, {"poll_every_s", message.poll_every_s},
-                                      {"clock", to_rfc3339(message.clock, true)}, {"agent", message.agent}, {"models", std::move(models)}});
+  return json::serialize(json::object{{"nonce", message.nonce},
+                                      {"prior", message.prior},
+                                      {"boot_id", message.boot_id},
+                                      {"directive_sequence", message.directive_sequence},
+                                      {"wait_s", message.wait_s},
+                                      {"report_every_s", message.report_every_s},
+                                      {"poll_every_s", message.poll_every_s},
+                                      {"clock", to_rfc3339(message.clock, true)},
+                                      {"agent", message.agent},
+                                      {"models", std::move(models)}});
 }
 
 Result<PollResponse> decode_poll_response(std::string_view text) {

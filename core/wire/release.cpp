@@ -5,8 +5,8 @@
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <array>
@@ -20,8 +20,16 @@ namespace {
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 4096;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
-constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>(
-    {{"", 1}, {"B", 1}, {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20}, {"GiB", 1ULL << 30}, {"TiB", 1ULL << 40}, {"KB", 1'000}, {"MB", 1'000'000}, {"GB", 1'000'000'000}, {"TB", 1'000'000'000'000}});
+constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>({{"", 1},
+                                                                                       {"B", 1},
+                                                                                       {"KiB", 1ULL << 10},
+                                                                                       {"MiB", 1ULL << 20},
+                                                                                       {"GiB", 1ULL << 30},
+                                                                                       {"TiB", 1ULL << 40},
+                                                                                       {"KB", 1'000},
+                                                                                       {"MB", 1'000'000},
+                                                                                       {"GB", 1'000'000'000},
+                                                                                       {"TB", 1'000'000'000'000}});
 
 std::uint64_t read_size(ObjectReader& reader, std::string_view key) {
   auto const* const value = reader.find(key);
@@ -123,7 +131,8 @@ json::object check_json(HealthCheck const& check) {
   if (!check.exec.empty()) out["exec"] = words(check.exec);
   if (!check.http.empty()) out["http"] = check.http;
   if (check.statsd) {
-    json::object rule{{"metric", check.statsd->metric}, {"stat", check.statsd->stat}, {"window", to_string(check.statsd->window)}, {"samples", check.statsd->samples}};
+    json::object rule{
+        {"metric", check.statsd->metric}, {"stat", check.statsd->stat}, {"window", to_string(check.statsd->window)}, {"samples", check.statsd->samples}};
     if (check.statsd->min) rule["min"] = *check.statsd->min;
     if (check.statsd->max) rule["max"] = *check.statsd->max;
     out["statsd"] = std::move(rule);
@@ -134,7 +143,11 @@ json::object check_json(HealthCheck const& check) {
 json::object manifest_json(Manifest const& manifest) {
   json::object out;
   if (auto const& golden = manifest.golden)
-    out["golden"] = json::object{{"command", words(golden->command)}, {"timeout", to_string(golden->timeout)}, {"inputs", golden->inputs}, {"expect", golden->expect}, {"tolerance", golden->tolerance}};
+    out["golden"] = json::object{{"command", words(golden->command)},
+                                 {"timeout", to_string(golden->timeout)},
+                                 {"inputs", golden->inputs},
+                                 {"expect", golden->expect},
+                                 {"tolerance", golden->tolerance}};
   json::array checks;
   for (auto const& check : manifest.health) checks.push_back(check_json(check));
   if (!checks.empty()) out["health"] = std::move(checks);
@@ -230,8 +243,11 @@ std::string encode(Release const& release) {
       files.push_back(json::object{{"name", file.name}, {"size", file.size}, {"sha256", file.sha256.hex()}, {"executable", file.executable}});
     variants.push_back(json::object{{"hardware", words(variant.hardware)}, {"files", std::move(files)}});
   }
-  json::object const out{{"model", release.model}, {"version", release.version}, {"release_counter", release.release_counter},
-                         {"variants", std::move(variants)}, {"manifest", manifest_json(release.manifest)}};
+  json::object const out{{"model", release.model},
+                         {"version", release.version},
+                         {"release_counter", release.release_counter},
+                         {"variants", std::move(variants)},
+                         {"manifest", manifest_json(release.manifest)}};
   return json::serialize(out);
 }
 

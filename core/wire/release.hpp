@@ -26,17 +26,17 @@ struct Variant {
 struct Golden {
   std::vector<std::string> command;
   Millis timeout{30'000};
-  std::string inputs, expect;      ///< files of the release
-  double tolerance = 0;            ///< largest absolute difference of a number
+  std::string inputs, expect;  ///< files of the release
+  double tolerance = 0;        ///< largest absolute difference of a number
 };
 /// Exactly one of exec, http, statsd.
 struct HealthCheck {
   std::vector<std::string> exec;
-  std::string http;                ///< loopback only
+  std::string http;  ///< loopback only
   struct StatsD {
     std::string metric;
     std::optional<double> min, max;
-    std::string stat = "mean";     ///< mean | min | max | sum | rate | p50 | p95 | p99
+    std::string stat = "mean";  ///< mean | min | max | sum | rate | p50 | p95 | p99
     Millis window{60'000};
     std::int64_t samples = 1;
   };
@@ -47,10 +47,10 @@ struct HealthCheck {
 struct Probation {
   Millis time{0};
   std::int64_t inferences = 0;
-  Millis max{0};                   ///< 0: 4 x time, at least a minute
+  Millis max{0};  ///< 0: 4 x time, at least a minute
 };
 struct Match {
-  std::string runtime;             ///< `name>=version`, against what the device reports; empty: any
+  std::string runtime;  ///< `name>=version`, against what the device reports; empty: any
   std::uint64_t memory_min_bytes = 0;
 };
 struct Manifest {

@@ -80,13 +80,22 @@ ReportItem read_item(json::value const& value, std::string pointer, std::vector<
     FactsItem facts{reader.time("at").value_or(SysTime{}), {}};
     for (auto& [key, fact] : reader.text_map("reported", 64, 256)) facts.reported.emplace(std::move(key), std::move(fact));
     out.facts = std::move(facts);
-  } else if (type == "dropped") out.dropped = DroppedItem{reader.time("at").value_or(SysTime{}), reader.text("tier", 32, {}), reader.integer("items", 0, kSequenceMax, 0)};
+  } else if (type == "dropped")
+    out.dropped = DroppedItem{reader.time("at").value_or(SysTime{}), reader.text("tier", 32, {}), reader.integer("items", 0, kSequenceMax, 0)};
   return out;
 }
 
 json::object update_json(UpdateItem const& item) {
-  json::object out{{"type", "update"}, {"at", to_rfc3339(item.at, true)}, {"model", item.model}, {"version", item.version}, {"digest", item.digest}, {"rollout", item.rollout},
-                   {"attempt", item.attempt}, {"state", item.state}, {"running_version", item.running_version}, {"running_digest", item.running_digest}};
+  json::object out{{"type", "update"},
+                   {"at", to_rfc3339(item.at, true)},
+                   {"model", item.model},
+                   {"version", item.version},
+                   {"digest", item.digest},
+                   {"rollout", item.rollout},
+                   {"attempt", item.attempt},
+                   {"state", item.state},
+                   {"running_version", item.running_version},
+                   {"running_digest", item.running_digest}};
   if (!item.error.code.empty())
     out["error"] = json::object{{"code", item.error.code}, {"text", item.error.text.substr(0, 1024)}, {"output", item.error.output.substr(0, kOutputMax)}};
   return out;
@@ -101,7 +110,8 @@ json::object metrics_json(MetricsItem const& item) {
     if (!buckets.empty()) one["buckets"] = std::move(buckets);
     metrics.push_back(std::move(one));
   }
-  return {{"type", "metrics"}, {"since", to_rfc3339(item.since, true)}, {"until", to_rfc3339(item.until, true)}, {"model", item.model}, {"digest", item.digest}, {"metrics", std::move(metrics)}};
+  return {{"type", "metrics"},     {"since", to_rfc3339(item.since, true)}, {"until", to_rfc3339(item.until, true)}, {"model", item.model},
+          {"digest", item.digest}, {"metrics", std::move(metrics)}};
 }
 
 json::object item_json(ReportItem const& item) {
@@ -112,7 +122,8 @@ json::object item_json(ReportItem const& item) {
     json::object reported;
     for (auto const& [key, fact] : item.facts->reported) reported[key] = fact;
     out = {{"type", "facts"}, {"at", to_rfc3339(item.facts->at, true)}, {"reported", std::move(reported)}};
-  } else if (item.dropped) out = {{"type", "dropped"}, {"at", to_rfc3339(item.dropped->at, true)}, {"tier", item.dropped->tier}, {"items", item.dropped->items}};
+  } else if (item.dropped)
+    out = {{"type", "dropped"}, {"at", to_rfc3339(item.dropped->at, true)}, {"tier", item.dropped->tier}, {"items", item.dropped->items}};
   out["sequence"] = item.sequence;
   return out;
 }

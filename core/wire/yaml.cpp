@@ -1,9 +1,9 @@
 #include "core/wire/yaml.hpp"
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 
 #include <charconv>
 #include <cmath>

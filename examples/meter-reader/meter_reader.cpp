@@ -97,9 +97,7 @@ public:
   ~StatsD() { ::close(fd_); }
   StatsD(StatsD const&) = delete;
   StatsD& operator=(StatsD const&) = delete;
-  void send(std::string const& lines) const {
-    ::sendto(fd_, lines.data(), lines.size(), 0, reinterpret_cast<sockaddr const*>(&address_), sizeof address_);
-  }
+  void send(std::string const& lines) const { ::sendto(fd_, lines.data(), lines.size(), 0, reinterpret_cast<sockaddr const*>(&address_), sizeof address_); }
 
 private:
   int fd_;
@@ -111,7 +109,7 @@ volatile std::sig_atomic_t stopped = 0;
 struct Options {
   fs::path current, field;
   std::string statsd;
-  std::size_t start = 0;       ///< row the stream starts with: every camera looks at another meter
+  std::size_t start = 0;  ///< row the stream starts with: every camera looks at another meter
   int per_second = 50;
 };
 

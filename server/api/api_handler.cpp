@@ -45,8 +45,11 @@ auto guarded(F&& run) -> decltype(run()) {
 
 void send_problem(Call const& call, Error const& error, net::Responder& responder) {
   if (http_status(error.kind) >= 500 && error.kind != Kind::unavailable) {
-    log::error("request_failed", {{"request", call.request_id}, {"method", to_string(call.request.method)}, {"path", call.request.path},
-                                  {"code", error.code}, {"detail", error.detail}});
+    log::error("request_failed", {{"request", call.request_id},
+                                  {"method", to_string(call.request.method)},
+                                  {"path", call.request.path},
+                                  {"code", error.code},
+                                  {"detail", error.detail}});
   }
   responder(problem(error, call.request_id));
 }
@@ -60,10 +63,10 @@ net::Response method_not_allowed(Call const& call, std::vector<net::Method> cons
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   auto const list = fmt::format("{}", fmt::join(names, ", "));
-  auto out = problem_as(405, "Method not allowed",
-                        Error{Kind::bad_input, "method_not_allowed",
-                              fmt::format("{} does not take {}", call.request.path, to_string(call.request.method)), "it takes " + list},
-                        call.request_id);
+  auto out = problem_as(
+      405, "Method not allowed",
+      Error{Kind::bad_input, "method_not_allowed", fmt::format("{} does not take {}", call.request.path, to_string(call.request.method)), "it takes " + list},
+      call.request_id);
   out.headers.push_back({"Allow", list});
   return out;
 }
@@ -100,8 +103,7 @@ struct ApiHandler::Pending {
 };
 
 ApiHandler::ApiHandler(Services& services, Listener listener, std::vector<std::vector<Route> const*> const& tables)
-    : services_(services), listener_(listener), router_(routes_of(listener, tables)),
-      workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
+    : services_(services), listener_(listener), router_(routes_of(listener, tables)), workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
   std::array<std::uint8_t, 6> raw{};
   services.random.fill(raw);
   id_prefix_ = to_hex(raw);
@@ -125,8 +127,8 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   if (!match) return send_problem(call, match.error(), responder);
   if (!match->route && !match->allowed.empty()) return responder(method_not_allowed(call, match->allowed));
   if (!match->route) {
-    return send_problem(call, Error{Kind::not_found, "no_route", fmt::format("there is nothing at {}", call.request.path),
-                                    "GET /openapi.json lists the routes"}, responder);
+    return send_problem(
+        call, Error{Kind::not_found, "no_route", fmt::format("there is nothing at {}", call.request.path), "GET /openapi.json lists the routes"}, responder);
   }
   call.path = std::move(match->values);
   auto const admitted = guarded([&] { return admit(*match->route, call); });
@@ -151,8 +153,7 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
   if (listener_ == Listener::api && route.permission != Permission::everyone) {
     auto const needed = route.permission == Permission::device ? Permission::read : route.permission;
     if (!role_allows(call.actor.role, needed)) {
-      return Error{Kind::forbidden, "not_permitted", 
-                   fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
+      return Error{Kind::forbidden, "not_permitted", fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
                    "a token of role " + roles_that_allow(needed) + " may"};
     }
   }
@@ -227,8 +228,7 @@ void ApiHandler::run_work(WorkHandler handler, Call&& call, net::Responder&& res
     pending->responder(std::move(*response));
   });
   if (!taken) {
-    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax),
-                                      "try again in a moment"},
+    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax), "try again in a moment"},
                  pending->responder);
   }
 }

@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::string_view kForEver = "public, max-age=31536000, immutable";
 
-Error no_file(std::string_view name) { return {Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the release repository", name.substr(0, 200))}; }
+Error no_file(std::string_view name) {
+  return {Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the release repository", name.substr(0, 200))};
+}
 
 /// Its ETag is made of its content.
 Reply metadata_reply(std::string body, std::string_view cache) {

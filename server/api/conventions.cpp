@@ -4,10 +4,10 @@
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -47,9 +47,7 @@ std::string_view title_of(Kind kind) {
 
 /// The tag of an object: its revision, which If-Match compares, and a piece of a hash of its content, so that If-None-Match also sees
 /// what changes without a revision (whether a device is online).
-std::string make_etag(std::int64_t revision, std::string_view body) {
-  return fmt::format("\"{}.{}\"", revision, crypto::sha256(body).hex().substr(0, 12));
-}
+std::string make_etag(std::int64_t revision, std::string_view body) { return fmt::format("\"{}.{}\"", revision, crypto::sha256(body).hex().substr(0, 12)); }
 
 /// Calls `fits(tag)` for each entity tag of a header (RFC 9110, 8.8.3) until one fits.
 template <class F>
@@ -155,8 +153,7 @@ Result<void> only_query(Call const& call, std::initializer_list<std::string_view
 
 Result<void> check_model_scope(Call const& call, std::string_view model) {
   if (call.actor.model.empty() || call.actor.model == model) return {};
-  return Error{Kind::forbidden, "out_of_scope",
-               fmt::format("{} is limited to model '{}', the request is about '{}'", call.actor.name, call.actor.model, model),
+  return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to model '{}', the request is about '{}'", call.actor.name, call.actor.model, model),
                "use a token without that limit"};
 }
 
@@ -201,13 +198,15 @@ net::Response render(Reply&& reply, Call const& call) {
   return out;
 }
 
-net::Response problem(Error const& error, std::string_view request_id) {
-  return problem_as(http_status(error.kind), title_of(error.kind), error, request_id);
-}
+net::Response problem(Error const& error, std::string_view request_id) { return problem_as(http_status(error.kind), title_of(error.kind), error, request_id); }
 
 net::Response problem_as(int status, std::string_view title, Error const& error, std::string_view request_id) {
-  boost::json::object body{{"type", "urn:fleet:problem:" + error.code}, {"title", title},                 {"status", status},
-                           {"detail", error.detail},                    {"code", error.code},            {"hint", error.hint},
+  boost::json::object body{{"type", "urn:fleet:problem:" + error.code},
+                           {"title", title},
+                           {"status", status},
+                           {"detail", error.detail},
+                           {"code", error.code},
+                           {"hint", error.hint},
                            {"request_id", request_id}};
   boost::json::array fields;
   for (auto const& field : error.errors) fields.push_back({{"pointer", field.pointer}, {"detail", field.detail}});

@@ -4,10 +4,10 @@
 #include "server/api/queries.hpp"
 #include "server/rollout/engine.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 

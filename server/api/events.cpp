@@ -3,9 +3,9 @@
 #include "core/wire/json.hpp"
 #include "server/api/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <charconv>
 
@@ -38,8 +38,11 @@ Result<std::vector<Event>> load_events(db::Connection& reader, std::int64_t afte
   while (true) {
     FLEET_TRY(bool const found, row.step());
     if (!found) return out;
-    json::object const event{{"id", std::to_string(row.int64(0))}, {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)}, {"type", row.text(2)},
-                             {"subject", row.text(3)},             {"actor", row.text(4)},
+    json::object const event{{"id", std::to_string(row.int64(0))},
+                             {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)},
+                             {"type", row.text(2)},
+                             {"subject", row.text(3)},
+                             {"actor", row.text(4)},
                              {"data", stored(row.text_view(5))}};
     out.push_back({row.int64(0), row.text(2), json::serialize(event)});
   }

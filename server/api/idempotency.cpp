@@ -4,9 +4,9 @@
 #include "core/wire/json.hpp"
 #include "server/api/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -40,8 +40,7 @@ Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
   auto const key = call.request.header("Idempotency-Key");
   if (key.empty() || call.request.method != net::Method::post || call.actor.name.empty()) return std::optional<IdempotentUse>{};
   if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
-    return Error{Kind::bad_input, "bad_idempotency_key",
-                 fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
+    return Error{Kind::bad_input, "bad_idempotency_key", fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
   }
   crypto::Sha256 hash;
   hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));

@@ -64,8 +64,7 @@ Result<Actor> identify_token(db::Connection& reader, std::string_view authorizat
   actor.model = row.text(2);
   actor.selector = row.text(3);
   if (!row.is_null(5)) {
-    return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))),
-                   "ask an admin for another");
+    return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))), "ask an admin for another");
   }
   if (!row.is_null(4) && from_unix_ms(row.int64(4)) <= now) {
     return refused("token_expired", fmt::format("{} expired at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(4)))), "ask an admin for another");

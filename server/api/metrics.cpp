@@ -12,7 +12,7 @@ namespace {
 struct Counter {
   std::string_view name, help;
   std::string_view type;
-  std::uint64_t net::ServerCounters::* value;
+  std::uint64_t net::ServerCounters::*value;
 };
 constexpr auto kNetCounters = std::to_array<Counter>({
     {"fleet_net_connections_accepted_total", "Connections accepted.", "counter", &net::ServerCounters::accepted},

@@ -6,8 +6,8 @@
 #include "core/base/names.hpp"
 #include "core/wire/json.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <array>
 #include <charconv>
@@ -101,7 +101,8 @@ Result<Reply> list_all(Services& services, Call const& call) {
   FLEET_TRY(auto const page, read_page(call));
   auto const state = call.query_value("state");
   if (!state.empty() && !rollout::parse_state(state))
-    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a rollout", state), fmt::format("one of {}", fmt::join(rollout::kStateNames, ", "))};
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a rollout", state),
+                 fmt::format("one of {}", fmt::join(rollout::kStateNames, ", "))};
   FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), call.query_value("model", call.actor.model), state, page.after, page.limit));
   return list_reply(call, found.items, found.next);
 }
@@ -183,7 +184,8 @@ Result<Reply> unhold_device(Services& services, Call const& call) {
     FLEET_TRY(auto const device, load_in_scope(call, tx.connection()));
     FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
     if (targets == 0 && !model.empty())
-      return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model), fmt::format("fleetctl device explain {}", device.id)};
+      return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model),
+                   fmt::format("fleetctl device explain {}", device.id)};
     return load_in_scope(call, tx.connection());
   };
   FLEET_TRY(auto const device, services.store.write_value<registry::Device>(job));

@@ -26,10 +26,10 @@ enum class Permission {
 
 /// Who asks. On the API listener a token; on the device listener a device.
 struct Actor {
-  std::string name;                ///< `token:NAME`, `device:ID`, `system:judge`
+  std::string name;  ///< `token:NAME`, `device:ID`, `system:judge`
   std::string role;
-  std::string model;               ///< scope of the token, empty: all
-  std::string selector;            ///< scope of the token, empty: all
+  std::string model;     ///< scope of the token, empty: all
+  std::string selector;  ///< scope of the token, empty: all
   std::int64_t device_n = 0;
   std::string device_id;
 };
@@ -48,11 +48,11 @@ struct Call {
 
 struct Reply {
   int status = 200;
-  std::string body;                          ///< JSON, or as content_type says
+  std::string body;  ///< JSON, or as content_type says
   std::string content_type = "application/json";
-  std::optional<std::int64_t> revision;      ///< becomes the ETag
+  std::optional<std::int64_t> revision;  ///< becomes the ETag
   net::Headers headers;
-  std::optional<net::FileBody> file;         ///< instead of body
+  std::optional<net::FileBody> file;            ///< instead of body
   std::optional<std::string> replay_body = {};  ///< what a repeat with the same Idempotency-Key gets: a secret is shown once and not kept
 };
 
@@ -65,7 +65,7 @@ enum class Listener { api, device, both };
 
 struct Route {
   net::Method method;
-  std::string_view pattern;                  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
+  std::string_view pattern;  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
   Permission permission;
   std::variant<ReadHandler, WriteHandler, WorkHandler, RawHandler> handler;
   std::uint64_t body_limit = 1024 * 1024;
@@ -85,7 +85,7 @@ std::vector<Route> const& telemetry_routes();  ///< telemetry/query
 /// `limit` (1..500, default 100) and the opaque `cursor`, decoded.
 struct Page {
   int limit = 100;
-  std::string after;                         ///< what the last page ended with; empty: start
+  std::string after;  ///< what the last page ended with; empty: start
 };
 [[nodiscard]] Result<Page> read_page(Call const& call);
 /// `{"items":[...],"next":...}` with a `Link` header; `next_after` empty: no more.

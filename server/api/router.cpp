@@ -59,8 +59,8 @@ struct Router::Node {
 struct Router::Walk {
   net::Method method;
   Segments raw;
-  Segments decoded;                       ///< views of `raw`, or of `escaped` where it had escapes
-  std::vector<std::string> escaped;       ///< never grows beyond what was reserved: the views stay
+  Segments decoded;                  ///< views of `raw`, or of `escaped` where it had escapes
+  std::vector<std::string> escaped;  ///< never grows beyond what was reserved: the views stay
   Match match;
 
   bool take(std::vector<Route const*> const& routes) {

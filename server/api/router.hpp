@@ -14,9 +14,9 @@ using PathValues = std::map<std::string, std::string, std::less<>>;
 
 /// What a request's method and path lead to.
 struct Match {
-  Route const* route = nullptr;       ///< null: no such path, or not with this method
+  Route const* route = nullptr;  ///< null: no such path, or not with this method
   PathValues values;
-  std::vector<net::Method> allowed;   ///< of a path that exists, where `route` is null
+  std::vector<net::Method> allowed;  ///< of a path that exists, where `route` is null
 };
 
 /// Finds the route of a path in one walk over its segments. Literal segments win over `{id}:verb`, that over `{id}`, that over `{rest...}`.

@@ -50,8 +50,7 @@ Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reade
                                                  {"role", call.actor.role},
                                                  {"model", text_or_null(call.actor.model)},
                                                  {"selector", text_or_null(call.actor.selector)},
-                                                 {"expires_at",
-                                                  expires_at ? json::value(to_rfc3339(from_unix_ms(*expires_at))) : json::value(nullptr)}}));
+                                                 {"expires_at", expires_at ? json::value(to_rfc3339(from_unix_ms(*expires_at))) : json::value(nullptr)}}));
 }
 
 Result<Reply> list_roles(Services&, Call const& call, db::Connection&) {

@@ -6,8 +6,12 @@ namespace {
 
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
-  telemetry::RawQuery const raw{.metric = call.query_value("metric"), .model = call.query_value("model"), .version = call.query_value("version"),
-                                .since = call.query_value("since"), .step = call.query_value("step"), .stat = call.query_value("stat"),
+  telemetry::RawQuery const raw{.metric = call.query_value("metric"),
+                                .model = call.query_value("model"),
+                                .version = call.query_value("version"),
+                                .since = call.query_value("since"),
+                                .step = call.query_value("step"),
+                                .stat = call.query_value("stat"),
                                 .by = call.query_value("by")};
   FLEET_TRY(auto const query, telemetry::parse_query(raw, call.now));
   Reply reply;

@@ -9,9 +9,9 @@
 #include "server/registry/join_tokens.hpp"
 #include "server/registry/selector.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::api {
 namespace {
@@ -85,8 +85,7 @@ Result<json::object> load(store::Tx& tx, std::string_view id) {
   row.bind(1, id);
   FLEET_TRY(bool const found, row.step());
   if (!found) {
-    return Error{Kind::not_found, "unknown_token", fmt::format("there is no token with the id '{}'", id),
-                 "`fleetctl token list` shows those there are"};
+    return Error{Kind::not_found, "unknown_token", fmt::format("there is no token with the id '{}'", id), "`fleetctl token list` shows those there are"};
   }
   return token_object(row);
 }

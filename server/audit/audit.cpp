@@ -61,7 +61,8 @@ Result<void> verify(db::Connection& reader) {
     auto const found = all.digest(10);
     auto const hash = chain(expected.hash, seq, all.int64(1),
                             {all.text_view(2), all.text_view(3), all.text_view(4), all.text_view(5), all.text_view(6), all.text_view(7), all.text_view(8)});
-    if (seq != expected.seq + 1) return Error{Kind::corrupt, "audit_gap", fmt::format("audit entry {} is missing: {} follows {}", expected.seq + 1, seq, expected.seq)};
+    if (seq != expected.seq + 1)
+      return Error{Kind::corrupt, "audit_gap", fmt::format("audit entry {} is missing: {} follows {}", expected.seq + 1, seq, expected.seq)};
     if (all.digest(9) != expected.hash || hash != found) return Error{Kind::corrupt, "audit_changed", fmt::format("audit entry {} does not fit its hash", seq)};
     expected = {seq, found};
   }

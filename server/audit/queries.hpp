@@ -11,8 +11,8 @@ inline constexpr db::Query kInsertAudit{"insert_audit",
                                         "INSERT INTO audit (seq, time, actor, action, subject, before, after, reason, request_id, prev, hash) "
                                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"};
 inline constexpr db::Query kInsertEvent{"insert_event", "INSERT INTO events (time, type, subject, actor, data) VALUES (?1, ?2, ?3, ?4, ?5)"};
-inline constexpr db::Query kAllAudit{"all_audit",
-                                     "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash FROM audit ORDER BY seq"};
+inline constexpr db::Query kAllAudit{
+    "all_audit", "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash FROM audit ORDER BY seq"};
 
 inline constexpr std::array kQueries{kLastAudit, kInsertAudit, kInsertEvent, kAllAudit};
 

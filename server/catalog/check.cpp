@@ -7,8 +7,8 @@
 #include "server/catalog/queries.hpp"
 #include "server/catalog/repository.hpp"
 
-#include <boost/json/parse.hpp>
 #include <fmt/format.h>
+#include <boost/json/parse.hpp>
 
 #include <map>
 
@@ -26,7 +26,8 @@ Result<void> check_blobs(db::Connection& reader, Fs& fs, std::string const& data
     auto const found = crypto::sha256_file(fs, blob_path(data_dir, expected));
     if (!found) findings.push_back(fmt::format("blob {}: {}", expected.hex(), found.error().detail));
     else if (found->sha256 != expected || found->size != static_cast<std::uint64_t>(rows.int64(1)))
-      findings.push_back(fmt::format("blob {}: its bytes have digest {} ({} bytes, expected {})", expected.hex(), found->sha256.hex(), found->size, rows.int64(1)));
+      findings.push_back(
+          fmt::format("blob {}: its bytes have digest {} ({} bytes, expected {})", expected.hex(), found->sha256.hex(), found->size, rows.int64(1)));
   }
 }
 
@@ -75,7 +76,8 @@ public:
   Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
     FLEET_TRY(auto const found, find_metadata(reader_, repository_, name));
     if (!found) return Error{Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the {} repository", name, repository_)};
-    if (found->size() > limit_bytes) return Error{Kind::too_large, "too_large", fmt::format("{} has {} bytes, clients take {}", name, found->size(), limit_bytes)};
+    if (found->size() > limit_bytes)
+      return Error{Kind::too_large, "too_large", fmt::format("{} has {} bytes, clients take {}", name, found->size(), limit_bytes)};
     auto const bytes = as_bytes(*found);
     return Bytes(bytes.begin(), bytes.end());
   }
@@ -116,7 +118,8 @@ Result<void> check_targets(db::Connection& reader, trust::Updater& client, Findi
     if (target.has_value() != wanted) findings.push_back(fmt::format("metadata: {} is {}, but {}", path, rows.text_view(4), target ? "signed" : "not signed"));
     if (!target || !wanted) continue;
     FLEET_TRY(auto const digest, target->sha256());
-    if (digest != rows.digest(2)) findings.push_back(fmt::format("metadata: {} is signed with digest {}, its row has {}", path, digest.hex(), rows.digest(2).hex()));
+    if (digest != rows.digest(2))
+      findings.push_back(fmt::format("metadata: {} is signed with digest {}, its row has {}", path, digest.hex(), rows.digest(2).hex()));
   }
 }
 

@@ -5,9 +5,9 @@
 #include "server/catalog/queries.hpp"
 #include "server/catalog/repository.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::catalog {
 namespace json = boost::json;
@@ -38,20 +38,25 @@ Result<void> check_aliases(store::Tx& tx, Model const& model) {
 }
 
 Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Model const& model, std::string before) {
-  return audit::record(tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
+  return audit::record(
+      tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
 }
 
 }  // namespace
 
 std::string model_json(Model const& model) {
-  return json::serialize(json::object{{"name", model.name}, {"approvals_required", model.approvals_required}, {"aliases", aliases_json(model.aliases)}, {"created_at", to_rfc3339(model.created_at)}});
+  return json::serialize(json::object{{"name", model.name},
+                                      {"approvals_required", model.approvals_required},
+                                      {"aliases", aliases_json(model.aliases)},
+                                      {"created_at", to_rfc3339(model.created_at)}});
 }
 
 Result<Model> load_model(db::Connection& reader, std::string_view name) {
   auto row = reader.prepare(kGetModel);
   FLEET_TRY(bool const found, row.bind(1, name).step());
   if (!found)
-    return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", name.substr(0, 64)), fmt::format("fleetctl model create {}", name.substr(0, 64))};
+    return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", name.substr(0, 64)),
+                 fmt::format("fleetctl model create {}", name.substr(0, 64))};
   return read_row(row);
 }
 
@@ -68,9 +73,11 @@ Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view 
 
 Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause) {
   FLEET_CHECK(check_model_name(wanted.name));
-  if (load_model(tx.connection(), wanted.name)) return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
+  if (load_model(tx.connection(), wanted.name))
+    return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(check_aliases(tx, wanted));
-  FLEET_CHECK(tx.prepare(kInsertModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at)).run());
+  FLEET_CHECK(
+      tx.prepare(kInsertModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at)).run());
   FLEET_CHECK(add_model_role(tx, keys, wanted.name, cause.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, cause, "model.created", made, ""));

@@ -18,7 +18,7 @@ struct Cause {
 struct Model {
   std::string name;
   int approvals_required = 0;
-  wire::Labels aliases;          ///< name -> version
+  wire::Labels aliases;  ///< name -> version
   std::int64_t revision = 0;
   SysTime created_at{};
 };

@@ -2,8 +2,8 @@
 
 #include "server/catalog/protobuf_reader.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <array>
@@ -19,8 +19,8 @@ constexpr std::size_t kDimensionsMax = 16;
 constexpr std::size_t kOpsetsMax = 64;
 constexpr std::size_t kInitializersMax = 100'000;
 // TensorProto.DataType of onnx/onnx.proto, by its number.
-constexpr std::array<std::string_view, 17> kTypes{"undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string",
-                                                   "bool", "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
+constexpr std::array<std::string_view, 17> kTypes{"undefined", "float32", "uint8",   "int8",   "uint16", "int16",     "int32",      "int64",   "string",
+                                                  "bool",      "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
 
 Result<std::string> read_text(FileWindow& window, Field const& field) {
   if (field.kind != Field::Kind::bytes) return not_onnx(field.begin, "expected a text");
@@ -67,7 +67,8 @@ Result<void> read_tensor_type(FileWindow& window, Field const& whole, OnnxValue&
     return {};
   };
   return walk(window, whole, [&](Field const& field) -> Result<void> {
-    if (field.number == 1 && field.kind == Field::Kind::varint) value.type = field.value < kTypes.size() ? kTypes[field.value] : fmt::format("type {}", field.value);
+    if (field.number == 1 && field.kind == Field::Kind::varint)
+      value.type = field.value < kTypes.size() ? kTypes[field.value] : fmt::format("type {}", field.value);
     return field.number == 2 ? walk(window, field, dimension) : Result<void>{};
   });
 }
@@ -174,11 +175,17 @@ Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path) {
 
 std::string onnx_json(OnnxModel const& model) {
   boost::json::array opsets;
-  for (auto const& [domain, version] : model.opsets) opsets.push_back(boost::json::object{{"domain", domain.empty() ? "ai.onnx" : domain}, {"version", version}});
-  return boost::json::serialize(boost::json::object{{"format", "onnx"}, {"ir_version", model.ir_version}, {"opsets", std::move(opsets)},
+  for (auto const& [domain, version] : model.opsets)
+    opsets.push_back(boost::json::object{{"domain", domain.empty() ? "ai.onnx" : domain}, {"version", version}});
+  return boost::json::serialize(boost::json::object{{"format", "onnx"},
+                                                    {"ir_version", model.ir_version},
+                                                    {"opsets", std::move(opsets)},
                                                     {"producer", model.producer_name + (model.producer_version.empty() ? "" : " " + model.producer_version)},
-                                                    {"graph", model.graph_name}, {"inputs", values_json(model.inputs)}, {"outputs", values_json(model.outputs)},
-                                                    {"nodes", model.nodes}, {"initializers", model.initializers}});
+                                                    {"graph", model.graph_name},
+                                                    {"inputs", values_json(model.inputs)},
+                                                    {"outputs", values_json(model.outputs)},
+                                                    {"nodes", model.nodes},
+                                                    {"initializers", model.initializers}});
 }
 
 }  // namespace fleet::catalog

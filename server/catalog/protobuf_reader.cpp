@@ -66,8 +66,14 @@ Result<Field> MessageReader::next() {
       FLEET_TRY(field.value, varint());
       return field;
     }
-    case 1: field.kind = Field::Kind::fixed64; length = 8; break;
-    case 5: field.kind = Field::Kind::fixed32; length = 4; break;
+    case 1:
+      field.kind = Field::Kind::fixed64;
+      length = 8;
+      break;
+    case 5:
+      field.kind = Field::Kind::fixed32;
+      length = 4;
+      break;
     case 2: {
       field.kind = Field::Kind::bytes;
       FLEET_TRY(length, varint());

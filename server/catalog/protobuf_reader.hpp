@@ -32,7 +32,7 @@ private:
 struct Field {
   std::uint32_t number = 0;
   enum class Kind { varint, fixed64, bytes, fixed32 } kind = Kind::varint;
-  std::uint64_t value = 0;        ///< varint
+  std::uint64_t value = 0;           ///< varint
   std::uint64_t begin = 0, end = 0;  ///< bytes: where they lie
 };
 

@@ -7,9 +7,9 @@
 #include "server/catalog/onnx.hpp"
 #include "server/catalog/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -26,7 +26,8 @@ void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<Fiel
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
     wire::ObjectReader one((*list)[i], fmt::format("/parents/{}", i), faults);
     Parent parent{one.required_text("model", 64), one.required_text("version", 64), one.required_text("relation", 32)};
-    if (std::find(kRelations.begin(), kRelations.end(), parent.relation) == kRelations.end()) one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
+    if (std::find(kRelations.begin(), kRelations.end(), parent.relation) == kRelations.end())
+      one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
     one.refuse_unknown();
     auto const same = [&](Parent const& other) { return other.model == parent.model && other.version == parent.version && other.relation == parent.relation; };
     if (std::any_of(out.parents.begin(), out.parents.end(), same)) one.fault("version", fmt::format("{}@{} stands twice", parent.model, parent.version));
@@ -51,7 +52,8 @@ void read_metrics(wire::ObjectReader& reader, Publication& out) {
   auto const* const metrics = reader.find("metrics");
   if (metrics == nullptr) return;
   auto const* const object = metrics->if_object();
-  bool const fine = object != nullptr && object->size() <= 256 && std::all_of(object->begin(), object->end(), [](auto const& member) { return member.value().is_number(); });
+  bool const fine =
+      object != nullptr && object->size() <= 256 && std::all_of(object->begin(), object->end(), [](auto const& member) { return member.value().is_number(); });
   if (!fine) reader.fault("metrics", "expected an object of at most 256 numbers");
   else out.metrics = json::serialize(*object);
 }
@@ -67,7 +69,8 @@ void check_golden_files(wire::Release const& release, std::vector<FieldError>& f
   if (!golden) return;
   for (auto const& name : {golden->inputs, golden->expect})
     for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i)
-      if (find_file(release.variants[i], name) == nullptr) faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
+      if (find_file(release.variants[i], name) == nullptr)
+        faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
 }
 
 /// A command's first word is a file of the release, then an executable one of every variant, or a program's name, which only the device's owner
@@ -83,7 +86,8 @@ void check_command(wire::Release const& release, std::vector<std::string> const&
     }
   if (files == 0 && word.find('/') == std::string::npos) return;
   if (files == 0) faults.push_back({pointer, fmt::format("'{}' is no file of the release, and no name of a program", word)});
-  else if (files < release.variants.size()) faults.push_back({pointer, fmt::format("'{}' is a file of {} variants of {}", word, files, release.variants.size())});
+  else if (files < release.variants.size())
+    faults.push_back({pointer, fmt::format("'{}' is a file of {} variants of {}", word, files, release.variants.size())});
   else if (executable < files) faults.push_back({pointer, fmt::format("file '{}' is not executable", word)});
 }
 
@@ -91,7 +95,8 @@ void check_manifest(wire::Release const& release, std::vector<FieldError>& fault
   auto const& manifest = release.manifest;
   check_golden_files(release, faults);
   if (manifest.golden) check_command(release, manifest.golden->command, "/manifest/golden/command/0", faults);
-  for (std::size_t i = 0; i < manifest.health.size(); ++i) check_command(release, manifest.health[i].exec, fmt::format("/manifest/health/{}/exec/0", i), faults);
+  for (std::size_t i = 0; i < manifest.health.size(); ++i)
+    check_command(release, manifest.health[i].exec, fmt::format("/manifest/health/{}/exec/0", i), faults);
   check_command(release, manifest.activate, "/manifest/activate/exec/0", faults);
 }
 
@@ -140,7 +145,8 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
       auto blob = reader.prepare(kGetBlob);
       FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
       if (!known) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
-      if (static_cast<std::uint64_t>(blob.int64(0)) != file.size) return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
+      if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
+        return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
       if (!file.name.ends_with(".onnx") || findings.contains(file.sha256.hex())) continue;
       auto const model = inspect_onnx(fs, blob_path(data_dir, file.sha256));
       if (!model) {
@@ -151,7 +157,8 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
       auto const text = onnx_json(*model);
       size += text.size();
       if (size > kInspectionBytesMax)
-        return Error{Kind::too_large, "inspection_too_large", fmt::format("what the models of this release say of themselves is over {} bytes at file '{}'", kInspectionBytesMax, file.name)};
+        return Error{Kind::too_large, "inspection_too_large",
+                     fmt::format("what the models of this release say of themselves is over {} bytes at file '{}'", kInspectionBytesMax, file.name)};
       findings[file.sha256.hex()] = json::parse(text);
     }
   return json::serialize(findings);

@@ -10,59 +10,71 @@ inline constexpr db::Query kNewestMetadata{"newest_metadata",
                                            "SELECT version, expires_at, bytes FROM metadata WHERE repository = ?1 AND role = ?2 ORDER BY version DESC LIMIT 1"};
 inline constexpr db::Query kGetMetadata{"get_metadata", "SELECT bytes FROM metadata WHERE repository = ?1 AND role = ?2 AND version = ?3"};
 inline constexpr db::Query kAllMetadata{"all_metadata", "SELECT repository, role, version, bytes FROM metadata ORDER BY repository, role, version"};
-inline constexpr db::Query kInsertMetadata{"insert_metadata", "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)"};
+inline constexpr db::Query kInsertMetadata{"insert_metadata",
+                                           "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)"};
 
 inline constexpr db::Query kModelNames{"model_names", "SELECT name FROM models ORDER BY name"};
 inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at FROM models WHERE name = ?1"};
-inline constexpr db::Query kListModels{"list_models", "SELECT name, approvals_required, aliases, revision, created_at FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
+inline constexpr db::Query kListModels{"list_models",
+                                       "SELECT name, approvals_required, aliases, revision, created_at FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
 inline constexpr db::Query kInsertModel{"insert_model", "INSERT INTO models (name, approvals_required, aliases, created_at) VALUES (?1, ?2, ?3, ?4)"};
 inline constexpr db::Query kUpdateModel{"update_model", "UPDATE models SET approvals_required = ?2, aliases = ?3, revision = revision + 1 WHERE name = ?1"};
-inline constexpr db::Query kRaiseCounter{"raise_release_counter", "UPDATE models SET release_counter = release_counter + 1 WHERE name = ?1 RETURNING release_counter"};
+inline constexpr db::Query kRaiseCounter{"raise_release_counter",
+                                         "UPDATE models SET release_counter = release_counter + 1 WHERE name = ?1 RETURNING release_counter"};
 
 #define FLEET_RELEASE_COLUMNS \
   "SELECT n, model, version, digest, document, state, metrics, datasets, inspection, commit_id, created_by, created_at, revision, request FROM releases "
 inline constexpr db::Query kReleaseOf{"release_of", FLEET_RELEASE_COLUMNS "WHERE model = ?1 AND version = ?2"};
-inline constexpr db::Query kListReleases{"list_releases", FLEET_RELEASE_COLUMNS
-    "WHERE model = ?1 AND n < ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR created_by = ?4) ORDER BY n DESC LIMIT ?5"};
+inline constexpr db::Query kListReleases{
+    "list_releases", FLEET_RELEASE_COLUMNS "WHERE model = ?1 AND n < ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR created_by = ?4) ORDER BY n DESC LIMIT ?5"};
 #undef FLEET_RELEASE_COLUMNS
-inline constexpr db::Query kApprovedDocuments{"approved_documents", "SELECT version, document FROM releases WHERE model = ?1 AND state = 'approved' ORDER BY n"};
+inline constexpr db::Query kApprovedDocuments{"approved_documents",
+                                              "SELECT version, document FROM releases WHERE model = ?1 AND state = 'approved' ORDER BY n"};
 inline constexpr db::Query kAllDocuments{"all_documents", "SELECT model, version, digest, document, state FROM releases ORDER BY n"};
 inline constexpr db::Query kDocumentByDigest{"document_by_digest", "SELECT document FROM releases WHERE model = ?1 AND version = ?2 AND digest = ?3"};
-inline constexpr db::Query kInsertRelease{"insert_release",
+inline constexpr db::Query kInsertRelease{
+    "insert_release",
     "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kInsertParent{"insert_parent", "INSERT INTO release_parents (release, parent, relation) VALUES (?1, ?2, ?3)"};
-inline constexpr db::Query kParents{"release_parents",
-    "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 ORDER BY r.n"};
-inline constexpr db::Query kInsertApproval{"insert_release_approval", "INSERT OR IGNORE INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4)"};
+inline constexpr db::Query kParents{
+    "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 ORDER BY r.n"};
+inline constexpr db::Query kInsertApproval{"insert_release_approval",
+                                           "INSERT OR IGNORE INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4)"};
 inline constexpr db::Query kCountApprovals{"count_release_approvals", "SELECT count(*) FROM release_approvals WHERE release = ?1"};
 /// Each edge of the graph above a release, and below it: child and parent by name.
-inline constexpr db::Query kAncestors{"release_ancestors",
+inline constexpr db::Query kAncestors{
+    "release_ancestors",
     "WITH RECURSIVE up(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE release = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN up ON p.release = up.parent) "
-    "SELECT r.model, r.version, up.relation, c.model, c.version FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER BY r.n DESC, c.n DESC, up.relation"};
-inline constexpr db::Query kDescendants{"release_descendants",
+    "SELECT r.model, r.version, up.relation, c.model, c.version FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER BY r.n "
+    "DESC, c.n DESC, up.relation"};
+inline constexpr db::Query kDescendants{
+    "release_descendants",
     "WITH RECURSIVE down(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE parent = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN down ON p.parent = down.release) "
-    "SELECT r.model, r.version, down.relation, c.model, c.version FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent ORDER BY r.n, c.n, down.relation"};
+    "SELECT r.model, r.version, down.relation, c.model, c.version FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent ORDER "
+    "BY r.n, c.n, down.relation"};
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
 inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
-inline constexpr db::Query kOpenUploadOf{"open_upload_of",
+inline constexpr db::Query kOpenUploadOf{
+    "open_upload_of",
     "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE sha256 = ?1 AND size = ?2 AND created_by = ?3 AND state = 'open' LIMIT 1"};
-inline constexpr db::Query kInsertUpload{"insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5)"};
+inline constexpr db::Query kInsertUpload{"insert_upload",
+                                         "INSERT INTO uploads (id, sha256, size, state, created_by, created_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5)"};
 inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2 WHERE id = ?1"};
 inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr std::array kQueries{
-    kNewestMetadata, kGetMetadata,   kAllMetadata, kInsertMetadata,  kModelNames,    kGetModel,       kListModels,   kInsertModel, kUpdateModel,
-    kRaiseCounter,   kReleaseOf,     kListReleases, kApprovedDocuments, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent,
-    kParents,        kInsertApproval, kCountApprovals, kAncestors,    kDescendants,   kGetBlob,        kAllBlobs,     kInsertBlob,  kGetUpload,
-    kOpenUploadOf,   kInsertUpload,  kSetReceived, kFinishUpload,    kForgottenUploads, kDeleteUpload};
+inline constexpr std::array kQueries{kNewestMetadata,   kGetMetadata,   kAllMetadata,     kInsertMetadata,   kModelNames,   kGetModel,          kListModels,
+                                     kInsertModel,      kUpdateModel,   kRaiseCounter,    kReleaseOf,        kListReleases, kApprovedDocuments, kAllDocuments,
+                                     kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent,     kParents,      kInsertApproval,    kCountApprovals,
+                                     kAncestors,        kDescendants,   kGetBlob,         kAllBlobs,         kInsertBlob,   kGetUpload,         kOpenUploadOf,
+                                     kInsertUpload,     kSetReceived,   kFinishUpload,    kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

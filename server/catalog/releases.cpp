@@ -5,9 +5,9 @@
 #include "server/catalog/queries.hpp"
 #include "server/catalog/repository.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::catalog {
 namespace json = boost::json;
@@ -16,8 +16,9 @@ namespace {
 std::string name_of(Release const& release) { return release.model + "@" + release.version; }
 
 Release read_row(db::Statement const& row) {
-  return {row.int64(0), row.text(1), row.text(2), row.digest(3), row.text(4), row.text(5), row.text(6), row.text(7), row.text(8), row.maybe_text(9), row.text(10),
-          from_unix_ms(row.int64(11)), row.int64(12), row.digest(13)};
+  return {row.int64(0),  row.text(1),   row.text(2), row.digest(3),     row.text(4),  row.text(5),
+          row.text(6),   row.text(7),   row.text(8), row.maybe_text(9), row.text(10), from_unix_ms(row.int64(11)),
+          row.int64(12), row.digest(13)};
 }
 
 Result<std::optional<Release>> find_release(db::Connection& reader, std::string_view model, std::string_view version) {
@@ -46,7 +47,9 @@ Result<std::vector<std::int64_t>> find_parents(db::Connection& reader, std::vect
   std::vector<std::int64_t> out;
   for (auto const& parent : parents) {
     FLEET_TRY(auto const found, find_release(reader, parent.model, parent.version));
-    if (!found) return Error{Kind::not_found, "unknown_parent", fmt::format("parent {}@{} is not known here", parent.model, parent.version), "publish it first: the lineage must close"};
+    if (!found)
+      return Error{Kind::not_found, "unknown_parent", fmt::format("parent {}@{} is not known here", parent.model, parent.version),
+                   "publish it first: the lineage must close"};
     if (found->state == "revoked")
       return Error{Kind::conflict, "parent_revoked", fmt::format("parent {}@{} is revoked", parent.model, parent.version), "train from a release that stands"};
     out.push_back(found->n);
@@ -56,8 +59,8 @@ Result<std::vector<std::int64_t>> find_parents(db::Connection& reader, std::vect
 
 Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
   auto statement = tx.prepare(kInsertRelease);
-  statement.bind_all(release.model, release.version, release.digest, release.document, release.request, release.state, release.metrics, release.datasets, release.inspection,
-                     release.commit, release.created_by, to_unix_ms(release.created_at));
+  statement.bind_all(release.model, release.version, release.digest, release.document, release.request, release.state, release.metrics, release.datasets,
+                     release.inspection, release.commit, release.created_by, to_unix_ms(release.created_at));
   FLEET_CHECK(statement.run());
   return tx.connection().last_insert_rowid();
 }
@@ -86,11 +89,13 @@ Result<Release> load_release(db::Connection& reader, std::string_view model, std
   FLEET_CHECK(load_model(reader, model));
   FLEET_TRY(auto const found, find_release(reader, model, version));
   if (!found)
-    return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version.substr(0, 64)), fmt::format("fleetctl release list --model {}", model)};
+    return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version.substr(0, 64)),
+                 fmt::format("fleetctl release list --model {}", model)};
   return *found;
 }
 
-Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state, std::string_view created_by, int limit) {
+Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state,
+                                           std::string_view created_by, int limit) {
   FLEET_CHECK(load_model(reader, model));
   std::vector<Release> out;
   auto rows = reader.prepare(kListReleases);
@@ -108,7 +113,8 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
   if (there && there->request == wanted.request) return Published{*there, false};
   if (there)
-    return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()), "a release never changes: take another version"};
+    return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()),
+                 "a release never changes: take another version"};
   FLEET_TRY(auto const parents, find_parents(tx.connection(), wanted.parents));
   auto document = asked;
   FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
@@ -170,11 +176,20 @@ Result<std::string> release_json(db::Connection& reader, Release const& release)
     parents.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}});
   }
   auto const document = json::parse(release.document);  // our own text
-  json::object out{{"model", release.model}, {"version", release.version}, {"state", release.state}, {"digest", release.digest.hex()},
-                   {"variants", document.at("variants")}, {"parents", std::move(parents)}, {"datasets", json::parse(release.datasets)},
-                   {"metrics", json::parse(release.metrics)}, {"commit", nullptr}, {"manifest", document.at("manifest")},
-                   {"release_counter", document.at("release_counter")}, {"inspection", json::parse(release.inspection)},
-                   {"created_by", release.created_by}, {"created_at", to_rfc3339(release.created_at)}};
+  json::object out{{"model", release.model},
+                   {"version", release.version},
+                   {"state", release.state},
+                   {"digest", release.digest.hex()},
+                   {"variants", document.at("variants")},
+                   {"parents", std::move(parents)},
+                   {"datasets", json::parse(release.datasets)},
+                   {"metrics", json::parse(release.metrics)},
+                   {"commit", nullptr},
+                   {"manifest", document.at("manifest")},
+                   {"release_counter", document.at("release_counter")},
+                   {"inspection", json::parse(release.inspection)},
+                   {"created_by", release.created_by},
+                   {"created_at", to_rfc3339(release.created_at)}};
   if (release.commit) out["commit"] = *release.commit;
   return json::serialize(out);
 }
@@ -188,7 +203,8 @@ Result<std::string> lineage_json(db::Connection& reader, Release const& release)
     for (;;) {
       FLEET_TRY(bool const row, rows.step());
       if (!row) break;
-      list.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}, {"of", rows.text(3) + "@" + rows.text(4)}});
+      list.push_back(json::object{
+          {"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}, {"of", rows.text(3) + "@" + rows.text(4)}});
     }
     out[key] = std::move(list);
   }

@@ -22,21 +22,21 @@ struct Release {
   std::int64_t n = 0;
   std::string model, version;
   Digest digest;
-  std::string document;          ///< release.json
-  std::string state;             ///< draft | approved | revoked
-  std::string metrics = "{}";    ///< JSON
-  std::string datasets = "[]";   ///< JSON
-  std::string inspection = "{}"; ///< JSON: SHA-256 of a file -> what it says of itself
+  std::string document;           ///< release.json
+  std::string state;              ///< draft | approved | revoked
+  std::string metrics = "{}";     ///< JSON
+  std::string datasets = "[]";    ///< JSON
+  std::string inspection = "{}";  ///< JSON: SHA-256 of a file -> what it says of itself
   std::optional<std::string> commit;
   std::string created_by;
   SysTime created_at{};
   std::int64_t revision = 1;
-  Digest request;                ///< SHA-256 of what was asked to be published
+  Digest request;  ///< SHA-256 of what was asked to be published
 };
 
 /// The body of a publication, decoded and checked for itself.
 struct Publication {
-  wire::Release release;         ///< without its counter
+  wire::Release release;  ///< without its counter
   std::vector<Parent> parents;
   std::vector<Dataset> datasets;
   std::string metrics = "{}";
@@ -52,7 +52,7 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
 
 struct Published {
   Release release;
-  bool fresh = true;             ///< false: the same was there already
+  bool fresh = true;  ///< false: the same was there already
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
 /// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked), unavailable (key_offline)
@@ -61,7 +61,8 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
 /// @errors not_found (code `unknown_release`, `unknown_model`)
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version);
 /// Newest first, below row `before`; empty filters select all.
-Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state, std::string_view created_by, int limit);
+Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state,
+                                           std::string_view created_by, int limit);
 /// One more approval; signs when it was the last that the model asks for. The publisher may not approve its own.
 /// @errors forbidden (code `own_release`), conflict (code `revoked`)
 Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);

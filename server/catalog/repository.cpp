@@ -6,9 +6,9 @@
 #include "core/wire/release.hpp"
 #include "server/catalog/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -137,7 +137,8 @@ Result<trust::Target> target_of(std::string const& path, std::string const& docu
   json::array hardware;
   for (auto const& variant : release.variants)
     for (auto const& name : variant.hardware) hardware.emplace_back(name);
-  json::object const custom{{"hardware", std::move(hardware)}, {"release_counter", release.release_counter}, {"security_floor", release.manifest.security_floor}};
+  json::object const custom{
+      {"hardware", std::move(hardware)}, {"release_counter", release.release_counter}, {"security_floor", release.manifest.security_floor}};
   return trust::Target{path, document.size(), {{"sha256", crypto::sha256(document).hex()}}, json::serialize(custom)};
 }
 

@@ -4,8 +4,8 @@
 #include "server/catalog/blobs.hpp"
 #include "server/catalog/queries.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <mutex>
 #include <set>
@@ -113,14 +113,15 @@ std::string blob_path(std::string const& data_dir, Digest const& digest) {
 std::string upload_path(std::string const& data_dir, std::string_view id) { return fmt::format("{}/uploads/{}", data_dir, id); }
 
 std::string upload_json(Upload const& upload) {
-  return boost::json::serialize(boost::json::object{{"id", upload.id}, {"sha256", upload.sha256.hex()}, {"size", upload.size}, {"offset", upload.received},
-                                                    {"state", upload.done ? "done" : "open"}});
+  return boost::json::serialize(boost::json::object{
+      {"id", upload.id}, {"sha256", upload.sha256.hex()}, {"size", upload.size}, {"offset", upload.received}, {"state", upload.done ? "done" : "open"}});
 }
 
 Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
   auto row = reader.prepare(kGetUpload);
   FLEET_TRY(bool const found, row.bind(1, id).step());
-  if (!found) return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
+  if (!found)
+    return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
   return read_row(row);
 }
 
@@ -129,7 +130,8 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
   auto& reader = context.store.reader();
   FLEET_TRY(auto const known, size_of_blob(reader, sha256));
   if (known && *known != size)
-    return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, the upload announces {}", sha256.hex(), *known, size), "compute size and digest of the same file"};
+    return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, the upload announces {}", sha256.hex(), *known, size),
+                 "compute size and digest of the same file"};
   if (known) return Upload{sha256.hex(), sha256, size, size, true, actor};
   FLEET_CHECK(drop_forgotten(context, now));
   {
@@ -143,9 +145,8 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
     FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, upload.id), Fs::Mode::create_new, 0600));
     FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));
   }
-  FLEET_CHECK(context.store.write_wait([&](store::Tx& tx) {
-    return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run();
-  }));
+  FLEET_CHECK(context.store.write_wait(
+      [&](store::Tx& tx) { return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run(); }));
   return upload;
 }
 
@@ -153,9 +154,11 @@ Result<Upload> append_piece(UploadContext const& context, std::string_view id, s
   FLEET_TRY(auto const claim, Claim::take(context, id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done || offset != upload.received)
-    return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset), "go on from Upload-Offset"};
+    return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset),
+                 "go on from Upload-Offset"};
   if (piece.size() > upload.size - upload.received)
-    return Error{Kind::too_large, "too_long", fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
+    return Error{Kind::too_large, "too_long",
+                 fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
   FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, id), Fs::Mode::write));
   FLEET_CHECK(file->write_at(offset, piece));
   FLEET_CHECK(file->sync());
@@ -174,7 +177,8 @@ Result<Upload> finish_upload(UploadContext const& context, std::string_view id, 
   FLEET_TRY(auto const found, crypto::sha256_file(context.fs, path));
   if (found.sha256 != upload.sha256 || found.size != upload.size) {
     FLEET_CHECK(drop(context, upload.id));
-    return Error{Kind::unprocessable, "digest_mismatch", fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
+    return Error{Kind::unprocessable, "digest_mismatch",
+                 fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
                  "the upload was dropped: send the file again"};
   }
   FLEET_CHECK(make_blob(context, path, upload.sha256));

@@ -16,7 +16,7 @@ struct Upload {
   std::string id;
   Digest sha256;
   std::uint64_t size = 0;
-  std::uint64_t received = 0;   ///< durable bytes
+  std::uint64_t received = 0;  ///< durable bytes
   bool done = false;
   std::string created_by;
 };

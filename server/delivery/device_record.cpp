@@ -32,16 +32,29 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
   auto row = reader.prepare(kGetRecord);
   FLEET_TRY(bool const found, row.bind(1, device_n).step());
   if (!found) return Error{Kind::unauthenticated, "unknown_device", "this device is not registered", "enrol it"};
-  DeviceRecord record{.n = device_n, .id = row.text(0), .state = row.text(1), .hardware = row.text(2), .agent = row.text(3), .boot_id = row.text(4),
-                      .sequence = row.int64(5), .targets = row.text(6), .report_sequence = row.int64(7), .not_after = from_unix_ms(row.int64(8)), .models = {}};
+  DeviceRecord record{.n = device_n,
+                      .id = row.text(0),
+                      .state = row.text(1),
+                      .hardware = row.text(2),
+                      .agent = row.text(3),
+                      .boot_id = row.text(4),
+                      .sequence = row.int64(5),
+                      .targets = row.text(6),
+                      .report_sequence = row.int64(7),
+                      .not_after = from_unix_ms(row.int64(8)),
+                      .models = {}};
   FLEET_CHECK(check_active(record));
   auto models = reader.prepare(kGetRecordModels);
   models.bind(1, device_n);
   for (;;) {
     FLEET_TRY(bool const more, models.step());
     if (!more) return record;
-    wire::ModelStatus status{.digest = models.is_null(2) ? "" : models.digest(2).hex(), .version = models.text(1), .state = models.text(3),
-                             .rollout = models.text(4), .attempt = models.int64(5), .waiting = models.text(6)};
+    wire::ModelStatus status{.digest = models.is_null(2) ? "" : models.digest(2).hex(),
+                             .version = models.text(1),
+                             .state = models.text(3),
+                             .rollout = models.text(4),
+                             .attempt = models.int64(5),
+                             .waiting = models.text(6)};
     record.models.emplace_hint(record.models.end(), models.text(0), std::move(status));
   }
 }
@@ -68,8 +81,8 @@ Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest 
     auto& known = record.models[model];
     if (known == status) continue;
     FLEET_CHECK(tx.prepare(kPutModelFromPoll)
-                    .bind_all(record.n, model, or_null(status.version), digest_or_null(status.digest), status.state, or_null(status.rollout),
-                              status.attempt, or_null(status.waiting), to_unix_ms(now))
+                    .bind_all(record.n, model, or_null(status.version), digest_or_null(status.digest), status.state, or_null(status.rollout), status.attempt,
+                              or_null(status.waiting), to_unix_ms(now))
                     .run());
     known = status;
   }

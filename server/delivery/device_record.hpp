@@ -12,14 +12,14 @@ namespace fleet::delivery {
 struct DeviceRecord {
   std::int64_t n = 0;
   std::string id;
-  std::string state;                ///< active | revoked | retired
+  std::string state;  ///< active | revoked | retired
   std::string hardware;
   std::string agent;
   std::string boot_id;
-  std::int64_t sequence = 0;        ///< of its newest directive
-  std::string targets;              ///< of that directive, as wire::encode_targets gave them
+  std::int64_t sequence = 0;  ///< of its newest directive
+  std::string targets;        ///< of that directive, as wire::encode_targets gave them
   std::int64_t report_sequence = 0;
-  SysTime not_after{};              ///< of its newest certificate
+  SysTime not_after{};  ///< of its newest certificate
   std::map<std::string, wire::ModelStatus> models;
 };
 

@@ -29,8 +29,8 @@ bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t devic
   return !plan.joins && record.targets == plan.targets && device_sequence <= record.sequence;
 }
 
-Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told,
-                       std::int64_t device_sequence, SysTime now) {
+Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence,
+                       SysTime now) {
   Settled settled;
   FLEET_TRY(settled.record, load_record(tx.connection(), device_n));
   auto& record = settled.record;

@@ -8,14 +8,14 @@
 
 namespace fleet::delivery {
 
-inline constexpr std::chrono::hours kDirectiveLifetime{7 * 24};   ///< docs/protocol.md, directive
+inline constexpr std::chrono::hours kDirectiveLifetime{7 * 24};  ///< docs/protocol.md, directive
 
 /// What a device should run, beside what it was last told.
 struct Plan {
   rollout::DeviceFacts facts;
   rollout::Decision decision;
-  std::string targets;              ///< of the directive that follows from it
-  bool joins = false;               ///< a row of rollout_devices is to be made
+  std::string targets;  ///< of the directive that follows from it
+  bool joins = false;   ///< a row of rollout_devices is to be made
 };
 [[nodiscard]] Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now);
 
@@ -34,8 +34,7 @@ struct Settled {
 /// In one transaction: records what the poll tells (`told` may be null: it was recorded before), decides anew, and where the targets
 /// changed stores them under a raised sequence. The sequence is committed before any directive with it is sent.
 /// @param device_sequence  highest sequence the device has seen, believable
-Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told,
-                       std::int64_t device_sequence, SysTime now);
+Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence, SysTime now);
 
 /// The directive of `record`, signed for `nonce`: a DSSE envelope.
 Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);

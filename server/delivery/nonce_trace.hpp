@@ -22,7 +22,7 @@ public:
 private:
   static constexpr std::size_t kShards = 64;
   struct Trace {
-    std::uint64_t confirmed = 0;    // hashes of nonces; 0: none
+    std::uint64_t confirmed = 0;  // hashes of nonces; 0: none
     std::uint64_t last = 0;
     MonoTime accused{};
   };

@@ -18,8 +18,7 @@ Due due(Poll const& poll, store::Epochs const& epochs, SysTime now, MonoTime mon
 
 }  // namespace
 
-Parking::Parking(std::size_t threads, std::size_t max_parked, Handler handler)
-    : lanes_(threads), max_parked_(max_parked), handler_(std::move(handler)) {}
+Parking::Parking(std::size_t threads, std::size_t max_parked, Handler handler) : lanes_(threads), max_parked_(max_parked), handler_(std::move(handler)) {}
 
 bool Parking::park(std::size_t thread, std::unique_ptr<Poll>& poll) {
   if (thread >= lanes_.size() || count() >= max_parked_) return false;

@@ -33,7 +33,7 @@ public:
 private:
   struct alignas(64) Lane {
     std::vector<std::unique_ptr<Poll>> polls;
-    std::size_t next = 0;           // where the next sweep starts: under a change of policy nobody waits longer than one round
+    std::size_t next = 0;  // where the next sweep starts: under a change of policy nobody waits longer than one round
   };
   struct Woken {
     std::unique_ptr<Poll> poll;

@@ -17,16 +17,16 @@ struct Memory {
   bool decided = false;
   std::uint64_t policy_epoch = 0;
   std::uint32_t device_epoch = 0;
-  SysTime valid_until{};            ///< zero: no window or back-off ends it
+  SysTime valid_until{};  ///< zero: no window or back-off ends it
 };
 
 /// One poll from its arrival to its answer.
 struct Poll {
   std::int64_t device_n = 0;
   std::string nonce;
-  std::int64_t sequence = 0;        ///< the highest the device has
-  bool waits = false;               ///< the device asked for a long poll
-  MonoTime until{};                 ///< latest answer
+  std::int64_t sequence = 0;              ///< the highest the device has
+  bool waits = false;                     ///< the device asked for a long poll
+  MonoTime until{};                       ///< latest answer
   std::optional<wire::PollRequest> told;  ///< until it is recorded
   std::shared_ptr<Memory> memory;
   std::string request_id;

@@ -49,7 +49,9 @@ Result<PollSettings> load_poll_settings(db::Connection& reader) {
 }
 
 Polls::Polls(Services& services, PollSettings settings, Problem problem)
-    : services_(services), settings_(settings), problem_(problem),
+    : services_(services),
+      settings_(settings),
+      problem_(problem),
       parking_(services.net->threads(), settings.max_parked, [this](PollPtr poll, Parking::Wake why) { woken(std::move(poll), why); }),
       watched_(services.net->threads(), 0) {
   for (bool const renew : {false, true})
@@ -82,9 +84,9 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
 bool Polls::is_fresh(Poll const& poll, SysTime now) const {
   auto const& memory = *poll.memory;
   auto const& epochs = services_.store.epochs();
-  return memory.decided && memory.record.n == poll.device_n && memory.policy_epoch == epochs.policy() &&
-         memory.device_epoch == epochs.device(poll.device_n) && (memory.valid_until == SysTime{} || now < memory.valid_until) &&
-         poll.sequence <= memory.record.sequence && (!poll.told || is_recorded(memory.record, *poll.told));
+  return memory.decided && memory.record.n == poll.device_n && memory.policy_epoch == epochs.policy() && memory.device_epoch == epochs.device(poll.device_n) &&
+         (memory.valid_until == SysTime{} || now < memory.valid_until) && poll.sequence <= memory.record.sequence &&
+         (!poll.told || is_recorded(memory.record, *poll.told));
 }
 
 void Polls::proceed(PollPtr poll) {
@@ -128,9 +130,8 @@ void Polls::commit(PollPtr poll, std::uint64_t policy_epoch, std::uint32_t devic
     *work->poll->memory = Memory{std::move(work->settled.record), true, policy_epoch, device_epoch, work->settled.valid_until};
     deliver(std::move(work->poll));
   };
-  services_.store.write(job, [this, thread, on_thread](Result<void> const& written) {
-    services_.net->after(thread, Millis{0}, [on_thread, written] { on_thread(written); });
-  });
+  services_.store.write(
+      job, [this, thread, on_thread](Result<void> const& written) { services_.net->after(thread, Millis{0}, [on_thread, written] { on_thread(written); }); });
 }
 
 void Polls::deliver(PollPtr poll) {
@@ -154,8 +155,8 @@ void Polls::send_directive(Poll& poll) {
   auto envelope = sign_directive(*services_.keys, record, poll.nonce, now);
   if (!envelope) return refuse(poll, envelope.error());
   nonces_.answered(poll.device_n, poll.nonce);
-  wire::PollResponse const response{.directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true),
-                                    .renew = wants_renewal(record, now), .sources = {services_.devices_url}};
+  wire::PollResponse const response{
+      .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true), .renew = wants_renewal(record, now), .sources = {services_.devices_url}};
   poll.answer(net::json_response(200, wire::encode(response)));
 }
 

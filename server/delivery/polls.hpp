@@ -9,7 +9,7 @@
 
 namespace fleet::delivery {
 
-inline constexpr std::chrono::hours kDeviceCertificateLifetime{24 * 365};   ///< docs/protocol.md, renew
+inline constexpr std::chrono::hours kDeviceCertificateLifetime{24 * 365};  ///< docs/protocol.md, renew
 
 struct PollSettings {
   int interval_s = 900;             ///< `poll_interval_s` in `settings`
@@ -22,7 +22,7 @@ struct Asked {
   std::int64_t device_n = 0;
   std::string_view body;
   std::string request_id;
-  std::unique_ptr<net::Attachment>* slot = nullptr;   ///< of the connection: where its Memory lives; null: remember nothing
+  std::unique_ptr<net::Attachment>* slot = nullptr;  ///< of the connection: where its Memory lives; null: remember nothing
 };
 
 /// Answers polls (docs/protocol.md, poll). The fast path compares integers and what the device tells with what is recorded, and sends a
@@ -63,8 +63,8 @@ private:
   Parking parking_;
   NonceTrace nonces_;
   std::atomic<std::size_t> released_{0};  // how many were parked when draining began
-  std::vector<char> watched_;       // by io thread, touched there: its sweep is armed
-  net::SharedBody idle_[2][2];      // [renew][again at once]
+  std::vector<char> watched_;             // by io thread, touched there: its sweep is armed
+  net::SharedBody idle_[2][2];            // [renew][again at once]
 };
 
 }  // namespace fleet::delivery

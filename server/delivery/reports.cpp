@@ -5,9 +5,9 @@
 #include "server/delivery/queries.hpp"
 #include "server/telemetry/fold.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::delivery {
 namespace {
@@ -50,10 +50,10 @@ public:
 private:
   Result<void> take_update(wire::UpdateItem const& item) {
     auto const error = error_json(item.error);
-    FLEET_CHECK(tx_.prepare(kAddHistory)
-                    .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, or_null(item.rollout),
-                              item.attempt, error)
-                    .run());
+    FLEET_CHECK(
+        tx_.prepare(kAddHistory)
+            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, or_null(item.rollout), item.attempt, error)
+            .run());
     if (item.running_version.empty()) facts_.running.erase(item.model);
     else facts_.running[item.model] = item.running_version;
     last_updates_[item.model] = &item;
@@ -69,7 +69,7 @@ private:
   }
 
   Result<void> emit_failure(wire::UpdateItem const& item) {
-    json::object const told{{"model", item.model}, {"version", item.version}, {"state", item.state}, {"rollout", item.rollout},
+    json::object const told{{"model", item.model},     {"version", item.version}, {"state", item.state},    {"rollout", item.rollout},
                             {"attempt", item.attempt}, {"code", item.error.code}, {"text", item.error.text}};
     return emit("device.update_failed", json::serialize(told));
   }

@@ -3,8 +3,8 @@
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -89,16 +89,24 @@ json::object pending_object(Pending const& pending) {
   json::object labels, reported;
   for (auto const& [key, value] : pending.labels) labels[key] = value;
   for (auto const& [key, value] : pending.reported) reported[key] = value;
-  return {{"id", pending.device_id}, {"hardware", pending.hardware}, {"labels", std::move(labels)}, {"reported", std::move(reported)},
-          {"state", "pending"},      {"online", false},              {"last_seen", nullptr},        {"agent", nullptr},
-          {"running", json::object{}}, {"update", nullptr},          {"key", pending.key.hex()},    {"certificate_expires", nullptr},
+  return {{"id", pending.device_id},
+          {"hardware", pending.hardware},
+          {"labels", std::move(labels)},
+          {"reported", std::move(reported)},
+          {"state", "pending"},
+          {"online", false},
+          {"last_seen", nullptr},
+          {"agent", nullptr},
+          {"running", json::object{}},
+          {"update", nullptr},
+          {"key", pending.key.hex()},
+          {"certificate_expires", nullptr},
           {"created_at", to_rfc3339(pending.created_at)}};
 }
 
 }  // namespace
 
-Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit,
-                                SysTime now) {
+Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit, SysTime now) {
   FLEET_TRY(auto n, read_position(after));
   DevicePage page;
   while (true) {

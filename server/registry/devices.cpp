@@ -4,8 +4,8 @@
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <charconv>

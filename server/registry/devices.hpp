@@ -21,8 +21,8 @@ struct Device {
   std::string agent;
   std::int64_t revision = 0;
   SysTime created_at{};
-  SysTime seen_at{};      ///< as flushed; ask the store for the latest
-  int poll_every_s = 0;   ///< 0: it never polled
+  SysTime seen_at{};     ///< as flushed; ask the store for the latest
+  int poll_every_s = 0;  ///< 0: it never polled
 };
 
 /// Why something is changed, for the audit log.
@@ -47,18 +47,18 @@ struct Cause {
 /// Which devices to list; all must hold.
 struct DeviceFilter {
   std::vector<Selector> selectors;
-  std::string state;                           ///< empty: any
+  std::string state;  ///< empty: any
   std::optional<bool> online;
-  std::optional<SysTime> last_seen_before;     ///< never heard counts as before
+  std::optional<SysTime> last_seen_before;  ///< never heard counts as before
 };
 /// A page of device objects in the order they were registered.
 struct DevicePage {
   std::vector<std::string> items;
-  std::string next;                            ///< where the next page starts after; empty: no more
+  std::string next;  ///< where the next page starts after; empty: no more
 };
 /// @param after  `next` of the page before, or empty. Scans: not for an io thread. @errors bad_input (code `bad_cursor`)
-[[nodiscard]] Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after,
-                                              int limit, SysTime now);
+[[nodiscard]] Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit,
+                                              SysTime now);
 /// The pending enrolments, as device objects in state `pending` with the hash of their key.
 [[nodiscard]] Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit);
 
@@ -69,7 +69,7 @@ struct DevicePage {
 struct ModelRow {
   std::string model;
   std::optional<std::string> running;
-  bool running_unknown = false;                ///< it runs bytes that are no release the server knows
+  bool running_unknown = false;  ///< it runs bytes that are no release the server knows
   std::string version, state, rollout, waiting, error;
   SysTime since{};
 };

@@ -129,19 +129,16 @@ wire::Labels merged(wire::Labels base, wire::Labels const& over) {
   return base;
 }
 
-Result<void> add_device(store::Tx& tx, std::string const& id, std::string const& hardware, JoinToken const& token, Asked const& asked,
-                        Cause const& cause) {
+Result<void> add_device(store::Tx& tx, std::string const& id, std::string const& hardware, JoinToken const& token, Asked const& asked, Cause const& cause) {
   auto add = tx.prepare(queries::kAddDevice);
-  add.bind_all(id, hardware, labels_json(token.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after),
-               to_unix_ms(cause.at));
+  add.bind_all(id, hardware, labels_json(token.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(cause.at));
   FLEET_CHECK(add.run());
   tx.raise_device_epoch(tx.connection().last_insert_rowid());
   return record(tx, "device.enrolled", id, asked.key, cause);
 }
 
 /// The same device with the same key and a fresh token: what the token binds holds, the rest stays.
-Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, JoinToken const& token, Asked const& asked,
-                            Cause const& cause) {
+Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, JoinToken const& token, Asked const& asked, Cause const& cause) {
   FLEET_CHECK(check_state(device.id, device.state));
   auto refresh = tx.prepare(queries::kRefreshDevice);
   refresh.bind_all(device.n, hardware, labels_json(merged(device.labels, token.labels)), labels_json(asked.request.reported));
@@ -198,8 +195,7 @@ Result<std::string> newest_root(db::Connection& connection, std::string_view rep
 }
 
 /// What the device is told; its certificate only where it is active.
-Result<wire::EnrollResponse> answer(Services& services, std::string const& id, std::string const& csr, bool active, Cause const& cause,
-                                    SysTime until) {
+Result<wire::EnrollResponse> answer(Services& services, std::string const& id, std::string const& csr, bool active, Cause const& cause, SysTime until) {
   wire::EnrollResponse out;
   out.id = id;
   out.state = active ? "active" : "pending";
@@ -245,8 +241,7 @@ Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_k
   auto const job = [&](store::Tx& tx) -> Result<std::string> {
     FLEET_TRY(auto const known, find_key(tx.connection(), presented_key));
     if (!known) {
-      return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()),
-                   "enrol the device with a join token"};
+      return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()), "enrol the device with a join token"};
     }
     FLEET_CHECK(check_state(known->id, known->state));
     FLEET_TRY(auto const holder, find_key(tx.connection(), info.key_sha256));
@@ -294,14 +289,12 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
     keys += (keys.empty() ? "" : ", ") + one.key.hex();
   }
   if (!chosen && pending.size() > 1 && key.empty()) {
-    return Error{Kind::conflict, "key_needed", fmt::format("device {} has {} pending enrolments: {}", id, pending.size(), keys),
-                 "name one with --key"};
+    return Error{Kind::conflict, "key_needed", fmt::format("device {} has {} pending enrolments: {}", id, pending.size(), keys), "name one with --key"};
   }
   if (!chosen) {
     bool const settled = device.state == "active" && (key.empty() || device.key.hex() == key);
     if (settled) return device;
-    return Error{Kind::conflict, "nothing_pending",
-                 fmt::format("device {} has no pending enrolment{}{}", id, key.empty() ? "" : " with key ", key),
+    return Error{Kind::conflict, "nothing_pending", fmt::format("device {} has no pending enrolment{}{}", id, key.empty() ? "" : " with key ", key),
                  keys.empty() ? "`fleetctl device list` with state pending shows those there are" : "pending: " + keys};
   }
   auto labels = merged(device.labels, chosen->labels);

@@ -14,8 +14,8 @@ namespace fleet::registry {
 struct KnownKey {
   std::int64_t n = 0;
   std::string id, state;
-  SysTime not_after{};     ///< of the newest certificate the server gave out
-  bool renewed = false;    ///< a key that a renewal brought, seen for the first time: the old one still counts
+  SysTime not_after{};   ///< of the newest certificate the server gave out
+  bool renewed = false;  ///< a key that a renewal brought, seen for the first time: the old one still counts
 };
 [[nodiscard]] Result<std::optional<KnownKey>> find_key(db::Connection& connection, Digest const& key);
 /// @errors forbidden (device_revoked, device_retired)
@@ -38,7 +38,6 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
 /// @param key       which of several; empty: the only one
 /// @param replaces  another device, whose labels it takes over and which is retired; or empty
 /// @errors not_found, conflict (nothing_pending, key_needed)
-[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces,
-                                                       Cause const& cause);
+[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, Cause const& cause);
 
 }  // namespace fleet::registry

@@ -7,8 +7,8 @@
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/queries.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 namespace fleet::registry {
 namespace {

@@ -22,7 +22,7 @@ struct JoinTokenSpec {
 
 struct JoinTokenSecret {
   std::string id;
-  std::string secret;     ///< `fle_...`, shown once; only its hash is kept
+  std::string secret;  ///< `fle_...`, shown once; only its hash is kept
   SysTime expires_at{};
 };
 [[nodiscard]] Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Cause const& cause);

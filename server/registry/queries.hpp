@@ -7,80 +7,85 @@
 /// Every SQL text of this folder (tests prepare them all on the newest schema).
 namespace fleet::registry::queries {
 
-#define FLEET_DEVICE_COLUMNS                                                                                                         \
-  "SELECT d.n, d.id, d.hardware, d.state, d.labels, d.reported, d.key_sha256, d.not_after, d.agent, d.revision, d.created_at, "      \
+#define FLEET_DEVICE_COLUMNS                                                                                                    \
+  "SELECT d.n, d.id, d.hardware, d.state, d.labels, d.reported, d.key_sha256, d.not_after, d.agent, d.revision, d.created_at, " \
   "coalesce(c.seen_at, 0), coalesce(c.poll_every_s, 0) FROM devices d LEFT JOIN contacts c ON c.device = d.n "
 
 inline constexpr db::Query kDeviceById{"registry.device_by_id", FLEET_DEVICE_COLUMNS "WHERE d.id = ?1"};
 inline constexpr db::Query kDeviceByKey{"registry.device_by_key", FLEET_DEVICE_COLUMNS "WHERE d.key_sha256 = ?1"};
 /// What a selector and filters can be narrowed by; the rest is judged row by row.
 inline constexpr db::Query kScan{"registry.scan", FLEET_DEVICE_COLUMNS
-    "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
-    "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
-    "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
-    "ORDER BY d.n LIMIT ?9"};
+                                 "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
+                                 "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
+                                 "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
+                                 "ORDER BY d.n LIMIT ?9"};
 #undef FLEET_DEVICE_COLUMNS
 
 inline constexpr db::Query kKey{"registry.key", "SELECT n, id, state, not_after FROM devices WHERE key_sha256 = ?1"};
 inline constexpr db::Query kRenewedKey{"registry.renewed_key",
-    "SELECT d.n, d.id, d.state, d.not_after FROM pending_enrolments p JOIN devices d ON d.id = p.device_id "
-    "WHERE p.key_sha256 = ?1 AND p.token_id = 'renewal'"};
-inline constexpr db::Query kModels{"registry.models",
+                                       "SELECT d.n, d.id, d.state, d.not_after FROM pending_enrolments p JOIN devices d ON d.id = p.device_id "
+                                       "WHERE p.key_sha256 = ?1 AND p.token_id = 'renewal'"};
+inline constexpr db::Query kModels{
+    "registry.models",
     "SELECT model, running, running_digest, version, state, rollout, since, error, waiting FROM device_models WHERE device = ?1 ORDER BY model"};
-inline constexpr db::Query kHistory{"registry.history",
+inline constexpr db::Query kHistory{
+    "registry.history",
     "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 ORDER "
     "BY id DESC LIMIT ?3"};
 
-inline constexpr db::Query kAddDevice{"registry.add_device",
+inline constexpr db::Query kAddDevice{
+    "registry.add_device",
     "INSERT INTO devices (id, hardware, state, labels, reported, key_sha256, not_after, created_at) VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7)"};
-inline constexpr db::Query kRefreshDevice{"registry.refresh_device",
-    "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
-inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
+inline constexpr db::Query kRefreshDevice{
+    "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
+inline constexpr db::Query kRekeyDevice{
+    "registry.rekey_device",
     "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, report_sequence = "
     "0, boot_id = '', "
     "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
 inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = max(not_after, ?2) WHERE n = ?1"};
 inline constexpr db::Query kSetKey{"registry.set_key", "UPDATE devices SET key_sha256 = ?2, revision = revision + 1 WHERE n = ?1"};
-inline constexpr db::Query kSetState{"registry.set_state",
-    "UPDATE devices SET state = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
-inline constexpr db::Query kSetLabels{"registry.set_labels",
-    "UPDATE devices SET labels = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
+inline constexpr db::Query kSetState{"registry.set_state", "UPDATE devices SET state = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
+inline constexpr db::Query kSetLabels{"registry.set_labels", "UPDATE devices SET labels = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kDeleteDevice{"registry.delete_device", "DELETE FROM devices WHERE n = ?1"};
 
-inline constexpr db::Query kPutPending{"registry.put_pending",
+inline constexpr db::Query kPutPending{
+    "registry.put_pending",
     "INSERT INTO pending_enrolments (device_id, key_sha256, csr, hardware, labels, reported, token_id, created_at) VALUES (?1, ?2, ?3, "
     "?4, ?5, ?6, ?7, ?8) "
     "ON CONFLICT (device_id, key_sha256) DO UPDATE SET csr = excluded.csr, hardware = excluded.hardware, labels = excluded.labels, "
     "reported = excluded.reported, token_id = excluded.token_id, created_at = excluded.created_at"};
 inline constexpr db::Query kPendingOf{"registry.pending_of",
-    "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
-    "WHERE device_id = ?1 AND token_id <> 'renewal' ORDER BY key_sha256"};
+                                      "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
+                                      "WHERE device_id = ?1 AND token_id <> 'renewal' ORDER BY key_sha256"};
 inline constexpr db::Query kPending{"registry.pending",
-    "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
-    "WHERE (device_id, key_sha256) > (?1, ?2) AND token_id <> 'renewal' ORDER BY device_id, key_sha256"};
+                                    "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
+                                    "WHERE (device_id, key_sha256) > (?1, ?2) AND token_id <> 'renewal' ORDER BY device_id, key_sha256"};
 inline constexpr db::Query kDropPending{"registry.drop_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND key_sha256 = ?2"};
 inline constexpr db::Query kDropAllPending{"registry.drop_all_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1"};
 
-inline constexpr db::Query kJoinTokenByHash{"registry.join_token_by_hash",
+inline constexpr db::Query kJoinTokenByHash{
+    "registry.join_token_by_hash",
     "SELECT id, coalesce(device_id, ''), coalesce(hardware, ''), labels, expires_at, used_at, coalesce(used_by, ''), revoked_at FROM "
     "device_tokens WHERE hash = ?1"};
 inline constexpr db::Query kUseJoinToken{"registry.use_join_token", "UPDATE device_tokens SET used_at = ?2, used_by = ?3 WHERE id = ?1"};
-inline constexpr db::Query kAddJoinToken{"registry.add_join_token",
+inline constexpr db::Query kAddJoinToken{
+    "registry.add_join_token",
     "INSERT INTO device_tokens (id, hash, device_id, hardware, labels, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
-inline constexpr db::Query kJoinTokens{"registry.join_tokens",
+inline constexpr db::Query kJoinTokens{
+    "registry.join_tokens",
     "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at FROM device_tokens WHERE "
     "id > ?1 ORDER BY id LIMIT ?2"};
 inline constexpr db::Query kJoinTokenById{"registry.join_token_by_id", "SELECT revoked_at, created_by FROM device_tokens WHERE id = ?1"};
-inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token",
-    "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
+inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
 
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
-    "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
+                                       "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
 inline constexpr auto kAll = std::to_array<db::Query>(
-    {kDeviceById, kDeviceByKey, kScan, kKey, kRenewedKey, kModels, kHistory, kAddDevice, kRefreshDevice, kRekeyDevice, kForgetModels, kSetNotAfter,
-     kSetKey, kSetState, kSetLabels, kDeleteDevice, kPutPending, kPendingOf, kPending, kDropPending, kDropAllPending, kJoinTokenByHash,
-     kUseJoinToken, kAddJoinToken, kJoinTokens, kJoinTokenById, kRevokeJoinToken, kNewestRoot});
+    {kDeviceById,     kDeviceByKey,     kScan,         kKey,          kRenewedKey, kModels,        kHistory,         kAddDevice, kRefreshDevice, kRekeyDevice,
+     kForgetModels,   kSetNotAfter,     kSetKey,       kSetState,     kSetLabels,  kDeleteDevice,  kPutPending,      kPendingOf, kPending,       kDropPending,
+     kDropAllPending, kJoinTokenByHash, kUseJoinToken, kAddJoinToken, kJoinTokens, kJoinTokenById, kRevokeJoinToken, kNewestRoot});
 
 }  // namespace fleet::registry::queries

@@ -147,16 +147,14 @@ private:
   std::size_t at_ = 0;
 };
 
-bool has(std::vector<std::string> const& sorted, std::string_view value) {
-  return std::binary_search(sorted.begin(), sorted.end(), value, std::less<>{});
-}
+bool has(std::vector<std::string> const& sorted, std::string_view value) { return std::binary_search(sorted.begin(), sorted.end(), value, std::less<>{}); }
 
 bool runs_one_of(std::vector<std::string> const& values, std::map<std::string, std::string> const* running) {
   return running && std::any_of(values.begin(), values.end(), [&](std::string const& value) {
-    auto const at = value.find('@');
-    auto const found = running->find(value.substr(0, at));
-    return found != running->end() && found->second == std::string_view(value).substr(at + 1);
-  });
+           auto const at = value.find('@');
+           auto const found = running->find(value.substr(0, at));
+           return found != running->end() && found->second == std::string_view(value).substr(at + 1);
+         });
 }
 
 /// The value of a field or label; nothing when the label is not there.
@@ -187,8 +185,7 @@ bool holds(Condition const& condition, DeviceView const& device) {
 
 Result<Selector> Selector::parse(std::string_view text) {
   if (text.size() > kTextMax) {
-    return Error{Kind::bad_input, "bad_selector", fmt::format("selector of {} bytes, at most {} are taken", text.size(), kTextMax),
-                 std::string(kHint)};
+    return Error{Kind::bad_input, "bad_selector", fmt::format("selector of {} bytes, at most {} are taken", text.size(), kTextMax), std::string(kHint)};
   }
   Selector out;
   FLEET_TRY(out.conditions_, Parser(text).read());

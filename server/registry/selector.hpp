@@ -23,7 +23,7 @@ struct DeviceView {
 /// One condition. `=` is `in` with one value, `!=` is `not_in` with one.
 struct Condition {
   enum class Op { in, not_in, exists, absent };
-  std::string key;                  ///< a label, or one of the fields hardware, state, id, running
+  std::string key;  ///< a label, or one of the fields hardware, state, id, running
   Op op = Op::exists;
   std::vector<std::string> values;  ///< sorted, without repeats; empty for exists and absent
   auto operator<=>(Condition const&) const = default;

@@ -86,7 +86,9 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
     return true;
   }
-  if (failed) d.note("failed", fmt::format("attempt {} of {} failed in rollout {}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version, rollout.id, rollout.id, d.device.id));
+  if (failed)
+    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
+                                 rollout.id, rollout.id, d.device.id));
   else d.note(row.state, fmt::format("the device is {} in rollout {}", row.state, rollout.id));
   return false;
 }
@@ -96,7 +98,8 @@ bool joins(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
   if (rollout.after_n)
     if (auto const before = d.snapshot.by_n.find(*rollout.after_n); before != d.snapshot.by_n.end() && is_live(before->second->rollout.state)) {
-      d.note("blocked", fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
+      d.note("blocked",
+             fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
       return false;
     }
   if (rollout.state != State::running) {

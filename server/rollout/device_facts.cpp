@@ -2,8 +2,8 @@
 
 #include "server/rollout/queries.hpp"
 
-#include <boost/json/parse.hpp>
 #include <fmt/format.h>
+#include <boost/json/parse.hpp>
 
 namespace fleet::rollout {
 
@@ -29,9 +29,7 @@ Result<std::map<std::string, std::string>> read_running(db::Connection& reader, 
   }
 }
 
-registry::DeviceView view_of(DeviceFacts const& device) {
-  return {device.id, device.hardware, "active", &device.labels, &device.running};
-}
+registry::DeviceView view_of(DeviceFacts const& device) { return {device.id, device.hardware, "active", &device.labels, &device.running}; }
 
 Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n) {
   DeviceFacts out;

@@ -14,6 +14,7 @@ namespace fleet::rollout {
 [[nodiscard]] Result<std::map<std::string, std::string>> read_running(db::Connection& reader, std::int64_t device_n);
 [[nodiscard]] registry::DeviceView view_of(DeviceFacts const& device);
 /// Calls `take` with each active device that the selector matches. `running` is filled only where the selector asks for it.
-[[nodiscard]] Result<void> scan_selected(db::Connection& reader, registry::Selector const& selector, std::function<Result<void>(DeviceFacts const&)> const& take);
+[[nodiscard]] Result<void> scan_selected(db::Connection& reader, registry::Selector const& selector,
+                                         std::function<Result<void>(DeviceFacts const&)> const& take);
 
 }  // namespace fleet::rollout

@@ -24,22 +24,23 @@ struct Shows {
   bool exposed;
 };
 constexpr auto kShows = std::to_array<Shows>({
-    {"checking",     ds::kDownloading, false},
-    {"downloading",  ds::kDownloading, false},
-    {"staged",       ds::kDownloading, false},
-    {"waiting",      ds::kWaiting,     false},
-    {"testing",      ds::kTesting,     false},
-    {"switching",    ds::kTesting,     false},
-    {"probation",    ds::kProbation,   true},
-    {"committed",    ds::kHealthy,     true},
-    {"ineligible",   ds::kIneligible,  false},
-    {"failed",       ds::kFailed,      false},
-    {"rolling_back", ds::kFailed,      false},
-    {"rolled_back",  ds::kFailed,      false},
+    {"checking", ds::kDownloading, false},
+    {"downloading", ds::kDownloading, false},
+    {"staged", ds::kDownloading, false},
+    {"waiting", ds::kWaiting, false},
+    {"testing", ds::kTesting, false},
+    {"switching", ds::kTesting, false},
+    {"probation", ds::kProbation, true},
+    {"committed", ds::kHealthy, true},
+    {"ineligible", ds::kIneligible, false},
+    {"failed", ds::kFailed, false},
+    {"rolling_back", ds::kFailed, false},
+    {"rolled_back", ds::kFailed, false},
 });
 
 /// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
-constexpr auto kNotTheRelease = std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled", "interrupted", "operator", "held", "rolled_back_by_owner"});
+constexpr auto kNotTheRelease = std::to_array<std::string_view>(
+    {"network", "disk_full", "io", "timeout", "unavailable", "throttled", "interrupted", "operator", "held", "rolled_back_by_owner"});
 
 bool is_evidence(std::string_view row_state, wire::UpdateItem const& item) {
   auto const& code = item.error.code;
@@ -70,8 +71,8 @@ Result<void> insert_row(store::Tx& tx, RolloutView const& view, DeviceFacts cons
   auto const state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
   FLEET_TRY(auto const window, silence_window(tx.connection(), device.n, view.rollout.policy));
   auto row = tx.prepare(queries::kInsertRow);
-  row.bind_all(desired.rollout_n, device.n, desired.stage, desired.stratum, state, from_version, from_digest, desired.target.attempt, to_unix_ms(now), to_unix_ms(now),
-               to_unix_ms(now + window), !there);
+  row.bind_all(desired.rollout_n, device.n, desired.stage, desired.stratum, state, from_version, from_digest, desired.target.attempt, to_unix_ms(now),
+               to_unix_ms(now), to_unix_ms(now + window), !there);
   FLEET_CHECK(row.run());
   if (state == ds::kDispatched) view.at_work->fetch_add(1, std::memory_order_relaxed);
   return {};
@@ -112,7 +113,8 @@ Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t devic
 }
 
 /// Rollouts of the model that are taken back, and from which the device has now returned, whatever made it do so.
-Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now, std::vector<std::int64_t>& changed) {
+Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+                          std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (of_model == snapshot.models.end()) return {};
   for (auto const& view : of_model->second.ended) {
@@ -127,7 +129,8 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, DeviceFacts c
   return {};
 }
 
-Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now, std::vector<std::int64_t>& changed) {
+Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+                      std::vector<std::int64_t>& changed) {
   auto const move = move_of(row.state, item);
   if (!move) return {};
   bool const was_at_work = ds::is_undecided(row.state);
@@ -195,7 +198,8 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFact
     if (desired.target.model.empty() || view == snapshot.by_n.end()) continue;
     FLEET_TRY(auto const row, find_row(tx, desired.rollout_n, device.n));
     bool const returns = desired.target.action == wire::Action::revert || desired.target.action == wire::Action::remove;
-    if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting) FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now));
+    if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting)
+      FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now));
     if (returns || !desired.joins) continue;
     bool const again = row && (row->state == ds::kDropped || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
     if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
@@ -204,7 +208,8 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFact
   return {};
 }
 
-Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now, std::vector<std::int64_t>& changed) {
+Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+                         std::vector<std::int64_t>& changed) {
   auto const found = snapshot.by_id.find(item.rollout);
   if (found != snapshot.by_id.end() && found->second->rollout.version == item.version && found->second->rollout.model == item.model) {
     auto const& view = *found->second;
@@ -214,7 +219,8 @@ Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts co
   return note_returns(tx, snapshot, device, item, now, changed);
 }
 
-Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item, std::vector<std::int64_t>& changed) {
+Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
+                          std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (item.digest.empty() || of_model == snapshot.models.end()) return {};
   for (auto const& view : of_model->second.live) {

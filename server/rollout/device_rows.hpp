@@ -16,9 +16,11 @@ namespace fleet::rollout {
 [[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, Decision const& decision, SysTime now);
 /// Moves the row of the item's rollout, and marks what the device returned from.
 /// @param changed  receives the numbers of the rollouts whose rows moved
-[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now, std::vector<std::int64_t>& changed);
+[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+                                       std::vector<std::int64_t>& changed);
 /// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
-[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item, std::vector<std::int64_t>& changed);
+[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
+                                        std::vector<std::int64_t>& changed);
 
 /// Where a report moves a row. Pure. `state` is the row's now, `evidence` false: the outcome says nothing about the release.
 struct RowMove {

@@ -16,24 +16,25 @@ struct DeviceFacts {
   std::string id;
   std::string hardware;
   wire::Labels labels;
-  std::map<std::string, std::string> running;   ///< model -> version
+  std::map<std::string, std::string> running;  ///< model -> version
 };
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;        ///< in_stage, later_stage, not_selected, paused, aborted, blocked, completed, reverting, reverted, ineligible, failed, held_back, no_rollout, no_variant
+  std::string code;  ///< in_stage, later_stage, not_selected, paused, aborted, blocked, completed, reverting, reverted, ineligible, failed, held_back,
+                     ///< no_rollout, no_variant
   std::string text;
 };
 
 /// What one device should run of one model.
 struct Desired {
   std::string model;
-  std::string version;                          ///< empty for remove, or when nothing is said
-  wire::DirectiveTarget target;                 ///< as it goes into the directive; `model` empty: nothing is said
-  std::int64_t rollout_n = 0;                   ///< 0: none
+  std::string version;           ///< empty for remove, or when nothing is said
+  wire::DirectiveTarget target;  ///< as it goes into the directive; `model` empty: nothing is said
+  std::int64_t rollout_n = 0;    ///< 0: none
   int stage = 0;
   std::string stratum;
-  bool joins = false;                           ///< true: dispatching this creates the device's row in rollout_devices
+  bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
   std::vector<Because> because;
 };
 

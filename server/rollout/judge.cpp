@@ -28,11 +28,10 @@ GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, do
   bool const latched = latch != c.standing.latches.end();
   bool const accepted = latched && latch->second.accepted && tally.bad <= latch->second.bad;
   bool const trips = evidence.reaches(1 / alpha);
-  if ((trips || (latched && !latch->second.accepted)) && !accepted)
-    out.decision = c.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
+  if ((trips || (latched && !latch->second.accepted)) && !accepted) out.decision = c.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
   out.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", p0}, {"alpha", alpha}};
-  out.text = fmt::format("{}: {} of {} {} (at most {} are allowed): e-value {:.3g}, trips at {:.0f}", name, tally.bad, devices_text(tally.devices), bad_means, percent_text(p0),
-                         out.e_value, out.threshold);
+  out.text = fmt::format("{}: {} of {} {} (at most {} are allowed): e-value {:.3g}, trips at {:.0f}", name, tally.bad, devices_text(tally.devices), bad_means,
+                         percent_text(p0), out.e_value, out.threshold);
   if (accepted) out.text += fmt::format("; {} bad were accepted by a person", latch->second.bad);
   else if (latched && !trips) out.text += fmt::format("; it tripped with {} bad, and that stands", latch->second.bad);
   return out;
@@ -68,7 +67,8 @@ void coverage_gates(Case const& c, std::vector<GateVerdict>& out) {
     auto const covered = c.facts.healthy - c.facts.uncovered[i];
     auto const share = c.facts.healthy == 0 ? 0 : static_cast<double>(covered) / static_cast<double>(c.facts.healthy);
     out.push_back(need("coverage " + gate.metric, share, kCoverage,
-                       fmt::format("{} of {} healthy devices have sent {} or more samples of {}; {} are needed", covered, c.facts.healthy, gate.samples, gate.metric, percent_text(kCoverage))));
+                       fmt::format("{} of {} healthy devices have sent {} or more samples of {}; {} are needed", covered, c.facts.healthy, gate.samples,
+                                   gate.metric, percent_text(kCoverage))));
   }
 }
 
@@ -77,9 +77,11 @@ void certify_gate(Case const& c, std::vector<GateVerdict>& out) {
   if (!bound || c.standing.full) return;
   auto const& tally = c.facts.certify;
   auto const evidence = stats::certify(tally, *bound);
-  GateVerdict verdict{"certify", "safe", evidence.reaches(stats::kCertifyBound) ? Ruling::promote : Ruling::hold, evidence.e_value(), stats::kCertifyBound, {}, {}};
+  GateVerdict verdict{"certify", "safe", evidence.reaches(stats::kCertifyBound) ? Ruling::promote : Ruling::hold, evidence.e_value(), stats::kCertifyBound,
+                      {},        {}};
   verdict.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", *bound}};
-  verdict.text = fmt::format("certify: {} of {} are bad; that fewer than {} are: e-value {:.3g}, {:.0f} is needed", tally.bad, devices_text(tally.devices), percent_text(*bound), verdict.e_value, verdict.threshold);
+  verdict.text = fmt::format("certify: {} of {} are bad; that fewer than {} are: e-value {:.3g}, {:.0f} is needed", tally.bad, devices_text(tally.devices),
+                             percent_text(*bound), verdict.e_value, verdict.threshold);
   if (verdict.decision == Ruling::hold && tally.bad == 0) verdict.text += fmt::format(" (after {} healthy devices)", stats::certify_needs(*bound));
   out.push_back(std::move(verdict));
 }
@@ -87,7 +89,8 @@ void certify_gate(Case const& c, std::vector<GateVerdict>& out) {
 void min_devices_gate(Case const& c, std::vector<GateVerdict>& out) {
   auto const wanted = c.standing.full ? 0 : c.policy.stage(c.standing.stage).min_devices;
   auto const least = std::max<std::int64_t>(wanted, 1);  // no data is never good news
-  out.push_back(need("min_devices", static_cast<double>(c.facts.decided), static_cast<double>(least), fmt::format("{} decided, at least {} are needed", devices_text(c.facts.decided), least)));
+  out.push_back(need("min_devices", static_cast<double>(c.facts.decided), static_cast<double>(least),
+                     fmt::format("{} decided, at least {} are needed", devices_text(c.facts.decided), least)));
 }
 
 /// The gates, in the order they are shown. A further gate is a further line here.
@@ -102,7 +105,8 @@ std::string waits_for_devices(Case const& c) {
   if (!baking && c.facts.undispatched > 0) return "reachable devices of this stage have not been told yet";
   if (c.facts.undecided > 0) return fmt::format("{} still at work", devices_text(c.facts.undecided));
   if (without_gates(c.policy) && c.facts.healthy < c.facts.decided - c.facts.silent.bad)
-    return fmt::format("{} failed; without gates a stage passes when all have committed: retry, promote or roll back", devices_text(c.facts.decided - c.facts.silent.bad - c.facts.healthy));
+    return fmt::format("{} failed; without gates a stage passes when all have committed: retry, promote or roll back",
+                       devices_text(c.facts.decided - c.facts.silent.bad - c.facts.healthy));
   return {};
 }
 
@@ -174,7 +178,8 @@ void rule_stage(Case const& c, Verdict& verdict) {
   if (waits.empty())
     for (auto const& gate : verdict.gates)
       if (gate.test == "safe" && gate.decision == Ruling::hold && waits.empty()) waits = gate.text;
-  if (waits.empty() && baked < bake) waits = fmt::format("bakes for {}, until {}", fleet::to_string(bake), to_rfc3339(standing.bake_since.value_or(c.now) + bake));
+  if (waits.empty() && baked < bake)
+    waits = fmt::format("bakes for {}, until {}", fleet::to_string(bake), to_rfc3339(standing.bake_since.value_or(c.now) + bake));
   if (waits.empty()) return rule_promotion(c, verdict);
   verdict.reason = std::move(waits);
   if (!standing.deadline || c.now < *standing.deadline) return;

@@ -27,28 +27,28 @@ struct Samples {
 
 /// What is known of one dispatched device.
 struct DeviceEvidence {
-  std::string_view state;            ///< device_state::*
+  std::string_view state;  ///< device_state::*
   bool exposed = false;
-  bool eligible = false;             ///< online at dispatch, and nothing since that makes it no evidence
+  bool eligible = false;  ///< online at dispatch, and nothing since that makes it no evidence
   SysTime dispatched_at{};
-  std::vector<Samples> samples;      ///< one a gate of Policy::absolute, in its order
+  std::vector<Samples> samples;  ///< one a gate of Policy::absolute, in its order
 };
 
 /// Counts that gates look at; one process over all stages.
 struct Facts {
-  std::vector<stats::Tally> absolute;      ///< one a gate, in the policy's order
-  std::vector<std::int64_t> uncovered;     ///< healthy devices that a gate has too few samples of
+  std::vector<stats::Tally> absolute;   ///< one a gate, in the policy's order
+  std::vector<std::int64_t> uncovered;  ///< healthy devices that a gate has too few samples of
   stats::Tally silent;
-  stats::Tally certify;                    ///< bad: failed, silent or bad by any absolute gate; only devices that all gates have judged
+  stats::Tally certify;  ///< bad: failed, silent or bad by any absolute gate; only devices that all gates have judged
   std::int64_t healthy = 0;
-  std::int64_t decided = 0;                ///< healthy, failed or silent
-  std::int64_t undecided = 0;              ///< dispatched, at work, and waited for
-  std::int64_t at_work = 0;                ///< undecided, waited for or not
+  std::int64_t decided = 0;    ///< healthy, failed or silent
+  std::int64_t undecided = 0;  ///< dispatched, at work, and waited for
+  std::int64_t at_work = 0;    ///< undecided, waited for or not
   std::int64_t exposed = 0;
-  std::int64_t to_revert = 0;              ///< exposed, reachable, not reverted (while rolling back)
-  std::int64_t undispatched = 0;           ///< members of the stage that are reachable and were not told yet
-  std::int64_t offline = 0;                ///< members that are not reachable
-  std::int64_t blocked = 0;                ///< members that another rollout holds
+  std::int64_t to_revert = 0;     ///< exposed, reachable, not reverted (while rolling back)
+  std::int64_t undispatched = 0;  ///< members of the stage that are reachable and were not told yet
+  std::int64_t offline = 0;       ///< members that are not reachable
+  std::int64_t blocked = 0;       ///< members that another rollout holds
 };
 
 /// Folds devices into facts.
@@ -69,8 +69,8 @@ enum class Ruling { hold, promote, pause, rollback };
 
 /// What one gate says, in numbers and words.
 struct GateVerdict {
-  std::string name;                  ///< silent, certify, min_devices, or the metric
-  std::string_view test;             ///< harm | safe
+  std::string name;       ///< silent, certify, min_devices, or the metric
+  std::string_view test;  ///< harm | safe
   Ruling decision = Ruling::hold;
   double e_value = 1;
   double threshold = 0;
@@ -80,7 +80,7 @@ struct GateVerdict {
 
 /// A harm verdict that stands whatever comes later; a person who resumes accepts the bad devices known by then.
 struct Latch {
-  std::int64_t bad = 0;              ///< at the time it tripped
+  std::int64_t bad = 0;  ///< at the time it tripped
   double e_value = 0;
   bool accepted = false;
   bool operator==(Latch const&) const = default;
@@ -91,22 +91,22 @@ using Latches = std::map<std::string, Latch>;
 struct Standing {
   State state = State::running;
   int stage = 1;
-  bool full = false;                 ///< promote --full: bake and evidence are skipped
+  bool full = false;  ///< promote --full: bake and evidence are skipped
   std::optional<SysTime> bake_since;
   std::optional<SysTime> deadline;
   Latches latches;
-  std::int64_t approvals = 0;        ///< for the next stage, where the policy asks for them
+  std::int64_t approvals = 0;  ///< for the next stage, where the policy asks for them
   bool release_revoked = false;
-  std::string blocked_by;            ///< the rollout this one comes after, while that is live; empty: none
-  std::string predecessor_failed;    ///< state of the rollout this one comes after, when it ended without completing
+  std::string blocked_by;          ///< the rollout this one comes after, while that is live; empty: none
+  std::string predecessor_failed;  ///< state of the rollout this one comes after, when it ended without completing
 };
 
 struct Verdict {
   Ruling decision = Ruling::hold;
   std::string reason;
   std::vector<GateVerdict> gates;
-  std::optional<Event> event;        ///< what the state machine is to be told
-  bool start_bake = false;           ///< all reachable devices are decided: baking begins now
+  std::optional<Event> event;  ///< what the state machine is to be told
+  bool start_bake = false;     ///< all reachable devices are decided: baking begins now
   Latches latches;
 };
 

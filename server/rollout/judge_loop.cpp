@@ -29,13 +29,13 @@ constexpr int kRestFactor = 10;
 
 struct JudgeLoop::Gathered {
   Facts facts;
-  std::vector<std::int64_t> told;                ///< devices with a row that counts, ascending
+  std::vector<std::int64_t> told;  ///< devices with a row that counts, ascending
   struct Due {
     std::int64_t device;
     bool waiting;
     SysTime since;
   };
-  std::vector<Due> quiet;                        ///< rows whose time of silence came
+  std::vector<Due> quiet;  ///< rows whose time of silence came
 };
 
 JudgeLoop::JudgeLoop(Services& services, GetSnapshot snapshot) : services_(services), snapshot_(std::move(snapshot)) {}
@@ -106,7 +106,8 @@ Result<int> JudgeLoop::round() {
     watch.not_before = services_.clock.wall() + kRestFactor * (services_.clock.mono() - began);
     ++judged;
   }
-  std::erase_if(watches_, [&](auto const& entry) { return std::none_of(rollouts.begin(), rollouts.end(), [&](Rollout const& r) { return r.n == entry.first; }); });
+  std::erase_if(watches_,
+                [&](auto const& entry) { return std::none_of(rollouts.begin(), rollouts.end(), [&](Rollout const& r) { return r.n == entry.first; }); });
   return judged;
 }
 
@@ -123,7 +124,8 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Rollout const& rollout
   gathered.facts.offline = watch.offline;
   gathered.facts.blocked = watch.blocked;
   FLEET_TRY(auto const snapshot, snapshot_());
-  if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end()) view->second->at_work->store(gathered.facts.at_work, std::memory_order_relaxed);
+  if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end())
+    view->second->at_work->store(gathered.facts.at_work, std::memory_order_relaxed);
   auto const verdict = judge(rollout.policy, standing, gathered.facts, now);
   watch.revision = rollout.revision;
   if (rollout.state == State::running && (rollout.baking || verdict.start_bake)) {
@@ -161,7 +163,8 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
       if (rollout.state == State::rolling_back && evidence.exposed && evidence.state != device_state::kReverted) to_return.push_back(device);
       if (fails && rows.int64(7) < rollout.attempt && rollout.state == State::running) continue;  // it will be told again
       out.told.push_back(device);
-      if (device_state::is_undecided(evidence.state) && rows.int64(6) <= to_unix_ms(now)) out.quiet.push_back({device, evidence.state == device_state::kWaiting, from_unix_ms(rows.int64(5))});
+      if (device_state::is_undecided(evidence.state) && rows.int64(6) <= to_unix_ms(now))
+        out.quiet.push_back({device, evidence.state == device_state::kWaiting, from_unix_ms(rows.int64(5))});
       for (auto const& of_gate : samples) {
         auto const found = of_gate.find(device);
         evidence.samples.push_back(found == of_gate.end() ? Samples{} : found->second);

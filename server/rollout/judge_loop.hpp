@@ -30,13 +30,13 @@ private:
   /// What is remembered of a rollout between rounds.
   struct Watch {
     std::int64_t revision = -1;
-    SysTime due{};                               ///< judged again then at the latest: timers, silence, contacts
-    SysTime not_before{};                        ///< a costly rollout is judged less often
-    std::vector<std::int64_t> members;           ///< of the stage, as the last scan had them
+    SysTime due{};                      ///< judged again then at the latest: timers, silence, contacts
+    SysTime not_before{};               ///< a costly rollout is judged less often
+    std::vector<std::int64_t> members;  ///< of the stage, as the last scan had them
     int members_stage = 0;
     std::int64_t members_attempt = 0;
     SysTime members_until{};
-    std::int64_t offline = 0, blocked = 0;       ///< as the last complete look at the members had it
+    std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
   };
   struct Gathered;
 

@@ -27,10 +27,10 @@ using Places = std::map<std::string, std::vector<std::int64_t>>;
 
 /// One stage of one stratum: members are the `devices` lowest places.
 struct StageStratum {
-  int stage = 0;                     ///< 0: the stratum's whole size, threshold `kEverybody`
+  int stage = 0;  ///< 0: the stratum's whole size, threshold `kEverybody`
   std::string stratum;
   std::int64_t threshold = 0;
-  std::int64_t devices = 0;          ///< cumulative
+  std::int64_t devices = 0;  ///< cumulative
 };
 
 /// Thresholds of all stages from the order statistics of each stratum. A percentage rounds up in each stratum, at least one device; a count

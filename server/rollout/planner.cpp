@@ -35,18 +35,22 @@ StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, 
   if (policy.silent) out.detects.push_back(detects("silent", devices, policy.silent->devices_max, kAlphaSilent));
   auto const bound = policy.certify_at(index);
   if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), stats::certify_needs(*bound));
-  else if (devices > 0) out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", devices, percent_text(stats::certifiable(devices)));
+  else if (devices > 0)
+    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", devices, percent_text(stats::certifiable(devices)));
   return out;
 }
 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
   if (bound && stats::certify_needs(*bound) > stage.devices)
-    warnings.push_back(fmt::format("stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a promote", stage.index,
-                                   stage.devices, percent_text(*bound), stats::certify_needs(*bound), stage.devices, percent_text(stats::certifiable(stage.devices))));
+    warnings.push_back(fmt::format(
+        "stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a "
+        "promote",
+        stage.index, stage.devices, percent_text(*bound), stats::certify_needs(*bound), stage.devices, percent_text(stats::certifiable(stage.devices))));
   auto const least = policy.stage(stage.index).min_devices;
   if (least > stage.devices)
-    warnings.push_back(fmt::format("stage {} has {} devices, but min_devices is {}: it will hold until its deadline or a promote", stage.index, stage.devices, least));
+    warnings.push_back(
+        fmt::format("stage {} has {} devices, but min_devices is {}: it will hold until its deadline or a promote", stage.index, stage.devices, least));
 }
 
 /// A version that devices run now and would have to return to must not lie below the new release's floor.
@@ -59,8 +63,8 @@ Result<void> check_floors(db::Connection& reader, PlanRequest const& request, Re
     if (!found) continue;
     FLEET_TRY(auto const before, wire::decode_release(row.text_view(2)));
     if (release.security_floor <= before.release_counter) continue;
-    auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}: they could not return to it", request.model, version, before.release_counter,
-                                    release.security_floor, request.version);
+    auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}: they could not return to it", request.model, version,
+                                    before.release_counter, release.security_floor, request.version);
     return Error{Kind::unprocessable, "floor_forbids_return", detail, "write on_harm: pause", {{"/policy/on_harm", detail}}};
   }
   return {};

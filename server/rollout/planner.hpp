@@ -24,19 +24,19 @@ struct StagePlan {
   double percent = 0;
   std::int64_t devices = 0;
   std::vector<std::pair<std::string, std::int64_t>> strata;
-  std::vector<std::string> detects;        ///< one sentence a harm gate
+  std::vector<std::string> detects;  ///< one sentence a harm gate
   std::string certifies;
 };
 struct Conflict {
   std::string rollout, state, selector;
-  std::int64_t devices = 0;                ///< of the targeted; counted by `plan` alone
+  std::int64_t devices = 0;  ///< of the targeted; counted by `plan` alone
 };
 struct Plan {
   std::int64_t targeted = 0;
-  std::int64_t ineligible = 0;             ///< selected, but the release has no variant for their hardware
+  std::int64_t ineligible = 0;  ///< selected, but the release has no variant for their hardware
   std::vector<StageStratum> membership;
   std::vector<StagePlan> stages;
-  std::vector<Conflict> conflicts;         ///< live rollouts of the model whose selectors may overlap
+  std::vector<Conflict> conflicts;  ///< live rollouts of the model whose selectors may overlap
   std::vector<std::string> warnings;
 };
 
@@ -44,7 +44,7 @@ struct Plan {
 struct ReleaseFacts {
   std::int64_t n = 0;
   std::string state;
-  std::vector<std::string> hardware;       ///< of all variants
+  std::vector<std::string> hardware;  ///< of all variants
   std::int64_t security_floor = 0;
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
@@ -63,6 +63,7 @@ struct ReleaseFacts {
 /// True when no device can match both: some label or field must have different values.
 [[nodiscard]] bool disjoint(registry::Selector const& a, registry::Selector const& b);
 /// Live rollouts of a model that may overlap `selector`. Cheap: looks at rollouts, not at devices.
-[[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector, std::string const& except_id);
+[[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector,
+                                                           std::string const& except_id);
 
 }  // namespace fleet::rollout

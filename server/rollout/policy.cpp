@@ -2,10 +2,10 @@
 
 #include "server/rollout/json_number.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -87,7 +87,8 @@ std::string encode(Policy const& policy) {
   json::array stages, windows;
   for (auto const& stage : policy.stages) stages.push_back(stage_json(stage));
   for (auto const& window : policy.windows)
-    windows.push_back(json::object{{"zone", window.zone}, {"days", texts_json(window.days)}, {"from", window.from}, {"to", window.to}, {"gates", window.gates}});
+    windows.push_back(
+        json::object{{"zone", window.zone}, {"days", texts_json(window.days)}, {"from", window.from}, {"to", window.to}, {"gates", window.gates}});
   json::object out{{"stages", std::move(stages)}, {"gates", gates_json(policy)}};
   out["on_harm"] = to_string(policy.on_harm);
   out["on_deadline"] = to_string(policy.on_deadline);
@@ -95,8 +96,7 @@ std::string encode(Policy const& policy) {
   out["strata"] = texts_json(policy.strata);
   if (policy.in_flight > 0) out["limits"] = {{"in_flight", policy.in_flight}};
   if (!windows.empty()) out["windows"] = std::move(windows);
-  if (policy.approvals_required > 0)
-    out["approvals"] = {{"required", policy.approvals_required}, {"before_stage", policy.approvals_before_stage}};
+  if (policy.approvals_required > 0) out["approvals"] = {{"required", policy.approvals_required}, {"before_stage", policy.approvals_before_stage}};
   return json::serialize(out);
 }
 

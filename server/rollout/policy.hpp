@@ -13,11 +13,11 @@ namespace fleet::rollout {
 
 /// One stage, cumulative: either a share of the targeted or a count of devices.
 struct StageSpec {
-  std::optional<double> percent;      ///< (0, 100]
+  std::optional<double> percent;  ///< (0, 100]
   std::optional<std::int64_t> devices;
-  Millis bake{0};                     ///< from the moment all reachable devices are decided
-  std::int64_t min_devices = 0;       ///< decided ones, all stages together
-  Millis deadline{0};                 ///< from the stage's start; 0: none
+  Millis bake{0};                ///< from the moment all reachable devices are decided
+  std::int64_t min_devices = 0;  ///< decided ones, all stages together
+  Millis deadline{0};            ///< from the stage's start; 0: none
 };
 
 /// A guardrail on the share of bad devices. A device is bad when the mean of its samples since its switch is outside [min, max];
@@ -25,7 +25,7 @@ struct StageSpec {
 struct AbsoluteGate {
   std::string metric;
   std::optional<double> min, max;
-  std::int64_t samples = 1;           ///< fewer are no evidence
+  std::int64_t samples = 1;  ///< fewer are no evidence
   double devices_max = .02;
 };
 inline constexpr std::string_view kInstallFailure = "agent.install_failure";
@@ -43,11 +43,11 @@ struct Policy {
   std::vector<StageSpec> stages;
   std::vector<AbsoluteGate> absolute;
   std::optional<SilentGate> silent;
-  std::vector<double> certify;        ///< one share a stage, the last repeats; empty: promotion needs no evidence
+  std::vector<double> certify;  ///< one share a stage, the last repeats; empty: promotion needs no evidence
   OnHarm on_harm = OnHarm::rollback;
   OnDeadline on_deadline = OnDeadline::pause;
   wire::Conditions device;
-  std::int64_t in_flight = 0;         ///< most devices at work at one time; 0: no limit
+  std::int64_t in_flight = 0;  ///< most devices at work at one time; 0: no limit
   std::vector<std::string> strata{"hardware"};
   std::vector<wire::Window> windows;
   std::int64_t approvals_required = 0;

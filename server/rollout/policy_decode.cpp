@@ -97,7 +97,8 @@ void read_stages(ObjectReader& reader, Policy& policy, Faults& faults) {
     auto const& now = policy.stages.back();
     if (i == 0) continue;
     auto const& before = policy.stages[i - 1];
-    bool const shrinks = (now.percent && before.percent && *now.percent <= *before.percent) || (now.devices && before.devices && *now.devices <= *before.devices);
+    bool const shrinks =
+        (now.percent && before.percent && *now.percent <= *before.percent) || (now.devices && before.devices && *now.devices <= *before.devices);
     if (shrinks) faults.push_back({pointer, "stages are cumulative: each must be larger than the one before"});
   }
 }
@@ -111,7 +112,8 @@ AbsoluteGate read_absolute(json::value const& value, std::string pointer, Faults
   gate.samples = reader.integer("samples", 1, 1'000'000'000, 1);
   gate.devices_max = read_share(reader, "devices_max", gate.devices_max);
   bool const bounded = gate.min.has_value() || gate.max.has_value();
-  if (gate.metric == kInstallFailure && bounded) reader.fault("metric", "agent.install_failure takes devices_max alone: a device is bad when its update failed");
+  if (gate.metric == kInstallFailure && bounded)
+    reader.fault("metric", "agent.install_failure takes devices_max alone: a device is bad when its update failed");
   if (!gate.metric.empty() && gate.metric != kInstallFailure && !bounded) reader.fault("metric", "min or max is required");
   if (gate.min && gate.max && *gate.min > *gate.max) reader.fault("max", "is below min");
   reader.refuse_unknown();
@@ -191,7 +193,8 @@ wire::Window read_window(json::value const& value, std::string pointer, Faults& 
   window.to = reader.required_text("to", 5);
   window.gates = reader.text("gates", 16, "switch");
   for (auto const& day : window.days)
-    if (std::find(kDays.begin(), kDays.end(), day) == kDays.end()) reader.fault("days", fmt::format("'{}' is no day; write mon, tue, wed, thu, fri, sat, sun", day));
+    if (std::find(kDays.begin(), kDays.end(), day) == kDays.end())
+      reader.fault("days", fmt::format("'{}' is no day; write mon, tue, wed, thu, fri, sat, sun", day));
   if (!window.from.empty() && !is_time_of_day(window.from)) reader.fault("from", "expected HH:MM");
   if (!window.to.empty() && !is_time_of_day(window.to)) reader.fault("to", "expected HH:MM");
   if (window.gates != "switch" && window.gates != "download" && window.gates != "both") reader.fault("gates", "is switch, download or both");
@@ -250,7 +253,8 @@ Result<Policy> decode_policy(std::string_view text, std::string const& pointer) 
   read_strata(reader, policy);
   read_limits_and_approvals(reader, policy, faults);
   if (auto const* const windows = reader.array("windows", kItemsMax))
-    for (std::size_t i = 0; i < windows->size(); ++i) policy.windows.push_back(read_window((*windows)[i], fmt::format("{}/{}", reader.pointer("windows"), i), faults));
+    for (std::size_t i = 0; i < windows->size(); ++i)
+      policy.windows.push_back(read_window((*windows)[i], fmt::format("{}/{}", reader.pointer("windows"), i), faults));
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "policy"));
   return policy;

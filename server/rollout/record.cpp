@@ -4,9 +4,9 @@
 #include "server/rollout/queries.hpp"
 #include "server/rollout/verdict_json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <array>
 
@@ -25,19 +25,25 @@ std::optional<std::int64_t> maybe_ms(std::optional<SysTime> at) {
 }
 
 /// What the audit log and the event stream call each transition; in the order of `Event`.
-constexpr auto kActions = std::to_array<std::string_view>({"rollout.started", "rollout.awaiting_approval", "rollout.approved", "rollout.paused", "rollout.resumed", "rollout.promoted",
-                                                           "rollout.completed", "rollout.rolling_back", "rollout.rolled_back", "rollout.aborted", "rollout.retried"});
+constexpr auto kActions = std::to_array<std::string_view>({"rollout.started", "rollout.awaiting_approval", "rollout.approved", "rollout.paused",
+                                                           "rollout.resumed", "rollout.promoted", "rollout.completed", "rollout.rolling_back",
+                                                           "rollout.rolled_back", "rollout.aborted", "rollout.retried"});
 static_assert(kActions.size() == kEventNames.size());
 
 std::string short_json(Rollout const& rollout, std::string_view reason) {
-  boost::json::object out{{"state", to_string(rollout.state)}, {"stage", rollout.stage}, {"of", rollout.policy.stage_count()}, {"model", rollout.model}, {"version", rollout.version}};
+  boost::json::object out{{"state", to_string(rollout.state)},
+                          {"stage", rollout.stage},
+                          {"of", rollout.policy.stage_count()},
+                          {"model", rollout.model},
+                          {"version", rollout.version}};
   if (!reason.empty()) out["reason"] = reason;
   return boost::json::serialize(out);
 }
 
 Result<Rollout> load_one(db::Statement& row, std::string_view what) {
   FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::not_found, "unknown_rollout", fmt::format("there is no rollout {}", what.substr(0, 128)), "fleetctl rollout list shows what there is"};
+  if (!found)
+    return Error{Kind::not_found, "unknown_rollout", fmt::format("there is no rollout {}", what.substr(0, 128)), "fleetctl rollout list shows what there is"};
   return read_rollout(row);
 }
 
@@ -94,8 +100,8 @@ Result<Rollout> load_rollout(db::Connection& reader, std::int64_t n) {
 
 Result<void> save_rollout(store::Tx& tx, Rollout& r) {
   auto row = tx.prepare(queries::kUpdateRollout);
-  row.bind_all(to_string(r.state), r.stage, r.baking ? "baking" : "dispatching", maybe_ms(r.stage_since), maybe_ms(r.bake_since), maybe_ms(r.deadline), r.full, r.attempt,
-               maybe_ms(r.started_at), maybe_ms(r.ended_at), r.verdict, encode_latches(r.latches), r.reason, r.n);
+  row.bind_all(to_string(r.state), r.stage, r.baking ? "baking" : "dispatching", maybe_ms(r.stage_since), maybe_ms(r.bake_since), maybe_ms(r.deadline), r.full,
+               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.verdict, encode_latches(r.latches), r.reason, r.n);
   ++r.revision;
   return row.run();
 }
@@ -146,7 +152,8 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   }
   FLEET_CHECK(save_rollout(tx, rollout));
   tx.raise_policy_epoch();
-  return audit::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before, short_json(rollout, deed.reason), deed.reason, deed.request_id});
+  return audit::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before,
+                            short_json(rollout, deed.reason), deed.reason, deed.request_id});
 }
 
 Error wrong_state(Rollout const& rollout, std::string_view verb) {

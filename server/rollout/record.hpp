@@ -22,23 +22,23 @@ struct Rollout {
   std::string policy_json;
   std::string salt;
   State state = State::draft;
-  int stage = 0;                             ///< 0: not started
+  int stage = 0;  ///< 0: not started
   bool baking = false;
   std::optional<SysTime> stage_since, bake_since, deadline;
   bool full = false;
   std::int64_t attempt = 1;
   std::optional<std::int64_t> after_n, supersedes_n;
   std::optional<SysTime> started_at;
-  std::optional<SysTime> ended_at;           ///< completed, aborted, or began to roll back
-  std::string verdict;                       ///< JSON: what verdict_json.hpp writes
+  std::optional<SysTime> ended_at;  ///< completed, aborted, or began to roll back
+  std::string verdict;              ///< JSON: what verdict_json.hpp writes
   Latches latches;
   std::string reason;
   std::string created_by;
   SysTime created_at{};
   std::int64_t revision = 1;
   std::string release_state;
-  Digest digest;                             ///< of release.json
-  std::int64_t document_bytes = 0;           ///< length of release.json
+  Digest digest;                    ///< of release.json
+  std::int64_t document_bytes = 0;  ///< length of release.json
 };
 
 /// @errors not_found (`unknown_rollout`)

@@ -25,7 +25,8 @@ Millis limit_of(wire::Release const& release) {
   Millis limit = kLeastLimit + seconds(static_cast<std::int64_t>(largest / kSlowestBytesPerSecond));
   auto const& manifest = release.manifest;
   if (manifest.golden) limit += manifest.golden->timeout;
-  if (manifest.probation) limit += manifest.probation->max > Millis{0} ? manifest.probation->max : std::max<Millis>(4 * manifest.probation->time, std::chrono::minutes(1));
+  if (manifest.probation)
+    limit += manifest.probation->max > Millis{0} ? manifest.probation->max : std::max<Millis>(4 * manifest.probation->time, std::chrono::minutes(1));
   return limit;
 }
 

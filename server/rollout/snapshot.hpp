@@ -16,9 +16,9 @@ struct RolloutView {
   Rollout rollout;
   registry::Selector selector;
   std::map<std::string, std::vector<std::int64_t>, std::less<>> thresholds;  ///< stratum -> one a stage
-  std::vector<std::int64_t> share_thresholds;   ///< one a stage: for a stratum that planning did not see
-  std::vector<std::string> hardware;            ///< that the release has variants for
-  Millis attempt_limit{0};                      ///< no result after that long is silence
+  std::vector<std::int64_t> share_thresholds;                                ///< one a stage: for a stratum that planning did not see
+  std::vector<std::string> hardware;                                         ///< that the release has variants for
+  Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
 
   [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
@@ -30,8 +30,8 @@ using ViewPtr = std::shared_ptr<RolloutView const>;
 
 /// The rollouts of one model, in the orders decisions look at them.
 struct ModelRollouts {
-  std::vector<ViewPtr> live;    ///< running, paused or awaiting approval, the earliest started first
-  std::vector<ViewPtr> ended;   ///< completed, aborted, rolling back, rolled back; the newest end first
+  std::vector<ViewPtr> live;   ///< running, paused or awaiting approval, the earliest started first
+  std::vector<ViewPtr> ended;  ///< completed, aborted, rolling back, rolled back; the newest end first
 };
 
 /// All started rollouts at one policy epoch.

@@ -27,7 +27,9 @@ Result<void> check_overlap(db::Connection& reader, Rollout const& rollout) {
   for (auto const& conflict : conflicts) {
     FLEET_TRY(auto const other, load_rollout(reader, conflict.rollout));
     if (rollout.after_n == other.n || rollout.supersedes_n == other.n) continue;
-    return Error{Kind::conflict, "rollout_overlaps", fmt::format("rollout {} of {}@{} is {} and may cover the same devices (its selector: '{}')", other.id, other.model, other.version, conflict.state, other.selector),
+    return Error{Kind::conflict, "rollout_overlaps",
+                 fmt::format("rollout {} of {}@{} is {} and may cover the same devices (its selector: '{}')", other.id, other.model, other.version,
+                             conflict.state, other.selector),
                  fmt::format("wait for it, or name it: --after {} or --supersede {}", other.id, other.id)};
   }
   return {};
@@ -54,7 +56,8 @@ Result<void> check_predecessor(db::Connection& reader, Rollout const& rollout) {
   if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (before.started_at || before.state == State::aborted) return {};
-  return Error{Kind::conflict, "predecessor_not_started", fmt::format("rollout {} comes after {}, which was not started", rollout.id, before.id), fmt::format("fleetctl rollout start {}", before.id)};
+  return Error{Kind::conflict, "predecessor_not_started", fmt::format("rollout {} comes after {}, which was not started", rollout.id, before.id),
+               fmt::format("fleetctl rollout start {}", before.id)};
 }
 
 Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
@@ -109,8 +112,8 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
   {
     auto row = tx.prepare(queries::kInsertRollout);
-    row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(want.policy), want.salt, after_n, supersedes_n, first_verdict(plan.ineligible), deed.reason, deed.actor,
-                 to_unix_ms(deed.now));
+    row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(want.policy), want.salt, after_n, supersedes_n,
+                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.now));
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
@@ -135,7 +138,8 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
   auto const stage = rollout.policy.approvals_before_stage;
   if (rollout.policy.approvals_required == 0)
-    return Error{Kind::conflict, "no_approval_needed", fmt::format("the policy of rollout {} asks for no approval", rollout.id), "approvals: {required: 1, before_stage: 2}"};
+    return Error{Kind::conflict, "no_approval_needed", fmt::format("the policy of rollout {} asks for no approval", rollout.id),
+                 "approvals: {required: 1, before_stage: 2}"};
   if (rollout.stage >= stage) return rollout;  // it was approved
   if (rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back) return wrong_state(rollout, "approve");
   auto row = tx.prepare(queries::kApprove);
@@ -146,7 +150,8 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, stage));
   if (missing > 0 || rollout.state != State::awaiting_approval) {
     FLEET_CHECK(save_rollout(tx, rollout));
-    FLEET_CHECK(audit::record(tx, {deed.now, deed.actor, "rollout.approval", "rollout/" + rollout.id, "", fmt::format(R"({{"stage":{},"missing":{}}})", stage, missing), deed.reason, deed.request_id}));
+    FLEET_CHECK(audit::record(tx, {deed.now, deed.actor, "rollout.approval", "rollout/" + rollout.id, "",
+                                   fmt::format(R"({{"stage":{},"missing":{}}})", stage, missing), deed.reason, deed.request_id}));
     return rollout;
   }
   if (rollout.stage == 0) {

@@ -13,10 +13,10 @@ namespace fleet::rollout {
 
 /// What `POST /rollouts` asks for.
 struct CreateRequest {
-  PlanRequest plan;                ///< with a fresh salt
-  std::string id;                  ///< a fresh one
+  PlanRequest plan;  ///< with a fresh salt
+  std::string id;    ///< a fresh one
   bool start = false;
-  std::string after, supersede;    ///< ids, or empty
+  std::string after, supersede;  ///< ids, or empty
 };
 
 /// Inserts the rollout as planned, and starts it where asked.

@@ -17,7 +17,8 @@ Result<std::int64_t> find_device(store::Tx& tx, std::string const& id) {
   auto row = tx.prepare(queries::kFindDevice);
   row.bind_all(id);
   FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::not_found, "unknown_device", fmt::format("there is no device {}", id.substr(0, 128)), "fleetctl device list shows what there is"};
+  if (!found)
+    return Error{Kind::not_found, "unknown_device", fmt::format("there is no device {}", id.substr(0, 128)), "fleetctl device list shows what there is"};
   return row.int64(0);
 }
 
@@ -27,7 +28,9 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
     auto row = tx.prepare(queries::kRow);
     row.bind_all(rollout.n, device_n);
     FLEET_TRY(bool const found, row.step());
-    if (!found) return Error{Kind::not_found, "not_in_rollout", fmt::format("device {} was not told of rollout {}", device, rollout.id), fmt::format("fleetctl device explain {}", device)};
+    if (!found)
+      return Error{Kind::not_found, "not_in_rollout", fmt::format("device {} was not told of rollout {}", device, rollout.id),
+                   fmt::format("fleetctl device explain {}", device)};
   }
   FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
   auto row = tx.prepare(queries::kRetryDevice);
@@ -40,7 +43,8 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
     FLEET_CHECK(drop.run());
   }
   FLEET_CHECK(raise_device(tx, device_n));
-  return audit::record(tx, {deed.now, deed.actor, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device), deed.reason, deed.request_id});
+  return audit::record(tx, {deed.now, deed.actor, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device),
+                            deed.reason, deed.request_id});
 }
 
 Result<std::int64_t> count_failed(store::Tx& tx, std::int64_t rollout_n) {
@@ -63,7 +67,10 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   if (failed == 0) return rollout;
   if (rollout.state == State::completed) {  // it covers devices again: nothing else may
     FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.selector, rollout.id));
-    if (!conflicts.empty()) return Error{Kind::conflict, "rollout_overlaps", fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, rollout.model, conflicts[0].state), "wait for it to end"};
+    if (!conflicts.empty())
+      return Error{Kind::conflict, "rollout_overlaps",
+                   fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, rollout.model, conflicts[0].state),
+                   "wait for it to end"};
     rollout.ended_at = std::nullopt;
   }
   ++rollout.attempt;
@@ -96,7 +103,8 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
   }
   if (rollouts.empty()) return 0;
   FLEET_CHECK(raise_device(tx, device_n));
-  FLEET_CHECK(audit::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "", fmt::format(R"({{"model":"{}","targets":{}}})", model, rollouts.size()), deed.reason, deed.request_id}));
+  FLEET_CHECK(audit::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "",
+                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, rollouts.size()), deed.reason, deed.request_id}));
   return static_cast<int>(rollouts.size());
 }
 

@@ -20,8 +20,13 @@ json::object parse_object(std::string_view text) {
 json::object gate_json(GateVerdict const& gate) {
   json::object evidence;
   for (auto const& [name, value] : gate.evidence) evidence[name] = json_number<json::value>(value);
-  return {{"name", gate.name}, {"test", gate.test}, {"decision", to_string(gate.decision)}, {"text", gate.text},
-          {"e_value", json_number<json::value>(gate.e_value)}, {"threshold", json_number<json::value>(gate.threshold)}, {"evidence", std::move(evidence)}};
+  return {{"name", gate.name},
+          {"test", gate.test},
+          {"decision", to_string(gate.decision)},
+          {"text", gate.text},
+          {"e_value", json_number<json::value>(gate.e_value)},
+          {"threshold", json_number<json::value>(gate.threshold)},
+          {"evidence", std::move(evidence)}};
 }
 
 void add_history(json::object& kept, std::string_view decision, std::string_view reason, SysTime now) {
@@ -35,7 +40,8 @@ void add_history(json::object& kept, std::string_view decision, std::string_view
 }  // namespace
 
 std::string first_verdict(std::int64_t ineligible) {
-  return json::serialize(json::object{{"decision", "hold"}, {"reason", "not started"}, {"gates", json::array{}}, {"reach", {{"offline", 0}, {"blocked", 0}, {"ineligible", ineligible}}}});
+  return json::serialize(json::object{
+      {"decision", "hold"}, {"reason", "not started"}, {"gates", json::array{}}, {"reach", {{"offline", 0}, {"blocked", 0}, {"ineligible", ineligible}}}});
 }
 
 std::string updated_verdict(std::string_view text, Verdict const& verdict, Facts const& facts, SysTime now) {

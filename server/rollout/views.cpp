@@ -3,9 +3,9 @@
 #include "server/rollout/json_number.hpp"
 #include "server/rollout/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -139,8 +139,14 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
     json::array stages;
     for (auto const& of_stage : strata)
       if (of_stage.stratum == one.stratum && of_stage.stage > 0) stages.push_back(of_stage.devices);
-    out.push_back(json::object{{"stratum", one.stratum}, {"devices", one.devices}, {"stages", std::move(stages)}, {"dispatched", tallies.told}, {"exposed", tallies.exposed},
-                               {"healthy", tallies.of(device_state::kHealthy)}, {"failed", tallies.of(device_state::kFailed)}, {"silent", tallies.of(device_state::kSilent)},
+    out.push_back(json::object{{"stratum", one.stratum},
+                               {"devices", one.devices},
+                               {"stages", std::move(stages)},
+                               {"dispatched", tallies.told},
+                               {"exposed", tallies.exposed},
+                               {"healthy", tallies.of(device_state::kHealthy)},
+                               {"failed", tallies.of(device_state::kFailed)},
+                               {"silent", tallies.of(device_state::kSilent)},
                                {"reverted", tallies.of(device_state::kReverted)}});
   }
   return out;
@@ -149,8 +155,9 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
 std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string_view reason) {
   auto const what = fmt::format("Rollout of {}@{} is {}", rollout.model, rollout.version, to_string(rollout.state));
   auto const where = rollout.stage == 0 ? std::string("not started") : fmt::format("stage {} of {}", rollout.stage, rollout.policy.stage_count());
-  return fmt::format("{}, {}: {} told, {} switched, {} healthy, {} failed, {} silent, {} returned. {}.", what, where, tallies.told, tallies.exposed, tallies.of(device_state::kHealthy),
-                     tallies.of(device_state::kFailed), tallies.of(device_state::kSilent), tallies.of(device_state::kReverted), reason);
+  return fmt::format("{}, {}: {} told, {} switched, {} healthy, {} failed, {} silent, {} returned. {}.", what, where, tallies.told, tallies.exposed,
+                     tallies.of(device_state::kHealthy), tallies.of(device_state::kFailed), tallies.of(device_state::kSilent),
+                     tallies.of(device_state::kReverted), reason);
 }
 
 std::int64_t parse_cursor(std::string const& text, std::int64_t fallback) {
@@ -189,7 +196,10 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
   auto kept = read_kept(rollout);
   json::array stages;
   for (int stage = 1; stage <= rollout.policy.stage_count(); ++stage)
-    stages.push_back(json::object{{"index", stage}, {"percent", json_number<json::value>(percent_of(rollout, strata, stage))}, {"devices", planned(strata, stage)}, {"state", stage_word(rollout, stage)}});
+    stages.push_back(json::object{{"index", stage},
+                                  {"percent", json_number<json::value>(percent_of(rollout, strata, stage))},
+                                  {"devices", planned(strata, stage)},
+                                  {"state", stage_word(rollout, stage)}});
   auto const reason = std::string(kept.verdict["reason"].as_string());
   return json::serialize(json::object{{"rollout", rollout.id},
                                       {"state", to_string(rollout.state)},
@@ -206,7 +216,11 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
     json::array strata, detects;
     for (auto const& [stratum, devices] : stage.strata) strata.push_back(json::object{{"stratum", stratum}, {"devices", devices}});
     for (auto const& text : stage.detects) detects.push_back(json::string(text));
-    stages.push_back(json::object{{"index", stage.index}, {"percent", json_number<json::value>(stage.percent)}, {"devices", stage.devices}, {"strata", std::move(strata)}, {"detects", std::move(detects)},
+    stages.push_back(json::object{{"index", stage.index},
+                                  {"percent", json_number<json::value>(stage.percent)},
+                                  {"devices", stage.devices},
+                                  {"strata", std::move(strata)},
+                                  {"detects", std::move(detects)},
                                   {"certifies", stage.certifies.empty() ? json::value{} : json::value(stage.certifies)}});
   }
   for (auto const& conflict : plan.conflicts)
@@ -244,7 +258,8 @@ Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model,
   return out;
 }
 
-Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::string const& after, int limit) {
+Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::string const& after,
+                                      int limit) {
   ListPage out;
   std::int64_t last = 0;
   auto rows = reader.prepare(queries::kListDevices);

@@ -17,11 +17,12 @@ namespace fleet::rollout {
 
 struct ListPage {
   std::vector<std::string> items;
-  std::string next;                  ///< cursor, empty at the end
+  std::string next;  ///< cursor, empty at the end
 };
 /// Newest first. Empty filters select all.
 [[nodiscard]] Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::string const& after, int limit);
 /// Objects `rollout device`, in the order the devices enrolled. `stage` 0: all.
-[[nodiscard]] Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::string const& after, int limit);
+[[nodiscard]] Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage,
+                                                    std::string const& after, int limit);
 
 }  // namespace fleet::rollout

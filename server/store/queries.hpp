@@ -16,8 +16,8 @@ inline constexpr db::Query kReleaseJob{"store_release_job", "RELEASE job"};
 
 /// The device may have been deleted since it was heard.
 inline constexpr db::Query kPutContact{"store_put_contact",
-    "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
-    "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
+                                       "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
+                                       "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
 inline constexpr db::Query kSeenAt{"store_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
 
 inline constexpr std::array kQueries{kBegin, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};

@@ -18,7 +18,11 @@ constexpr int kCheckpointPages = 2000;  // of 4 KiB
 Error closed() { return {Kind::unavailable, "shutting_down", "the server is shutting down", "try again in a moment"}; }
 
 [[noreturn]] void die(std::string_view doing, Error const& error) {
-  log::error("store.commit_failed", {{"doing", doing}, {"code", error.code}, {"error", error.detail}, {"hint", error.hint}, {"then", "the process ends: nothing is acknowledged that may not be on the disk"}});
+  log::error("store.commit_failed", {{"doing", doing},
+                                     {"code", error.code},
+                                     {"error", error.detail},
+                                     {"hint", error.hint},
+                                     {"then", "the process ends: nothing is acknowledged that may not be on the disk"}});
   ::_exit(1);
 }
 

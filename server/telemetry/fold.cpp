@@ -63,8 +63,7 @@ Result<void> fold(store::Tx& tx, std::string const& hardware, wire::MetricsItem 
     Series const series{metric.name, item.model, version, hardware};
     FLEET_TRY(auto const sketch, merged_sketch(tx, series, start, metric.buckets));
     FLEET_CHECK(tx.prepare(kPutBucket)
-                    .bind_all(series.metric, series.model, series.version, series.hardware, start, metric.count, metric.sum, metric.min,
-                              metric.max, sketch)
+                    .bind_all(series.metric, series.model, series.version, series.hardware, start, metric.count, metric.sum, metric.min, metric.max, sketch)
                     .run());
   }
   return {};
@@ -98,8 +97,7 @@ Result<std::map<int, std::int64_t>> decode_buckets(std::string_view json) {
   while (sound && !text.empty() && text.front() != '}') {
     int key = 0;
     std::int64_t count = 0;
-    sound = (buckets.empty() || skip(text, ',')) && skip(text, '"') && read_number(text, key) && skip(text, '"') && skip(text, ':') &&
-            read_number(text, count);
+    sound = (buckets.empty() || skip(text, ',')) && skip(text, '"') && read_number(text, key) && skip(text, '"') && skip(text, ':') && read_number(text, count);
     buckets[key] = count;
   }
   if (sound && text == "}") return buckets;

@@ -4,10 +4,10 @@
 #include "server/telemetry/fold.hpp"
 #include "server/telemetry/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -23,9 +23,8 @@ struct StatName {
   std::string_view name;
   Stat stat;
 };
-constexpr auto kStats = std::to_array<StatName>(
-    {{"mean", Stat::mean}, {"rate", Stat::rate}, {"count", Stat::count}, {"p50", Stat::p50}, {"p95", Stat::p95}});
-constexpr std::array<std::string_view, 3> kLabels{"model", "version", "hardware"};   // in the order of kReadSeries' columns
+constexpr auto kStats = std::to_array<StatName>({{"mean", Stat::mean}, {"rate", Stat::rate}, {"count", Stat::count}, {"p50", Stat::p50}, {"p95", Stat::p95}});
+constexpr std::array<std::string_view, 3> kLabels{"model", "version", "hardware"};  // in the order of kReadSeries' columns
 
 /// What one step of one series sums up.
 struct Step {
@@ -113,8 +112,7 @@ Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) 
     FLEET_TRY(bool const more, rows.step());
     if (!more) break;
     std::vector<std::string> labels;
-    for (auto const& label : query.by)
-      labels.push_back(rows.text(static_cast<int>(std::find(kLabels.begin(), kLabels.end(), label) - kLabels.begin())));
+    for (auto const& label : query.by) labels.push_back(rows.text(static_cast<int>(std::find(kLabels.begin(), kLabels.end(), label) - kLabels.begin())));
     auto const start = rows.int64(3);
     auto& step = series[std::move(labels)][start - start % query.step.count()];
     step.count += rows.int64(4);

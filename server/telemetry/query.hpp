@@ -13,9 +13,9 @@ enum class Stat { mean, rate, count, p50, p95 };
 
 /// GET /telemetry/query, decoded.
 struct SeriesQuery {
-  static constexpr std::int64_t kPointsMax = 11'000;   ///< a week of minutes
+  static constexpr std::int64_t kPointsMax = 11'000;  ///< a week of minutes
   std::string metric;
-  std::string model, version;      ///< empty: all
+  std::string model, version;  ///< empty: all
   SysTime since{};
   Millis step{300'000};
   Stat stat = Stat::mean;

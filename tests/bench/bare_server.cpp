@@ -27,7 +27,8 @@ public:
 
 private:
   std::string folder_;
-  net::SharedBody text_ = std::make_shared<std::string const>(R"({"directive":null,"next_poll_s":55,"renew":false,"sources":["https://fleet.example:8444"],"pad":"1234"})");
+  net::SharedBody text_ =
+      std::make_shared<std::string const>(R"({"directive":null,"next_poll_s":55,"renew":false,"sources":["https://fleet.example:8444"],"pad":"1234"})");
 };
 
 Result<int> run(std::map<std::string, std::string> given) {

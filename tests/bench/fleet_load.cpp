@@ -58,7 +58,8 @@ Result<Options> parse(int argc, char** argv) {
   FLEET_TRY(options.tls.private_key_pem, read_file(given, "--key"));
   FLEET_TRY(auto const body, read_file(given, "--body"));
   bool const post = given.contains("--body");
-  options.request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
+  options.request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
   if (post) options.request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
   options.request += "\r\n" + body;
   auto const number = [&](char const* name, double fallback) { return given.contains(name) ? std::atof(given[name].c_str()) : fallback; };

@@ -35,7 +35,7 @@ private:
 
   net::Fd fd_;
   net::SslPtr<SSL> ssl_;
-  std::string head_;             ///< until its empty line came
+  std::string head_;  ///< until its empty line came
   std::uint64_t body_left_ = 0;
   std::uint64_t body_bytes_ = 0;
   bool in_body_ = false;

@@ -7,8 +7,8 @@
 #include "core/net/client.hpp"
 #include "core/trust/updater.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 

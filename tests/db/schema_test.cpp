@@ -11,13 +11,14 @@ std::vector<std::string> shape(Database& database) {
   auto out = database.lines(
       "SELECT s.type || ' ' || s.name || ' ' || t.name || ' ' || t.type || ' ' || t.\"notnull\" || ' ' || coalesce(t.dflt_value, '-') || ' ' || t.pk "
       "FROM sqlite_schema s JOIN pragma_table_xinfo(s.name) t WHERE s.type = 'table' ORDER BY s.name, t.cid");
-  for (auto const* const sql :
-       {"SELECT s.name || ' ' || l.name || ' ' || l.\"unique\" || ' ' || l.partial || ' ' || coalesce(group_concat(i.name), '') FROM sqlite_schema s JOIN pragma_index_list(s.name) l "
-        "JOIN pragma_index_info(l.name) i WHERE s.type = 'table' GROUP BY s.name, l.name ORDER BY s.name, l.name",
-        "SELECT s.name || ' ' || f.\"from\" || ' ' || f.\"table\" || ' ' || coalesce(f.\"to\", '-') || ' ' || f.on_delete FROM sqlite_schema s JOIN pragma_foreign_key_list(s.name) f "
-        "WHERE s.type = 'table' ORDER BY s.name, f.id, f.seq",
-        "SELECT t.name || ' ' || t.strict || ' ' || t.wr FROM pragma_table_list t WHERE t.schema = 'main' ORDER BY t.name",
-        "SELECT name || ' ' || sql FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY name"}) {
+  for (auto const* const sql : {"SELECT s.name || ' ' || l.name || ' ' || l.\"unique\" || ' ' || l.partial || ' ' || coalesce(group_concat(i.name), '') FROM "
+                                "sqlite_schema s JOIN pragma_index_list(s.name) l "
+                                "JOIN pragma_index_info(l.name) i WHERE s.type = 'table' GROUP BY s.name, l.name ORDER BY s.name, l.name",
+                                "SELECT s.name || ' ' || f.\"from\" || ' ' || f.\"table\" || ' ' || coalesce(f.\"to\", '-') || ' ' || f.on_delete FROM "
+                                "sqlite_schema s JOIN pragma_foreign_key_list(s.name) f "
+                                "WHERE s.type = 'table' ORDER BY s.name, f.id, f.seq",
+                                "SELECT t.name || ' ' || t.strict || ' ' || t.wr FROM pragma_table_list t WHERE t.schema = 'main' ORDER BY t.name",
+                                "SELECT name || ' ' || sql FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY name"}) {
     auto const more = database.lines(sql);
     out.insert(out.end(), more.begin(), more.end());
   }

@@ -24,10 +24,15 @@ void targets(std::string_view text) {
 }
 void yaml(std::string_view text) { static_cast<void>(wire::yaml_to_json(text, 64 * 1024)); }
 
-constexpr std::array<void (*)(std::string_view), 9> kDecoders{
-    round_trip<wire::decode_enroll_request>, round_trip<wire::decode_enroll_response>, round_trip<wire::decode_poll_request>, round_trip<wire::decode_poll_response>,
-    round_trip<wire::decode_directive>,      round_trip<wire::decode_report>,          manifest,                              targets,
-    yaml};
+constexpr std::array<void (*)(std::string_view), 9> kDecoders{round_trip<wire::decode_enroll_request>,
+                                                              round_trip<wire::decode_enroll_response>,
+                                                              round_trip<wire::decode_poll_request>,
+                                                              round_trip<wire::decode_poll_response>,
+                                                              round_trip<wire::decode_directive>,
+                                                              round_trip<wire::decode_report>,
+                                                              manifest,
+                                                              targets,
+                                                              yaml};
 
 }  // namespace
 

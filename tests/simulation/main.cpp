@@ -1,7 +1,7 @@
 #include "tests/simulation/simulated_fleet.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -17,9 +17,7 @@ constexpr std::string_view kPolicy = R"({"stages":[{"percent":5,"bake":"30m","mi
 /// What must hold of an outcome, in words; empty: it holds.
 using Check = std::string (*)(Outcome const&);
 
-std::string completes(Outcome const& outcome) {
-  return outcome.state == rollout::State::completed ? "" : "it did not complete";
-}
+std::string completes(Outcome const& outcome) { return outcome.state == rollout::State::completed ? "" : "it did not complete"; }
 std::string is_caught(Outcome const& outcome) {
   if (outcome.state != rollout::State::rolled_back) return "it was not rolled back";
   if (outcome.stage != 1 || outcome.exposed > outcome.stage_one) return "it was not caught in stage 1";
@@ -66,12 +64,13 @@ int main(int argc, char** argv) {
       auto const outcome = SimulatedFleet(scenario, *policy, devices, this_seed).run();
       auto const fault = outcome ? check(*outcome) : outcome.error().detail;
       if (outcome)
-        fmt::print("seed {}  {:<28} {:<12} stage {}  {:>5} exposed  {:>6.1f} h  {}\n", this_seed, scenario.name, to_string(outcome->state), outcome->stage, outcome->exposed, outcome->hours,
-                   outcome->reason);
+        fmt::print("seed {}  {:<28} {:<12} stage {}  {:>5} exposed  {:>6.1f} h  {}\n", this_seed, scenario.name, to_string(outcome->state), outcome->stage,
+                   outcome->exposed, outcome->hours, outcome->reason);
       if (fault.empty()) continue;
       ++wrong;
       fmt::print("FALSE seed {}  {}: {}\n", this_seed, scenario.name, fault);
     }
-  fmt::print("{} of {} runs as they must be (first seed {})\n", static_cast<int>(scenarios().size()) * runs - wrong, static_cast<int>(scenarios().size()) * runs, seed);
+  fmt::print("{} of {} runs as they must be (first seed {})\n", static_cast<int>(scenarios().size()) * runs - wrong,
+             static_cast<int>(scenarios().size()) * runs, seed);
   return wrong == 0 ? 0 : 1;
 }

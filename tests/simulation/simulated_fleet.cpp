@@ -22,7 +22,8 @@ SysTime const kStart = from_unix_ms(1'800'000'000'000);
 
 }  // namespace
 
-SimulatedFleet::SimulatedFleet(Scenario scenario, Policy policy, int devices, std::uint64_t seed) : scenario_(std::move(scenario)), random_(seed), now_(kStart) {
+SimulatedFleet::SimulatedFleet(Scenario scenario, Policy policy, int devices, std::uint64_t seed)
+    : scenario_(std::move(scenario)), random_(seed), now_(kStart) {
   rollout_.n = 1;
   rollout_.id = "r_sim";
   rollout_.model = "m";
@@ -185,7 +186,8 @@ Result<Outcome> SimulatedFleet::run() {
   }
   for (int i = 0; i < 60; ++i, now_ += kTick)
     for (auto& device : devices_) live(device);
-  outcome_.left_behind = std::count_if(devices_.begin(), devices_.end(), [&](Device const& device) { return device.facts.running.at("m") == rollout_.version; });
+  outcome_.left_behind =
+      std::count_if(devices_.begin(), devices_.end(), [&](Device const& device) { return device.facts.running.at("m") == rollout_.version; });
   return outcome_;
 }
 

@@ -14,19 +14,19 @@ namespace fleet::simulation {
 /// What a fleet and a release are like. Shares in [0, 1].
 struct Scenario {
   std::string name;
-  double offline = .1;            ///< devices out of reach at any time; each is so for about half an hour
-  double fails = 0;               ///< updates that fail their golden test or probation
-  double silent = 0;              ///< devices that are never heard of again once they switched
-  double inaccurate = 0;          ///< devices that commit the release and measure badly
+  double offline = .1;    ///< devices out of reach at any time; each is so for about half an hour
+  double fails = 0;       ///< updates that fail their golden test or probation
+  double silent = 0;      ///< devices that are never heard of again once they switched
+  double inaccurate = 0;  ///< devices that commit the release and measure badly
 };
 
 /// What came of a rollout.
 struct Outcome {
   rollout::State state = rollout::State::draft;
   int stage = 0;
-  std::int64_t exposed = 0;       ///< devices that ever switched
-  std::int64_t stage_one = 0;     ///< devices planned for stage 1
-  std::int64_t left_behind = 0;   ///< devices that still run the release after all came back online, though it was taken back
+  std::int64_t exposed = 0;      ///< devices that ever switched
+  std::int64_t stage_one = 0;    ///< devices planned for stage 1
+  std::int64_t left_behind = 0;  ///< devices that still run the release after all came back online, though it was taken back
   double hours = 0;
   std::string reason;
 };

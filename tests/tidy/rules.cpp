@@ -34,25 +34,24 @@ struct Vendor {
   bool header;
 };
 std::vector<Vendor> const kVendors{
-    {"sodium", {"core/crypto"}, false},
-    {"openssl/ssl.h", {"core/net"}, true},
-    {"openssl/", {"core/crypto", "core/net"}, true},
-    {"sqlite3.h", {"core/db"}, false},
-    {"yaml-cpp/", {"core/wire"}, false},
-    {"boost/beast", {"core/net"}, true},
-    {"boost/asio", {"core/net"}, true},
-    {"boost/math", {"core/stats"}, false},
-    {"CLI/", {"cli", "server", "agent", "tests"}, true},
+    {"sodium", {"core/crypto"}, false},  {"openssl/ssl.h", {"core/net"}, true}, {"openssl/", {"core/crypto", "core/net"}, true},
+    {"sqlite3.h", {"core/db"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
+    {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false},
 };
 /// Headers outside these folders stay free of Boost.JSON: it doubles the time of every file that reads it.
 std::set<std::string, std::less<>> const kJsonHeaders{"core/wire", "core/trust", "server/api", "cli/commands", "cli/render"};
 
 /// Time, chance, environment: passed in, read in core/base alone.
-std::regex const kImpure(R"((system_clock|steady_clock|high_resolution_clock)::now|std::random_device|\bgetenv\s*\(|\brand\s*\(\)|\btime\s*\((nullptr|NULL|0)\)|\bclock_gettime\s*\(|\bgetrandom\s*\(|\bgettimeofday\s*\()");
+std::regex const kImpure(
+    R"((system_clock|steady_clock|high_resolution_clock)::now|std::random_device|\bgetenv\s*\(|\brand\s*\(\)|\btime\s*\((nullptr|NULL|0)\)|\bclock_gettime\s*\(|\bgetrandom\s*\(|\bgettimeofday\s*\()");
 std::regex const kAwaitTemporary(R"(co_await\s[^;]*(\{|\[[&=\w, ]*\]\s*[\({]))");
 std::regex const kInclude(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
-std::regex const kDebt("\\b(TO" "DO|FIX" "ME|X" "XX)\\b");
+std::regex const kDebt(
+    "\\b(TO"
+    "DO|FIX"
+    "ME|X"
+    "XX)\\b");
 
 std::string folder_of(std::string_view path) {
   auto const first = path.find('/');
@@ -120,10 +119,13 @@ void check_lines(Source const& source, std::vector<Finding>& out) {
   bool const base = folder_of(source.path) == "core/base", tests = program_of(source.path) == "tests", example = program_of(source.path) == "examples";
   for (std::size_t i = 0; i < source.lines.size(); ++i) {
     auto const code = source.lines[i].substr(0, source.lines[i].find("//"));
-    if (!base && !tests && !example && std::regex_search(code, kImpure)) out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
-    if (std::regex_search(code, kAwaitTemporary)) out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
+    if (!base && !tests && !example && std::regex_search(code, kImpure))
+      out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
+    if (std::regex_search(code, kAwaitTemporary))
+      out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
     if (std::regex_search(source.lines[i], kDebt)) out.push_back({source.path, i + 1, "debt", "finish it or leave it out"});
-    if (is_header(source.path) && code.find("using namespace") != std::string::npos) out.push_back({source.path, i + 1, "header", "no using namespace in a header"});
+    if (is_header(source.path) && code.find("using namespace") != std::string::npos)
+      out.push_back({source.path, i + 1, "header", "no using namespace in a header"});
     if (tests && code.find("sleep_for") != std::string::npos) out.push_back({source.path, i + 1, "sleep", "tests wait for conditions, they do not sleep"});
   }
   if (is_header(source.path) && std::find(source.lines.begin(), source.lines.end(), "#pragma once") == source.lines.end())

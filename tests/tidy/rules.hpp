@@ -7,13 +7,13 @@
 namespace tidy {
 
 struct Source {
-  std::string path;                 ///< relative to the repository
+  std::string path;  ///< relative to the repository
   std::vector<std::string> lines;
 };
 
 struct Finding {
   std::string path;
-  std::size_t line = 0;             ///< counted from 1; 0: the file or folder as a whole
+  std::size_t line = 0;  ///< counted from 1; 0: the file or folder as a whole
   std::string rule;
   std::string text;
 };

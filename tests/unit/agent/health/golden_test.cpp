@@ -41,18 +41,20 @@ TEST_CASE("the golden test runs the release's own program on its inputs and judg
   struct Case {
     std::string body, code, words;
   };
-  for (auto const& [body, code, words] : std::to_array<Case>({
-           {"cat $FLEET_INPUTS > $FLEET_OUTPUT", "", ""},
-           {"printf '1.00001,2\\n' > $FLEET_OUTPUT", "", ""},
-           {"printf '1,3\\n' > $FLEET_OUTPUT; echo about to differ", "golden_mismatch", "cell 2"},
-           {"true", "golden_mismatch", "wrote no"},
-           {"ln -s $FLEET_INPUTS $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
-           {"mkdir $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
-           {"echo broken; exit 4", "golden_failed", "ended with 4"},
-           {"kill -6 $$", "golden_failed", "signal 6"},
-           {"sleep 100", "golden_timeout", "still running"},
-           {R"sh([ "$FLEET_MODEL $FLEET_RELEASE" = "reader $(printf 'a%.0s' $(seq 64))" ] && [ "$FLEET_SLOT" = "$PWD" ] && cat $FLEET_INPUTS > $FLEET_OUTPUT)sh", "", ""},
-       })) {
+  for (
+      auto const& [body, code, words] : std::to_array<Case>({
+          {"cat $FLEET_INPUTS > $FLEET_OUTPUT", "", ""},
+          {"printf '1.00001,2\\n' > $FLEET_OUTPUT", "", ""},
+          {"printf '1,3\\n' > $FLEET_OUTPUT; echo about to differ", "golden_mismatch", "cell 2"},
+          {"true", "golden_mismatch", "wrote no"},
+          {"ln -s $FLEET_INPUTS $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
+          {"mkdir $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
+          {"echo broken; exit 4", "golden_failed", "ended with 4"},
+          {"kill -6 $$", "golden_failed", "signal 6"},
+          {"sleep 100", "golden_timeout", "still running"},
+          {R"sh([ "$FLEET_MODEL $FLEET_RELEASE" = "reader $(printf 'a%.0s' $(seq 64))" ] && [ "$FLEET_SLOT" = "$PWD" ] && cat $FLEET_INPUTS > $FLEET_OUTPUT)sh",
+           "", ""},
+      })) {
     CAPTURE(body);
     ReleaseFolder folder;
     folder.put("in.csv", "1,2\n");

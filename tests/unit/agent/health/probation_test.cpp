@@ -179,7 +179,8 @@ TEST_CASE("an HTTP check takes 2xx and 3xx for healthy") {
     std::string status;
     Verdict verdict;
   };
-  for (auto const& [status, verdict] : std::to_array<Case>({{"200 OK", Verdict::healthy}, {"302 Found", Verdict::healthy}, {"404 Not Found", Verdict::failed}, {"503 Busy", Verdict::failed}})) {
+  for (auto const& [status, verdict] : std::to_array<Case>(
+           {{"200 OK", Verdict::healthy}, {"302 Found", Verdict::healthy}, {"404 Not Found", Verdict::failed}, {"503 Busy", Verdict::failed}})) {
     CAPTURE(status);
     HttpServer const server(status);
     ReleaseFolder folder;

@@ -74,7 +74,8 @@ TEST_CASE("a program has a clean environment, its own group, no descriptors, no 
   ReleaseFolder folder;
   REQUIRE(::setenv("FLEET_TEST_SECRET", "secret", 1) == 0);
   int const left_open = ::open("/dev/null", O_RDONLY);
-  auto const ran = folder.run_script("env; ls /proc/$$/fd | tr '\\n' ' '; echo; grep NoNewPrivs /proc/$$/status; ulimit -c; id -u; pwd; echo pgid $(ps -o pgid= -p $$) $$");
+  auto const ran =
+      folder.run_script("env; ls /proc/$$/fd | tr '\\n' ' '; echo; grep NoNewPrivs /proc/$$/status; ulimit -c; id -u; pwd; echo pgid $(ps -o pgid= -p $$) $$");
   ::close(left_open);
   REQUIRE(ran.has_value());
   auto const& text = ran->output;

@@ -5,11 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include <stdlib.h>
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
-#include <stdlib.h>
 #include <string>
-#include <unistd.h>
 
 namespace fleet::agent {
 

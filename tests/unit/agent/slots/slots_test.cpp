@@ -111,11 +111,11 @@ TEST_CASE("staged files that are not what the release names are refused before t
     void (*spoil)(CrashFs&, std::string const& dir);
   };
   for (auto const& [what, spoil] : std::to_array<Case>({
-           {"one bit", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/model.onnx", "model oew"); }},
-           {"too long", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/model.onnx", "model new "); }},
-           {"one more file", [](CrashFs& fs, std::string const& dir) { fs.put(dir + "/bin/more", ""); }},
-           {"a missing file", [](CrashFs& fs, std::string const& dir) { REQUIRE(fs.remove(dir + "/golden/in.csv").has_value()); }},
-           {"a link", [](CrashFs& fs, std::string const& dir) { REQUIRE(fs.symlink("/etc/passwd", dir + "/bin/link").has_value()); }},
+           {"one bit", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/model.onnx", "model oew"); }},
+           {"too long", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/model.onnx", "model new "); }},
+           {"one more file", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/bin/more", ""); }},
+           {"a missing file", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.remove(dir + "/golden/in.csv").has_value()); }},
+           {"a link", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.symlink("/etc/passwd", dir + "/bin/link").has_value()); }},
        })) {
     CAPTURE(what);
     auto fs = running_old();

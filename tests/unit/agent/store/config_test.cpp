@@ -1,5 +1,5 @@
-#include "agent/store/budget.hpp"
 #include "agent/store/config.hpp"
+#include "agent/store/budget.hpp"
 #include "agent/store/identity.hpp"
 #include "agent/store/trusted_clock.hpp"
 #include "tests/unit/agent/crash_fs.hpp"

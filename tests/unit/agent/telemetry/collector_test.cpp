@@ -4,11 +4,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cstring>
 
 using namespace fleet;
 using namespace fleet::agent;
@@ -36,7 +36,8 @@ TEST_CASE("an interval is folded per model, release and metric, and told once") 
   Collector collector(clock);
   collector.running("reader", kDigest);
   auto const since = clock.wall();
-  collector.take(line("inferences:1|c") + "\n" + line("inferences:2|c|@0.5") + "\n" + line("latency_ms:10|ms") + "\n" + line("latency_ms:30|ms") + "\nambient:7|g\nambient:5|g\nnot a line");
+  collector.take(line("inferences:1|c") + "\n" + line("inferences:2|c|@0.5") + "\n" + line("latency_ms:10|ms") + "\n" + line("latency_ms:30|ms") +
+                 "\nambient:7|g\nambient:5|g\nnot a line");
   clock.advance(Millis{60'000});
   auto const items = collector.drain();
   REQUIRE(items.size() == 2);
@@ -114,7 +115,8 @@ TEST_CASE("a statistic looks back over its window and wants its samples") {
     double value;
   };
   auto const window = Millis{60'000};
-  for (auto const& [stat, value] : std::to_array<Case>({{"mean", 50.5}, {"min", 1}, {"max", 100}, {"sum", 5050}, {"rate", 5050.0 / 60}, {"p50", 50}, {"p95", 95}, {"p99", 99}})) {
+  for (auto const& [stat, value] :
+       std::to_array<Case>({{"mean", 50.5}, {"min", 1}, {"max", 100}, {"sum", 5050}, {"rate", 5050.0 / 60}, {"p50", 50}, {"p95", 95}, {"p99", 99}})) {
     CAPTURE(stat);
     auto const got = collector.stat(kDigest, "latency_ms", stat, window, 100);
     REQUIRE(got.has_value());

@@ -64,8 +64,29 @@ TEST_CASE("a DogStatsD line may pack several values") {
 }
 
 TEST_CASE("what is no sample is not taken") {
-  for (std::string const line : {"", ":", "|", "x", "x:", "x:1", "x:1|", "x:|c", "x:1|q", "x:1|s", ":1|c", "x:one|c", "x:nan|g", "x:inf|g", "x:1e300|c", "x:1|c|@0", "x:1|c|@2",
-                                 "x:1|c|@-1", "x:1|c|@1e-300", "x y:1|c", "agent.install_failure:1|c", "\xff\xfe:1|c", "x:1:|c|@x"}) {
+  for (std::string const line : {"",
+                                 ":",
+                                 "|",
+                                 "x",
+                                 "x:",
+                                 "x:1",
+                                 "x:1|",
+                                 "x:|c",
+                                 "x:1|q",
+                                 "x:1|s",
+                                 ":1|c",
+                                 "x:one|c",
+                                 "x:nan|g",
+                                 "x:inf|g",
+                                 "x:1e300|c",
+                                 "x:1|c|@0",
+                                 "x:1|c|@2",
+                                 "x:1|c|@-1",
+                                 "x:1|c|@1e-300",
+                                 "x y:1|c",
+                                 "agent.install_failure:1|c",
+                                 "\xff\xfe:1|c",
+                                 "x:1:|c|@x"}) {
     CAPTURE(line);
     bool fine = true;
     samples_of(line, fine);

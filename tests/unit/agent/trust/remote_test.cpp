@@ -58,7 +58,8 @@ TEST_CASE("a renewed certificate is used from the next exchange on") {
   auto const request = crypto::make_request(identity.private_key, "cam-1").value();
   auto const until = FakeFleet::now() + std::chrono::days{300};
   identity.certificate = crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1}, until).value();
-  auto const renewed = crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1}, until + std::chrono::days{90}).value();
+  auto const renewed =
+      crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1}, until + std::chrono::days{90}).value();
   std::vector<SysTime> shown;
   bench.server.answer("/x", [&](net::Request const& asked) {
     shown.push_back(asked.peer->not_after);

@@ -179,7 +179,10 @@ TEST_CASE("hardware, runtime, memory and counter decide whether this device may 
   };
   for (auto const& [code, change, floor] : std::to_array<Case>({
            {"", [](auto&) {}},
-           {"", [](auto& r) { r.manifest.match = {"onnxruntime>=1.16", 1 << 20}; }},
+           {"",
+            [](auto& r) {
+              r.manifest.match = {"onnxruntime>=1.16", 1 << 20};
+            }},
            {"", [](auto& r) { r.manifest.match.runtime = "onnxruntime>=1.9"; }},
            {"", [](auto& r) { r.manifest.match.runtime = "onnxruntime>=1.16.3"; }},
            {"ineligible", [](auto& r) { r.manifest.match.runtime = "onnxruntime>=1.16.4"; }},

@@ -47,7 +47,8 @@ TEST_CASE("an update goes from directive to commit, and each step that matters i
   CHECK(state.running == Version{kTwo.digest, "2"});
   CHECK(state.previous == Version{kOne.digest, "1"});
   CHECK(device.current() == kTwo.digest);
-  CHECK(device.reported_states() == std::vector<std::string>{"downloading", "testing", "probation", "committed", "downloading", "testing", "probation", "committed"});
+  CHECK(device.reported_states() ==
+        std::vector<std::string>{"downloading", "testing", "probation", "committed", "downloading", "testing", "probation", "committed"});
   auto const last = device.reports().back();
   CHECK(last.running_version == "2");
   CHECK(last.running_digest == kTwo.digest);

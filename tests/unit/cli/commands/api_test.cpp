@@ -1,8 +1,8 @@
 #include "bench.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 #include <array>
 
@@ -25,7 +25,8 @@ TEST_CASE("the status of a problem becomes the exit code, its words go to standa
     int status;
     int exit;
   };
-  constexpr auto kRows = std::to_array<Row>({{400, 2}, {401, 4}, {403, 4}, {404, 3}, {409, 6}, {412, 6}, {413, 1}, {422, 1}, {428, 2}, {429, 8}, {500, 1}, {502, 8}, {503, 8}, {504, 7}});
+  constexpr auto kRows = std::to_array<Row>(
+      {{400, 2}, {401, 4}, {403, 4}, {404, 3}, {409, 6}, {412, 6}, {413, 1}, {422, 1}, {428, 2}, {429, 8}, {500, 1}, {502, 8}, {503, 8}, {504, 7}});
   int status = 0;
   FakeServer const server([&](Seen const&) { return problem(status, "some_code", "what went wrong", "what to do"); });
   Bench bench;
@@ -97,7 +98,8 @@ TEST_CASE("lists follow their cursors to the end or to --limit, in every format"
   CHECK(bench.run({"device", "list", "-o", "name"}) == 0);
   CHECK(bench.console.stdout_text == "cam-1\ncam-2\ncam-3\n");
   CHECK(bench.run({"device", "list", "-o", "jsonl", "--limit", "2"}) == 0);
-  CHECK(bench.console.stdout_text == "{\"id\":\"cam-1\",\"hardware\":\"cam-a\",\"state\":\"active\"}\n{\"id\":\"cam-2\",\"hardware\":\"cam-a\",\"state\":\"revoked\"}\n");
+  CHECK(bench.console.stdout_text ==
+        "{\"id\":\"cam-1\",\"hardware\":\"cam-a\",\"state\":\"active\"}\n{\"id\":\"cam-2\",\"hardware\":\"cam-a\",\"state\":\"revoked\"}\n");
   CHECK(server.seen().back().line.find("limit=2") != std::string::npos);
   CHECK(bench.run({"device", "list", "-o", "json"}) == 0);
   CHECK(json::parse(bench.console.stdout_text).at("items").as_array().size() == 3);
@@ -171,7 +173,8 @@ TEST_CASE("api passes anything on and prints what came") {
   CHECK(bench.run({"api", "PATCH", "/api/v1/devices/x", "-d", "@" + file, "-H", "If-Match: \"3\"", "-o", "jsonl"}) == 0);
   CHECK(bench.console.stdout_text == "{\"b\":2}\n");
   CHECK(net::find_header(server.seen().back().headers, "If-Match") == "\"3\"");
-  for (auto const& wrong : {std::vector<std::string>{"api", "FETCH", "/x"}, {"api", "GET", "devices"}, {"api", "GET", "/a b"}, {"api", "GET", "/x", "-H", "none"}})
+  for (auto const& wrong :
+       {std::vector<std::string>{"api", "FETCH", "/x"}, {"api", "GET", "devices"}, {"api", "GET", "/a b"}, {"api", "GET", "/x", "-H", "none"}})
     CHECK(bench.run(wrong) == 2);
 }
 

@@ -57,7 +57,7 @@ private:
 
 /// One request as the fake server saw it.
 struct Seen {
-  std::string line;       ///< `GET /api/v1/devices?limit=500`
+  std::string line;  ///< `GET /api/v1/devices?limit=500`
   std::string body;
   net::Headers headers;
 };

@@ -1,8 +1,8 @@
 #include "bench.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 using namespace fleet;
 using namespace fleet::commands::testing;
@@ -29,7 +29,8 @@ TEST_CASE("a device is shown as a card and as it came") {
   Bench bench;
   bench.use(server);
   CHECK(bench.run({"device", "get", "cam-1"}) == 0);
-  for (auto const* part : {"ID:         cam-1", "LAST SEEN:  5m ago", "RUNNING:    reader@1.0.0,other@?", "UPDATE:     reader@2.0.0 probation", "LABELS:     site=lab"})
+  for (auto const* part :
+       {"ID:         cam-1", "LAST SEEN:  5m ago", "RUNNING:    reader@1.0.0,other@?", "UPDATE:     reader@2.0.0 probation", "LABELS:     site=lab"})
     CHECK_MESSAGE(bench.console.stdout_text.find(part) != std::string::npos, bench.console.stdout_text);
   CHECK(bench.run({"device", "get", "cam-1", "-o", "json"}) == 0);
   CHECK(json::parse(bench.console.stdout_text) == json::parse(kDevice));
@@ -80,8 +81,12 @@ TEST_CASE("approving and revoking need a reason, and send it") {
   FakeServer const server(always(kDevice));
   Bench bench;
   bench.use(server);
-  for (auto const& words : {std::vector<std::string>{"device", "approve", "cam-1"}, {"device", "revoke", "cam-1", "--yes"}, {"release", "approve", "m@1"},
-                            {"release", "revoke", "m@1", "--yes"}, {"rollout", "approve", "ro_1"}, {"rollout", "promote", "ro_1", "--full", "--yes"}}) {
+  for (auto const& words : {std::vector<std::string>{"device", "approve", "cam-1"},
+                            {"device", "revoke", "cam-1", "--yes"},
+                            {"release", "approve", "m@1"},
+                            {"release", "revoke", "m@1", "--yes"},
+                            {"rollout", "approve", "ro_1"},
+                            {"rollout", "promote", "ro_1", "--full", "--yes"}}) {
     CHECK(bench.run(words) == 2);
     CHECK(bench.console.stderr_text.find("--reason") != std::string::npos);
   }
@@ -128,7 +133,8 @@ TEST_CASE("explain says what is wanted and why, in words and codes") {
 }
 
 TEST_CASE("join tokens are printed one secret a line") {
-  FakeServer const server(always(R"({"items":[{"id":"dt_1","secret":"fle_a","expires_at":"2026-11-21T10:00:00Z"},{"id":"dt_2","secret":"fle_b","expires_at":"2026-11-21T10:00:00Z"}]})"));
+  FakeServer const server(always(
+      R"({"items":[{"id":"dt_1","secret":"fle_a","expires_at":"2026-11-21T10:00:00Z"},{"id":"dt_2","secret":"fle_b","expires_at":"2026-11-21T10:00:00Z"}]})"));
   Bench bench;
   bench.use(server);
   CHECK(bench.run({"device", "token", "create", "--count", "2", "--label", "site=lab", "--label", "row=1", "--idempotency-key", "k1"}) == 0);

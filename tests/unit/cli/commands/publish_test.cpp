@@ -2,9 +2,9 @@
 
 #include "core/crypto/hash.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 #include <filesystem>
 
@@ -16,13 +16,13 @@ namespace {
 
 /// The uploads and releases of a server, as docs/api.md has them; it loses what a test tells it to lose.
 struct Catalogue {
-  std::map<std::string, std::string> blobs;                                ///< sha256 -> bytes
+  std::map<std::string, std::string> blobs;  ///< sha256 -> bytes
   struct Upload {
     std::string sha256, bytes;
   };
   std::map<std::string, Upload> uploads;
   std::string released;
-  int lose_answers = 0;                                                    ///< pieces that arrive while their answer does not
+  int lose_answers = 0;  ///< pieces that arrive while their answer does not
 
   net::Response upload(Seen const& request, std::string const& id) {
     auto& one = uploads.at(id);
@@ -81,15 +81,17 @@ TEST_CASE("a folder keeps its tree and executable bits; a blob that two variants
   system_fs().set_executable(folder.path() + "/a/bin/reader", true).value();
   auto const single = folder.write("b.onnx", "weights");
   auto const manifest = folder.write("release.yaml", "probation: {time: 5m}\n");
-  CHECK(shop.publish({"--variant", "cam-a=" + folder.path() + "/a/", "--variant", "cam-b+cam-c=" + single, "--manifest", manifest, "--parent", "reader@1.0.0=finetune",
-                      "--dataset", "digits=sha256:" + std::string(64, 'd'), "--metric", "accuracy=0.97", "--commit", "abc", "-o", "name"}) == 0);
+  CHECK(shop.publish({"--variant", "cam-a=" + folder.path() + "/a/", "--variant", "cam-b+cam-c=" + single, "--manifest", manifest, "--parent",
+                      "reader@1.0.0=finetune", "--dataset", "digits=sha256:" + std::string(64, 'd'), "--metric", "accuracy=0.97", "--commit", "abc", "-o",
+                      "name"}) == 0);
   CHECK(shop.bench.console.stdout_text == "reader@2.0.0\n");
   CHECK(shop.catalogue.blobs.size() == 2);
   auto const body = json::parse(shop.catalogue.released);
   auto const weights = crypto::sha256("weights").hex();
   CHECK(body.at("variants").at(0).at("files") ==
         json::parse(R"([{"name":"bin/reader","size":10,"sha256":")" + crypto::sha256("#!/bin/sh\n").hex() + R"(","executable":true},
-                        {"name":"model.onnx","size":7,"sha256":")" + weights + R"(","executable":false}])"));
+                        {"name":"model.onnx","size":7,"sha256":")" +
+                    weights + R"(","executable":false}])"));
   CHECK(body.at("variants").at(1).at("hardware") == json::parse(R"(["cam-b","cam-c"])"));
   CHECK(body.at("variants").at(1).at("files").at(0).at("name") == "b.onnx");
   CHECK(body.at("manifest") == json::parse(R"({"probation":{"time":"5m"}})"));

@@ -1,8 +1,8 @@
 #include "bench.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 #include <fmt/format.h>
 
@@ -17,7 +17,8 @@ namespace {
 std::string rollout(std::string_view state, int stage = 1, int healthy = 0) {
   return fmt::format(R"({{"id":"ro_1","model":"reader","version":"2.0.0","selector":"","state":"{}","policy":{{"stages":[{{"percent":10}},{{"percent":100}}]}},
     "stage":{{"index":{},"of":2,"percent":10,"state":"dispatching","deadline":null}},"counts":{{"targeted":40,"exposed":{},"healthy":{},"failed":0}},
-    "verdict":{{"decision":"hold","reason":"too early","gates":[]}}}})", state, stage, healthy, healthy);
+    "verdict":{{"decision":"hold","reason":"too early","gates":[]}}}})",
+                     state, stage, healthy, healthy);
 }
 
 /// Answers one after the other, the last for ever; an empty one is a 503.
@@ -110,10 +111,12 @@ TEST_CASE("a rollout is created from a release, devices and a policy") {
   Bench bench;
   bench.use(server);
   auto const policy = bench.folder.write("policy.yaml", "stages:\n  - {percent: 5, bake: 30m}\n  - {percent: 100}\non_harm: rollback\n");
-  CHECK(bench.run({"rollout", "create", "--release", "reader@2.0.0", "-l", "site=lab", "--policy", policy, "--start", "--after", "ro_0", "--reason", "why", "-o", "name"}) == 0);
+  CHECK(bench.run({"rollout", "create", "--release", "reader@2.0.0", "-l", "site=lab", "--policy", policy, "--start", "--after", "ro_0", "--reason", "why",
+                   "-o", "name"}) == 0);
   CHECK(bench.console.stdout_text == "ro_1\n");
   CHECK(json::parse(server.seen().back().body) ==
-        json::parse(R"({"model":"reader","version":"2.0.0","selector":"site=lab","policy":{"stages":[{"percent":5,"bake":"30m"},{"percent":100}],"on_harm":"rollback"},
+        json::parse(
+            R"({"model":"reader","version":"2.0.0","selector":"site=lab","policy":{"stages":[{"percent":5,"bake":"30m"},{"percent":100}],"on_harm":"rollback"},
                         "after":"ro_0","reason":"why","start":true})"));
   CHECK(bench.run({"rollout", "create", "--release", "reader@2.0.0", "--all", "--policy", "small-fleet"}) == 0);
   CHECK(json::parse(server.seen().back().body).at("policy") == "small-fleet");

@@ -71,7 +71,7 @@ TEST_CASE("a context counts where it is named") {
   places.environment["FLEETCTL_SERVER"] = "https://environment:1";
   SiteFlags flags;
   flags.context = "prod";
-  CHECK(places.resolve(flags)->server.value == "https://prod:1");       // named by a flag: before the environment
+  CHECK(places.resolve(flags)->server.value == "https://prod:1");  // named by a flag: before the environment
   CHECK(places.resolve(flags)->ca.value == places.folder.path() + "/xdg/fleetctl/prod.pem");
   places.environment.erase("FLEETCTL_SERVER");
   places.environment["FLEETCTL_CONTEXT"] = "prod";

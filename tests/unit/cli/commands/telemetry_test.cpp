@@ -7,11 +7,14 @@ using namespace fleet::commands::testing;
 
 TEST_CASE("a query names the metric, the release and how to fold; points are a table") {
   FakeServer const server([](Seen const&) {
-    return net::json_response(200, R"({"metric":"accuracy","stat":"mean","series":[{"labels":{"version":"1","hardware":"cam-a"},"points":[["2026-11-20T09:00:00Z",0.97],["2026-11-20T09:05:00Z",0.5]]}]})");
+    return net::json_response(
+        200,
+        R"({"metric":"accuracy","stat":"mean","series":[{"labels":{"version":"1","hardware":"cam-a"},"points":[["2026-11-20T09:00:00Z",0.97],["2026-11-20T09:05:00Z",0.5]]}]})");
   });
   Bench bench;
   bench.use(server);
-  CHECK(bench.run({"telemetry", "query", "accuracy", "--release", "reader@1", "--by", "version,hardware", "--since", "24h", "--step", "5m", "--stat", "mean"}) == 0);
+  CHECK(bench.run(
+            {"telemetry", "query", "accuracy", "--release", "reader@1", "--by", "version,hardware", "--since", "24h", "--step", "5m", "--stat", "mean"}) == 0);
   CHECK(server.seen().back().line == "GET /api/v1/telemetry/query?metric=accuracy&model=reader&version=1&since=24h&step=5m&stat=mean&by=version%2Chardware");
   CHECK(bench.console.stdout_text ==
         "SERIES                    TIME                  VALUE\n"
@@ -23,7 +26,8 @@ TEST_CASE("a query names the metric, the release and how to fold; points are a t
 
 TEST_CASE("events are read page after page from the last one seen") {
   FakeServer const server([](Seen const& request) {
-    if (request.line == "GET /api/v1/events?after=5") return net::json_response(200, R"({"items":[{"id":"6","type":"rollout.started"},{"id":"7","type":"rollout.paused"}],"next":"c"})");
+    if (request.line == "GET /api/v1/events?after=5")
+      return net::json_response(200, R"({"items":[{"id":"6","type":"rollout.started"},{"id":"7","type":"rollout.paused"}],"next":"c"})");
     return net::json_response(200, R"({"items":[{"id":"8","type":"rollout.aborted"}],"next":null})");
   });
   Bench bench;

@@ -1,8 +1,8 @@
 #include "cli/render/json.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 using namespace fleet::render;
 namespace json = boost::json;
@@ -13,9 +13,7 @@ TEST_CASE("JSON keeps the order of members and the shortest numbers") {
   CHECK(json::parse(json_text(value, 2)) == value);
 }
 
-TEST_CASE("pretty JSON indents") {
-  CHECK(json_text(json::parse(R"({"a":[1,2],"b":{}})"), 2) == "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}");
-}
+TEST_CASE("pretty JSON indents") { CHECK(json_text(json::parse(R"({"a":[1,2],"b":{}})"), 2) == "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}"); }
 
 TEST_CASE("reading is tolerant: what is missing or of another type is empty") {
   auto const value = json::parse(R"({"stage":{"index":2,"state":"baking"},"list":["a","b"],"map":{"k":"v","n":1},"yes":true})");

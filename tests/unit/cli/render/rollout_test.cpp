@@ -2,9 +2,9 @@
 
 #include "cli/render/text.hpp"
 
+#include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <doctest/doctest.h>
 
 using namespace fleet;
 using namespace fleet::render;
@@ -34,8 +34,8 @@ TEST_CASE("bars show what is done, begun and left") {
   CHECK(bar(0, 0, 10, 5) == "░░░░░");
   CHECK(bar(5, 5, 10, 10) == "█████░░░░░");
   CHECK(bar(2, 6, 10, 10) == "██▒▒▒▒░░░░");
-  CHECK(bar(1, 1, 1000, 5) == "█░░░░");     // a little is never nothing
-  CHECK(bar(20, 30, 10, 4) == "████");      // more than planned stays in its frame
+  CHECK(bar(1, 1, 1000, 5) == "█░░░░");  // a little is never nothing
+  CHECK(bar(20, 30, 10, 4) == "████");   // more than planned stays in its frame
   CHECK(bar(3, 3, 0, 4) == "░░░░");
 }
 
@@ -60,8 +60,8 @@ TEST_CASE("an object with nothing in it still gives a picture") {
 TEST_CASE("the picture names release, stages, counts, verdict and gates") {
   auto const text = all(rollout_frame(view_of(), now(), {110, 24}, false));
   CAPTURE(text);
-  for (auto const* part : {"ro_1  reader@2.0.0  running", "on site=lab", "created 30m ago", "stage 1/3", "passed", "baking, deadline in 2h", "healthy 10", "failed 1",
-                           "waiting 2", "verdict  hold: 1 of 18 failed", "gate accuracy harm: hold  e=1.5 of 250"})
+  for (auto const* part : {"ro_1  reader@2.0.0  running", "on site=lab", "created 30m ago", "stage 1/3", "passed", "baking, deadline in 2h", "healthy 10",
+                           "failed 1", "waiting 2", "verdict  hold: 1 of 18 failed", "gate accuracy harm: hold  e=1.5 of 250"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
   CHECK(text.find("silent") == std::string::npos);
 }

@@ -12,7 +12,8 @@ namespace {
 
 Table devices() {
   return {{{"ID", false, true}, {"HARDWARE"}, {"FAILED", true}, {"REASON"}},
-          {{{"cam-1"}, {"cam-a"}, {"0"}, {"nothing to say"}}, {{"camera-0002"}, {"cam-b"}, {"12"}, {"the golden test of the release did not match its expected output"}}}};
+          {{{"cam-1"}, {"cam-a"}, {"0"}, {"nothing to say"}},
+           {{"camera-0002"}, {"cam-b"}, {"12"}, {"the golden test of the release did not match its expected output"}}}};
 }
 
 std::size_t widest_line(std::string const& text) {

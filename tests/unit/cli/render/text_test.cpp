@@ -13,7 +13,17 @@ TEST_CASE("width counts columns, not bytes") {
     std::size_t width;
   };
   constexpr auto kRows = std::to_array<Row>({
-      {"", 0}, {"abc", 3}, {"é", 1}, {"e\u0301", 1}, {"漢字", 4}, {"🚀", 2}, {"█▒░", 3}, {"…", 1}, {"\xff\xfe", 2}, {"\xe6\xbc", 2}, {"\u200b", 0},
+      {"", 0},
+      {"abc", 3},
+      {"é", 1},
+      {"e\u0301", 1},
+      {"漢字", 4},
+      {"🚀", 2},
+      {"█▒░", 3},
+      {"…", 1},
+      {"\xff\xfe", 2},
+      {"\xe6\xbc", 2},
+      {"\u200b", 0},
   });
   for (auto const& row : kRows) {
     CAPTURE(row.text);
@@ -28,7 +38,10 @@ TEST_CASE("clipping keeps whole characters and never exceeds the width") {
   CHECK(clip("漢字漢字", 4) == "漢…");
   CHECK(clip("reader", 1) == "…");
   CHECK(clip("reader", 0).empty());
-  for (std::size_t width = 0; width < 12; ++width) CHECK(display_width(clip("a漢b字\xff" "c🚀de\u0301f", width)) <= width);
+  for (std::size_t width = 0; width < 12; ++width)
+    CHECK(display_width(clip("a漢b字\xff"
+                             "c🚀de\u0301f",
+                             width)) <= width);
 }
 
 TEST_CASE("text from outside cannot steer the terminal") {
@@ -46,7 +59,8 @@ TEST_CASE("spans show their largest unit") {
     std::int64_t seconds;
     std::string_view text;
   };
-  constexpr auto kRows = std::to_array<Row>({{-5, "0s"}, {0, "0s"}, {59, "59s"}, {60, "1m"}, {3599, "59m"}, {3600, "1h"}, {47 * 3600, "47h"}, {48 * 3600, "2d"}, {90 * 86400, "90d"}});
+  constexpr auto kRows = std::to_array<Row>(
+      {{-5, "0s"}, {0, "0s"}, {59, "59s"}, {60, "1m"}, {3599, "59m"}, {3600, "1h"}, {47 * 3600, "47h"}, {48 * 3600, "2d"}, {90 * 86400, "90d"}});
   for (auto const& row : kRows) CHECK(short_span(seconds{row.seconds}) == row.text);
 }
 

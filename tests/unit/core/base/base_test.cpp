@@ -13,8 +13,12 @@
 using namespace fleet;
 
 TEST_CASE("durations read what they write and refuse the rest") {
-  struct Row { std::string_view text; std::int64_t ms; };
-  for (auto const& [text, ms] : std::to_array<Row>({{"250ms", 250}, {"30s", 30'000}, {"5m", 300'000}, {"6h", 21'600'000}, {"90d", 7'776'000'000}, {"1h30m", 5'400'000}, {"0", 0}})) {
+  struct Row {
+    std::string_view text;
+    std::int64_t ms;
+  };
+  for (auto const& [text, ms] :
+       std::to_array<Row>({{"250ms", 250}, {"30s", 30'000}, {"5m", 300'000}, {"6h", 21'600'000}, {"90d", 7'776'000'000}, {"1h30m", 5'400'000}, {"0", 0}})) {
     CAPTURE(text);
     auto const length = parse_duration(text);
     REQUIRE(length.has_value());
@@ -33,15 +37,23 @@ TEST_CASE("times are RFC 3339 in UTC") {
   CHECK(to_rfc3339(*at) == "2026-11-20T09:30:05Z");
   CHECK(to_rfc3339(*at, true) == "2026-11-20T09:30:05.250Z");
   CHECK(parse_rfc3339("1969-12-31T23:59:59Z")->time_since_epoch().count() == -1000);
-  for (std::string_view const text : {"2026-02-30T00:00:00Z", "2026-11-20 09:30:05Z", "2026-11-20T25:00:00Z", "2026-11-20T09:30:05", "2026-11-20T09:30:05+01:00", "2026-11-20T09:30:05.Z", ""}) {
+  for (std::string_view const text : {"2026-02-30T00:00:00Z", "2026-11-20 09:30:05Z", "2026-11-20T25:00:00Z", "2026-11-20T09:30:05",
+                                      "2026-11-20T09:30:05+01:00", "2026-11-20T09:30:05.Z", ""}) {
     CAPTURE(text);
     CHECK_FALSE(parse_rfc3339(text).has_value());
   }
 }
 
 TEST_CASE("base64 of RFC 4648, strict both ways") {
-  struct Row { std::string_view plain, padded, url; };
-  for (auto const& [plain, padded, url] : std::to_array<Row>({{"", "", ""}, {"f", "Zg==", "Zg"}, {"fo", "Zm8=", "Zm8"}, {"foo", "Zm9v", "Zm9v"}, {"foobar", "Zm9vYmFy", "Zm9vYmFy"}, {"\xff\xfe", "//4=", "__4"}})) {
+  struct Row {
+    std::string_view plain, padded, url;
+  };
+  for (auto const& [plain, padded, url] : std::to_array<Row>({{"", "", ""},
+                                                              {"f", "Zg==", "Zg"},
+                                                              {"fo", "Zm8=", "Zm8"},
+                                                              {"foo", "Zm9v", "Zm9v"},
+                                                              {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+                                                              {"\xff\xfe", "//4=", "__4"}})) {
     CAPTURE(plain);
     CHECK(to_base64(as_bytes(plain)) == padded);
     CHECK(to_base64url(as_bytes(plain)) == url);
@@ -62,8 +74,14 @@ TEST_CASE("a digest is 64 lower-case hex characters") {
 }
 
 TEST_CASE("paths of a release stay inside its folder") {
-  for (std::string_view const path : {"model.onnx", "a/b/c", "..a/b", "a/.b"}) { CAPTURE(path); CHECK(is_safe_relative_path(path)); }
-  for (std::string_view const path : {"", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".", "a/.", "a\\b"}) { CAPTURE(path); CHECK_FALSE(is_safe_relative_path(path)); }
+  for (std::string_view const path : {"model.onnx", "a/b/c", "..a/b", "a/.b"}) {
+    CAPTURE(path);
+    CHECK(is_safe_relative_path(path));
+  }
+  for (std::string_view const path : {"", "/etc/passwd", "../x", "a/../b", "a//b", "a/", ".", "a/.", "a\\b"}) {
+    CAPTURE(path);
+    CHECK_FALSE(is_safe_relative_path(path));
+  }
   CHECK_FALSE(is_safe_relative_path(std::string_view("a\0b", 3)));
 }
 

@@ -39,8 +39,10 @@ TEST_CASE("Ed25519 signs as RFC 8032 has it, and the key id is what securesystem
 }
 
 TEST_CASE("a golden TUF signature verifies, and nothing near it does") {
-  std::string const message = R"({"_type":"timestamp","expires":"2030-01-01T00:00:00Z","meta":{"snapshot.json":{"version":1}},"spec_version":"1.0.34","version":1})";
-  auto const signature = *from_hex("b5c949b9d2d229e1a0156e96f2e0381ba730629ca58ebc98125f673857d343ee614dbf65e041c59116534579644c11c8535db648ca435821ded230d07058a700");
+  std::string const message =
+      R"({"_type":"timestamp","expires":"2030-01-01T00:00:00Z","meta":{"snapshot.json":{"version":1}},"spec_version":"1.0.34","version":1})";
+  auto const signature =
+      *from_hex("b5c949b9d2d229e1a0156e96f2e0381ba730629ca58ebc98125f673857d343ee614dbf65e041c59116534579644c11c8535db648ca435821ded230d07058a700");
   CHECK(sha256(message).hex() == "5309e584a4ca0ab6df36ed3faed79a55d7373589148d1da908e4270b836c3149");
   auto const key = rfc_key().public_key();
   CHECK(verify(key, as_bytes(message), signature).has_value());
@@ -51,7 +53,8 @@ TEST_CASE("a golden TUF signature verifies, and nothing near it does") {
   }
   CHECK_FALSE(verify(key, as_bytes(message + " "), signature).has_value());
   CHECK_FALSE(verify(key, as_bytes(message), BytesView(signature).first(63)).has_value());
-  CHECK_FALSE(verify({"ed25519", "ed25519", std::string(kPublic.substr(2))}, as_bytes(message), signature).has_value());  // go-tuf 33d359c: a key of wrong length
+  CHECK_FALSE(
+      verify({"ed25519", "ed25519", std::string(kPublic.substr(2))}, as_bytes(message), signature).has_value());  // go-tuf 33d359c: a key of wrong length
   CHECK_FALSE(verify({"ed25519", "rsassa-pss-sha256", std::string(kPublic)}, as_bytes(message), signature).has_value());
   CHECK_FALSE(verify({"none", "none", std::string(kPublic)}, as_bytes(message), signature).has_value());
 }

@@ -1,6 +1,6 @@
+#include "core/db/db.hpp"
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
-#include "core/db/db.hpp"
 
 #include <doctest/doctest.h>
 
@@ -116,7 +116,8 @@ TEST_CASE_FIXTURE(Things, "broken rules are conflicts that name the column") {
     std::optional<std::string> name;
     std::string_view says;
   };
-  for (auto const& [id, name, says] : {Case{1, "other", "things.id"}, Case{2, "one", "things.name"}, Case{2, std::nullopt, "NOT NULL"}, Case{2, "no", "CHECK"}}) {
+  for (auto const& [id, name, says] :
+       {Case{1, "other", "things.id"}, Case{2, "one", "things.name"}, Case{2, std::nullopt, "NOT NULL"}, Case{2, "no", "CHECK"}}) {
     auto const done = connection.prepare(kInsert).bind_all(id, name).run();
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().kind == Kind::conflict);
@@ -178,7 +179,8 @@ TEST_CASE("what cannot be opened says so") {
 TEST_CASE("migrations run once, in order, and each as a whole") {
   Folder folder;
   auto const good = std::to_array<db::Migration>({{1, "0001_one", "CREATE TABLE one (a) STRICT"}, {2, "0002_two", "CREATE TABLE two (a)"}});
-  auto const mended = std::to_array<db::Migration>({{1, "0001_one", "CREATE TABLE one (a)"}, {2, "0002_two", "CREATE TABLE two (a)"}, {3, "0003_three", "CREATE TABLE three (a)"}});
+  auto const mended = std::to_array<db::Migration>(
+      {{1, "0001_one", "CREATE TABLE one (a)"}, {2, "0002_two", "CREATE TABLE two (a)"}, {3, "0003_three", "CREATE TABLE three (a)"}});
   auto const half = std::to_array<db::Migration>({{1, "0001_one", "CREATE TABLE one (a)"}, {2, "0002_two", "CREATE TABLE two (a); CREATE TABLE one (a)"}});
   auto connection = open(folder.at("fleet.db"));
   auto const strict = db::migrate(connection, good);

@@ -22,7 +22,8 @@ TEST_CASE("a name is verified as well as an address") {
   TestServer server;
   CHECK(make_client().send(get(server.url("/", "localhost"))).value().status == 200);
   auto const now = system_clock().wall();
-  auto const elsewhere = crypto::make_server_certificate(Pki::get().ca, {"fleet.example", "10.0.0.1"}, now - std::chrono::hours{1}, now + std::chrono::hours{24}).value();
+  auto const elsewhere =
+      crypto::make_server_certificate(Pki::get().ca, {"fleet.example", "10.0.0.1"}, now - std::chrono::hours{1}, now + std::chrono::hours{24}).value();
   TestServer other{{}, 1, elsewhere};
   for (std::string_view const host : {"127.0.0.1", "localhost"}) {
     auto const answer = make_client().send(get(other.url("/", host)));
@@ -89,7 +90,8 @@ TEST_CASE("answers that are cut short or no HTTP are errors, never half a body")
   for (auto const& row : {Case{"no answer", "", Kind::unavailable}, Case{"half a head", "HTTP/1.1 200 OK\r\nConte", Kind::unavailable},
                           Case{"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Kind::unavailable},
                           Case{"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Kind::unavailable},
-                          Case{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Kind::unavailable}, Case{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", Kind::bad_input},
+                          Case{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Kind::unavailable},
+                          Case{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", Kind::bad_input},
                           Case{"a huge head", "HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n", Kind::bad_input}}) {
     CAPTURE(row.what);
     LyingServer const server{row.bytes};

@@ -20,9 +20,9 @@ namespace fleet::net::testing {
 struct Pki {
   crypto::CertificateAndKey ca;
   crypto::CertificateAndKey server;
-  crypto::CertificateAndKey device;      ///< CN device-1
+  crypto::CertificateAndKey device;  ///< CN device-1
   crypto::CertificateAndKey other_ca;
-  crypto::CertificateAndKey future;      ///< a server's, valid from tomorrow on
+  crypto::CertificateAndKey future;  ///< a server's, valid from tomorrow on
   static Pki const& get();
 };
 

@@ -31,8 +31,9 @@ TEST_CASE("the gate refuses what another server might read otherwise") {
 }
 
 TEST_CASE("the gate lets ordinary requests through") {
-  for (std::string_view const head : {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "POST /x?y=%20 HTTP/1.1\r\nHost: [::1]:8443\r\nContent-Length: 0\r\n\r\n",
-                                      "POST / HTTP/1.1\r\nHOST:a\r\ntransfer-encoding:\t chunked \r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xbc\r\nEmpty:\r\n\r\n"}) {
+  for (std::string_view const head :
+       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "POST /x?y=%20 HTTP/1.1\r\nHost: [::1]:8443\r\nContent-Length: 0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHOST:a\r\ntransfer-encoding:\t chunked \r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xbc\r\nEmpty:\r\n\r\n"}) {
     CAPTURE(head);
     CHECK(find_head_end(head, 0).size == head.size());
     auto const facts = check_head(head);

@@ -32,8 +32,9 @@ TEST_CASE("a URL splits into scheme, host, port and target") {
 }
 
 TEST_CASE("a URL that is ambiguous or no URL is refused") {
-  for (std::string_view const text : {"", "fleet.example", "ftp://a/", "https://", "https://:1/", "https://a:0/", "https://a:70000/", "https://a:1x/", "https://user:pw@a/",
-                                      "https://a/b c", "https://a/b#c", "https://[::1/", "https://[::1]x/", "https://a\r\nb/", "https://a/\x80", "https://a b/"}) {
+  for (std::string_view const text :
+       {"", "fleet.example", "ftp://a/", "https://", "https://:1/", "https://a:0/", "https://a:70000/", "https://a:1x/", "https://user:pw@a/", "https://a/b c",
+        "https://a/b#c", "https://[::1/", "https://[::1]x/", "https://a\r\nb/", "https://a/\x80", "https://a b/"}) {
     CAPTURE(text);
     auto const url = Url::parse(text);
     REQUIRE(!url);
@@ -84,8 +85,16 @@ TEST_CASE("the head of an answer carries a length where a body may be") {
 }
 
 TEST_CASE("a header that would break the framing of an answer is not sent") {
-  for (auto const& header : std::to_array<Header>({{"A", "b\r\nC: d"}, {"A", "b\nc"}, {"A\r\nB", "c"}, {"A B", "c"}, {"", "c"}, {"A", std::string("\0", 1)},
-                                                   {"content-length", "5"}, {"Transfer-Encoding", "chunked"}, {"Connection", "close"}, {"Date", "now"}})) {
+  for (auto const& header : std::to_array<Header>({{"A", "b\r\nC: d"},
+                                                   {"A", "b\nc"},
+                                                   {"A\r\nB", "c"},
+                                                   {"A B", "c"},
+                                                   {"", "c"},
+                                                   {"A", std::string("\0", 1)},
+                                                   {"content-length", "5"},
+                                                   {"Transfer-Encoding", "chunked"},
+                                                   {"Connection", "close"},
+                                                   {"Date", "now"}})) {
     CAPTURE(header.name);
     std::string out;
     CHECK(!render_head({200, {header}, {}, false}, 0, false, "", out));

@@ -68,7 +68,10 @@ TEST_CASE("a second server on the same port is refused, although threads share t
 
 TEST_CASE("a certificate or key that is none is refused at once") {
   auto const& good = Pki::get().server;
-  for (auto const& [certificate, key] : {std::pair{std::string{}, good.private_key}, {good.certificate, std::string{}}, {good.certificate, Pki::get().device.private_key}, {std::string{"x"}, std::string{"y"}}}) {
+  for (auto const& [certificate, key] : {std::pair{std::string{}, good.private_key},
+                                         {good.certificate, std::string{}},
+                                         {good.certificate, Pki::get().device.private_key},
+                                         {std::string{"x"}, std::string{"y"}}}) {
     ListenerConfig listener;
     listener.certificate_pem = certificate;
     listener.private_key_pem = key;

@@ -35,7 +35,8 @@ TEST_CASE("pipelined requests are answered in order, however they are cut, also 
   TestServer server;
   std::vector<std::thread> threads;
   server.handler->scripts["/later"] = from_another_thread(threads);
-  auto const all = request("/1") + request("/later?2") + "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" +
+  auto const all = request("/1") + request("/later?2") +
+                   "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" +
                    "POST /4 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour" + request("/5", "Connection: close\r\n");
   std::string first;
   for (std::size_t cut = 1; cut < all.size(); ++cut) {
@@ -94,7 +95,8 @@ TEST_CASE("slow peers meet their deadlines") {
     std::string_view what, bytes;
     int status;  // 0: closed without a word
   };
-  for (auto const& row : {Case{"says nothing", "", 0}, Case{"half a header", "GET / HTTP/1.1\r\nHo", 408}, Case{"half a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", 408},
+  for (auto const& row : {Case{"says nothing", "", 0}, Case{"half a header", "GET / HTTP/1.1\r\nHo", 408},
+                          Case{"half a body", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", 408},
                           Case{"half a chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 408}}) {
     CAPTURE(row.what);
     RawPeer peer{server};
@@ -180,7 +182,8 @@ TEST_CASE("an answer that is dropped is 503, a handler that throws is 500, a bad
 
 TEST_CASE("HTTP/1.0 and Connection: close end the connection after the answer") {
   TestServer server;
-  for (std::string_view const bytes : {"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n"}) {
+  for (std::string_view const bytes :
+       {"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n"}) {
     CAPTURE(bytes);
     RawPeer peer{server};
     peer.send(bytes);

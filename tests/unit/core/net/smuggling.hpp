@@ -35,7 +35,9 @@ inline constexpr auto kSmuggling = std::to_array<Smuggling>({
     {"a bare LF", "GET / HTTP/1.1\nHost: a\r\n\r\n"},
     {"a bare CR in a value", "GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n"},
     {"white space before the colon", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
-    {"a vertical tab before chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"},
+    {"a vertical tab before chunked",
+     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
+     "chunked\r\n\r\n0\r\n\r\n"},
     {"an absolute target", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"},
     {"two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"},
     {"another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"},

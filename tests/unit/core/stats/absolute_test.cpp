@@ -7,9 +7,21 @@
 using namespace fleet::stats;
 
 TEST_CASE("a harm gate trips at the published counts, and not at one bad device fewer") {
-  struct Case { double p0, alpha; std::int64_t bad, devices; };
-  for (auto const& c : {Case{.01, .01, 2, 5}, {.01, .01, 3, 10}, {.01, .01, 5, 50}, {.01, .01, 7, 100}, {.01, .01, 26, 1000},
-                        {.001, .01, 2, 20}, {.001, .01, 3, 100}, {.001, .01, 8, 1000}, {.02, .001, 3, 4}, {.05, .001, 3, 3}, {.05, .001, 4, 4}}) {
+  struct Case {
+    double p0, alpha;
+    std::int64_t bad, devices;
+  };
+  for (auto const& c : {Case{.01, .01, 2, 5},
+                        {.01, .01, 3, 10},
+                        {.01, .01, 5, 50},
+                        {.01, .01, 7, 100},
+                        {.01, .01, 26, 1000},
+                        {.001, .01, 2, 20},
+                        {.001, .01, 3, 100},
+                        {.001, .01, 8, 1000},
+                        {.02, .001, 3, 4},
+                        {.05, .001, 3, 3},
+                        {.05, .001, 4, 4}}) {
     CAPTURE(c.p0);
     CAPTURE(c.devices);
     CHECK(trips_at(c.devices, c.p0, c.alpha) == c.bad);
@@ -34,7 +46,10 @@ TEST_CASE("too few devices cannot trip, and it is said how many could") {
 }
 
 TEST_CASE("healthy devices certify at the published counts") {
-  struct Case { double pm; std::int64_t devices; };
+  struct Case {
+    double pm;
+    std::int64_t devices;
+  };
   for (auto const& c : {Case{.30, 10}, {.10, 34}, {.05, 70}, {.01, 358}, {.001, 3590}}) {
     CAPTURE(c.pm);
     CHECK(std::abs(static_cast<double>(certify_needs(c.pm) - c.devices)) <= 1);

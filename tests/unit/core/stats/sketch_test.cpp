@@ -22,10 +22,17 @@ double exact(std::vector<double> values, double q) {
 
 TEST_CASE("a quantile lies within 1 % of the exact one, for each shape of data") {
   SeededRandom random(7);
-  struct Shape { char const* name; double (*draw)(double u); };
-  for (auto const& shape : {Shape{"uniform", [](double u) { return u; }}, {"shifted", [](double u) { return 500 + u; }}, {"exponential", [](double u) { return -std::log1p(-u); }},
-                            {"pareto", [](double u) { return std::pow(1 - u, -1 / 1.5); }}, {"negative", [](double u) { return -1 - 100 * u; }},
-                            {"both signs", [](double u) { return u - .5; }}, {"shares", [](double u) { return u < .9 ? 1. : 0.; }}}) {
+  struct Shape {
+    char const* name;
+    double (*draw)(double u);
+  };
+  for (auto const& shape : {Shape{"uniform", [](double u) { return u; }},
+                            {"shifted", [](double u) { return 500 + u; }},
+                            {"exponential", [](double u) { return -std::log1p(-u); }},
+                            {"pareto", [](double u) { return std::pow(1 - u, -1 / 1.5); }},
+                            {"negative", [](double u) { return -1 - 100 * u; }},
+                            {"both signs", [](double u) { return u - .5; }},
+                            {"shares", [](double u) { return u < .9 ? 1. : 0.; }}}) {
     CAPTURE(shape.name);
     Sketch sketch;
     std::vector<double> values;
@@ -71,4 +78,3 @@ TEST_CASE("an empty sketch answers 0, keys ascend with the values") {
   }
   CHECK(Sketch::key_of(1.) == 0);
 }
-

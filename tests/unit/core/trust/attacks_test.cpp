@@ -134,7 +134,11 @@ TEST_CASE("CVE-2026-6967: length and hash of a delegated role are held where the
   Repository const honest;
   auto const& file = honest.files.at("1.m-reader.json");
   auto const digest = crypto::sha256(file).hex();
-  struct Row { char const* what; std::string meta; char const* outcome; };
+  struct Row {
+    char const* what;
+    std::string meta;
+    char const* outcome;
+  };
   for (auto const& [what, meta, outcome] : std::to_array<Row>({
            {"both right", fmt::format(R"({{"version":1,"length":{},"hashes":{{"sha256":"{}"}}}})", file.size(), digest), "ok"},
            {"longer than named", fmt::format(R"({{"version":1,"length":{}}})", file.size() - 1), "too_large"},
@@ -153,8 +157,12 @@ TEST_CASE("CVE-2026-6967: length and hash of a delegated role are held where the
 }
 
 TEST_CASE("CVE-2022-29173: what is kept bounds what comes, for each role") {
-  struct Row { char const* name; std::int64_t Repository::*version; };
-  for (auto const& [name, version] : std::to_array<Row>({{"timestamp", &Repository::timestamp_version}, {"snapshot", &Repository::snapshot_version}, {"targets", &Repository::targets_version}})) {
+  struct Row {
+    char const* name;
+    std::int64_t Repository::*version;
+  };
+  for (auto const& [name, version] : std::to_array<Row>(
+           {{"timestamp", &Repository::timestamp_version}, {"snapshot", &Repository::snapshot_version}, {"targets", &Repository::targets_version}})) {
     CAPTURE(name);
     Repository repository;
     Client client(repository);
@@ -197,8 +205,12 @@ TEST_CASE("a length that metadata names does not lift the limit") {
 }
 
 TEST_CASE("CVE-2026-23991, CVE-2026-23992: malformed files and thresholds are refused, never fatal") {
-  for (auto const& [from, to] : std::to_array<std::pair<std::string, std::string>>(
-           {{"\"threshold\":1", "\"threshold\":0"}, {"\"threshold\":1", "\"threshold\":-1"}, {"\"threshold\":1", "\"threshold\":1.5"}, {"\"version\":1", "\"version\":true"}, {"{", "["}, {"\"_type\":\"root\"", "\"_type\":[]"}})) {
+  for (auto const& [from, to] : std::to_array<std::pair<std::string, std::string>>({{"\"threshold\":1", "\"threshold\":0"},
+                                                                                    {"\"threshold\":1", "\"threshold\":-1"},
+                                                                                    {"\"threshold\":1", "\"threshold\":1.5"},
+                                                                                    {"\"version\":1", "\"version\":true"},
+                                                                                    {"{", "["},
+                                                                                    {"\"_type\":\"root\"", "\"_type\":[]"}})) {
     Repository repository;
     Client client(repository);
     auto bad = repository.files.at("1.root.json");
@@ -224,8 +236,7 @@ TEST_CASE("CVE-2026-24686: a role's name cannot leave its folder") {
   repository.delegations = {{"../../m-reader", {{repository.model.public_key()}, 1}, {"models/reader/*/release.json"}, true}};
   repository.publish();
   repository.files["1...%2F..%2Fm-reader.json"] = repository.files.at("1.m-reader.json");
-  repository.files["1.snapshot.json"] =
-      compose_snapshot(1, kFar, {{"targets.json", {1}}, {"../../m-reader.json", {1}}}, std::array{repository.snapshot});
+  repository.files["1.snapshot.json"] = compose_snapshot(1, kFar, {{"targets.json", {1}}, {"../../m-reader.json", {1}}}, std::array{repository.snapshot});
   Client client(repository);
   CHECK(client.refresh(repository) == "ok");
   for (auto const& [name, bytes] : client.disk.files) CHECK(name.find('/') == std::string::npos);

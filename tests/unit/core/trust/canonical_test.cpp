@@ -17,8 +17,9 @@ TEST_CASE("canonical JSON is what securesystemslib emits") {
 
 TEST_CASE("what has no canonical form is refused") {
   std::string const deep = std::string(40, '[') + std::string(40, ']');
-  for (std::string const& text : {std::string(R"({"a":1,"a":2})"), std::string(R"({"a":{"b":1,"b":1}})"), std::string("1.5"), std::string("1e3"), std::string("9223372036854775808"),
-                                  std::string(R"("\ud800")"), std::string(R"("\ud800\u0041")"), deep, std::string("{} {}"), std::string("{"), std::string(), std::string("\"\xff\"")}) {
+  for (std::string const& text :
+       {std::string(R"({"a":1,"a":2})"), std::string(R"({"a":{"b":1,"b":1}})"), std::string("1.5"), std::string("1e3"), std::string("9223372036854775808"),
+        std::string(R"("\ud800")"), std::string(R"("\ud800\u0041")"), deep, std::string("{} {}"), std::string("{"), std::string(), std::string("\"\xff\"")}) {
     CAPTURE(text.substr(0, 40));
     CHECK_FALSE(parse_strict(as_bytes(text), 1000).has_value());
   }

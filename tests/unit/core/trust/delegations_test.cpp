@@ -5,7 +5,6 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-
 using namespace fleet;
 using namespace fleet::trust;
 using namespace fleet::trust::simulator;
@@ -86,7 +85,10 @@ TEST_CASE("circles of delegations end, and no search asks more roles than its li
   tree.role("a", {"b"}, false, 0);
   tree.role("b", {"a"}, false, 0);
   CHECK(tree.search() == 0);
-  struct Row { int depth; std::uint64_t found; };
+  struct Row {
+    int depth;
+    std::uint64_t found;
+  };
   for (auto const& [depth, found] : std::to_array<Row>({{32, 9}, {33, 0}})) {
     CAPTURE(depth);
     Tree deep;
@@ -102,18 +104,22 @@ TEST_CASE("a path must fit at every hop") {
   tree.role("targets", {"a"}, false, 0);
   tree.role("a", {}, false, 5);
   CHECK(tree.search() == 5);
-  tree.repository.files["1.targets.json"] = edited(tree.repository.files["1.targets.json"], tree.repository.targets, "/delegations/roles/0/paths", R"(["models/other/*/*"])");
+  tree.repository.files["1.targets.json"] =
+      edited(tree.repository.files["1.targets.json"], tree.repository.targets, "/delegations/roles/0/paths", R"(["models/other/*/*"])");
   CHECK(tree.search() == 0);
 }
 
 TEST_CASE("a role that two delegate to is judged by the one that the search came from") {
   Repository repository;
   auto const other = SigningKey::generate(repository.random);
-  auto const delegate = [&](SigningKey const& key, std::string const& role, std::string const& paths) { return Delegation{role, {{key.public_key()}, 1}, {paths}, false}; };
+  auto const delegate = [&](SigningKey const& key, std::string const& role, std::string const& paths) {
+    return Delegation{role, {{key.public_key()}, 1}, {paths}, false};
+  };
   repository.delegations = {delegate(repository.model, "a", "models/a/*/*"), delegate(repository.model, "b", "models/b/*/*")};
   repository.publish();
   for (auto const& [name, key] : {std::pair("a", repository.model), std::pair("b", other)})
-    repository.files[std::string("1.") + name + ".json"] = compose_targets(1, kFar, {}, {delegate(key, "shared", "models/*/*/*")}, std::array{repository.model});
+    repository.files[std::string("1.") + name + ".json"] =
+        compose_targets(1, kFar, {}, {delegate(key, "shared", "models/*/*/*")}, std::array{repository.model});
   std::vector<Target> const targets{{"models/a/1/x", 1, {{"sha256", "00"}}, ""}, {"models/b/1/x", 1, {{"sha256", "00"}}, ""}};
   repository.files["1.shared.json"] = compose_targets(1, kFar, targets, {}, std::array{repository.model});
   repository.files["1.snapshot.json"] =
@@ -126,7 +132,10 @@ TEST_CASE("a role that two delegate to is judged by the one that the search came
 }
 
 TEST_CASE("4.5: patterns of paths, where a star does not cross a slash") {
-  struct Row { std::string pattern, path; bool covered; };
+  struct Row {
+    std::string pattern, path;
+    bool covered;
+  };
   using namespace std::string_literals;
   for (auto const& [pattern, path, covered] : std::to_array<Row>({
            {"*", "a", true},
@@ -175,39 +184,46 @@ TEST_CASE("TAP 15: bins are named by the leading bits of the path's hash, and no
 }
 
 TEST_CASE("what metadata must look like, whoever signed it") {
-  struct Row { char const* file; SigningKey Repository::*key; char const* pointer; char const* value; };
+  struct Row {
+    char const* file;
+    SigningKey Repository::*key;
+    char const* pointer;
+    char const* value;
+  };
   constexpr auto kRole = "/delegations/roles/0";
   auto const role = [&](char const* member) { return std::string(kRole) + member; };
-  auto const name = role("/name"), paths = role("/paths"), prefixes = role("/path_hash_prefixes"), threshold = role("/threshold"), ends = role("/terminating"), ids = role("/keyids");
-  for (auto const& [file, key, pointer, value] : std::to_array<Row>({
-           {"timestamp.json", &Repository::timestamp, "/spec_version", R"("2.0.0")"},
-           {"timestamp.json", &Repository::timestamp, "/_type", R"("snapshot")"},
-           {"timestamp.json", &Repository::timestamp, "/version", "0"},
-           {"timestamp.json", &Repository::timestamp, "/version", "-1"},
-           {"timestamp.json", &Repository::timestamp, "/version", R"("1")"},
-           {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json", ""},
-           {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json/version", "0"},
-           {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json/length", "-1"},
-           {"1.snapshot.json", &Repository::snapshot, "/meta", "[]"},
-           {"1.snapshot.json", &Repository::snapshot, "/meta/m-reader.json", "1"},
-           {"1.targets.json", &Repository::targets, "/targets", ""},
-           {"1.targets.json", &Repository::targets, "/delegations", "[]"},
-           {"1.targets.json", &Repository::targets, "/delegations/roles",
-            R"([{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]},{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]}])"},
-           {"1.targets.json", &Repository::targets, name.c_str(), R"("root")"},
-           {"1.targets.json", &Repository::targets, name.c_str(), R"("targets")"},
-           {"1.targets.json", &Repository::targets, name.c_str(), R"("")"},
-           {"1.targets.json", &Repository::targets, paths.c_str(), ""},
-           {"1.targets.json", &Repository::targets, prefixes.c_str(), "[]"},
-           {"1.targets.json", &Repository::targets, threshold.c_str(), "0"},
-           {"1.targets.json", &Repository::targets, ends.c_str(), ""},
-           {"1.targets.json", &Repository::targets, ids.c_str(), R"(["a","a"])"},
-           {"1.targets.json", &Repository::targets, "/delegations/succinct_roles", "{}"},
-           {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":-1,"hashes":{"sha256":"00"}})"},
-           {"1.m-reader.json", &Repository::model, "/targets/x", R"({"hashes":{"sha256":"00"}})"},
-           {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":1})"},
-           {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":1,"hashes":{"sha256":5}})"},
-       })) {
+  auto const name = role("/name"), paths = role("/paths"), prefixes = role("/path_hash_prefixes"), threshold = role("/threshold"), ends = role("/terminating"),
+             ids = role("/keyids");
+  for (
+      auto const& [file, key, pointer, value] : std::to_array<Row>({
+          {"timestamp.json", &Repository::timestamp, "/spec_version", R"("2.0.0")"},
+          {"timestamp.json", &Repository::timestamp, "/_type", R"("snapshot")"},
+          {"timestamp.json", &Repository::timestamp, "/version", "0"},
+          {"timestamp.json", &Repository::timestamp, "/version", "-1"},
+          {"timestamp.json", &Repository::timestamp, "/version", R"("1")"},
+          {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json", ""},
+          {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json/version", "0"},
+          {"timestamp.json", &Repository::timestamp, "/meta/snapshot.json/length", "-1"},
+          {"1.snapshot.json", &Repository::snapshot, "/meta", "[]"},
+          {"1.snapshot.json", &Repository::snapshot, "/meta/m-reader.json", "1"},
+          {"1.targets.json", &Repository::targets, "/targets", ""},
+          {"1.targets.json", &Repository::targets, "/delegations", "[]"},
+          {"1.targets.json", &Repository::targets, "/delegations/roles",
+           R"([{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]},{"name":"x","keyids":[],"threshold":1,"terminating":true,"paths":["*"]}])"},
+          {"1.targets.json", &Repository::targets, name.c_str(), R"("root")"},
+          {"1.targets.json", &Repository::targets, name.c_str(), R"("targets")"},
+          {"1.targets.json", &Repository::targets, name.c_str(), R"("")"},
+          {"1.targets.json", &Repository::targets, paths.c_str(), ""},
+          {"1.targets.json", &Repository::targets, prefixes.c_str(), "[]"},
+          {"1.targets.json", &Repository::targets, threshold.c_str(), "0"},
+          {"1.targets.json", &Repository::targets, ends.c_str(), ""},
+          {"1.targets.json", &Repository::targets, ids.c_str(), R"(["a","a"])"},
+          {"1.targets.json", &Repository::targets, "/delegations/succinct_roles", "{}"},
+          {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":-1,"hashes":{"sha256":"00"}})"},
+          {"1.m-reader.json", &Repository::model, "/targets/x", R"({"hashes":{"sha256":"00"}})"},
+          {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":1})"},
+          {"1.m-reader.json", &Repository::model, "/targets/x", R"({"length":1,"hashes":{"sha256":5}})"},
+      })) {
     CAPTURE(file);
     CAPTURE(pointer);
     CAPTURE(value);
@@ -220,7 +236,12 @@ TEST_CASE("what metadata must look like, whoever signed it") {
 
 TEST_CASE("a target is its length and every hash that is known; without one it is nothing") {
   auto const abc = crypto::sha256(std::string_view("abc")).hex();
-  struct Row { char const* what; std::uint64_t length; std::map<std::string, std::string> hashes; bool good; };
+  struct Row {
+    char const* what;
+    std::uint64_t length;
+    std::map<std::string, std::string> hashes;
+    bool good;
+  };
   for (auto const& [what, length, hashes, good] : std::to_array<Row>({
            {"right", 3, {{"sha256", abc}}, true},
            {"with one that is unknown", 3, {{"sha256", abc}, {"blake3", "00"}}, true},

@@ -68,7 +68,10 @@ struct Repository final : Fetcher {
   }
   static std::string put(std::string role, std::int64_t version) { return std::to_string(version) + "." + std::move(role) + ".json"; }
   void publish_root() {
-    RootSpec const spec{root_version, root_expires, {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", online(snapshot)}, {"timestamp", online(timestamp)}}};
+    RootSpec const spec{
+        root_version,
+        root_expires,
+        {{"root", {{root.public_key()}, 1}}, {"targets", {{targets.public_key()}, 1}}, {"snapshot", online(snapshot)}, {"timestamp", online(timestamp)}}};
     files[put("root", root_version)] = compose_root(spec, std::array{root});
   }
   void publish() {

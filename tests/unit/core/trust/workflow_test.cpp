@@ -34,14 +34,22 @@ TEST_CASE("5.3: every root is walked and kept, also over expired ones; what come
 }
 
 TEST_CASE("5.3.4: a new root is signed by the old keys and by its own") {
-  struct Row { char const* signers; char const* outcome; };
+  struct Row {
+    char const* signers;
+    char const* outcome;
+  };
   for (auto const& [signers, outcome] : std::to_array<Row>({{"old", "threshold_unmet"}, {"new", "threshold_unmet"}, {"both", "ok"}})) {
     CAPTURE(signers);
     Repository repository;
     Client client(repository);
     auto const old = repository.root;
     repository.root = SigningKey::generate(repository.random);
-    RootSpec const spec{2, kFar, {{"root", {{repository.root.public_key()}, 1}}, {"targets", {{repository.targets.public_key()}, 1}}, {"snapshot", {{repository.snapshot.public_key()}, 1}}, {"timestamp", {{repository.timestamp.public_key()}, 1}}}};
+    RootSpec const spec{2,
+                        kFar,
+                        {{"root", {{repository.root.public_key()}, 1}},
+                         {"targets", {{repository.targets.public_key()}, 1}},
+                         {"snapshot", {{repository.snapshot.public_key()}, 1}},
+                         {"timestamp", {{repository.timestamp.public_key()}, 1}}}};
     std::vector<SigningKey> keys;
     if (signers != std::string_view("new")) keys.push_back(old);
     if (signers != std::string_view("old")) keys.push_back(repository.root);
@@ -64,7 +72,11 @@ TEST_CASE("5.3.10: only the last root must not be expired") {
 }
 
 TEST_CASE("5.3.11: versions that a thief ran up are forgotten with the thief's key, and not before") {
-  struct Row { char const* name; std::int64_t Repository::*version; SigningKey Repository::*key; };
+  struct Row {
+    char const* name;
+    std::int64_t Repository::*version;
+    SigningKey Repository::*key;
+  };
   for (auto const& [name, version, key] : std::to_array<Row>({{"timestamp", &Repository::timestamp_version, &Repository::timestamp},
                                                               {"snapshot", &Repository::snapshot_version, &Repository::timestamp},
                                                               {"role in snapshot", &Repository::model_version, &Repository::snapshot}})) {
@@ -112,8 +124,12 @@ TEST_CASE("5.3.11: also where the new root keeps the thief's key, and within one
 }
 
 TEST_CASE("5.4.2, 5.5.3, 5.6.3: a role that a stranger signed is refused") {
-  struct Row { char const* name; SigningKey Repository::*key; };
-  for (auto const& [name, key] : std::to_array<Row>({{"timestamp", &Repository::timestamp}, {"snapshot", &Repository::snapshot}, {"targets", &Repository::targets}, {"m-reader", &Repository::model}})) {
+  struct Row {
+    char const* name;
+    SigningKey Repository::*key;
+  };
+  for (auto const& [name, key] : std::to_array<Row>(
+           {{"timestamp", &Repository::timestamp}, {"snapshot", &Repository::snapshot}, {"targets", &Repository::targets}, {"m-reader", &Repository::model}})) {
     CAPTURE(name);
     Repository repository;
     Client client(repository);
@@ -129,8 +145,14 @@ TEST_CASE("5.4.2, 5.5.3, 5.6.3: a role that a stranger signed is refused") {
 }
 
 TEST_CASE("5.4.4, 5.5.6, 5.6.5: every role expires, at the second it names") {
-  struct Row { char const* file; SigningKey Repository::*key; };
-  for (auto const& [file, key] : std::to_array<Row>({{"timestamp.json", &Repository::timestamp}, {"1.snapshot.json", &Repository::snapshot}, {"1.targets.json", &Repository::targets}, {"1.m-reader.json", &Repository::model}})) {
+  struct Row {
+    char const* file;
+    SigningKey Repository::*key;
+  };
+  for (auto const& [file, key] : std::to_array<Row>({{"timestamp.json", &Repository::timestamp},
+                                                     {"1.snapshot.json", &Repository::snapshot},
+                                                     {"1.targets.json", &Repository::targets},
+                                                     {"1.m-reader.json", &Repository::model}})) {
     CAPTURE(file);
     Repository repository;
     repository.files[file] = edited(repository.files[file], repository.*key, "/expires", R"("2026-12-01T00:00:00Z")");
@@ -183,8 +205,12 @@ TEST_CASE("5.5.5: no role leaves the snapshot") {
 }
 
 TEST_CASE("5.5.4, 5.6.4: files of two moments are not mixed") {
-  struct Row { char const* name; SigningKey Repository::*key; };
-  for (auto const& [name, key] : std::to_array<Row>({{"1.snapshot.json", &Repository::snapshot}, {"1.targets.json", &Repository::targets}, {"1.m-reader.json", &Repository::model}})) {
+  struct Row {
+    char const* name;
+    SigningKey Repository::*key;
+  };
+  for (auto const& [name, key] :
+       std::to_array<Row>({{"1.snapshot.json", &Repository::snapshot}, {"1.targets.json", &Repository::targets}, {"1.m-reader.json", &Repository::model}})) {
     CAPTURE(name);
     Repository repository;
     Client client(repository);

@@ -15,7 +15,8 @@ namespace {
 std::string const kDigest(64, 'a');
 
 Release sample() {
-  Release release{"reader", "2.0.0", 2, {{{"cam-a", "cam-b"}, {{"model.onnx", 10, *Digest::parse(kDigest), false}, {"bin/run", 5, *Digest::parse(kDigest), true}}}}, {}};
+  Release release{
+      "reader", "2.0.0", 2, {{{"cam-a", "cam-b"}, {{"model.onnx", 10, *Digest::parse(kDigest), false}, {"bin/run", 5, *Digest::parse(kDigest), true}}}}, {}};
   release.manifest.golden = Golden{{"bin/run", "--golden"}, Millis{30'000}, "in.csv", "out.csv", 1e-4};
   release.manifest.health.push_back({{}, {}, HealthCheck::StatsD{"accuracy", 0.9, std::nullopt, "mean", Millis{60'000}, 50}, Millis{2'000}, Millis{10'000}});
   release.manifest.probation = Probation{Millis{5'000}, 20, Millis{60'000}};
@@ -41,7 +42,9 @@ TEST_CASE("a newer server's extra members of release.json are kept out, not refu
 }
 
 TEST_CASE("release.json with dangerous or impossible files is refused with the place") {
-  struct Row { std::string_view from, to, pointer; };
+  struct Row {
+    std::string_view from, to, pointer;
+  };
   for (auto const& [from, to, pointer] : std::to_array<Row>({
            {"\"model.onnx\"", "\"../model.onnx\"", "/variants/0/files/0/name"},
            {"\"model.onnx\"", "\"/etc/passwd\"", "/variants/0/files/0/name"},
@@ -63,7 +66,8 @@ TEST_CASE("release.json with dangerous or impossible files is refused with the p
 }
 
 TEST_CASE("a manifest names what it does not know and what was meant") {
-  auto const manifest = decode_manifest(R"({"golden":{"comand":["x"],"expect":"a"},"health":[{"http":"http://10.0.0.1/x"},{"exec":["a"],"http":"http://127.0.0.1:1/"}]})");
+  auto const manifest =
+      decode_manifest(R"({"golden":{"comand":["x"],"expect":"a"},"health":[{"http":"http://10.0.0.1/x"},{"exec":["a"],"http":"http://127.0.0.1:1/"}]})");
   REQUIRE_FALSE(manifest.has_value());
   auto const& errors = manifest.error().errors;
   auto const has = [&](std::string_view pointer, std::string_view part) {
@@ -94,7 +98,8 @@ TEST_CASE("a poll reads back, and every wrong member is named") {
 
 TEST_CASE("duplicate keys, depth, trailing text and size are refused") {
   std::string const deep = "{\"nonce\":" + std::string(40, '[') + std::string(40, ']') + "}";
-  for (std::string const& text : {std::string(R"({"nonce":"a","nonce":"b"})"), deep, std::string(R"({"nonce":"a"} x)"), std::string("{"), std::string(), std::string(kPollBytesMax + 1, ' ')}) {
+  for (std::string const& text : {std::string(R"({"nonce":"a","nonce":"b"})"), deep, std::string(R"({"nonce":"a"} x)"), std::string("{"), std::string(),
+                                  std::string(kPollBytesMax + 1, ' ')}) {
     CAPTURE(text.substr(0, 60));
     CHECK_FALSE(decode_poll_request(text).has_value());
   }
@@ -106,7 +111,15 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
   directive.sequence = 4;
   directive.nonce = to_base64(Bytes(16, 1));
   directive.issued_at = directive.expires = directive.act_before = *parse_rfc3339("2026-11-20T09:30:05Z");
-  directive.targets.push_back({"reader", "models/reader/2.0.0/release.json", 100, {{"sha256", kDigest}}, "ro1", 1, Action::install, {30, "avoid", 20 << 20, 3}, {{"Europe/Berlin", {"mon"}, "01:00", "05:00", "switch"}}});
+  directive.targets.push_back({"reader",
+                               "models/reader/2.0.0/release.json",
+                               100,
+                               {{"sha256", kDigest}},
+                               "ro1",
+                               1,
+                               Action::install,
+                               {30, "avoid", 20 << 20, 3},
+                               {{"Europe/Berlin", {"mon"}, "01:00", "05:00", "switch"}}});
   auto const text = encode(directive);
   auto const back = decode_directive(text);
   REQUIRE(back.has_value());
@@ -122,7 +135,8 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
 
 TEST_CASE("a report reads back; sequences must rise and end with the report's own") {
   Report report{3, "boot", {}};
-  report.items.push_back({1, UpdateItem{SysTime{}, "reader", "2.0.0", kDigest, "ro1", 1, "failed", "1.0.0", kDigest, {"golden_mismatch", "row 3", "out"}}, {}, {}, {}});
+  report.items.push_back(
+      {1, UpdateItem{SysTime{}, "reader", "2.0.0", kDigest, "ro1", 1, "failed", "1.0.0", kDigest, {"golden_mismatch", "row 3", "out"}}, {}, {}, {}});
   report.items.push_back({2, {}, MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}}}, {}, {}});
   report.items.push_back({3, {}, {}, FactsItem{SysTime{}, {{"os", "debian"}}}, {}});
   auto const text = encode(report);
@@ -160,5 +174,8 @@ TEST_CASE("sizes") {
   CHECK(*parse_size("64MiB") == 64ULL << 20);
   CHECK(*parse_size("1GB") == 1'000'000'000);
   CHECK(*parse_size("12") == 12);
-  for (std::string_view const text : {"", "MiB", "1 MiB", "-1", "1XB", "99999999999TiB"}) { CAPTURE(text); CHECK_FALSE(parse_size(text).has_value()); }
+  for (std::string_view const text : {"", "MiB", "1 MiB", "-1", "1XB", "99999999999TiB"}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_size(text).has_value());
+  }
 }

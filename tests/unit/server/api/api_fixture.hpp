@@ -63,9 +63,8 @@ struct ApiFixture : StoreFixture {
         "tok-" + name, name, role, model, selector, crypto::sha256("flt_" + name), to_unix_ms(kStart + std::chrono::hours(24 * 30)));
   }
   void add_device(std::string const& id, Digest const& key, std::string const& labels = "{}") {
-    sql({"test.device",
-         "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"}, id,
-        labels, key, to_unix_ms(kStart + std::chrono::hours(24 * 365)));
+    sql({"test.device", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"},
+        id, labels, key, to_unix_ms(kStart + std::chrono::hours(24 * 365)));
   }
 
   std::future<net::Response> start(Ask const& ask) {

@@ -31,8 +31,8 @@ struct CatalogApi : StoreFixture {
   }
   static void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().detail)); }
   void add_token(std::string const& name, std::string const& role, std::optional<std::string> const& model) {
-    sql({"test.token", "INSERT INTO tokens (id, name, role, model, hash, created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 'test', 0)"}, "tok-" + name, name, role, model,
-        crypto::sha256("flt_" + name));
+    sql({"test.token", "INSERT INTO tokens (id, name, role, model, hash, created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 'test', 0)"}, "tok-" + name, name,
+        role, model, crypto::sha256("flt_" + name));
   }
   void be_device() {
     Digest key;
@@ -78,7 +78,8 @@ struct CatalogApi : StoreFixture {
     REQUIRE(put("/api/v1/uploads/" + upload.text("id"), "", {}, "flt_publisher").status == 200);
   }
   std::string body(std::string const& version, std::string const& more = "") const {
-    return fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{{"name":"m.bin","size":10,"sha256":"{}"}}]}}]{}}})", version, digest, more);
+    return fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{{"name":"m.bin","size":10,"sha256":"{}"}}]}}]{}}})", version, digest,
+                       more);
   }
 };
 
@@ -169,10 +170,11 @@ TEST_CASE_FIXTURE(CatalogApi, "metadata and release.json are public, under the n
     std::string cache;
   };
   auto const ever = "public, max-age=31536000, immutable";
-  for (auto const& [path, status, cache] : {Case{"/tuf/1.root.json", 200, ever}, Case{"/tuf/timestamp.json", 200, "no-cache"}, Case{"/tuf/2.targets.json", 200, ever},
-                                            Case{"/tuf/2.m-reader.json", 200, ever}, Case{"/tuf/2.m%2Dreader.json", 200, ever}, Case{target, 200, ever}, Case{"/tuf/9.root.json", 404, "no-store"},
-                                            Case{"/tuf/targets/models/reader/1.0%2Bb/release.json", 404, "no-store"}, Case{"/tuf/targets/models/reader", 404, "no-store"},
-                                            Case{"/tuf/targets/x" + target.substr(12), 404, "no-store"}, Case{"/tuf/..%2F1.root.json", 404, "no-store"}}) {
+  for (auto const& [path, status, cache] :
+       {Case{"/tuf/1.root.json", 200, ever}, Case{"/tuf/timestamp.json", 200, "no-cache"}, Case{"/tuf/2.targets.json", 200, ever},
+        Case{"/tuf/2.m-reader.json", 200, ever}, Case{"/tuf/2.m%2Dreader.json", 200, ever}, Case{target, 200, ever}, Case{"/tuf/9.root.json", 404, "no-store"},
+        Case{"/tuf/targets/models/reader/1.0%2Bb/release.json", 404, "no-store"}, Case{"/tuf/targets/models/reader", 404, "no-store"},
+        Case{"/tuf/targets/x" + target.substr(12), 404, "no-store"}, Case{"/tuf/..%2F1.root.json", 404, "no-store"}}) {
     CAPTURE(path);
     auto const answer = send({M::get, path, {}, ""});
     CHECK(answer.status == status);

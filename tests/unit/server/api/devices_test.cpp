@@ -155,8 +155,7 @@ TEST_CASE_FIXTURE(Fixture, "labels change with If-Match only") {
 TEST_CASE_FIXTURE(Fixture, "a thousand devices are listed page by page, each once") {
   REQUIRE(store->write_wait([](store::Tx& tx) -> Result<void> {
     for (int i = 0; i < 999; ++i) {
-      auto add = tx.prepare({"test.fill",
-                             "INSERT INTO devices (id, hardware, state, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, 0, 0)"});
+      auto add = tx.prepare({"test.fill", "INSERT INTO devices (id, hardware, state, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, 0, 0)"});
       add.bind_all(fmt::format("d-{}", i), crypto::sha256(fmt::format("k{}", i)));
       FLEET_CHECK(add.run());
     }
@@ -183,7 +182,7 @@ TEST_CASE_FIXTURE(Fixture, "explain says what a device should run, what it runs,
   engine.decision.models = {desired};
   sql({"test.models",
        "INSERT INTO device_models (device, model, running, version, state, waiting, since) VALUES (1, 'reader', '1.0', '2.0', 'waiting', 'battery', 0), "
-                      "(1, 'eye', '7', '7', 'committed', NULL, 0)"});
+       "(1, 'eye', '7', '7', 'committed', NULL, 0)"});
   sql({"test.model", "INSERT INTO models (name, created_at) VALUES ('unused', 0)"});
   auto const all = fetch("/api/v1/devices/cam-1/explain").json();
   CHECK(all.at("device") == "cam-1");

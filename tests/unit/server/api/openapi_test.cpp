@@ -1,5 +1,5 @@
-#include "core/wire/json.hpp"
 #include "server/api/openapi.hpp"
+#include "core/wire/json.hpp"
 #include "server/api/roles.hpp"
 #include "tests/unit/server/registry/result_printer.hpp"
 

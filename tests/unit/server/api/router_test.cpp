@@ -90,9 +90,7 @@ TEST_CASE("a path that is not there, or not with this method, leads nowhere") {
   CHECK_FALSE(router.find(get, "/devices/%00"));
 }
 
-TEST_CASE("two routes for one method and pattern are a bug") {
-  CHECK_THROWS_AS(Router({&kRoutes[0], &kRoutes[0]}), std::logic_error);
-}
+TEST_CASE("two routes for one method and pattern are a bug") { CHECK_THROWS_AS(Router({&kRoutes[0], &kRoutes[0]}), std::logic_error); }
 
 }  // namespace
 }  // namespace fleet::api

@@ -115,8 +115,7 @@ TEST_CASE_FIXTURE(Fixture, "the roles are told") {
 
 TEST_CASE_FIXTURE(Fixture, "events are listed after an id, or from a cursor") {
   emit(5);
-  auto const list = [&](std::string const& query) { return send({get, "/api/v1/events" + query, {}, "flt_viewer",
-                                                                 {{"Accept", "application/json"}}}).json(); };
+  auto const list = [&](std::string const& query) { return send({get, "/api/v1/events" + query, {}, "flt_viewer", {{"Accept", "application/json"}}}).json(); };
   auto const all = list("");
   REQUIRE(all.at("items").as_array().size() == 5);
   auto const& first = all.at("items").at(0);

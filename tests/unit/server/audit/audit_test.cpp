@@ -1,5 +1,5 @@
-#include "core/base/random.hpp"
 #include "server/audit/audit.hpp"
+#include "core/base/random.hpp"
 
 #include <doctest/doctest.h>
 
@@ -28,7 +28,8 @@ struct Log {
   Log(Log const&) = delete;
 
   static audit::Entry entry(int i) {
-    return {from_unix_ms(1'000 + i), "token:ann", "device.retired", "device/cam-" + std::to_string(i), R"({"state":"active"})", R"({"state":"retired"})", "broken", "req-" + std::to_string(i)};
+    return {from_unix_ms(1'000 + i),  "token:ann", "device.retired",          "device/cam-" + std::to_string(i), R"({"state":"active"})",
+            R"({"state":"retired"})", "broken",    "req-" + std::to_string(i)};
   }
   void fill(int count) {
     for (int i = 1; i <= count; ++i) must(store->write_wait([&](store::Tx& tx) { return audit::record(tx, entry(i)); }));
@@ -71,12 +72,14 @@ TEST_CASE("whatever is changed or removed, the first bad entry is named") {
   std::vector<Case> cases{
       {"an entry removed", "DELETE FROM audit WHERE seq = 3", "audit_gap: audit entry 3 is missing"},
       {"the first removed", "DELETE FROM audit WHERE seq = 1", "audit_gap: audit entry 1 is missing"},
-      {"two swapped", "UPDATE audit SET seq = 100 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 100", "audit_changed: audit entry 2"},
+      {"two swapped", "UPDATE audit SET seq = 100 WHERE seq = 2; UPDATE audit SET seq = 2 WHERE seq = 3; UPDATE audit SET seq = 3 WHERE seq = 100",
+       "audit_changed: audit entry 2"},
       {"hash and previous of one", "UPDATE audit SET prev = hash, hash = prev WHERE seq = 4", "audit_changed: audit entry 4"},
       {"a hash that is none", "UPDATE audit SET hash = x'00' WHERE seq = 5", "audit_changed: audit entry 5"},
       {"text moved over a border", "UPDATE audit SET actor = 'token:annd', action = 'evice.retired' WHERE seq = 2", "audit_changed: audit entry 2"},
   };
-  for (auto const* const column : {"time = time + 1", "actor = 'token:eve'", "action = 'x'", "subject = 'x'", "before = 'x'", "after = NULL", "reason = ''", "request_id = 'x'"})
+  for (auto const* const column :
+       {"time = time + 1", "actor = 'token:eve'", "action = 'x'", "subject = 'x'", "before = 'x'", "after = NULL", "reason = ''", "request_id = 'x'"})
     cases.push_back({column, std::string("UPDATE audit SET ") + column + " WHERE seq = 4", "audit_changed: audit entry 4"});
   for (auto const& [what, sql, says] : cases) {
     CAPTURE(what);

@@ -23,7 +23,9 @@ T must(Result<T> got) {
   return std::move(*got);
 }
 template <class T>
-std::string code_of(Result<T> const& got) { return got ? "fine" : got.error().code; }
+std::string code_of(Result<T> const& got) {
+  return got ? "fine" : got.error().code;
+}
 
 /// What a client keeps between refreshes.
 class Kept final : public trust::MetadataStore {
@@ -77,7 +79,9 @@ struct Catalog {
     return must(store::Store::open(path));
   }
   template <class F>
-  Result<void> write(F const& job) { return store->write_wait(job); }
+  Result<void> write(F const& job) {
+    return store->write_wait(job);
+  }
   void script(std::string const& sql) {
     must(write([&](store::Tx& tx) { return tx.connection().script(sql); }));
   }

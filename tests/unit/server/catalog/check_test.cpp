@@ -33,14 +33,27 @@ TEST_CASE("a check names what is wrong, and nothing else") {
            {"a flipped byte", [](Sound& c) { std::ofstream(c.blob()) << "reader2.0.1"; }, "blob " + crypto::sha256("reader2.0.0").hex()},
            {"a blob cut short", [](Sound& c) { std::filesystem::resize_file(c.blob(), 3); }, "(3 bytes, expected 11)"},
            {"a blob gone", [](Sound& c) { std::filesystem::remove(c.blob()); }, "blob " + crypto::sha256("reader2.0.0").hex()},
-           {"a row of a blob gone", [](Sound& c) { c.script("DELETE FROM blobs WHERE sha256 = x'" + crypto::sha256("reader2.0.0").hex() + "'"); }, "reader@2.0.0: there is no blob"},
-           {"release.json changed", [](Sound& c) { c.script("UPDATE releases SET document = replace(document, 'cam-a', 'cam-b') WHERE version = '2.0.0'"); }, "does not have its digest"},
-           {"metadata changed", [](Sound& c) { c.script("UPDATE metadata SET bytes = CAST(replace(CAST(bytes AS TEXT), 'cam-a', 'cam-b') AS BLOB) WHERE role = 'm-reader' AND version = (SELECT max(version) FROM metadata WHERE role = 'm-reader')"); }, "release repository"},
-           {"metadata of another version", [](Sound& c) { c.script("UPDATE metadata SET bytes = CAST('{}' AS BLOB) WHERE role = 'snapshot' AND version = 1"); }, "1.snapshot.json"},
-           {"a root missing", [](Sound& c) { c.script("DELETE FROM metadata WHERE repository = 'release' AND role = 'root' AND version = 1"); }, "release repository"},
-           {"the directive's root changed", [](Sound& c) { c.script("UPDATE metadata SET bytes = CAST(replace(CAST(bytes AS TEXT), 'sig', 'gis') AS BLOB) WHERE repository = 'directive'"); }, "directive repository"},
+           {"a row of a blob gone", [](Sound& c) { c.script("DELETE FROM blobs WHERE sha256 = x'" + crypto::sha256("reader2.0.0").hex() + "'"); },
+            "reader@2.0.0: there is no blob"},
+           {"release.json changed", [](Sound& c) { c.script("UPDATE releases SET document = replace(document, 'cam-a', 'cam-b') WHERE version = '2.0.0'"); },
+            "does not have its digest"},
+           {"metadata changed",
+            [](Sound& c) {
+              c.script(
+                  "UPDATE metadata SET bytes = CAST(replace(CAST(bytes AS TEXT), 'cam-a', 'cam-b') AS BLOB) WHERE role = 'm-reader' AND version = (SELECT "
+                  "max(version) FROM metadata WHERE role = 'm-reader')");
+            },
+            "release repository"},
+           {"metadata of another version", [](Sound& c) { c.script("UPDATE metadata SET bytes = CAST('{}' AS BLOB) WHERE role = 'snapshot' AND version = 1"); },
+            "1.snapshot.json"},
+           {"a root missing", [](Sound& c) { c.script("DELETE FROM metadata WHERE repository = 'release' AND role = 'root' AND version = 1"); },
+            "release repository"},
+           {"the directive's root changed",
+            [](Sound& c) { c.script("UPDATE metadata SET bytes = CAST(replace(CAST(bytes AS TEXT), 'sig', 'gis') AS BLOB) WHERE repository = 'directive'"); },
+            "directive repository"},
            {"a draft that is signed", [](Sound& c) { c.script("UPDATE releases SET state = 'draft' WHERE version = '2.0.0'"); }, "is draft, but signed"},
-           {"a release that is not signed", [](Sound& c) { c.script("UPDATE releases SET state = 'approved' WHERE version = '1.0.0'"); }, "is approved, but not signed"},
+           {"a release that is not signed", [](Sound& c) { c.script("UPDATE releases SET state = 'approved' WHERE version = '1.0.0'"); },
+            "is approved, but not signed"},
        }) {
     CAPTURE(what);
     Sound catalog;

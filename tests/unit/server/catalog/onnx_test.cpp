@@ -1,5 +1,5 @@
-#include "core/base/random.hpp"
 #include "server/catalog/onnx.hpp"
+#include "core/base/random.hpp"
 
 #include <doctest/doctest.h>
 
@@ -19,7 +19,8 @@ public:
     ++reads_;
     if (offset >= size_) return std::size_t{0};
     auto const count = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size_ - offset));
-    for (std::size_t i = 0; i < count; ++i) out[i] = offset + i < content_.size() ? static_cast<std::uint8_t>(content_[static_cast<std::size_t>(offset) + i]) : 0;
+    for (std::size_t i = 0; i < count; ++i)
+      out[i] = offset + i < content_.size() ? static_cast<std::uint8_t>(content_[static_cast<std::size_t>(offset) + i]) : 0;
     return count;
   }
   Result<std::uint64_t> size() override { return size_; }
@@ -39,7 +40,9 @@ public:
   std::uint64_t size = 0;
   int reads = 0;
   explicit MemoryFs(std::string bytes) : content(std::move(bytes)), size(content.size()) {}
-  Result<std::unique_ptr<File>> open(std::string const&, Mode, unsigned) override { return std::unique_ptr<File>(std::make_unique<MemoryFile>(content, size, reads)); }
+  Result<std::unique_ptr<File>> open(std::string const&, Mode, unsigned) override {
+    return std::unique_ptr<File>(std::make_unique<MemoryFile>(content, size, reads));
+  }
   Result<std::string> read(std::string const&, std::uint64_t) override { return Error{}; }
   Result<void> replace(std::string const&, std::string_view, unsigned) override { return Error{}; }
   Result<void> make_dirs(std::string const&, unsigned) override { return Error{}; }
@@ -82,9 +85,10 @@ constexpr auto kFixtures = {"dense.onnx", "listed.onnx", "scalar.onnx"};
 TEST_CASE("a model says what it takes, gives and was made by") {
   auto const model = inspect(fixture("dense.onnx"));
   REQUIRE(model.has_value());
-  CHECK(onnx_json(*model) ==
-        R"({"format":"onnx","ir_version":8,"opsets":[{"domain":"ai.onnx","version":17}],"producer":"fleet-tests 1.2","graph":"digits",)"
-        R"("inputs":[{"name":"x","type":"float32","shape":["batch","4"]}],"outputs":[{"name":"y","type":"float32","shape":["batch","2"]}],"nodes":2,"initializers":1})");
+  CHECK(
+      onnx_json(*model) ==
+      R"({"format":"onnx","ir_version":8,"opsets":[{"domain":"ai.onnx","version":17}],"producer":"fleet-tests 1.2","graph":"digits",)"
+      R"("inputs":[{"name":"x","type":"float32","shape":["batch","4"]}],"outputs":[{"name":"y","type":"float32","shape":["batch","2"]}],"nodes":2,"initializers":1})");
 }
 
 TEST_CASE("an initializer that old models list among the inputs is none") {

@@ -27,8 +27,9 @@ std::string pointers(Error const& error) {
 TEST_CASE_FIXTURE(WithModel, "a publication becomes release.json, a row, an entry of the log and a signed target") {
   add_blob("weights");
   auto const policy = store->epochs().policy();
-  auto const published = must(publish_body("reader", body("1.0.0", "weights",
-      R"(,"metrics":{"accuracy":0.97},"datasets":[{"name":"digits","sha256":")" + crypto::sha256("data").hex() + R"("}],"commit":"abc123")")));
+  auto const published = must(publish_body(
+      "reader", body("1.0.0", "weights",
+                     R"(,"metrics":{"accuracy":0.97},"datasets":[{"name":"digits","sha256":")" + crypto::sha256("data").hex() + R"("}],"commit":"abc123")")));
   CHECK(published.fresh);
   auto const& release = published.release;
   CHECK(release.state == "approved");
@@ -36,7 +37,8 @@ TEST_CASE_FIXTURE(WithModel, "a publication becomes release.json, a row, an entr
   CHECK(must(wire::decode_release(release.document)).release_counter == 1);
   CHECK(must(find("models/reader/1.0.0/release.json")).has_value());
   CHECK(store->epochs().policy() > policy);
-  CHECK(read("SELECT actor || ' ' || action || ' ' || subject || ' ' || reason FROM audit ORDER BY seq DESC LIMIT 1") == "token:ci release.published release/reader@1.0.0 because");
+  CHECK(read("SELECT actor || ' ' || action || ' ' || subject || ' ' || reason FROM audit ORDER BY seq DESC LIMIT 1") ==
+        "token:ci release.published release/reader@1.0.0 because");
   auto const object = shown(load("1.0.0"));
   CHECK(object.at("model") == "reader");
   CHECK(object.at("state") == "approved");
@@ -74,13 +76,17 @@ TEST_CASE("a body is refused with every wrong place") {
            {"nothing", "{}", "/version /variants "},
            {"an unknown member", with(R"("colour":"red")"), "/colour "},
            {"a reserved version", R"({"version":"latest",)" + variants + "}", "/version "},
-           {"an unsafe path", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("../x", "x") + "]}]}", "/variants/0/files/0/name "},
-           {"an absolute path", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("/etc/x", "x") + "]}]}", "/variants/0/files/0/name "},
+           {"an unsafe path", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("../x", "x") + "]}]}",
+            "/variants/0/files/0/name "},
+           {"an absolute path", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("/etc/x", "x") + "]}]}",
+            "/variants/0/files/0/name "},
            {"a file twice", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + file + "," + file + "]}]}", "/variants/0/files "},
            {"no files", R"({"version":"1","variants":[{"hardware":["a"],"files":[]}]})", "/variants/0/files "},
-           {"a hardware twice", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + file + R"(]},{"hardware":["a"],"files":[)" + file + "]}]}", "/variants/1/hardware "},
+           {"a hardware twice", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + file + R"(]},{"hardware":["a"],"files":[)" + file + "]}]}",
+            "/variants/1/hardware "},
            {"an unknown relation", with(R"("parents":[{"model":"m","version":"1","relation":"cousin"}])"), "/parents/0/relation "},
-           {"a parent twice", with(R"("parents":[{"model":"m","version":"1","relation":"merge"},{"model":"m","version":"1","relation":"merge"}])"), "/parents/1/version "},
+           {"a parent twice", with(R"("parents":[{"model":"m","version":"1","relation":"merge"},{"model":"m","version":"1","relation":"merge"}])"),
+            "/parents/1/version "},
            {"a parent with more", with(R"("parents":[{"model":"m","version":"1","relation":"merge","since":1}])"), "/parents/0/since "},
            {"a digest of a data set", with(R"("datasets":[{"name":"d","sha256":"XY"}])"), "/datasets/0/sha256 "},
            {"metrics that are no numbers", with(R"("metrics":{"accuracy":"good"})"), "/metrics "},
@@ -89,7 +95,8 @@ TEST_CASE("a body is refused with every wrong place") {
            {"a command that is no file", with(R"("manifest":{"activate":{"exec":["bin/reload"]}})"), "/manifest/activate/exec/0 "},
            {"a command that is not executable", with(R"("manifest":{"health":[{"exec":["model.bin"]}]})"), "/manifest/health/0/exec/0 "},
            {"a command of one variant only",
-            R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("run", "x", true) + R"(]},{"hardware":["b"],"files":[)" + file + R"(]}],"manifest":{"activate":{"exec":["run"]}}})",
+            R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("run", "x", true) + R"(]},{"hardware":["b"],"files":[)" + file +
+                R"(]}],"manifest":{"activate":{"exec":["run"]}}})",
             "/manifest/activate/exec/0 "},
        }) {
     CAPTURE(what);
@@ -104,8 +111,10 @@ TEST_CASE("a body is refused with every wrong place") {
 TEST_CASE("a command may be a file of every variant, or a program of the device's owner") {
   for (auto const* const word : {"run", "reader"}) {
     auto const files = Catalog::file_json("run", "x", true) + "," + Catalog::file_json("out.csv", "y");
-    auto const decoded = decode_publication("reader", fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{0}]}},{{"hardware":["b"],"files":[{0}]}}],)"
-                                                                  R"("manifest":{{"golden":{{"command":["{1}"],"expect":"out.csv"}},"activate":{{"exec":["{1}"]}}}}}})", files, word));
+    auto const decoded =
+        decode_publication("reader", fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{0}]}},{{"hardware":["b"],"files":[{0}]}}],)"
+                                                 R"("manifest":{{"golden":{{"command":["{1}"],"expect":"out.csv"}},"activate":{{"exec":["{1}"]}}}}}})",
+                                                 files, word));
     CHECK_MESSAGE(decoded.has_value(), pointers(decoded ? Error{} : decoded.error()));
   }
 }
@@ -116,7 +125,9 @@ TEST_CASE_FIXTURE(WithModel, "files must be there as they are announced, and be 
   auto const wrong_size = fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"m","size":6,"sha256":"{}"}}]}}]}})", digest.hex());
   CHECK(code_of(publish_body("reader", wrong_size)) == "size_mismatch");
 
-  auto const named = [](std::string const& content) { return R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("model.onnx", content) + "]}]}"; };
+  auto const named = [](std::string const& content) {
+    return R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("model.onnx", content) + "]}]}";
+  };
   add_blob("no model");
   auto const refused = publish_body("reader", named("no model"));
   REQUIRE(code_of(refused) == "not_onnx");
@@ -182,7 +193,8 @@ TEST_CASE_FIXTURE(WithModel, "lineage closes: every parent is known and stands")
   CHECK(lineage.at("descendants").as_array().empty());
   std::string edges;
   for (auto const& edge : lineage.at("ancestors").as_array())
-    edges += fmt::format("{}@{} {} {}; ", edge.at("model").as_string().c_str(), edge.at("version").as_string().c_str(), edge.at("relation").as_string().c_str(), edge.at("of").as_string().c_str());
+    edges += fmt::format("{}@{} {} {}; ", edge.at("model").as_string().c_str(), edge.at("version").as_string().c_str(), edge.at("relation").as_string().c_str(),
+                         edge.at("of").as_string().c_str());
   CHECK(edges == "reader@2 merge reader@3; reader@1 merge reader@3; reader@1 quantized reader@2; base@1 finetune reader@1; ");
   auto const below = json::parse(must(lineage_json(store->reader(), must(load_release(store->reader(), "base", "1")))));
   CHECK(below.at("descendants").as_array().size() == 4);
@@ -222,7 +234,9 @@ TEST_CASE_FIXTURE(WithModel, "a publication that fails late leaves nothing behin
 
 TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases") {
   add_model("reader");
-  auto const create = [&](std::string const& name) { return store->write_value<Model>([&](store::Tx& tx) { return create_model(tx, keys, {name, 0, {}, 0, {}}, by("token:admin")); }); };
+  auto const create = [&](std::string const& name) {
+    return store->write_value<Model>([&](store::Tx& tx) { return create_model(tx, keys, {name, 0, {}, 0, {}}, by("token:admin")); });
+  };
   CHECK(code_of(create("reader")) == "model_exists");
   for (auto const* const name : {"", "Reader", "a/b", "../x", ".x"}) CHECK_FALSE(create(name).has_value());
   add_release("reader", "1");

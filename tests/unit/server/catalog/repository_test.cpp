@@ -54,10 +54,12 @@ TEST_CASE_FIXTURE(WithRelease, "each role is signed again once half of its life 
     int signed_again;
     std::string roles;  // timestamp, snapshot, targets, m-reader, root
   };
-  for (auto const& [after, signed_again, roles] : {Case{11h, 0, "3 3 2 2 1"}, Case{1h, 1, "4 3 2 2 1"}, Case{72h, 2, "5 4 2 2 1"}, Case{183 * kDayLong, 6, "6 5 3 3 2"}}) {
+  for (auto const& [after, signed_again, roles] :
+       {Case{11h, 0, "3 3 2 2 1"}, Case{1h, 1, "4 3 2 2 1"}, Case{72h, 2, "5 4 2 2 1"}, Case{183 * kDayLong, 6, "6 5 3 3 2"}}) {
     now += after;
     auto const count = refresh();
-    auto const versions = version_of("timestamp") + " " + version_of("snapshot") + " " + version_of("targets") + " " + version_of("m-reader") + " " + version_of("root");
+    auto const versions =
+        version_of("timestamp") + " " + version_of("snapshot") + " " + version_of("targets") + " " + version_of("m-reader") + " " + version_of("root");
     CAPTURE(after.count());
     CHECK(count == signed_again);
     CHECK(versions == roles);
@@ -89,7 +91,9 @@ TEST_CASE_FIXTURE(WithRelease, "after a restore a client that saw later versions
   add_model("lost");
   add_release("reader", "9.9.9");
   REQUIRE(must(find("models/reader/9.9.9/release.json")).has_value());
-  script("DELETE FROM metadata; INSERT INTO metadata SELECT * FROM saved; DROP TABLE saved; DELETE FROM releases WHERE version = '9.9.9'; DELETE FROM models WHERE name = 'lost'");
+  script(
+      "DELETE FROM metadata; INSERT INTO metadata SELECT * FROM saved; DROP TABLE saved; DELETE FROM releases WHERE version = '9.9.9'; DELETE FROM models "
+      "WHERE name = 'lost'");
   REQUIRE(read(rows) == backup);
 
   must(write([&](store::Tx& tx) { return recover_versions(tx, keys, now); }));
@@ -153,9 +157,10 @@ TEST_CASE_FIXTURE(WithRelease, "a metadata file is found by the name that client
     std::string name;
     bool there;
   };
-  for (auto const& [name, there] : {Case{"1.root.json", true}, Case{"2.root.json", false}, Case{"timestamp.json", true}, Case{"1.timestamp.json", true}, Case{"snapshot.json", false},
-                                    Case{"2.targets.json", true}, Case{"02.targets.json", false}, Case{"2.m-reader.json", true}, Case{"-1.root.json", false}, Case{"2targets.json", false},
-                                    Case{"99999999999999999999.root.json", false}, Case{".json", false}, Case{"", false}, Case{"1.root.jso", false}, Case{"1.root", false}, Case{"1..json", false}}) {
+  for (auto const& [name, there] : {Case{"1.root.json", true}, Case{"2.root.json", false}, Case{"timestamp.json", true}, Case{"1.timestamp.json", true},
+                                    Case{"snapshot.json", false}, Case{"2.targets.json", true}, Case{"02.targets.json", false}, Case{"2.m-reader.json", true},
+                                    Case{"-1.root.json", false}, Case{"2targets.json", false}, Case{"99999999999999999999.root.json", false},
+                                    Case{".json", false}, Case{"", false}, Case{"1.root.jso", false}, Case{"1.root", false}, Case{"1..json", false}}) {
     CAPTURE(name);
     CHECK(must(find_metadata(store->reader(), "release", name)).has_value() == there);
   }

@@ -1,5 +1,5 @@
-#include "server/archive.hpp"
 #include "server/commands.hpp"
+#include "server/archive.hpp"
 #include "server/data_dir.hpp"
 #include "server/queries.hpp"
 
@@ -143,8 +143,9 @@ TEST_CASE("a backup restores to a sound server whose sequences are above all the
   Place place;
   place.init();
   auto const blob = place.add_blob(std::string(200'000, 'w'));
-  place.sql("data", "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, directive_sequence, created_at) VALUES "
-                    "(1, 'cam-1', 'cam-a', 'active', x'01', 0, 5, 0), (2, 'cam-2', 'cam-a', 'active', x'02', 0, 9000000000, 0)");
+  place.sql("data",
+            "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, directive_sequence, created_at) VALUES "
+            "(1, 'cam-1', 'cam-a', 'active', x'01', 0, 5, 0), (2, 'cam-2', 'cam-a', 'active', x'02', 0, 9000000000, 0)");
   std::string passphrase_file;
   SUBCASE("plain") {}
   SUBCASE("encrypted") {
@@ -212,7 +213,8 @@ TEST_CASE("addresses to listen on") {
     char const* host;
     int port;
   };
-  for (auto const& [text, host, port] : {Case{"127.0.0.1:8443", "127.0.0.1", 8443}, Case{"[::1]:0", "::1", 0}, Case{":8444", "0.0.0.0", 8444}, Case{"fleet.test:1", "fleet.test", 1}}) {
+  for (auto const& [text, host, port] :
+       {Case{"127.0.0.1:8443", "127.0.0.1", 8443}, Case{"[::1]:0", "::1", 0}, Case{":8444", "0.0.0.0", 8444}, Case{"fleet.test:1", "fleet.test", 1}}) {
     CAPTURE(text);
     auto const address = Address::parse(text);
     REQUIRE(address.has_value());

@@ -106,7 +106,8 @@ struct Seen final : net::Responder::Sink {
 
 class House {
 public:
-  explicit House(PollSettings settings = {}) : House(std::filesystem::temp_directory_path() / ("fleet-delivery-" + std::to_string(system_random().next())), settings) {}
+  explicit House(PollSettings settings = {})
+      : House(std::filesystem::temp_directory_path() / ("fleet-delivery-" + std::to_string(system_random().next())), settings) {}
   ~House() {
     store->close();
     std::error_code ignored;
@@ -184,12 +185,25 @@ private:
   static net::Response problem(Error const& error, std::string_view) { return net::json_response(http_status(error.kind), error.code); }
 
   House(std::filesystem::path const& path, PollSettings settings)
-      : dir(path), store(open(path)), keys(system_fs(), system_random(), (path / "keys").string()),
-        services{.data_dir = path.string(), .clock = clock, .fs = system_fs(), .random = system_random(), .store = *store, .ca = {},
-                 .server_name = "test", .devices_url = "https://fleet.test:8444", .keys = &keys, .rollouts = &engine, .net = &net} {
+      : dir(path),
+        store(open(path)),
+        keys(system_fs(), system_random(), (path / "keys").string()),
+        services{.data_dir = path.string(),
+                 .clock = clock,
+                 .fs = system_fs(),
+                 .random = system_random(),
+                 .store = *store,
+                 .ca = {},
+                 .server_name = "test",
+                 .devices_url = "https://fleet.test:8444",
+                 .keys = &keys,
+                 .rollouts = &engine,
+                 .net = &net} {
     REQUIRE(keys.get_or_create("directive-root").has_value());
-    write("INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES "
-          "(1, 'cam-1', 'cam-a', 'active', x'01', " + std::to_string(to_unix_ms(clock.wall() + kDeviceCertificateLifetime)) + ", 0)");
+    write(
+        "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES "
+        "(1, 'cam-1', 'cam-a', 'active', x'01', " +
+        std::to_string(to_unix_ms(clock.wall() + kDeviceCertificateLifetime)) + ", 0)");
     polls.emplace(services, settings, &problem);
   }
   static std::unique_ptr<store::Store> open(std::filesystem::path const& path) {

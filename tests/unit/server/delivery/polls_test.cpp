@@ -111,8 +111,9 @@ TEST_CASE("a revoked, retired or deleted device is refused at its next poll") {
     int status;
     char const* code;
   };
-  for (auto const& [sql, status, code] : {Case{"UPDATE devices SET state = 'revoked'", 403, "device_revoked"},
-                                          Case{"UPDATE devices SET state = 'retired'", 403, "device_retired"}, Case{"DELETE FROM devices", 401, "unknown_device"}}) {
+  for (auto const& [sql, status, code] :
+       {Case{"UPDATE devices SET state = 'revoked'", 403, "device_revoked"}, Case{"UPDATE devices SET state = 'retired'", 403, "device_retired"},
+        Case{"DELETE FROM devices", 401, "unknown_device"}}) {
     House house;
     house.send_through_write(House::request(1));
     house.write(sql);

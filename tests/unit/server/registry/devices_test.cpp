@@ -83,8 +83,8 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and runni
 TEST_CASE_FIXTURE(Fixture, "a list of more rows than a step of the scan is whole, whatever the page's size") {
   auto const filled = store->write_wait([](store::Tx& tx) -> Result<void> {
     for (int i = 0; i < 2'500; ++i) {
-      auto add_one = tx.prepare({"test.fill",
-                                 "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, ?3, 0, 0)"});
+      auto add_one = tx.prepare(
+          {"test.fill", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, ?3, 0, 0)"});
       add_one.bind_all(fmt::format("d{}", i), i % 10 == 0 ? R"({"tenth":"yes"})" : "{}", crypto::sha256(fmt::format("k{}", i)));
       FLEET_CHECK(add_one.run());
     }
@@ -110,13 +110,16 @@ TEST_CASE_FIXTURE(Fixture, "a device is online for three of its own poll interva
 
 TEST_CASE_FIXTURE(Fixture, "the object of a device tells what it runs and what it works on") {
   add(1, "cam-a", R"({"region":"eu"})");
-  sql({"test.models", "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, since, error) VALUES "
-                      "(1, 'a', '1.0', x'01', '1.0', 'committed', NULL, 1000, NULL), (1, 'b', NULL, x'02', NULL, 'idle', NULL, 0, NULL), "
-                      "(1, 'c', NULL, NULL, '3', 'failed', 'ro-1', 5000, '{\"code\":\"golden_mismatch\",\"text\":\"t\",\"output\":\"\"}')"});
+  sql({"test.models",
+       "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, since, error) VALUES "
+       "(1, 'a', '1.0', x'01', '1.0', 'committed', NULL, 1000, NULL), (1, 'b', NULL, x'02', NULL, 'idle', NULL, 0, NULL), "
+       "(1, 'c', NULL, NULL, '3', 'failed', 'ro-1', 5000, '{\"code\":\"golden_mismatch\",\"text\":\"t\",\"output\":\"\"}')"});
   auto const text = device_json(*store, store->reader(), device("cam-1"), clock.wall());
   REQUIRE(text);
   CHECK(text->find(R"("running":{"a":"1.0","b":null})") != std::string::npos);
-  CHECK(text->find(R"("update":{"model":"c","version":"3","state":"failed","rollout":"ro-1","since":"1970-01-01T00:00:05Z","error":{"code":"golden_mismatch")") != std::string::npos);
+  CHECK(
+      text->find(R"("update":{"model":"c","version":"3","state":"failed","rollout":"ro-1","since":"1970-01-01T00:00:05Z","error":{"code":"golden_mismatch")") !=
+      std::string::npos);
   CHECK(text->find(R"("last_seen":null)") != std::string::npos);
 }
 
@@ -140,8 +143,8 @@ TEST_CASE_FIXTURE(Fixture, "labels that cannot be are refused") {
     CAPTURE(body);
     CHECK_FALSE(decode_label_patch(body));
   }
-  for (auto const& [key, value] : wire::Labels{{"hardware", "x"}, {"running", "x"}, {"a b", "x"}, {"", "x"}, {"a", std::string(257, 'x')},
-                                               {"b", "line\nbreak"}}) {
+  for (auto const& [key, value] :
+       wire::Labels{{"hardware", "x"}, {"running", "x"}, {"a b", "x"}, {"", "x"}, {"a", std::string(257, 'x')}, {"b", "line\nbreak"}}) {
     CAPTURE(key);
     CHECK_FALSE(check_labels({{key, value}}));
   }
@@ -153,9 +156,8 @@ TEST_CASE_FIXTURE(Fixture, "labels that cannot be are refused") {
 TEST_CASE_FIXTURE(Fixture, "a history is listed newest first, page by page") {
   add(1, "cam-a", "{}");
   for (int i = 0; i < 5; ++i) {
-    sql({"test.history",
-         "INSERT INTO device_history (device, time, received, model, version, state, attempt) VALUES (1, 0, 0, 'm', ?1, 'committed', 1)"},
-             std::to_string(i));
+    sql({"test.history", "INSERT INTO device_history (device, time, received, model, version, state, attempt) VALUES (1, 0, 0, 'm', ?1, 'committed', 1)"},
+        std::to_string(i));
   }
   auto const first = list_history(store->reader(), 1, "", 3);
   REQUIRE(first);
@@ -169,8 +171,7 @@ TEST_CASE_FIXTURE(Fixture, "a history is listed newest first, page by page") {
 
 TEST_CASE_FIXTURE(Fixture, "a wrong request for join tokens is refused") {
   for (auto const* body : {R"({"count":0})", R"({"count":1001})", R"({"id":"a","count":2})", R"({"expires_in":"0s"})", R"({"expires_in":"500d"})",
-                           R"({"hardware":"a b"})",
-                           R"({"labels":{"id":"x"}})", R"({"nonsense":1})", R"({"expires_in":"soon"})"}) {
+                           R"({"hardware":"a b"})", R"({"labels":{"id":"x"}})", R"({"nonsense":1})", R"({"expires_in":"soon"})"}) {
     CAPTURE(body);
     CHECK_FALSE(decode_join_token_spec(body));
   }

@@ -17,8 +17,7 @@ namespace fleet::test {
 /// A folder that goes with the test.
 class TempDir {
 public:
-  TempDir() : path_(std::filesystem::temp_directory_path() / make_ulid("fleet-test-", 0,
-                                                                       system_random())) { std::filesystem::create_directories(path_); }
+  TempDir() : path_(std::filesystem::temp_directory_path() / make_ulid("fleet-test-", 0, system_random())) { std::filesystem::create_directories(path_); }
   ~TempDir() { std::filesystem::remove_all(path_); }
   TempDir(TempDir const&) = delete;
   [[nodiscard]] std::string path() const { return path_.string(); }
@@ -44,8 +43,9 @@ struct StoreFixture {
                     .devices_url = "https://127.0.0.1:8444"};
 
   StoreFixture() {
-    sql({"test.root", "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES ('release', 'root', 1, CAST('old' AS BLOB), 0), "
-                      "('release', 'root', 2, CAST('tuf-root' AS BLOB), 0), ('directive', 'root', 1, CAST('directive-root' AS BLOB), 0)"});
+    sql({"test.root",
+         "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES ('release', 'root', 1, CAST('old' AS BLOB), 0), "
+         "('release', 'root', 2, CAST('tuf-root' AS BLOB), 0), ('directive', 'root', 1, CAST('directive-root' AS BLOB), 0)"});
   }
   ~StoreFixture() { store->close(); }
   StoreFixture(StoreFixture const&) = delete;

@@ -204,9 +204,11 @@ TEST_CASE("what the API shows: counts, verdict, explain, devices") {
   auto const rollout = *f.make("2", kDemoPolicy);
   REQUIRE(f.reaches(rollout.id, State::completed));
   auto const object = *rollout_json(f.store->reader(), f.get(rollout.id));
-  for (auto const part : {R"("state":"completed")", R"("healthy":40)", R"("exposed":40)", R"("targeted":40)", R"("name":"accuracy")", R"("test":"harm")"}) CHECK_MESSAGE(object.find(part) != std::string::npos, object);
+  for (auto const part : {R"("state":"completed")", R"("healthy":40)", R"("exposed":40)", R"("targeted":40)", R"("name":"accuracy")", R"("test":"harm")"})
+    CHECK_MESSAGE(object.find(part) != std::string::npos, object);
   auto const explained = *explain_json(f.store->reader(), f.get(rollout.id));
-  for (auto const part : {R"("decision":"widen")", R"("decision":"complete")", R"("stratum":"cam-a")", "certify: 0 of 40 devices are bad"}) CHECK_MESSAGE(explained.find(part) != std::string::npos, explained);
+  for (auto const part : {R"("decision":"widen")", R"("decision":"complete")", R"("stratum":"cam-a")", "certify: 0 of 40 devices are bad"})
+    CHECK_MESSAGE(explained.find(part) != std::string::npos, explained);
   auto const page = *list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, "", 3);
   CHECK(page.items.size() == 3);
   CHECK_FALSE(page.next.empty());

@@ -26,7 +26,8 @@ Facts facts_of(Policy const& policy, Fleet const& fleet, std::optional<SysTime> 
   Fold fold(policy, bake_since);
   auto const add = [&](int count, std::string_view state, bool eligible, std::int64_t samples, double mean) {
     DeviceEvidence device{state, state != device_state::kDispatched, eligible, kNow - seconds(60), {}};
-    for (auto const& gate : policy.absolute) device.samples.push_back(gate.metric == kInstallFailure ? Samples{} : Samples{samples, mean * static_cast<double>(samples)});
+    for (auto const& gate : policy.absolute)
+      device.samples.push_back(gate.metric == kInstallFailure ? Samples{} : Samples{samples, mean * static_cast<double>(samples)});
     for (int i = 0; i < count; ++i) fold.add(device);
   };
   add(fleet.good, device_state::kHealthy, true, 60, .97);
@@ -53,7 +54,14 @@ std::string event_of(Verdict const& verdict) { return verdict.event ? std::strin
 
 TEST_CASE("the judge's table: what a stage's devices lead to") {
   auto const policy = demo_policy();
-  struct Case { std::string name; int stage; Fleet fleet; Ruling decision; char const* event; char const* words; };
+  struct Case {
+    std::string name;
+    int stage;
+    Fleet fleet;
+    Ruling decision;
+    char const* event;
+    char const* words;
+  };
   for (auto const& c : {
            Case{"four healthy canaries", 1, {.good = 4}, Ruling::promote, "widen", "stage 1 of 3 passed"},
            {"twenty healthy", 2, {.good = 20}, Ruling::promote, "widen", "stage 2 of 3 passed"},
@@ -65,7 +73,12 @@ TEST_CASE("the judge's table: what a stage's devices lead to") {
            {"two of four inaccurate are not enough to roll back, and enough not to promote", 1, {.good = 2, .inaccurate = 2}, Ruling::hold, "none", "certify"},
            {"three of four failed", 1, {.good = 1, .failed = 3}, Ruling::rollback, "roll_back", "agent.install_failure: 3 of 4"},
            {"four silent", 1, {.silent = 4}, Ruling::rollback, "roll_back", "silent: 4 of 4"},
-           {"failures of devices that were offline, or that the release did not cause, are no evidence", 1, {.good = 4, .offline_at_dispatch_failed = 9}, Ruling::promote, "widen", ""},
+           {"failures of devices that were offline, or that the release did not cause, are no evidence",
+            1,
+            {.good = 4, .offline_at_dispatch_failed = 9},
+            Ruling::promote,
+            "widen",
+            ""},
            {"one still at work", 1, {.good = 4, .busy = 1}, Ruling::hold, "none", "1 device still at work"},
            {"healthy, but not measured yet: no data is never good news", 1, {.unmeasured = 4}, Ruling::hold, "none", "samples of accuracy"},
            {"one of thirty-six not measured", 3, {.good = 36, .unmeasured = 1}, Ruling::promote, "complete", ""},

@@ -43,10 +43,20 @@ TEST_CASE("each stage holds exactly the planned count of each stratum, and keeps
 }
 
 TEST_CASE("counts of stages: a percentage rounds up, at least one a stratum; a count is split by size") {
-  struct Case { StageSpec stage; std::vector<std::pair<std::string, int>> strata; std::vector<std::int64_t> expected; };
-  for (auto const& c : {Case{percent(10), {{"a", 20}, {"b", 20}}, {2, 2}}, {percent(10), {{"a", 21}, {"b", 1}}, {3, 1}}, {percent(10), {{"a", 30}}, {3}},
-                        {percent(.001), {{"a", 5}}, {1}}, {percent(100), {{"a", 5}, {"b", 3}}, {5, 3}}, {devices(4), {{"a", 20}, {"b", 20}}, {2, 2}},
-                        {devices(3), {{"a", 20}, {"b", 10}}, {2, 1}}, {devices(100), {{"a", 2}, {"b", 1}}, {2, 1}}, {devices(1), {{"a", 5}, {"b", 5}}, {1, 0}}}) {
+  struct Case {
+    StageSpec stage;
+    std::vector<std::pair<std::string, int>> strata;
+    std::vector<std::int64_t> expected;
+  };
+  for (auto const& c : {Case{percent(10), {{"a", 20}, {"b", 20}}, {2, 2}},
+                        {percent(10), {{"a", 21}, {"b", 1}}, {3, 1}},
+                        {percent(10), {{"a", 30}}, {3}},
+                        {percent(.001), {{"a", 5}}, {1}},
+                        {percent(100), {{"a", 5}, {"b", 3}}, {5, 3}},
+                        {devices(4), {{"a", 20}, {"b", 20}}, {2, 2}},
+                        {devices(3), {{"a", 20}, {"b", 10}}, {2, 1}},
+                        {devices(100), {{"a", 2}, {"b", 1}}, {2, 1}},
+                        {devices(1), {{"a", 5}, {"b", 5}}, {1, 0}}}) {
     auto places = places_of("s", c.strata);
     auto const plan = plan_stages({c.stage}, places);
     std::vector<std::int64_t> counts;

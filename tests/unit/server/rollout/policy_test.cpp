@@ -44,8 +44,8 @@ TEST_CASE("every key of a policy is read") {
 }
 
 TEST_CASE("the canonical form reads back to itself, for policies and presets") {
-  for (std::string const& text : {std::string(kWhole), std::string(R"("cautious")"), std::string(R"("standard")"), std::string(R"("fast")"), std::string(R"("small-fleet")"),
-                                  std::string(R"({"stages":[{"devices":20},{"percent":12.5}]})")}) {
+  for (std::string const& text : {std::string(kWhole), std::string(R"("cautious")"), std::string(R"("standard")"), std::string(R"("fast")"),
+                                  std::string(R"("small-fleet")"), std::string(R"({"stages":[{"devices":20},{"percent":12.5}]})")}) {
     CAPTURE(text);
     auto const policy = decode_policy(text);
     REQUIRE(policy.has_value());
@@ -57,7 +57,9 @@ TEST_CASE("the canonical form reads back to itself, for policies and presets") {
 }
 
 TEST_CASE("a wrong policy is refused at its place") {
-  struct Case { std::string text, pointer, words; };
+  struct Case {
+    std::string text, pointer, words;
+  };
   for (auto const& c : {
            Case{R"({})", "/policy/stages", "required"},
            {R"({"stages":[]})", "/policy/stages", "at least one"},
@@ -76,8 +78,10 @@ TEST_CASE("a wrong policy is refused at its place") {
            {R"({"stages":[{"percent":100}],"gates":{"drift":{"metrics":["c"]}}})", "/policy/gates/drift", "not built yet"},
            {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"accuracy"}]}})", "/policy/gates/absolute/0/metric", "min or max"},
            {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"max":1}]}})", "/policy/gates/absolute/0/max", "below min"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2},{"metric":"a","min":3}]}})", "/policy/gates/absolute/1/metric", "already"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"devices_max":"200%"}]}})", "/policy/gates/absolute/0/devices_max", "share"},
+           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2},{"metric":"a","min":3}]}})", "/policy/gates/absolute/1/metric",
+            "already"},
+           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"devices_max":"200%"}]}})", "/policy/gates/absolute/0/devices_max",
+            "share"},
            {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"devices_max":0.02}]}})", "/policy/gates/absolute/0/devices_max", "text"},
            {R"({"stages":[{"percent":100}],"gates":{"certify":{"devices_max":["60"]}}})", "/policy/gates/certify/devices_max", "share"},
            {R"({"stages":[{"percent":100}],"on_harm":"explode"})", "/policy/on_harm", "rollback or pause"},

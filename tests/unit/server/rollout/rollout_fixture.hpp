@@ -37,21 +37,23 @@ struct RolloutFixture : fleet::test::StoreFixture {
     release.variants.push_back({hardware, {{"model.onnx", 5, crypto::sha256(version), false}}});
     auto const document = wire::encode(release);
     digests_[version] = crypto::sha256(document);
-    sql({"test.release", "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('reader', ?, ?, ?, x'00', ?, 'token:ci', 0)"}, version,
-        digests_[version], document, state);
+    sql({"test.release",
+         "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('reader', ?, ?, ?, x'00', ?, 'token:ci', 0)"},
+        version, digests_[version], document, state);
   }
   void add_devices(int count, std::string const& hardware, std::string const& labels = "{}") {
     for (int i = 0; i < count; ++i) {
       ++devices;
       auto const id = hardware + "-" + std::to_string(i);
-      sql({"test.device", "INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?, ?, ?, 'active', ?, ?, 0, 0)"}, devices, id, hardware, labels,
-          crypto::sha256(id));
+      sql({"test.device", "INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?, ?, ?, 'active', ?, ?, 0, 0)"},
+          devices, id, hardware, labels, crypto::sha256(id));
       sql({"test.contact", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (?, 0, 1, 1)"}, devices);
     }
   }
   Deed deed(std::string reason = "because") { return {"token:ops", std::move(reason), "req", clock.wall()}; }
 
-  Result<Rollout> make(std::string const& version, std::string const& policy, bool start = true, std::string const& selector = "", std::string const& after = "", std::string const& supersede = "") {
+  Result<Rollout> make(std::string const& version, std::string const& policy, bool start = true, std::string const& selector = "",
+                       std::string const& after = "", std::string const& supersede = "") {
     CreateRequest request;
     FLEET_TRY(request.plan.policy, decode_policy(policy, "/policy"));
     request.plan.model = "reader";
@@ -70,7 +72,9 @@ struct RolloutFixture : fleet::test::StoreFixture {
     return store->write_value<Rollout>([&](store::Tx& tx) { return verb(tx); });
   }
   Rollout get(std::string const& id) { return *load_rollout(store->reader(), id); }
-  std::string running(std::int64_t n) { return text({"test.running", "SELECT coalesce((SELECT running FROM device_models WHERE device = ? AND model = 'reader'), '')"}, n); }
+  std::string running(std::int64_t n) {
+    return text({"test.running", "SELECT coalesce((SELECT running FROM device_models WHERE device = ? AND model = 'reader'), '')"}, n);
+  }
   int running_count(std::string const& version) {
     return std::stoi(text({"test.running_count", "SELECT count(*) FROM device_models WHERE model = 'reader' AND running IS ?"}, version));
   }
@@ -78,7 +82,9 @@ struct RolloutFixture : fleet::test::StoreFixture {
     return text({"test.state", "SELECT d.state FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND d.device = ?"}, rollout, n);
   }
   int count(std::string const& rollout, std::string const& state) {
-    return std::stoi(text({"test.count", "SELECT count(*) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND (d.state = ? OR ? = '')"}, rollout, state, state));
+    return std::stoi(
+        text({"test.count", "SELECT count(*) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND (d.state = ? OR ? = '')"}, rollout,
+             state, state));
   }
   Decision decide(std::int64_t n) { return *engine->decide(store->reader(), *load_device_facts(store->reader(), n), clock.wall()); }
 
@@ -95,8 +101,9 @@ struct RolloutFixture : fleet::test::StoreFixture {
     auto const done = store->write_wait([&](store::Tx& tx) -> Result<void> {
       FLEET_TRY(auto facts, load_device_facts(tx.connection(), n));
       facts.running["reader"] = running_now;
-      auto row = tx.prepare({"test.put", "INSERT INTO device_models (device, model, running, running_digest, state, since) VALUES (?1, 'reader', ?2, ?3, 'idle', 0) "
-                                         "ON CONFLICT DO UPDATE SET running = ?2, running_digest = ?3"});
+      auto row = tx.prepare({"test.put",
+                             "INSERT INTO device_models (device, model, running, running_digest, state, since) VALUES (?1, 'reader', ?2, ?3, 'idle', 0) "
+                             "ON CONFLICT DO UPDATE SET running = ?2, running_digest = ?3"});
       auto const digest = digests_.find(running_now);
       row.bind_all(n, running_now.empty() ? std::nullopt : std::optional(running_now), digest == digests_.end() ? std::nullopt : std::optional(digest->second));
       FLEET_CHECK(row.run());

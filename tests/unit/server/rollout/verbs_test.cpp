@@ -40,7 +40,10 @@ struct VerbFixture : RolloutFixture {
 
 TEST_CASE("every verb in every state: where it leads, or that it is refused; repeating it changes nothing") {
   using Verb = Result<Rollout> (*)(store::Tx&, std::string const&, Deed const&);
-  struct Named { std::string name; Verb verb; };
+  struct Named {
+    std::string name;
+    Verb verb;
+  };
   std::vector<Named> const verbs{
       {"start", [](store::Tx& tx, std::string const& id, Deed const& d) { return start(tx, id, d); }},
       {"approve", [](store::Tx& tx, std::string const& id, Deed const& d) { return approve(tx, id, d); }},
@@ -52,16 +55,19 @@ TEST_CASE("every verb in every state: where it leads, or that it is refused; rep
       {"promote --full", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, true, d); }},
   };
   // For each state, where each verb leads, in the order above; "-" is refused with wrong_state.
-  struct Row { State from; std::vector<std::string> to; };
+  struct Row {
+    State from;
+    std::vector<std::string> to;
+  };
   std::vector<Row> const table{
-      {State::draft,             {"running", "draft", "-", "-", "aborted", "-", "-", "-"}},
+      {State::draft, {"running", "draft", "-", "-", "aborted", "-", "-", "-"}},
       {State::awaiting_approval, {"awaiting_approval", "running", "-", "-", "aborted", "rolling_back", "-", "-"}},
-      {State::running,           {"running", "running", "paused", "running", "aborted", "rolling_back", "running", "awaiting_approval"}},
-      {State::paused,            {"paused", "paused", "paused", "running", "aborted", "rolling_back", "paused", "awaiting_approval"}},
-      {State::completed,         {"completed", "completed", "-", "-", "-", "rolling_back", "completed", "completed"}},
-      {State::rolling_back,      {"-", "-", "-", "-", "-", "rolling_back", "-", "-"}},
-      {State::rolled_back,       {"-", "-", "-", "-", "-", "rolled_back", "-", "-"}},
-      {State::aborted,           {"-", "-", "-", "-", "aborted", "rolling_back", "-", "-"}},
+      {State::running, {"running", "running", "paused", "running", "aborted", "rolling_back", "running", "awaiting_approval"}},
+      {State::paused, {"paused", "paused", "paused", "running", "aborted", "rolling_back", "paused", "awaiting_approval"}},
+      {State::completed, {"completed", "completed", "-", "-", "-", "rolling_back", "completed", "completed"}},
+      {State::rolling_back, {"-", "-", "-", "-", "-", "rolling_back", "-", "-"}},
+      {State::rolled_back, {"-", "-", "-", "-", "-", "rolled_back", "-", "-"}},
+      {State::aborted, {"-", "-", "-", "-", "aborted", "rolling_back", "-", "-"}},
   };
   for (auto const& row : table)
     for (std::size_t i = 0; i < verbs.size(); ++i) {
@@ -111,9 +117,17 @@ TEST_CASE("a rollout that may overlap a live one is refused, unless it comes aft
 }
 
 TEST_CASE("selectors that cannot choose the same device do not conflict") {
-  struct Case { std::string a, b; bool conflict; };
-  for (auto const& c : {Case{"hardware=cam-a", "hardware=cam-b", false}, {"hardware=cam-a", "hardware in (cam-a,cam-c)", true}, {"site=north", "site!=north", false},
-                        {"site=north", "!site", false}, {"site=north", "region=east", true}, {"", "hardware=cam-a", true}, {"running=reader@1", "running=reader@2", true},
+  struct Case {
+    std::string a, b;
+    bool conflict;
+  };
+  for (auto const& c : {Case{"hardware=cam-a", "hardware=cam-b", false},
+                        {"hardware=cam-a", "hardware in (cam-a,cam-c)", true},
+                        {"site=north", "site!=north", false},
+                        {"site=north", "!site", false},
+                        {"site=north", "region=east", true},
+                        {"", "hardware=cam-a", true},
+                        {"running=reader@1", "running=reader@2", true},
                         {"hardware=cam-a,site=north", "site=south", false}}) {
     CAPTURE(c.a);
     CAPTURE(c.b);
@@ -194,7 +208,7 @@ TEST_CASE("starting and promoting touch the rollout's row alone") {
       return std::to_string(total() - before);
     }));
   };
-  CHECK(changes([&](store::Tx& tx) { return start(tx, rollout.id, f.deed()); }) <= 3);                  // the row, its event and its audit entry
+  CHECK(changes([&](store::Tx& tx) { return start(tx, rollout.id, f.deed()); }) <= 3);  // the row, its event and its audit entry
   CHECK(changes([&](store::Tx& tx) { return promote(tx, rollout.id, false, f.deed()); }) <= 3);
 }
 

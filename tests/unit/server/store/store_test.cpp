@@ -1,5 +1,5 @@
-#include "core/base/random.hpp"
 #include "server/store/store.hpp"
+#include "core/base/random.hpp"
 #include "tests/unit/server/store/failing_disk.hpp"
 
 #include <doctest/doctest.h>
@@ -36,7 +36,9 @@ std::unique_ptr<Store> open(std::string const& path) {
 }
 
 struct Folder {
-  Folder() : path((std::filesystem::temp_directory_path() / make_ulid("fleet-store-", 0, system_random())).string()) { std::filesystem::create_directories(path); }
+  Folder() : path((std::filesystem::temp_directory_path() / make_ulid("fleet-store-", 0, system_random())).string()) {
+    std::filesystem::create_directories(path);
+  }
   ~Folder() { std::filesystem::remove_all(path); }
   Folder(Folder const&) = delete;
   std::string path;
@@ -72,11 +74,13 @@ struct HeldWriter {
   explicit HeldWriter(House& house) {
     auto entered = std::make_shared<std::promise<void>>();
     auto wait = entered->get_future();
-    house.store->write([entered, gate = gate.get_future().share()](Tx&) -> Result<void> {
-      entered->set_value();
-      gate.wait();
-      return {};
-    }, [](Result<void> const&) {});
+    house.store->write(
+        [entered, gate = gate.get_future().share()](Tx&) -> Result<void> {
+          entered->set_value();
+          gate.wait();
+          return {};
+        },
+        [](Result<void> const&) {});
     wait.wait();
   }
   void let_go() { gate.set_value(); }
@@ -208,10 +212,12 @@ TEST_CASE("a device beyond the table of epochs raises everybody's") {
 
 TEST_CASE_FIXTURE(House, "a callback that throws does not keep the others of its group from their answers") {
   HeldWriter held(*this);
-  store->write([](Tx& tx) -> Result<void> {
-    tx.after_commit([] { throw std::runtime_error("hook"); });
-    return {};
-  }, [](Result<void> const&) { throw std::runtime_error("answer"); });
+  store->write(
+      [](Tx& tx) -> Result<void> {
+        tx.after_commit([] { throw std::runtime_error("hook"); });
+        return {};
+      },
+      [](Result<void> const&) { throw std::runtime_error("answer"); });
   auto other = start(put("other"));
   held.let_go();
   must(other.get());
@@ -254,7 +260,9 @@ TEST_CASE_FIXTURE(House, "a disk that is full at the commit acknowledges nothing
 }
 
 TEST_CASE_FIXTURE(House, "contacts are seen at once and written with the next flush") {
-  script("INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'cam-1', 'a', 'active', x'01', 0, 0), (2, 'cam-2', 'a', 'active', x'02', 0, 0)");
+  script(
+      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'cam-1', 'a', 'active', x'01', 0, 0), (2, 'cam-2', 'a', "
+      "'active', x'02', 0, 0)");
   auto const seen = from_unix_ms(1'000'000);
   CHECK(store->last_contact(1) == SysTime{});
   store->note_contact(2, seen, 900, 60);
@@ -308,15 +316,19 @@ Died run_child(std::string const& path, void (*harm)()) {
   auto const child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    auto const say = [&](char word) { if (::write(ends[1], &word, 1) != 1) ::_exit(9); };
+    auto const say = [&](char word) {
+      if (::write(ends[1], &word, 1) != 1) ::_exit(9);
+    };
     auto opened = Store::open(path);
     if (!opened) ::_exit(8);
     if ((*opened)->write_wait(House::put("good"))) say('g');
     harm();
-    (*opened)->write([](Tx& tx) -> Result<void> {
-      tx.after_commit([] { ::_exit(7); });
-      return House::put("bad")(tx);
-    }, [&](Result<void> const&) { say('b'); });
+    (*opened)->write(
+        [](Tx& tx) -> Result<void> {
+          tx.after_commit([] { ::_exit(7); });
+          return House::put("bad")(tx);
+        },
+        [&](Result<void> const&) { say('b'); });
     (*opened)->close();
     ::_exit(0);
   }
@@ -337,7 +349,8 @@ TEST_CASE("a commit that the disk fails ends the process before anything is ackn
     void (*harm)();
     bool may_be_there;  // bytes that were written and could not be synced may have reached the disk
   };
-  for (auto const& [what, harm, may_be_there] : {Case{"fsync", [] { FailingDisk::sync_errno = EIO; }, true}, Case{"write", [] { FailingDisk::write_errno = EIO; }, false}}) {
+  for (auto const& [what, harm, may_be_there] :
+       {Case{"fsync", [] { FailingDisk::sync_errno = EIO; }, true}, Case{"write", [] { FailingDisk::write_errno = EIO; }, false}}) {
     CAPTURE(what);
     Folder folder;
     auto const died = run_child(folder.path, harm);

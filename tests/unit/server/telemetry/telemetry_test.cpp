@@ -27,7 +27,8 @@ public:
       return tx.connection().script(
           "INSERT INTO models (name, created_at) VALUES ('reader', 0);"
           "INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at) "
-          "VALUES (1, 'reader', '1.0.0', x'" + std::string(64, 'a') + "', '{}', x'00', 'approved', 't', 0)");
+          "VALUES (1, 'reader', '1.0.0', x'" +
+          std::string(64, 'a') + "', '{}', x'00', 'approved', 't', 0)");
     });
   }
   ~Kept() {
@@ -65,7 +66,9 @@ wire::MetricsItem sample(SysTime since, std::string const& digest, wire::Metrics
   return item;
 }
 
-wire::MetricsItem::Metric accuracy(std::int64_t count, double sum) { return {.name = "accuracy", .kind = "d", .count = count, .sum = sum, .min = 0, .max = 1, .buckets = {{0, count}}}; }
+wire::MetricsItem::Metric accuracy(std::int64_t count, double sum) {
+  return {.name = "accuracy", .kind = "d", .count = count, .sum = sum, .min = 0, .max = 1, .buckets = {{0, count}}};
+}
 
 }  // namespace
 
@@ -98,11 +101,14 @@ TEST_CASE("rates count samples of a distribution and sums of a counter, quantile
   Kept kept;
   kept.fold("cam-a", sample(kNow, "", {.name = "inferences", .kind = "c", .count = 3, .sum = 600, .min = 200, .max = 200, .buckets = {}}));
   kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 60, .sum = 600, .min = 10, .max = 10, .buckets = {{116, 60}}}));
-  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E1]") != std::string::npos);
-  CHECK(kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E0]") != std::string::npos);
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E1]") !=
+        std::string::npos);
+  CHECK(kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E0]") !=
+        std::string::npos);
   auto const p95 = kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}});
   CHECK(p95.find("[[\"2026-11-20T09:00:00Z\",") != std::string::npos);
-  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}}).find("\"points\":[]") != std::string::npos);
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}}).find("\"points\":[]") !=
+        std::string::npos);
 }
 
 TEST_CASE("parameters that are not acceptable are all named") {
