@@ -15,19 +15,6 @@ namespace {
 constexpr std::size_t kBytesMax = 64 * 1024;
 using Faults = std::vector<FieldError>;
 
-/// `1Mbit/s`, `200kbit/s`, `64KiB/s` -> bytes a second.
-std::optional<std::uint64_t> parse_rate(std::string_view text) {
-  constexpr auto kUnits = std::to_array<std::pair<std::string_view, double>>(
-      {{"bit/s", 0.125}, {"kbit/s", 125}, {"Mbit/s", 125e3}, {"Gbit/s", 125e6}, {"B/s", 1}, {"KiB/s", 1024}, {"MiB/s", 1048576}});
-  double number = 0;
-  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc{} || !(number > 0)) return std::nullopt;
-  auto const unit = text.substr(static_cast<std::size_t>(end - text.data()));
-  for (auto const& [name, factor] : kUnits)
-    if (unit == name) return static_cast<std::uint64_t>(std::max(1.0, number * factor));
-  return std::nullopt;
-}
-
 void read_poll(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("poll");
   if (value == nullptr) return;
@@ -53,9 +40,9 @@ void read_bandwidth(wire::ObjectReader& top, Config& out, Faults& faults) {
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/bandwidth", faults);
   if (auto const text = reader.text("max", 32, {}); !text.empty()) {
-    auto const rate = parse_rate(text);
+    auto const rate = wire::parse_rate(text);
     if (rate) out.bandwidth_bytes_per_s = *rate;
-    else reader.fault("max", "expected a rate: 1Mbit/s, 200kbit/s, 64KiB/s");
+    else reader.fault("max", rate.error().detail);
   }
   out.download_bytes_per_day = read_size(reader, "per_day");
   out.metered = reader.text("metered", 8, out.metered);

@@ -176,7 +176,8 @@ void Runner::obey(Order const& order) {
     std::erase_if(state.refusals, [&](Refusal const& one) { return one.digest == state.held; });
     state.held.clear();
     if (auto const saved = context_.journal.save(state); !saved) return log_failed("unhold", order.model, saved.error());
-    report(state);
+    state.error = {std::string(wire::kUnheld), "the device's owner lets the held release be taken again", {}};
+    report(state);  // so that the server directs it here again
     return;
   }
   if (before_switch(state.state)) {

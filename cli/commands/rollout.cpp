@@ -64,6 +64,8 @@ void tell_plan(Session& session, json::value const& plan) {
   session.data(render::safe_text(fmt::format("{} on {}: {} devices, {} more not eligible", render::text_at(plan, "release"), on.empty() ? "all devices" : on,
                                              render::text_at(plan, "targeted"), render::text_at(plan, "ineligible"))) +
                "\n");
+  if (auto const held = render::text_at(plan, "holdback"); !held.empty() && held != "0")
+    session.data(render::safe_text(fmt::format("holdback: {} of them follow once it has completed", held)) + "\n");
   if (auto const* stages = render::member(plan, "stages").if_array())
     for (auto const& stage : *stages) {
       auto const percent = render::text_at(stage, "percent");

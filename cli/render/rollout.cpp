@@ -22,6 +22,7 @@ struct Count {
 };
 constexpr auto kCounts = std::to_array<Count>({
     {"targeted", false, Tone::plain},
+    {"holdback", true, Tone::dim},
     {"exposed", false, Tone::plain},
     {"healthy", false, Tone::good},
     {"failed", false, Tone::bad},

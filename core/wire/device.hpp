@@ -140,6 +140,7 @@ struct DeviceError {
   bool operator==(DeviceError const&) const = default;
 };
 /// A change of state of the update machine. Critical: never dropped before other kinds.
+inline constexpr std::string_view kUnheld = "unheld";  ///< UpdateItem::error.code: a local hold was lifted; nothing failed
 struct UpdateItem {
   SysTime at{};
   std::string model, version, digest, rollout;

@@ -78,5 +78,7 @@ struct Release {
 
 /// `64MiB`, `20KiB`, `1GB`, `1024` -> bytes. @errors bad_input
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);
+/// `1Mbit/s`, `200kbit/s`, `64KiB/s` -> bytes a second, at least 1. @errors bad_input
+[[nodiscard]] Result<std::uint64_t> parse_rate(std::string_view text);
 
 }  // namespace fleet::wire

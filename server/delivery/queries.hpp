@@ -24,7 +24,7 @@ inline constexpr db::Query kPutModelFromReport{
     "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, attempt, error, since) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (device, model) DO UPDATE SET "
     "running = excluded.running, running_digest = excluded.running_digest, version = excluded.version, rollout = excluded.rollout, "
-    "attempt = excluded.attempt, waiting = NULL, error = excluded.error, "
+    "attempt = excluded.attempt, waiting = CASE WHEN state = excluded.state THEN waiting END, error = excluded.error, "
     "since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM device_models WHERE device = ?1 AND model = ?2"};
 inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3 WHERE n = ?1"};

@@ -20,11 +20,13 @@ struct Deciding {
   Snapshot const& snapshot;
   DeviceFacts const& device;
   DeviceRows const& rows;
+  SysTime now;
   ModelDecision out;
 
   void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
 
   [[nodiscard]] std::string stratum(RolloutView const& view) const { return stratum_of(view.rollout.policy.strata, device.hardware, device.labels); }
+  [[nodiscard]] bool held_back(RolloutView const& view) const { return view.holds_back(stratum(view), place(view.rollout.salt, device.id)); }
   [[nodiscard]] bool in_stage(RolloutView const& view, int stage) const { return view.in_stage(stage, stratum(view), place(view.rollout.salt, device.id)); }
   /// The first stage that holds the device; 0: none does.
   [[nodiscard]] int stage_of(RolloutView const& view) const {
@@ -38,7 +40,7 @@ struct Deciding {
     auto& desired = out.desired;
     desired.version = rollout.version;
     desired.rollout_n = rollout.n;
-    desired.stage = std::max(stage_of(view), 1);
+    desired.stage = view.was_held_back(stratum(view), place(view.rollout.salt, device.id)) ? kHeldBack : std::max(stage_of(view), 1);
     desired.stratum = stratum(view);
     desired.joins = joins;
     auto& target = desired.target;
@@ -106,6 +108,10 @@ bool joins(Deciding& d, RolloutView const& view) {
     d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
     return false;
   }
+  if (d.held_back(view)) {
+    d.note("held_back", fmt::format("held back by rollout {}: this device follows once it has completed", rollout.id));
+    return false;
+  }
   if (!d.in_stage(view, rollout.stage)) {
     d.note("later_stage", fmt::format("rollout {} is in stage {} of {}; this device is in {}", rollout.id, rollout.stage, rollout.policy.stage_count(),
                                       d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
@@ -115,6 +121,11 @@ bool joins(Deciding& d, RolloutView const& view) {
   if (limit > 0 && view.at_work->load(std::memory_order_relaxed) >= limit) {
     d.out.retry_soon = true;
     d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
+    return false;
+  }
+  if (rollout.policy.egress > 0 && view.line_free_at->load(std::memory_order_relaxed) > to_unix_ms(d.now)) {
+    d.out.retry_soon = true;
+    d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
     return false;
   }
   d.target(view, rollout.attempt, true);
@@ -213,8 +224,8 @@ bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const
   return view.selector.matches(seen);
 }
 
-ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows) {
-  Deciding d{snapshot, device, rows, {}};
+ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
+  Deciding d{snapshot, device, rows, now, {}};
   d.out.desired.model = model;
   auto const found = snapshot.models.find(model);
   if (found == snapshot.models.end()) {

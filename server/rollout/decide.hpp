@@ -28,11 +28,11 @@ using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's num
 [[nodiscard]] bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row);
 
 /// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
-/// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees.
+/// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees. `now`: of limits alone.
 struct ModelDecision {
   Desired desired;
   bool retry_soon = false;
 };
-[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows);
+[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now);
 
 }  // namespace fleet::rollout

@@ -55,6 +55,16 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
   return boost::json::serialize(boost::json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
 }
 
+/// One more device fetches: the next may begin when the limit has room for it (a leaky bucket of one device).
+void take_line(RolloutView const& view, std::string_view hardware, SysTime now) {
+  auto const rate = static_cast<std::int64_t>(view.rollout.policy.egress);
+  auto const variant = view.variants.find(hardware);
+  if (rate == 0 || variant == view.variants.end()) return;
+  auto const takes_ms = variant->second * 1000 / rate;
+  auto const begins = std::max(view.line_free_at->load(std::memory_order_relaxed), to_unix_ms(now));
+  view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
+}
+
 Result<void> insert_row(store::Tx& tx, RolloutView const& view, DeviceFacts const& device, Desired const& desired, SysTime now) {
   std::optional<std::string> from_version;
   std::optional<Digest> from_digest;
@@ -74,7 +84,9 @@ Result<void> insert_row(store::Tx& tx, RolloutView const& view, DeviceFacts cons
   row.bind_all(desired.rollout_n, device.n, desired.stage, desired.stratum, state, from_version, from_digest, desired.target.attempt, to_unix_ms(now),
                to_unix_ms(now), to_unix_ms(now + window), !there);
   FLEET_CHECK(row.run());
-  if (state == ds::kDispatched) view.at_work->fetch_add(1, std::memory_order_relaxed);
+  if (state != ds::kDispatched) return {};
+  view.at_work->fetch_add(1, std::memory_order_relaxed);
+  take_line(view, device.hardware, now);
   return {};
 }
 
@@ -89,6 +101,7 @@ Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, DeviceFacts 
     FLEET_CHECK(drop.run());
   }
   view.at_work->fetch_add(1, std::memory_order_relaxed);
+  take_line(view, device.hardware, now);
   return {};
 }
 

@@ -1,9 +1,11 @@
 #include "server/rollout/engine.hpp"
 
+#include "core/base/log.hpp"
 #include "server/rollout/device_facts.hpp"
 #include "server/rollout/device_rows.hpp"
 #include "server/rollout/judge_loop.hpp"
 #include "server/rollout/queries.hpp"
+#include "server/rollout/verbs.hpp"
 
 #include <atomic>
 #include <mutex>
@@ -36,7 +38,7 @@ public:
     Decision out;
     out.valid_until = now + kStands;
     for (auto const& [model, views] : current->models) {
-      auto decided = decide_model(*current, model, device, rows);
+      auto decided = decide_model(*current, model, device, rows, now);
       FLEET_CHECK(fill_return(reader, decided.desired));
       if (decided.retry_soon) out.valid_until = now + kLimitedStands;
       out.models.push_back(std::move(decided.desired));
@@ -56,6 +58,11 @@ public:
 
   Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
+    if (item.error.code == wire::kUnheld) {
+      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {"device:" + device.id, "the hold was lifted on the device", "", now}));
+      if (models > 0) log::info("device.unheld", {{"device", device.id}, {"model", item.model}});
+      return {};
+    }
     std::vector<std::int64_t> changed;
     FLEET_CHECK(note_update(tx, *current, device, item, now, changed));
     tell_judge(tx, std::move(changed));

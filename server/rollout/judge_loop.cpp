@@ -186,7 +186,13 @@ Result<void> JudgeLoop::mark_silent(Rollout const& rollout, Gathered const& gath
   auto const view = snapshot->by_n.find(rollout.n);
   auto const limit = view == snapshot->by_n.end() ? Millis{0} : view->second->attempt_limit;
   return services_.store.write_wait([&](store::Tx& tx) -> Result<void> {
-    for (auto const& due : gathered.quiet) {
+    for (auto due : gathered.quiet) {
+      if (!due.waiting) {  // a download that waits for its window, too, told the reason by its polls
+        auto told = tx.prepare(queries::kWaitsFor);
+        told.bind_all(due.device, rollout.model);
+        FLEET_TRY(bool const found, told.step());
+        due.waiting = found && !told.is_null(0);
+      }
       FLEET_TRY(auto const window, silence_window(tx.connection(), due.device, rollout.policy));
       auto const heard_until = services_.store.last_contact(due.device) + window;
       auto const result_until = due.since + limit + window;
@@ -242,7 +248,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     }
     FLEET_TRY(auto const device, load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
-    auto const desired = decide_model(*snapshot, rollout.model, device, rows).desired;
+    auto const desired = decide_model(*snapshot, rollout.model, device, rows, now).desired;
     if (desired.joins && desired.rollout_n == rollout.n) {
       gathered.facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
       break;

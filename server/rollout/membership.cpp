@@ -64,13 +64,16 @@ std::string stratum_of(std::vector<std::string> const& names, std::string_view h
   return out.empty() ? "all" : out;
 }
 
-std::vector<StageStratum> plan_stages(std::vector<StageSpec> const& stages, Places& places) {
+std::vector<StageStratum> plan_stages(std::vector<StageSpec> const& stages, double holdback, Places& places) {
   std::vector<std::int64_t> sizes;
   std::vector<StageStratum> out;
   for (auto& [stratum, sorted] : places) {
     std::sort(sorted.begin(), sorted.end());
-    sizes.push_back(static_cast<std::int64_t>(sorted.size()));
-    out.push_back({0, stratum, kEverybody, sizes.back()});
+    auto const size = static_cast<std::int64_t>(sorted.size());
+    auto const held = std::llround(holdback * static_cast<double>(size));
+    sizes.push_back(size - held);
+    out.push_back({kWhole, stratum, kEverybody, size});
+    if (held > 0) out.push_back({kHeldBack, stratum, sorted[static_cast<std::size_t>(size - held)], held});
   }
   std::vector<std::int64_t> before(sizes.size(), 0);
   for (std::size_t s = 0; s < stages.size(); ++s) {

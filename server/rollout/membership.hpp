@@ -25,17 +25,19 @@ inline constexpr std::int64_t kEverybody = INT64_MAX;
 /// Places of the targeted devices, by stratum.
 using Places = std::map<std::string, std::vector<std::int64_t>>;
 
+inline constexpr int kWhole = 0, kHeldBack = -1;
 /// One stage of one stratum: members are the `devices` lowest places.
 struct StageStratum {
-  int stage = 0;  ///< 0: the stratum's whole size, threshold `kEverybody`
+  int stage = 0;  ///< `kWhole`: the stratum's whole size, threshold `kEverybody`; `kHeldBack`: those at or above the threshold
   std::string stratum;
   std::int64_t threshold = 0;
   std::int64_t devices = 0;  ///< cumulative
 };
 
 /// Thresholds of all stages from the order statistics of each stratum. A percentage rounds up in each stratum, at least one device; a count
-/// is split in proportion, the largest remainders first. Stages never shrink. @param places  sorted by this function
-[[nodiscard]] std::vector<StageStratum> plan_stages(std::vector<StageSpec> const& stages, Places& places);
+/// is split in proportion, the largest remainders first. Stages never shrink. The holdback, rounded to the nearest, is the highest places
+/// of each stratum; stages are of the rest. @param places  sorted by this function
+[[nodiscard]] std::vector<StageStratum> plan_stages(std::vector<StageSpec> const& stages, double holdback, Places& places);
 
 /// The threshold of a share of all devices: for a stratum that was empty at planning.
 [[nodiscard]] std::int64_t threshold_of_share(double share);

@@ -95,8 +95,12 @@ Result<std::string> next_salt(db::Connection& reader, std::string const& model, 
 
 Plan plan_of_places(Policy const& policy, Places& places) {
   Plan out;
-  out.membership = plan_stages(policy.stages, places);
+  out.membership = plan_stages(policy.stages, policy.holdback, places);
   for (auto const& [stratum, sorted] : places) out.targeted += static_cast<std::int64_t>(sorted.size());
+  for (auto const& one : out.membership)
+    if (one.stage == kHeldBack) out.holdback += one.devices;
+  if (policy.holdback > 0 && out.holdback == 0 && out.targeted > 0)
+    out.warnings.push_back(fmt::format("the holdback of {} is less than half a device in every stratum: none is held back", percent_text(policy.holdback)));
   for (int index = 1; index <= policy.stage_count(); ++index) {
     std::int64_t devices = 0;
     std::vector<std::pair<std::string, std::int64_t>> strata;

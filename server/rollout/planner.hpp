@@ -33,6 +33,7 @@ struct Conflict {
 };
 struct Plan {
   std::int64_t targeted = 0;
+  std::int64_t holdback = 0;    ///< of the targeted: they follow once the rollout has completed
   std::int64_t ineligible = 0;  ///< selected, but the release has no variant for their hardware
   std::vector<StageStratum> membership;
   std::vector<StagePlan> stages;

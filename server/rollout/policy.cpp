@@ -94,7 +94,11 @@ std::string encode(Policy const& policy) {
   out["on_deadline"] = to_string(policy.on_deadline);
   out["device"] = device_json(policy.device);
   out["strata"] = texts_json(policy.strata);
-  if (policy.in_flight > 0) out["limits"] = {{"in_flight", policy.in_flight}};
+  json::object limits;
+  if (policy.in_flight > 0) limits["in_flight"] = policy.in_flight;
+  if (policy.egress > 0) limits["egress"] = fmt::format("{}B/s", policy.egress);
+  if (!limits.empty()) out["limits"] = std::move(limits);
+  if (policy.holdback > 0) out["holdback"] = share_text(policy.holdback);
   if (!windows.empty()) out["windows"] = std::move(windows);
   if (policy.approvals_required > 0) out["approvals"] = {{"required", policy.approvals_required}, {"before_stage", policy.approvals_before_stage}};
   return json::serialize(out);

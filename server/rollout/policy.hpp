@@ -48,6 +48,8 @@ struct Policy {
   OnDeadline on_deadline = OnDeadline::pause;
   wire::Conditions device;
   std::int64_t in_flight = 0;  ///< most devices at work at one time; 0: no limit
+  std::uint64_t egress = 0;    ///< bytes a second at which devices are told, by the size of their variants; 0: no limit
+  double holdback = 0;         ///< [0, 1): share of the targeted that keeps its version until the rollout completes, then follows
   std::vector<std::string> strata{"hardware"};
   std::vector<wire::Window> windows;
   std::int64_t approvals_required = 0;

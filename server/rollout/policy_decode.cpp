@@ -20,6 +20,7 @@ using Faults = std::vector<FieldError>;
 
 constexpr std::size_t kPolicyBytesMax = 64 * 1024;
 constexpr std::size_t kItemsMax = 64;
+constexpr double kHoldbackMax = 50;  // percent
 constexpr auto kDays = std::to_array<std::string_view>({"mon", "tue", "wed", "thu", "fri", "sat", "sun"});
 
 /// Gates and keys of a policy that this server does not act on: refused, since a guard that is silently off is worse than none.
@@ -213,7 +214,11 @@ void read_limits_and_approvals(ObjectReader& reader, Policy& policy, Faults& fau
   if (auto const* const limits = reader.find("limits")) {
     ObjectReader inner(*limits, reader.pointer("limits"), faults);
     policy.in_flight = inner.integer("in_flight", 0, 100'000'000, 0);
-    if (inner.find("egress") != nullptr) inner.fault("egress", "limit 'egress' is not built yet; use in_flight, and bandwidth in agent.yaml");
+    if (inner.find("egress") != nullptr) {
+      auto const rate = wire::parse_rate(inner.text("egress", 40, {}));
+      if (rate) policy.egress = *rate;
+      else inner.fault("egress", rate.error().detail + ": " + rate.error().hint);
+    }
     inner.refuse_unknown();
   }
   if (auto const* const approvals = reader.find("approvals")) {
@@ -224,8 +229,9 @@ void read_limits_and_approvals(ObjectReader& reader, Policy& policy, Faults& fau
     inner.refuse_unknown();
   }
   if (auto const* const holdback = reader.find("holdback")) {
-    bool const none = (holdback->is_number() && holdback->to_number<double>() == 0) || (holdback->is_string() && parse_percent(holdback->get_string()) == 0.);
-    if (!none) reader.fault("holdback", "a holdback is not built yet; leave it out or write 0%");
+    auto const percent = holdback->is_string() ? parse_percent(holdback->get_string()) : std::nullopt;
+    if (percent && *percent >= 0 && *percent <= kHoldbackMax) policy.holdback = *percent / 100;
+    else reader.fault("holdback", fmt::format("expected a share of the devices up to {} %, such as 5%", kHoldbackMax));
   }
 }
 

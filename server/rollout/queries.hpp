@@ -105,6 +105,7 @@ inline constexpr Query kEvidence{
     "rollout_evidence",
     "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt FROM rollout_devices WHERE rollout = ? ORDER BY device"};
 inline constexpr Query kSamples{"rollout_samples_of", "SELECT device, count, sum FROM rollout_samples WHERE rollout = ? AND metric = ? ORDER BY device"};
+inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
 
 // showing -------------------------------------------------------------------------------------------------------------------
@@ -124,6 +125,6 @@ inline constexpr auto kAll =
                           kRow,           kInsertRow,     kAgainRow,      kMoveRow,          kSetRowState,    kDropSamples,     kAddSample,
                           kRunningDigest, kReportEvery,   kReleaseTarget, kDropUnswitched,   kCountReturned,  kRetryDevice,     kUnholdRow,
                           kUnholdModels,  kCountFailed,   kFindDevice,    kRaiseDeviceEpoch, kEvidence,       kSamples,         kSetSilentAt,
-                          kCounts,        kStrataCounts,  kListDevices});
+                          kWaitsFor,      kCounts,        kStrataCounts,  kListDevices});
 
 }  // namespace fleet::rollout::queries

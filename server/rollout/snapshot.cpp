@@ -14,14 +14,16 @@ namespace {
 constexpr std::uint64_t kSlowestBytesPerSecond = 16 * 1024;
 constexpr Millis kLeastLimit = std::chrono::minutes(10);
 
+std::uint64_t bytes_of(wire::Variant const& variant) {
+  std::uint64_t bytes = 0;
+  for (auto const& file : variant.files) bytes += file.size;
+  return bytes;
+}
+
 /// Download estimate + golden timeout + probation's maximum (docs/protocol.md, Silence).
 Millis limit_of(wire::Release const& release) {
   std::uint64_t largest = 0;
-  for (auto const& variant : release.variants) {
-    std::uint64_t bytes = 0;
-    for (auto const& file : variant.files) bytes += file.size;
-    largest = std::max(largest, bytes);
-  }
+  for (auto const& variant : release.variants) largest = std::max(largest, bytes_of(variant));
   Millis limit = kLeastLimit + seconds(static_cast<std::int64_t>(largest / kSlowestBytesPerSecond));
   auto const& manifest = release.manifest;
   if (manifest.golden) limit += manifest.golden->timeout;
@@ -38,7 +40,8 @@ Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   if (!found) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + " names a release that is not there"};
   FLEET_TRY(auto const release, wire::decode_release(row.text_view(0)));
   FLEET_TRY(auto view, make_view(std::move(rollout), strata));
-  for (auto const& variant : release.variants) view.hardware.insert(view.hardware.end(), variant.hardware.begin(), variant.hardware.end());
+  for (auto const& variant : release.variants)
+    for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
   view.attempt_limit = limit_of(release);
   return std::make_shared<RolloutView const>(std::move(view));
 }
@@ -48,10 +51,15 @@ auto content_of(Rollout const& r) { return std::tie(r.revision, r.release_state)
 
 }  // namespace
 
-bool RolloutView::has_variant(std::string_view name) const { return std::find(hardware.begin(), hardware.end(), name) != hardware.end(); }
+bool RolloutView::was_held_back(std::string_view stratum, std::int64_t device_place) const {
+  if (rollout.policy.holdback == 0) return false;
+  if (!thresholds.contains(stratum)) return !is_member(device_place, threshold_of_share(1 - rollout.policy.holdback));
+  auto const from = held_back.find(stratum);
+  return from != held_back.end() && device_place >= from->second;
+}
 
 bool RolloutView::in_stage(int stage, std::string_view stratum, std::int64_t device_place) const {
-  if (stage < 1) return false;
+  if (stage < 1 || holds_back(stratum, device_place)) return false;
   auto const index = static_cast<std::size_t>(stage - 1);
   auto const known = thresholds.find(stratum);
   return is_member(device_place, known == thresholds.end() ? share_thresholds.at(index) : known->second.at(index));
@@ -63,6 +71,11 @@ Result<RolloutView> make_view(Rollout rollout, std::vector<StageStratum> const& 
   auto const stages = rollout.policy.stages.size();
   std::vector<std::int64_t> totals(stages + 1, 0);
   for (auto const& one : strata) {
+    if (one.stage == kHeldBack) {
+      view.held_back[one.stratum] = one.threshold;
+      totals[kWhole] -= one.devices;
+      continue;
+    }
     auto const index = static_cast<std::size_t>(one.stage);
     if (one.stage < 0 || index > stages) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": a stratum names a stage that is not there"};
     totals[index] += one.devices;
@@ -71,7 +84,9 @@ Result<RolloutView> make_view(Rollout rollout, std::vector<StageStratum> const& 
   }
   for (std::size_t i = 0; i < stages; ++i) {
     auto const& percent = rollout.policy.stages[i].percent;
-    double const share = percent ? *percent / 100 : totals[0] == 0 ? 0 : static_cast<double>(totals[i + 1]) / static_cast<double>(totals[0]);
+    double const share = (1 - rollout.policy.holdback) * (percent          ? *percent / 100
+                                                          : totals[0] == 0 ? 0
+                                                                           : static_cast<double>(totals[i + 1]) / static_cast<double>(totals[0]));
     view.share_thresholds.push_back(threshold_of_share(share));
   }
   view.rollout = std::move(rollout);

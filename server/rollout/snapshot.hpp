@@ -17,13 +17,22 @@ struct RolloutView {
   registry::Selector selector;
   std::map<std::string, std::vector<std::int64_t>, std::less<>> thresholds;  ///< stratum -> one a stage
   std::vector<std::int64_t> share_thresholds;                                ///< one a stage: for a stratum that planning did not see
-  std::vector<std::string> hardware;                                         ///< that the release has variants for
+  std::map<std::string, std::int64_t, std::less<>> held_back;                ///< stratum -> the place from which devices are held back
+  std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
+  /// Unix ms from which `limits.egress` lets one more device begin; outlives the view, too.
+  std::shared_ptr<std::atomic<std::int64_t>> line_free_at = std::make_shared<std::atomic<std::int64_t>>(0);
 
   [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
-  [[nodiscard]] bool has_variant(std::string_view hardware_name) const;
-  /// Is the device in stage `stage` or an earlier one?
+  [[nodiscard]] bool has_variant(std::string_view hardware) const { return variants.contains(hardware); }
+  /// Is the device of the holdback, whether it waits still or has followed?
+  [[nodiscard]] bool was_held_back(std::string_view stratum, std::int64_t place) const;
+  /// Does it keep its version, until this rollout completes?
+  [[nodiscard]] bool holds_back(std::string_view stratum, std::int64_t place) const {
+    return rollout.state != State::completed && was_held_back(stratum, place);
+  }
+  /// Is the device in stage `stage` or an earlier one? Of a completed rollout, those held back are, too.
   [[nodiscard]] bool in_stage(int stage, std::string_view stratum, std::int64_t place) const;
 };
 using ViewPtr = std::shared_ptr<RolloutView const>;

@@ -65,14 +65,15 @@ std::int64_t planned(std::vector<StageStratum> const& strata, int stage) {
 double percent_of(Rollout const& rollout, std::vector<StageStratum> const& strata, int stage) {
   if (stage < 1) return 0;
   auto const& spec = rollout.policy.stage(stage);
-  auto const targeted = planned(strata, 0);
+  auto const targeted = planned(strata, kWhole);
   if (spec.percent) return *spec.percent;
   return targeted == 0 ? 0 : 100. * static_cast<double>(planned(strata, stage)) / static_cast<double>(targeted);
 }
 
-json::object counts_json(Tallies const& tallies, json::object const& reach, std::int64_t targeted) {
+json::object counts_json(Tallies const& tallies, json::object const& reach, std::int64_t targeted, std::int64_t holdback) {
   namespace ds = device_state;
   return {{"targeted", std::max(targeted, tallies.told)},
+          {"holdback", holdback},
           {"dispatched", tallies.told},
           {"exposed", tallies.exposed},
           {"healthy", tallies.of(ds::kHealthy)},
@@ -134,7 +135,7 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
   }
   json::array out;
   for (auto const& one : strata) {
-    if (one.stage != 0) continue;
+    if (one.stage != kWhole) continue;
     auto const& tallies = by_stratum[one.stratum];
     json::array stages;
     for (auto const& of_stage : strata)
@@ -179,7 +180,7 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"policy", parse_own(rollout.policy_json)},
                                       {"state", to_string(rollout.state)},
                                       {"stage", stage_json(rollout, strata)},
-                                      {"counts", counts_json(tallies, kept.reach, planned(strata, 0))},
+                                      {"counts", counts_json(tallies, kept.reach, planned(strata, kWhole), planned(strata, kHeldBack))},
                                       {"verdict", std::move(kept.verdict)},
                                       {"attempt", rollout.attempt},
                                       {"reason", rollout.reason},
@@ -229,6 +230,7 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
   return json::serialize(json::object{{"release", request.model + "@" + request.version},
                                       {"selector", request.selector},
                                       {"targeted", plan.targeted},
+                                      {"holdback", plan.holdback},
                                       {"stages", std::move(stages)},
                                       {"conflicts", std::move(conflicts)},
                                       {"warnings", std::move(warnings)},
@@ -272,11 +274,12 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
       return out;
     }
     auto const from = rows.maybe_text(3);
+    bool const held_back = rows.int64(1) == kHeldBack;
     auto const error = rows.maybe_text(6);
     last = rows.int64(7);
     out.items.push_back(json::serialize(json::object{{"device", rows.text(0)},
-                                                     {"stage", rows.int64(1)},
-                                                     {"arm", "canary"},
+                                                     {"stage", held_back ? rollout.policy.stage_count() : rows.int64(1)},
+                                                     {"arm", held_back ? "holdback" : "canary"},
                                                      {"state", rows.text(2)},
                                                      {"from", from ? json::value(*from) : json::value{}},
                                                      {"to", rollout.version},

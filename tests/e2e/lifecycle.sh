@@ -46,3 +46,8 @@ expect "the refused release is held" until_true 10 bash -c "'$bin/fleet-agent' s
 expect "the server sees the version before" until_true 10 runs d1 1
 expect "an operator lets it be taken again" ctl device unhold d1 --reason test
 expect "and it is" until_true 20 content_is d1 four
+expect "the owner rolls back again" "$bin/fleet-agent" rollback --root "$work/d1"
+expect "the version before runs again" until_true 10 content_is d1 one
+expect "and the server sees it" until_true 10 runs d1 1
+expect "the owner lets it be taken again" "$bin/fleet-agent" unhold --root "$work/d1" --model m
+expect "and it is, at once" until_true 10 content_is d1 four

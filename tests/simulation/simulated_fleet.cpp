@@ -51,7 +51,7 @@ SimulatedFleet::SimulatedFleet(Scenario scenario, Policy policy, int devices, st
 /// What raising the policy epoch does on the server.
 Result<void> SimulatedFleet::refresh() {
   FLEET_TRY(auto view, make_view(rollout_, strata_));
-  view.hardware.assign(kHardware.begin(), kHardware.end());
+  for (auto const& hardware : kHardware) view.variants.emplace(hardware, 0);
   auto snapshot = std::make_shared<Snapshot>();
   put_view(*snapshot, std::make_shared<RolloutView const>(std::move(view)));
   sort_views(*snapshot);
@@ -87,7 +87,7 @@ void SimulatedFleet::poll(Device& device) {
   device.next_poll = now_ + kPollEvery;
   DeviceRows rows;
   if (device.told) rows[rollout_.n] = device.row;
-  auto const desired = decide_model(*snapshot_, "m", device.facts, rows).desired;
+  auto const desired = decide_model(*snapshot_, "m", device.facts, rows, now_).desired;
   if (desired.joins) {
     device.told = device.eligible = true;
     device.row = {std::string(ds::kDispatched), false, device.facts.running["m"], {}, desired.target.attempt};

@@ -30,7 +30,7 @@ std::int64_t members(Places const& places, StageStratum const& one) {
 
 TEST_CASE("each stage holds exactly the planned count of each stratum, and keeps who was in it before") {
   auto places = places_of("salt", {{"cam-a", 20}, {"cam-b", 20}, {"lonely", 1}, {"many", 997}});
-  auto const plan = plan_stages({percent(10), percent(50), percent(100)}, places);
+  auto const plan = plan_stages({percent(10), percent(50), percent(100)}, 0, places);
   std::map<std::string, std::int64_t> threshold_before;
   for (auto const& one : plan) {
     if (one.stage == 0) continue;
@@ -58,7 +58,7 @@ TEST_CASE("counts of stages: a percentage rounds up, at least one a stratum; a c
                         {devices(100), {{"a", 2}, {"b", 1}}, {2, 1}},
                         {devices(1), {{"a", 5}, {"b", 5}}, {1, 0}}}) {
     auto places = places_of("s", c.strata);
-    auto const plan = plan_stages({c.stage}, places);
+    auto const plan = plan_stages({c.stage}, 0, places);
     std::vector<std::int64_t> counts;
     for (auto const& one : plan)
       if (one.stage == 1) counts.push_back(one.devices);
@@ -68,7 +68,7 @@ TEST_CASE("counts of stages: a percentage rounds up, at least one a stratum; a c
 
 TEST_CASE("a stage never shrinks, even when counts and percentages mix") {
   auto places = places_of("s", {{"a", 100}});
-  auto const plan = plan_stages({devices(50), percent(10), percent(100)}, places);
+  auto const plan = plan_stages({devices(50), percent(10), percent(100)}, 0, places);
   CHECK(plan[1].devices == 50);
   CHECK(plan[2].devices == 50);
   CHECK(plan[2].threshold == plan[1].threshold);
@@ -77,7 +77,7 @@ TEST_CASE("a stage never shrinks, even when counts and percentages mix") {
 
 TEST_CASE("devices that join later fall in with the share of their stratum, and all of them in the last stage") {
   auto places = places_of("salt", {{"a", 1000}});
-  auto const plan = plan_stages({percent(20), percent(100)}, places);
+  auto const plan = plan_stages({percent(20), percent(100)}, 0, places);
   int early = 0;
   for (int i = 0; i < 10'000; ++i) early += is_member(place("salt", "late-" + std::to_string(i)), plan[1].threshold);
   CHECK(early > 1'500);
@@ -89,7 +89,7 @@ TEST_CASE("another salt draws other canaries") {
   std::set<std::string> first, second;
   for (auto [salt, chosen] : {std::pair{"one", &first}, std::pair{"two", &second}}) {
     auto places = places_of(salt, {{"a", 200}});
-    auto const plan = plan_stages({percent(10)}, places);
+    auto const plan = plan_stages({percent(10)}, 0, places);
     for (int i = 0; i < 200; ++i)
       if (is_member(place(salt, "a-" + std::to_string(i)), plan[1].threshold)) chosen->insert("a-" + std::to_string(i));
   }
@@ -113,4 +113,21 @@ TEST_CASE("a stratum is named by hardware and labels, absent ones as a dash") {
   CHECK(stratum_of({"hardware", "region"}, "cam-a", labels) == "cam-a/north");
   CHECK(stratum_of({"site", "region"}, "cam-a", labels) == "-/north");
   CHECK(stratum_of({}, "cam-a", labels) == "all");
+}
+
+TEST_CASE("a holdback is the highest places of each stratum, to the nearest device; stages are of the rest") {
+  auto places = places_of("salt", {{"a", 100}, {"few", 4}});
+  auto const plan = plan_stages({percent(50), percent(100)}, .1, places);
+  auto const find = [&](int stage, std::string_view stratum) {
+    return std::find_if(plan.begin(), plan.end(), [&](StageStratum const& one) { return one.stage == stage && one.stratum == stratum; });
+  };
+  REQUIRE(find(kHeldBack, "a") != plan.end());
+  auto const held = *find(kHeldBack, "a");
+  CHECK(held.devices == 10);
+  CHECK(members(places, held) == 90);
+  CHECK(find(kWhole, "a")->devices == 100);
+  CHECK(find(1, "a")->devices == 45);
+  CHECK(find(2, "a")->devices == 90);
+  CHECK(find(kHeldBack, "few") == plan.end());  // 0.4 of a device
+  CHECK(find(2, "few")->devices == 4);
 }
