@@ -37,7 +37,7 @@ Result<int> query(Session& session, Arguments const& arguments) {
     if (arguments.has(key)) FLEET_CHECK(parse_duration(arguments.text(key)));
     route.with(key, arguments.text(key));
   }
-  route.with("stat", arguments.text("stat")).with("by", arguments.text("by"));
+  route.with("stat", arguments.text("stat")).with("by", arguments.text("by")).with("selector", session.selector());
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->get(route));
   if (session.for_people()) tell_series(session, answer);
@@ -88,14 +88,15 @@ std::vector<Command> const& telemetry_commands() {
   static std::vector<Command> const rows{
       {"telemetry query",
        "a metric over time",
-       "telemetry query accuracy --release reader@2.0.0 --by version,hardware --since 24h --step 5m --stat mean",
+       "telemetry query accuracy --release reader@2.0.0 -l 'hardware in (cam-a,cam-b)' --by version,hardware --since 24h --step 5m --stat mean",
        query,
        {{argument, "METRIC", "", "its name, such as accuracy"},
         {value, "--release", "M@V", "only from this release"},
-        {value, "--by", "KEY,...", "a series for each of these: version, hardware, a label"},
+        {value, "--by", "KEY,...", "a series for each of these: model, version, hardware"},
         {value, "--since", "TIME", "from so long ago (default 24h)"},
         {value, "--step", "TIME", "one point for so long (default 5m)"},
-        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}}},
+        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}},
+       true},
       {"telemetry events",
        "what happened: rollouts, releases, devices",
        "telemetry events --after 120 --follow -o jsonl",

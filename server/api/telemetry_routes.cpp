@@ -12,7 +12,8 @@ Result<Reply> get_query(Services& services, Call const& call) {
                                 .since = call.query_value("since"),
                                 .step = call.query_value("step"),
                                 .stat = call.query_value("stat"),
-                                .by = call.query_value("by")};
+                                .by = call.query_value("by"),
+                                .selector = call.query_value("selector")};
   FLEET_TRY(auto const query, telemetry::parse_query(raw, call.now));
   Reply reply;
   FLEET_TRY(reply.body, telemetry::run_query(services.store.reader(), query));

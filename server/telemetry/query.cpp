@@ -98,6 +98,13 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, SysTime now) {
   for (auto const& label : query.by)
     if (std::find(kLabels.begin(), kLabels.end(), label) == kLabels.end() || std::count(query.by.begin(), query.by.end(), label) > 1)
       faults.push_back({"by", fmt::format("\"{}\" is none of model, version, hardware, each once", label)});
+  if (auto selector = registry::Selector::parse(raw.selector)) {
+    query.selector = std::move(*selector);
+    for (auto const& condition : query.selector.conditions())
+      if (condition.key != "hardware") faults.push_back({"selector", fmt::format("\"{}\": samples are kept by hardware, not by label", condition.key)});
+  } else {
+    faults.push_back({"selector", selector.error().detail});
+  }
   if (faults.empty() && (now - query.since) / query.step > SeriesQuery::kPointsMax)
     faults.push_back({"step", fmt::format("{} from {} on are more than {} points", to_string(query.step), to_rfc3339(query.since), SeriesQuery::kPointsMax)});
   if (faults.empty()) return query;
@@ -111,6 +118,7 @@ Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) 
   for (;;) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) break;
+    if (!query.selector.matches({.id = {}, .hardware = rows.text_view(2), .state = {}})) continue;
     std::vector<std::string> labels;
     for (auto const& label : query.by) labels.push_back(rows.text(static_cast<int>(std::find(kLabels.begin(), kLabels.end(), label) - kLabels.begin())));
     auto const start = rows.int64(3);

@@ -2,6 +2,7 @@
 
 #include "core/base/time.hpp"
 #include "core/db/db.hpp"
+#include "server/registry/selector.hpp"
 
 #include <string>
 #include <string_view>
@@ -20,11 +21,12 @@ struct SeriesQuery {
   Millis step{300'000};
   Stat stat = Stat::mean;
   std::vector<std::string> by = {};  ///< of model, version, hardware
+  registry::Selector selector = {};  ///< asks for `hardware` alone: samples are not kept by label
 };
 
 /// The parameters as a request has them; empty ones take their defaults.
 struct RawQuery {
-  std::string metric, model, version, since, step, stat, by;
+  std::string metric, model, version, since, step, stat, by, selector;
 };
 /// @errors bad_input with every fault and its parameter
 [[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, SysTime now);

@@ -77,7 +77,14 @@ TEST_CASE("samples of two devices fall into one bucket of their release, hardwar
   auto const at = kNow - std::chrono::minutes{10};
   kept.fold("cam-a", sample(at, std::string(64, 'a'), accuracy(10, 9)));
   kept.fold("cam-a", sample(at + seconds{30}, std::string(64, 'a'), accuracy(30, 21)));
-  CHECK(kept.query({.metric = "accuracy", .model = "reader", .version = "1.0.0", .since = "1h", .step = "5m", .stat = "mean", .by = "version,hardware"}) ==
+  CHECK(kept.query({.metric = "accuracy",
+                    .model = "reader",
+                    .version = "1.0.0",
+                    .since = "1h",
+                    .step = "5m",
+                    .stat = "mean",
+                    .by = "version,hardware",
+                    .selector = {}}) ==
         R"({"metric":"accuracy","stat":"mean","series":[{"labels":{"version":"1.0.0","hardware":"cam-a"},"points":[["2026-11-20T08:50:00Z",7.5E-1]]}]})");
 }
 
@@ -85,7 +92,7 @@ TEST_CASE("samples without a known release are evidence for none") {
   Kept kept;
   kept.fold("cam-a", sample(kNow, "", accuracy(10, 9)));
   kept.fold("cam-a", sample(kNow, std::string(64, 'f'), accuracy(10, 9)));
-  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = "1m", .stat = "count", .by = "version"}) ==
+  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = "1m", .stat = "count", .by = "version", .selector = {}}) ==
         R"({"metric":"accuracy","stat":"count","series":[{"labels":{"version":""},"points":[["2026-11-20T09:00:00Z",2E1]]}]})");
 }
 
@@ -93,7 +100,7 @@ TEST_CASE("a device whose clock is ahead counts as of now, and numbers that are 
   Kept kept;
   kept.fold("cam-a", sample(kNow + std::chrono::hours{24 * 365}, "", accuracy(1, 1)));
   kept.fold("cam-a", sample(kNow, "", accuracy(1, std::numeric_limits<double>::infinity())));
-  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = {}}) ==
+  CHECK(kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = {}, .selector = {}}) ==
         R"({"metric":"accuracy","stat":"count","series":[{"labels":{},"points":[["2026-11-20T09:00:00Z",1E0]]}]})");
 }
 
@@ -101,24 +108,36 @@ TEST_CASE("rates count samples of a distribution and sums of a counter, quantile
   Kept kept;
   kept.fold("cam-a", sample(kNow, "", {.name = "inferences", .kind = "c", .count = 3, .sum = 600, .min = 200, .max = 200, .buckets = {}}));
   kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 60, .sum = 600, .min = 10, .max = 10, .buckets = {{116, 60}}}));
-  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E1]") !=
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}, .selector = {}}).find(",1E1]") !=
         std::string::npos);
-  CHECK(kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}}).find(",1E0]") !=
+  CHECK(kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = {}, .selector = {}}).find(",1E0]") !=
         std::string::npos);
-  auto const p95 = kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}});
+  auto const p95 = kept.query({.metric = "latency_ms", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}, .selector = {}});
   CHECK(p95.find("[[\"2026-11-20T09:00:00Z\",") != std::string::npos);
-  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}}).find("\"points\":[]") !=
-        std::string::npos);
+  CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "p95", .by = {}, .selector = {}})
+            .find("\"points\":[]") != std::string::npos);
+}
+
+TEST_CASE("a selector of hardware chooses whose samples count") {
+  Kept kept;
+  for (auto const hardware : {"cam-a", "cam-b", "cam-c"})
+    kept.fold(hardware, sample(kNow, "", {.name = "inferences", .kind = "c", .count = 1, .sum = 60, .min = 60, .max = 60, .buckets = {}}));
+  RawQuery query{
+      .metric = "inferences", .model = {}, .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = {}, .selector = "hardware in (cam-a,cam-b)"};
+  CHECK(kept.query(query).find(",2E0]") != std::string::npos);
+  query.selector = "";
+  CHECK(kept.query(query).find(",3E0]") != std::string::npos);
 }
 
 TEST_CASE("parameters that are not acceptable are all named") {
-  auto const refused = parse_query({.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site"}, kNow);
+  auto const refused = parse_query(
+      {.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site", .selector = "site=lab"}, kNow);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().kind == Kind::bad_input);
   std::vector<std::string> named;
   for (auto const& fault : refused.error().errors) named.push_back(fault.pointer);
-  CHECK(named == std::vector<std::string>{"metric", "since", "step", "stat", "by"});
-  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}}, kNow).has_value());
+  CHECK(named == std::vector<std::string>{"metric", "since", "step", "stat", "by", "selector"});
+  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, kNow).has_value());
 }
 
 TEST_CASE("old buckets are dropped, series by series") {
