@@ -1,5 +1,6 @@
 #include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
+#include "server/rollout/series.hpp"
 #include "server/rollout/verbs.hpp"
 #include "server/rollout/views.hpp"
 
@@ -123,6 +124,15 @@ Result<Reply> explain_one(Services& services, Call const& call) {
   return reply;
 }
 
+Result<Reply> series_of_one(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {}));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  Reply reply;
+  FLEET_TRY(reply.body, rollout::series_json(reader, found));
+  return reply;
+}
+
 Result<Reply> list_its_devices(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"state", "stage", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
@@ -207,6 +217,7 @@ std::vector<Route> const& rollout_routes() {
       {post, "/api/v1/rollouts", P::operate, &create_rollout, kBodyMax},
       {get, "/api/v1/rollouts/{id}", P::read, &get_one},
       {get, "/api/v1/rollouts/{id}/explain", P::read, &explain_one},
+      {get, "/api/v1/rollouts/{id}/series", P::read, WorkHandler{series_of_one}},
       {get, "/api/v1/rollouts/{id}/devices", P::read, &list_its_devices},
       {post, "/api/v1/rollouts/{id}:start", P::operate, &plain_verb<&rollout::start>, kSmall},
       {post, "/api/v1/rollouts/{id}:pause", P::operate, &plain_verb<&rollout::pause>, kSmall},

@@ -5,6 +5,7 @@
 #include "server/rollout/device_facts.hpp"
 #include "server/rollout/device_rows.hpp"
 #include "server/rollout/queries.hpp"
+#include "server/rollout/series.hpp"
 #include "server/rollout/verdict_json.hpp"
 
 #include <fmt/format.h>
@@ -288,6 +289,10 @@ Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Fac
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round
     rollout.verdict = text;
     rollout.latches = verdict.latches;
+    if (verdict.event || now >= watch.next_point) {
+      FLEET_CHECK(add_point(tx, rollout, verdict, facts, now));
+      watch.next_point = now + point_spacing(now - rollout.started_at.value_or(now));
+    }
     if (verdict.start_bake) {
       rollout.baking = true;
       rollout.bake_since = now;

@@ -36,6 +36,7 @@ private:
     int members_stage = 0;
     std::int64_t members_attempt = 0;
     SysTime members_until{};
+    SysTime next_point{};                   ///< of the series
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
   };
   struct Gathered;

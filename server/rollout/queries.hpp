@@ -109,6 +109,8 @@ inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM devic
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
 
 // showing -------------------------------------------------------------------------------------------------------------------
+inline constexpr Query kAddPoint{"rollout_add_point", "INSERT OR REPLACE INTO rollout_series (rollout, time, point) VALUES (?, ?, ?)"};
+inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
 inline constexpr Query kCounts{"rollout_counts", "SELECT state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY state, exposed"};
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
                                      "SELECT stratum, state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY stratum, state, exposed"};
@@ -125,6 +127,6 @@ inline constexpr auto kAll =
                           kRow,           kInsertRow,     kAgainRow,      kMoveRow,          kSetRowState,    kDropSamples,     kAddSample,
                           kRunningDigest, kReportEvery,   kReleaseTarget, kDropUnswitched,   kCountReturned,  kRetryDevice,     kUnholdRow,
                           kUnholdModels,  kCountFailed,   kFindDevice,    kRaiseDeviceEpoch, kEvidence,       kSamples,         kSetSilentAt,
-                          kWaitsFor,      kCounts,        kStrataCounts,  kListDevices});
+                          kWaitsFor,      kAddPoint,      kPoints,        kCounts,           kStrataCounts,   kListDevices});
 
 }  // namespace fleet::rollout::queries

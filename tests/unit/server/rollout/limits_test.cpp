@@ -1,4 +1,8 @@
+#include "server/rollout/series.hpp"
 #include "tests/unit/server/rollout/rollout_fixture.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 
 using namespace fleet;
 using namespace fleet::rollout;
@@ -114,4 +118,28 @@ TEST_CASE("a download that waits for its window and says so is not silent, howev
   }
   CHECK(f.state_of(rollout.id, 1) == "downloading");
   CHECK(f.state_of(rollout.id, 2) == "silent");
+}
+
+TEST_CASE("the series tells how a rollout went: counts never fall, each stage is there, the end is the last point") {
+  Twenty f;
+  auto const rollout =
+      *f.make("2", R"({"stages":[{"percent":10,"bake":"20s"},{"percent":100,"bake":"20s"}],"gates":{"certify":{"devices_max":["97%","60%"]}}})");
+  REQUIRE(f.reaches(rollout.id, State::completed));
+  auto const series = boost::json::parse(*series_json(f.store->reader(), f.get(rollout.id)));
+  auto const& points = series.at("points").as_array();
+  REQUIRE(points.size() >= 3);
+  std::int64_t healthy = 0;
+  std::set<std::int64_t> stages;
+  for (auto const& point : points) {
+    CHECK(point.at("healthy").to_number<std::int64_t>() >= healthy);
+    healthy = point.at("healthy").to_number<std::int64_t>();
+    stages.insert(point.at("stage").to_number<std::int64_t>());
+    CHECK(point.at("gates").as_array().size() >= 1);
+  }
+  CHECK(healthy == 20);
+  CHECK(stages == std::set<std::int64_t>{1, 2});
+  Millis age{0};
+  int most = 0;
+  for (; age < std::chrono::hours(24 * 366); age += point_spacing(age)) ++most;
+  CHECK(most < 3'000);
 }
