@@ -1,0 +1,53 @@
+# What every benchmark of a real server starts with. usage: . "$(dirname "$0")/lib.sh" BIN_DIR
+bin=$(realpath "${1:-build/bin}")
+for program in fleet-server fleet-load fleetctl; do
+  [ -x "$bin/$program" ] || { echo "bench: $bin/$program is not built (make build)" >&2; exit 1; }
+done
+work=$(mktemp -d)
+started=()
+cleanup() {
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+mkfifo "$work/never"
+nap() { read -rt "$1" <>"$work/never" || true; }
+on_server=() on_load=()
+if [ "$(nproc)" -gt 1 ]; then on_server=(taskset -c 0) on_load=(taskset -c 1); fi
+ulimit -n "$(ulimit -Hn)"
+
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 300 -subj /CN=bench-0 -addext "subjectAltName=IP:127.0.0.1" -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
+key_sha256=$(openssl x509 -in "$work/cert.pem" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
+# What fleet-server init made, and `count` devices beside the one that polls; most lines of a fleet table look like these.
+seed() {
+  "$bin/fleet-server" init --data "$1" --host 127.0.0.1 >/dev/null
+  python3 - "$1/fleet.db" "$2" "$key_sha256" <<'PY'
+import hashlib, sqlite3, sys, time
+path, count, key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+db = sqlite3.connect(path)
+until = int(time.time() * 1000) + 300 * 86_400_000
+row = lambda n: (n, f"bench-{n}", "cam-a" if n % 3 else "cam-b", '{"site":"%d","ring":"%d"}' % (n % 100, n % 10),
+                 bytes.fromhex(key) if n == 0 else hashlib.sha256(b"%d" % n).digest(), until)
+db.executemany("INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?+1, ?, ?, 'active', ?, ?, ?, 0)", map(row, range(count)))
+now = int(time.time() * 1000)
+db.executemany("INSERT INTO contacts VALUES (?, ?, 900, 60)", ((n + 1, now) for n in range(1, count)))
+db.commit()
+PY
+}
+
+server_pid=
+start_server() {
+  "${on_server[@]}" "$bin/fleet-server" run --data "$1" --api 127.0.0.1:0 --devices 127.0.0.1:0 >/dev/null 2>"$work/server.log" &
+  server_pid=$!
+  started+=("$server_pid")
+  for _ in $(seq 200); do
+    [ -s "$1/endpoints.json" ] && break
+    kill -0 "$server_pid" || { cat "$work/server.log" >&2; exit 1; }
+    nap 0.05
+  done
+  url=$(sed 's/.*"devices":"\([^"]*\)".*/\1/' "$1/endpoints.json")/device/v1/poll
+}
+stop_server() { kill "$server_pid"; wait "$server_pid" || true; }
+cpu_ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
+memory_kb() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
