@@ -3,8 +3,21 @@
 
 #include "server/audit/audit.hpp"
 #include "server/catalog/check.hpp"
+#include "server/catalog/key_ring.hpp"
 
 namespace fleet::server {
+namespace {
+
+/// Nothing before the first checkpoint was signed.
+Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, Layout const& layout) {
+  catalog::KeyRing keys(fs, system_random(), layout.keys());
+  auto const key = keys.get("audit");
+  if (key) return std::optional(key->public_key());
+  if (key.error().code == "key_offline") return std::optional<crypto::PublicKey>{};
+  return key.error();
+}
+
+}  // namespace
 
 Result<std::vector<std::string>> check(std::string const& data_dir) {
   auto& fs = system_fs();
@@ -16,8 +29,9 @@ Result<std::vector<std::string>> check(std::string const& data_dir) {
   for (auto& finding : findings) finding.insert(0, "database: ");
   FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, data_dir));
   findings.insert(findings.end(), catalog.begin(), catalog.end());
-  auto const chain = audit::verify(database);
-  if (!chain && chain.error().kind != Kind::corrupt) return chain.error();
+  FLEET_TRY(auto const key, audit_key(fs, layout));
+  auto const chain = audit::verify(database, key);
+  if (!chain && chain.error().kind != Kind::corrupt && chain.error().kind != Kind::signature) return chain.error();
   if (!chain) findings.push_back("audit: " + chain.error().detail);
   return findings;
 }

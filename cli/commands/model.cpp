@@ -54,7 +54,8 @@ Result<int> set_model(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const before, api->send(net::Method::get, route.target()));
   FLEET_TRY(auto const present, before.json());
-  FLEET_TRY(auto const body, wanted(arguments, present));
+  FLEET_TRY(auto body, wanted(arguments, present));
+  if (!session.reason().empty()) body["reason"] = session.reason();
   FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, std::string(before.header("ETag"))));
   FLEET_TRY(auto const model, answer.json());
   return show_done(session, model, model_shape(), "model " + name + " is set");

@@ -133,31 +133,4 @@ void get_events(Services& services, Call&& call, net::Responder responder) {
   look(services, *listening);
 }
 
-Result<Reply> list_audit(Services&, Call const& call, db::Connection& reader) {
-  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
-  FLEET_TRY(auto const page, read_page(call));
-  FLEET_TRY(auto const after, read_number("cursor", page.after.empty() ? "0" : page.after));
-  auto row = reader.prepare(queries::kAudit);
-  row.bind_all(after, page.limit + 1);
-  std::vector<std::string> items;
-  std::int64_t last = 0;
-  while (true) {
-    FLEET_TRY(bool const found, row.step());
-    if (!found) return list_reply(call, items, "");
-    if (items.size() == static_cast<std::size_t>(page.limit)) return list_reply(call, items, std::to_string(last));
-    last = row.int64(0);
-    items.push_back(json::serialize(json::object{{"seq", last},
-                                                 {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)},
-                                                 {"actor", row.text(2)},
-                                                 {"action", row.text(3)},
-                                                 {"subject", row.text(4)},
-                                                 {"before", stored(row.text_view(5))},
-                                                 {"after", stored(row.text_view(6))},
-                                                 {"reason", row.text(7)},
-                                                 {"request_id", row.text(8)},
-                                                 {"prev", to_hex(row.blob(9))},
-                                                 {"hash", to_hex(row.blob(10))}}));
-  }
-}
-
 }  // namespace fleet::api

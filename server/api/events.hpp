@@ -8,7 +8,5 @@ namespace fleet::api {
 /// a finite stream: it waits for events after `Last-Event-ID` for a while, sends those there are and ends; `retry` tells the client to come again.
 /// Without a `Last-Event-ID` the stream starts now.
 void get_events(Services& services, Call&& call, net::Responder responder);
-/// GET /audit, oldest first.
-[[nodiscard]] Result<Reply> list_audit(Services& services, Call const& call, db::Connection& reader);
 
 }  // namespace fleet::api

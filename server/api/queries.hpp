@@ -30,13 +30,11 @@ inline constexpr db::Query kPing{"api.ping", "SELECT count(*) FROM settings WHER
 inline constexpr db::Query kDevicesByState{"api.devices_by_state", "SELECT state, count(*) FROM devices GROUP BY state"};
 inline constexpr db::Query kRolloutsByState{"api.rollouts_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr db::Query kAuditSequence{"api.audit_sequence", "SELECT coalesce(max(seq), 0) FROM audit"};
-inline constexpr db::Query kAudit{
-    "api.audit", "SELECT seq, time, actor, action, subject, before, after, reason, request_id, prev, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
 inline constexpr db::Query kLastEvent{"api.last_event", "SELECT coalesce(max(id), 0) FROM events"};
 inline constexpr db::Query kEvents{"api.events", "SELECT id, time, type, subject, actor, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2"};
 
 inline constexpr auto kAll =
     std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kReplay, kForgetReplays, kKeepReplay, kModelExists,
-                              kPing, kDevicesByState, kRolloutsByState, kAuditSequence, kAudit, kLastEvent, kEvents});
+                              kPing, kDevicesByState, kRolloutsByState, kAuditSequence, kLastEvent, kEvents});
 
 }  // namespace fleet::api::queries

@@ -82,7 +82,6 @@ std::vector<Route> const& system_routes() {
       {del, "/api/v1/tokens/{id}", P::administer, &delete_token},
       {get, "/api/v1/roles", P::read, &list_roles},
       {get, "/api/v1/events", P::read, &get_events},
-      {get, "/api/v1/audit", P::administer, &list_audit},
   };
   return routes;
 }

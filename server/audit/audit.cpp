@@ -1,42 +1,67 @@
 #include "server/audit/audit.hpp"
 
-#include "core/crypto/hash.hpp"
 #include "server/audit/queries.hpp"
 
 #include <fmt/format.h>
-
-#include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 namespace fleet::audit {
 namespace {
 
-/// What the hash covers: the previous hash, then every field with its length before it, so that no two entries share a text.
-Digest chain(Digest const& prev, std::int64_t seq, std::int64_t time, std::array<std::string_view, 7> const& fields) {
-  std::string covered(as_text(prev.bytes));
-  covered += fmt::format("{}:{}:", seq, time);
-  for (auto const field : fields) covered += fmt::format("{}:{}", field.size(), field);
-  return crypto::sha256(covered);
+/// Compact, as whoever reads the entry as JSON writes it again: the hash covers what an export shows.
+std::string compact(std::string const& text) {
+  if (text.empty()) return {};
+  boost::system::error_code fault;
+  auto const value = boost::json::parse(text, fault);
+  return boost::json::serialize(fault ? boost::json::value(text) : value);
 }
 
-struct Head {
-  std::int64_t seq = 0;
-  Digest hash;
-};
+trust::AuditEntry read_entry(db::Statement const& row) {
+  return {.seq = row.int64(0),
+          .time_ms = row.int64(1),
+          .actor = row.text(2),
+          .action = row.text(3),
+          .subject = row.text(4),
+          .before = row.text(5),
+          .after = row.text(6),
+          .reason = row.text(7),
+          .request_id = row.text(8),
+          .prev = row.digest(9),
+          .hash = row.digest(10)};
+}
 
-Result<Head> head(db::Connection& connection) {
-  auto last = connection.prepare(kLastAudit);
-  FLEET_TRY(bool const row, last.step());
-  return row ? Head{last.int64(0), last.digest(1)} : Head{};
+Result<KeptCheckpoint> checkpoint_of(db::Statement& row, KeptCheckpoint fallback) {
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return fallback;
+  return KeptCheckpoint{row.int64(0), from_unix_ms(row.int64(1)), row.text(2)};
 }
 
 }  // namespace
 
 Result<void> append(store::Tx& tx, Entry const& entry) {
-  FLEET_TRY(auto const last, head(tx.connection()));
-  auto const time = to_unix_ms(entry.time);
-  auto const hash = chain(last.hash, last.seq + 1, time, {entry.actor, entry.action, entry.subject, entry.before, entry.after, entry.reason, entry.request_id});
+  trust::AuditEntry next{.seq = 1,
+                         .time_ms = to_unix_ms(entry.time),
+                         .actor = entry.actor,
+                         .action = entry.action,
+                         .subject = entry.subject,
+                         .before = compact(entry.before),
+                         .after = compact(entry.after),
+                         .reason = entry.reason,
+                         .request_id = entry.request_id,
+                         .prev = {},
+                         .hash = {}};
+  {
+    auto last = tx.prepare(kLastAudit);
+    FLEET_TRY(bool const found, last.step());
+    if (found) {
+      next.seq = last.int64(0) + 1;
+      next.prev = last.digest(1);
+    }
+  }
+  next.hash = trust::audit_hash(next);
   auto insert = tx.prepare(kInsertAudit);
-  insert.bind_all(last.seq + 1, time, entry.actor, entry.action, entry.subject, entry.before, entry.after, entry.reason, entry.request_id, last.hash, hash);
+  insert.bind_all(next.seq, next.time_ms, next.actor, next.action, next.subject, next.before, next.after, next.reason, next.request_id, next.prev, next.hash);
   return insert.run();
 }
 
@@ -51,21 +76,69 @@ Result<void> record(store::Tx& tx, Entry const& entry) {
   return emit(tx, entry.time, entry.action, entry.subject, entry.actor, entry.after);
 }
 
-Result<void> verify(db::Connection& reader) {
-  auto all = reader.prepare(kAllAudit);
-  Head expected;
-  for (;;) {
-    FLEET_TRY(bool const row, all.step());
-    if (!row) return {};
-    auto const seq = all.int64(0);
-    auto const found = all.digest(10);
-    auto const hash = chain(expected.hash, seq, all.int64(1),
-                            {all.text_view(2), all.text_view(3), all.text_view(4), all.text_view(5), all.text_view(6), all.text_view(7), all.text_view(8)});
-    if (seq != expected.seq + 1)
-      return Error{Kind::corrupt, "audit_gap", fmt::format("audit entry {} is missing: {} follows {}", expected.seq + 1, seq, expected.seq)};
-    if (all.digest(9) != expected.hash || hash != found) return Error{Kind::corrupt, "audit_changed", fmt::format("audit entry {} does not fit its hash", seq)};
-    expected = {seq, found};
+Result<KeptCheckpoint> checkpoint(store::Tx& tx, crypto::SigningKey const& key, SysTime now) {
+  trust::Checkpoint head{.seq = 0, .hash = {}, .time = now};
+  {
+    auto last = tx.prepare(kLastAudit);
+    FLEET_TRY(bool const found, last.step());
+    if (found) {
+      head.seq = last.int64(0);
+      head.hash = last.digest(1);
+    }
   }
+  auto known = tx.prepare(kGetCheckpoint);
+  known.bind_all(head.seq);
+  FLEET_TRY(auto kept, checkpoint_of(known, {}));
+  if (kept.seq == head.seq) return kept;
+  kept = {head.seq, now, trust::sign_checkpoint(head, key)};
+  auto insert = tx.prepare(kInsertCheckpoint);
+  insert.bind_all(kept.seq, to_unix_ms(kept.time), kept.envelope);
+  FLEET_CHECK(insert.run());
+  return kept;
+}
+
+Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit) {
+  std::vector<trust::AuditEntry> out;
+  auto rows = reader.prepare(kListAudit);
+  rows.bind_all(after, limit);
+  while (true) {
+    FLEET_TRY(bool const found, rows.step());
+    if (!found) return out;
+    out.push_back(read_entry(rows));
+  }
+}
+
+Result<std::vector<KeptCheckpoint>> list_checkpoints(db::Connection& reader, std::int64_t after, int limit) {
+  std::vector<KeptCheckpoint> out;
+  auto rows = reader.prepare(kListCheckpoints);
+  rows.bind_all(after, limit);
+  while (true) {
+    FLEET_TRY(auto one, checkpoint_of(rows, {}));
+    if (one.envelope.empty()) return out;
+    out.push_back(std::move(one));
+  }
+}
+
+Result<void> verify(db::Connection& reader, std::optional<crypto::PublicKey> const& key) {
+  trust::AuditChain chain;
+  auto entries = reader.prepare(kListAudit);
+  entries.bind_all(0, -1);
+  auto checkpoints = reader.prepare(kListCheckpoints);
+  checkpoints.bind_all(0, -1);
+  FLEET_TRY(auto next, checkpoint_of(checkpoints, {}));
+  while (true) {
+    FLEET_TRY(bool const found, entries.step());
+    if (!found) break;
+    FLEET_CHECK(chain.add(read_entry(entries)));
+    if (next.envelope.empty() || next.seq > chain.size()) continue;
+    if (key) {
+      FLEET_TRY(auto const opened, trust::open_checkpoint(next.envelope, *key));
+      FLEET_CHECK(chain.add(opened));
+    }
+    FLEET_TRY(next, checkpoint_of(checkpoints, {}));
+  }
+  if (next.envelope.empty()) return {};
+  return Error{Kind::corrupt, "audit_truncated", fmt::format("the log ends with entry {}, but entry {} was signed", chain.size(), next.seq)};
 }
 
 }  // namespace fleet::audit

@@ -1,9 +1,12 @@
 #pragma once
 
+#include "core/trust/audit_chain.hpp"
 #include "server/store/store.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fleet::audit {
 
@@ -19,14 +22,27 @@ struct Entry {
   std::string request_id = {};
 };
 
-/// Appends to the hash-chained audit log: hash = SHA-256(prev, length-prefixed fields), in the same transaction as the change itself.
+/// Appends to the hash-chained audit log (core/trust/audit_chain.hpp), in the same transaction as the change itself.
 Result<void> append(store::Tx& tx, Entry const& entry);
 /// Appends to `events` (what /events and webhooks send), and wakes listeners after the commit.
 Result<void> emit(store::Tx& tx, SysTime time, std::string_view type, std::string_view subject, std::string_view actor, std::string_view data_json);
 /// Both: what every change of state by a person does.
 Result<void> record(store::Tx& tx, Entry const& entry);
 
-/// Walks the whole chain. @errors corrupt: names the first entry that is missing or changed
-[[nodiscard]] Result<void> verify(db::Connection& reader);
+/// A signed head of the chain: `envelope` is the DSSE of a trust::Checkpoint.
+struct KeptCheckpoint {
+  std::int64_t seq = 0;
+  SysTime time{};
+  std::string envelope;
+};
+/// Signs the head, unless it is signed already. The log is never empty: `init` writes its first entry.
+Result<KeptCheckpoint> checkpoint(store::Tx& tx, crypto::SigningKey const& key, SysTime now);
+
+/// Entries after number `after`, at most `limit`; the same of checkpoints.
+[[nodiscard]] Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit);
+[[nodiscard]] Result<std::vector<KeptCheckpoint>> list_checkpoints(db::Connection& reader, std::int64_t after, int limit);
+
+/// Walks the whole chain and, with a key, its checkpoints. @errors corrupt: names the first entry that is missing or changed; signature
+[[nodiscard]] Result<void> verify(db::Connection& reader, std::optional<crypto::PublicKey> const& key);
 
 }  // namespace fleet::audit

@@ -11,9 +11,13 @@ inline constexpr db::Query kInsertAudit{"insert_audit",
                                         "INSERT INTO audit (seq, time, actor, action, subject, before, after, reason, request_id, prev, hash) "
                                         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"};
 inline constexpr db::Query kInsertEvent{"insert_event", "INSERT INTO events (time, type, subject, actor, data) VALUES (?1, ?2, ?3, ?4, ?5)"};
-inline constexpr db::Query kAllAudit{
-    "all_audit", "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash FROM audit ORDER BY seq"};
+inline constexpr db::Query kListAudit{"list_audit",
+                                      "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash "
+                                      "FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
+inline constexpr db::Query kGetCheckpoint{"get_checkpoint", "SELECT seq, time, envelope FROM audit_checkpoints WHERE seq = ?1"};
+inline constexpr db::Query kInsertCheckpoint{"insert_checkpoint", "INSERT INTO audit_checkpoints (seq, time, envelope) VALUES (?1, ?2, ?3)"};
+inline constexpr db::Query kListCheckpoints{"list_checkpoints", "SELECT seq, time, envelope FROM audit_checkpoints WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
 
-inline constexpr std::array kQueries{kLastAudit, kInsertAudit, kInsertEvent, kAllAudit};
+inline constexpr std::array kQueries{kLastAudit, kInsertAudit, kInsertEvent, kListAudit, kGetCheckpoint, kInsertCheckpoint, kListCheckpoints};
 
 }  // namespace fleet::audit

@@ -15,7 +15,8 @@
 namespace fleet::catalog {
 
 /// The private keys the server holds (managed mode), one file a role in DIR/keys, 0600. Thread-safe.
-/// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` holds all four roles of the directive repository.
+/// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` holds all four roles of the directive repository; `audit` signs
+/// checkpoints of the audit log.
 class KeyRing {
 public:
   KeyRing(Fs& fs, Random& random, std::string keys_dir);

@@ -3,6 +3,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 #include "server/api/api_handler.hpp"
+#include "server/catalog/key_ring.hpp"
 #include "tests/unit/server/registry/store_fixture.hpp"
 
 #include <fmt/format.h>
@@ -46,12 +47,16 @@ std::vector<api::Route> const& probe_routes();
 
 /// Both listeners over a real store, called with hand-made requests.
 struct ApiFixture : StoreFixture {
-  api::ApiHandler api{services, api::Listener::api, {&api::system_routes(), &api::registry_routes(), &probe_routes()}};
-  api::ApiHandler devices{services, api::Listener::device, {&api::system_routes(), &api::registry_routes(), &probe_routes()}};
+  api::ApiHandler api{services, api::Listener::api, {&api::system_routes(), &api::audit_routes(), &api::registry_routes(), &probe_routes()}};
+  api::ApiHandler devices{services, api::Listener::device, {&api::system_routes(), &api::audit_routes(), &api::registry_routes(), &probe_routes()}};
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection
 
+  catalog::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+
   ApiFixture() {
+    services.keys = &keys;
+    std::filesystem::create_directories(dir.path() + "/keys");
     Probe::runs = 0;
     for (auto const* role : {"viewer", "operator", "publisher", "approver", "admin"}) add_token(role, role);
   }

@@ -14,6 +14,7 @@ void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? 
 struct Log {
   std::string dir = (std::filesystem::temp_directory_path() / make_ulid("fleet-audit-", 0, system_random())).string();
   std::unique_ptr<store::Store> store;
+  crypto::SigningKey key = crypto::SigningKey::generate(system_random());
 
   Log() {
     std::filesystem::create_directories(dir);
@@ -37,13 +38,18 @@ struct Log {
   void script(std::string const& sql) {
     must(store->write_wait([&](store::Tx& tx) { return tx.connection().script(sql); }));
   }
+  audit::KeptCheckpoint sign() {
+    auto made = store->write_value<audit::KeptCheckpoint>([&](store::Tx& tx) { return audit::checkpoint(tx, key, from_unix_ms(5'000)); });
+    REQUIRE(made.has_value());
+    return *made;
+  }
   std::string read(std::string const& sql) {
     auto row = store->reader().prepare({sql, sql});
     REQUIRE(*row.step());
     return row.text(0);
   }
   std::string verdict() {
-    auto const sound = audit::verify(store->reader());
+    auto const sound = audit::verify(store->reader(), key.public_key());
     return sound ? "sound" : sound.error().code + ": " + sound.error().detail;
   }
 };
@@ -99,4 +105,24 @@ TEST_CASE_FIXTURE(Log, "an entry shares the fate of the change it tells of") {
   CHECK(read("SELECT (SELECT count(*) FROM audit) + (SELECT count(*) FROM events)") == "0");
   fill(2);
   CHECK(verdict() == "sound");
+}
+
+TEST_CASE_FIXTURE(Log, "the head is signed once; an end that was cut off, or written anew, does not fit what was signed") {
+  fill(3);
+  auto const first = sign();
+  CHECK(first.seq == 3);
+  CHECK(sign().envelope == first.envelope);
+  fill(2);
+  CHECK(sign().seq == 5);
+  CHECK(audit::list_checkpoints(store->reader(), 0, 10)->size() == 2);
+  CHECK(audit::list_checkpoints(store->reader(), 3, 10)->size() == 1);
+  CHECK(audit::list(store->reader(), 3, 10)->size() == 2);
+  CHECK(verdict() == "sound");
+  script("DELETE FROM audit WHERE seq = 5");
+  CHECK_MESSAGE(verdict().starts_with("audit_truncated"), verdict());
+  must(store->write_wait([&](store::Tx& tx) { return audit::record(tx, entry(2)); }));
+  CHECK(verdict() == "sound");  // the very same entry
+  script("DELETE FROM audit WHERE seq = 5");
+  must(store->write_wait([&](store::Tx& tx) { return audit::record(tx, entry(7)); }));
+  CHECK_MESSAGE(verdict().starts_with("audit_rewritten"), verdict());
 }

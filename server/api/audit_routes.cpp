@@ -1,0 +1,77 @@
+#include "core/trust/audit_chain.hpp"
+#include "server/api/route.hpp"
+#include "server/audit/audit.hpp"
+#include "server/catalog/key_ring.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <charconv>
+
+namespace fleet::api {
+namespace json = boost::json;
+namespace {
+
+Result<std::int64_t> read_cursor(std::string const& text) {
+  std::int64_t out = 0;
+  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (text.empty() || (fault == std::errc{} && end == text.data() + text.size() && out >= 0)) return out;
+  return Error{Kind::bad_input, "bad_parameter", "cursor: none that this list gave", "take `next` of the page before"};
+}
+
+std::string checkpoint_json(audit::KeptCheckpoint const& one) {
+  return json::serialize(json::object{{"seq", one.seq}, {"time", to_rfc3339(one.time, true)}, {"envelope", json::parse(one.envelope)}});
+}
+
+/// One page of what `list` gives and `encode` writes, by the number of the entry.
+template <class List, class Encode>
+Result<Reply> page_of(Call const& call, db::Connection& reader, List const& list, Encode const& encode) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const after, read_cursor(page.after));
+  FLEET_TRY(auto found, list(reader, after, page.limit + 1));
+  bool const more = found.size() > static_cast<std::size_t>(page.limit);
+  if (more) found.pop_back();
+  std::vector<std::string> items;
+  for (auto const& one : found) items.push_back(encode(one));
+  return list_reply(call, items, more ? std::to_string(found.back().seq) : std::string());
+}
+
+Result<Reply> list_audit(Services&, Call const& call, db::Connection& reader) {
+  return page_of(call, reader, audit::list, [](trust::AuditEntry const& entry) { return trust::encode(entry); });
+}
+
+Result<Reply> list_checkpoints(Services&, Call const& call, db::Connection& reader) { return page_of(call, reader, audit::list_checkpoints, checkpoint_json); }
+
+Result<Reply> get_key(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {}));
+  FLEET_TRY(auto const key, services.keys->get_or_create("audit"));
+  Reply reply;
+  reply.body = trust::encode(key.public_key());
+  return reply;
+}
+
+Result<Reply> sign_head(Services& services, Call const& call) {
+  FLEET_TRY(auto const key, services.keys->get_or_create("audit"));
+  FLEET_TRY(auto const made, services.store.write_value<audit::KeptCheckpoint>([&](store::Tx& tx) { return audit::checkpoint(tx, key, call.now); }));
+  Reply reply;
+  reply.body = checkpoint_json(made);
+  return reply;
+}
+
+}  // namespace
+
+std::vector<Route> const& audit_routes() {
+  using enum net::Method;
+  using P = Permission;
+  static std::vector<Route> const routes{
+      {get, "/api/v1/audit", P::administer, ReadHandler{list_audit}},
+      {get, "/api/v1/audit/checkpoints", P::administer, ReadHandler{list_checkpoints}},
+      {get, "/api/v1/audit/key", P::read, WorkHandler{get_key}},
+      {post, "/api/v1/audit:checkpoint", P::administer, WorkHandler{sign_head}, 1024},
+  };
+  return routes;
+}
+
+}  // namespace fleet::api
