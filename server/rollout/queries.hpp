@@ -30,7 +30,13 @@ inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMN
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
 inline constexpr Query kListRollouts{
     "rollout_list", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n < ?1 AND (?2 = '' OR r.model = ?2) AND (?3 = '' OR r.state = ?3) ORDER BY r.n DESC LIMIT ?4"};
-inline constexpr Query kStartedRollouts{"rollout_started", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL ORDER BY r.n"};
+// Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not taken back yet.
+inline constexpr Query kStartedRollouts{
+    "rollout_started",
+    "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
+    "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY completed_at DESC, n DESC) AS age FROM rollouts "
+    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
+    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted'))) ORDER BY r.n"};
 inline constexpr Query kJudgedRollouts{
     "rollout_judged", "SELECT " FLEET_ROLLOUT_COLUMNS
                       "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};

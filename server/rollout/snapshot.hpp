@@ -43,7 +43,7 @@ struct ModelRollouts {
   std::vector<ViewPtr> ended;  ///< completed, aborted, rolling back, rolled back; the newest end first
 };
 
-/// All started rollouts at one policy epoch.
+/// The started rollouts at one policy epoch, without those whose word nobody can need any more.
 struct Snapshot {
   std::uint64_t epoch = 0;
   std::map<std::string, ModelRollouts> models;

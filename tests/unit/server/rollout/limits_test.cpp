@@ -143,3 +143,25 @@ TEST_CASE("the series tells how a rollout went: counts never fall, each stage is
   for (; age < std::chrono::hours(24 * 366); age += point_spacing(age)) ++most;
   CHECK(most < 3'000);
 }
+
+TEST_CASE("a long history stays out of the snapshot: the newest eight of a selector, whatever is live, and what is not taken back yet") {
+  Twenty f;
+  auto const bad = *f.make("3", kPlainPolicy, true, "id=cam-a-0");
+  REQUIRE(f.reaches(bad.id, State::completed));
+  f.offline.insert(1);
+  REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, bad.id, f.deed()); }));
+  f.clock.advance(std::chrono::hours(1));
+  f.steps(2);
+  for (int i = 0; i < 12; ++i) {
+    auto const rollout = *f.make(i % 2 == 0 ? "2" : "1", kPlainPolicy, true, "id!=cam-a-0");
+    REQUIRE(f.reaches(rollout.id, State::completed));
+  }
+  auto const site = *f.make("2", kPlainPolicy, true, "id=cam-a-5");
+  REQUIRE(f.reaches(site.id, State::completed));
+  auto const live = *f.make("2", R"({"stages":[{"percent":100,"bake":"10h"}]})", true, "id!=cam-a-0");
+  auto const snapshot = *load_snapshot(f.store->reader(), 1, nullptr);
+  CHECK(snapshot->by_n.size() == 1 + 1 + 8 + 1 + 1);  // the first of all, the one to take back, eight, the site's, the live one
+  CHECK(snapshot->by_id.contains(bad.id));
+  CHECK(snapshot->by_id.contains(site.id));
+  CHECK(snapshot->by_id.contains(live.id));
+}
