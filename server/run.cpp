@@ -1,6 +1,7 @@
 #include "server/commands.hpp"
 #include "server/data_dir.hpp"
 #include "server/housekeeping.hpp"
+#include "server/retention.hpp"
 
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
@@ -149,6 +150,7 @@ Result<void> run(RunOptions const& options) {
   running.engine->start();
   running.net->start();
   schedule_housekeeping(services);
+  schedule_retention(services);
   auto const announced = announce(running, layout, api, known_as.hosts.front());
   if (announced) {
     log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});

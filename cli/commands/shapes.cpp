@@ -220,6 +220,7 @@ Shape const& token_shape() {
                             {"ROLE", "role"},
                             {"MODEL", "model"},
                             {"SELECTOR", "selector"},
+                            {"IDENTITY", "identity", Form::text, true},
                             {"CREATED", "created_at", Form::time},
                             {"EXPIRES", "expires_at", Form::time},
                             {"REVOKED", "revoked_at", Form::time}}};

@@ -11,6 +11,7 @@ namespace {
 Result<int> create_token(Session& session, Arguments const& arguments) {
   json::object body{{"name", arguments.text("NAME")}, {"role", arguments.text("role")}};
   if (arguments.has("model")) body["model"] = arguments.text("model");
+  if (arguments.has("user")) body["user"] = arguments.text("user");
   if (!session.selector().empty()) body["selector"] = session.selector();
   if (arguments.has("expires")) {
     FLEET_CHECK(parse_duration(arguments.text("expires")));
@@ -47,6 +48,7 @@ std::vector<Command> const& token_commands() {
        {{argument, "NAME", "", "whose it is, for the audit log"},
         {value, "--role", "R", "viewer, operator, publisher, approver or admin", true, {"viewer", "operator", "publisher", "approver", "admin"}},
         {value, "--model", "M", "only for this model"},
+        {value, "--user", "NAME", "who holds it: all tokens of one user are one person to approvals and the audit log"},
         {value, "--expires", "TIME", "good for so long, such as 90d"}},
        true,
        true},

@@ -37,10 +37,10 @@ Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const page, read_page(call));
   FLEET_TRY(auto const models, catalog::list_models(reader, page.after, page.limit + 1));
   std::vector<std::string> items;
-  for (auto const& model : models)
-    if (items.size() < static_cast<std::size_t>(page.limit)) items.push_back(catalog::model_json(model));
-  bool const more = models.size() > items.size();
-  return list_reply(call, items, more ? models[items.size() - 1].name : std::string());
+  auto const shown = std::min(models.size(), static_cast<std::size_t>(page.limit));
+  for (std::size_t i = 0; i < shown; ++i)
+    if (check_model_scope(call, models[i].name)) items.push_back(catalog::model_json(models[i]));
+  return list_reply(call, items, models.size() > shown ? models[shown - 1].name : std::string());
 }
 
 Result<Reply> get_model(Services&, Call const& call, db::Connection& reader) {

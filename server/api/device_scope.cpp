@@ -18,6 +18,23 @@ Result<void> check_scope(Call const& call, db::Connection& connection, registry:
   return {};
 }
 
+Result<std::optional<registry::Selector>> scope_of(Call const& call) {
+  std::optional<registry::Selector> out;
+  if (call.actor.selector.empty()) return out;
+  FLEET_TRY(out, registry::Selector::parse(call.actor.selector));
+  return out;
+}
+
+Result<void> check_selector_within(Call const& call, std::string_view selector, std::string_view what) {
+  FLEET_TRY(auto const scope, scope_of(call));
+  if (!scope) return {};
+  FLEET_TRY(auto const wanted, registry::Selector::parse(selector));
+  if (wanted.is_within(*scope)) return {};
+  auto error = outside_selector(call, fmt::format("{} ({})", what, selector.empty() ? std::string_view("all devices") : selector));
+  error.hint = fmt::format("narrow it: -l '{}{}{}'", call.actor.selector, selector.empty() ? "" : ",", selector);
+  return error;
+}
+
 Result<registry::Device> load_in_scope(Call const& call, db::Connection& connection) {
   FLEET_TRY(auto device, registry::load_device(connection, call.path_value("id")));
   FLEET_CHECK(check_scope(call, connection, device));

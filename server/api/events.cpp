@@ -1,6 +1,7 @@
 #include "server/api/events.hpp"
 
 #include "core/wire/json.hpp"
+#include "server/api/event_scope.hpp"
 #include "server/api/queries.hpp"
 
 #include <fmt/format.h>
@@ -31,20 +32,33 @@ json::value stored(std::string_view text) {
   return parsed ? std::move(*parsed) : json::value(text);
 }
 
-Result<std::vector<Event>> load_events(db::Connection& reader, std::int64_t after, int limit) {
+/// What a look found: the events that the caller may see, and how far it read.
+struct Seen {
+  std::vector<Event> events;
+  std::int64_t last = 0;  ///< the event read last, or where it began
+  bool more = false;
+};
+
+Result<Seen> load_events(Call const& call, db::Connection& reader, std::int64_t after, int limit) {
   auto row = reader.prepare(queries::kEvents);
-  row.bind_all(after, limit);
-  std::vector<Event> out;
-  while (true) {
+  row.bind_all(after, limit + 1);
+  Seen out;
+  out.last = after;
+  for (int i = 0;; ++i) {
     FLEET_TRY(bool const found, row.step());
     if (!found) return out;
+    out.more = i == limit;
+    if (out.more) return out;
+    out.last = row.int64(0);
+    FLEET_TRY(bool const visible, may_see(call, reader, row.text_view(3)));
+    if (!visible) continue;
     json::object const event{{"id", std::to_string(row.int64(0))},
                              {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)},
                              {"type", row.text(2)},
                              {"subject", row.text(3)},
                              {"actor", row.text(4)},
                              {"data", stored(row.text_view(5))}};
-    out.push_back({row.int64(0), row.text(2), json::serialize(event)});
+    out.events.push_back({row.int64(0), row.text(2), json::serialize(event)});
   }
 }
 
@@ -67,13 +81,10 @@ Result<Reply> list_events(Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const page, read_page(call));
   auto const from = page.after.empty() ? call.query_value("after", "0") : page.after;
   FLEET_TRY(auto const after, read_number("after", from));
-  FLEET_TRY(auto const events, load_events(reader, after, page.limit + 1));
+  FLEET_TRY(auto const seen, load_events(call, reader, after, page.limit));
   std::vector<std::string> items;
-  for (auto const& event : events) {
-    if (items.size() == static_cast<std::size_t>(page.limit)) return list_reply(call, items, std::to_string(events[items.size() - 1].id));
-    items.push_back(event.text);
-  }
-  return list_reply(call, items, "");
+  for (auto const& event : seen.events) items.push_back(event.text);
+  return list_reply(call, items, seen.more ? std::to_string(seen.last) : std::string());
 }
 
 /// One client that waits for events.
@@ -81,7 +92,7 @@ struct Listening {
   Call call;
   net::Responder responder;
   std::int64_t after = 0;
-  bool tell_position = false;  ///< the client has no id yet: it gets one even when nothing happened
+  bool tell_position = false;  ///< the client's id is behind `after`: it gets one even when nothing happened that it may see
   int looks = 0;
 };
 
@@ -97,10 +108,12 @@ net::Response stream(Listening const& listening, std::vector<Event> const& event
 /// Answers when there is something to say, or when the time is up; looks again later otherwise.
 void look(Services& services, std::shared_ptr<Listening> const& listening) {
   if (!listening->responder.alive()) return;
-  auto const events = load_events(services.store.reader(), listening->after, kEventsAtOnce);
-  if (!events) return listening->responder(problem(events.error(), listening->call.request_id));
-  bool const wait = events->empty() && services.net && !services.draining && ++listening->looks < kLooksMax;
-  if (!wait) return listening->responder(stream(*listening, *events));
+  auto const seen = load_events(listening->call, services.store.reader(), listening->after, kEventsAtOnce);
+  if (!seen) return listening->responder(problem(seen.error(), listening->call.request_id));
+  if (seen->last != listening->after) listening->tell_position = true;
+  listening->after = seen->last;
+  bool const wait = seen->events.empty() && services.net && !services.draining && ++listening->looks < kLooksMax;
+  if (!wait) return listening->responder(stream(*listening, seen->events));
   services.net->after(services.net->current_thread(), kLookEvery, [&services, listening] { look(services, listening); });
 }
 
@@ -116,6 +129,7 @@ Result<std::shared_ptr<Listening>> start(Services& services, Call&& call, net::R
     FLEET_TRY(listening->after, read_number("Last-Event-ID", from));
   }
   listening->call.request_id = std::move(call.request_id);
+  listening->call.actor = std::move(call.actor);
   listening->responder = std::move(responder);
   return listening;
 }

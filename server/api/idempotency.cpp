@@ -38,14 +38,14 @@ Result<net::Headers> decode_headers(std::string_view text) {
 
 Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
   auto const key = call.request.header("Idempotency-Key");
-  if (key.empty() || call.request.method != net::Method::post || call.actor.name.empty()) return std::optional<IdempotentUse>{};
+  if (key.empty() || call.request.method != net::Method::post || call.actor.token_id.empty()) return std::optional<IdempotentUse>{};
   if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
     return Error{Kind::bad_input, "bad_idempotency_key", fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
   }
   crypto::Sha256 hash;
   hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));
   hash.update(as_bytes(call.request.body));
-  return std::optional(IdempotentUse{call.actor.name, std::string(key), hash.finish()});
+  return std::optional(IdempotentUse{call.actor.token_id, std::string(key), hash.finish()});
 }
 
 Result<std::optional<net::Response>> find_replay(db::Connection& connection, IdempotentUse const& use, Call const& call) {
@@ -67,9 +67,6 @@ Result<std::optional<net::Response>> find_replay(db::Connection& connection, Ide
 }
 
 Result<void> keep_replay(store::Tx& tx, IdempotentUse const& use, net::Response const& response, std::string_view body, SysTime now) {
-  auto forget = tx.prepare(queries::kForgetReplays);
-  forget.bind(1, to_unix_ms(now - kKept));
-  FLEET_CHECK(forget.run());
   auto keep = tx.prepare(queries::kKeepReplay);
   keep.bind_all(use.actor, use.key, use.request, response.status, encode_headers(response.headers), body, to_unix_ms(now));
   return keep.run();

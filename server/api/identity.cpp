@@ -59,7 +59,8 @@ Result<Actor> identify_token(db::Connection& reader, std::string_view authorizat
   FLEET_TRY(bool const found, row.step());
   if (!found) return refused("unknown_token", "the token is not one of this server", "check that it is whole and meant for this server");
   Actor actor;
-  actor.name = "token:" + row.text(0);
+  actor.name = row.maybe_text(6).value_or("token:" + row.text(0));
+  actor.token_id = row.text(7);
   actor.role = row.text(1);
   actor.model = row.text(2);
   actor.selector = row.text(3);

@@ -8,22 +8,23 @@
 namespace fleet::api::queries {
 
 inline constexpr db::Query kTokenByHash{"api.token_by_hash",
-                                        "SELECT name, role, coalesce(model, ''), coalesce(selector, ''), expires_at, revoked_at FROM tokens WHERE hash = ?1"};
+                                        "SELECT name, role, coalesce(model, ''), coalesce(selector, ''), expires_at, revoked_at, identity, id FROM tokens WHERE hash = ?1"};
 inline constexpr db::Query kTokenById{"api.token_by_id",
-                                      "SELECT id, name, role, model, selector, created_by, created_at, expires_at, revoked_at FROM tokens WHERE id = ?1"};
+                                      "SELECT id, name, role, model, selector, created_by, created_at, expires_at, revoked_at, identity FROM tokens WHERE id = ?1"};
 inline constexpr db::Query kTokens{
-    "api.tokens", "SELECT id, name, role, model, selector, created_by, created_at, expires_at, revoked_at FROM tokens WHERE id > ?1 ORDER BY id LIMIT ?2"};
+    "api.tokens", "SELECT id, name, role, model, selector, created_by, created_at, expires_at, revoked_at, identity FROM tokens WHERE id > ?1 ORDER BY id LIMIT ?2"};
 inline constexpr db::Query kLiveTokenNamed{"api.live_token_named",
                                            "SELECT id FROM tokens WHERE name = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)"};
 inline constexpr db::Query kAddToken{
     "api.add_token",
-    "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
+    "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at, expires_at, identity, bound_role) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"};
 inline constexpr db::Query kRevokeToken{"api.revoke_token", "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
 
 inline constexpr db::Query kReplay{"api.replay", "SELECT request, status, headers, body FROM idempotency WHERE actor = ?1 AND key = ?2 AND created_at > ?3"};
-inline constexpr db::Query kForgetReplays{"api.forget_replays", "DELETE FROM idempotency WHERE created_at <= ?1"};
 inline constexpr db::Query kKeepReplay{"api.keep_replay",
-                                       "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
+                                       "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                                       "ON CONFLICT (actor, key) DO UPDATE SET request = ?3, status = ?4, headers = ?5, body = ?6, created_at = ?7"};
 
 inline constexpr db::Query kModelExists{"api.model_exists", "SELECT 1 FROM models WHERE name = ?1"};
 inline constexpr db::Query kPing{"api.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
@@ -34,7 +35,7 @@ inline constexpr db::Query kLastEvent{"api.last_event", "SELECT coalesce(max(id)
 inline constexpr db::Query kEvents{"api.events", "SELECT id, time, type, subject, actor, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2"};
 
 inline constexpr auto kAll =
-    std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kReplay, kForgetReplays, kKeepReplay, kModelExists,
-                              kPing, kDevicesByState, kRolloutsByState, kAuditSequence, kLastEvent, kEvents});
+    std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kReplay, kKeepReplay, kModelExists, kPing,
+                              kDevicesByState, kRolloutsByState, kAuditSequence, kLastEvent, kEvents});
 
 }  // namespace fleet::api::queries

@@ -108,6 +108,7 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
     FLEET_CHECK(check_scope(call, tx.connection(), replaced));
   }
   FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
+  FLEET_CHECK(check_scope(call, tx.connection(), approved));  // what it enrolled as may be another hardware, or other labels
   return device_reply(services, call, tx.connection(), approved);
 }
 
@@ -122,7 +123,8 @@ Result<Reply> list_history(Services&, Call const& call, db::Connection& reader) 
 Result<Reply> list_join_tokens(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
-  FLEET_TRY(auto const found, registry::list_join_tokens(reader, page.after, page.limit));
+  auto const own = call.actor.selector.empty() ? std::string_view() : std::string_view(call.actor.name);  // as with those it may revoke
+  FLEET_TRY(auto const found, registry::list_join_tokens(reader, own, page.after, page.limit));
   return list_reply(call, found.items, found.next);
 }
 

@@ -32,20 +32,11 @@ Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, in
   return reply;
 }
 
-/// A token limited to devices of a selector makes rollouts of those alone: its selector stands before what it asks for.
-std::string scoped_selector(Call const& call, std::string const& wanted) {
-  auto const& scope = call.actor.selector;
-  if (scope.empty() || wanted.empty()) return scope + wanted;
-  return scope + "," + wanted;
-}
-
-/// And acts on those alone.
-Result<Rollout> load_in_scope_of(Call const& call, db::Connection& connection) {
-  FLEET_TRY(auto found, rollout::load_rollout(connection, call.path_value("id")));
+/// A token limited to a model, or to devices of a selector, sees and moves the rollouts of those alone.
+Result<Rollout> load_in_scope_of(Call const& call, db::Connection& connection, std::string_view id) {
+  FLEET_TRY(auto found, rollout::load_rollout(connection, id));
   FLEET_CHECK(check_model_scope(call, found.model));
-  auto const& scope = call.actor.selector;
-  bool const inside = scope.empty() || found.selector == scope || found.selector.starts_with(scope + ",");
-  if (!inside) return outside_selector(call, "rollout " + found.id);
+  FLEET_CHECK(check_selector_within(call, found.selector, "the selector of rollout " + found.id));
   return found;
 }
 
@@ -62,7 +53,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   auto& plan = out.request.plan;
   plan.model = reader.required_text("model", 64);
   plan.version = reader.required_text("version", 64);
-  plan.selector = scoped_selector(call, reader.text("selector", 4096, ""));
+  plan.selector = reader.text("selector", 4096, "");
   auto const* const policy = reader.find("policy");
   if (policy == nullptr && reader.valid()) reader.fault("policy", "is required: a policy, or cautious, standard, fast or small-fleet");
   out.request.start = reader.boolean("start", false);
@@ -73,6 +64,9 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_CHECK(check_model_scope(call, plan.model));
+  FLEET_CHECK(check_selector_within(call, plan.selector, "the rollout's selector"));
+  for (auto const* const other : {&out.request.after, &out.request.supersede})
+    if (!other->empty()) FLEET_CHECK(load_in_scope_of(call, services.store.reader(), *other));
   FLEET_TRY(plan.policy, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
@@ -104,21 +98,24 @@ Result<Reply> list_all(Services& services, Call const& call) {
   if (!state.empty() && !rollout::parse_state(state))
     return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a rollout", state),
                  fmt::format("one of {}", fmt::join(rollout::kStateNames, ", "))};
-  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), call.query_value("model", call.actor.model), state, page.after, page.limit));
+  auto const model = call.query_value("model", call.actor.model);
+  FLEET_CHECK(check_model_scope(call, model));
+  FLEET_TRY(auto const scope, scope_of(call));
+  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), model, state, page.after, page.limit, scope));
   return list_reply(call, found.items, found.next);
 }
 
 Result<Reply> get_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
   return rollout_reply(reader, found);
 }
 
 Result<Reply> explain_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
   Reply reply;
   FLEET_TRY(reply.body, rollout::explain_json(reader, found));
   return reply;
@@ -127,7 +124,7 @@ Result<Reply> explain_one(Services& services, Call const& call) {
 Result<Reply> series_of_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
   Reply reply;
   FLEET_TRY(reply.body, rollout::series_json(reader, found));
   return reply;
@@ -143,7 +140,7 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
       return Error{Kind::bad_input, "bad_parameter", fmt::format("stage: expected a number from 1, got '{}'", text)};
   }
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
+  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
   FLEET_TRY(auto const devices, rollout::list_rollout_devices(reader, found, call.query_value("state"), stage, page.after, page.limit));
   return list_reply(call, devices.items, devices.next);
 }
@@ -152,7 +149,7 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
 template <class Verb>
 Result<Reply> act(Services& services, Call const& call, Verb const& verb) {
   auto const job = [&](store::Tx& tx) -> Result<Rollout> {
-    FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection()));
+    FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection(), call.path_value("id")));
     FLEET_CHECK(check_if_match(call, found.revision));
     return verb(tx, found.id);
   };
@@ -182,6 +179,11 @@ Result<Reply> retry_one(Services& services, Call const& call) {
   FLEET_TRY(auto const body, read_verb(call, false, {"device"}));
   auto const device = body.texts.find("device");
   auto const id_of_device = device == body.texts.end() ? std::string() : device->second;
+  if (!id_of_device.empty()) {
+    auto& reader = services.store.reader();
+    FLEET_TRY(auto const found, registry::load_device(reader, id_of_device));
+    FLEET_CHECK(check_scope(call, reader, found));
+  }
   return act(services, call, [&](store::Tx& tx, std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
 }
 

@@ -26,7 +26,8 @@ enum class Permission {
 
 /// Who asks. On the API listener a token; on the device listener a device.
 struct Actor {
-  std::string name;  ///< `token:NAME`, `device:ID`, `system:judge`
+  std::string name;  ///< `token:NAME`, `user:NAME`, `oidc:REPOSITORY@ISSUER`, `device:ID`, `system:judge`: one name, one identity, however many tokens
+  std::string token_id;
   std::string role;
   std::string model;     ///< scope of the token, empty: all
   std::string selector;  ///< scope of the token, empty: all

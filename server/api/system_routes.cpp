@@ -47,6 +47,7 @@ Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reade
   if (!found) return Error{Kind::unauthenticated, "unknown_token", "the token went away meanwhile"};
   auto const expires_at = row.maybe_int64(4);
   return json_reply(json::serialize(json::object{{"name", row.text(0)},
+                                                 {"identity", call.actor.name},
                                                  {"role", call.actor.role},
                                                  {"model", text_or_null(call.actor.model)},
                                                  {"selector", text_or_null(call.actor.selector)},

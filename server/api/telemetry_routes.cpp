@@ -1,3 +1,4 @@
+#include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
 #include "server/telemetry/query.hpp"
 
@@ -7,13 +8,15 @@ namespace {
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
   telemetry::RawQuery const raw{.metric = call.query_value("metric"),
-                                .model = call.query_value("model"),
+                                .model = call.query_value("model", call.actor.model),
                                 .version = call.query_value("version"),
                                 .since = call.query_value("since"),
                                 .step = call.query_value("step"),
                                 .stat = call.query_value("stat"),
                                 .by = call.query_value("by"),
                                 .selector = call.query_value("selector")};
+  FLEET_CHECK(check_model_scope(call, raw.model));
+  FLEET_CHECK(check_selector_within(call, raw.selector, "the query's selector"));
   FLEET_TRY(auto const query, telemetry::parse_query(raw, call.now));
   Reply reply;
   FLEET_TRY(reply.body, telemetry::run_query(services.store.reader(), query));

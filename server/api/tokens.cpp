@@ -23,7 +23,7 @@ constexpr auto kLifetimeDefault = std::chrono::hours(24) * 90;
 constexpr auto kLifetimeMax = std::chrono::hours(24) * 366 * 10;
 
 struct TokenSpec {
-  std::string name, role, model, selector;
+  std::string name, role, model, selector, user;
   Millis expires_in = kLifetimeDefault;
 };
 
@@ -38,6 +38,7 @@ json::object token_object(db::Statement const& row) {
           {"role", row.text(2)},
           {"model", text_or_null(row.maybe_text(3))},
           {"selector", text_or_null(row.maybe_text(4))},
+          {"identity", row.maybe_text(9).value_or("token:" + row.text(1))},
           {"created_by", row.text(5)},
           {"created_at", time_or_null(row.int64(6))},
           {"expires_at", time_or_null(row.maybe_int64(7))},
@@ -53,6 +54,7 @@ Result<TokenSpec> decode(std::string_view body) {
   out.role = reader.required_text("role", 32);
   out.model = reader.text("model", 64, {});
   out.selector = reader.text("selector", 4'096, {});
+  out.user = reader.text("user", 128, {});
   out.expires_in = reader.duration("expires_in").value_or(out.expires_in);
   if (out.expires_in <= Millis{0} || out.expires_in > kLifetimeMax) reader.fault("expires_in", "expected more than 0 and at most 3660d");
   if (!out.role.empty() && !is_role(out.role)) {
@@ -64,6 +66,7 @@ Result<TokenSpec> decode(std::string_view body) {
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_CHECK(check_id("name", out.name));
+  if (!out.user.empty()) FLEET_CHECK(check_id("user", out.user));
   if (!out.model.empty()) FLEET_CHECK(check_model_name(out.model));
   FLEET_CHECK(registry::Selector::parse(out.selector));
   return out;
@@ -124,7 +127,7 @@ Result<Reply> create_token(Services& services, Call const& call, store::Tx& tx) 
   auto const secret = registry::make_secret("flt_", services.random);
   auto add = tx.prepare(queries::kAddToken);
   add.bind_all(id, spec.name, spec.role, bound(spec.model), bound(spec.selector), crypto::sha256(secret), call.actor.name, to_unix_ms(call.now),
-               to_unix_ms(call.now + spec.expires_in));
+               to_unix_ms(call.now + spec.expires_in), spec.user.empty() ? std::nullopt : std::optional("user:" + spec.user), std::optional<std::string>());
   FLEET_CHECK(add.run());
   FLEET_TRY(auto token, load(tx, id));
   Reply reply;

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace fleet::catalog {
 namespace json = boost::json;
@@ -20,6 +21,22 @@ namespace {
 
 constexpr std::size_t kInspectionBytesMax = 4 * 1024 * 1024;
 constexpr auto kRelations = std::to_array<std::string_view>({"finetune", "quantized", "adapter", "merge", "distilled", "converted"});
+
+/// The same value with the members of every object in the order of their names: what was asked for, however it was written.
+json::value in_order(json::value const& value) {
+  if (auto const* const list = value.if_array()) {
+    json::array out;
+    for (auto const& item : *list) out.push_back(in_order(item));
+    return out;
+  }
+  auto const* const object = value.if_object();
+  if (object == nullptr) return value;
+  std::map<std::string_view, json::value const*> sorted;
+  for (auto const& member : *object) sorted.emplace(std::string_view(member.key()), &member.value());
+  json::object out;
+  for (auto const& [name, member] : sorted) out.emplace(name, in_order(*member));
+  return out;
+}
 
 void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<FieldError>& faults) {
   auto const* const list = reader.array("parents", 64);
@@ -119,7 +136,7 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, "", faults);
   Publication out;
-  out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(value)));
+  out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(in_order(value))));
   for (auto const* const key : {"version", "variants", "manifest"})
     if (reader.find(key) == nullptr && key != std::string_view("manifest")) reader.fault(key, "is required");
   read_parents(reader, out, faults);

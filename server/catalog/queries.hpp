@@ -58,6 +58,7 @@ inline constexpr db::Query kDescendants{
     "BY r.n, c.n, down.relation"};
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
+inline constexpr db::Query kModelHasBlob{"model_has_blob", "SELECT 1 FROM releases WHERE model = ?1 AND instr(document, '\"' || ?2 || '\"') > 0 LIMIT 1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
 inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
@@ -74,7 +75,7 @@ inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads W
 inline constexpr std::array kQueries{kNewestMetadata,   kGetMetadata,   kAllMetadata,     kInsertMetadata,   kModelNames,   kGetModel,          kListModels,
                                      kInsertModel,      kUpdateModel,   kRaiseCounter,    kReleaseOf,        kListReleases, kApprovedDocuments, kAllDocuments,
                                      kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent,     kParents,      kInsertApproval,    kCountApprovals,
-                                     kAncestors,        kDescendants,   kGetBlob,         kAllBlobs,         kInsertBlob,   kGetUpload,         kOpenUploadOf,
+                                     kAncestors,        kDescendants,   kGetBlob, kModelHasBlob,         kAllBlobs,         kInsertBlob,   kGetUpload,         kOpenUploadOf,
                                      kInsertUpload,     kSetReceived,   kFinishUpload,    kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

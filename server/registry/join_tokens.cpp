@@ -95,9 +95,9 @@ std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& s
   return json::serialize(out);
 }
 
-Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view after, int limit) {
+Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view made_by, std::string_view after, int limit) {
   auto row = connection.prepare(queries::kJoinTokens);
-  row.bind_all(after, limit + 1);
+  row.bind_all(after, made_by, limit + 1);
   DevicePage page;
   std::string last;
   while (true) {

@@ -28,7 +28,8 @@ struct JoinTokenSecret {
 [[nodiscard]] Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Cause const& cause);
 /// The token as the API shows it; with its secret only in the answer that made it.
 [[nodiscard]] std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, Cause const& cause, bool with_secret);
-[[nodiscard]] Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view after, int limit);
+/// @param made_by  only those of this actor; empty: all
+[[nodiscard]] Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view made_by, std::string_view after, int limit);
 /// @param own_only  refuse those that somebody else made @errors not_found (code `unknown_join_token`), forbidden (code `out_of_scope`)
 [[nodiscard]] Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only, Cause const& cause);
 

@@ -76,7 +76,7 @@ inline constexpr db::Query kAddJoinToken{
 inline constexpr db::Query kJoinTokens{
     "registry.join_tokens",
     "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at FROM device_tokens WHERE "
-    "id > ?1 ORDER BY id LIMIT ?2"};
+    "id > ?1 AND (?2 = '' OR created_by = ?2) ORDER BY id LIMIT ?3"};
 inline constexpr db::Query kJoinTokenById{"registry.join_token_by_id", "SELECT revoked_at, created_by FROM device_tokens WHERE id = ?1"};
 inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
 

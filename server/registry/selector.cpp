@@ -181,6 +181,25 @@ bool holds(Condition const& condition, DeviceView const& device) {
   return found == wanted;
 }
 
+/// True when every device that fulfils `known` fulfils `wanted`, both of one key.
+bool follows(Condition const& wanted, Condition const& known) {
+  using Op = Condition::Op;
+  auto const has_all = [](std::vector<std::string> const& all, std::vector<std::string> const& some) {
+    return std::includes(all.begin(), all.end(), some.begin(), some.end());
+  };
+  switch (wanted.op) {
+    case Op::exists: return known.op == Op::exists || known.op == Op::in;
+    case Op::absent: return known.op == Op::absent;
+    case Op::in: return known.op == Op::in && has_all(wanted.values, known.values);
+    case Op::not_in: break;
+  }
+  if (known.op == Op::absent) return true;
+  if (known.op == Op::not_in) return has_all(known.values, wanted.values);
+  // A device runs several models: that it runs one says nothing of the others.
+  if (known.op != Op::in || wanted.key == "running") return false;
+  return std::none_of(known.values.begin(), known.values.end(), [&](std::string const& value) { return has(wanted.values, value); });
+}
+
 }  // namespace
 
 Result<Selector> Selector::parse(std::string_view text) {
@@ -194,6 +213,12 @@ Result<Selector> Selector::parse(std::string_view text) {
 
 bool Selector::matches(DeviceView const& device) const {
   return std::all_of(conditions_.begin(), conditions_.end(), [&](Condition const& condition) { return holds(condition, device); });
+}
+
+bool Selector::is_within(Selector const& scope) const {
+  return std::all_of(scope.conditions_.begin(), scope.conditions_.end(), [&](Condition const& wanted) {
+    return std::any_of(conditions_.begin(), conditions_.end(), [&](Condition const& known) { return known.key == wanted.key && follows(wanted, known); });
+  });
 }
 
 bool Selector::asks_running() const {

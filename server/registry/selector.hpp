@@ -38,6 +38,9 @@ public:
   [[nodiscard]] static Result<Selector> parse(std::string_view text);
 
   [[nodiscard]] bool matches(DeviceView const& device) const;
+  /// True where its own conditions say that it never selects a device outside `scope`: each condition of `scope` follows from one of the same key
+  /// here. Judged by the words alone: labels that only happen to fit are no proof, they may change.
+  [[nodiscard]] bool is_within(Selector const& scope) const;
   [[nodiscard]] std::vector<Condition> const& conditions() const { return conditions_; }
   /// True when it asks what devices run, so that a caller need not load that otherwise.
   [[nodiscard]] bool asks_running() const;

@@ -237,7 +237,8 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
                                       {"ineligible", plan.ineligible}});
 }
 
-Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::string const& after, int limit) {
+Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::string const& after, int limit,
+                               std::optional<registry::Selector> const& scope) {
   std::vector<Rollout> found;
   {
     auto rows = reader.prepare(queries::kListRollouts);
@@ -253,6 +254,10 @@ Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model,
   bool const more = found.size() > static_cast<std::size_t>(limit);
   if (more) found.pop_back();
   for (auto const& rollout : found) {
+    if (scope) {
+      FLEET_TRY(auto const reach, registry::Selector::parse(rollout.selector));
+      if (!reach.is_within(*scope)) continue;
+    }
     FLEET_TRY(auto text, rollout_json(reader, rollout));
     out.items.push_back(std::move(text));
   }

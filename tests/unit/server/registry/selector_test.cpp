@@ -133,5 +133,47 @@ TEST_CASE("a device without labels or running models is a device all the same") 
   CHECK_FALSE(Selector::parse("region")->matches(bare));
 }
 
+TEST_CASE("a selector is within another when its own words say so") {
+  struct Case {
+    std::string selector, scope;
+    bool within;
+  };
+  auto const cases = std::vector<Case>{
+      {"", "", true},
+      {"a=1", "", true},
+      {"", "a=1", false},
+      {"a=1", "a=1", true},
+      {"b=2,a=1", "a=1", true},
+      {"a=2", "a=1", false},
+      {"a in (1,2)", "a in (1,2,3)", true},
+      {"a in (1,2)", "a=1", false},
+      {"a=1", "a", true},
+      {"a!=1", "a", false},
+      {"!a", "a", false},
+      {"!a", "!a", true},
+      {"a=1", "!a", false},
+      {"!a", "a!=1", true},
+      {"a=2", "a!=1", true},
+      {"a=1", "a!=1", false},
+      {"a in (1,2)", "a!=1", false},
+      {"a notin (1,2)", "a!=1", true},
+      {"a!=1", "a notin (1,2)", false},
+      {"a", "a!=1", false},
+      {"a=1,b=1", "a=1,b=1", true},
+      {"a=1", "a=1,b=1", false},
+      {"A=1", "a=1", false},
+      {"hardware=x", "hardware in (x,y)", true},
+      {"id=x", "hardware=x", false},
+      {"running=m@1", "running=m@1", true},
+      {"running=n@1", "running!=m@1", false},  // it may run both
+      {"running!=m@1", "running!=m@1", true},
+  };
+  for (auto const& [selector, scope, within] : cases) {
+    CAPTURE(selector);
+    CAPTURE(scope);
+    CHECK(Selector::parse(selector)->is_within(*Selector::parse(scope)) == within);
+  }
+}
+
 }  // namespace
 }  // namespace fleet::registry

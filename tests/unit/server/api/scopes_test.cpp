@@ -1,0 +1,324 @@
+#include "core/wire/release.hpp"
+#include "server/api/roles.hpp"
+#include "server/catalog/key_ring.hpp"
+#include "server/catalog/repository.hpp"
+#include "server/rollout/engine.hpp"
+#include "tests/unit/server/api/api_fixture.hpp"
+
+#include <set>
+
+namespace fleet::api {
+namespace {
+
+using namespace fleet::test;
+using enum net::Method;
+using P = Permission;
+
+std::vector<std::vector<Route> const*> const& all_tables() {
+  static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(), &registry_routes(), &catalog_routes(),
+                                                             &rollout_routes(), &delivery_routes(), &telemetry_routes()};
+  return tables;
+}
+
+/// Two models, two devices in two regions, rollouts of each; tokens of every role without limits, limited to the model `mine`, and to `region=eu`.
+struct TwoSites : StoreFixture {
+  catalog::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+  std::unique_ptr<rollout::Engine> engine;
+  std::unique_ptr<ApiHandler> api;
+  net::Peer peer{"127.0.0.1:1", false, false, {}, {}, {}, {}};
+  std::map<std::string, std::string> blobs;  ///< model -> digest of its file
+
+  TwoSites() {
+    services.keys = &keys;
+    REQUIRE(store->write_wait([&](store::Tx& tx) -> Result<void> {
+      FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
+      return catalog::create_repositories(tx, keys, kStart);
+    }));
+    engine = *rollout::Engine::create(services);
+    services.rollouts = engine.get();
+    api = std::make_unique<ApiHandler>(services, Listener::api, all_tables());
+    for (auto const& role : roles()) {
+      add_token(role.name, "", {}, {});
+      if (role.name == "admin") continue;
+      add_token(role.name, "-m", "mine", {});
+      add_token(role.name, "-s", {}, "region=eu");
+    }
+    for (auto const* const model : {"mine", "other"}) add_release(model);
+    for (auto const& [id, region] : {std::pair{"in", "eu"}, std::pair{"out", "us"}})
+      sql({"test.device", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"},
+          id, fmt::format(R"({{"region":"{}"}})", region), crypto::sha256(id), to_unix_ms(kStart + std::chrono::hours(24)));
+    for (auto const& [id, model, selector] : {std::tuple{"r_eu", "mine", "region=eu,site=1"}, std::tuple{"r_us", "mine", "region=us"},
+                                              std::tuple{"r_all", "mine", ""}, std::tuple{"r_other", "other", "region=eu"}})
+      add_rollout(id, model, selector);
+  }
+
+  void add_token(std::string_view role, std::string const& suffix, std::optional<std::string> const& model, std::optional<std::string> const& selector) {
+    auto const name = std::string(role) + suffix;
+    sql({"test.token", "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'test', 0)"},
+        "tok-" + name, name, role, model, selector, crypto::sha256("flt_" + name));
+  }
+  void add_release(std::string const& model) {
+    blobs[model] = crypto::sha256("file of " + model).hex();
+    wire::Release release;
+    release.model = model;
+    release.version = "1";
+    release.variants.push_back({{"cam-a"}, {{"model.bin", 5, *Digest::parse(blobs[model]), false}}});
+    auto const document = wire::encode(release);
+    REQUIRE(send(put, "/api/v1/models/" + model, "{}", "admin").status == 201);
+    sql({"test.blob", "INSERT INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs[model]));
+    sql({"test.release",
+         "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES (?1, '1', ?2, ?3, x'00', 'draft', 'x', 0)"},
+        model, crypto::sha256(document), document);
+  }
+  void add_rollout(std::string const& id, std::string const& model, std::string const& selector) {
+    sql({"test.rollout",
+         "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, created_by, created_at) SELECT ?1, ?2, n, '1', ?3, ?4, 's', "
+         "'draft', 'x', 0 FROM releases WHERE model = ?2"},
+        id, model, selector, R"({"stages":[{"percent":100}]})");
+  }
+  void add_event(std::string const& subject) {
+    sql({"test.event", "INSERT INTO events (time, type, subject, actor, data) VALUES (0, 'x', ?1, 'x', '{}')"}, subject);
+  }
+
+  Answer send(net::Method method, std::string const& target, std::string const& body, std::string const& token) {
+    net::Request request;
+    request.method = method;
+    request.target = target;
+    request.body = body;
+    request.headers = {{"Authorization", "Bearer flt_" + token}, {"If-Match", "*"}, {"Accept", "application/json"}};
+    request.peer = &peer;
+    auto const sink = std::make_shared<CatchingSink>();
+    auto future = sink->promise.get_future();
+    api->handle(std::move(request), net::Responder(sink));
+    REQUIRE(future.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    auto response = future.get();
+    Answer out{response.status, std::move(response.headers), {}};
+    if (auto* text = std::get_if<std::string>(&response.body)) out.body = std::move(*text);
+    return out;
+  }
+  /// The code of a refusal by role or limits; empty for whatever else comes.
+  std::string refusal(net::Method method, std::string const& target, std::string const& body, std::string const& token) {
+    auto const answer = send(method, target, body, token);
+    CHECK(answer.status != 401);
+    return answer.status == 403 ? answer.code() : std::string();
+  }
+  std::set<std::string> listed(std::string const& target, std::string const& token, std::string_view member) {
+    std::set<std::string> out;
+    auto const answer = send(get, target, {}, token);
+    REQUIRE_MESSAGE(answer.status == 200, answer.body);
+    auto const list = answer.json();
+    for (auto const& item : list.at("items").as_array()) out.emplace(item.at(member).as_string());
+    return out;
+  }
+};
+
+/// What a request names: its own things, those of another model, those of other devices; empty where it can name none.
+struct Case {
+  net::Method method;
+  std::string pattern;  ///< as in the tables of routes
+  P permission;
+  std::string own, model_foreign = {}, selector_foreign = {};  ///< targets
+  std::string body = {}, model_foreign_body = {}, selector_foreign_body = {};
+  bool closed_to_model = false;  ///< it changes devices as a whole: not for tokens of one model, whatever it names
+};
+
+std::string rollout_body(std::string_view model, std::string_view selector, std::string_view more = "") {
+  return fmt::format(R"({{"model":"{}","version":"1","selector":"{}","policy":"standard"{}}})", model, selector, more);
+}
+
+std::vector<Case> cases() {
+  std::string const r = R"({"reason":"x"})";
+  auto const mine = crypto::sha256("file of mine").hex(), other = crypto::sha256("file of other").hex();
+  std::vector<Case> out{
+      {get, "/api/v1/auth/status", P::read, "/api/v1/auth/status"},
+      {get, "/api/v1/tokens", P::administer, "/api/v1/tokens"},
+      {post, "/api/v1/tokens", P::administer, "/api/v1/tokens", "", "", "{}"},
+      {del, "/api/v1/tokens/{id}", P::administer, "/api/v1/tokens/none"},
+      {get, "/api/v1/roles", P::read, "/api/v1/roles"},
+      {get, "/api/v1/events", P::read, "/api/v1/events?after=0"},
+      {get, "/api/v1/audit", P::administer, "/api/v1/audit"},
+      {get, "/api/v1/audit/checkpoints", P::administer, "/api/v1/audit/checkpoints"},
+      {get, "/api/v1/audit/key", P::read, "/api/v1/audit/key"},
+      {post, "/api/v1/audit:checkpoint", P::administer, "/api/v1/audit:checkpoint"},
+      {get, "/api/v1/devices", P::read, "/api/v1/devices"},
+      {get, "/api/v1/devices/{id}", P::read, "/api/v1/devices/in", "", "/api/v1/devices/out"},
+      {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=other",
+       "/api/v1/devices/out/explain"},
+      {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/out/history"},
+      {get, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens"},
+      {post, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens", "/api/v1/device-tokens", "/api/v1/device-tokens", R"({"labels":{"region":"eu"}})",
+       "{}", "{}", true},
+      {del, "/api/v1/device-tokens/{id}", P::operate, "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "", "", "", "", true},
+      {get, "/api/v1/models", P::read, "/api/v1/models"},
+      {get, "/api/v1/models/{m}", P::read, "/api/v1/models/mine", "/api/v1/models/other"},
+      {put, "/api/v1/models/{m}", P::administer, "/api/v1/models/mine", "", "", "{}"},
+      {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}"},
+      {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
+      {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
+      {put, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
+      {get, "/api/v1/models/{m}/releases", P::read, "/api/v1/models/mine/releases", "/api/v1/models/other/releases"},
+      {post, "/api/v1/models/{m}/releases", P::publish, "/api/v1/models/mine/releases", "/api/v1/models/other/releases", "", "{}", "{}"},
+      {get, "/api/v1/models/{m}/releases/{v}", P::read, "/api/v1/models/mine/releases/1", "/api/v1/models/other/releases/1"},
+      {get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, "/api/v1/models/mine/releases/1/lineage", "/api/v1/models/other/releases/1/lineage"},
+      {get, "/api/v1/models/{m}/releases/{v}/devices", P::read, "/api/v1/models/mine/releases/1/devices", "/api/v1/models/other/releases/1/devices"},
+      {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + mine, "/blobs/sha256/" + other},
+      {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=other",
+       "/api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a"},
+      {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=other"},
+      {post, "/api/v1/rollouts:plan", P::read, "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"),
+       rollout_body("other", "region=eu"), rollout_body("mine", "")},
+      {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
+       rollout_body("other", "region=eu"), rollout_body("mine", "region in (eu,us)")},
+      {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
+       rollout_body("mine", "region=eu", R"(,"supersede":"r_other")"), rollout_body("mine", "region=eu", R"(,"supersede":"r_all")")},
+      {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
+       rollout_body("mine", "region=eu", R"(,"after":"r_other")"), rollout_body("mine", "region=eu", R"(,"after":"r_us")")},
+      {post, "/api/v1/devices/{id}:unhold", P::operate, "/api/v1/devices/in:unhold", "/api/v1/devices/in:unhold", "/api/v1/devices/out:unhold",
+       R"({"model":"mine"})", R"({"model":"other"})", R"({"model":"mine"})"},
+      {post, "/api/v1/devices/{id}:approve", P::operate, "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", "/api/v1/devices/out:approve", r, r, r,
+       true},
+      {post, "/api/v1/devices/{id}:approve", P::operate, "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", r, r,
+       R"({"reason":"x","replaces":"out"})", true},
+      {patch, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/out", R"({"labels":{"x":"1"}})",
+       R"({"labels":{"x":"1"}})", R"({"labels":{"x":"1"}})", true},
+      {patch, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/in", R"({"labels":{"x":"1"}})",
+       R"({"labels":{"x":"1"}})", R"({"labels":{"region":"us"}})", true},
+  };
+  for (auto const* const view : {"", "/explain", "/series", "/devices"}) {
+    for (auto const* const foreign : {"r_us", "r_all"})
+      out.push_back({get, std::string("/api/v1/rollouts/{id}") + view, P::read, std::string("/api/v1/rollouts/r_eu") + view,
+                     std::string("/api/v1/rollouts/r_other") + view, fmt::format("/api/v1/rollouts/{}{}", foreign, view)});
+  }
+  for (auto const* const verb : {"start", "pause", "resume", "promote", "retry", "abort", "rollback"})
+    out.push_back({post, fmt::format("/api/v1/rollouts/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/rollouts/r_eu:{}", verb),
+                   fmt::format("/api/v1/rollouts/r_other:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), r, r, r});
+  out.push_back({post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"out"})"});
+  out.push_back({post, "/api/v1/rollouts/{id}:approve", P::approve, "/api/v1/rollouts/r_eu:approve", "/api/v1/rollouts/r_other:approve",
+                 "/api/v1/rollouts/r_all:approve", r, r, r});
+  for (auto const* const verb : {"approve", "revoke"})
+    out.push_back({post, fmt::format("/api/v1/models/{{m}}/releases/{{v}}:{}", verb), P::approve, fmt::format("/api/v1/models/mine/releases/1:{}", verb),
+                   fmt::format("/api/v1/models/other/releases/1:{}", verb), "", r, r});
+  for (auto const* const verb : {"retire", "revoke"})
+    out.push_back({post, fmt::format("/api/v1/devices/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/devices/in:{}", verb),
+                   fmt::format("/api/v1/devices/in:{}", verb), fmt::format("/api/v1/devices/out:{}", verb), r, r, r, true});
+  out.push_back({del, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/out", "", "", "", true});
+  return out;
+}
+
+/// Roles and what they may, written down once more: a change of one must be a change of both.
+bool may(std::string_view role, P permission) {
+  static std::map<std::string_view, std::set<P>> const table{{"viewer", {P::read}},
+                                                             {"operator", {P::read, P::operate}},
+                                                             {"publisher", {P::read, P::publish}},
+                                                             {"approver", {P::read, P::approve}},
+                                                             {"admin", {P::read, P::operate, P::publish, P::approve, P::administer}}};
+  return table.at(role).contains(permission);
+}
+
+TEST_CASE("every route of the API that asks for a token has its line among the cases, with its permission") {
+  std::set<std::string> served, known;
+  for (auto const* table : all_tables())
+    for (auto const& route : *table)
+      if (route.listener != Listener::device && route.permission != P::everyone)
+        served.insert(fmt::format("{} {} {}", net::to_string(route.method), route.pattern, to_string(route.permission)));
+  for (auto const& one : cases()) known.insert(fmt::format("{} {} {}", net::to_string(one.method), one.pattern, to_string(one.permission)));
+  for (auto const& route : served) CHECK_MESSAGE(known.contains(route), route << ": what do a model and a selector limit here?");
+  for (auto const& route : known) CHECK_MESSAGE(served.contains(route), route << " is not served");
+}
+
+TEST_CASE_FIXTURE(TwoSites, "what each role may do on each route, without limits, for one model, and for some devices") {
+  for (auto const& one : cases()) {
+    for (auto const& role : roles()) {
+      auto const name = std::string(role.name);
+      CAPTURE(net::to_string(one.method));
+      CAPTURE(one.own);
+      CAPTURE(name);
+      bool const allowed = may(name, one.permission);
+      auto const expected = [&](std::string const& refused) { return allowed ? refused : std::string("not_permitted"); };
+      if (!one.model_foreign.empty() && name != "admin")
+        CHECK(refusal(one.method, one.model_foreign, one.model_foreign_body, name + "-m") == expected("out_of_scope"));
+      if (!one.selector_foreign.empty() && name != "admin")
+        CHECK(refusal(one.method, one.selector_foreign, one.selector_foreign_body, name + "-s") == expected("out_of_scope"));
+    }
+  }
+  for (auto const& one : cases()) {
+    for (auto const& role : roles()) {
+      auto const name = std::string(role.name);
+      CAPTURE(net::to_string(one.method));
+      CAPTURE(one.own);
+      CAPTURE(name);
+      auto const refused = may(name, one.permission) ? std::string() : std::string("not_permitted");
+      CHECK(refusal(one.method, one.own, one.body, name) == refused);
+      if (name == "admin") continue;
+      CHECK(refusal(one.method, one.own, one.body, name + "-m") == (refused.empty() && one.closed_to_model ? "out_of_scope" : refused));
+      bool const no_telemetry = one.pattern == "/api/v1/telemetry/query";  // it is summed over all devices
+      CHECK(refusal(one.method, one.own, one.body, name + "-s") == (refused.empty() && no_telemetry ? "out_of_scope" : refused));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(TwoSites, "lists and events show what the token's limits cover") {
+  using Names = std::set<std::string>;
+  CHECK(listed("/api/v1/models", "viewer", "name") == Names{"mine", "other"});
+  CHECK(listed("/api/v1/models", "viewer-m", "name") == Names{"mine"});
+  CHECK(listed("/api/v1/rollouts", "viewer", "id") == Names{"r_eu", "r_us", "r_all", "r_other"});
+  CHECK(listed("/api/v1/rollouts", "viewer-m", "id") == Names{"r_eu", "r_us", "r_all"});
+  CHECK(listed("/api/v1/rollouts", "viewer-s", "id") == Names{"r_eu", "r_other"});
+  CHECK(listed("/api/v1/devices", "viewer-s", "id") == Names{"in"});
+  CHECK(send(post, "/api/v1/device-tokens", "{}", "operator").status == 201);
+  CHECK(send(post, "/api/v1/device-tokens", R"({"labels":{"region":"eu"}})", "operator-s").status == 201);
+  CHECK(listed("/api/v1/device-tokens", "operator", "created_by") == Names{"token:operator", "token:operator-s"});
+  CHECK(listed("/api/v1/device-tokens", "operator-s", "created_by") == Names{"token:operator-s"});
+
+  sql({"test.clean", "DELETE FROM events"});
+  for (auto const* const subject : {"device/in", "device/out", "device/gone", "rollout/r_eu", "rollout/r_us", "rollout/r_other", "release/mine@1",
+                                    "release/other@1", "model/other", "token/x", "role/x", "server/x"})
+    add_event(subject);
+  CHECK(listed("/api/v1/events?after=0", "admin", "subject").size() == 12);
+  CHECK(listed("/api/v1/events?after=0", "viewer", "subject") == Names{"device/in", "device/out", "device/gone", "rollout/r_eu", "rollout/r_us",
+                                                                       "rollout/r_other", "release/mine@1", "release/other@1", "model/other", "server/x"});
+  CHECK(listed("/api/v1/events?after=0", "viewer-m", "subject") == Names{"device/in", "device/out", "rollout/r_eu", "rollout/r_us", "release/mine@1"});
+  CHECK(listed("/api/v1/events?after=0", "viewer-s", "subject") ==
+        Names{"device/in", "rollout/r_eu", "rollout/r_other", "release/mine@1", "release/other@1", "model/other"});
+  CHECK_MESSAGE(send(get, "/api/v1/events?after=0&limit=4", {}, "viewer-s").json().at("next").is_string(), "a page of hidden events leads on");
+}
+
+TEST_CASE_FIXTURE(TwoSites, "a rollout that reaches beyond the token is refused by name, with what would do") {
+  auto const refused = send(post, "/api/v1/rollouts", rollout_body("mine", "site=1"), "operator-s");
+  CHECK(refused.status == 403);
+  CHECK(refused.text("detail") == "token:operator-s is limited to devices of 'region=eu', which does not cover the rollout's selector (site=1)");
+  CHECK(refused.text("hint") == "narrow it: -l 'region=eu,site=1'");
+}
+
+TEST_CASE_FIXTURE(TwoSites, "tokens of one user are one identity: what one published, the other cannot approve") {
+  auto const model = send(put, "/api/v1/models/strict", R"({"approvals_required":1})", "admin");
+  REQUIRE_MESSAGE(model.status == 201, model.body);
+  auto const token = [&](std::string const& name, std::string const& role, std::string const& user) {
+    auto const made = send(post, "/api/v1/tokens", fmt::format(R"({{"name":"{}","role":"{}","user":"{}"}})", name, role, user), "admin");
+    REQUIRE_MESSAGE(made.status == 201, made.body);
+    CHECK(made.text("identity") == "user:" + user);
+    return made.text("secret").substr(4);
+  };
+  auto const publisher = token("ann-ci", "publisher", "ann"), own = token("ann-desk", "approver", "ann"), other = token("bob", "approver", "bob");
+  sql({"test.blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs["mine"]));
+  auto const release = fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["mine"]);
+  auto const published = send(post, "/api/v1/models/strict/releases", release, publisher);
+  REQUIRE_MESSAGE(published.status == 201, published.body);
+  CHECK(published.text("created_by") == "user:ann");
+  auto const refused = send(post, "/api/v1/models/strict/releases/1:approve", R"({"reason":"x"})", own);
+  CHECK(refused.code() == "own_release");
+  CHECK(send(get, "/api/v1/models/strict/releases/1", {}, own).text("state") == "draft");
+  auto const approved = send(post, "/api/v1/models/strict/releases/1:approve", R"({"reason":"x"})", other);
+  CHECK_MESSAGE(approved.text("state") == "approved", approved.body);
+}
+
+TEST_CASE_FIXTURE(TwoSites, "the same content asked for in another order is the same release, and a repeat of the same request") {
+  sql({"test.blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs["mine"]));
+  auto const one = fmt::format(R"({{"version":"2","metrics":{{"a":1.5,"b":2}},"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["mine"]);
+  auto const two = fmt::format(R"({{"variants":[{{"files":[{{"executable":false,"sha256":"{}","size":5,"name":"f"}}],"hardware":["a"]}}],"metrics":{{"b":2,"a":1.5}},"version":"2"}})", blobs["mine"]);
+  CHECK(send(post, "/api/v1/models/mine/releases", one, "publisher").status == 201);
+  CHECK(send(post, "/api/v1/models/mine/releases", two, "publisher").status == 200);
+}
+
+}  // namespace
+}  // namespace fleet::api
