@@ -8,6 +8,7 @@
 #include "server/api/handler.hpp"
 #include "server/catalog/key_ring.hpp"
 #include "server/delivery/polls.hpp"
+#include "server/oidc/issuer_keys.hpp"
 #include "server/rollout/engine.hpp"
 
 #include <fmt/format.h>
@@ -55,6 +56,7 @@ std::string reachable(std::string const& bound, std::string const& first_host) {
 /// The parts in the order in which they depend on each other; they end in the opposite order.
 struct Running {
   catalog::KeyRing keys;
+  oidc::IssuerKeys issuers{oidc::fetch_over_tls()};
   std::unique_ptr<store::Store> store;
   Services services;
   std::unique_ptr<rollout::Engine> engine;
@@ -72,7 +74,8 @@ struct Running {
                  .ca = std::move(ca),
                  .server_name = std::move(name),
                  .devices_url = {},
-                 .keys = &keys} {}
+                 .keys = &keys,
+                 .issuers = &issuers} {}
 };
 
 Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, Address const& api, Address const& devices) {

@@ -26,6 +26,9 @@ class Engine;
 namespace catalog {
 class KeyRing;
 }
+namespace oidc {
+class IssuerKeys;
+}
 
 /// What the server's parts share, made once in main and passed by reference.
 struct Services {
@@ -41,6 +44,7 @@ struct Services {
   rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
   delivery::Polls* polls = nullptr;            ///< answers polls
   delivery::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
+  oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
   std::atomic<bool> draining{false};
 };

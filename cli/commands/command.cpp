@@ -53,6 +53,7 @@ std::vector<Noun> const& all_nouns() {
       {"context", "servers by name"},
       {"auth", "who the server takes you for"},
       {"token", "tokens of people and CI"},
+      {"role", "roles, and what CI systems get them for"},
       {"device", "devices: see, approve, label, retire"},
       {"device token", "tokens that devices join with"},
       {"model", "models"},
@@ -67,7 +68,7 @@ std::vector<Noun> const& all_nouns() {
 std::vector<Command> const& all_commands() {
   static std::vector<Command> const all = [] {
     std::vector<Command> rows;
-    for (auto const* part : {&context_commands(), &about_commands(), &doctor_commands(), &token_commands(), &device_commands(), &device_token_commands(),
+    for (auto const* part : {&context_commands(), &about_commands(), &doctor_commands(), &token_commands(), &role_commands(), &device_commands(), &device_token_commands(),
                              &model_commands(), &release_commands(), &publish_commands(), &rollout_commands(), &rollout_verb_commands(), &watch_commands(),
                              &telemetry_commands(), &audit_commands(), &raw_commands()})
       rows.insert(rows.end(), part->begin(), part->end());

@@ -11,6 +11,7 @@ namespace fleet::commands {
 [[nodiscard]] std::vector<Command> const& about_commands();
 [[nodiscard]] std::vector<Command> const& doctor_commands();
 [[nodiscard]] std::vector<Command> const& token_commands();
+[[nodiscard]] std::vector<Command> const& role_commands();
 [[nodiscard]] std::vector<Command> const& device_commands();
 [[nodiscard]] std::vector<Command> const& device_token_commands();
 [[nodiscard]] std::vector<Command> const& model_commands();

@@ -21,6 +21,20 @@ inline constexpr db::Query kAddToken{
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"};
 inline constexpr db::Query kRevokeToken{"api.revoke_token", "UPDATE tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
 
+inline constexpr db::Query kBoundRole{"api.bound_role",
+                                      "SELECT name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, ref_prefix, "
+                                      "expires_in_ms, created_by, created_at FROM bound_roles WHERE name = ?1"};
+inline constexpr db::Query kBoundRoles{"api.bound_roles",
+                                       "SELECT name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, ref_prefix, "
+                                       "expires_in_ms, created_by, created_at FROM bound_roles WHERE name > ?1 ORDER BY name LIMIT ?2"};
+inline constexpr db::Query kAddBoundRole{
+    "api.add_bound_role",
+    "INSERT INTO bound_roles (name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, ref_prefix, expires_in_ms, created_by, "
+    "created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"};
+inline constexpr db::Query kDeleteBoundRole{"api.delete_bound_role", "DELETE FROM bound_roles WHERE name = ?1"};
+inline constexpr db::Query kRevokeExchanged{"api.revoke_exchanged",
+                                            "UPDATE tokens SET revoked_at = ?2 WHERE bound_role = ?1 AND revoked_at IS NULL AND expires_at > ?2"};
+
 inline constexpr db::Query kReplay{"api.replay", "SELECT request, status, headers, body FROM idempotency WHERE actor = ?1 AND key = ?2 AND created_at > ?3"};
 inline constexpr db::Query kKeepReplay{"api.keep_replay",
                                        "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
@@ -35,7 +49,7 @@ inline constexpr db::Query kLastEvent{"api.last_event", "SELECT coalesce(max(id)
 inline constexpr db::Query kEvents{"api.events", "SELECT id, time, type, subject, actor, data FROM events WHERE id > ?1 ORDER BY id LIMIT ?2"};
 
 inline constexpr auto kAll =
-    std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kReplay, kKeepReplay, kModelExists, kPing,
+    std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kBoundRole, kBoundRoles, kAddBoundRole, kDeleteBoundRole, kRevokeExchanged, kReplay, kKeepReplay, kModelExists, kPing,
                               kDevicesByState, kRolloutsByState, kAuditSequence, kLastEvent, kEvents});
 
 }  // namespace fleet::api::queries

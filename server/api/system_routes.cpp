@@ -1,14 +1,13 @@
+#include "server/api/bound_roles.hpp"
 #include "server/api/events.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/openapi.hpp"
 #include "server/api/queries.hpp"
-#include "server/api/roles.hpp"
 #include "server/api/route.hpp"
 #include "server/api/tokens.hpp"
 
 #include "core/crypto/hash.hpp"
 
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -54,18 +53,6 @@ Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reade
                                                  {"expires_at", expires_at ? json::value(to_rfc3339(from_unix_ms(*expires_at))) : json::value(nullptr)}}));
 }
 
-Result<Reply> list_roles(Services&, Call const& call, db::Connection&) {
-  std::vector<std::string> items;
-  for (auto const& role : roles()) {
-    json::array permissions;
-    for (auto const permission : kRoleColumns) {
-      if (role_allows(role.name, permission)) permissions.push_back(json::value(to_string(permission)));
-    }
-    items.push_back(json::serialize(json::object{{"name", role.name}, {"permissions", std::move(permissions)}}));
-  }
-  return list_reply(call, items, "");
-}
-
 }  // namespace
 
 std::vector<Route> const& system_routes() {
@@ -81,7 +68,11 @@ std::vector<Route> const& system_routes() {
       {get, "/api/v1/tokens", P::administer, &list_tokens},
       {post, "/api/v1/tokens", P::administer, &create_token, kSmall},
       {del, "/api/v1/tokens/{id}", P::administer, &delete_token},
+      {post, "/api/v1/tokens:exchange", P::everyone, &exchange_token, kExchangeBytesMax},
       {get, "/api/v1/roles", P::read, &list_roles},
+      {post, "/api/v1/roles", P::administer, &create_role, kRoleBytesMax},
+      {get, "/api/v1/roles/{id}", P::read, &get_role},
+      {del, "/api/v1/roles/{id}", P::administer, &delete_role},
       {get, "/api/v1/events", P::read, &get_events},
   };
   return routes;

@@ -104,6 +104,17 @@ Result<void> check_name_free(store::Tx& tx, std::string const& name, SysTime now
 
 }  // namespace
 
+Result<GivenToken> add_token(store::Tx& tx, Random& random, NewToken const& wanted, std::string const& created_by, SysTime now) {
+  GivenToken out;
+  out.secret = registry::make_secret("flt_", random);
+  auto add = tx.prepare(queries::kAddToken);
+  add.bind_all(wanted.id, wanted.name, wanted.role, bound(wanted.model), bound(wanted.selector), crypto::sha256(out.secret), created_by, to_unix_ms(now),
+               to_unix_ms(now + wanted.expires_in), bound(wanted.identity), bound(wanted.bound_role));
+  FLEET_CHECK(add.run());
+  FLEET_TRY(out.token, load(tx, wanted.id));
+  return out;
+}
+
 Result<Reply> list_tokens(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
@@ -123,19 +134,15 @@ Result<Reply> list_tokens(Services&, Call const& call, db::Connection& reader) {
 Result<Reply> create_token(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const spec, decode(call.request.body));
   FLEET_CHECK(check_name_free(tx, spec.name, call.now));
-  auto const id = make_ulid("tok-", to_unix_ms(call.now), services.random);
-  auto const secret = registry::make_secret("flt_", services.random);
-  auto add = tx.prepare(queries::kAddToken);
-  add.bind_all(id, spec.name, spec.role, bound(spec.model), bound(spec.selector), crypto::sha256(secret), call.actor.name, to_unix_ms(call.now),
-               to_unix_ms(call.now + spec.expires_in), spec.user.empty() ? std::nullopt : std::optional("user:" + spec.user), std::optional<std::string>());
-  FLEET_CHECK(add.run());
-  FLEET_TRY(auto token, load(tx, id));
+  NewToken const wanted{make_ulid("tok-", to_unix_ms(call.now), services.random), spec.name, spec.role, spec.model, spec.selector,
+                        spec.user.empty() ? std::string() : "user:" + spec.user, {}, spec.expires_in};
+  FLEET_TRY(auto given, add_token(tx, services.random, wanted, call.actor.name, call.now));
   Reply reply;
   reply.status = 201;
-  reply.replay_body = json::serialize(token);
+  reply.replay_body = json::serialize(given.token);
   FLEET_CHECK(record(tx, call, "token.created", spec.name, *reply.replay_body));
-  token["secret"] = secret;
-  reply.body = json::serialize(token);
+  given.token["secret"] = given.secret;
+  reply.body = json::serialize(given.token);
   return reply;
 }
 

@@ -1,5 +1,6 @@
-// The decoders of the device protocol, of release.json, of manifests and YAML. The first byte chooses one.
+// The decoders of the device protocol, of release.json, of manifests and YAML, of identity tokens and their keys. The first byte chooses one.
 #include "core/wire/device.hpp"
+#include "core/wire/jwt.hpp"
 #include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
 
@@ -24,6 +25,14 @@ void targets(std::string_view text) {
 }
 void yaml(std::string_view text) { static_cast<void>(wire::yaml_to_json(text, 64 * 1024)); }
 
+void jwt(std::string_view text) {
+  auto const value = wire::decode_jwt(text);
+  if (value) static_cast<void>(wire::decode_id_claims(value->payload));
+  static_cast<void>(wire::decode_id_claims(text));
+  static_cast<void>(wire::decode_jwks(text));
+  static_cast<void>(wire::decode_discovery(text));
+}
+
 constexpr std::array<void (*)(std::string_view), 9> kDecoders{round_trip<wire::decode_enroll_request>,
                                                               round_trip<wire::decode_enroll_response>,
                                                               round_trip<wire::decode_poll_request>,
@@ -40,6 +49,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (size == 0) return 0;
   auto const text = as_text({data + 1, size - 1});
   if (data[0] == 'r') round_trip<wire::decode_release>(text);
+  else if (data[0] == 'j') jwt(text);
   else kDecoders[data[0] % kDecoders.size()](text);
   return 0;
 }

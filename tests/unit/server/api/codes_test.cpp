@@ -1,0 +1,39 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace {
+
+std::string read(std::filesystem::path const& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// The codes of errors that the server's source makes, as it writes them: `Kind::conflict, "wrong_state"`, `refused("no_token"`.
+std::set<std::string> codes_of(std::string const& source) {
+  static std::regex const made(R"re(Kind::\w+,\s*"([a-z0-9_]*[a-z0-9])")re");
+  std::set<std::string> out;
+  for (std::sregex_iterator at(source.begin(), source.end(), made), end; at != end; ++at) out.insert((*at)[1]);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("every code that a request can be answered with is in docs/api.md") {
+  std::filesystem::path const root = FLEET_SOURCE_DIR;
+  auto const document = read(root / "docs/api.md");
+  std::size_t seen = 0;
+  for (auto const* const folder : {"api", "audit", "catalog", "delivery", "oidc", "registry", "rollout", "store", "telemetry"}) {
+    for (auto const& entry : std::filesystem::directory_iterator(root / "server" / folder)) {
+      for (auto const& code : codes_of(read(entry.path()))) {
+        ++seen;
+        CHECK_MESSAGE(document.find("`" + code + "`") != std::string::npos, entry.path().filename().string() << ": " << code);
+      }
+    }
+  }
+  CHECK(seen > 60);
+}
