@@ -7,6 +7,7 @@
 #include "core/base/log.hpp"
 #include "server/api/handler.hpp"
 #include "server/catalog/key_ring.hpp"
+#include "server/catalog/repository.hpp"
 #include "server/delivery/polls.hpp"
 #include "server/oidc/issuer_keys.hpp"
 #include "server/rollout/engine.hpp"
@@ -138,6 +139,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const identity, load_server_identity(fs, layout, ca, known_as.hosts, system_clock().wall()));
   Running running(layout, std::move(opened), std::move(ca), known_as.name);
   auto& services = running.services;
+  FLEET_CHECK(catalog::settle_rotations(services.store.reader(), running.keys));
   auto const tidy = [&services](store::Tx& tx) { return tidy_up(tx, services, services.clock.wall()); };
   FLEET_CHECK(services.store.write_wait(tidy));
 

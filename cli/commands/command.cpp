@@ -61,6 +61,7 @@ std::vector<Noun> const& all_nouns() {
       {"rollout", "rollouts: plan, start, watch, stop"},
       {"telemetry", "what devices measured, and what happened"},
       {"audit", "who did what"},
+      {"trust", "signing keys"},
   };
   return nouns;
 }
@@ -70,7 +71,7 @@ std::vector<Command> const& all_commands() {
     std::vector<Command> rows;
     for (auto const* part : {&context_commands(), &about_commands(), &doctor_commands(), &token_commands(), &role_commands(), &device_commands(), &device_token_commands(),
                              &model_commands(), &release_commands(), &publish_commands(), &rollout_commands(), &rollout_verb_commands(), &watch_commands(),
-                             &telemetry_commands(), &audit_commands(), &raw_commands()})
+                             &telemetry_commands(), &audit_commands(), &trust_commands(), &raw_commands()})
       rows.insert(rows.end(), part->begin(), part->end());
     return rows;
   }();

@@ -75,6 +75,7 @@ struct Route {
 
 /// Each part lists its routes as one constant table.
 std::vector<Route> const& system_routes();     ///< healthz, readyz, metrics, openapi.json, tokens, roles, events
+std::vector<Route> const& trust_routes();      ///< who holds the signing keys; rotation
 std::vector<Route> const& audit_routes();      ///< audit, its checkpoints and their key
 std::vector<Route> const& registry_routes();   ///< devices, device-tokens; enroll and renew on the device listener
 std::vector<Route> const& catalog_routes();    ///< models, releases, uploads; tuf and blobs on both listeners

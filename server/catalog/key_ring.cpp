@@ -6,6 +6,8 @@ namespace fleet::catalog {
 namespace {
 
 constexpr unsigned kOwnerOnly = 0600;
+constexpr std::string_view kNext = ".next";
+constexpr std::uint64_t kKeyFileBytesMax = 256;
 
 Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -19,10 +21,11 @@ Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view t
 KeyRing::KeyRing(Fs& fs, Random& random, std::string keys_dir) : fs_(fs), random_(random), dir_(std::move(keys_dir)) {}
 
 std::string KeyRing::path_of(std::string const& role) const { return fmt::format("{}/{}.key", dir_, role); }
+std::string KeyRing::next_path_of(std::string const& role) const { return fmt::format("{}/{}{}", dir_, role, kNext); }
 
 Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
   if (auto const found = loaded_.find(role); found != loaded_.end()) return found->second;
-  auto const text = fs_.read(path_of(role), 256);
+  auto const text = fs_.read(path_of(role), kKeyFileBytesMax);
   if (!text && text.error().kind == Kind::not_found)
     return Error{Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role), "sign where the key is"};
   if (!text) return text.error();
@@ -31,10 +34,10 @@ Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
   return key;
 }
 
-Result<crypto::SigningKey> KeyRing::store_new(std::string const& role) {
+Result<crypto::SigningKey> KeyRing::store_new(std::string const& role, std::string const& path) {
   auto const key = crypto::SigningKey::generate(random_);
   FLEET_CHECK(fs_.make_dirs(dir_, 0700));
-  FLEET_CHECK(fs_.replace(path_of(role), to_hex(key.seed()) + "\n", kOwnerOnly));
+  FLEET_CHECK(fs_.replace(path, to_hex(key.seed()) + "\n", kOwnerOnly));
   loaded_.insert_or_assign(role, key);
   return key;
 }
@@ -47,12 +50,46 @@ Result<crypto::SigningKey> KeyRing::get(std::string const& role) {
 Result<crypto::SigningKey> KeyRing::get_or_create(std::string const& role) {
   std::lock_guard const lock(mutex_);
   auto key = load(role);
-  return !key && key.error().code == "key_offline" ? store_new(role) : key;
+  return !key && key.error().code == "key_offline" ? store_new(role, path_of(role)) : key;
 }
 
 Result<crypto::SigningKey> KeyRing::replace(std::string const& role) {
   std::lock_guard const lock(mutex_);
-  return store_new(role);
+  return store_new(role, path_of(role));
+}
+
+Result<crypto::SigningKey> KeyRing::begin_rotation(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  FLEET_TRY(auto const old, load(role));
+  FLEET_CHECK(store_new(role, next_path_of(role)));
+  return old;
+}
+
+Result<void> KeyRing::end_rotation(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  loaded_.erase(role);
+  FLEET_CHECK(fs_.rename(next_path_of(role), path_of(role)));
+  return fs_.sync_dir(dir_);
+}
+
+void KeyRing::undo_rotation(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  loaded_.erase(role);
+  (void)fs_.remove(next_path_of(role));  // what stays is dropped at the next start
+}
+
+Result<std::vector<std::pair<std::string, crypto::PublicKey>>> KeyRing::open_rotations() {
+  std::lock_guard const lock(mutex_);
+  std::vector<std::pair<std::string, crypto::PublicKey>> out;
+  FLEET_TRY(auto const names, fs_.list(dir_));
+  for (auto const& name : names) {
+    if (!name.ends_with(kNext)) continue;
+    auto const role = name.substr(0, name.size() - kNext.size());
+    FLEET_TRY(auto const text, fs_.read(next_path_of(role), kKeyFileBytesMax));
+    FLEET_TRY(auto const key, parse_key(role, text));
+    out.emplace_back(role, key.public_key());
+  }
+  return out;
 }
 
 }  // namespace fleet::catalog

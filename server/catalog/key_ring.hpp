@@ -24,13 +24,24 @@ public:
   Result<crypto::SigningKey> get(std::string const& role);
   /// Makes the key if there is none yet; durable before it returns.
   Result<crypto::SigningKey> get_or_create(std::string const& role);
-  /// A new key in place of the one there was: rotation.
+  /// A new key in place of the one there was, at once: for `restore`, which may be run again.
   Result<crypto::SigningKey> replace(std::string const& role);
+
+  // Rotation: the old key's file stays until the metadata that names the new one is committed.
+  /// Makes a key, keeps it beside the old one (`ROLE.next`), and signs with it from now on. @returns the old one. @errors key_offline
+  Result<crypto::SigningKey> begin_rotation(std::string const& role);
+  /// After the commit: the new key's file takes the old one's place.
+  Result<void> end_rotation(std::string const& role);
+  /// Nothing was committed: the old key signs again.
+  void undo_rotation(std::string const& role);
+  /// Roles whose rotation neither ended nor was undone: the process died in between. With the public key that was made.
+  Result<std::vector<std::pair<std::string, crypto::PublicKey>>> open_rotations();
 
 private:
   [[nodiscard]] std::string path_of(std::string const& role) const;
+  [[nodiscard]] std::string next_path_of(std::string const& role) const;
   Result<crypto::SigningKey> load(std::string const& role);
-  Result<crypto::SigningKey> store_new(std::string const& role);
+  Result<crypto::SigningKey> store_new(std::string const& role, std::string const& path);
 
   Fs& fs_;
   Random& random_;

@@ -8,6 +8,13 @@ namespace fleet::catalog {
 
 inline constexpr db::Query kNewestMetadata{"newest_metadata",
                                            "SELECT version, expires_at, bytes FROM metadata WHERE repository = ?1 AND role = ?2 ORDER BY version DESC LIMIT 1"};
+inline constexpr db::Query kRolesAndExpiry{
+    "roles_and_expiry",
+    "SELECT m.repository, m.role, m.version, m.expires_at FROM metadata m WHERE m.version = (SELECT max(n.version) FROM metadata n WHERE "
+    "n.repository = m.repository AND n.role = m.role) ORDER BY m.repository DESC, m.role"};
+inline constexpr db::Query kRememberWarning{
+    "remember_warning",
+    "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"};
 inline constexpr db::Query kGetMetadata{"get_metadata", "SELECT bytes FROM metadata WHERE repository = ?1 AND role = ?2 AND version = ?3"};
 inline constexpr db::Query kAllMetadata{"all_metadata", "SELECT repository, role, version, bytes FROM metadata ORDER BY repository, role, version"};
 inline constexpr db::Query kInsertMetadata{"insert_metadata",
@@ -72,10 +79,10 @@ inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET st
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr std::array kQueries{kNewestMetadata,   kGetMetadata,   kAllMetadata,     kInsertMetadata,   kModelNames,   kGetModel,          kListModels,
-                                     kInsertModel,      kUpdateModel,   kRaiseCounter,    kReleaseOf,        kListReleases, kApprovedDocuments, kAllDocuments,
-                                     kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent,     kParents,      kInsertApproval,    kCountApprovals,
-                                     kAncestors,        kDescendants,   kGetBlob, kModelHasBlob,         kAllBlobs,         kInsertBlob,   kGetUpload,         kOpenUploadOf,
-                                     kInsertUpload,     kSetReceived,   kFinishUpload,    kForgottenUploads, kDeleteUpload};
+inline constexpr std::array kQueries{
+    kNewestMetadata,  kRolesAndExpiry, kRememberWarning, kGetMetadata,    kAllMetadata,    kInsertMetadata,    kModelNames,   kGetModel,         kListModels,
+    kInsertModel,     kUpdateModel,    kRaiseCounter,    kReleaseOf,      kListReleases,   kApprovedDocuments, kAllDocuments, kDocumentByDigest, kInsertRelease,
+    kSetReleaseState, kInsertParent,   kParents,         kInsertApproval, kCountApprovals, kAncestors,         kDescendants,  kGetBlob,          kModelHasBlob,
+    kAllBlobs,        kInsertBlob,     kGetUpload,       kOpenUploadOf,   kInsertUpload,   kSetReceived,       kFinishUpload, kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

@@ -26,8 +26,6 @@ constexpr Millis kWeek = 7 * 24h;
 constexpr Millis kDay = 24h;
 constexpr std::array<std::string_view, 4> kTopRoles{"root", "targets", "snapshot", "timestamp"};
 
-Millis lifetime(std::string_view role) { return role == "timestamp" ? kDay : role == "snapshot" ? kWeek : kYear; }
-
 /// Versions go up by one, and after a restore jump to the clock (docs/protocol.md, Restore).
 enum class Step { by_one, to_clock };
 
@@ -53,7 +51,7 @@ Result<std::int64_t> next_version(Signing const& signing, std::string_view role)
 
 Result<void> save(Signing const& signing, std::string_view repository, std::string_view role, std::int64_t version, std::string const& bytes) {
   auto insert = signing.tx.prepare(kInsertMetadata);
-  insert.bind_all(repository, role, version, as_bytes(bytes), to_unix_ms(signing.now + lifetime(role)));
+  insert.bind_all(repository, role, version, as_bytes(bytes), to_unix_ms(signing.now + lifetime_of(role)));
   return insert.run();
 }
 
@@ -84,7 +82,8 @@ Result<trust::RoleSpec> role_spec(KeyRing& keys, std::string const& key_name, Ke
   return kept();
 }
 
-Result<void> sign_root(Signing const& signing, std::string const& repository, std::int64_t version) {
+/// @param old  the key before this one, when the root's own key changes
+Result<void> sign_root(Signing const& signing, std::string const& repository, std::int64_t version, std::optional<crypto::SigningKey> const& old = {}) {
   bool const directive = repository == "directive";
   trust::RootSpec spec{version, signing.now + kYear, {}};
   for (auto const name : kTopRoles) {
@@ -98,7 +97,8 @@ Result<void> sign_root(Signing const& signing, std::string const& repository, st
     spec.roles.emplace(role, std::move(spec_of_role));
   }
   FLEET_TRY(auto const key, signing.keys.get(directive ? "directive-root" : "root"));
-  std::array const signers{key};
+  std::vector signers{key};
+  if (old) signers.push_back(*old);
   return save(signing, repository, "root", version, trust::compose_root(spec, signers));
 }
 
@@ -188,7 +188,7 @@ Result<bool> is_due(Signing const& signing, std::string const& repository, std::
   auto newest = signing.tx.prepare(kNewestMetadata);
   newest.bind_all(repository, role);
   FLEET_TRY(bool const row, newest.step());
-  return row && from_unix_ms(newest.int64(1)) - lifetime(role) / 2 <= signing.now;
+  return row && from_unix_ms(newest.int64(1)) - lifetime_of(role) / 2 <= signing.now;
 }
 
 /// What a role's key signed. A role whose key lies elsewhere is signed there and passed over here: false.
@@ -228,6 +228,8 @@ Result<int> refresh_targets(Signing const& signing, bool all) {
 
 }  // namespace
 
+Millis lifetime_of(std::string_view role) { return role == "timestamp" ? kDay : role == "snapshot" ? kWeek : kYear; }
+
 Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now};
   for (auto const role : kTopRoles) FLEET_CHECK(keys.get_or_create(std::string(role)));
@@ -265,6 +267,59 @@ Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now) {
   if (!timestamp_due) return roots + below;
   FLEET_CHECK(sign_timestamp(signing));
   return roots + below + 1;
+}
+
+Result<trust::KeySet> keys_of_role(db::Connection& reader, std::string const& role) {
+  bool const delegated = role.starts_with("m-");
+  auto newest = reader.prepare(kNewestMetadata);
+  newest.bind_all(role == "directive-root" ? "directive" : "release", delegated ? "targets" : "root");
+  FLEET_TRY(bool const row, newest.step());
+  if (!row) return Error{Kind::corrupt, "no_metadata", "there is no metadata of role " + role, "restore a backup"};
+  FLEET_TRY(auto const file, trust::read_signed(newest.blob(2), newest.blob(2).size()));
+  Error const unknown{Kind::not_found, "unknown_role", fmt::format("there is no role {}", role), "fleetctl trust status shows them"};
+  if (delegated) {
+    FLEET_TRY(auto const targets, trust::decode_targets(file));
+    auto const* const set = targets.keys_of(role);
+    return set == nullptr ? Result<trust::KeySet>(unknown) : *set;
+  }
+  FLEET_TRY(auto const root, trust::decode_root(file));
+  auto const found = root.roles.find(role == "directive-root" ? "root" : role);
+  return found == root.roles.end() ? Result<trust::KeySet>(unknown) : found->second;
+}
+
+Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, SysTime now) {
+  Signing const signing{tx, keys, now};
+  FLEET_TRY(auto const before, keys_of_role(tx.connection(), role));
+  std::string const repository = role == "directive-root" ? "directive" : "release";
+  bool const delegated = role.starts_with("m-");
+  // The role above names the new key: without its key, nothing is begun.
+  FLEET_CHECK(keys.get(delegated ? "targets" : repository == "directive" ? role : "root"));
+  FLEET_TRY(auto const old, keys.begin_rotation(role));
+  if (delegated) {
+    FLEET_CHECK(sign_model(signing, role.substr(2)));
+    FLEET_CHECK(sign_targets(signing));
+    return sign_snapshot(signing);
+  }
+  FLEET_TRY(auto const version, version_of(tx, repository, "root"));
+  bool const of_root = role == "root" || role == "directive-root";
+  FLEET_CHECK(sign_root(signing, repository, version + 1, of_root ? std::optional(old) : std::nullopt));
+  if (of_root) return {};
+  if (role == "targets") FLEET_CHECK(sign_targets(signing));
+  return role == "timestamp" ? sign_timestamp(signing) : sign_snapshot(signing);
+}
+
+Result<void> settle_rotations(db::Connection& reader, KeyRing& keys) {
+  FLEET_TRY(auto const open, keys.open_rotations());
+  for (auto const& [role, made] : open) {
+    FLEET_TRY(auto const named, keys_of_role(reader, role));
+    bool const committed = std::any_of(named.keys.begin(), named.keys.end(), [&made = made](auto const& one) { return one.second == made; });
+    if (!committed) {
+      keys.undo_rotation(role);
+      continue;
+    }
+    FLEET_CHECK(keys.end_rotation(role));
+  }
+  return {};
 }
 
 Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {

@@ -1,0 +1,73 @@
+#include "server/catalog/trust_status.hpp"
+
+#include "server/audit/audit.hpp"
+#include "server/catalog/queries.hpp"
+#include "server/catalog/repository.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::catalog {
+namespace {
+
+constexpr std::string_view kDirectiveRoot = "directive-root";
+
+bool expires_soon(std::string_view role, SysTime expires, SysTime now) { return expires - now < lifetime_of(role) / 4; }
+
+Result<bool> held_here(KeyRing& keys, std::string const& role, trust::KeySet const& named) {
+  auto const key = keys.get(role);
+  if (!key && key.error().code == "key_offline") return false;
+  if (!key) return key.error();
+  auto const mine = key->public_key();
+  return std::any_of(named.keys.begin(), named.keys.end(), [&](auto const& one) { return one.second == mine; });
+}
+
+}  // namespace
+
+Result<std::vector<RoleStatus>> trust_status(db::Connection& reader, KeyRing& keys, SysTime now) {
+  std::vector<RoleStatus> out;
+  {
+    auto rows = reader.prepare(kRolesAndExpiry);
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      RoleStatus one;
+      one.role = rows.text(0) == "directive" ? kDirectiveRoot : rows.text_view(1);
+      one.version = rows.int64(2);
+      one.expires = from_unix_ms(rows.int64(3));
+      out.push_back(std::move(one));
+    }
+  }
+  for (auto& one : out) {
+    FLEET_TRY(auto const named, keys_of_role(reader, one.role));
+    one.threshold = named.threshold;
+    for (auto const& [id, key] : named.keys) one.key_ids.push_back(id);
+    FLEET_TRY(one.here, held_here(keys, one.role, named));
+    one.expires_soon = expires_soon(one.role, one.expires, now);
+  }
+  return out;
+}
+
+bool is_managed(std::vector<RoleStatus> const& roles) {
+  return std::any_of(roles.begin(), roles.end(), [](RoleStatus const& one) {
+    return one.here && one.threshold == 1 && (one.role == "root" || one.role == "targets" || one.role.starts_with("m-"));
+  });
+}
+
+Result<void> warn_of_expiry(store::Tx& tx, KeyRing& keys, SysTime now) {
+  FLEET_TRY(auto const roles, trust_status(tx.connection(), keys, now));
+  for (auto const& one : roles) {
+    if (!one.expires_soon) continue;
+    auto told = tx.prepare(kRememberWarning);
+    told.bind_all("trust_warned/" + one.role, one.version);
+    FLEET_CHECK(told.run());
+    if (tx.connection().changes() == 0) continue;
+    auto const data = fmt::format(R"({{"role":"{}","version":{},"expires":"{}","key":"{}"}})", one.role, one.version, to_rfc3339(one.expires),
+                                  one.here ? "here" : "elsewhere");
+    FLEET_CHECK(audit::emit(tx, now, "trust.expiring", "role/" + one.role, "system:trust", data));
+  }
+  return {};
+}
+
+}  // namespace fleet::catalog
