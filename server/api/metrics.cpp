@@ -66,12 +66,11 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
   FLEET_CHECK(row.step());
   add_head(out, "fleet_audit_sequence", "Sequence number of the newest audit entry.", "counter");
   out += fmt::format("fleet_audit_sequence {}\n", row.int64(0));
-  if (services.keys != nullptr) {
-    FLEET_TRY(auto const roles, catalog::trust_status(reader, *services.keys, call.now));
+  {
+    FLEET_TRY(auto const roles, catalog::list_roles(reader));
     add_head(out, "fleet_trust_expires_in_seconds", "Until what a role signed expires; signed again at half its lifetime.", "gauge");
     for (auto const& one : roles)
-      out += fmt::format("fleet_trust_expires_in_seconds{{role=\"{}\",held=\"{}\"}} {}\n", one.role, one.here ? "here" : "elsewhere",
-                         std::chrono::floor<seconds>(one.expires - call.now).count());
+      out += fmt::format("fleet_trust_expires_in_seconds{{role=\"{}\"}} {}\n", one.role, std::chrono::floor<seconds>(one.expires - call.now).count());
   }
   add_head(out, "fleet_draining", "1 while the server ends.", "gauge");
   out += fmt::format("fleet_draining {}\n", services.draining.load() ? 1 : 0);

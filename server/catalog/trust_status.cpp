@@ -25,20 +25,22 @@ Result<bool> held_here(KeyRing& keys, std::string const& role, trust::KeySet con
 
 }  // namespace
 
-Result<std::vector<RoleStatus>> trust_status(db::Connection& reader, KeyRing& keys, SysTime now) {
+Result<std::vector<RoleStatus>> list_roles(db::Connection& reader) {
   std::vector<RoleStatus> out;
-  {
-    auto rows = reader.prepare(kRolesAndExpiry);
-    for (;;) {
-      FLEET_TRY(bool const row, rows.step());
-      if (!row) break;
-      RoleStatus one;
-      one.role = rows.text(0) == "directive" ? kDirectiveRoot : rows.text_view(1);
-      one.version = rows.int64(2);
-      one.expires = from_unix_ms(rows.int64(3));
-      out.push_back(std::move(one));
-    }
+  auto rows = reader.prepare(kRolesAndExpiry);
+  for (;;) {
+    FLEET_TRY(bool const row, rows.step());
+    if (!row) return out;
+    RoleStatus one;
+    one.role = rows.text(0) == "directive" ? kDirectiveRoot : rows.text_view(1);
+    one.version = rows.int64(2);
+    one.expires = from_unix_ms(rows.int64(3));
+    out.push_back(std::move(one));
   }
+}
+
+Result<std::vector<RoleStatus>> trust_status(db::Connection& reader, KeyRing& keys, SysTime now) {
+  FLEET_TRY(auto out, list_roles(reader));
   for (auto& one : out) {
     FLEET_TRY(auto const named, keys_of_role(reader, one.role));
     one.threshold = named.threshold;

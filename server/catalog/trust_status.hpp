@@ -18,6 +18,8 @@ struct RoleStatus {
   bool here = false;          ///< the server holds a key that the metadata names
   bool expires_soon = false;  ///< less than a quarter of its lifetime is left: it was due at half
 };
+/// Role, version and expiry alone: nothing is parsed.
+[[nodiscard]] Result<std::vector<RoleStatus>> list_roles(db::Connection& reader);
 [[nodiscard]] Result<std::vector<RoleStatus>> trust_status(db::Connection& reader, KeyRing& keys, SysTime now);
 
 /// True when the server alone could make devices run a release: it holds root, or targets, or a model's key.
