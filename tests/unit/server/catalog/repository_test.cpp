@@ -1,3 +1,4 @@
+#include "server/catalog/trust_status.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
 using namespace fleet;
@@ -166,4 +167,51 @@ TEST_CASE_FIXTURE(WithRelease, "a metadata file is found by the name that client
   }
   CHECK(must(find_metadata(store->reader(), "directive", "1.root.json")).has_value());
   CHECK(must(find_metadata(store->reader(), "directive", "timestamp.json")) == std::nullopt);
+}
+
+TEST_CASE_FIXTURE(WithRelease, "a role's key changes and a client follows; what is not committed changes nothing") {
+  for (std::string const role : {"m-reader", "targets", "snapshot", "timestamp", "root", "directive-root"}) {
+    CAPTURE(role);
+    auto const before = must(keys.get(role)).public_key();
+    auto const failing = write([&](store::Tx& tx) -> Result<void> {
+      FLEET_CHECK(rotate_role(tx, keys, role, now));
+      return Error{Kind::conflict, "refused", "refused"};
+    });
+    CHECK(code_of(failing) == "refused");
+    keys.undo_rotation(role);
+    CHECK(must(keys.get(role)).public_key() == before);
+    CHECK(must(keys_of_role(store->reader(), role)).keys.begin()->second == before);
+
+    must(write([&](store::Tx& tx) { return rotate_role(tx, keys, role, now); }));
+    KeyRing restarted(system_fs(), system_random(), dir + "/keys");  // a death before the file took its place
+    CHECK(must(restarted.get(role)).public_key() == before);
+    must(settle_rotations(store->reader(), restarted));
+    auto const after = must(restarted.get(role)).public_key();
+    CHECK(after != before);
+    CHECK(must(keys_of_role(store->reader(), role)).keys.begin()->second == after);
+    CHECK(must(find(kPath)).has_value());
+  }
+  CHECK(code_of(write([&](store::Tx& tx) { return rotate_role(tx, keys, "m-none", now); })) == "unknown_role");
+  CHECK(code_of(write([&](store::Tx& tx) { return rotate_role(tx, keys, "nobody", now); })) == "unknown_role");
+  CHECK(findings().empty());
+}
+
+TEST_CASE_FIXTURE(WithRelease, "a role above whose key lies elsewhere is not rotated, and nothing is begun") {
+  std::filesystem::remove(dir + "/keys/targets.key");
+  KeyRing without(system_fs(), system_random(), dir + "/keys");
+  CHECK(code_of(write([&](store::Tx& tx) { return rotate_role(tx, without, "m-reader", now); })) == "key_offline");
+  CHECK(must(without.open_rotations()).empty());
+  auto const roles = must(trust_status(store->reader(), without, now));
+  for (auto const& one : roles) CHECK_MESSAGE(one.here == (one.role != "targets"), one.role);
+  CHECK(is_managed(roles));
+}
+
+TEST_CASE_FIXTURE(WithRelease, "a role that nobody signs again is an event once, before it expires") {
+  auto const warn = [&] { must(write([&](store::Tx& tx) { return warn_of_expiry(tx, keys, now); })); };
+  warn();
+  CHECK(read("SELECT count(*) FROM events WHERE type = 'trust.expiring'") == "0");
+  now += std::chrono::hours(19);
+  warn();
+  warn();
+  CHECK(read("SELECT count(*) || max(subject) FROM events WHERE type = 'trust.expiring'") == "1role/timestamp");
 }
