@@ -72,7 +72,8 @@ Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& lay
   FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
   FLEET_TRY(identity.private_key, fs.read(layout.server_key(), kPemBytesMax));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
-  if (now < info.not_after - kServerLifetime / 3) return identity;
+  // One that was made while the clock was ahead would lock everybody out until that time comes.
+  if (info.not_before <= now && now < info.not_after - kServerLifetime / 3) return identity;
   return make_server_identity(fs, layout, ca, hosts, now);
 }
 

@@ -14,10 +14,13 @@ TrustedClock TrustedClock::load(Fs& fs, Clock& clock, std::string path) {
 
 SysTime TrustedClock::now() const { return std::max(clock_.wall(), floor()); }
 
-Result<void> TrustedClock::raise(SysTime issued_at, SysTime never_beyond) {
-  auto const at = std::min(issued_at, never_beyond);
+SysTime TrustedClock::unaided() const { return std::max(clock_.wall(), compiled_at()); }
+
+Result<void> TrustedClock::set_floor(SysTime issued_at) {
+  auto const at = std::max(issued_at, compiled_at());
   // Hours are enough, and spare the flash.
-  if (at < floor() + std::chrono::hours{1}) return {};
+  constexpr std::chrono::hours kGrain{1};
+  if (at < floor() + kGrain && at + kGrain > floor()) return {};
   FLEET_CHECK(fs_.replace(path_, to_rfc3339(at)));
   floor_ms_.store(to_unix_ms(at));
   return {};

@@ -8,16 +8,19 @@
 
 namespace fleet::agent {
 
-/// Trusted time = max(system clock, floor); the floor is the time of compilation or the latest accepted `issued_at`, kept on disk
-/// (docs/protocol.md, Time). Devices without a battery-backed clock start in 1970 and must still tell expired from fresh.
+/// Trusted time = max(system clock, floor); the floor is the `issued_at` of the directive accepted last, kept on disk, and never below the
+/// time of compilation (docs/protocol.md, Time). Devices without a battery-backed clock start in 1970 and must still tell expired from fresh.
 class TrustedClock {
 public:
   static TrustedClock load(Fs& fs, Clock& clock, std::string path);
   [[nodiscard]] SysTime now() const;
   /// The system clock is below the floor: certificates' notBefore cannot be judged.
   [[nodiscard]] bool behind() const { return clock_.wall() < floor(); }
-  /// @param never_beyond  the trusted root's expiry: a far-future time must not brick the device (uptane-standard #31)
-  Result<void> raise(SysTime issued_at, SysTime never_beyond);
+  /// What is known without a server's word: max(system clock, time of compilation).
+  [[nodiscard]] SysTime unaided() const;
+  /// The newest word counts, also where it is earlier: a directive carries this device's nonce, so it was signed after the one before. A time
+  /// far in the future, by a thief or a server whose clock was wrong, is thus mended by the next directive (uptane-standard #31).
+  Result<void> set_floor(SysTime issued_at);
   [[nodiscard]] Clock& clock() const { return clock_; }
   TrustedClock(TrustedClock&& other) noexcept : fs_(other.fs_), clock_(other.clock_), path_(std::move(other.path_)), floor_ms_(other.floor_ms_.load()) {}
 

@@ -45,6 +45,9 @@ bool at_least(std::string_view have, std::string_view wanted) {
   return true;
 }
 
+/// A restored server leaps to Unix seconds (docs/protocol.md, Restore). More than that at once is no server of ours, and would leave no room above.
+constexpr std::int64_t kSequenceLeapMax = std::int64_t{1} << 32;
+
 Error ineligible(std::string detail) { return {Kind::unprocessable, "ineligible", std::move(detail)}; }
 
 Result<void> check_runtime(std::string const& rule, wire::Labels const& reported) {
@@ -86,30 +89,33 @@ Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
 DirectiveVerifier::DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device)
     : remote_(remote), clock_(clock), store_(fs, std::move(store_dir)), device_(std::move(device)) {}
 
-Result<Bytes> DirectiveVerifier::open(std::string const& envelope) {
+/// The kept root opens it while it is not expired at `at`; else one of its successors must.
+Result<Bytes> DirectiveVerifier::open(std::string const& envelope, SysTime at) {
   RemoteFetcher fetcher(remote_, "/device/v1/directive/");
-  FLEET_TRY(auto updater, trust::Updater::load(store_, fetcher, clock_.now()));
-  // The kept root serves until a signature no longer fits, or it has expired: then its successors are asked for.
+  FLEET_TRY(auto updater, trust::Updater::load(store_, fetcher, at));
   auto opened = trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
-  if (opened && clock_.now() < updater.root_expires()) return opened;
+  if (opened && at < updater.root_expires()) return opened;
   FLEET_CHECK(updater.refresh_root());
   return trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
 }
 
 Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, std::string const& nonce, Told const& last) {
-  FLEET_TRY(auto const payload, open(envelope));
+  // Its own time is not known before it is opened, and the floor's word is older than this poll: it is judged at its time below.
+  FLEET_TRY(auto const payload, open(envelope, clock_.unaided()));
   FLEET_TRY(auto directive, wire::decode_directive(as_text(payload)));
   if (directive.device != device_)
     return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
   if (directive.nonce != nonce) return Error{Kind::conflict, "replayed", "the directive does not answer this poll: its nonce is another"};
-  if (clock_.now() >= directive.expires)
-    return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
   bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
   if (directive.sequence <= last.sequence && !same)
     return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
-  RemoteFetcher fetcher(remote_, "/device/v1/directive/");
-  FLEET_TRY(auto const updater, trust::Updater::load(store_, fetcher, clock_.now()));
-  FLEET_CHECK(clock_.raise(directive.issued_at, updater.root_expires()));
+  if (directive.sequence - last.sequence > kSequenceLeapMax)
+    return Error{Kind::conflict, "sequence_leap", fmt::format("directive {} is too far above {}, the last accepted", directive.sequence, last.sequence)};
+  auto const at = std::max(clock_.unaided(), directive.issued_at);
+  if (at >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
+  // Signed at a time at which its root is expired, it is signed by nobody.
+  FLEET_CHECK(open(envelope, at));
+  FLEET_CHECK(clock_.set_floor(directive.issued_at));
   return directive;
 }
 
@@ -148,6 +154,10 @@ Result<void> check_eligible(wire::Release const& release, Identity const& identi
   if (match.memory_min_bytes > memory_bytes)
     return ineligible(fmt::format("{} bytes of memory are needed, this device has {}", match.memory_min_bytes, memory_bytes));
   if (!match.runtime.empty()) FLEET_CHECK(check_runtime(match.runtime, identity.reported));
+  return check_floor(release, floor);
+}
+
+Result<void> check_floor(wire::Release const& release, std::int64_t floor) {
   if (release.release_counter < floor)
     return Error{Kind::conflict, "below_floor",
                  fmt::format("{}@{} has counter {}, below the floor {}", release.model, release.version, release.release_counter, floor)};

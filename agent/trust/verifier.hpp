@@ -20,15 +20,15 @@ struct Told {
 Result<void> save_told(Fs& fs, std::string const& path, Told const& told);
 
 /// Opens an answer's directive: signed by the `targets` role of the directive root, for this device and this poll's nonce, not expired,
-/// its sequence higher than the last, or equal with identical targets (docs/protocol.md, directive).
-/// @errors signature, expired, conflict (code `replayed`), forbidden (code `foreign_directive`), bad_input
+/// its sequence higher than the last, or equal with identical targets (docs/protocol.md, directive). An accepted one sets trusted time's floor.
+/// @errors signature, expired, conflict (codes `replayed`, `sequence_leap`), forbidden (code `foreign_directive`), bad_input
 class DirectiveVerifier {
 public:
   DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device);
   Result<wire::Directive> verify(std::string const& envelope, std::string const& nonce, Told const& last);
 
 private:
-  Result<Bytes> open(std::string const& envelope);
+  Result<Bytes> open(std::string const& envelope, SysTime at);
   Remote& remote_;
   TrustedClock& clock_;
   FolderStore store_;
@@ -48,6 +48,9 @@ Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const
 /// Whether this device may adopt it: hardware, match rules, counter not below the floor.
 /// @errors unprocessable (code `ineligible`), conflict (code `below_floor`)
 Result<void> check_eligible(wire::Release const& release, Identity const& identity, std::int64_t floor, std::uint64_t memory_bytes);
+
+/// The owners' word against going back, also to a version that is kept here. @errors conflict (code `below_floor`)
+Result<void> check_floor(wire::Release const& release, std::int64_t floor);
 
 /// `models/<model>/<version>/release.json` -> version. @errors bad_input
 [[nodiscard]] Result<std::string> version_of_path(std::string const& model, std::string const& path);

@@ -224,8 +224,8 @@ void Runner::follow_install(Target const& target, ModelState state) {
   if (!version) return log_failed("follow", target.model, version.error());
   if (state.running.digest == digest) {
     if (state.rollout == target.rollout && state.attempt == target.attempt && state.state == State::committed) return;
-    // It runs already: said once for this rollout, nothing is done.
-    state.running.version = *version;
+    // It runs already: said once for this rollout, nothing is done. Its name is the one that was verified, not the one a directive gives it.
+    if (state.running.version.empty()) state.running.version = *version;
     state.target = state.running;
     state.rollout = target.rollout;
     state.attempt = target.attempt;
@@ -251,12 +251,22 @@ void Runner::follow_install(Target const& target, ModelState state) {
   work(target.model, &target);
 }
 
+/// To none, or to the version before: at once, unless the owners' floor forbids it.
+bool Runner::is_way_back(Target const& target, ModelState const& state) const {
+  if (target.action == wire::Action::remove) return true;
+  if (target.action != wire::Action::revert || state.previous.none() || digest_of(target) != state.previous.digest) return false;
+  auto const document = context_.slots.load_release(state.model, state.previous.digest);
+  if (!document) return state.floor == 0;
+  auto const release = wire::decode_release(*document);
+  return release && check_floor(*release, state.floor);
+}
+
 /// Back to a version that ran here before, or to none. Local where its slot is whole; fetched like any other release otherwise.
 void Runner::follow_return(Target const& target, ModelState state) {
   auto const digest = target.action == wire::Action::remove ? std::string() : digest_of(target);
   if (!at_rest(state.state) && state.state != State::probation) return work(target.model, &target);
   if (state.running.digest == digest) return;
-  if (!digest.empty() && digest != state.previous.digest) return follow_install(target, std::move(state));
+  if (!is_way_back(target, state)) return follow_install(target, std::move(state));
   state.rollout = target.rollout;
   if (digest.empty()) state.previous = state.older = {};  // to none, not to the version before
   auto const going = advance(std::move(state), Event::ordered_back);

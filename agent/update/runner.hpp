@@ -48,6 +48,7 @@ private:
   void follow(Target const& target);
   void follow_install(Target const& target, ModelState state);
   void follow_return(Target const& target, ModelState state);
+  [[nodiscard]] bool is_way_back(Target const& target, ModelState const& state) const;
   void withdraw_unnamed(std::vector<Target> const& targets);
   void work(std::string const& model, Target const* target);
 

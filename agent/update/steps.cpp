@@ -43,11 +43,9 @@ wire::DeviceError told_of(Error const& error) {
   return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()};
 }
 
-/// Not the release's fault and may pass by itself.
-bool may_pass(Error const& error) {
-  constexpr std::array kKinds{Kind::unavailable, Kind::timeout, Kind::throttled, Kind::io, Kind::internal, Kind::expired, Kind::not_found};
-  return std::find(kKinds.begin(), kKinds.end(), error.kind) != kKinds.end() || error.code == "digest_mismatch";
-}
+/// What the release itself says is final. Network, disk, and bytes that are not what was signed are none of its fault and may pass: a mirror
+/// that lies must not make a device refuse the release for good.
+bool may_pass(Error const& error) { return error.code != "ineligible" && error.code != "below_floor" && error.code != "bad_path"; }
 
 }  // namespace
 
@@ -156,7 +154,10 @@ Result<void> Runner::check(ModelState state, Target const& target) {
   auto const checked = [&]() -> Result<void> {
     // A version that ran here before and is whole needs no network and no fresh metadata: expiry governs what is adopted, not what is kept.
     auto const kept = context_.slots.load_release(state.model, state.target.digest);
-    if (kept && target.action == wire::Action::revert) return {};
+    if (kept && target.action == wire::Action::revert) {
+      FLEET_TRY(auto const release, wire::decode_release(*kept));
+      return check_floor(release, state.floor);
+    }
     FLEET_TRY(auto const verified, fetch_release(context_.fs, remote_, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
     return context_.slots.save_release(state.model, state.target.digest, verified.document);
@@ -298,9 +299,8 @@ Result<void> Runner::prove(ModelState state) {
     if (context_.stop) return {};
     ::poll(nullptr, 0, static_cast<int>(kStep.count()));
     std::lock_guard const lock(mutex_);
-    auto const back = std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) {
-      return one.model == state.model && one.action != wire::Action::install && digest_of(one) != state.running.digest;
-    });
+    auto const back =
+        std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) { return one.model == state.model && is_way_back(one, state); });
     if (back || !orders_.empty()) return {};  // the loop obeys; probation starts anew if it goes on
   }
   state.floor = std::max(state.floor, release.manifest.security_floor);

@@ -56,7 +56,7 @@ void RequestParser::on_request_impl(http::verb verb, Text, Text target, int vers
 void RequestParser::on_field_impl(http::field, Text name, Text value, ErrorCode&) {
   // Trailers come after the request was judged by its header: they change nothing.
   if (headers_done_) return;
-  request_.headers.emplace_back(std::string{name.data(), name.size()}, std::string{value.data(), value.size()});
+  request_.headers.push_back({std::string{name.data(), name.size()}, std::string{value.data(), value.size()}});
 }
 
 void RequestParser::on_body_init_impl(boost::optional<std::uint64_t> const& length, ErrorCode&) {

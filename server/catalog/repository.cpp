@@ -183,12 +183,14 @@ Result<void> sign_snapshot(Signing const& signing) {
   return sign_timestamp(signing);
 }
 
-/// Past half of its lifetime.
+/// Past half of its lifetime, or signed while the clock was ahead: that would be fresh for too long.
 Result<bool> is_due(Signing const& signing, std::string const& repository, std::string const& role) {
   auto newest = signing.tx.prepare(kNewestMetadata);
   newest.bind_all(repository, role);
   FLEET_TRY(bool const row, newest.step());
-  return row && from_unix_ms(newest.int64(1)) - lifetime_of(role) / 2 <= signing.now;
+  if (!row) return false;
+  auto const signed_at = from_unix_ms(newest.int64(1)) - lifetime_of(role);
+  return signed_at + lifetime_of(role) / 2 <= signing.now || signed_at > signing.now + 1h;
 }
 
 /// What a role's key signed. A role whose key lies elsewhere is signed there and passed over here: false.

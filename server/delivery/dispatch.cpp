@@ -7,8 +7,9 @@
 
 namespace fleet::delivery {
 
-std::int64_t believable_sequence(std::int64_t device_sequence, SysTime now) {
-  return std::min(device_sequence, std::chrono::floor<seconds>(now).time_since_epoch().count());
+std::int64_t believable_sequence(std::int64_t device_sequence) {
+  constexpr std::int64_t kMost = (std::int64_t{1} << 53) - (std::int64_t{1} << 40);
+  return std::min(device_sequence, kMost);
 }
 
 Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {

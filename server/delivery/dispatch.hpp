@@ -19,9 +19,9 @@ struct Plan {
 };
 [[nodiscard]] Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now);
 
-/// What a device says may raise its own sequence (after a database was put back by hand it is ahead of ours), but not to where it could
-/// never be raised again: Unix seconds are the most.
-[[nodiscard]] std::int64_t believable_sequence(std::int64_t device_sequence, SysTime now);
+/// What a device says may raise its own sequence (it is ahead of ours after a database was put back by hand, or after a thief spoke to it
+/// with our keys), but not to where it could never be raised again.
+[[nodiscard]] std::int64_t believable_sequence(std::int64_t device_sequence);
 
 /// True when `plan` and what the device says of itself leave nothing to commit.
 [[nodiscard]] bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t device_sequence);

@@ -68,7 +68,7 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   auto poll = std::make_unique<Poll>();
   poll->device_n = asked.device_n;
   poll->nonce = decoded->nonce;
-  poll->sequence = believable_sequence(decoded->directive_sequence, now);
+  poll->sequence = believable_sequence(decoded->directive_sequence);
   poll->waits = decoded->wait_s > 0;
   poll->until = mono + seconds{decoded->wait_s};
   poll->memory = memory_of(asked.slot);

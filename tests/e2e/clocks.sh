@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Clocks that are wrong by years: behind, the floor of trusted time carries the device; ahead, nothing new is adopted and what runs goes on.
+# A server whose clock was ahead, by months or years, locks nobody out once it is right again.
 . "$(dirname "$0")/lib.sh"
 library=$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | head -n 1)
 [ -n "$library" ] || exit 77
@@ -22,3 +23,17 @@ expect "what runs goes on" content_is d1 one
 kill_agent d1
 start_agent d1
 expect "with the right time again it goes on" until_true 40 content_is d1 two
+
+n=2
+for ahead in +200d +1000d; do
+  kill_server
+  LD_PRELOAD=$library FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME=$ahead start_server
+  signed() { tail -n 5 "$work/server.log" | grep -q metadata.refreshed; }
+  expect "a server $ahead signs as if it were right" until_true 10 signed
+  kill_server; start_server
+  kill_agent d1; start_agent d1
+  n=$((n + 1))
+  make_release "$work/v$n" "v$n"; publish $n "$work/v$n"
+  expect "with the right time again the fleet goes on" ctl rollout wait "$(roll_out $n)" --timeout 40s
+  expect "to $n" content_is d1 "v$n"
+done

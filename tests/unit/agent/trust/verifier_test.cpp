@@ -75,6 +75,7 @@ TEST_CASE("directives that are replayed, foreign, old, expired or signed by othe
            {"replayed", [](auto& d) { d.nonce = to_base64(Bytes(16, 8)); }},
            {"replayed", [](auto& d) { d.nonce.clear(); }},
            {"directive_expired", [](auto& d) { d.expires = FakeFleet::now(); }},
+           {"sequence_leap", [](auto& d) { d.sequence = std::int64_t{1} << 50; }},
        })) {
     CAPTURE(code);
     auto told = good;
@@ -92,6 +93,23 @@ TEST_CASE("directives that are replayed, foreign, old, expired or signed by othe
   auto const foreign = bench.verifier->verify(bench.fleet.envelope(good, bench.fleet.release_key), bench.nonce, {});
   REQUIRE_FALSE(foreign.has_value());
   CHECK(foreign.error().kind == Kind::signature);
+}
+
+TEST_CASE("uptane-standard #31: a time far in the future is refused, or mended by the next directive; it bricks nothing") {
+  Bench bench;
+  auto told = bench.directive();
+  told.issued_at += std::chrono::days{3650};
+  told.expires = told.act_before = told.issued_at + std::chrono::days{7};
+  CHECK(bench.code_of(told) == "metadata_expired");  // by then its root is expired
+  CHECK(bench.trusted.now() == FakeFleet::now());
+  told.issued_at = FakeFleet::now() + std::chrono::days{300};
+  told.expires = told.act_before = told.issued_at + std::chrono::days{7};
+  CHECK(bench.code_of(told).empty());
+  CHECK(bench.trusted.now() == told.issued_at);
+  auto honest = bench.directive();
+  honest.sequence = told.sequence + 1;
+  CHECK(bench.code_of(honest, {told.sequence, told.act_before, told.targets}).empty());
+  CHECK(bench.trusted.now() == FakeFleet::now());
 }
 
 TEST_CASE("a flipped byte anywhere in the envelope is never accepted as another directive") {
@@ -163,7 +181,7 @@ TEST_CASE("expired metadata is not adopted, whatever the system clock says below
   auto const late = fetch_release(bench.fs, *bench.remote, bench.trusted, "/state/tuf", target);
   REQUIRE_FALSE(late.has_value());
   CHECK(late.error().kind == Kind::expired);
-  REQUIRE(bench.trusted.raise(FakeFleet::now() + std::chrono::days{2}, FakeFleet::now() + std::chrono::days{365}).has_value());
+  REQUIRE(bench.trusted.set_floor(FakeFleet::now() + std::chrono::days{2}).has_value());
   bench.clock.set_wall(from_unix_ms(0));
   CHECK_FALSE(fetch_release(bench.fs, *bench.remote, bench.trusted, "/state/tuf", target).has_value());
   bench.fleet.sign(FakeFleet::now() + std::chrono::days{2});

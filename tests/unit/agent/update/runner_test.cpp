@@ -413,3 +413,23 @@ TEST_CASE("a golden test that took the device down each time is given up after t
   CHECK(device.state().state == State::failed);
   CHECK(device.state().error.code == "golden_interrupted");
 }
+
+TEST_CASE("an ordered return below the owners' floor is refused, kept or not; the owner of the device may still go back") {
+  Device device;
+  run_one(device);
+  wire::Manifest manifest;
+  manifest.security_floor = 2;
+  auto const two = sample("2", manifest);
+  device.bring(two);
+  REQUIRE(device.direct({Device::target(two, "ro-2")}));
+  device.settle(2);
+  REQUIRE(device.state().floor == 2);
+  REQUIRE(device.direct({Device::target(kOne, "ro-2")}));
+  device.settle(2);
+  CHECK(device.state().state == State::failed);
+  CHECK(device.state().error.code == "below_floor");
+  CHECK(device.current() == two.digest);
+  REQUIRE(device.runner->roll_back("reader").has_value());
+  device.settle(1);
+  CHECK(device.current() == kOne.digest);
+}

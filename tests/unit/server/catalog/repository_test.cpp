@@ -67,6 +67,18 @@ TEST_CASE_FIXTURE(WithRelease, "each role is signed again once half of its life 
   }
 }
 
+TEST_CASE_FIXTURE(WithRelease, "what was signed while the clock was ahead is signed again with the right time") {
+  auto const right = now;
+  now += 1000 * kDayLong;
+  CHECK(refresh() == 6);
+  auto const ahead = version_of("timestamp");
+  now = right;
+  CHECK(refresh() == 6);
+  CHECK(version_of("timestamp") != ahead);
+  CHECK(refresh() == 0);
+  CHECK(must(find(kPath)).has_value());
+}
+
 TEST_CASE_FIXTURE(WithRelease, "without a refresh a client refuses to go on past the timestamp's day") {
   now += 25h;
   CHECK(find(kPath).error().kind == Kind::expired);

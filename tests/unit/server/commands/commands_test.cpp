@@ -109,6 +109,20 @@ TEST_CASE("the server's certificate is made again when two thirds of it have pas
   CHECK(content_of(layout.server_certificate()) == second->certificate);
 }
 
+TEST_CASE("a certificate that was made while the clock was ahead is made again") {
+  Place place;
+  place.init();
+  Layout const layout{place.at("data")};
+  auto const ca = read_ca(system_fs(), layout);
+  REQUIRE(ca.has_value());
+  auto const now = system_clock().wall();
+  auto const ahead = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now + std::chrono::hours{24 * 1000});
+  auto const right = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now);
+  REQUIRE(ahead.has_value());
+  REQUIRE(right.has_value());
+  CHECK(crypto::inspect_certificate(right->certificate)->not_before <= now);
+}
+
 TEST_CASE("run, check and backup refuse a folder that init never made") {
   Place place;
   CHECK(server::run({.data_dir = place.at("none")}).error().code == "no_data_dir");

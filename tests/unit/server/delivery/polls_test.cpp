@@ -73,9 +73,11 @@ TEST_CASE("a device that is ahead of the database is given a higher sequence") {
   House house;
   house.engine.say("reader", "1.0.0");
   CHECK(house.directive_of(*house.send_through_write(House::request(1, 41))).sequence == 42);
-  // A claim beyond Unix seconds is not believed: it could never be raised again.
-  auto const absurd = house.send_through_write(House::request(2, std::int64_t{1} << 50));
-  CHECK(house.directive_of(*absurd).sequence == std::chrono::floor<seconds>(house.clock.wall()).time_since_epoch().count() + 1);
+  auto const leapt = house.send_through_write(House::request(2, std::int64_t{1} << 50));
+  CHECK(house.directive_of(*leapt).sequence == (std::int64_t{1} << 50) + 1);
+  // What could never be raised again is not believed.
+  auto const absurd = house.send_through_write(House::request(3, std::int64_t{1} << 53));
+  CHECK(house.directive_of(*absurd).sequence == (std::int64_t{1} << 53) - (std::int64_t{1} << 40) + 1);
 }
 
 TEST_CASE("what a poll tells is recorded, and a model it no longer names is forgotten") {
