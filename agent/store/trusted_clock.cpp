@@ -22,7 +22,7 @@ Result<void> TrustedClock::set_floor(SysTime issued_at) {
   constexpr std::chrono::hours kGrain{1};
   if (at < floor() + kGrain && at + kGrain > floor()) return {};
   FLEET_CHECK(fs_.replace(path_, to_rfc3339(at)));
-  floor_ms_.store(to_unix_ms(at));
+  start_from(at);
   return {};
 }
 

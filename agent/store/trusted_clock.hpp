@@ -9,7 +9,8 @@
 namespace fleet::agent {
 
 /// Trusted time = max(system clock, floor); the floor is the `issued_at` of the directive accepted last, kept on disk, and never below the
-/// time of compilation (docs/protocol.md, Time). Devices without a battery-backed clock start in 1970 and must still tell expired from fresh.
+/// time of compilation (docs/protocol.md, Time). Devices without a battery-backed clock start in 1970 and must still tell expired from fresh;
+/// the floor goes on with the monotonic clock, so that withholding the time does not stop it (uptane-standard #267).
 class TrustedClock {
 public:
   static TrustedClock load(Fs& fs, Clock& clock, std::string path);
@@ -22,15 +23,17 @@ public:
   /// far in the future, by a thief or a server whose clock was wrong, is thus mended by the next directive (uptane-standard #31).
   Result<void> set_floor(SysTime issued_at);
   [[nodiscard]] Clock& clock() const { return clock_; }
-  TrustedClock(TrustedClock&& other) noexcept : fs_(other.fs_), clock_(other.clock_), path_(std::move(other.path_)), floor_ms_(other.floor_ms_.load()) {}
+  TrustedClock(TrustedClock&& other) noexcept
+      : fs_(other.fs_), clock_(other.clock_), path_(std::move(other.path_)), floor_at_start_ms_(other.floor_at_start_ms_.load()) {}
 
 private:
-  TrustedClock(Fs& fs, Clock& clock, std::string path, SysTime floor) : fs_(fs), clock_(clock), path_(std::move(path)), floor_ms_(to_unix_ms(floor)) {}
-  [[nodiscard]] SysTime floor() const { return from_unix_ms(floor_ms_.load()); }
+  TrustedClock(Fs& fs, Clock& clock, std::string path, SysTime floor) : fs_(fs), clock_(clock), path_(std::move(path)) { start_from(floor); }
+  [[nodiscard]] SysTime floor() const { return from_unix_ms(floor_at_start_ms_.load() + clock_.mono().time_since_epoch().count()); }
+  void start_from(SysTime floor) { floor_at_start_ms_.store(to_unix_ms(floor) - clock_.mono().time_since_epoch().count()); }
   Fs& fs_;
   Clock& clock_;
   std::string path_;
-  std::atomic<std::int64_t> floor_ms_;
+  std::atomic<std::int64_t> floor_at_start_ms_{0};  ///< the floor when the monotonic clock stood at zero
 };
 
 }  // namespace fleet::agent

@@ -10,6 +10,9 @@
 namespace fleet::net {
 
 inline constexpr std::size_t kHeaderLinesMax = 100;
+/// The least that may be left of a chunked body: `0`, two line ends. Beast 1.81 aborts when it is shown less of its end a second time
+/// (`0 CR LF`, then one byte more), so that four segments of a stranger would end the process: less than this is never shown to it.
+inline constexpr std::size_t kChunkedRestMin = 5;
 
 /// Where the header block ends, as far as `bytes` show it.
 struct HeadEnd {

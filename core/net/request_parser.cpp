@@ -92,6 +92,7 @@ Result<void> RequestParser::set_body_limit(std::uint64_t limit) {
 }
 
 Result<std::size_t> RequestParser::feed_body(std::string_view bytes) {
+  if (chunked() && bytes.size() < kChunkedRestMin) return std::size_t{0};
   ErrorCode error;
   auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
   if (!error || error == http::error::need_more) return used;

@@ -1,5 +1,7 @@
 #include "core/net/response_parser.hpp"
 
+#include "core/net/gate.hpp"
+
 #include <fmt/format.h>
 
 #include <boost/beast/http/error.hpp>
@@ -45,6 +47,7 @@ std::size_t ResponseParser::take(Text piece, ErrorCode& error) {
 }
 
 Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
+  if (is_header_done() && chunked() && bytes.size() < kChunkedRestMin) return std::size_t{0};
   ErrorCode error;
   auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
   if (!error || error == http::error::need_more) return used;

@@ -23,6 +23,10 @@ void targets(std::string_view text) {
   auto const value = wire::decode_targets(text);
   if (value && !wire::decode_targets(wire::encode_targets(*value))) std::abort();
 }
+/// A manifest as people write it: the JSON that their YAML becomes.
+void people(std::string_view text) {
+  if (auto const json = wire::yaml_to_json(text, 64 * 1024)) manifest(*json);
+}
 void yaml(std::string_view text) { static_cast<void>(wire::yaml_to_json(text, 64 * 1024)); }
 
 void jwt(std::string_view text) {
@@ -50,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   auto const text = as_text({data + 1, size - 1});
   if (data[0] == 'r') round_trip<wire::decode_release>(text);
   else if (data[0] == 'j') jwt(text);
+  else if (data[0] == 'm') people(text);
   else kDecoders[data[0] % kDecoders.size()](text);
   return 0;
 }

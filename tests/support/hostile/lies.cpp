@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <array>
 
-namespace hostile {
+namespace fleet::hostile {
 namespace {
 
 using Files = std::map<std::string, std::string>;
@@ -159,4 +159,4 @@ std::span<Lie const> lies() {
   return table;
 }
 
-}  // namespace hostile
+}  // namespace fleet::hostile

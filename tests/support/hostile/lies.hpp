@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-namespace hostile {
+namespace fleet::hostile {
 
 /// What a lie is told about: the release that the thief wants to run, and another one to mix it with.
 struct Aim {
@@ -29,4 +29,4 @@ struct Lie {
 
 [[nodiscard]] std::span<Lie const> lies();
 
-}  // namespace hostile
+}  // namespace fleet::hostile

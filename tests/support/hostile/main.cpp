@@ -17,7 +17,8 @@
 
 namespace {
 
-using namespace hostile;
+using namespace fleet;
+using namespace fleet::hostile;
 
 constexpr std::string_view kBlobs = "/blobs/sha256/";
 

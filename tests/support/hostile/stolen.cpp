@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace hostile {
+namespace fleet::hostile {
 namespace {
 
 Result<void> read_metadata(db::Connection& database, Stolen& stolen) {
@@ -92,4 +92,4 @@ std::map<std::string, std::string> Stolen::files() const {
   return out;
 }
 
-}  // namespace hostile
+}  // namespace fleet::hostile

@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace hostile {
-
-using namespace fleet;
+namespace fleet::hostile {
 
 struct StolenRelease {
   std::string model, version, document;
@@ -40,4 +38,4 @@ struct Stolen {
   [[nodiscard]] std::map<std::string, std::string> files() const;
 };
 
-}  // namespace hostile
+}  // namespace fleet::hostile

@@ -105,7 +105,7 @@ TEST_CASE("an error of the disk at any call leaves what runs") {
   }
 }
 
-TEST_CASE("staged files that are not what the release names are refused before they become a slot") {
+TEST_CASE("CVE-2020-25860, CVE-2026-6968: staged files that were changed after they were verified, or are links, never become a slot") {
   struct Case {
     char const* what;
     void (*spoil)(CrashFs&, std::string const& dir);
@@ -115,6 +115,11 @@ TEST_CASE("staged files that are not what the release names are refused before t
            {"too long", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/model.onnx", "model new "); }},
            {"one more file", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/bin/more", ""); }},
            {"a missing file", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.remove(dir + "/golden/in.csv").has_value()); }},
+           {"a link in the place of a file",
+            [](CrashFs& fs, std::string const& dir) {
+              REQUIRE(fs.remove(dir + "/model.onnx").has_value());
+              REQUIRE(fs.symlink("/agent/models/reader/versions/" + kOld + "/model.onnx", dir + "/model.onnx").has_value());
+            }},
            {"a link", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.symlink("/etc/passwd", dir + "/bin/link").has_value()); }},
        })) {
     CAPTURE(what);
@@ -160,7 +165,7 @@ TEST_CASE("without a release `current` is absent, and removing it twice is fine"
   CHECK(slots.current("reader")->empty());
 }
 
-TEST_CASE("a kept release.json is checked against its digest each time it is read") {
+TEST_CASE("CVE-2020-25860: a kept release.json is checked against its digest each time it is read") {
   auto fs = running_old();
   Slots slots(fs, Layout{"/agent"});
   std::string const document = R"({"model":"reader"})";

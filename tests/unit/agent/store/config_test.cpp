@@ -129,7 +129,20 @@ TEST_CASE("an identity whose saving was cut is either not there, unfinished or w
   }
 }
 
-TEST_CASE("uptane-standard #31, #267: trusted time never goes below its floor, which the newest accepted time sets, also back") {
+TEST_CASE("uptane-standard #267: where no time is told any more, trusted time goes on by the device's own monotonic clock") {
+  CrashFs fs;
+  fs.put("/state/other", "");
+  FakeClock clock{from_unix_ms(0)};
+  auto trusted = TrustedClock::load(fs, clock, "/state/floor");
+  auto const told = compiled_at() + std::chrono::days{30};
+  REQUIRE(trusted.set_floor(told).has_value());
+  clock.advance(std::chrono::days{3});
+  CHECK(trusted.now() == told + std::chrono::days{3});
+  clock.set_wall(from_unix_ms(0));
+  CHECK(trusted.now() == told + std::chrono::days{3});
+}
+
+TEST_CASE("uptane-standard #31: trusted time never goes below its floor, which the newest accepted time sets, also back") {
   CrashFs fs;
   fs.put("/state/other", "");
   FakeClock clock{from_unix_ms(0)};

@@ -112,6 +112,20 @@ TEST_CASE("uptane-standard #31: a time far in the future is refused, or mended b
   CHECK(bench.trusted.now() == FakeFleet::now());
 }
 
+TEST_CASE("SWUpdate 5219f2f4: a payload is not parsed before its signature is verified, nor a release.json before its digest") {
+  Bench bench;
+  std::string const garbage = "{\"device\":[[[[";
+  auto const stranger = crypto::SigningKey::generate(bench.fleet.random);
+  auto const kind = [&](crypto::SigningKey const& key) {
+    return bench.verifier->verify(trust::make_envelope(wire::kDirectivePayloadType, as_bytes(garbage), {&key, 1}), bench.nonce, {}).error().kind;
+  };
+  CHECK(kind(stranger) == Kind::signature);
+  CHECK(kind(bench.fleet.directive_key) == Kind::bad_input);
+  auto target = bench.fleet.publish(release_of("1.0"));
+  bench.server.put("/device/v1/tuf/targets/models/reader/1.0/" + target.hashes["sha256"] + ".release.json", garbage);
+  CHECK(fetch_release(bench.fs, *bench.remote, bench.trusted, "/state/tuf", target).error().kind == Kind::signature);
+}
+
 TEST_CASE("a flipped byte anywhere in the envelope is never accepted as another directive") {
   Bench bench;
   auto const whole = bench.fleet.envelope(bench.directive(), bench.fleet.directive_key);

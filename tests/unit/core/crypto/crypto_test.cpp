@@ -1,3 +1,4 @@
+#include "core/base/fs.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/crypto/keys.hpp"
 #include "core/crypto/sealed.hpp"
@@ -6,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
 
 using namespace fleet;
@@ -53,10 +55,34 @@ TEST_CASE("a golden TUF signature verifies, and nothing near it does") {
   }
   CHECK_FALSE(verify(key, as_bytes(message + " "), signature).has_value());
   CHECK_FALSE(verify(key, as_bytes(message), BytesView(signature).first(63)).has_value());
-  CHECK_FALSE(
-      verify({"ed25519", "ed25519", std::string(kPublic.substr(2))}, as_bytes(message), signature).has_value());  // go-tuf 33d359c: a key of wrong length
   CHECK_FALSE(verify({"ed25519", "rsassa-pss-sha256", std::string(kPublic)}, as_bytes(message), signature).has_value());
   CHECK_FALSE(verify({"none", "none", std::string(kPublic)}, as_bytes(message), signature).has_value());
+}
+
+TEST_CASE("go-tuf 33d359c: a key of wrong length verifies nothing, and is no crash") {
+  auto const signature = rfc_key().sign({});
+  std::string const right(kPublic);
+  CHECK(verify({"ed25519", "ed25519", right}, {}, signature).has_value());
+  for (auto const& wrong : {std::string(), right.substr(2), right + "00", right.substr(1), std::string(63, 'z') + "0"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(verify({"ed25519", "ed25519", wrong}, {}, signature).has_value());
+  }
+}
+
+TEST_CASE("CVE-2026-34155: a digest covers the last byte of a file beyond 2 GiB as well as its first") {
+  auto const path = (std::filesystem::temp_directory_path() / make_ulid("fleet-big-", 0, system_random())).string();
+  constexpr std::uint64_t kSize = (std::uint64_t{1} << 31) + 4097;
+  auto const file = system_fs().open(path, Fs::Mode::create_new);
+  REQUIRE(file.has_value());
+  REQUIRE((*file)->truncate(kSize).has_value());  // without blocks: it takes no room
+  auto const zeros = sha256_file(system_fs(), path);
+  REQUIRE((*file)->write_at(kSize - 1, as_bytes("x")).has_value());
+  auto const changed = sha256_file(system_fs(), path);
+  CHECK(system_fs().remove(path).has_value());
+  REQUIRE(zeros.has_value());
+  REQUIRE(changed.has_value());
+  CHECK(zeros->size == kSize);
+  CHECK(changed->sha256 != zeros->sha256);
 }
 
 TEST_CASE("keys of small order sign nothing") {

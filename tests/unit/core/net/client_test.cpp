@@ -1,3 +1,4 @@
+#include "core/net/response_parser.hpp"
 #include "tests/unit/core/net/fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -99,6 +100,22 @@ TEST_CASE("answers that are cut short or no HTTP are errors, never half a body")
     REQUIRE(!answer.has_value());
     CAPTURE(answer.error().detail);
     CHECK(answer.error().kind == row.kind);
+  }
+}
+
+TEST_CASE("an answer's chunked body may be cut anywhere, any number of times") {
+  ClientRequest const asked;
+  BodySink const none;
+  for (std::string_view const body : {"0\r\n\r\n", "0\r\nX: y\r\n\r\n", "1\r\na\r\n0\r\n\r\n"}) {
+    CAPTURE(body);
+    ResponseParser parser(asked, none);
+    std::string const all = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body);
+    for (std::size_t taken = 0, shown = 1; shown <= all.size(); ++shown) {
+      auto const used = parser.feed(std::string_view(all).substr(taken, shown - taken));
+      REQUIRE(used.has_value());
+      taken += *used;
+    }
+    CHECK(parser.is_done());
   }
 }
 

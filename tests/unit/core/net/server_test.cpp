@@ -52,6 +52,17 @@ TEST_CASE("pipelined requests are answered in order, however they are cut, also 
   for (auto& thread : threads) thread.join();
 }
 
+TEST_CASE("chunked bodies that come byte by byte are requests like others, the empty one too") {
+  TestServer server;
+  for (std::string_view const body : {"0\r\n\r\n", "0\r\nX: y\r\n\r\n", "1\r\na\r\n0\r\n\r\n", "0;x=y\r\n\r\n"}) {
+    CAPTURE(body);
+    RawPeer peer{server};
+    peer.send("POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (auto const& byte : body) peer.send({&byte, 1});
+    CHECK(status_of(peer.receive()) == 200);
+  }
+}
+
 TEST_CASE("what is over a limit is refused with its own status, and the connection ends") {
   ServerLimits limits;
   limits.header_bytes = 1024;

@@ -29,7 +29,7 @@ TEST_CASE("CVE-2020-15163: a kept root that does not verify is not trusted") {
   CHECK(client.refresh(repository) == "threshold_unmet");
 }
 
-TEST_CASE("CVE-2020-15093: one key twice does not meet a threshold of two") {
+TEST_CASE("CVE-2020-15093, CVE-2026-6966: one key twice does not meet a threshold of two") {
   Repository repository;
   repository.delegations[0].keys.threshold = 2;
   repository.publish();
@@ -223,6 +223,29 @@ TEST_CASE("CVE-2026-23991, CVE-2026-23992: malformed files and thresholds are re
   }
 }
 
+TEST_CASE("SWUpdate 5219f2f4: nothing of a file is read before its signatures are") {
+  // Each is wrong in what it says, too: whoever looked there first would name that fault.
+  struct Row {
+    std::string name;
+    std::string_view pointer, value;
+  };
+  for (auto const& [name, pointer, value] : std::to_array<Row>({
+           {"2.root.json", "/roles", "[]"},
+           {"timestamp.json", "/meta", "7"},
+           {"1.snapshot.json", "/meta", "\"x\""},
+           {"1.targets.json", "/delegations", "[]"},
+           {"1.m-reader.json", "/targets", "null"},
+       })) {
+    CAPTURE(name);
+    Repository repository;
+    auto const stranger = SigningKey::generate(repository.random);
+    Client client(repository);
+    auto const honest = repository.files.contains(name) ? repository.files.at(name) : repository.files.at("1.root.json");
+    repository.files[name] = edited(honest, stranger, pointer, value);
+    CHECK(client.refresh(repository) == "threshold_unmet");
+  }
+}
+
 TEST_CASE("go-tuf 17b4808: a target without hashes is refused") {
   Repository repository;
   repository.releases[0].hashes.clear();
@@ -231,7 +254,7 @@ TEST_CASE("go-tuf 17b4808: a target without hashes is refused") {
   CHECK(client.refresh(repository) == "bad_metadata");
 }
 
-TEST_CASE("CVE-2026-24686: a role's name cannot leave its folder") {
+TEST_CASE("GHSA-wjw6-2cqr-j4qr, CVE-2026-24686: a role's name cannot leave its folder") {
   Repository repository;
   repository.delegations = {{"../../m-reader", {{repository.model.public_key()}, 1}, {"models/reader/*/release.json"}, true}};
   repository.publish();

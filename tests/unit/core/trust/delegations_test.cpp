@@ -234,7 +234,7 @@ TEST_CASE("what metadata must look like, whoever signed it") {
   }
 }
 
-TEST_CASE("a target is its length and every hash that is known; without one it is nothing") {
+TEST_CASE("CVE-2025-67903: a target is its length and every hash that is known; without one it is nothing") {
   auto const abc = crypto::sha256(std::string_view("abc")).hex();
   struct Row {
     char const* what;

@@ -41,7 +41,7 @@ TEST_CASE("a newer server's extra members of release.json are kept out, not refu
   CHECK(decode_release(text).has_value());
 }
 
-TEST_CASE("release.json with dangerous or impossible files is refused with the place") {
+TEST_CASE("CVE-2026-6968, CVE-2025-67903: release.json with dangerous or impossible files, or a file without a digest, is refused with the place") {
   struct Row {
     std::string_view from, to, pointer;
   };
@@ -51,6 +51,7 @@ TEST_CASE("release.json with dangerous or impossible files is refused with the p
            {"\"model.onnx\"", "\"bin/run\"", "/variants/0/files"},
            {"\"model.onnx\"", "\"bin\"", "/variants/0/files"},
            {"\"size\":10", "\"size\":-1", "/variants/0/files/0/size"},
+           {"\"sha256\":", "\"sha255\":", "/variants/0/files/0/sha256"},
            {"\"cam-b\"", "\"cam-a\"", "/variants/0/hardware"},
            {"\"2.0.0\"", "\"latest\"", "/version"},
            {"\"release_counter\":2", "\"release_counter\":0", "/release_counter"},
