@@ -12,6 +12,9 @@ refused "a folded header" 400 'GET /healthz HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\
 refused "two lengths" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx'
 refused "length and coding" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx'
 refused "a strange coding" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\nx'
+for port in "$api_port" "$device_port"; do expect "what could be smuggled is refused wherever it is cut (port $port)" "$bin/split-requests" --port "$port"; done
+trickle() { local end=$((SECONDS + 30)); { printf 'GET /healthz HTTP/1.1\r\nX: '; while [ $SECONDS -lt $end ]; do printf a; sleep 0.5; done; } | timeout 30 openssl s_client -quiet -connect "127.0.0.1:$device_port" 2>/dev/null | head -n 1; }
+( trickle >"$work/trickled" ) & slow=$!
 auth=(-H "Authorization: Bearer $(cat "$FLEETCTL_TOKEN_FILE")")
 status() { curl -s -o "$work/answer" -w '%{http_code}' --cacert "$FLEETCTL_CA" "${auth[@]}" "$@"; }
 head -c 3000000 /dev/zero | tr '\0' 'a' >"$work/huge"
@@ -28,3 +31,5 @@ wait "${pids[@]}"
 expect "forty at once are served" test ! -e "$work/broken"
 expect "nothing changed" test "$(ctl model list -o json | jq '.items | length')" -eq 1
 expect "the server goes on" ctl auth status
+wait "$slow"
+expect "a request that trickles in met its deadline" grep -q "HTTP/1.1 408" "$work/trickled"

@@ -36,5 +36,9 @@ ctl token create ci --role viewer >"$work/viewer"
 expect "a viewer reads" ctl --token-file "$work/viewer" device list
 expect_code "a viewer changes nothing" 4 ctl --token-file "$work/viewer" device label d1 a=b
 ctl token revoke "$(ctl token list -o json | jq -r '.items[] | select(.name == "ci") | .id')" --yes >/dev/null
+ctl token create brief --role viewer --expires 1s >"$work/brief"
+over() { ! ctl --token-file "$work/brief" device list >/dev/null 2>&1; }
+expect "a token of people ends" until_true 10 over
+expect_code "an expired token of people" 4 ctl --token-file "$work/brief" device list
 expect_code "a revoked token of people" 4 ctl --token-file "$work/viewer" device list
 expect_code "a wrong token of people" 4 ctl --token-file "$work/wrong" device list
