@@ -1,6 +1,7 @@
 #include "core/wire/yaml.hpp"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -8,6 +9,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <sstream>
 
 namespace fleet::wire {
 namespace json = boost::json;
@@ -69,15 +71,37 @@ Result<json::value> convert(YAML::Node const& node, int depth, std::size_t& budg
   return json::value(std::move(object));
 }
 
+/// Walks a document and keeps nothing of it.
+class Walker final : public YAML::EventHandler {
+public:
+  void OnDocumentStart(YAML::Mark const&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(YAML::Mark const&, YAML::anchor_t) override {}
+  void OnAlias(YAML::Mark const&, YAML::anchor_t) override {}
+  void OnScalar(YAML::Mark const&, std::string const&, YAML::anchor_t, std::string const&) override {}
+  void OnSequenceStart(YAML::Mark const&, std::string const&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(YAML::Mark const&, std::string const&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+/// One step at a time: behind some malformed texts yaml-cpp 0.7 finds empty documents for ever, and LoadAll takes memory until there is none.
+bool is_one_document(std::string const& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  Walker walker;
+  return !parser.HandleNextDocument(walker) || !parser.HandleNextDocument(walker);
+}
+
 }  // namespace
 
 Result<std::string> yaml_to_json(std::string_view yaml, std::size_t limit_bytes) {
   if (yaml.size() > limit_bytes) return Error{Kind::too_large, "too_large", fmt::format("{} bytes of YAML, at most {} are taken", yaml.size(), limit_bytes)};
   try {
-    auto const documents = YAML::LoadAll(std::string(yaml));
-    if (documents.size() > 1) return Error{Kind::bad_input, "bad_yaml", fmt::format("{} documents, one is taken", documents.size())};
+    std::string const text(yaml);
+    if (!is_one_document(text)) return Error{Kind::bad_input, "bad_yaml", "more than one document, one is taken"};
     std::size_t budget = kNodesMax;
-    FLEET_TRY(auto const value, convert(documents.empty() ? YAML::Node() : documents.front(), 0, budget));
+    FLEET_TRY(auto const value, convert(YAML::Load(text), 0, budget));
     return json::serialize(value);
   } catch (YAML::Exception const& fault) {
     return refused(fault.mark, fault.msg);

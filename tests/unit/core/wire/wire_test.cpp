@@ -153,6 +153,10 @@ TEST_CASE("a report reads back; sequences must rise and end with the report's ow
   CHECK_FALSE(unknown->items[0].update.has_value());
 }
 
+TEST_CASE("a text behind which the YAML parser finds documents for ever is refused") {
+  for (auto const* const text : {", b: [a]}\nc: {d: e}\n", "a: 1\n---\nb: 2\n", "]"}) CHECK_FALSE(yaml_to_json(text).has_value());
+}
+
 TEST_CASE("YAML becomes JSON by the core schema") {
   auto const out = yaml_to_json("a: 1\nb: 2%\nc: \"01:00\"\nd: [true, no, ~, 1.5, '7']\ne: {from: 01:00}\nf: 30m\n");
   REQUIRE(out.has_value());
