@@ -16,7 +16,7 @@ cleanup() {
   [ -z "$server_pid" ] || kill -9 "$server_pid" 2>/dev/null
   for pid in "${agent_pid[@]}" "${others[@]}"; do kill -9 "$pid" 2>/dev/null; done
   wait 2>/dev/null
-  [ $code -eq 0 ] || [ $code -eq 77 ] || { echo "--- server.log"; tail -n 15 "$work/server.log"; for log in "$work"/*.agent.log; do echo "--- $log"; tail -n 10 "$log"; done; } 2>/dev/null
+  [ $code -eq 0 ] || [ $code -eq 77 ] || { echo "--- server.log"; tail -n 15 "$work/server.log"; for log in "$work"/*.agent.log; do echo "--- $log"; tail -n "${LOG_LINES:-10}" "$log"; done; } 2>/dev/null
   for mount in "${mounts[@]}"; do umount -l "$mount"; done
   rm -rf "$work"
   exit $code

@@ -36,7 +36,7 @@ private:
       return {200, {{"Content-Type", "application/json"}}, net::FileBody{stolen_.dir + "/zeros", 0, lie_.zeros}, false};
     if (request.path == "/device/v1/poll") return poll(request);
     if (request.path == "/device/v1/reports") return reports(request);
-    if (request.path.starts_with(kBlobs)) return blob(request.path.substr(kBlobs.size()));
+    if (request.path.starts_with(kBlobs)) return blob(request.path.substr(kBlobs.size()), request.header("Range"));
     auto const found = files_.find(std::string(request.path));
     return found == files_.end() ? net::json_response(404, R"({"code":"not_found"})") : net::json_response(200, found->second);
   }
@@ -65,13 +65,17 @@ private:
     return net::json_response(200, fmt::format(R"({{"acked":{}}})", report ? report->sequence : 0));
   }
 
-  net::Response blob(std::string_view hex) {
+  net::Response blob(std::string_view hex, std::string_view range) {
     auto const digest = Digest::parse(hex);
     if (!digest) return net::json_response(404, "{}");
     auto path = catalog::blob_path(stolen_.dir, *digest);
     if (lie_.name == "swapped-blobs") path = catalog::blob_path(stolen_.dir, instead_of(*digest));
     auto const info = system_fs().info(path);
-    return info ? net::Response{200, {}, net::FileBody{path, 0, info->size}, false} : net::json_response(404, "{}");
+    if (!info) return net::json_response(404, "{}");
+    // `bytes=N-`, the one form that agents send.
+    auto const from =
+        range.empty() ? 0 : std::min<std::uint64_t>(std::strtoull(std::string(range.substr(range.find('=') + 1)).c_str(), nullptr, 10), info->size);
+    return {range.empty() ? 200 : 206, {}, net::FileBody{path, from, info->size - from}, false};
   }
 
   /// A file of the other release in the place of one of the wanted.
