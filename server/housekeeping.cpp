@@ -10,6 +10,35 @@ namespace fleet::server {
 namespace {
 
 constexpr std::chrono::hours kEvery{1};
+constexpr std::chrono::minutes kLookAtLog{1};
+constexpr std::int64_t kUnsignedMax = 1'000;
+
+using Work = Result<void> (*)(store::Tx&, Services&, SysTime);
+
+void repeat(Services& services, Millis every, Work work) {
+  services.net->after(0, every, [&services, every, work] {
+    if (services.draining.load()) return;
+    repeat(services, every, work);
+    auto const job = [&services, work](store::Tx& tx) { return work(tx, services, services.clock.wall()); };
+    services.store.write(job, [](Result<void> const& done) {
+      if (!done) log::error("housekeeping.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+    });
+  });
+}
+
+Result<void> sign_log(store::Tx& tx, Services& services, SysTime now) {
+  FLEET_TRY(auto const key, services.keys->get_or_create("audit"));
+  FLEET_TRY(auto const head, audit::checkpoint(tx, key, now));
+  log::info("audit.checkpoint", {{"seq", head.seq}});
+  return {};
+}
+
+/// A busy server's log is signed by count, too.
+Result<void> sign_long_log(store::Tx& tx, Services& services, SysTime now) {
+  FLEET_TRY(auto const waiting, audit::count_unsigned(tx.connection()));
+  if (waiting < kUnsignedMax) return {};
+  return sign_log(tx, services, now);
+}
 
 }  // namespace
 
@@ -17,21 +46,13 @@ Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now) {
   FLEET_TRY(int const signed_again, catalog::refresh_online_roles(tx, *services.keys, now));
   if (signed_again > 0) log::info("metadata.refreshed", {{"roles", signed_again}});
   FLEET_CHECK(catalog::warn_of_expiry(tx, *services.keys, now));
-  FLEET_TRY(auto const audit_key, services.keys->get_or_create("audit"));
-  FLEET_TRY(auto const head, audit::checkpoint(tx, audit_key, now));
-  log::info("audit.checkpoint", {{"seq", head.seq}});
+  FLEET_CHECK(sign_log(tx, services, now));
   return telemetry::prune(tx, now);
 }
 
 void schedule_housekeeping(Services& services) {
-  services.net->after(0, kEvery, [&services] {
-    if (services.draining.load()) return;
-    schedule_housekeeping(services);
-    auto const job = [&services](store::Tx& tx) { return tidy_up(tx, services, services.clock.wall()); };
-    services.store.write(job, [](Result<void> const& done) {
-      if (!done) log::error("housekeeping.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
-    });
-  });
+  repeat(services, kEvery, tidy_up);
+  repeat(services, kLookAtLog, sign_long_log);
 }
 
 }  // namespace fleet::server

@@ -7,7 +7,7 @@ namespace fleet::server {
 /// What must be done at start and once an hour: sign online roles again before they expire, drop telemetry past its time.
 /// @errors what signing says; at start they end the program
 Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now);
-/// Arms the hourly round on io thread 0; it ends with the server.
+/// Arms the hourly round on io thread 0, and one a minute that signs a log that grew by 1,000 entries; they end with the server.
 void schedule_housekeeping(Services& services);
 
 }  // namespace fleet::server

@@ -18,7 +18,11 @@ constexpr std::uint64_t kKeyBytesMax = 16 * 1024;
 constexpr std::uint64_t kExportBytesMax = std::uint64_t{2} << 30;
 using Line = std::function<Result<void>(std::string_view line)>;
 
-Result<int> list_audit(Session& session, Arguments const& arguments) { return show_list(session, arguments, Route("/audit"), audit_shape()); }
+Result<int> list_audit(Session& session, Arguments const& arguments) {
+  Route route("/audit");
+  for (auto const* const filter : {"actor", "action", "subject", "since"}) route.with(filter, arguments.text(filter));
+  return show_list(session, arguments, route, audit_shape());
+}
 
 /// A list, page by page; `take` says whether to go on.
 Result<void> each_of(Api& api, std::string_view path, std::function<Result<bool>(json::value const&)> const& take) {
@@ -121,7 +125,15 @@ Result<int> audit_key(Session& session, Arguments const&) {
 std::vector<Command> const& audit_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"audit list", "who did what and why, oldest first", "audit list -o jsonl", list_audit, {limit_option()}},
+      {"audit list",
+       "who did what and why, oldest first",
+       "audit list --actor user:ann --since 24h",
+       list_audit,
+       {{value, "--actor", "WHO", "token:NAME, user:NAME, device:ID, system:judge"},
+        {value, "--action", "WHAT", "such as rollout.paused"},
+        {value, "--subject", "WHAT", "such as device/cam-1, rollout/ID, release/M@V"},
+        {value, "--since", "TIME", "a time, or how long ago: 24h"},
+        limit_option()}},
       {"audit export", "the whole log as JSON lines, with its signed checkpoints", "audit export > audit.jsonl", export_audit},
       {"audit verify",
        "proves that nothing was removed or changed, on the server or in an export",

@@ -1,7 +1,6 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
-#include "core/crypto/hash.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -10,6 +9,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::uint64_t kCaBytesMax = 1024 * 1024;
+constexpr int kTries = 5;
+constexpr Millis kBetweenTries{2'000};
 
 Shape const& role_shape() {
   static Shape const shape{"role",
@@ -72,8 +73,13 @@ Result<int> exchange(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto settings, session.settings());
   settings.token = settings.token_file = {};  // it is the one to come
   FLEET_TRY(auto api, Api::create(settings, session.around(), session.timeout().value_or(Api::kTimeout)));
-  // The key lets a busy server be asked again; each exchange that is carried out gives a token of its own.
-  auto const answered = api.post(Route("/tokens:exchange"), json::object{{"role", arguments.text("role")}, {"token", token}}, crypto::sha256(token).hex());
+  json::object const body{{"role", arguments.text("role")}, {"token", token}};
+  auto answered = api.post(Route("/tokens:exchange"), body);
+  // Jobs that start at once find the server fetching the issuer's keys for one of them.
+  for (int tries = 1; !answered && answered.error().code == "issuer_busy" && tries < kTries; ++tries) {
+    session.around().console.pause(kBetweenTries);
+    answered = api.post(Route("/tokens:exchange"), body);
+  }
   if (!answered) return answered.error();
   FLEET_TRY(auto const given, answered->json());
   auto const secret = render::text_at(given, "secret");

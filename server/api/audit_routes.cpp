@@ -3,6 +3,7 @@
 #include "server/audit/audit.hpp"
 #include "server/catalog/key_ring.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -27,7 +28,6 @@ std::string checkpoint_json(audit::KeptCheckpoint const& one) {
 /// One page of what `list` gives and `encode` writes, by the number of the entry.
 template <class List, class Encode>
 Result<Reply> page_of(Call const& call, db::Connection& reader, List const& list, Encode const& encode) {
-  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
   FLEET_TRY(auto const after, read_cursor(page.after));
   FLEET_TRY(auto found, list(reader, after, page.limit + 1));
@@ -38,11 +38,27 @@ Result<Reply> page_of(Call const& call, db::Connection& reader, List const& list
   return list_reply(call, items, more ? std::to_string(found.back().seq) : std::string());
 }
 
-Result<Reply> list_audit(Services&, Call const& call, db::Connection& reader) {
-  return page_of(call, reader, audit::list, [](trust::AuditEntry const& entry) { return trust::encode(entry); });
+/// A time, or how long ago.
+Result<SysTime> read_since(Call const& call) {
+  auto const text = call.query_value("since");
+  if (text.empty()) return SysTime{};
+  if (auto const ago = parse_duration(text)) return call.now - *ago;
+  if (auto const at = parse_rfc3339(text)) return *at;
+  return Error{Kind::bad_input, "bad_parameter", fmt::format("since: expected a time (RFC 3339) or how long ago (24h), got '{}'", text)};
 }
 
-Result<Reply> list_checkpoints(Services&, Call const& call, db::Connection& reader) { return page_of(call, reader, audit::list_checkpoints, checkpoint_json); }
+Result<Reply> list_audit(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"actor", "action", "subject", "since", "limit", "cursor"}));
+  FLEET_TRY(auto const since, read_since(call));
+  audit::Filter const filter{call.query_value("actor"), call.query_value("action"), call.query_value("subject"), since};
+  auto const list = [&](db::Connection& reader, std::int64_t after, int limit) { return audit::list(reader, after, limit, filter); };
+  return page_of(call, services.store.reader(), list, [](trust::AuditEntry const& entry) { return trust::encode(entry); });
+}
+
+Result<Reply> list_checkpoints(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  return page_of(call, reader, audit::list_checkpoints, checkpoint_json);
+}
 
 Result<Reply> get_key(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
@@ -66,7 +82,7 @@ std::vector<Route> const& audit_routes() {
   using enum net::Method;
   using P = Permission;
   static std::vector<Route> const routes{
-      {get, "/api/v1/audit", P::administer, ReadHandler{list_audit}},
+      {get, "/api/v1/audit", P::administer, WorkHandler{list_audit}},
       {get, "/api/v1/audit/checkpoints", P::administer, ReadHandler{list_checkpoints}},
       {get, "/api/v1/audit/key", P::read, WorkHandler{get_key}},
       {post, "/api/v1/audit:checkpoint", P::administer, WorkHandler{sign_head}, 1024},

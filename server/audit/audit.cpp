@@ -97,10 +97,16 @@ Result<KeptCheckpoint> checkpoint(store::Tx& tx, crypto::SigningKey const& key, 
   return kept;
 }
 
-Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit) {
+Result<std::int64_t> count_unsigned(db::Connection& connection) {
+  auto row = connection.prepare(kUnsigned);
+  FLEET_CHECK(row.step());
+  return row.int64(0);
+}
+
+Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit, Filter const& filter) {
   std::vector<trust::AuditEntry> out;
-  auto rows = reader.prepare(kListAudit);
-  rows.bind_all(after, limit);
+  auto rows = reader.prepare(kFindAudit);
+  rows.bind_all(after, limit, filter.actor, filter.action, filter.subject, to_unix_ms(filter.since));
   while (true) {
     FLEET_TRY(bool const found, rows.step());
     if (!found) return out;

@@ -38,8 +38,16 @@ struct KeptCheckpoint {
 /// Signs the head, unless it is signed already. The log is never empty: `init` writes its first entry.
 Result<KeptCheckpoint> checkpoint(store::Tx& tx, crypto::SigningKey const& key, SysTime now);
 
-/// Entries after number `after`, at most `limit`; the same of checkpoints.
-[[nodiscard]] Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit);
+/// How many entries no checkpoint covers yet.
+[[nodiscard]] Result<std::int64_t> count_unsigned(db::Connection& connection);
+
+/// What entries must be, exactly; empty: anything.
+struct Filter {
+  std::string actor = {}, action = {}, subject = {};
+  SysTime since{};
+};
+/// Entries after number `after`, at most `limit`; the same of checkpoints. With a filter it may read the whole log: not on an io thread.
+[[nodiscard]] Result<std::vector<trust::AuditEntry>> list(db::Connection& reader, std::int64_t after, int limit, Filter const& filter = {});
 [[nodiscard]] Result<std::vector<KeptCheckpoint>> list_checkpoints(db::Connection& reader, std::int64_t after, int limit);
 
 /// Walks the whole chain and, with a key, its checkpoints. @errors corrupt: names the first entry that is missing or changed; signature

@@ -14,10 +14,16 @@ inline constexpr db::Query kInsertEvent{"insert_event", "INSERT INTO events (tim
 inline constexpr db::Query kListAudit{"list_audit",
                                       "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash "
                                       "FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
+inline constexpr db::Query kFindAudit{"find_audit",
+                                      "SELECT seq, time, actor, action, subject, coalesce(before, ''), coalesce(after, ''), reason, request_id, prev, hash "
+                                      "FROM audit WHERE seq > ?1 AND (?3 = '' OR actor = ?3) AND (?4 = '' OR action = ?4) AND (?5 = '' OR subject = ?5) AND time >= ?6 "
+                                      "ORDER BY seq LIMIT ?2"};
+inline constexpr db::Query kUnsigned{"audit_unsigned",
+                                     "SELECT coalesce((SELECT max(seq) FROM audit), 0) - coalesce((SELECT max(seq) FROM audit_checkpoints), 0)"};
 inline constexpr db::Query kGetCheckpoint{"get_checkpoint", "SELECT seq, time, envelope FROM audit_checkpoints WHERE seq = ?1"};
 inline constexpr db::Query kInsertCheckpoint{"insert_checkpoint", "INSERT INTO audit_checkpoints (seq, time, envelope) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kListCheckpoints{"list_checkpoints", "SELECT seq, time, envelope FROM audit_checkpoints WHERE seq > ?1 ORDER BY seq LIMIT ?2"};
 
-inline constexpr std::array kQueries{kLastAudit, kInsertAudit, kInsertEvent, kListAudit, kGetCheckpoint, kInsertCheckpoint, kListCheckpoints};
+inline constexpr std::array kQueries{kLastAudit, kInsertAudit, kInsertEvent, kListAudit, kFindAudit, kUnsigned, kGetCheckpoint, kInsertCheckpoint, kListCheckpoints};
 
 }  // namespace fleet::audit

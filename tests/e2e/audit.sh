@@ -11,6 +11,10 @@ expect "the server's log is sound" ctl audit verify --key "$work/audit.pub" -o n
 expect "an export is, without a server" env -u FLEETCTL_SERVER -u FLEETCTL_CA -u FLEETCTL_TOKEN_FILE "$bin/fleetctl" audit verify "$work/late.jsonl" --key "$work/audit.pub" --against "$work/early.jsonl"
 grep -q '"reason":"tests, 2 of 3"' "$work/late.jsonl" || fail "the reason is not in the log"
 
+expect "a list is narrowed" test "$(ctl audit list --action model.changed --subject model/m2 --since 1h -o json | jq -r '[.items[].reason] | join(",")')" = "tests, 2 of 3"
+expect "by who did it, too" test "$(ctl audit list --actor user:nobody -o name | wc -l)" = 0
+expect_code "and not by nonsense" 2 "$bin/fleetctl" audit list --since yesterday
+
 # tampered NAME EXIT WORDS: what $work/bad.jsonl is now must be refused, naming WORDS.
 tampered() {
   expect_code "$1 is found" "$2" "$bin/fleetctl" audit verify "$work/bad.jsonl" --key "$work/audit.pub" "${@:4}"

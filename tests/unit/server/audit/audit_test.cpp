@@ -126,3 +126,24 @@ TEST_CASE_FIXTURE(Log, "the head is signed once; an end that was cut off, or wri
   must(store->write_wait([&](store::Tx& tx) { return audit::record(tx, entry(7)); }));
   CHECK_MESSAGE(verdict().starts_with("audit_rewritten"), verdict());
 }
+
+TEST_CASE_FIXTURE(Log, "a list may be narrowed, and goes on from where it ended") {
+  fill(4);
+  auto other = entry(5);
+  other.actor = "user:bob";
+  other.action = "device.revoked";
+  must(store->write_wait([&](store::Tx& tx) { return audit::record(tx, other); }));
+  auto const count = [&](audit::Filter const& filter, std::int64_t after = 0) { return audit::list(store->reader(), after, 100, filter)->size(); };
+  CHECK(count({}) == 5);
+  CHECK(count({.actor = "token:ann"}) == 4);
+  CHECK(count({.actor = "token:ann"}, 2) == 2);
+  CHECK(count({.action = "device.revoked"}) == 1);
+  CHECK(count({.subject = "device/cam-2"}) == 1);
+  CHECK(count({.actor = "user:bob", .subject = "device/cam-2"}) == 0);
+  CHECK(count({.since = from_unix_ms(1'004)}) == 2);
+  CHECK(*audit::count_unsigned(store->reader()) == 5);
+  sign();
+  CHECK(*audit::count_unsigned(store->reader()) == 0);
+  fill(2);
+  CHECK(*audit::count_unsigned(store->reader()) == 2);
+}
