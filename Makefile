@@ -6,7 +6,7 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim crash conformance fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim crash conformance python-tuf fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -42,6 +42,10 @@ bench: build ## measures against nginx on this machine, in one run
 
 conformance: build ## the TUF client against the tuf-conformance suite in TUF_CONFORMANCE=DIR
 	@$(STEP) "conformance" tests/conformance/run.sh $(BUILD)/bin/tuf-client "$(TUF_CONFORMANCE)"
+
+python-tuf: build ## python-tuf's client (from PyPI) against our server's /tuf
+	@$(STEP) "python-tuf" bash -c 'test -x $(BUILD)/python/bin/python || { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q tuf==7.0.0 "securesystemslib[crypto]==1.4.0"; }'
+	@$(STEP) "python-tuf reads /tuf" tests/conformance/python_tuf.sh $(BUILD)/bin $(BUILD)/python/bin/python
 
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS)
 	@$(STEP) "packages of the fuzzers" .ci/setup build fuzz
