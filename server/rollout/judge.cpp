@@ -213,14 +213,16 @@ void Fold::add(DeviceEvidence const& device) {
   if (device.exposed) ++facts.exposed;
   if (device_state::is_undecided(device.state)) ++facts.at_work;
   if (!device.eligible) return;
-  if (device_state::is_undecided(device.state) && (!bake_since_ || device.dispatched_at <= *bake_since_)) ++facts.undecided;
+  bool const undecided = device_state::is_undecided(device.state);
+  if (undecided && (!bake_since_ || device.dispatched_at <= *bake_since_)) ++facts.undecided;
+  bool const under_way = undecided && device.state != device_state::kWaiting;
   bool any_bad = failed || silent;
   bool all_judged = true;
   for (std::size_t i = 0; i < policy_.absolute.size(); ++i) {
     auto const& gate = policy_.absolute[i];
     auto& tally = facts.absolute[i];
     if (gate.metric == kInstallFailure) {
-      if (healthy || failed) tally = {tally.bad + failed, tally.devices + 1};
+      if (healthy || failed || under_way) tally = {tally.bad + failed, tally.devices + 1};
       continue;
     }
     auto const& samples = device.samples[i];
@@ -234,10 +236,11 @@ void Fold::add(DeviceEvidence const& device) {
     tally = {tally.bad + bad, tally.devices + 1};
     any_bad = any_bad || bad;
   }
-  if (!healthy && !failed && !silent) return;
+  bool const decided = healthy || failed || silent;
+  if (decided || under_way) facts.silent = {facts.silent.bad + silent, facts.silent.devices + 1};
+  if (!decided) return;
   ++facts.decided;
   facts.healthy += healthy;
-  facts.silent = {facts.silent.bad + silent, facts.silent.devices + 1};
   if (any_bad || all_judged) facts.certify = {facts.certify.bad + any_bad, facts.certify.devices + 1};
 }
 

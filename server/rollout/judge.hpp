@@ -51,7 +51,8 @@ struct Facts {
   std::int64_t blocked = 0;       ///< members that another rollout holds
 };
 
-/// Folds devices into facts.
+/// Folds devices into facts. A device under way counts as one that has not failed and is not silent: failures are told sooner than success,
+/// so that among the devices decided first the bad ones are too many. One that waits (window, battery) has not set out, and does not count.
 class Fold {
 public:
   /// @param bake_since  devices dispatched later are judged but not waited for, so that stragglers cannot hold a stage for ever
