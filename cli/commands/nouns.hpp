@@ -19,6 +19,7 @@ namespace fleet::commands {
 [[nodiscard]] std::vector<Command> const& publish_commands();
 [[nodiscard]] std::vector<Command> const& rollout_commands();
 [[nodiscard]] std::vector<Command> const& rollout_verb_commands();
+[[nodiscard]] std::vector<Command> const& simulate_commands();
 [[nodiscard]] std::vector<Command> const& watch_commands();
 [[nodiscard]] std::vector<Command> const& telemetry_commands();
 [[nodiscard]] std::vector<Command> const& audit_commands();

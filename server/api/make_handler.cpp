@@ -3,9 +3,10 @@
 namespace fleet::api {
 
 std::shared_ptr<net::Handler> make_handler(Services& services, Listener listener) {
-  return std::make_shared<ApiHandler>(services, listener,
-                                      std::vector<std::vector<Route> const*>{&system_routes(), &audit_routes(), &trust_routes(), &registry_routes(), &catalog_routes(),
-                                                                             &rollout_routes(), &delivery_routes(), &telemetry_routes()});
+  return std::make_shared<ApiHandler>(
+      services, listener,
+      std::vector<std::vector<Route> const*>{&system_routes(), &audit_routes(), &trust_routes(), &registry_routes(), &catalog_routes(), &rollout_routes(),
+                                             &simulation_routes(), &delivery_routes(), &telemetry_routes()});
 }
 
 }  // namespace fleet::api

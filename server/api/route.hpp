@@ -74,14 +74,15 @@ struct Route {
 };
 
 /// Each part lists its routes as one constant table.
-std::vector<Route> const& system_routes();     ///< healthz, readyz, metrics, openapi.json, tokens, roles, events
-std::vector<Route> const& trust_routes();      ///< who holds the signing keys; rotation
-std::vector<Route> const& audit_routes();      ///< audit, its checkpoints and their key
-std::vector<Route> const& registry_routes();   ///< devices, device-tokens; enroll and renew on the device listener
-std::vector<Route> const& catalog_routes();    ///< models, releases, uploads; tuf and blobs on both listeners
-std::vector<Route> const& rollout_routes();    ///< rollouts
-std::vector<Route> const& delivery_routes();   ///< device listener: poll, reports, directive roots
-std::vector<Route> const& telemetry_routes();  ///< telemetry/query
+std::vector<Route> const& system_routes();      ///< healthz, readyz, metrics, openapi.json, tokens, roles, events
+std::vector<Route> const& trust_routes();       ///< who holds the signing keys; rotation
+std::vector<Route> const& audit_routes();       ///< audit, its checkpoints and their key
+std::vector<Route> const& registry_routes();    ///< devices, device-tokens; enroll and renew on the device listener
+std::vector<Route> const& catalog_routes();     ///< models, releases, uploads; tuf and blobs on both listeners
+std::vector<Route> const& rollout_routes();     ///< rollouts
+std::vector<Route> const& simulation_routes();  ///< rollouts:simulate
+std::vector<Route> const& delivery_routes();    ///< device listener: poll, reports, directive roots
+std::vector<Route> const& telemetry_routes();   ///< telemetry/query
 
 /// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition
 [[nodiscard]] Result<void> check_if_match(Call const& call, std::int64_t revision);

@@ -167,3 +167,24 @@ TEST_CASE("verbs send their reason and tell the new state") {
   CHECK(json::parse(server.seen().back().body) == json::parse(R"({"device":"cam-1"})"));
   CHECK(bench.console.stdout_text == "ro_1\n");
 }
+
+TEST_CASE("simulate sends shares as numbers and tells the first run, then what all came to") {
+  constexpr std::string_view told = R"({"seed":5,"devices":100,"runs":2,"harmful":true,"gate":"silent","allowed":0.05,
+    "first":[{"after":"12m","state":"rolling_back","stage":1,"told":5,"exposed":5,"healthy":1,"failed":0,"silent":4,"reason":"silent: 4 of 5"}],
+    "outcomes":[],"summary":{"completed":0,"taken_back":2,"paused":0,"undecided":0,"false_rollbacks":0,"missed_harm":0,
+    "devices_harmed":{"mean":4.5,"max":5},"hours_to_verdict":{"median":0.2,"max":0.25}}})";
+  FakeServer const server([&](Seen const&) { return net::json_response(200, std::string(told)); });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--bad-share", "5%", "--offline", "0.2", "--bad-kind", "silent", "--seed", "5"}) == 0);
+  REQUIRE(server.seen().size() == 1);
+  auto const body = json::parse(server.seen().front().body);
+  CHECK(body.at("bad_share").to_number<double>() == doctest::Approx(.05));
+  CHECK(body.at("offline").to_number<double>() == doctest::Approx(.2));
+  CHECK(body.at("seed").to_number<int>() == 5);
+  for (auto const* const words :
+       {"gate silent allows 5%: this release is harmful", "after 12m, stage 1: rolling_back; 5 told", "2 taken back", "4.5 on average, 5 at most"})
+    CHECK(bench.console.stdout_text.find(words) != std::string::npos);
+  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--bad-share", "many"}) == 2);
+  CHECK(bench.console.stderr_text.find("write 5% or 0.05") != std::string::npos);
+}
