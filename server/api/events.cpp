@@ -17,8 +17,8 @@ namespace json = boost::json;
 
 constexpr std::size_t kDataMax = 1024 * 1024;
 constexpr int kEventsAtOnce = 500;
-constexpr Millis kLookEvery{500};
-constexpr int kLooksMax = 50;  // 25 s: below what proxies end a silent answer at
+constexpr Millis kLookEvery{50};  // at a counter; at the database only when it was raised
+constexpr int kLooksMax = 500;    // 25 s: below what proxies end a silent answer at
 
 struct Event {
   std::int64_t id;
@@ -93,6 +93,7 @@ struct Listening {
   net::Responder responder;
   std::int64_t after = 0;
   bool tell_position = false;  ///< the client's id is behind `after`: it gets one even when nothing happened that it may see
+  std::uint64_t epoch = 0;     ///< of events, when the database was last read
   int looks = 0;
 };
 
@@ -105,15 +106,21 @@ net::Response stream(Listening const& listening, std::vector<Event> const& event
   return render(std::move(reply), listening.call);
 }
 
-/// Answers when there is something to say, or when the time is up; looks again later otherwise.
+/// Reads the database when events came since it last did; answers when there is something to say, or when the time is up.
 void look(Services& services, std::shared_ptr<Listening> const& listening) {
   if (!listening->responder.alive()) return;
-  auto const seen = load_events(listening->call, services.store.reader(), listening->after, kEventsAtOnce);
-  if (!seen) return listening->responder(problem(seen.error(), listening->call.request_id));
-  if (seen->last != listening->after) listening->tell_position = true;
-  listening->after = seen->last;
-  bool const wait = seen->events.empty() && services.net && !services.draining && ++listening->looks < kLooksMax;
-  if (!wait) return listening->responder(stream(*listening, seen->events));
+  bool const over = services.net == nullptr || services.draining || ++listening->looks >= kLooksMax;
+  auto const epoch = services.store.epochs().events();  // before the rows: what comes later raises it again
+  std::vector<Event> events;
+  if (epoch != listening->epoch) {
+    auto seen = load_events(listening->call, services.store.reader(), listening->after, kEventsAtOnce);
+    if (!seen) return listening->responder(problem(seen.error(), listening->call.request_id));
+    if (seen->last != listening->after) listening->tell_position = true;
+    listening->after = seen->last;
+    listening->epoch = seen->more ? 0 : epoch;
+    events = std::move(seen->events);
+  }
+  if (over || !events.empty()) return listening->responder(stream(*listening, events));
   services.net->after(services.net->current_thread(), kLookEvery, [&services, listening] { look(services, listening); });
 }
 

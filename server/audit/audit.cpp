@@ -68,6 +68,7 @@ Result<void> append(store::Tx& tx, Entry const& entry) {
 Result<void> emit(store::Tx& tx, SysTime time, std::string_view type, std::string_view subject, std::string_view actor, std::string_view data_json) {
   auto insert = tx.prepare(kInsertEvent);
   insert.bind_all(to_unix_ms(time), type, subject, actor, data_json.empty() ? std::string_view("{}") : data_json);
+  tx.raise_event_epoch();
   return insert.run();
 }
 

@@ -22,6 +22,8 @@ public:
   virtual void raise_policy_epoch() = 0;
   /// This device must decide anew. Raised after the commit; the column `devices.epoch` is the caller's.
   virtual void raise_device_epoch(std::int64_t device_n) = 0;
+  /// Who listens to events has some to read. Raised after the commit.
+  virtual void raise_event_epoch() = 0;
 };
 
 /// The database: a read-only connection a thread, and one connection, on a thread of its own, that does all writes and checkpoints

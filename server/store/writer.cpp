@@ -36,6 +36,9 @@ public:
   void raise_device_epoch(std::int64_t device_n) override {
     hooks.emplace_back([&epochs = epochs_, device_n] { epochs.raise_device(device_n); });
   }
+  void raise_event_epoch() override {
+    hooks.emplace_back([&epochs = epochs_] { epochs.raise_events(); });
+  }
   std::vector<std::function<void()>> hooks;
 
 private:
