@@ -1,5 +1,6 @@
 // The least program over core/net: a prebuilt answer of 100 bytes, or files of a folder. What it reaches is the ceiling of fleet-server's polls.
-// usage: bare-server --cert FILE --key FILE [--folder DIR] [--threads N]   prints its port; ends with its standard input
+// usage: bare-server --cert FILE --key FILE [--folder DIR] [--threads N] [--clients 1: asks for their certificates]   prints its port; ends with its standard
+// input
 #include "core/base/fs.hpp"
 #include "core/net/server.hpp"
 
@@ -36,6 +37,7 @@ Result<int> run(std::map<std::string, std::string> given) {
   listener.name = "bare";
   FLEET_TRY(listener.certificate_pem, system_fs().read(given["--cert"], 1 << 20));
   FLEET_TRY(listener.private_key_pem, system_fs().read(given["--key"], 1 << 20));
+  listener.request_client_certificate = given.contains("--clients");
   listener.handler = std::make_shared<Bare>(given["--folder"]);
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));

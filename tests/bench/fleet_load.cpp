@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <poll.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
@@ -17,8 +18,9 @@ namespace fleet::bench {
 namespace {
 
 constexpr std::string_view kUsage = R"(usage: fleet-load --url https://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
-                  [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N]
-  GET, or POST of FILE as application/json. --hold opens the connections and keeps them idle. --handshakes opens N connections one after the other.
+                  [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N [--resume 1]]
+  GET, or POST of FILE as application/json. --hold opens the connections and keeps them idle. --handshakes opens N connections one after
+  the other, asks once on each, and with --resume offers each the session of the one before.
   Prints one line of key=value. Exit code 1 when an answer was no 2xx, 8 when the server could not be reached.
 )";
 using SteadyClock = std::chrono::steady_clock;
@@ -32,6 +34,7 @@ struct Options {
   double seconds = 5;
   double hold_seconds = 0;
   std::uint64_t handshakes = 0;
+  bool resume = false;
 };
 
 struct Tally {
@@ -68,6 +71,7 @@ Result<Options> parse(int argc, char** argv) {
   options.seconds = number("--seconds", options.requests > 0 ? 3600 : 5);
   options.hold_seconds = number("--hold", 0);
   options.handshakes = static_cast<std::uint64_t>(number("--handshakes", 0));
+  options.resume = number("--resume", 0) > 0;
   return options;
 }
 
@@ -139,10 +143,24 @@ Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options const& op
 }
 
 Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
+  FLEET_TRY(auto never, net::Waker::create());
+  net::SslPtr<SSL_SESSION> session;
+  std::uint64_t resumed = 0;
   auto const start = SteadyClock::now();
-  for (std::uint64_t i = 0; i < options.handshakes; ++i) FLEET_CHECK(open_all(context, options, 1));
+  for (std::uint64_t i = 0; i < options.handshakes; ++i) {
+    net::Patience const patience{system_clock(), system_clock().mono() + seconds{30}, never};
+    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, patience, session.get()));
+    resumed += connection.resumed();
+    auto step = connection.send(options.request);
+    while (step == LoadConnection::Step::waits) {
+      FLEET_CHECK(net::wait_for(connection.fd(), POLLIN, patience));
+      step = connection.receive();
+    }
+    if (step == LoadConnection::Step::failed) return Error{Kind::unavailable, "no_answer", "the server closed the connection"};
+    if (options.resume) session = connection.session();
+  }
   auto const took = seconds_since(start);
-  fmt::print("handshakes={} seconds={:.3f} per_s={:.0f}\n", options.handshakes, took, static_cast<double>(options.handshakes) / took);
+  fmt::print("handshakes={} resumed={} seconds={:.3f} per_s={:.0f}\n", options.handshakes, resumed, took, static_cast<double>(options.handshakes) / took);
   return 0;
 }
 

@@ -10,10 +10,11 @@
 
 namespace fleet::bench {
 
-Result<LoadConnection> LoadConnection::open(SSL_CTX* context, net::Url const& url, net::Patience const& patience) {
+Result<LoadConnection> LoadConnection::open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, SSL_SESSION* session) {
   FLEET_TRY(auto fd, net::connect_to(url.host, url.port, patience));
   net::SslPtr<SSL> ssl{SSL_new(context)};
   SSL_set_fd(ssl.get(), fd.get());
+  if (session != nullptr) SSL_set_session(ssl.get(), session);
   if (!net::numeric_address(url.host, url.port)) SSL_set_tlsext_host_name(ssl.get(), url.host.c_str());
   for (;;) {
     int const code = SSL_connect(ssl.get());

@@ -14,8 +14,8 @@ class LoadConnection {
 public:
   enum class Step { waits, answered, failed };
 
-  /// Connects and shakes hands, waiting for both.
-  static Result<LoadConnection> open(SSL_CTX* context, net::Url const& url, net::Patience const& patience);
+  /// Connects and shakes hands, waiting for both. @param session  offered to the server; null: a full handshake
+  static Result<LoadConnection> open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, SSL_SESSION* session = nullptr);
   LoadConnection(LoadConnection&&) noexcept = default;
   LoadConnection& operator=(LoadConnection&&) noexcept = default;
 
@@ -24,6 +24,8 @@ public:
   Step receive();
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] int status() const { return status_; }
+  /// What the server gave to resume with: complete once the first answer was read.
+  [[nodiscard]] net::SslPtr<SSL_SESSION> session() const { return net::SslPtr<SSL_SESSION>{SSL_get1_session(ssl_.get())}; }
   [[nodiscard]] bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
   [[nodiscard]] std::uint64_t body_bytes() const { return body_bytes_; }
 
