@@ -269,3 +269,17 @@ TEST_CASE("a resumed session still shows the device's key") {
   CHECK(stranger.send(get(server.url("/who"))).value().body.empty());
   CHECK(seen == Digest{});
 }
+
+TEST_CASE("a peer that hung up without a word resumes its session") {
+  TestServer server;
+  SslPtr<SSL_SESSION> session;
+  for (int i = 0; i < 3; ++i) {
+    RawPeer peer{server, session.get()};
+    peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK_FALSE(peer.receive_answers(1).empty());
+    session = peer.session();
+    peer.hang_up();
+    CHECK(eventually([&] { return server.server->counters().open == 0; }));
+  }
+  CHECK(server.server->counters().resumed == 2);
+}
