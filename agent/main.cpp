@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <thread>
 
 namespace {
 
@@ -30,22 +31,66 @@ int show(Result<std::string> const& text) {
   return 0;
 }
 
-int run_enroll(Layout const& layout, EnrollOptions options, std::vector<std::string> const& facts) {
-  for (auto const& fact : facts) {
+/// What `enroll` was told.
+struct Enrolling {
+  EnrollOptions options;
+  std::vector<std::string> facts;
+  bool wait = false;
+  std::string timeout = "1h";
+};
+
+CLI::App* describe_enroll(CLI::App& app, Layout& layout, Enrolling& told) {
+  auto* const command = app.add_subcommand("enroll", "makes a key and gets a certificate with a join token, or with the factory's certificate");
+  auto& options = told.options;
+  command->add_option("--root", layout.root, "the agent's folder")->required();
+  command->add_option("--server", options.servers, "https://HOST:PORT of the device listener; repeatable")->required();
+  command->add_option("--ca", options.ca_file, "the server's CA (ca.pem)")->required()->check(CLI::ExistingFile);
+  auto* const token = command->add_option("--token-file", options.token_file, "file with the join token")->check(CLI::ExistingFile);
+  auto* const factory = command->add_option("--factory-certificate", options.factory_certificate_file, "in place of a token: what the factory gave the device")
+                            ->check(CLI::ExistingFile)->excludes(token);
+  auto* const factory_key = command->add_option("--factory-key", options.factory_key, "its key: a file, or handle:0x81... in a TPM");
+  factory->needs(factory_key);
+  factory_key->needs(factory);
+  command->add_option("--key", options.key, "use this key of a TPM (handle:0x81...) and make none");
+  command->add_option("--tuf-root", options.tuf_root_file, "root.json to trust instead of the server's first word")->check(CLI::ExistingFile);
+  command->add_option("--id", options.id, "name of the device (default: random)");
+  command->add_option("--hardware", options.hardware, "hardware class (default: the machine's architecture)");
+  command->add_option("--report", told.facts, "k=v, a fact the device reports; repeatable");
+  auto* const wait = command->add_flag("--wait", told.wait, "wait until a person approves, where one must");
+  command->add_option("--timeout", told.timeout, "so long at most")->needs(wait)->capture_default_str();
+  return command;
+}
+
+Result<std::string> try_enroll(Layout const& layout, Enrolling const& told) {
+  auto& options = told.options;
+  if (!told.wait) return enroll(system_fs(), system_clock(), system_random(), layout, options);
+  Waiting waiting;
+  FLEET_TRY(waiting.timeout, parse_duration(told.timeout));
+  waiting.pause = [](Millis time) { std::this_thread::sleep_for(time); };
+  waiting.say = [](std::string const& text) { fmt::print(stderr, "{}\n", text); };
+  return enroll_and_wait(system_fs(), system_clock(), system_random(), layout, options, waiting);
+}
+
+int run_enroll(Layout const& layout, Enrolling told) {
+  for (auto const& fact : told.facts) {
     auto const equals = fact.find('=');
     if (equals == std::string::npos || equals == 0) {
       fmt::print(stderr, "fleet-agent: --report '{}': write k=v\n", fact);
       return kUsage;
     }
-    options.reported[fact.substr(0, equals)] = fact.substr(equals + 1);
+    told.options.reported[fact.substr(0, equals)] = fact.substr(equals + 1);
   }
-  auto const state = enroll(system_fs(), system_clock(), system_random(), layout, options);
+  if (told.options.token_file.empty() && told.options.factory_certificate_file.empty()) {
+    fmt::print(stderr, "fleet-agent: enroll: nothing lets the device in\n  hint: give --token-file, or --factory-certificate and --factory-key\n");
+    return kUsage;
+  }
+  auto const state = try_enroll(layout, told);
   if (!state) return finish(state.error());
   if (*state == "active") {
     fmt::print("enrolled; start it with: fleet-agent run --root {}\n", layout.root);
     return 0;
   }
-  fmt::print(stderr, "the enrolment is {}: a person approves it with fleetctl device approve; then run this command again\n", *state);
+  fmt::print(stderr, "the enrolment is {}: a person approves it with fleetctl device approve; then run this command again, or now with --wait\n", *state);
   return kWaitsForPerson;
 }
 
@@ -59,21 +104,13 @@ int main(int argc, char** argv) try {
   app.set_version_flag("--version", FLEET_VERSION);
   Layout layout;
   std::string output = "table", model, file;
-  EnrollOptions options;
-  std::vector<std::string> facts;
+  Enrolling told;
   auto const add = [&](char const* name, char const* help) {
     auto* const command = app.add_subcommand(name, help);
     command->add_option("--root", layout.root, "the agent's folder")->required();
     return command;
   };
-  auto* const enrolling = add("enroll", "makes a key and gets a certificate with a join token");
-  enrolling->add_option("--server", options.servers, "https://HOST:PORT of the device listener; repeatable")->required();
-  enrolling->add_option("--ca", options.ca_file, "the server's CA (ca.pem)")->required()->check(CLI::ExistingFile);
-  enrolling->add_option("--token-file", options.token_file, "file with the join token")->required()->check(CLI::ExistingFile);
-  enrolling->add_option("--tuf-root", options.tuf_root_file, "root.json to trust instead of the server's first word")->check(CLI::ExistingFile);
-  enrolling->add_option("--id", options.id, "name of the device (default: random)");
-  enrolling->add_option("--hardware", options.hardware, "hardware class (default: the machine's architecture)");
-  enrolling->add_option("--report", facts, "k=v, a fact the device reports; repeatable");
+  auto* const enrolling = describe_enroll(app, layout, told);
   auto* const running = add("run", "the daemon");
   auto* const status = add("status", "what runs and what is under way");
   auto* const explaining = add("explain", "why each model is where it is");
@@ -92,7 +129,7 @@ int main(int argc, char** argv) try {
     return app.exit(fault) == 0 ? 0 : kUsage;
   }
   bool const json = output == "json";
-  if (enrolling->parsed()) return run_enroll(layout, options, facts);
+  if (enrolling->parsed()) return run_enroll(layout, std::move(told));
   if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
   if (status->parsed()) return show(show_status(layout, json));
   if (explaining->parsed()) return show(explain(layout, model, json));

@@ -47,6 +47,7 @@ Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sou
   FLEET_CHECK(add_file(fs, "ca.key", layout.ca_key(), 0600, sources));
   FLEET_CHECK(add_file(fs, "server.pem", layout.server_certificate(), 0644, sources));
   FLEET_CHECK(add_file(fs, "server.key", layout.server_key(), 0600, sources));
+  if (fs.info(layout.next_ca_key())) FLEET_CHECK(add_file(fs, "ca-next.key", layout.next_ca_key(), 0600, sources));
   // People are told to put the first token away.
   if (fs.info(layout.admin_token())) FLEET_CHECK(add_file(fs, "admin.token", layout.admin_token(), 0600, sources));
   FLEET_TRY(auto const keys, fs.list(layout.keys()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/result.hpp"
+#include "core/base/time.hpp"
 
 #include <cstdint>
 #include <string>
@@ -22,6 +23,8 @@ struct RunOptions {
   std::string data_dir;
   std::string api = "127.0.0.1:8443";
   std::string devices = "0.0.0.0:8444";
+  std::string factories_file = {};  ///< which factories' certificates let devices in (docs/operators.md); empty: none
+  Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
 };
 /// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.
 /// @errors not_found (no data folder), conflict (in use), unavailable (address), bad_input
@@ -40,6 +43,13 @@ struct BackupOptions {
 Result<void> backup(BackupOptions const& options);
 /// @errors conflict (the folder is not empty), corrupt, unauthenticated (passphrase), bad_input (not a backup)
 Result<void> restore(BackupOptions const& options);
+
+/// The CAs of a data folder, their states and keys.
+Result<void> show_ca(std::string const& data_dir);
+/// The succession, in two steps with no server running: a successor is made and announced; then it issues and the old one is no longer trusted.
+/// @errors conflict (locked, succession_under_way, no_successor), corrupt, io
+Result<void> rotate_ca(std::string const& data_dir);
+Result<void> retire_ca(std::string const& data_dir);
 
 /// `127.0.0.1:8443`, `[::1]:8443`, `:8443` (every address).
 struct Address {

@@ -1,5 +1,6 @@
 #include "server/data_dir.hpp"
 
+#include "core/crypto/certificates.hpp"
 #include "server/queries.hpp"
 
 #include <fmt/format.h>
@@ -47,34 +48,32 @@ Result<void> check_initialised(Fs& fs, Layout const& layout) {
                fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
 }
 
-Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout) {
-  crypto::CertificateAndKey ca;
-  FLEET_TRY(ca.certificate, fs.read(layout.ca_certificate(), kPemBytesMax));
-  FLEET_TRY(ca.private_key, fs.read(layout.ca_key(), kPemBytesMax));
-  return ca;
-}
-
-Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
-                                                       SysTime now) {
+Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, Validity const& validity) {
   auto names = hosts;
   for (auto const* name : {"localhost", "127.0.0.1"})
     if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
-  FLEET_TRY(auto identity, crypto::make_server_certificate(ca, names, now - kBackdated, now + kServerLifetime));
+  FLEET_TRY(auto identity, crypto::make_server_certificate(ca, names, validity.now - kBackdated, validity.now + validity.lifetime));
   // The key first: a certificate without its key would stop the next start.
   FLEET_CHECK(fs.replace(layout.server_key(), identity.private_key, 0600));
   FLEET_CHECK(fs.replace(layout.server_certificate(), identity.certificate, 0644));
   return identity;
 }
 
-Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
-                                                       SysTime now) {
+Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, Validity const& validity) {
   crypto::CertificateAndKey identity;
   FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
   FLEET_TRY(identity.private_key, fs.read(layout.server_key(), kPemBytesMax));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
+  FLEET_TRY(bool const of_issuer, crypto::is_issued_by(identity.certificate, ca.certificate));
+  FLEET_TRY(auto const key, crypto::public_key_digest(identity.private_key));
+  // Written by two renames: a crash between them leaves a key without its certificate.
+  bool const whole = of_issuer && key == info.key_sha256;
   // One that was made while the clock was ahead would lock everybody out until that time comes.
-  if (info.not_before <= now && now < info.not_after - kServerLifetime / 3) return identity;
-  return make_server_identity(fs, layout, ca, hosts, now);
+  bool const young = info.not_before <= validity.now && validity.now < info.not_after - validity.lifetime / 3 &&
+                     info.not_after <= validity.now + validity.lifetime;
+  return whole && young ? Result<crypto::CertificateAndKey>(std::move(identity)) : make_server_identity(fs, layout, ca, hosts, validity);
 }
 
 Result<void> save_identity(store::Tx& tx, Identity const& identity) {

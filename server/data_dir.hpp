@@ -11,7 +11,6 @@
 
 namespace fleet::server {
 
-inline constexpr std::chrono::hours kCaLifetime{24 * 3653};  ///< ten years
 inline constexpr std::chrono::hours kServerLifetime{24 * 365};
 
 /// The folder exists, is empty and for its owner alone. @errors conflict (code `data_dir_not_empty`), io
@@ -19,13 +18,17 @@ Result<void> claim_empty_dir(Fs& fs, std::string const& dir);
 /// @errors not_found (code `no_data_dir`) when `init` never ran here
 Result<void> check_initialised(Fs& fs, Layout const& layout);
 
-Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout);
+/// For which time a certificate is made.
+struct Validity {
+  SysTime now;
+  Millis lifetime = kServerLifetime;
+};
 /// Makes a server certificate for `hosts`, `localhost` and `127.0.0.1`, and writes both files.
-Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
-                                                       SysTime now);
-/// The server's certificate; made anew when two thirds of its lifetime have passed.
-Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca, std::vector<std::string> const& hosts,
-                                                       SysTime now);
+Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, Validity const& validity);
+/// The server's certificate; made anew when two thirds of its lifetime have passed, when it would outlive `validity`, when another CA issues now.
+Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+                                                       std::vector<std::string> const& hosts, Validity const& validity);
 
 /// What `init` was told, kept in `settings`.
 struct Identity {

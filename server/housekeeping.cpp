@@ -4,7 +4,10 @@
 #include "server/audit/audit.hpp"
 #include "server/catalog/repository.hpp"
 #include "server/catalog/trust_status.hpp"
+#include "server/data_dir.hpp"
 #include "server/telemetry/fold.hpp"
+
+#include <algorithm>
 
 namespace fleet::server {
 namespace {
@@ -12,6 +15,7 @@ namespace {
 constexpr std::chrono::hours kEvery{1};
 constexpr std::chrono::minutes kLookAtLog{1};
 constexpr std::int64_t kUnsignedMax = 1'000;
+constexpr std::uint64_t kPemBytesMax = 64 * 1024;
 
 using Work = Result<void> (*)(store::Tx&, Services&, SysTime);
 
@@ -40,6 +44,18 @@ Result<void> sign_long_log(store::Tx& tx, Services& services, SysTime now) {
   return sign_log(tx, services, now);
 }
 
+Result<void> renew_server_identity(Services& services, std::vector<std::string> const& hosts) {
+  Layout const layout{services.data_dir};
+  FLEET_TRY(auto const before, services.fs.read(layout.server_certificate(), kPemBytesMax));
+  FLEET_TRY(auto const identity,
+            load_server_identity(services.fs, layout, services.ca, hosts, {services.clock.wall(), services.certificate_lifetime}));
+  if (identity.certificate == before) return {};
+  FLEET_CHECK(services.net->replace_certificate(identity.certificate, identity.private_key));
+  FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
+  log::info("server_certificate.renewed", {{"until", to_rfc3339(info.not_after)}, {"serial", info.serial}});
+  return {};
+}
+
 }  // namespace
 
 Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now) {
@@ -48,6 +64,16 @@ Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now) {
   FLEET_CHECK(catalog::warn_of_expiry(tx, *services.keys, now));
   FLEET_CHECK(sign_log(tx, services, now));
   return telemetry::prune(tx, now);
+}
+
+void schedule_renewal(Services& services, std::vector<std::string> hosts) {
+  auto const every = std::clamp<Millis>(services.certificate_lifetime / 12, Millis{500}, kEvery);
+  services.net->after(0, every, [&services, hosts = std::move(hosts)] {
+    if (services.draining.load()) return;
+    auto const renewed = renew_server_identity(services, hosts);
+    if (!renewed) log::error("server_certificate.not_renewed", {{"code", renewed.error().code}, {"detail", renewed.error().detail}});
+    schedule_renewal(services, hosts);
+  });
 }
 
 void schedule_housekeeping(Services& services) {

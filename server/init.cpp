@@ -1,4 +1,5 @@
 #include "server/commands.hpp"
+#include "server/authorities.hpp"
 #include "server/data_dir.hpp"
 #include "server/queries.hpp"
 
@@ -26,7 +27,7 @@ Result<Digest> make_admin_token(Fs& fs, Random& random, Layout const& layout) {
 Result<void> fill_database(store::Tx& tx, catalog::KeyRing& keys, InitOptions const& options, Digest const& token, SysTime now) {
   FLEET_CHECK(save_identity(tx, {options.name, options.hosts}));
   FLEET_CHECK(catalog::create_repositories(tx, keys, now));
-  auto const token_id = make_ulid("tok_", to_unix_ms(now), system_random());
+  auto const token_id = make_ulid("tok-", to_unix_ms(now), system_random());
   FLEET_CHECK(tx.prepare(kInsertAdminToken).bind_all(token_id, token, to_unix_ms(now)).run());
   return audit::record(tx, {.time = now, .actor = "system:init", .action = "server.initialised", .subject = "server/" + options.name});
 }
@@ -43,7 +44,7 @@ Result<void> init(InitOptions const& options) {
 
   FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
   FLEET_CHECK(fs.replace(layout.ca_key(), ca.private_key, 0600));
-  FLEET_TRY(auto const identity, make_server_identity(fs, layout, ca, options.hosts, now));
+  FLEET_TRY(auto const identity, make_server_identity(fs, layout, ca, options.hosts, {now}));
   FLEET_TRY(auto const token, make_admin_token(fs, system_random(), layout));
 
   catalog::KeyRing keys(fs, system_random(), layout.keys());

@@ -11,6 +11,7 @@ struct Layout {
   [[nodiscard]] std::string keys() const { return dir + "/keys"; }
   [[nodiscard]] std::string ca_certificate() const { return dir + "/ca.pem"; }
   [[nodiscard]] std::string ca_key() const { return dir + "/ca.key"; }
+  [[nodiscard]] std::string next_ca_key() const { return dir + "/ca-next.key"; }
   [[nodiscard]] std::string server_certificate() const { return dir + "/server.pem"; }
   [[nodiscard]] std::string server_key() const { return dir + "/server.key"; }
   [[nodiscard]] std::string admin_token() const { return dir + "/admin.token"; }

@@ -34,9 +34,17 @@ int print_findings(Result<std::vector<std::string>> const& findings) {
 struct Parsed {
   server::InitOptions init;
   server::RunOptions run;
-  std::string check_dir;
+  std::string certificate_lifetime = "365d";
+  std::string check_dir, ca_dir;
   server::BackupOptions backup, restore;
 };
+
+Result<void> run_server(Parsed& parsed) {
+  FLEET_TRY(parsed.run.certificate_lifetime, fleet::parse_duration(parsed.certificate_lifetime));
+  if (parsed.run.certificate_lifetime < std::chrono::seconds{3})
+    return Error{fleet::Kind::bad_input, "bad_lifetime", "--certificate-lifetime " + parsed.certificate_lifetime + ": at least 3s"};
+  return server::run(parsed.run);
+}
 
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* init = app.add_subcommand("init", "make the data folder: keys, CA, database, first admin token");
@@ -52,7 +60,21 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
   run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
   run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
-  run->callback([&] { exit_code = finish(server::run(parsed.run)); });
+  run->add_option("--certificate-lifetime", parsed.certificate_lifetime,
+                  "of devices' certificates and of the server's own; all renew at two thirds of it")
+      ->capture_default_str();
+  run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
+  run->callback([&] { exit_code = finish(run_server(parsed)); });
+
+  auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
+  auto const add_ca = [&](char const* name, char const* help, Result<void> (*action)(std::string const&)) {
+    auto* command = ca->add_subcommand(name, help);
+    command->add_option("--data", parsed.ca_dir, "data folder")->required();
+    command->callback([&, action] { exit_code = finish(action(parsed.ca_dir)); });
+  };
+  add_ca("show", "which CAs are trusted, and which one issues", server::show_ca);
+  add_ca("rotate", "make a successor and announce it to devices; the server must not run", server::rotate_ca);
+  add_ca("retire", "let the successor issue and trust it alone; the server must not run", server::retire_ca);
 
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
   check->add_option("--data", parsed.check_dir, "data folder")->required();

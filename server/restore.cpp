@@ -1,4 +1,5 @@
 #include "server/archive.hpp"
+#include "server/authorities.hpp"
 #include "server/commands.hpp"
 #include "server/data_dir.hpp"
 #include "server/passphrase.hpp"
@@ -27,6 +28,7 @@ Result<void> extract_all(ArchiveReader& archive, Layout const& layout) {
 /// docs/protocol.md, Restore: whatever the lost server signed after the backup must be older than what this one signs.
 Result<void> recover(store::Tx& tx, catalog::KeyRing& keys, SysTime now) {
   FLEET_CHECK(catalog::recover_versions(tx, keys, now));
+  FLEET_CHECK(raise_announcement(tx, now));
   FLEET_CHECK(tx.prepare(kRaiseSequences).bind(1, std::chrono::floor<seconds>(now).time_since_epoch().count()).run());
   FLEET_CHECK(tx.prepare(kDropOpenUploads).run());  // their bytes are not in a backup
   return audit::record(tx, {.time = now, .actor = "system:restore", .action = "server.restored", .subject = "server"});

@@ -1,3 +1,4 @@
+#include "server/authorities.hpp"
 #include "server/commands.hpp"
 #include "server/data_dir.hpp"
 #include "server/housekeeping.hpp"
@@ -10,6 +11,7 @@
 #include "server/catalog/repository.hpp"
 #include "server/delivery/polls.hpp"
 #include "server/oidc/issuer_keys.hpp"
+#include "server/registry/factory.hpp"
 #include "server/rollout/engine.hpp"
 
 #include <fmt/format.h>
@@ -93,11 +95,19 @@ Result<void> listen(Running& running, crypto::CertificateAndKey const& identity,
   listeners[kDevices].address = devices.host;
   listeners[kDevices].port = devices.port;
   listeners[kDevices].request_client_certificate = true;
+  listeners[kDevices].keep_client_certificate = !services.factories_file.empty();
   listeners[kDevices].client_ca_names_pem = services.ca.certificate;
   listeners[kDevices].handler = api::make_handler(services, api::Listener::device);
   auto const threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
   FLEET_TRY(running.net, net::Server::create(std::move(listeners), {}, threads));
   services.net = running.net.get();
+  return {};
+}
+
+Result<void> configure(Services& services, RunOptions const& options) {
+  services.certificate_lifetime = options.certificate_lifetime;
+  services.factories_file = options.factories_file;
+  if (!services.factories_file.empty()) FLEET_CHECK(registry::load_factories(services.fs, services.factories_file));
   return {};
 }
 
@@ -136,11 +146,15 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto ca, read_ca(fs, layout));
   FLEET_TRY(auto opened, store::Store::open(layout.dir));
   FLEET_TRY(auto const known_as, load_identity(opened->reader()));
-  FLEET_TRY(auto const identity, load_server_identity(fs, layout, ca, known_as.hosts, system_clock().wall()));
+  FLEET_TRY(auto const identity, load_server_identity(fs, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
   Running running(layout, std::move(opened), std::move(ca), known_as.name);
   auto& services = running.services;
   FLEET_CHECK(catalog::settle_rotations(services.store.reader(), running.keys));
-  auto const tidy = [&services](store::Tx& tx) { return tidy_up(tx, services, services.clock.wall()); };
+  FLEET_CHECK(configure(services, options));
+  auto const tidy = [&services](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(services.ca_version, announce_ca(tx, services.ca.certificate));
+    return tidy_up(tx, services, services.clock.wall());
+  };
   FLEET_CHECK(services.store.write_wait(tidy));
 
   FLEET_TRY(running.engine, rollout::Engine::create(services));
@@ -156,6 +170,7 @@ Result<void> run(RunOptions const& options) {
   running.net->start();
   schedule_housekeeping(services);
   schedule_retention(services);
+  schedule_renewal(services, known_as.hosts);
   auto const announced = announce(running, layout, api, known_as.hosts.front());
   if (announced) {
     log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});

@@ -37,7 +37,9 @@ struct Services {
   Fs& fs;
   Random& random;
   store::Store& store;
-  crypto::CertificateAndKey ca;
+  crypto::CertificateAndKey ca;         ///< the issuer first, then all others that shall be trusted
+  std::int64_t ca_version = 0;          ///< of the announcement of `ca`
+  std::string factories_file = {};         ///< which factories' certificates let devices in; empty: none
   std::string server_name;
   std::string devices_url;                     ///< how devices reach this server: `sources` of a poll
   catalog::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories
@@ -46,6 +48,7 @@ struct Services {
   delivery::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
+  Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)
   std::atomic<bool> draining{false};
 };
 

@@ -107,6 +107,7 @@ Result<Config> parse_config(std::string_view yaml) {
   read_telemetry(top, out, faults);
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
+  for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));
   for (auto const& name : top.texts("handlers", 8, 32))
     if (name != "files") top.fault("handlers", fmt::format("'{}' is no handler of this agent; it has files", name));
   top.refuse_unknown();

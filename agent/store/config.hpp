@@ -24,6 +24,7 @@ struct Config {
   std::string run_as;                           ///< user of release programs; required when the agent is root
   std::map<std::string, std::string> programs;  ///< what releases may call by name
   std::vector<std::string> switched_hook, removed_hook;
+  std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
   std::vector<std::string> metered_command;  ///< exit 0: the link is metered
 };

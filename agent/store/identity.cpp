@@ -1,5 +1,7 @@
 #include "agent/store/identity.hpp"
 
+#include "agent/store/kept_dirs.hpp"
+#include "core/crypto/private_key.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
@@ -28,8 +30,11 @@ Result<Identity> load_identity(Fs& fs, Layout const& layout) {
   out.hardware = reader.required_text("hardware", 128);
   out.servers = reader.texts("servers", 8, 1024);
   for (auto& [key, fact] : reader.text_map("reported", 64, 256)) out.reported.emplace(std::move(key), std::move(fact));
+  out.private_key = reader.text("key", 256, {});
   FLEET_CHECK(wire::no_faults(faults, "identity.json"));
-  FLEET_TRY(out.private_key, fs.read(dir + "/key.pem", kBytesMax));
+  if (out.private_key.empty()) {
+    FLEET_TRY(out.private_key, fs.read(dir + "/key.pem", kBytesMax));
+  }
   FLEET_TRY(out.ca, fs.read(dir + "/ca.pem", kBytesMax));
   auto certificate = fs.read(dir + "/certificate.pem", kBytesMax);
   if (certificate) out.certificate = std::move(*certificate);
@@ -39,18 +44,22 @@ Result<Identity> load_identity(Fs& fs, Layout const& layout) {
 
 Result<void> save_identity(Fs& fs, Layout const& layout, Identity const& identity) {
   auto const dir = layout.identity();
+  bool const in_device = crypto::is_key_uri(identity.private_key);
   boost::json::object reported;
   for (auto const& [key, fact] : identity.reported) reported[key] = fact;
-  boost::json::object const object{{"id", identity.id},
-                                   {"hardware", identity.hardware},
-                                   {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())},
-                                   {"reported", std::move(reported)}};
-  FLEET_CHECK(fs.make_dirs(dir, 0700));
-  FLEET_CHECK(fs.replace(dir + "/key.pem", identity.private_key, kOwnerOnly));
-  FLEET_CHECK(fs.replace(dir + "/ca.pem", identity.ca));
+  boost::json::object object{{"id", identity.id},
+                             {"hardware", identity.hardware},
+                             {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())},
+                             {"reported", std::move(reported)}};
+  if (in_device) object["key"] = identity.private_key;
+  FLEET_CHECK(make_kept_dirs(fs, layout.root, dir, 0700));
+  if (!in_device) FLEET_CHECK(fs.replace(dir + "/key.pem", identity.private_key, kOwnerOnly));
+  FLEET_CHECK(save_ca(fs, layout, identity.ca));
   FLEET_CHECK(fs.replace(dir + "/identity.json", boost::json::serialize(object)));
   if (!identity.certificate.empty()) FLEET_CHECK(fs.replace(dir + "/certificate.pem", identity.certificate));
   return {};
 }
+
+Result<void> save_ca(Fs& fs, Layout const& layout, std::string const& ca) { return fs.replace(layout.identity() + "/ca.pem", ca); }
 
 }  // namespace fleet::agent

@@ -58,7 +58,7 @@ Result<void> Spool::reserve_sequences() {
 
 Result<void> Spool::add(wire::ReportItem item) {
   std::lock_guard const lock(mutex_);
-  bool const critical = item.update.has_value() || item.dropped.has_value();
+  bool const critical = item.update.has_value() || item.facts.has_value() || item.dropped.has_value();
   auto& queue = critical ? critical_ : bulk_;
   FLEET_CHECK(reserve_sequences());
   item.sequence = next_sequence_++;

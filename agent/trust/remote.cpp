@@ -12,6 +12,7 @@ namespace {
 
 constexpr Millis kPlain{30'000};
 constexpr std::int64_t kRetryAfterMaxS = 3600;
+constexpr char kUserAgent[] = "fleet-agent/" FLEET_VERSION;
 
 bool other_server_may_help(Error const& error) { return (error.kind == Kind::unavailable || error.kind == Kind::timeout) && error.code != "cancelled"; }
 
@@ -36,7 +37,15 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   config.certificate_pem = identity.certificate;
   if (!identity.certificate.empty()) config.private_key_pem = identity.private_key;
   config.ignore_not_before = clock.behind();
-  config.user_agent = "fleet-agent/" FLEET_VERSION;
+  config.user_agent = kUserAgent;
+  FLEET_TRY(auto client, net::Client::create(config));
+  return std::unique_ptr<Remote>(new Remote(std::move(config), std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+}
+
+Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers) {
+  net::ClientConfig config;
+  config.trust_any_server = true;
+  config.user_agent = kUserAgent;
   FLEET_TRY(auto client, net::Client::create(config));
   return std::unique_ptr<Remote>(new Remote(std::move(config), std::make_unique<net::Client>(std::move(client)), std::move(servers)));
 }
@@ -46,22 +55,35 @@ void Remote::cancel() {
   client_->cancel();
 }
 
-void Remote::replace_certificate(std::string pem) {
+void Remote::use(Credential credential) {
   std::lock_guard const lock(mutex_);
-  renewed_ = std::move(pem);
+  credential_ = std::move(credential);
 }
 
-Result<void> Remote::take_renewed() {
+void Remote::trust(std::string ca) {
   std::lock_guard const lock(mutex_);
-  if (renewed_.empty()) return {};
-  config_.certificate_pem = std::exchange(renewed_, {});
-  FLEET_TRY(auto client, net::Client::create(config_));
+  trusted_ = std::move(ca);
+}
+
+Result<void> Remote::take_changes() {
+  std::lock_guard const lock(mutex_);
+  if (!credential_ && trusted_.empty()) return {};
+  auto config = config_;
+  if (credential_) {
+    config.certificate_pem = credential_->certificate;
+    config.private_key_pem = credential_->private_key;
+  }
+  if (!trusted_.empty()) config.ca_pem = trusted_;
+  FLEET_TRY(auto client, net::Client::create(config));
   client_ = std::make_unique<net::Client>(std::move(client));
+  config_ = std::move(config);
+  credential_.reset();
+  trusted_.clear();
   return {};
 }
 
 Result<net::ClientResponse> Remote::send(net::ClientRequest request, std::string const& path) {
-  FLEET_CHECK(take_renewed());
+  FLEET_CHECK(take_changes());
   for (std::size_t tried = 1;; ++tried) {
     request.url = servers_[at_] + path;
     retry_after_ = Millis{0};
@@ -94,7 +116,7 @@ Result<net::ClientResponse> Remote::get(std::string const& path, std::uint64_t l
 }
 
 Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink) {
-  FLEET_CHECK(take_renewed());
+  FLEET_CHECK(take_changes());
   net::ClientRequest request;
   request.url = (source.empty() ? servers_[at_] : source) + path;
   request.timeout = kPlain;

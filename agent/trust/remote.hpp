@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace fleet::agent {
 class Remote {
 public:
   static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock);
+  /// Whoever answers, and without a certificate: for signed metadata alone, when the servers are no longer known by their CA.
+  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers);
 
   /// A JSON exchange with the first server that answers. A problem of the server comes back as its Error.
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
@@ -23,8 +26,11 @@ public:
   /// A file from `source` (empty: the server) from `offset` on, piece by piece.
   Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink);
   void cancel();
-  /// From any thread: the next exchange proves itself with this renewed certificate of the same key.
-  void replace_certificate(std::string pem);
+  /// From any thread: the next exchange proves itself with this credential.
+  void use(Credential credential);
+  /// From any thread: the next exchange trusts servers of these CAs (PEM), and no others.
+  void trust(std::string ca);
+  [[nodiscard]] std::vector<std::string> const& servers() const { return servers_; }
   [[nodiscard]] std::string const& server() const { return servers_[at_]; }
   /// What the last refusal asked for (Retry-After, in seconds, at most an hour); 0 when it asked for nothing.
   [[nodiscard]] Millis retry_after() const { return retry_after_; }
@@ -32,12 +38,13 @@ public:
 private:
   Remote(net::ClientConfig config, std::unique_ptr<net::Client> client, std::vector<std::string> servers)
       : config_(std::move(config)), client_(std::move(client)), servers_(std::move(servers)) {}
-  Result<void> take_renewed();
+  Result<void> take_changes();
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
   net::ClientConfig config_;
-  std::mutex mutex_;  ///< of renewed_, and of client_ against being replaced while another thread cancels
-  std::string renewed_;
+  std::mutex mutex_;  ///< of what is awaited, and of client_ against being replaced while another thread cancels
+  std::optional<Credential> credential_;
+  std::string trusted_;
   std::unique_ptr<net::Client> client_;
   std::vector<std::string> servers_;
   std::size_t at_ = 0;

@@ -1,5 +1,6 @@
 #include "agent/trust/verifier.hpp"
 
+#include "agent/trust/directive_root.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/json.hpp"
@@ -14,20 +15,6 @@ namespace fleet::agent {
 namespace {
 
 namespace json = boost::json;
-
-/// Metadata from a folder of the server.
-class RemoteFetcher final : public trust::Fetcher {
-public:
-  RemoteFetcher(Remote& remote, std::string prefix) : remote_(remote), prefix_(std::move(prefix)) {}
-  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
-    FLEET_TRY(auto const response, remote_.get(prefix_ + net::percent_encode(name), limit_bytes));
-    return Bytes(response.body.begin(), response.body.end());
-  }
-
-private:
-  Remote& remote_;
-  std::string prefix_;
-};
 
 /// 1.16 >= 1.9: numbers part by part; what is missing counts as 0.
 bool at_least(std::string_view have, std::string_view wanted) {
@@ -89,19 +76,9 @@ Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
 DirectiveVerifier::DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device)
     : remote_(remote), clock_(clock), store_(fs, std::move(store_dir)), device_(std::move(device)) {}
 
-/// The kept root opens it while it is not expired at `at`; else one of its successors must.
-Result<Bytes> DirectiveVerifier::open(std::string const& envelope, SysTime at) {
-  RemoteFetcher fetcher(remote_, "/device/v1/directive/");
-  FLEET_TRY(auto updater, trust::Updater::load(store_, fetcher, at));
-  auto opened = trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
-  if (opened && at < updater.root_expires()) return opened;
-  FLEET_CHECK(updater.refresh_root());
-  return trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, updater.role_keys("targets"), wire::kDirectiveBytesMax);
-}
-
 Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, std::string const& nonce, Told const& last) {
   // Its own time is not known before it is opened, and the floor's word is older than this poll: it is judged at its time below.
-  FLEET_TRY(auto const payload, open(envelope, clock_.unaided()));
+  FLEET_TRY(auto const payload, open_by_directive_root(store_, remote_, clock_.unaided(), envelope, wire::kDirectivePayloadType));
   FLEET_TRY(auto directive, wire::decode_directive(as_text(payload)));
   if (directive.device != device_)
     return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
@@ -114,7 +91,7 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
   auto const at = std::max(clock_.unaided(), directive.issued_at);
   if (at >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
   // Signed at a time at which its root is expired, it is signed by nobody.
-  FLEET_CHECK(open(envelope, at));
+  FLEET_CHECK(open_by_directive_root(store_, remote_, at, envelope, wire::kDirectivePayloadType));
   FLEET_CHECK(clock_.set_floor(directive.issued_at));
   return directive;
 }

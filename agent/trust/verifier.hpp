@@ -28,7 +28,6 @@ public:
   Result<wire::Directive> verify(std::string const& envelope, std::string const& nonce, Told const& last);
 
 private:
-  Result<Bytes> open(std::string const& envelope, SysTime at);
   Remote& remote_;
   TrustedClock& clock_;
   FolderStore store_;

@@ -96,6 +96,23 @@ std::string answer_line(Context& context, Runner& runner, Link& link, Remote& re
   return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback and unhold"});
 }
 
+/// Facts that changed since the server was told, at the enrolment or by a report, are reported: once.
+Result<void> report_facts(Context& context, wire::Labels const& enrolled) {
+  auto const as_text = [](wire::Labels const& facts) {
+    boost::json::object object;
+    for (auto const& [key, fact] : facts) object[key] = fact;
+    return boost::json::serialize(object);
+  };
+  auto const now = as_text(context.identity.reported);
+  auto const told = context.fs.read(context.layout.facts(), 64 * 1024);
+  if (!told && told.error().kind != Kind::not_found) return told.error();
+  if (now == (told ? *told : as_text(enrolled))) return {};
+  wire::ReportItem item;
+  item.facts = wire::FactsItem{context.trusted.now(), context.identity.reported};
+  FLEET_CHECK(context.spool->add(std::move(item)));
+  return context.fs.replace(context.layout.facts(), now);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
@@ -103,6 +120,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& rand
   FLEET_TRY(auto identity, load_identity(fs, layout));
   FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.state(), 0700));
   FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.models()));
+  for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   FLEET_TRY(auto spool, Spool::open(fs, layout.spool(), clock));
   return std::unique_ptr<Context>(new Context{fs,
@@ -126,6 +144,8 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
   FLEET_TRY(auto const context, open_context(fs, clock, random, layout));
   if (context->identity.certificate.empty())
     return Error{Kind::unavailable, "enrolment_pending", "the enrolment waits for a person", "approve it with fleetctl device approve, then enrol again"};
+  FLEET_TRY(auto const enrolled, load_identity(fs, layout));
+  FLEET_CHECK(report_facts(*context, enrolled.reported));
   FLEET_CHECK(fs.make_dirs(layout.run()));
   FLEET_TRY(auto statsd, StatsdSockets::open(layout.statsd_socket(), context->config.udp_port));
   FLEET_TRY(auto control, ControlSocket::open(layout.control_socket()));
@@ -137,9 +157,7 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
   FLEET_TRY(auto told, load_last_told(*context));
   Signals const signals;
   Runner runner(*context, *downloads, std::move(told));
-  Link link(*context, *polls, runner, [&](std::string const& pem) {
-    for (auto* const remote : {polls.get(), reports.get(), downloads.get()}) remote->replace_certificate(pem);
-  });
+  Link link(*context, *polls, runner, {polls.get(), reports.get(), downloads.get()});
   Reporter reporter(*context, *reports);
   log::info("agent.running", {{"device", context->identity.id}, {"root", layout.root}, {"server", servers.front()}});
   {

@@ -1,7 +1,6 @@
 #include "agent/update/link.hpp"
 
 #include "core/base/log.hpp"
-#include "core/crypto/x509.hpp"
 
 #include <algorithm>
 
@@ -14,6 +13,12 @@ constexpr Millis kBackoffMax = std::chrono::minutes{15};
 // A directive this close to its `act_before` is asked for anew: the server then sends the equal one with a later date.
 constexpr Millis kFreshFor = std::chrono::hours{24};
 
+/// What a poll led to, where the poll itself is no failure.
+bool followed(Result<bool> const& done) {
+  if (!done) log::warn("identity.not_changed", {{"code", done.error().code}, {"error", done.error().detail}});
+  return done && *done;
+}
+
 }  // namespace
 
 std::string read_boot_id(Fs& fs) {
@@ -23,14 +28,21 @@ std::string read_boot_id(Fs& fs) {
   return *id;
 }
 
-Link::Link(Context& context, Remote& remote, Runner& runner, std::function<void(std::string const& pem)> renewed)
+Link::Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*> all)
     : context_(context),
       remote_(remote),
       runner_(runner),
-      renewed_(std::move(renewed)),
+      all_(std::move(all)),
       verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
+      authorities_(context.fs, context.layout, context.trusted),
+      kept_(context.fs, context.layout),
       boot_id_(read_boot_id(context.fs)) {
   if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
+  auto known = kept_.load(context.identity);
+  if (!known) log::warn("credentials.unread", {{"error", known.error().detail}});
+  credentials_ = known && !known->empty() ? std::move(*known) : std::vector{Credential{context.identity.private_key, context.identity.certificate}};
+  use(0);
+  ca_version_ = authorities_.version();
 }
 
 Millis Link::jittered(Millis interval) const {
@@ -41,10 +53,8 @@ Millis Link::jittered(Millis interval) const {
 void Link::loop() {
   while (!context_.stop) {
     auto next = poll_once();
-    // An expired certificate still opens the route that renews it (docs/protocol.md, renew).
-    if (!next && next.error().code == "certificate_expired")
-      if (auto const renewed = renew(); renewed) next = Millis{0};
     if (context_.stop) return;
+    if (!next && mend(next.error())) next = Millis{0};
     if (next) failures_ = 0;
     auto const pause = next ? *next : pause_after(next.error());
     {
@@ -89,7 +99,9 @@ Result<Millis> Link::poll_once() {
   auto const told = runner_.told();
   bool const stale = told.sequence > 0 && !told.targets.empty() && context_.trusted.now() + kFreshFor >= told.act_before;
   request.directive_sequence = stale ? told.sequence - 1 : told.sequence;
-  request.wait_s = context_.config.long_poll ? kWaitS : 0;
+  // A renewed credential is shown at once: the one before counts until then.
+  bool const proves = std::exchange(proves_renewed_, false);
+  request.wait_s = context_.config.long_poll && !proves ? kWaitS : 0;
   request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
   // What the server judges `online` by: the longest that may pass between two polls.
   auto const gap = context_.config.long_poll ? Millis{kWaitS * 1000} : Millis{0};
@@ -97,6 +109,7 @@ Result<Millis> Link::poll_once() {
       static_cast<int>(
           (gap.count() + static_cast<std::int64_t>(static_cast<double>(context_.config.poll_interval.count()) * (1 + context_.config.poll_jitter))) / 1000) +
       1;
+  request.ca_version = ca_version_;
   request.clock = context_.clock.wall();
   request.agent = FLEET_VERSION;
   for (auto const& [model, state] : runner_.models())
@@ -113,7 +126,12 @@ Result<Millis> Link::poll_once() {
   }
   runner_.set_sources(response.sources);
   if (!response.directive.empty()) FLEET_CHECK(accept(response.directive, request.nonce));
-  if (response.renew) FLEET_CHECK(renew());
+  if (auto const promoted = used_ == 0 ? kept_.promote() : Result<void>{}; !promoted) log::warn("renewal.not_kept", {{"error", promoted.error().detail}});
+  // Answered before its time: the next one may be long again.
+  bool again = proves && context_.config.long_poll;
+  if (response.ca_version > ca_version_) again = followed(follow_ca(remote_)) || again;
+  if (response.renew) again = followed(renew()) || again;
+  if (again) return Millis{0};
   return response.next_poll_s > 0 ? jittered(std::chrono::seconds{response.next_poll_s}) : jittered(context_.config.poll_interval);
 }
 
@@ -125,18 +143,6 @@ Result<void> Link::accept(std::string const& envelope, std::string const& nonce)
   FLEET_CHECK(save_told(context_.fs, context_.layout.directive(), told));
   log::info("directive.accepted", {{"sequence", told.sequence}, {"targets", told.targets.size()}});
   runner_.direct(std::move(told));
-  return {};
-}
-
-/// The same key: the device keeps its name, only the certificate is new.
-Result<void> Link::renew() {
-  FLEET_TRY(auto const request, crypto::make_request(context_.identity.private_key, context_.identity.id));
-  FLEET_TRY(auto const answer, remote_.post("/device/v1/renew", wire::encode_renewal(request), Millis{30'000}, wire::kEnrollBytesMax * 8));
-  FLEET_TRY(auto const response, wire::decode_enroll_response(answer.body));
-  FLEET_TRY(auto const info, crypto::inspect_certificate(response.certificate));
-  FLEET_CHECK(context_.fs.replace(context_.layout.identity() + "/certificate.pem", response.certificate));
-  renewed_(response.certificate);
-  log::info("certificate.renewed", {{"until", to_rfc3339(info.not_after)}});
   return {};
 }
 

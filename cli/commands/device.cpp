@@ -31,15 +31,19 @@ Result<int> list_devices(Session& session, Arguments const& arguments) {
 
 Result<int> get_device(Session& session, Arguments const& arguments) { return show(session, Route("/devices/{}", {arguments.text("ID")}), device_shape()); }
 
+void tell_reasons(Session& session, json::value const& explained, std::string_view indent) {
+  if (auto const* because = render::member(explained, "because").if_array())
+    for (auto const& one : *because)
+      session.data(render::safe_text(fmt::format("{}{} ({})", indent, render::text_at(one, "text"), render::text_at(one, "code"))) + "\n");
+}
+
 void tell_model(Session& session, json::value const& explained) {
   auto const or_none = [&](std::string_view key) {
     auto const text = render::text_at(explained, key);
     return text.empty() ? std::string("nothing") : text;
   };
   session.data(render::safe_text(fmt::format("{}: has {}, wants {}", render::text_at(explained, "model"), or_none("has"), or_none("wants"))) + "\n");
-  if (auto const* because = render::member(explained, "because").if_array())
-    for (auto const& one : *because)
-      session.data(render::safe_text(fmt::format("  {} ({})", render::text_at(one, "text"), render::text_at(one, "code"))) + "\n");
+  tell_reasons(session, explained, "  ");
 }
 
 Result<int> explain_device(Session& session, Arguments const& arguments) {
@@ -53,7 +57,10 @@ Result<int> explain_device(Session& session, Arguments const& arguments) {
   }
   auto const* models = render::member(explained, "models").if_array();
   if (models == nullptr) tell_model(session, explained);
-  else if (models->empty()) session.say("device " + id + ": no model is meant for it yet");
+  else if (models->empty()) {
+    tell_reasons(session, explained, "");
+    session.say("device " + id + ": no model is meant for it yet");
+  }
   else
     for (auto const& model : *models) tell_model(session, model);
   return 0;

@@ -2,6 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/crypto/openssl.hpp"
+#include "core/crypto/private_key.hpp"
 
 #include <fmt/format.h>
 #include <openssl/bn.h>
@@ -16,14 +17,6 @@ namespace fleet::crypto {
 namespace {
 
 Error failed(std::string const& doing) { return openssl_failure(Kind::internal, "openssl", doing); }
-
-Result<KeyPtr> read_private_key(std::string const& pem) {
-  auto const bio = read_bio(pem);
-  KeyPtr key(PEM_read_bio_PrivateKey(
-      bio.get(), nullptr, [](char*, int, int, void*) { return 0; }, nullptr));
-  if (!key) return openssl_failure(Kind::bad_input, "bad_key", "private key in PEM");
-  return key;
-}
 
 Result<CertificatePtr> read_certificate(std::string const& pem) {
   auto const bio = read_bio(pem);
@@ -120,7 +113,7 @@ Result<std::string> make_private_key() {
 
 Result<CertificateAndKey> make_ca(std::string const& common_name, SysTime from, SysTime until) {
   FLEET_TRY(auto const pem, make_private_key());
-  FLEET_TRY(auto const key, read_private_key(pem));
+  FLEET_TRY(auto const key, PrivateKey::load(pem));
   Template const wanted{
       common_name,
       from,
@@ -139,9 +132,9 @@ Result<CertificateAndKey> make_server_certificate(CertificateAndKey const& ca, s
     names += fmt::format("{}{}:{}", names.empty() ? "" : ",", is_address(host) ? "IP" : "DNS", host);
   }
   FLEET_TRY(auto const issuer, read_certificate(ca.certificate));
-  FLEET_TRY(auto const issuer_key, read_private_key(ca.private_key));
+  FLEET_TRY(auto const issuer_key, PrivateKey::load(ca.private_key));
   FLEET_TRY(auto const pem, make_private_key());
-  FLEET_TRY(auto const key, read_private_key(pem));
+  FLEET_TRY(auto const key, PrivateKey::load(pem));
   Template const wanted{hosts.front(),
                         from,
                         until,
@@ -155,10 +148,12 @@ Result<CertificateAndKey> make_server_certificate(CertificateAndKey const& ca, s
 }
 
 Result<std::string> make_request(std::string const& private_key, std::string const& common_name) {
-  FLEET_TRY(auto const key, read_private_key(private_key));
+  FLEET_TRY(auto const key, PrivateKey::load(private_key));
   RequestPtr const request(X509_REQ_new());
+  DigestContextPtr const digest(EVP_MD_CTX_new());
   bool const ok = request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 && X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
-                  set_common_name(X509_REQ_get_subject_name(request.get()), common_name) && X509_REQ_sign(request.get(), key.get(), EVP_sha256()) > 0;
+                  set_common_name(X509_REQ_get_subject_name(request.get()), common_name) && EVP_DigestSignInit_ex(digest.get(), nullptr, "SHA256", nullptr, key.properties(), key.get(), nullptr) == 1 &&
+                  X509_REQ_sign_ctx(request.get(), digest.get()) > 0;
   BioPtr const out(BIO_new(BIO_s_mem()));
   if (!ok || !out || PEM_write_bio_X509_REQ(out.get(), request.get()) != 1) return failed("make certificate request");
   return text_of(out.get());
@@ -178,7 +173,7 @@ Result<std::string> issue_device_certificate(CertificateAndKey const& ca, std::s
   FLEET_CHECK(inspect_request(request_pem));
   FLEET_TRY(auto const request, read_request(request_pem));
   FLEET_TRY(auto const issuer, read_certificate(ca.certificate));
-  FLEET_TRY(auto const issuer_key, read_private_key(ca.private_key));
+  FLEET_TRY(auto const issuer_key, PrivateKey::load(ca.private_key));
   Template const wanted{device_id,
                         from,
                         until,

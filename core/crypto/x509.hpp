@@ -8,7 +8,7 @@
 
 namespace fleet::crypto {
 
-/// Everything in PEM. Keys are P-256 (TPMs have no Ed25519), PKCS#8.
+/// Everything in PEM; a text of several certificates stands for its first. Keys are P-256 (TPMs have no Ed25519), PKCS#8.
 struct CertificateAndKey {
   std::string certificate;
   std::string private_key;
@@ -34,7 +34,7 @@ struct RequestInfo {
 /// A server certificate with every host as a DNS or IP subject alternative name; extended key usage serverAuth.
 [[nodiscard]] Result<CertificateAndKey> make_server_certificate(CertificateAndKey const& ca, std::vector<std::string> const& hosts, SysTime from,
                                                                 SysTime until);
-/// PKCS#10 request for `private_key`, subject CN=common_name.
+/// PKCS#10 request for `private_key` (PEM, or the URI of one in a device), subject CN=common_name.
 [[nodiscard]] Result<std::string> make_request(std::string const& private_key, std::string const& common_name);
 /// Parses a request and verifies its own signature; P-256 keys only. @errors bad_input, signature
 [[nodiscard]] Result<RequestInfo> inspect_request(std::string const& request_pem);

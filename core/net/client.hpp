@@ -19,7 +19,8 @@ struct Url {
 struct ClientConfig {
   std::string ca_pem;           ///< one or more certificates; nothing else is trusted
   std::string certificate_pem;  ///< the client's own, may be empty
-  std::string private_key_pem;
+  std::string private_key_pem;      ///< or the URI of a key in a device (crypto::PrivateKey)
+  bool trust_any_server = false;    ///< for metadata alone, which proves itself by signatures: the channel then proves nothing
   bool allow_plain_http = false;   ///< tuf-client alone, and checks of loopback health
   bool ignore_not_before = false;  ///< while the system clock is below the floor of trusted time (protocol.md, Time)
   std::string user_agent = "fleet";

@@ -21,7 +21,7 @@ Connection::Connection(Worker& worker, Listener const& listener, Fd fd, std::sha
     : worker_(worker),
       listener_(listener),
       descriptor_(worker.io.get_executor(), fd.release()),
-      tls_(listener.tls.get(), descriptor_.native_handle()),
+      tls_(listener.tls->get().get(), descriptor_.native_handle()),
       peer_(std::move(peer)) {}
 
 Connection::~Connection() = default;
@@ -40,7 +40,7 @@ void Connection::shake_hands() {
   }
   count(worker_.counters.handshakes);
   if (tls_.resumed()) count(worker_.counters.resumed);
-  read_peer_certificate(tls_.get(), *peer_);
+  read_peer_certificate(tls_.get(), *peer_, listener_.config.keep_client_certificate);
   state_ = State::head;
   worker_.set_deadline(*this, worker_.shared().limits.idle);
   on_readable();

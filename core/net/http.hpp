@@ -34,6 +34,7 @@ struct Peer {
   Digest certificate_sha256{};
   std::string common_name;
   SysTime not_after{};
+  Bytes certificate = {};        ///< DER; only where the listener keeps it
 };
 
 /// Something a handler wants remembered on a connection (a device's cached decision). Touched on the connection's io thread only.

@@ -85,6 +85,19 @@ public:
 
   [[nodiscard]] std::uint16_t port(std::size_t listener) const override { return shared_->listeners.at(listener).port; }
 
+  Result<void> replace_certificate(std::string const& certificate_pem, std::string const& private_key_pem) override {
+    std::vector<SslPtr<SSL_CTX>> made;  // all or none
+    for (auto const& listener : shared_->listeners) {
+      auto config = listener.config;
+      config.certificate_pem = certificate_pem;
+      config.private_key_pem = private_key_pem;
+      FLEET_TRY(auto context, make_server_context(config));
+      made.push_back(std::move(context));
+    }
+    for (std::size_t i = 0; i < made.size(); ++i) shared_->listeners[i].tls->replace(std::move(made[i]));
+    return {};
+  }
+
   void start() override {
     for (auto const& worker : workers_)
       threads_.emplace_back([worker] {
@@ -134,7 +147,7 @@ Result<std::unique_ptr<Server>> Server::create(std::vector<ListenerConfig> liste
   auto const shared = std::make_shared<Shared>(limits, clock);
   for (auto& config : listeners) {
     FLEET_TRY(auto tls, make_server_context(config));
-    shared->listeners.push_back({std::move(config), std::move(tls), 0});
+    shared->listeners.push_back({std::move(config), std::make_unique<CurrentTls>(std::move(tls)), 0});
   }
   std::vector<std::shared_ptr<Worker>> workers;
   for (unsigned i = 0; i < std::clamp(threads, 1U, kThreadsMax); ++i) workers.push_back(std::make_shared<Worker>(shared, i));

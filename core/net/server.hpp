@@ -48,6 +48,7 @@ struct ListenerConfig {
   std::string certificate_pem;  ///< the server's, then its chain
   std::string private_key_pem;
   bool request_client_certificate = false;  ///< asked for, not demanded; any self-consistent certificate is let through to the handler
+  bool keep_client_certificate = false;     ///< whole, in Peer::certificate
   std::string client_ca_names_pem;          ///< hint sent in the request, may be empty
   std::shared_ptr<Handler> handler;
 };
@@ -74,6 +75,9 @@ public:
   virtual ~Server() = default;
   /// Port a listener is bound to, by its index.
   [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;
+  /// New connections of every listener see this certificate from now on; those there are go on, and none resumes an older session.
+  /// From any thread. @errors bad_input: nothing is replaced
+  virtual Result<void> replace_certificate(std::string const& certificate_pem, std::string const& private_key_pem) = 0;
   /// Starts the threads and returns.
   virtual void start() = 0;
   /// Stops accepting, lets what is pending be answered (who parks requests answers them first), closes; returns when done or at the deadline.

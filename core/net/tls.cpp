@@ -1,11 +1,13 @@
 #include "core/net/tls.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "core/crypto/private_key.hpp"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
 
 #include <ctime>
+#include <optional>
 
 namespace fleet::net {
 namespace {
@@ -32,22 +34,21 @@ std::vector<SslPtr<X509>> read_certificates(std::string const& pem) {
   return out;
 }
 
-Result<void> use_certificate(SSL_CTX* context, std::string const& chain_pem, std::string const& key_pem) {
+Result<void> use_certificate(SSL_CTX* context, std::string const& chain_pem, crypto::PrivateKey const& key) {
   auto const chain = read_certificates(chain_pem);
   if (chain.empty()) return bad_pem("no certificate in the text");
   if (SSL_CTX_use_certificate(context, chain.front().get()) != 1) return bad_pem("certificate");
   for (std::size_t i = 1; i < chain.size(); ++i)
     if (SSL_CTX_add1_chain_cert(context, chain[i].get()) != 1) return bad_pem("chain");
-  auto const bio = memory_of(key_pem);
-  SslPtr<EVP_PKEY> const key{PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr)};
-  if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1) return bad_pem("private key");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) return bad_pem("private key");
   if (SSL_CTX_check_private_key(context) != 1) return bad_pem("the private key is not the certificate's");
   return {};
 }
 
-Result<SslPtr<SSL_CTX>> make_context(SSL_METHOD const* method) {
+/// @param properties  of the key that signs in the handshake; may be null
+Result<SslPtr<SSL_CTX>> make_context(SSL_METHOD const* method, char const* properties) {
   ERR_clear_error();
-  SslPtr<SSL_CTX> context{SSL_CTX_new(method)};
+  SslPtr<SSL_CTX> context{SSL_CTX_new_ex(nullptr, properties, method)};
   if (!context) return Error{Kind::internal, "tls_setup", take_ssl_errors()};
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_cipher_list(context.get(), kTls12Ciphers);
@@ -100,23 +101,28 @@ std::string take_ssl_errors() {
 }
 
 Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config) {
-  FLEET_TRY(auto context, make_context(TLS_client_method()));
+  std::optional<crypto::PrivateKey> key;
+  if (!config.certificate_pem.empty()) {
+    FLEET_TRY(key, crypto::PrivateKey::load(config.private_key_pem));
+  }
+  FLEET_TRY(auto context, make_context(TLS_client_method(), key ? key->properties() : nullptr));
   auto const anchors = read_certificates(config.ca_pem);
   if (anchors.empty() && !config.ca_pem.empty()) return bad_pem("no CA certificate in the text");
   auto* const store = SSL_CTX_get_cert_store(context.get());
   for (auto const& anchor : anchors)
     if (X509_STORE_add_cert(store, anchor.get()) != 1) return bad_pem("CA certificate");
   X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, config.ignore_not_before ? pardon_not_before : nullptr);
-  if (!config.certificate_pem.empty()) FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, config.private_key_pem));
+  SSL_CTX_set_verify(context.get(), config.trust_any_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, config.ignore_not_before ? pardon_not_before : nullptr);
+  if (key) FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, *key));
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<unsigned char const*>(kAlpnHttp11), sizeof kAlpnHttp11 - 1);
   return context;
 }
 
 Result<SslPtr<SSL_CTX>> make_server_context(ListenerConfig const& config) {
-  FLEET_TRY(auto context, make_context(TLS_server_method()));
-  FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, config.private_key_pem));
+  FLEET_TRY(auto const key, crypto::PrivateKey::load(config.private_key_pem));
+  FLEET_TRY(auto context, make_context(TLS_server_method(), key.properties()));
+  FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, key));
   // Sessions live in our memory and tickets are mere keys to them: a stolen ticket key opens nothing, and resuming costs a sixth of a
   // stateless ticket, because no certificate is parsed again.
   // A peer that is gone without a word keeps its session: links break, and OpenSSL would forget it as after an attack. HTTP's lengths say where
@@ -138,7 +144,7 @@ Result<SslPtr<SSL_CTX>> make_server_context(ListenerConfig const& config) {
   return context;
 }
 
-void read_peer_certificate(SSL* ssl, Peer& peer) {
+void read_peer_certificate(SSL* ssl, Peer& peer, bool keep) {
   auto* const certificate = SSL_get0_peer_certificate(ssl);
   if (certificate == nullptr) return;
   unsigned char* der = nullptr;
@@ -152,6 +158,9 @@ void read_peer_certificate(SSL* ssl, Peer& peer) {
   auto const name_length = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, name, sizeof name);
   if (name_length > 0) peer.common_name.assign(name, static_cast<std::size_t>(name_length));
   peer.not_after = time_of(X509_get0_notAfter(certificate));
+  unsigned char* whole = nullptr;
+  if (int const size = keep ? i2d_X509(certificate, &whole) : 0; size > 0) peer.certificate.assign(whole, whole + size);
+  OPENSSL_free(whole);
   peer.has_certificate = true;
 }
 

@@ -23,7 +23,7 @@ using Descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_c
 
 struct Listener {
   ListenerConfig config;
-  SslPtr<SSL_CTX> tls;
+  std::unique_ptr<CurrentTls> tls;
   std::uint16_t port = 0;
 };
 

@@ -24,7 +24,7 @@ inline constexpr std::string_view kDirectivePayloadType = "application/vnd.fleet
 using Labels = std::map<std::string, std::string>;
 
 struct EnrollRequest {
-  std::string token;
+  std::string token;               ///< empty: a factory certificate, shown in the handshake, lets the device in
   std::string csr;  ///< PEM
   std::string id;   ///< may be empty: the server makes one
   std::string hardware;
@@ -47,6 +47,17 @@ struct EnrollResponse {
 /// The body of a renewal: a request for a new certificate.
 [[nodiscard]] std::string encode_renewal(std::string_view csr_pem);
 
+/// Which CAs servers of this fleet are known by, as `GET /device/v1/ca` announces them: the payload of an envelope.
+inline constexpr std::string_view kCaPayloadType = "application/vnd.fleet.ca+json";
+inline constexpr std::size_t kCaBytesMax = 256 * 1024;
+struct CaAnnouncement {
+  std::int64_t version = 0;  ///< rises with each change
+  std::string certificates;  ///< PEM, all of them
+};
+/// Verify first (trust::open_envelope), then decode.
+[[nodiscard]] Result<CaAnnouncement> decode_ca(std::string_view json);
+[[nodiscard]] std::string encode(CaAnnouncement const& message);
+
 /// What one model does on a device, as a poll tells it.
 struct ModelStatus {
   std::string digest;   ///< of the running release's release.json, hex; empty: none
@@ -66,6 +77,7 @@ struct PollRequest {
   int wait_s = 0;  ///< 0..55
   int report_every_s = 0;
   int poll_every_s = 0;  ///< the device's own interval with its jitter: what `online` is judged by
+  std::optional<std::int64_t> ca_version = {};  ///< of the announcement of CAs that the device follows; nothing: it follows none
   SysTime clock{};
   std::string agent;  ///< version of the agent
   std::map<std::string, ModelStatus> models;
@@ -74,6 +86,7 @@ struct PollResponse {
   std::string directive;  ///< DSSE envelope (JSON text), or empty for null
   int next_poll_s = 0;
   bool renew = false;
+  std::int64_t ca_version = 0;  ///< of the announcement of CAs; 0: none
   std::vector<std::string> sources;
 };
 [[nodiscard]] Result<PollRequest> decode_poll_request(std::string_view json);

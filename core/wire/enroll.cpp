@@ -11,7 +11,7 @@ Result<EnrollRequest> decode_enroll_request(std::string_view text) {
   std::vector<FieldError> faults;
   ObjectReader reader(value, "", faults);
   EnrollRequest out;
-  out.token = reader.required_text("token", 256);
+  out.token = reader.text("token", 256, {});
   out.csr = reader.required_text("csr", 16 * 1024);
   out.id = reader.text("id", 128, {});
   out.hardware = reader.text("hardware", 128, {});
@@ -52,6 +52,21 @@ std::string encode(EnrollResponse const& message) {
                                       {"directive_root", message.directive_root},
                                       {"state", message.state},
                                       {"hardware", message.hardware}});
+}
+
+Result<CaAnnouncement> decode_ca(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kCaBytesMax));
+  std::vector<FieldError> faults;
+  ObjectReader reader(value, "", faults);
+  CaAnnouncement out;
+  out.version = reader.required_integer("version", 1, std::int64_t{1} << 53);
+  out.certificates = reader.required_text("certificates", kCaBytesMax);
+  FLEET_CHECK(no_faults(faults, "announcement of CAs"));
+  return out;
+}
+
+std::string encode(CaAnnouncement const& message) {
+  return json::serialize(json::object{{"version", message.version}, {"certificates", message.certificates}});
 }
 
 std::string encode_renewal(std::string_view csr_pem) { return json::serialize(json::object{{"csr", csr_pem}}); }

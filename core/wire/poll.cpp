@@ -36,6 +36,7 @@ Result<PollRequest> decode_poll_request(std::string_view text) {
   out.wait_s = static_cast<int>(reader.integer("wait_s", 0, 55, 0));
   out.report_every_s = static_cast<int>(reader.integer("report_every_s", 0, 31'536'000, 0));
   out.poll_every_s = static_cast<int>(reader.integer("poll_every_s", 0, 31'536'000, 0));
+  if (reader.find("ca_version") != nullptr) out.ca_version = reader.integer("ca_version", 0, std::int64_t{1} << 53, 0);
   out.clock = reader.time("clock").value_or(SysTime{});
   out.agent = reader.text("agent", 64, {});
   auto const nonce = from_base64(out.nonce);
@@ -58,16 +59,18 @@ std::string encode(PollRequest const& message) {
     if (!status.waiting.empty()) one["waiting"] = status.waiting;
     models[name] = std::move(one);
   }
-  return json::serialize(json::object{{"nonce", message.nonce},
-                                      {"prior", message.prior},
-                                      {"boot_id", message.boot_id},
-                                      {"directive_sequence", message.directive_sequence},
-                                      {"wait_s", message.wait_s},
-                                      {"report_every_s", message.report_every_s},
-                                      {"poll_every_s", message.poll_every_s},
-                                      {"clock", to_rfc3339(message.clock, true)},
-                                      {"agent", message.agent},
-                                      {"models", std::move(models)}});
+  json::object out{{"nonce", message.nonce},
+                   {"prior", message.prior},
+                   {"boot_id", message.boot_id},
+                   {"directive_sequence", message.directive_sequence},
+                   {"wait_s", message.wait_s},
+                   {"report_every_s", message.report_every_s},
+                   {"poll_every_s", message.poll_every_s},
+                   {"clock", to_rfc3339(message.clock, true)},
+                   {"agent", message.agent},
+                   {"models", std::move(models)}};
+  if (message.ca_version) out["ca_version"] = *message.ca_version;
+  return json::serialize(out);
 }
 
 Result<PollResponse> decode_poll_response(std::string_view text) {
@@ -78,6 +81,7 @@ Result<PollResponse> decode_poll_response(std::string_view text) {
   if (auto const* const directive = reader.find("directive")) out.directive = json::serialize(*directive);
   out.next_poll_s = static_cast<int>(reader.integer("next_poll_s", 0, 31'536'000, 0));
   out.renew = reader.boolean("renew", false);
+  out.ca_version = reader.integer("ca_version", 0, std::int64_t{1} << 53, 0);
   out.sources = reader.texts("sources", 16, 1024);
   FLEET_CHECK(no_faults(faults, "poll answer"));
   return out;
@@ -85,8 +89,8 @@ Result<PollResponse> decode_poll_response(std::string_view text) {
 
 std::string encode(PollResponse const& message) {
   // The envelope is JSON already and its bytes are not touched.
-  return fmt::format(R"({{"directive":{},"next_poll_s":{},"renew":{},"sources":{}}})", message.directive.empty() ? "null" : message.directive,
-                     message.next_poll_s, message.renew, json::serialize(json::array(message.sources.begin(), message.sources.end())));
+  return fmt::format(R"({{"directive":{},"next_poll_s":{},"renew":{},"ca_version":{},"sources":{}}})", message.directive.empty() ? "null" : message.directive,
+                     message.next_poll_s, message.renew, message.ca_version, json::serialize(json::array(message.sources.begin(), message.sources.end())));
 }
 
 }  // namespace fleet::wire

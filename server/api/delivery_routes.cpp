@@ -58,13 +58,22 @@ Result<Reply> get_directive_root(Services&, Call const& call, db::Connection& re
   return reply;
 }
 
+/// Signed when asked for, by whoever may sign directives now.
+Result<Reply> get_ca(Services& services, Call const&, db::Connection&) {
+  Reply reply;
+  FLEET_TRY(reply.body, delivery::sign_ca(services));
+  return reply;
+}
+
 }  // namespace
 
 std::vector<Route> const& delivery_routes() {
   static std::vector<Route> const kRoutes{
       {net::Method::post, "/device/v1/poll", Permission::device, RawHandler{post_poll}, wire::kPollBytesMax, Listener::device},
       {net::Method::post, "/device/v1/reports", Permission::device, RawHandler{post_reports}, wire::kReportBytesMax, Listener::device},
-      {net::Method::get, "/device/v1/directive/{name}", Permission::device, ReadHandler{get_directive_root}, 0, Listener::device},
+      // To everyone: they prove themselves, and a device that no longer knows its server's CA has no other way to learn of the new one.
+      {net::Method::get, "/device/v1/ca", Permission::everyone, ReadHandler{get_ca}, 0, Listener::device},
+      {net::Method::get, "/device/v1/directive/{name}", Permission::everyone, ReadHandler{get_directive_root}, 0, Listener::device},
   };
   return kRoutes;
 }

@@ -26,6 +26,9 @@ struct Explained {
 std::vector<rollout::Because> device_wide(Services& services, registry::Device const& device, SysTime now) {
   std::vector<rollout::Because> out;
   if (device.state != "active") out.push_back({"device_" + device.state, fmt::format("the device is {}: it is told nothing", device.state)});
+  if (device.clone_suspected_at != SysTime{})
+    out.push_back({"clone_suspected", fmt::format("two machines seemed to speak as this device, last at {}: revoke it, or enrol the right one anew and approve that",
+                                                  to_rfc3339(device.clone_suspected_at))});
   if (device.state == "active" && !registry::is_online(services.store, device, now)) {
     auto const seen = registry::last_seen(services.store, device);
     auto const never = seen == SysTime{};
@@ -45,14 +48,18 @@ void add_device_side(registry::ModelRow const& row, Explained& out) {
   out.because.push_back({"device_" + row.state, std::move(text)});
 }
 
+json::array because_json(std::vector<rollout::Because> const& reasons) {
+  json::array out;
+  for (auto const& [code, text] : reasons) out.push_back({{"code", code}, {"text", text}});
+  return out;
+}
+
 json::object to_json(std::string const& device, std::string const& model, Explained const& explained) {
-  json::array because;
-  for (auto const& [code, text] : explained.because) because.push_back({{"code", code}, {"text", text}});
   return {{"device", device},
           {"model", model},
           {"wants", explained.wants.empty() ? json::value(nullptr) : json::value(explained.wants)},
           {"has", explained.has ? json::value(*explained.has) : json::value(nullptr)},
-          {"because", std::move(because)}};
+          {"because", because_json(explained.because)}};
 }
 
 Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, SysTime now) {
@@ -81,7 +88,8 @@ Result<Reply> explain_device(Services& services, Call const& call, db::Connectio
   if (model.empty()) {
     json::array models;
     for (auto const& [name, explained] : all) models.push_back(to_json(device.id, name, explained));
-    reply.body = json::serialize(json::object{{"device", device.id}, {"models", std::move(models)}});
+    auto because = because_json(device_wide(services, device, call.now));
+    reply.body = json::serialize(json::object{{"device", device.id}, {"because", std::move(because)}, {"models", std::move(models)}});
     return reply;
   }
   FLEET_CHECK(check_model_scope(call, model));

@@ -163,7 +163,7 @@ Result<Reply> delete_join_token(Services&, Call const& call, store::Tx& tx) {
 
 Result<Reply> enroll(Services& services, Call const& call) {
   FLEET_TRY(auto const request, wire::decode_enroll_request(call.request.body));
-  FLEET_TRY(auto const response, registry::enrol(services, request, cause_of(call)));
+  FLEET_TRY(auto const response, registry::enrol(services, request, call.request.peer, cause_of(call)));
   Reply reply;
   reply.status = response.state == "active" ? 200 : 202;
   reply.body = wire::encode(response);
@@ -174,6 +174,7 @@ Result<Reply> renew(Services& services, Call const& call) {
   if (!call.request.peer || !call.request.peer->has_certificate) {
     return Error{Kind::unauthenticated, "no_certificate", "a renewal takes the certificate it renews", "enrol the device with a join token"};
   }
+  FLEET_CHECK(registry::check_renewer(services.store.reader(), call.request.peer->key_sha256));
   FLEET_TRY(auto const body, wire::parse_json(call.request.body, wire::kEnrollBytesMax));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);

@@ -62,4 +62,10 @@ Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& r
   return trust::make_envelope(wire::kDirectivePayloadType, as_bytes(payload), {&key, 1});
 }
 
+Result<std::string> sign_ca(Services const& services) {
+  FLEET_TRY(auto const key, services.keys->get("directive-root"));
+  auto const payload = wire::encode(wire::CaAnnouncement{services.ca_version, services.ca.certificate});
+  return trust::make_envelope(wire::kCaPayloadType, as_bytes(payload), {&key, 1});
+}
+
 }  // namespace fleet::delivery

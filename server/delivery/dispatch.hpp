@@ -39,4 +39,7 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
 /// The directive of `record`, signed for `nonce`: a DSSE envelope.
 Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
 
+/// The envelope that tells devices which CAs this server is known by (docs/protocol.md, ca). @errors as sign_directive
+[[nodiscard]] Result<std::string> sign_ca(Services const& services);
+
 }  // namespace fleet::delivery

@@ -11,19 +11,16 @@ std::uint64_t mark(std::string_view nonce) { return nonce.empty() ? 0 : std::has
 
 }  // namespace
 
-bool NonceTrace::check(std::int64_t device_n, std::string_view prior, MonoTime now) {
+bool NonceTrace::check(std::int64_t device_n, std::string_view prior, std::string_view nonce, MonoTime now) {
   auto& [mutex, traces] = shard(device_n);
   std::lock_guard const lock(mutex);
-  auto const found = traces.find(device_n);
+  auto& trace = traces[device_n];
+  trace.asked = mark(nonce);
   auto const told = mark(prior);
-  if (found == traces.end() || told == 0) return true;
-  auto& trace = found->second;
-  if (told == trace.last || trace.confirmed == 0) {
-    trace.confirmed = told;
-    return true;
-  }
-  if (told == trace.confirmed) return true;
+  if (told == 0 || told == trace.confirmed) return true;
+  bool const known = told == trace.last || trace.confirmed == 0;
   trace.confirmed = told;
+  if (known) return true;
   if (trace.accused != MonoTime{} && now < trace.accused + kAccusedEvery) return true;
   trace.accused = now;
   return false;
@@ -32,7 +29,8 @@ bool NonceTrace::check(std::int64_t device_n, std::string_view prior, MonoTime n
 void NonceTrace::answered(std::int64_t device_n, std::string_view nonce) {
   auto& [mutex, traces] = shard(device_n);
   std::lock_guard const lock(mutex);
-  traces[device_n].last = mark(nonce);
+  auto& trace = traces[device_n];
+  if (trace.asked == mark(nonce)) trace.last = trace.asked;
 }
 
 }  // namespace fleet::delivery

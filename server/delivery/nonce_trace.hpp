@@ -16,7 +16,8 @@ namespace fleet::delivery {
 class NonceTrace {
 public:
   /// False when `prior` is neither the last answered nonce nor the one the device last confirmed; at most once an hour for one device.
-  bool check(std::int64_t device_n, std::string_view prior, MonoTime now);
+  /// @param nonce  of this poll: the answer to it alone will count, not a late one to a poll that the device gave up before
+  bool check(std::int64_t device_n, std::string_view prior, std::string_view nonce, MonoTime now);
   void answered(std::int64_t device_n, std::string_view nonce);
 
 private:
@@ -24,6 +25,7 @@ private:
   struct Trace {
     std::uint64_t confirmed = 0;  // hashes of nonces; 0: none
     std::uint64_t last = 0;
+    std::uint64_t asked = 0;      // of the newest poll
     MonoTime accused{};
   };
   struct Shard {

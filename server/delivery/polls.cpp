@@ -27,8 +27,13 @@ std::shared_ptr<Memory> memory_of(std::unique_ptr<net::Attachment>* slot) {
   return static_cast<Slot&>(**slot).memory;
 }
 
-std::string idle_body(int next_poll_s, bool renew, std::string const& source) {
-  return wire::encode(wire::PollResponse{.directive = {}, .next_poll_s = next_poll_s, .renew = renew, .sources = {source}});
+std::string idle_body(Services const& services, int next_poll_s, bool renew) {
+  wire::PollResponse idle;
+  idle.next_poll_s = next_poll_s;
+  idle.renew = renew;
+  idle.ca_version = services.ca_version;
+  idle.sources = {services.devices_url};
+  return wire::encode(idle);
 }
 
 Result<std::int64_t> number_setting(db::Connection& reader, std::string_view name, std::int64_t min, std::int64_t max, std::int64_t fallback) {
@@ -56,7 +61,7 @@ Polls::Polls(Services& services, PollSettings settings, Problem problem)
       watched_(services.net->threads(), 0) {
   for (bool const renew : {false, true})
     for (bool const again : {false, true})
-      idle_[renew][again] = std::make_shared<std::string>(idle_body(again ? kAgainS : settings.interval_s, renew, services.devices_url));
+      idle_[renew][again] = std::make_shared<std::string>(idle_body(services, again ? kAgainS : settings.interval_s, renew));
 }
 
 void Polls::handle(Asked const& asked, net::Responder answer) {
@@ -69,12 +74,13 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   poll->device_n = asked.device_n;
   poll->nonce = decoded->nonce;
   poll->sequence = believable_sequence(decoded->directive_sequence);
-  poll->waits = decoded->wait_s > 0;
+  // Who follows an older announcement of CAs is answered at once: it must hear of the newer one while it still knows this server.
+  poll->waits = decoded->wait_s > 0 && decoded->ca_version.value_or(services_.ca_version) >= services_.ca_version;
   poll->until = mono + seconds{decoded->wait_s};
   poll->memory = memory_of(asked.slot);
   poll->request_id = asked.request_id;
   poll->answer = std::move(answer);
-  bool const one_device = nonces_.check(asked.device_n, decoded->prior, mono);
+  bool const one_device = nonces_.check(asked.device_n, decoded->prior, decoded->nonce, mono);
   poll->told = std::move(*decoded);
   auto const memory = poll->memory;
   proceed(std::move(poll));
@@ -108,7 +114,8 @@ void Polls::examine(PollPtr poll) {
   if (!plan) return refuse(*poll, plan.error());
   bool const recorded = !poll->told || is_recorded(*record, *poll->told);
   if (!recorded || !is_settled(*record, *plan, poll->sequence)) return commit(std::move(poll), policy_epoch, device_epoch);
-  memory = Memory{std::move(*record), true, policy_epoch, device_epoch, plan->decision.valid_until};
+  auto const valid_until = until_renewal(*record, plan->decision.valid_until, now);
+  memory = Memory{std::move(*record), true, policy_epoch, device_epoch, valid_until};
   deliver(std::move(poll));
 }
 
@@ -127,7 +134,8 @@ void Polls::commit(PollPtr poll, std::uint64_t policy_epoch, std::uint32_t devic
   };
   auto const on_thread = [this, work, policy_epoch, device_epoch](Result<void> const& written) {
     if (!written) return refuse(*work->poll, written.error());
-    *work->poll->memory = Memory{std::move(work->settled.record), true, policy_epoch, device_epoch, work->settled.valid_until};
+    auto const valid_until = until_renewal(work->settled.record, work->settled.valid_until, services_.clock.wall());
+    *work->poll->memory = Memory{std::move(work->settled.record), true, policy_epoch, device_epoch, valid_until};
     deliver(std::move(work->poll));
   };
   services_.store.write(
@@ -137,7 +145,8 @@ void Polls::commit(PollPtr poll, std::uint64_t policy_epoch, std::uint32_t devic
 void Polls::deliver(PollPtr poll) {
   poll->told.reset();
   if (poll->memory->record.sequence > poll->sequence) return send_directive(*poll);
-  bool const waits = poll->waits && !services_.draining.load(std::memory_order_relaxed) && services_.clock.mono() < poll->until;
+  bool const waits = poll->waits && !services_.draining.load(std::memory_order_relaxed) && services_.clock.mono() < poll->until &&
+                     !wants_renewal(poll->memory->record, services_.clock.wall());
   auto const thread = services_.net->current_thread();
   if (waits && parking_.park(thread, poll)) return watch(thread);
   send_idle(*poll, false);
@@ -156,7 +165,8 @@ void Polls::send_directive(Poll& poll) {
   if (!envelope) return refuse(poll, envelope.error());
   nonces_.answered(poll.device_n, poll.nonce);
   wire::PollResponse const response{
-      .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true), .renew = wants_renewal(record, now), .sources = {services_.devices_url}};
+      .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true), .renew = wants_renewal(record, now),
+                                    .ca_version = services_.ca_version, .sources = {services_.devices_url}};
   poll.answer(net::json_response(200, wire::encode(response)));
 }
 
@@ -165,7 +175,14 @@ void Polls::send_idle(Poll& poll, bool was_parked) {
   poll.answer(idle(next_poll_s(poll, was_parked), wants_renewal(poll.memory->record, services_.clock.wall())));
 }
 
-bool Polls::wants_renewal(DeviceRecord const& record, SysTime now) const { return now >= record.not_after - kDeviceCertificateLifetime / 3; }
+bool Polls::wants_renewal(DeviceRecord const& record, SysTime now) const { return now >= record.not_after - services_.certificate_lifetime / 3; }
+
+/// A parked poll is answered when its device's certificate should be renewed, too.
+SysTime Polls::until_renewal(DeviceRecord const& record, SysTime valid_until, SysTime now) const {
+  auto const due = record.not_after - services_.certificate_lifetime / 3;
+  if (due <= now) return valid_until;
+  return valid_until == SysTime{} ? due : std::min(valid_until, due);
+}
 
 int Polls::next_poll_s(Poll const& poll, bool was_parked) const {
   if (!services_.draining.load(std::memory_order_relaxed)) return poll.waits && was_parked ? kAgainS : settings_.interval_s;
@@ -177,7 +194,7 @@ net::Response Polls::idle(int next, bool renew) const {
   response.headers.push_back({"Content-Type", "application/json"});
   if (next == settings_.interval_s) response.body = idle_[renew][false];
   else if (next == kAgainS) response.body = idle_[renew][true];
-  else response.body = idle_body(next, renew, services_.devices_url);
+  else response.body = idle_body(services_, next, renew);
   return response;
 }
 
@@ -204,7 +221,8 @@ void Polls::drain() {
 
 void Polls::accuse(DeviceRecord const& record, SysTime now) {
   log::warn("device.clone_suspected", {{"device", record.id}});
-  auto const job = [id = record.id, now](store::Tx& tx) {
+  auto const job = [n = record.n, id = record.id, now](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(tx.prepare(kSuspectClone).bind_all(n, to_unix_ms(now)).run());
     return audit::emit(tx, now, "device.clone_suspected", "device/" + id, "device:" + id,
                        R"({"detail":"two machines seem to poll as this device: the nonce of its last answer is unknown to it"})");
   };

@@ -9,8 +9,6 @@
 
 namespace fleet::delivery {
 
-inline constexpr std::chrono::hours kDeviceCertificateLifetime{24 * 365};  ///< docs/protocol.md, renew
-
 struct PollSettings {
   int interval_s = 900;             ///< `poll_interval_s` in `settings`
   std::size_t max_parked = 10'000;  ///< `max_parked`
@@ -54,6 +52,7 @@ private:
   void accuse(DeviceRecord const& record, SysTime now);
   [[nodiscard]] bool is_fresh(Poll const& poll, SysTime now) const;
   [[nodiscard]] bool wants_renewal(DeviceRecord const& record, SysTime now) const;
+  [[nodiscard]] SysTime until_renewal(DeviceRecord const& record, SysTime valid_until, SysTime now) const;
   [[nodiscard]] int next_poll_s(Poll const& poll, bool was_parked) const;
   [[nodiscard]] net::Response idle(int next_poll_s, bool renew) const;
 

@@ -32,6 +32,7 @@ inline constexpr db::Query kSetReportSequence{"delivery_set_report_sequence", "U
 // A report is a contact, too: a device may report more often than it polls.
 inline constexpr db::Query kTouchContact{"delivery_touch_contact", "UPDATE contacts SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2"};
 inline constexpr db::Query kSetReported{"delivery_set_reported", "UPDATE devices SET reported = ?2, revision = revision + 1 WHERE n = ?1 AND reported <> ?2"};
+inline constexpr db::Query kSuspectClone{"delivery_suspect_clone", "UPDATE devices SET clone_suspected_at = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kAddHistory{
     "delivery_add_history",
     "INSERT INTO device_history (device, time, received, model, version, state, rollout, attempt, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
@@ -41,6 +42,6 @@ inline constexpr db::Query kGetNumberSetting{"delivery_get_number_setting", "SEL
 
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kSetReportSequence,
-                              kTouchContact, kSetReported, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
+                              kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
 
 }  // namespace fleet::delivery

@@ -101,6 +101,7 @@ json::object pending_object(Pending const& pending) {
           {"update", nullptr},
           {"key", pending.key.hex()},
           {"certificate_expires", nullptr},
+          {"clone_suspected_at", nullptr},
           {"created_at", to_rfc3339(pending.created_at)}};
 }
 

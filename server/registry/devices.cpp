@@ -107,6 +107,7 @@ Result<Device> read_device(db::Statement& row) {
   out.created_at = from_unix_ms(row.int64(10));
   out.seen_at = from_unix_ms(row.int64(11));
   out.poll_every_s = static_cast<int>(row.int64(12));
+  out.clone_suspected_at = from_unix_ms(row.int64(13));
   return out;
 }
 
@@ -188,6 +189,7 @@ Result<std::string> device_json(store::Store& store, db::Connection& connection,
                                       {"update", update_json(models)},
                                       {"key", device.key.hex()},
                                       {"certificate_expires", time_or_null(device.not_after)},
+                                      {"clone_suspected_at", time_or_null(device.clone_suspected_at)},
                                       {"created_at", to_rfc3339(device.created_at)}});
 }
 

@@ -23,6 +23,7 @@ struct Device {
   SysTime created_at{};
   SysTime seen_at{};     ///< as flushed; ask the store for the latest
   int poll_every_s = 0;  ///< 0: it never polled
+  SysTime clone_suspected_at{};  ///< zero: never, since its key was last approved
 };
 
 /// Why something is changed, for the audit log.

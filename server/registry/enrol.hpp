@@ -25,8 +25,12 @@ struct KnownKey {
 /// enrolment that was pending, or an answer that got lost. Not for an io thread: waits for the commit.
 /// @errors bad_input, unauthenticated (unknown_join_token, join_token_expired, join_token_used, join_token_revoked), forbidden,
 ///         conflict (key_in_use)
-[[nodiscard]] Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, Cause const& cause);
+/// Without a token a factory certificate admits, which the peer proved to hold (factory.hpp).
+/// @param peer  may be null
+[[nodiscard]] Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, Cause const& cause);
 
+/// Whether a renewal is open to whoever holds this key: an active device, its certificate expired or not. @errors unauthenticated, forbidden
+[[nodiscard]] Result<void> check_renewer(db::Connection& reader, Digest const& presented_key);
 /// POST /device/v1/renew: a certificate for the same key, or for a new one that the old certificate speaks for. The old key counts until the
 /// new one was seen, so that a lost answer locks nobody out. Not for an io thread.
 /// @errors unauthenticated, forbidden, bad_input, conflict (key_in_use)

@@ -9,7 +9,7 @@ namespace fleet::registry::queries {
 
 #define FLEET_DEVICE_COLUMNS                                                                                                    \
   "SELECT d.n, d.id, d.hardware, d.state, d.labels, d.reported, d.key_sha256, d.not_after, d.agent, d.revision, d.created_at, " \
-  "coalesce(c.seen_at, 0), coalesce(c.poll_every_s, 0) FROM devices d LEFT JOIN contacts c ON c.device = d.n "
+  "coalesce(c.seen_at, 0), coalesce(c.poll_every_s, 0), coalesce(d.clone_suspected_at, 0) FROM devices d LEFT JOIN contacts c ON c.device = d.n "
 
 inline constexpr db::Query kDeviceById{"registry.device_by_id", FLEET_DEVICE_COLUMNS "WHERE d.id = ?1"};
 inline constexpr db::Query kDeviceByKey{"registry.device_by_key", FLEET_DEVICE_COLUMNS "WHERE d.key_sha256 = ?1"};
@@ -40,7 +40,7 @@ inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kRekeyDevice{
     "registry.rekey_device",
-    "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, report_sequence = "
+    "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, clone_suspected_at = NULL, report_sequence = "
     "0, boot_id = '', "
     "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
@@ -63,6 +63,7 @@ inline constexpr db::Query kPending{"registry.pending",
                                     "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
                                     "WHERE (device_id, key_sha256) > (?1, ?2) AND token_id <> 'renewal' ORDER BY device_id, key_sha256"};
 inline constexpr db::Query kDropPending{"registry.drop_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND key_sha256 = ?2"};
+inline constexpr db::Query kDropRenewals{"registry.drop_renewals", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND token_id = 'renewal'"};
 inline constexpr db::Query kDropAllPending{"registry.drop_all_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1"};
 
 inline constexpr db::Query kJoinTokenByHash{
@@ -85,7 +86,7 @@ inline constexpr db::Query kNewestRoot{"registry.newest_root",
 
 inline constexpr auto kAll = std::to_array<db::Query>(
     {kDeviceById,     kDeviceByKey,     kScan,         kKey,          kRenewedKey, kModels,        kHistory,         kAddDevice, kRefreshDevice, kRekeyDevice,
-     kForgetModels,   kSetNotAfter,     kSetKey,       kSetState,     kSetLabels,  kDeleteDevice,  kPutPending,      kPendingOf, kPending,       kDropPending,
+     kForgetModels,   kSetNotAfter,     kSetKey,       kSetState,     kSetLabels,  kDeleteDevice,  kPutPending,      kPendingOf, kPending,       kDropPending, kDropRenewals,
      kDropAllPending, kJoinTokenByHash, kUseJoinToken, kAddJoinToken, kJoinTokens, kJoinTokenById, kRevokeJoinToken, kNewestRoot});
 
 }  // namespace fleet::registry::queries

@@ -8,6 +8,7 @@ api_port=0 device_port=0
 declare -A agent_pid=()
 server_pid=
 others=()
+server_options=()  # more words for `fleet-server run`
 mounts=()
 
 cleanup() {
@@ -37,7 +38,7 @@ init_server() {
 # Takes the ports it had before, so that agents find it again.
 start_server() {
   rm -f "${1:-$work/server}/endpoints.json"
-  "$bin/fleet-server" run --data "${1:-$work/server}" --api "127.0.0.1:$api_port" --devices "127.0.0.1:$device_port" >>"$work/server.log" 2>&1 &
+  "$bin/fleet-server" run --data "${1:-$work/server}" --api "127.0.0.1:$api_port" --devices "127.0.0.1:$device_port" "${server_options[@]}" >>"$work/server.log" 2>&1 &
   server_pid=$!
   until_true 20 test -s "${1:-$work/server}/endpoints.json" || fail "the server does not start"
   export FLEETCTL_SERVER=$(jq -r .api "${1:-$work/server}/endpoints.json")

@@ -67,7 +67,7 @@ TEST_CASE("a renewed certificate is used from the next exchange on") {
   });
   auto const remote = Remote::create(identity, {bench.server.url()}, bench.trusted).value();
   REQUIRE(remote->get("/x", 1024).has_value());
-  remote->replace_certificate(renewed);
+  remote->use({identity.private_key, renewed});
   REQUIRE(remote->get("/x", 1024).has_value());
   REQUIRE(shown.size() == 2);
   CHECK(shown[1] - shown[0] == std::chrono::days{90});

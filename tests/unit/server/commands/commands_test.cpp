@@ -1,3 +1,4 @@
+#include "server/authorities.hpp"
 #include "server/commands.hpp"
 #include "server/archive.hpp"
 #include "server/data_dir.hpp"
@@ -101,8 +102,8 @@ TEST_CASE("the server's certificate is made again when two thirds of it have pas
   auto const ca = read_ca(system_fs(), layout);
   REQUIRE(ca.has_value());
   auto const now = system_clock().wall();
-  auto const first = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now + std::chrono::hours{24 * 240});
-  auto const second = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now + std::chrono::hours{24 * 250});
+  auto const first = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 240}});
+  auto const second = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 250}});
   REQUIRE(first.has_value());
   REQUIRE(second.has_value());
   CHECK(first->certificate != second->certificate);

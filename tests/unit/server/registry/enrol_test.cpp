@@ -28,7 +28,7 @@ struct Fixture : test::StoreFixture {
   }
   Result<wire::EnrollResponse> enrol_with(std::string const& secret, Board const& board, std::string const& id = "cam-1",
                                           std::string const& hardware = "cam-a") {
-    return enrol(services, {secret, board.csr, id, hardware, {{"os", "debian"}}}, Cause{clock.wall(), {}, {}, "req"});
+    return enrol(services, {secret, board.csr, id, hardware, {{"os", "debian"}}}, nullptr, Cause{clock.wall(), {}, {}, "req"});
   }
   Device device(std::string const& id = "cam-1") {
     auto loaded = load_device(store->reader(), id);

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "agent/trust/folder_store.hpp"
+#include "agent/trust/remote.hpp"
+
+#include <string>
+
+namespace fleet::agent {
+
+/// Metadata from a folder of the server.
+class RemoteFetcher final : public trust::Fetcher {
+public:
+  RemoteFetcher(Remote& remote, std::string prefix) : remote_(remote), prefix_(std::move(prefix)) {}
+  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override;
+
+private:
+  Remote& remote_;
+  std::string prefix_;
+};
+
+inline constexpr char kDirectiveRoots[] = "/device/v1/directive/";
+
+/// The payload of a DSSE envelope that the `targets` role of the directive root signed. The kept root serves until a signature no longer
+/// fits, or it has expired: then its successors are asked for. @errors signature, expired, bad_input, and what the remote says
+[[nodiscard]] Result<Bytes> open_by_directive_root(FolderStore& store, Remote& remote, SysTime now, std::string const& envelope, std::string_view payload_type);
+
+}  // namespace fleet::agent

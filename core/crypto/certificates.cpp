@@ -1,0 +1,81 @@
+#include "core/crypto/certificates.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "core/crypto/openssl.hpp"
+#include "core/crypto/private_key.hpp"
+
+#include <fmt/format.h>
+#include <openssl/pem.h>
+
+#include <ctime>
+
+namespace fleet::crypto {
+namespace {
+
+using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
+using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
+
+std::vector<CertificatePtr> read_all(std::string_view pem) {
+  auto const bio = read_bio(pem);
+  std::vector<CertificatePtr> out;
+  while (auto* const certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) out.emplace_back(certificate);
+  ERR_clear_error();  // the end of the text is an error of OpenSSL's
+  return out;
+}
+
+std::string to_pem(X509* certificate) {
+  BioPtr const out(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(out.get(), certificate);
+  return text_of(out.get());
+}
+
+Error no_certificate() { return {Kind::bad_input, "bad_certificate", "there is no certificate in the text", "expected PEM"}; }
+
+}  // namespace
+
+std::vector<std::string> split_certificates(std::string_view pem) {
+  std::vector<std::string> out;
+  for (auto const& certificate : read_all(pem)) out.push_back(to_pem(certificate.get()));
+  return out;
+}
+
+Result<bool> is_issued_by(std::string const& certificate_pem, std::string const& ca_pem) {
+  auto const certificates = read_all(certificate_pem), authorities = read_all(ca_pem);
+  if (certificates.empty() || authorities.empty()) return no_certificate();
+  bool const signed_by = X509_verify(certificates.front().get(), X509_get0_pubkey(authorities.front().get())) == 1;
+  ERR_clear_error();
+  return signed_by;
+}
+
+Result<Digest> public_key_digest(std::string const& private_key) {
+  FLEET_TRY(auto const key, PrivateKey::load(private_key));
+  unsigned char* der = nullptr;
+  int const size = i2d_PUBKEY(key.get(), &der);
+  if (size <= 0) return openssl_failure(Kind::internal, "openssl", "encode public key");
+  auto const digest = sha256(BytesView(der, static_cast<std::size_t>(size)));
+  OPENSSL_free(der);
+  return digest;
+}
+
+Result<CertificateInfo> verify_client(BytesView certificate_der, std::string const& anchors_pem, SysTime now) {
+  auto const* der = certificate_der.data();
+  CertificatePtr const certificate(d2i_X509(nullptr, &der, static_cast<long>(certificate_der.size())));
+  if (!certificate) return openssl_failure(Kind::bad_input, "bad_certificate", "client certificate in DER");
+  StorePtr const store(X509_STORE_new());
+  for (auto const& anchor : read_all(anchors_pem)) X509_STORE_add_cert(store.get(), anchor.get());
+  StoreContextPtr const context(X509_STORE_CTX_new());
+  if (!store || !context || X509_STORE_CTX_init(context.get(), store.get(), certificate.get(), nullptr) != 1)
+    return openssl_failure(Kind::internal, "openssl", "judge a client certificate");
+  auto* const wanted = X509_STORE_CTX_get0_param(context.get());
+  X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_PARTIAL_CHAIN);
+  X509_VERIFY_PARAM_set_purpose(wanted, X509_PURPOSE_SSL_CLIENT);
+  X509_VERIFY_PARAM_set_time(wanted, static_cast<std::time_t>(to_unix_ms(now) / 1000));
+  if (X509_verify_cert(context.get()) != 1) {
+    auto const* const why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+    ERR_clear_error();
+    return Error{Kind::unauthenticated, "certificate_not_trusted", fmt::format("the client certificate was refused: {}", why)};
+  }
+  return inspect_certificate(to_pem(certificate.get()));
+}
+
+}  // namespace fleet::crypto

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/crypto/x509.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Judging certificates of several authorities; making them is x509.hpp's.
+namespace fleet::crypto {
+
+/// The certificates of a PEM text, one text each, in their order; what is between them is left out.
+[[nodiscard]] std::vector<std::string> split_certificates(std::string_view pem);
+/// True when the key of `ca_pem`'s first certificate signed `certificate_pem`'s first. @errors bad_input
+[[nodiscard]] Result<bool> is_issued_by(std::string const& certificate_pem, std::string const& ca_pem);
+/// SHA-256 of the SubjectPublicKeyInfo that belongs to a private key (PEM or URI): which certificate it is the key of. @errors as PrivateKey::load
+[[nodiscard]] Result<Digest> public_key_digest(std::string const& private_key);
+
+/// Whether a client's certificate, in DER, leads to one of `anchors_pem` (RFC 5280, 6): signatures, validity at `now`, and fit for a client.
+/// Each anchor is trusted as it stands, a root or an issuing CA below one.
+/// @returns what it says
+/// @errors unauthenticated (code `certificate_not_trusted`, with OpenSSL's reason), bad_input
+[[nodiscard]] Result<CertificateInfo> verify_client(BytesView certificate_der, std::string const& anchors_pem, SysTime now);
+
+}  // namespace fleet::crypto

@@ -1,0 +1,33 @@
+#pragma once
+
+#include "core/base/result.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+struct evp_pkey_st;  // EVP_PKEY of OpenSSL
+
+namespace fleet::crypto {
+
+/// A private key to sign with: read from PEM, or left where it is and used through an OpenSSL provider (a TPM), which never gives it away.
+class PrivateKey {
+public:
+  /// @param text  PKCS#8 PEM without a passphrase, or the URI of a key in a device (is_key_uri)
+  /// @errors bad_input (no such key, or none of P-256 behind a URI), unavailable (code `key_device`: the provider or its device does not answer)
+  [[nodiscard]] static Result<PrivateKey> load(std::string const& text);
+  [[nodiscard]] evp_pkey_st* get() const { return key_.get(); }
+  /// What OpenSSL must be told to sign with it (property(7)); null: nothing. Left alone it would take the public half of a key in a device to
+  /// its own software, and find no private one.
+  [[nodiscard]] char const* properties() const { return properties_; }
+
+private:
+  PrivateKey(std::shared_ptr<evp_pkey_st> key, char const* properties) : key_(std::move(key)), properties_(properties) {}
+  std::shared_ptr<evp_pkey_st> key_;
+  char const* properties_;
+};
+
+/// `handle:0x81000001`, a persistent key of a TPM 2.0 (tpm2-openssl(7)): such a text is no secret.
+[[nodiscard]] bool is_key_uri(std::string_view text);
+
+}  // namespace fleet::crypto

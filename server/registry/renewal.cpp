@@ -1,0 +1,139 @@
+#include "server/registry/enrolment_rows.hpp"
+
+#include "core/base/log.hpp"
+#include "core/crypto/x509.hpp"
+#include "server/audit/audit.hpp"
+#include "server/registry/queries.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+namespace fleet::registry {
+namespace {
+
+/// Devices start with clocks that lag.
+constexpr auto kBackdated = std::chrono::hours(1);
+
+Result<std::string> newest_root(db::Connection& connection, std::string_view repository) {
+  auto row = connection.prepare(queries::kNewestRoot);
+  row.bind(1, repository);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::corrupt, "no_root", fmt::format("the {} repository has no root metadata", repository), "run `fleet-server check`"};
+  return std::string(as_text(row.blob(0)));
+}
+
+Result<KnownKey> known_renewer(db::Connection& connection, Digest const& presented_key) {
+  FLEET_TRY(auto const known, find_key(connection, presented_key));
+  if (!known) return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()), "enrol the device with a join token"};
+  FLEET_CHECK(check_state(known->id, known->state));
+  return *known;
+}
+
+}  // namespace
+
+Result<void> set_not_after(store::Tx& tx, std::int64_t n, SysTime until) {
+  auto set = tx.prepare(queries::kSetNotAfter);
+  set.bind_all(n, to_unix_ms(until));
+  FLEET_CHECK(set.run());
+  tx.raise_device_epoch(n);
+  return {};
+}
+
+Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, Cause const& cause, std::string_view origin) {
+  boost::json::object after{{"key", key.hex()}};
+  if (!origin.empty()) after["by"] = origin;
+  audit::Entry entry;
+  entry.time = cause.at;
+  entry.actor = cause.actor.empty() ? fmt::format("device:{}", id) : cause.actor;
+  entry.action = std::move(action);
+  entry.subject = fmt::format("device/{}", id);
+  entry.after = boost::json::serialize(after);
+  entry.reason = cause.reason;
+  entry.request_id = cause.request_id;
+  return audit::record(tx, entry);
+}
+
+Result<void> put_pending(store::Tx& tx, std::string const& id, std::string const& hardware, wire::Labels const& labels, std::string_view token_id,
+                         Asked const& asked, Cause const& cause) {
+  auto put = tx.prepare(queries::kPutPending);
+  put.bind_all(id, asked.key, asked.request.csr, hardware, labels_json(labels), labels_json(asked.request.reported), token_id, to_unix_ms(cause.at));
+  return put.run();
+}
+
+Result<wire::EnrollResponse> answer_device(Services& services, std::string const& id, std::string const& csr, bool active, Cause const& cause, SysTime until) {
+  wire::EnrollResponse out;
+  out.id = id;
+  out.state = active ? "active" : "pending";
+  out.ca = services.ca.certificate;
+  FLEET_TRY(out.tuf_root, newest_root(services.store.reader(), "release"));
+  FLEET_TRY(out.directive_root, newest_root(services.store.reader(), "directive"));
+  if (auto const device = load_device(services.store.reader(), id)) out.hardware = device->hardware;
+  if (active) {
+    FLEET_TRY(out.certificate, crypto::issue_device_certificate(services.ca, csr, id, cause.at - kBackdated, until));
+  }
+  return out;
+}
+
+Result<std::optional<KnownKey>> find_key(db::Connection& connection, Digest const& key) {
+  for (auto const* query : {&queries::kKey, &queries::kRenewedKey}) {
+    auto row = connection.prepare(*query);
+    row.bind(1, key);
+    FLEET_TRY(bool const found, row.step());
+    if (found) return std::optional(KnownKey{row.int64(0), row.text(1), row.text(2), from_unix_ms(row.int64(3)), query == &queries::kRenewedKey});
+  }
+  return std::optional<KnownKey>{};
+}
+
+Result<void> check_state(std::string_view id, std::string_view state) {
+  if (state == "active") return {};
+  return Error{Kind::forbidden, fmt::format("device_{}", state), fmt::format("device {} is {}", id, state),
+               "an operator must delete it or approve a new enrolment"};
+}
+
+Result<void> check_renewer(db::Connection& reader, Digest const& presented_key) {
+  FLEET_CHECK(known_renewer(reader, presented_key));
+  return {};
+}
+
+Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, Cause const& cause) {
+  FLEET_TRY(auto const info, crypto::inspect_request(csr));
+  auto const until = cause.at + services.certificate_lifetime;
+  auto const job = [&](store::Tx& tx) -> Result<std::string> {
+    FLEET_TRY(auto const known, known_renewer(tx.connection(), presented_key));
+    FLEET_TRY(auto const holder, find_key(tx.connection(), info.key_sha256));
+    if (holder && holder->n != known.n) {
+      return Error{Kind::conflict, "key_in_use", fmt::format("the key of this request belongs to device {}", holder->id), "make a new key"};
+    }
+    if (!holder) {
+      FLEET_TRY(auto const device, load_device(tx.connection(), known.id));
+      wire::EnrollRequest const same{{}, csr, device.id, device.hardware, device.reported};
+      FLEET_CHECK(put_pending(tx, device.id, device.hardware, device.labels, kRenewal, Asked{same, info.key_sha256, {}, until}, cause));
+    }
+    FLEET_CHECK(set_not_after(tx, known.n, until));
+    FLEET_CHECK(record_key(tx, "device.renewed", known.id, info.key_sha256, cause));
+    return known.id;
+  };
+  FLEET_TRY(auto const id, services.store.write_value<std::string>(job));
+  return answer_device(services, id, csr, true, cause, until);
+}
+
+void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const& key, SysTime now) {
+  auto const job = [device_n, key, now](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(auto const known, find_key(tx.connection(), key));
+    if (!known || known->n != device_n || !known->renewed) return {};
+    auto drop = tx.prepare(queries::kDropRenewals);
+    drop.bind(1, known->id);
+    FLEET_CHECK(drop.run());
+    auto set = tx.prepare(queries::kSetKey);
+    set.bind_all(device_n, key);
+    FLEET_CHECK(set.run());
+    tx.raise_device_epoch(device_n);
+    return record_key(tx, "device.rekeyed", known->id, key, Cause{now, {}, {}, {}});
+  };
+  store.write(job, [device_n](Result<void> written) {
+    if (!written) log::error("renewed_key_not_adopted", {{"device", device_n}, {"detail", written.error().detail}});
+  });
+}
+
+}  // namespace fleet::registry

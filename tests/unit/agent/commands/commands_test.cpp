@@ -1,0 +1,124 @@
+#include "agent/commands.hpp"
+
+#include "agent/store/identity.hpp"
+#include "agent/store/journal.hpp"
+#include "agent/update/control.hpp"
+#include "core/wire/json.hpp"
+
+#include <doctest/doctest.h>
+#include <poll.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+namespace fleet::agent {
+namespace {
+
+/// An enrolled device's folder; no daemon runs unless the test serves as one.
+struct Bench {
+  std::string const dir = [] {
+    std::string made = (std::filesystem::temp_directory_path() / "fleet-commands.XXXXXX").string();
+    return std::string(::mkdtemp(made.data()));
+  }();
+  Layout layout{dir};
+  Bench() {
+    Identity const identity{"cam-1", "cam-a", {"https://fleet.test:8444"}, {}, "SECRET KEY", "CERTIFICATE", "CA"};
+    REQUIRE(save_identity(system_fs(), layout, identity).has_value());
+    REQUIRE(system_fs().make_dirs(layout.run()).has_value());
+    REQUIRE(system_fs().make_dirs(layout.state()).has_value());
+  }
+  ~Bench() { std::filesystem::remove_all(dir); }
+  void add_model(std::string const& name, std::string const& version) {
+    auto journal = Journal::open(system_fs(), layout.journal()).value();
+    ModelState state;
+    state.model = name;
+    state.state = State::committed;
+    state.running = state.target = {std::string(64, 'a'), version};
+    REQUIRE(journal.journal.save(state).has_value());
+  }
+  /// Answers one order as a daemon would; what it heard is returned.
+  template <class Command>
+  std::string with_daemon(std::string const& answer, Command const& command) {
+    auto socket = ControlSocket::open(layout.control_socket());
+    REQUIRE(socket.has_value());
+    std::string heard;
+    std::thread serving([&] {
+      pollfd waiting{socket->descriptor(), POLLIN, 0};
+      if (::poll(&waiting, 1, 5000) == 1)
+        socket->serve([&](std::string_view line) {
+          heard = line;
+          return answer;
+        });
+    });
+    command();
+    serving.join();
+    return heard;
+  }
+};
+
+TEST_CASE("status without a daemon tells what the journal has, and that nobody runs") {
+  Bench bench;
+  bench.add_model("reader", "1.2");
+  auto const text = show_status(bench.layout, false);
+  REQUIRE_MESSAGE(text.has_value(), text.error().detail);
+  CHECK(text->find("device  cam-1") != std::string::npos);
+  CHECK(text->find("no agent runs") != std::string::npos);
+  CHECK(text->find("reader  running 1.2") != std::string::npos);
+  auto const object = wire::parse_json(show_status(bench.layout, true).value(), 1 << 20);
+  REQUIRE(object.has_value());
+  CHECK(object->at("models").at(0).at("running").as_string() == "1.2");
+}
+
+TEST_CASE("status from a daemon is the daemon's word, and its error is an error") {
+  Bench bench;
+  auto const good = R"({"id":"cam-9","server":"https://s","last_contact":null,"last_error":"","models":[]})";
+  auto const heard = bench.with_daemon(good, [&] { CHECK(show_status(bench.layout, false)->starts_with("device  cam-9")); });
+  CHECK(heard == R"({"do":"status"})");
+  auto const bad = R"({"error":{"kind":"conflict","code":"busy","detail":"not now","hint":"later"}})";
+  bench.with_daemon(bad, [&] {
+    auto const status = show_status(bench.layout, false);
+    REQUIRE_FALSE(status.has_value());
+    CHECK(status.error().kind == Kind::conflict);
+    CHECK(status.error().code == "busy");
+    CHECK(status.error().hint == "later");
+  });
+}
+
+TEST_CASE("explain tells the reasons of one model or of all, and knows no other") {
+  Bench bench;
+  CHECK(explain(bench.layout, "", false).value() == "nothing was ever directed to this device\n");
+  bench.add_model("reader", "1.2");
+  bench.add_model("counter", "7");
+  auto const all = explain(bench.layout, "", false).value();
+  CHECK(all.find("reader: wants 1.2, runs 1.2") != std::string::npos);
+  CHECK(all.find("counter: wants 7, runs 7") != std::string::npos);
+  CHECK(explain(bench.layout, "counter", false)->find("reader") == std::string::npos);
+  CHECK(wire::parse_json(explain(bench.layout, "counter", true).value(), 1 << 20)->as_array().size() == 1);
+  CHECK(explain(bench.layout, "clock", false).error().kind == Kind::not_found);
+}
+
+TEST_CASE("an order goes to the daemon; which model is said where several run") {
+  Bench bench;
+  bench.add_model("reader", "1.2");
+  CHECK(order(bench.layout, "rollback", "reader").error().code == "no_daemon");
+  auto const heard = bench.with_daemon("{}", [&] { CHECK(order(bench.layout, "rollback", "reader").has_value()); });
+  CHECK(heard == R"({"do":"rollback","model":"reader"})");
+  bench.add_model("counter", "7");
+  CHECK(order(bench.layout, "rollback", "").error().code == "which_model");
+}
+
+TEST_CASE("what is collected holds no secret") {
+  Bench bench;
+  bench.add_model("reader", "1.2");
+  REQUIRE(system_fs().replace(bench.layout.config(), "poll: {interval: 1m}\n").has_value());
+  REQUIRE(collect(bench.layout, bench.dir + "/report.tar").has_value());
+  auto const tar = system_fs().read(bench.dir + "/report.tar", 1 << 20).value();
+  CHECK(tar.size() % 512 == 0);
+  for (auto const* const name : {"status.json", "agent.yaml", "journal"}) CHECK(tar.find(name) != std::string::npos);
+  CHECK(tar.find("interval: 1m") != std::string::npos);
+  CHECK(tar.find("SECRET") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace fleet::agent

@@ -1,0 +1,59 @@
+#include "core/crypto/certificates.hpp"
+
+#include "core/crypto/private_key.hpp"
+
+#include <doctest/doctest.h>
+
+namespace fleet::crypto {
+namespace {
+
+auto const kNow = *parse_rfc3339("2026-11-20T10:00:00Z");
+constexpr auto kDay = std::chrono::hours(24);
+
+CertificateAndKey authority(std::string const& name) { return make_ca(name, kNow - kDay, kNow + 3650 * kDay).value(); }
+
+TEST_CASE("certificates of one text come apart, and what is between them is left out") {
+  auto const first = authority("first").certificate, second = authority("second").certificate;
+  CHECK(split_certificates(first + "a note\n" + second) == std::vector<std::string>{first, second});
+  CHECK(split_certificates("nothing").empty());
+}
+
+TEST_CASE("who issued a certificate is told by the signature, not by the name") {
+  auto const issuer = authority("CA"), namesake = authority("CA");
+  auto const made = make_server_certificate(issuer, {"host"}, kNow, kNow + kDay).value();
+  CHECK(*is_issued_by(made.certificate, issuer.certificate));
+  CHECK_FALSE(*is_issued_by(made.certificate, namesake.certificate));
+  CHECK_FALSE(is_issued_by("", issuer.certificate).has_value());
+}
+
+TEST_CASE("a private key tells which certificate it is the key of") {
+  auto const made = make_server_certificate(authority("CA"), {"host"}, kNow, kNow + kDay).value();
+  CHECK(*public_key_digest(made.private_key) == inspect_certificate(made.certificate)->key_sha256);
+  CHECK(public_key_digest("no key").error().code == "bad_key");
+  CHECK(is_key_uri("handle:0x81000001"));
+  CHECK_FALSE(is_key_uri(made.private_key));
+}
+
+TEST_CASE("a client's certificate is judged by signature, time and use") {
+  auto const ca = authority("factory");
+  auto const request = make_request(make_private_key().value(), "unit-1").value();
+  auto const pem = issue_device_certificate(ca, request, "unit-1", kNow - kDay, kNow + kDay).value();
+  auto const der_of = [](std::string const& text) {
+    auto const body = text.substr(text.find('\n') + 1, text.rfind("\n-----END") - text.find('\n') - 1);
+    std::string joined;
+    for (char const c : body)
+      if (c != '\n') joined += c;
+    return from_base64(joined).value();
+  };
+  auto const good = verify_client(der_of(pem), authority("other").certificate + ca.certificate, kNow);
+  REQUIRE_MESSAGE(good.has_value(), good.error().detail);
+  CHECK(good->common_name == "unit-1");
+  CHECK(verify_client(der_of(pem), authority("factory").certificate, kNow).error().code == "certificate_not_trusted");
+  CHECK(verify_client(der_of(pem), ca.certificate, kNow + 2 * kDay).error().detail.find("expired") != std::string::npos);
+  auto const server = make_server_certificate(ca, {"host"}, kNow - kDay, kNow + kDay).value();
+  CHECK(verify_client(der_of(server.certificate), ca.certificate, kNow).error().code == "certificate_not_trusted");
+  CHECK(verify_client(Bytes{1, 2, 3}, ca.certificate, kNow).error().code == "bad_certificate");
+}
+
+}  // namespace
+}  // namespace fleet::crypto
