@@ -124,6 +124,7 @@ json::object item_json(ReportItem const& item) {
     out = {{"type", "facts"}, {"at", to_rfc3339(item.facts->at, true)}, {"reported", std::move(reported)}};
   } else if (item.dropped)
     out = {{"type", "dropped"}, {"at", to_rfc3339(item.dropped->at, true)}, {"tier", item.dropped->tier}, {"items", item.dropped->items}};
+  else out["type"] = "unknown";  // a newer peer's, of which the number alone is kept
   out["sequence"] = item.sequence;
   return out;
 }
