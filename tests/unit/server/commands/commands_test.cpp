@@ -117,8 +117,8 @@ TEST_CASE("a certificate that was made while the clock was ahead is made again")
   auto const ca = read_ca(system_fs(), layout);
   REQUIRE(ca.has_value());
   auto const now = system_clock().wall();
-  auto const ahead = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now + std::chrono::hours{24 * 1000});
-  auto const right = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, now);
+  auto const ahead = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 1000}});
+  auto const right = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now});
   REQUIRE(ahead.has_value());
   REQUIRE(right.has_value());
   CHECK(crypto::inspect_certificate(right->certificate)->not_before <= now);
