@@ -21,10 +21,10 @@ inline constexpr Query kLiveOfModel{
     "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
 
 // one rollout ---------------------------------------------------------------------------------------------------------------
-#define FLEET_ROLLOUT_COLUMNS                                                                                                 \
-  "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "  \
-  "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, " \
-  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)) "         \
+#define FLEET_ROLLOUT_COLUMNS                                                                                                   \
+  "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
+  "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
+  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment " \
   "FROM rollouts r JOIN releases l ON l.n = r.release "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
@@ -33,8 +33,9 @@ inline constexpr Query kListRollouts{
 // Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not taken back yet.
 inline constexpr Query kStartedRollouts{
     "rollout_started",
-    "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
-    "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY completed_at DESC, n DESC) AS age FROM rollouts "
+    "SELECT " FLEET_ROLLOUT_COLUMNS
+    "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
+    "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts "
     "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted'))) ORDER BY r.n"};
 inline constexpr Query kJudgedRollouts{
@@ -49,7 +50,8 @@ inline constexpr Query kInsertRollout{
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
-    "started_at = ?, completed_at = ?, verdict = ?, latched = ?, reason = ?, revision = revision + 1 WHERE n = ?"};
+    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, revision = revision + 1 WHERE n = ?"};
+inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
 inline constexpr Query kInsertStratum{"rollout_insert_stratum",
                                       "INSERT INTO rollout_strata (rollout, stage, stratum, threshold, devices) VALUES (?, ?, ?, ?, ?)"};
 inline constexpr Query kStrata{"rollout_strata_of", "SELECT stage, stratum, threshold, devices FROM rollout_strata WHERE rollout = ? ORDER BY stage, stratum"};
@@ -126,13 +128,12 @@ inline constexpr Query kListDevices{
     "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR x.stage = ?4) ORDER BY x.device LIMIT ?5"};
 
 /// For the test that prepares each on the newest schema.
-inline constexpr auto kAll =
-    std::to_array<Query>({kFindRelease,   kCountOfModel,  kScanDevices,   kScanHardware,     kRunningOf,      kRunningVersion,  kLiveOfModel,
-                          kGetRollout,    kGetRolloutN,   kListRollouts,  kStartedRollouts,  kJudgedRollouts, kReleaseHardware, kInsertRollout,
-                          kUpdateRollout, kInsertStratum, kStrata,        kApprove,          kApprovals,      kDeviceFacts,     kRowsOfDevice,
-                          kRow,           kInsertRow,     kAgainRow,      kMoveRow,          kSetRowState,    kDropSamples,     kAddSample,
-                          kRunningDigest, kReportEvery,   kReleaseTarget, kDropUnswitched,   kCountReturned,  kRetryDevice,     kUnholdRow,
-                          kUnholdModels,  kCountFailed,   kFindDevice,    kRaiseDeviceEpoch, kEvidence,       kSamples,         kSetSilentAt,
-                          kWaitsFor,      kAddPoint,      kPoints,        kCounts,           kStrataCounts,   kListDevices});
+inline constexpr auto kAll = std::to_array<Query>(
+    {kFindRelease,  kCountOfModel,    kScanDevices,    kScanHardware,     kRunningOf,     kRunningVersion, kLiveOfModel,   kGetRollout,  kGetRolloutN,
+     kListRollouts, kStartedRollouts, kJudgedRollouts, kReleaseHardware,  kInsertRollout, kUpdateRollout,  kInsertStratum, kNextMoment,  kStrata,
+     kApprove,      kApprovals,       kDeviceFacts,    kRowsOfDevice,     kRow,           kInsertRow,      kAgainRow,      kMoveRow,     kSetRowState,
+     kDropSamples,  kAddSample,       kRunningDigest,  kReportEvery,      kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow,
+     kUnholdModels, kCountFailed,     kFindDevice,     kRaiseDeviceEpoch, kEvidence,      kSamples,        kSetSilentAt,   kWaitsFor,    kAddPoint,
+     kPoints,       kCounts,          kStrataCounts,   kListDevices});
 
 }  // namespace fleet::rollout::queries

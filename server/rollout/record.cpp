@@ -47,6 +47,12 @@ Result<Rollout> load_one(db::Statement& row, std::string_view what) {
   return read_rollout(row);
 }
 
+Result<std::int64_t> next_moment(db::Connection& connection) {
+  auto row = connection.prepare(queries::kNextMoment);
+  FLEET_CHECK(row.step());
+  return row.int64(0);
+}
+
 }  // namespace
 
 Result<Rollout> read_rollout(db::Statement const& row) {
@@ -83,6 +89,7 @@ Result<Rollout> read_rollout(db::Statement const& row) {
   out.release_state = row.text(26);
   out.digest = row.digest(27);
   out.document_bytes = row.int64(28);
+  out.moment = row.maybe_int64(29);
   return out;
 }
 
@@ -101,7 +108,7 @@ Result<Rollout> load_rollout(db::Connection& reader, std::int64_t n) {
 Result<void> save_rollout(store::Tx& tx, Rollout& r) {
   auto row = tx.prepare(queries::kUpdateRollout);
   row.bind_all(to_string(r.state), r.stage, r.baking ? "baking" : "dispatching", maybe_ms(r.stage_since), maybe_ms(r.bake_since), maybe_ms(r.deadline), r.full,
-               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.verdict, encode_latches(r.latches), r.reason, r.n);
+               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.moment, r.verdict, encode_latches(r.latches), r.reason, r.n);
   ++r.revision;
   return row.run();
 }
@@ -139,7 +146,13 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   auto const before = short_json(rollout, "");
   rollout.state = *to;
   rollout.reason = deed.reason;
-  if (event == Event::complete || event == Event::abort || event == Event::roll_back) rollout.ended_at = deed.now;
+  bool const starts = rollout.state == State::running && !rollout.started_at;
+  bool const ends = event == Event::complete || event == Event::abort || event == Event::roll_back;
+  if (starts) rollout.started_at = deed.now;
+  if (ends) rollout.ended_at = deed.now;
+  if (starts || ends) {
+    FLEET_TRY(rollout.moment, next_moment(tx.connection()));
+  }
   if (event == Event::abort || event == Event::roll_back) {
     auto drop = tx.prepare(queries::kDropUnswitched);
     drop.bind_all(rollout.n, to_unix_ms(deed.now));

@@ -29,8 +29,9 @@ struct Rollout {
   std::int64_t attempt = 1;
   std::optional<std::int64_t> after_n, supersedes_n;
   std::optional<SysTime> started_at;
-  std::optional<SysTime> ended_at;  ///< completed, aborted, or began to roll back
-  std::string verdict;              ///< JSON: what verdict_json.hpp writes
+  std::optional<SysTime> ended_at;     ///< completed, aborted, or began to roll back
+  std::optional<std::int64_t> moment;  ///< raised when a rollout starts or ends: which came later, whatever the clock said
+  std::string verdict;                 ///< JSON: what verdict_json.hpp writes
   Latches latches;
   std::string reason;
   std::string created_by;

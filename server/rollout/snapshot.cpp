@@ -103,10 +103,8 @@ void put_view(Snapshot& snapshot, ViewPtr view) {
 
 void sort_views(Snapshot& snapshot) {
   for (auto& [model, views] : snapshot.models) {
-    std::sort(views.live.begin(), views.live.end(),
-              [](ViewPtr const& a, ViewPtr const& b) { return std::tie(a->rollout.started_at, a->rollout.n) < std::tie(b->rollout.started_at, b->rollout.n); });
-    std::sort(views.ended.begin(), views.ended.end(),
-              [](ViewPtr const& a, ViewPtr const& b) { return std::tie(a->rollout.ended_at, a->rollout.n) > std::tie(b->rollout.ended_at, b->rollout.n); });
+    std::sort(views.live.begin(), views.live.end(), [](ViewPtr const& a, ViewPtr const& b) { return a->rollout.moment < b->rollout.moment; });
+    std::sort(views.ended.begin(), views.ended.end(), [](ViewPtr const& a, ViewPtr const& b) { return a->rollout.moment > b->rollout.moment; });
   }
 }
 

@@ -70,7 +70,6 @@ Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, 1));
   if (missing > 0) return transition(tx, rollout, Event::ask_approval, deed);
   FLEET_CHECK(replace_superseded(tx, rollout, deed));
-  rollout.started_at = deed.now;
   enter_stage(rollout, 1, deed.now);
   return transition(tx, rollout, Event::start, deed);
 }
@@ -157,7 +156,6 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   if (rollout.stage == 0) {
     FLEET_CHECK(check_overlap(tx.connection(), rollout));
     FLEET_CHECK(replace_superseded(tx, rollout, deed));
-    rollout.started_at = deed.now;
   }
   enter_stage(rollout, stage, deed.now);
   FLEET_CHECK(transition(tx, rollout, Event::approved, deed));

@@ -150,6 +150,20 @@ TEST_CASE("a rollout after another takes its devices when that is completed, and
   }
 }
 
+TEST_CASE("which rollout completed last does not depend on the clock: one that was ahead by years for a while takes nobody back") {
+  VerbFixture f;
+  auto const right = f.clock.wall();
+  f.clock.set_wall(right + std::chrono::hours{24 * 1000});
+  CHECK(f.reaches(f.make("1", kPlainPolicy)->id, State::completed));
+  f.clock.set_wall(right);
+  for (auto const* version : {"2", "3"}) {
+    auto const next = *f.make(version, kPlainPolicy);
+    CHECK(f.reaches(next.id, State::completed));
+    f.steps(2);
+    CHECK(f.running_count(version) == 20);
+  }
+}
+
 TEST_CASE("starting asks for an approved release") {
   VerbFixture f;
   f.add_release("4", {"cam-a"}, 0, "draft");
