@@ -196,7 +196,9 @@ void Runner::obey(Order const& order) {
 }
 
 void Runner::withdraw_unnamed(std::vector<Target> const& targets) {
-  for (auto const& [model, state] : std::map(context_.journal.models())) {
+  for (auto const& entry : std::map(context_.journal.models())) {
+    auto const& model = entry.first;  // clang 14 lets no lambda capture a structured binding
+    auto const& state = entry.second;
     auto const named = std::any_of(targets.begin(), targets.end(), [&](Target const& one) {
       return one.model == model && one.action != wire::Action::remove && digest_of(one) == state.target.digest && one.attempt == state.attempt;
     });

@@ -27,14 +27,14 @@ std::optional<SysTime> parse_http_date(std::string_view text) {
 /// Collects the checks, in the order they depend on each other; the first that fails gives the exit code.
 class Report {
 public:
-  void ok(std::string_view check, std::string detail) { add(check, "ok", std::move(detail), ""); }
+  void ok(std::string_view check, std::string const& detail) { add(check, "ok", detail, ""); }
   void fail(std::string_view check, Error const& error) {
     if (exit_ == 0) exit_ = exit_code(error.kind);
     add(check, "fail", error.detail, error.hint);
   }
   template <class T>
-  bool take(std::string_view check, Result<T> const& result, std::string detail) {
-    if (result) ok(check, std::move(detail));
+  bool take(std::string_view check, Result<T> const& result, std::string const& detail) {
+    if (result) ok(check, detail);
     else fail(check, result.error());
     return result.has_value();
   }
@@ -42,8 +42,8 @@ public:
   [[nodiscard]] int exit() const { return exit_; }
 
 private:
-  void add(std::string_view check, std::string_view state, std::string detail, std::string const& hint) {
-    rows_.push_back({{"check", check}, {"state", state}, {"detail", std::move(detail)}, {"hint", hint}});
+  void add(std::string_view check, std::string_view state, std::string const& detail, std::string const& hint) {
+    rows_.push_back({{"check", check}, {"state", state}, {"detail", detail}, {"hint", hint}});
   }
   json::array rows_;
   int exit_ = 0;

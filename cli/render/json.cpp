@@ -21,7 +21,7 @@ void append(std::string& out, json::value const& value, int indent, int level) {
   auto const line = [&](int depth) {
     if (indent == 0) return;
     out += '\n';
-    out.append(static_cast<std::size_t>(indent * depth), ' ');
+    out.append(static_cast<std::size_t>(indent) * static_cast<std::size_t>(depth), ' ');
   };
   if (auto const* object = value.if_object()) {
     out += '{';

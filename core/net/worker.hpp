@@ -74,11 +74,11 @@ public:
 
   Counters counters;
   boost::asio::io_context io{1};
-  std::array<char, 32 * 1024> read_scratch;  ///< what was just received
-  std::array<char, 64 * 1024> file_scratch;  ///< a piece of a file on its way out
-  std::string out_scratch;                   ///< head and small body of an answer
-  Connection* handling = nullptr;            ///< whose request a handler is looking at right now
-  std::optional<Response> inline_answer;     ///< given before that handler returned
+  std::array<char, 32 * 1024> read_scratch{};  ///< what was just received
+  std::array<char, 64 * 1024> file_scratch{};  ///< a piece of a file on its way out
+  std::string out_scratch;                     ///< head and small body of an answer
+  Connection* handling = nullptr;              ///< whose request a handler is looking at right now
+  std::optional<Response> inline_answer;       ///< given before that handler returned
 
 private:
   struct Acceptor {

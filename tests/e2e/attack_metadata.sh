@@ -3,8 +3,6 @@
 # nothing kept that would already bound what comes; one that has is among them.
 . "$(dirname "$0")/lib.sh"
 . "$here/thief.sh"
-library=$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | head -n 1)
-[ -n "$library" ] || exit 77
 init_fleet
 new_agent veteran; start_agent veteran
 for v in 1 2; do expect "$v is rolled out" ctl rollout wait "$(roll_out $v)" --timeout 20s; done
@@ -43,6 +41,8 @@ refuses veteran poll body_too_large endless-poll 3
 goes_on veteran
 
 # Frozen: the server says for days what was true once.
+library=$(faketime_library)
+[ -n "$library" ] || { echo "no libfaketime here: the frozen server is left out"; exit 0; }
 lie stolen none 3
 new_agent frozen
 before=$(print_of frozen)

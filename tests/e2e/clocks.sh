@@ -2,9 +2,8 @@
 # Clocks that are wrong by years: behind, the floor of trusted time carries the device; ahead, nothing new is adopted and what runs goes on.
 # A server whose clock was ahead, by months or years, locks nobody out once it is right again.
 . "$(dirname "$0")/lib.sh"
-library=$(ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | head -n 1)
+library=$(faketime_library)
 [ -n "$library" ] || exit 77
-# The library itself: its wrapper would stand between us and the agent's pid.
 at() { start_agent "$1" env LD_PRELOAD="$library" FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME="$2"; }
 init_server; start_server
 ctl model create m >/dev/null
