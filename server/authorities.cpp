@@ -31,17 +31,17 @@ Result<std::optional<std::size_t>> holder_of(std::vector<std::string> const& cer
   return std::optional<std::size_t>{};
 }
 
-Result<Bundle> load_bundle(Fs& fs, Layout const& layout) {
+Result<Bundle> load_bundle(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout) {
   Bundle out;
   FLEET_TRY(auto const pem, fs.read(layout.ca_certificate(), kPemBytesMax));
   out.certificates = crypto::split_certificates(pem);
-  FLEET_TRY(out.key, fs.read(layout.ca_key(), kPemBytesMax));
+  FLEET_TRY(out.key, keys.read(layout.ca_key()));
   FLEET_TRY(auto const issuer, holder_of(out.certificates, out.key));
   if (!issuer)
     return Error{Kind::corrupt, "no_issuer", fmt::format("no certificate in {} fits the key {}", layout.ca_certificate(), layout.ca_key()),
                  "restore both from a backup"};
   out.issuer = *issuer;
-  auto next = fs.read(layout.next_ca_key(), kPemBytesMax);
+  auto next = keys.read(layout.next_ca_key());
   if (!next && next.error().kind == Kind::not_found) return out;
   if (!next) return next.error();
   out.next_key = std::move(*next);
@@ -64,15 +64,15 @@ Result<std::int64_t> stored_version(store::Tx& tx) {
 
 }  // namespace
 
-Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout) {
-  FLEET_TRY(auto bundle, load_bundle(fs, layout));
+Result<crypto::CertificateAndKey> read_ca(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout) {
+  FLEET_TRY(auto bundle, load_bundle(fs, keys, layout));
   auto const issuer = bundle.certificates.begin() + static_cast<std::ptrdiff_t>(bundle.issuer);
   std::rotate(bundle.certificates.begin(), issuer, issuer + 1);
   return crypto::CertificateAndKey{joined(bundle.certificates), std::move(bundle.key)};
 }
 
-Result<std::vector<Authority>> list_authorities(Fs& fs, Layout const& layout) {
-  FLEET_TRY(auto const bundle, load_bundle(fs, layout));
+Result<std::vector<Authority>> list_authorities(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout) {
+  FLEET_TRY(auto const bundle, load_bundle(fs, keys, layout));
   std::vector<Authority> out;
   for (std::size_t i = 0; i < bundle.certificates.size(); ++i) {
     FLEET_TRY(auto info, crypto::inspect_certificate(bundle.certificates[i]));
@@ -81,25 +81,25 @@ Result<std::vector<Authority>> list_authorities(Fs& fs, Layout const& layout) {
   return out;
 }
 
-Result<void> add_successor(Fs& fs, Layout const& layout, std::string const& name, SysTime now) {
-  FLEET_TRY(auto bundle, load_bundle(fs, layout));
+Result<void> add_successor(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, std::string const& name, SysTime now) {
+  FLEET_TRY(auto bundle, load_bundle(fs, keys, layout));
   if (bundle.successor)
     return Error{Kind::conflict, "succession_under_way", fmt::format("{} holds a successor already", layout.ca_certificate()),
                  "end that succession first: fleet-server ca retire --data DIR"};
   FLEET_TRY(auto const made, crypto::make_ca(fmt::format("fleet CA of {}, {}", name, to_rfc3339(now).substr(0, 10)), now - kBackdated, now + kCaLifetime));
   // The key first: a certificate that devices trust and nobody has the key of could never issue.
-  FLEET_CHECK(fs.replace(layout.next_ca_key(), made.private_key, 0600));
+  FLEET_CHECK(keys.write(layout.next_ca_key(), made.private_key));
   bundle.certificates.push_back(made.certificate);
   return fs.replace(layout.ca_certificate(), joined(bundle.certificates), 0644);
 }
 
-Result<void> retire_issuer(Fs& fs, Layout const& layout) {
-  FLEET_TRY(auto const bundle, load_bundle(fs, layout));
+Result<void> retire_issuer(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout) {
+  FLEET_TRY(auto const bundle, load_bundle(fs, keys, layout));
   bool const cut = !bundle.next_key.empty() && bundle.next_key == bundle.key;
   if (!bundle.successor && !cut)
     return Error{Kind::conflict, "no_successor", fmt::format("{} holds no successor", layout.ca_certificate()),
                  "make one, and give devices time to hear of it: fleet-server ca rotate --data DIR"};
-  FLEET_CHECK(fs.replace(layout.ca_key(), bundle.next_key, 0600));
+  FLEET_CHECK(keys.write(layout.ca_key(), bundle.next_key));
   FLEET_CHECK(fs.replace(layout.ca_certificate(), bundle.certificates[bundle.successor.value_or(bundle.issuer)], 0644));
   return fs.remove(layout.next_ca_key());
 }

@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
+#include "core/crypto/key_files.hpp"
 #include "core/crypto/x509.hpp"
 #include "server/layout.hpp"
 #include "server/services.hpp"
@@ -16,21 +17,21 @@ namespace fleet::server {
 inline constexpr std::chrono::hours kCaLifetime{24 * 3653};  ///< ten years
 
 /// @returns the issuer's key, and all certificates with the issuer's first. @errors corrupt (code `no_issuer`: no certificate fits DIR/ca.key), io
-[[nodiscard]] Result<crypto::CertificateAndKey> read_ca(Fs& fs, Layout const& layout);
+[[nodiscard]] Result<crypto::CertificateAndKey> read_ca(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout);
 
 /// One CA of a data folder, as people see it.
 struct Authority {
   crypto::CertificateInfo info;
   std::string state;  ///< issues | announced (its key waits) | trusted
 };
-[[nodiscard]] Result<std::vector<Authority>> list_authorities(Fs& fs, Layout const& layout);
+[[nodiscard]] Result<std::vector<Authority>> list_authorities(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout);
 
 /// Makes the issuer's successor and puts it among those that shall be trusted. May be cut at any point and repeated.
 /// @errors conflict (code `succession_under_way`)
-Result<void> add_successor(Fs& fs, Layout const& layout, std::string const& name, SysTime now);
+Result<void> add_successor(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, std::string const& name, SysTime now);
 /// The successor issues from now on, and is the only one that shall be trusted. May be cut at any point and repeated.
 /// @errors conflict (code `no_successor`)
-Result<void> retire_issuer(Fs& fs, Layout const& layout);
+Result<void> retire_issuer(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout);
 
 /// The version of what DIR/ca.pem announces to devices: one more than before when it changed since.
 [[nodiscard]] Result<std::int64_t> announce_ca(store::Tx& tx, std::string const& bundle);

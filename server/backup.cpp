@@ -13,9 +13,6 @@
 namespace fleet::server {
 namespace {
 
-constexpr std::uint64_t kPassphraseFileMax = 4096;
-constexpr std::size_t kPassphraseMin = 12;
-
 /// A file to back up: its entry, and where its bytes lie now.
 struct Source {
   ArchiveEntry entry;
@@ -44,14 +41,13 @@ Result<void> add_file(Fs& fs, std::string const& name, std::string const& path, 
 
 Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sources) {
   FLEET_CHECK(add_file(fs, "ca.pem", layout.ca_certificate(), 0644, sources));
-  FLEET_CHECK(add_file(fs, "ca.key", layout.ca_key(), 0600, sources));
   FLEET_CHECK(add_file(fs, "server.pem", layout.server_certificate(), 0644, sources));
-  FLEET_CHECK(add_file(fs, "server.key", layout.server_key(), 0600, sources));
-  if (fs.info(layout.next_ca_key())) FLEET_CHECK(add_file(fs, "ca-next.key", layout.next_ca_key(), 0600, sources));
   // People are told to put the first token away.
   if (fs.info(layout.admin_token())) FLEET_CHECK(add_file(fs, "admin.token", layout.admin_token(), 0600, sources));
-  FLEET_TRY(auto const keys, fs.list(layout.keys()));
-  for (auto const& name : keys) FLEET_CHECK(add_file(fs, "keys/" + name, layout.keys() + "/" + name, 0600, sources));
+  // As they lie there: keys that are sealed stay sealed.
+  if (fs.info(layout.master_key())) FLEET_CHECK(add_file(fs, layout.master_key().substr(layout.dir.size() + 1), layout.master_key(), 0600, sources));
+  FLEET_TRY(auto const keys, list_keys(fs, layout));
+  for (auto const& path : keys) FLEET_CHECK(add_file(fs, path.substr(layout.dir.size() + 1), path, 0600, sources));
   return {};
 }
 
@@ -89,16 +85,6 @@ Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sou
 }
 
 }  // namespace
-
-Result<std::optional<std::string>> read_passphrase(Fs& fs, std::string const& path) {
-  if (path.empty()) return std::optional<std::string>{};
-  FLEET_TRY(auto const text, fs.read(path, kPassphraseFileMax));
-  auto line = text.substr(0, text.find_first_of("\r\n"));
-  if (line.size() < kPassphraseMin)
-    return Error{Kind::bad_input, "short_passphrase",
-                 fmt::format("the first line of {} has {} characters, {} are the least", path, line.size(), kPassphraseMin)};
-  return std::optional(std::move(line));
-}
 
 Result<void> backup(BackupOptions const& options) {
   auto& fs = system_fs();

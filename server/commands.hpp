@@ -14,6 +14,7 @@ struct InitOptions {
   std::string data_dir;
   std::vector<std::string> hosts;  ///< DNS names and addresses for the certificate; the first is how devices reach the server
   std::string name = "fleet";
+  std::string passphrase_file = {};  ///< of the private keys; empty: they are not sealed
 };
 /// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
 /// @errors conflict (the folder is not empty), bad_input (a host), io
@@ -23,7 +24,8 @@ struct RunOptions {
   std::string data_dir;
   std::string api = "127.0.0.1:8443";
   std::string devices = "0.0.0.0:8444";
-  std::string factories_file = {};  ///< which factories' certificates let devices in (docs/operators.md); empty: none
+  std::string passphrase_file = {};                            ///< of the private keys, where they are sealed
+  std::string factories_file = {};                             ///< which factories' certificates let devices in (docs/operators.md); empty: none
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
 };
 /// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.
@@ -31,12 +33,13 @@ struct RunOptions {
 Result<void> run(RunOptions const& options);
 
 /// Findings over database, metadata, blobs and audit chain; empty when sound. Works while the server runs.
-Result<std::vector<std::string>> check(std::string const& data_dir);
+Result<std::vector<std::string>> check(std::string const& data_dir, std::string const& passphrase_file = {});
 
 struct BackupOptions {
   std::string data_dir;
   std::string file;
-  std::string passphrase_file;  ///< empty: not encrypted
+  std::string passphrase_file;            ///< empty: not encrypted
+  std::string keys_passphrase_file = {};  ///< restore: of the private keys in it, where they are sealed
 };
 /// Everything a restore needs, in one file. Works while the server runs.
 /// @errors conflict (the file exists), corrupt (a blob is missing or differs), io
@@ -44,12 +47,23 @@ Result<void> backup(BackupOptions const& options);
 /// @errors conflict (the folder is not empty), corrupt, unauthenticated (passphrase), bad_input (not a backup)
 Result<void> restore(BackupOptions const& options);
 
+/// A data folder, and what opens its private keys where they are sealed.
+struct DataDir {
+  std::string path;
+  std::string passphrase_file = {};
+};
 /// The CAs of a data folder, their states and keys.
-Result<void> show_ca(std::string const& data_dir);
+Result<void> show_ca(DataDir const& data);
 /// The succession, in two steps with no server running: a successor is made and announced; then it issues and the old one is no longer trusted.
 /// @errors conflict (locked, succession_under_way, no_successor), corrupt, io
-Result<void> rotate_ca(std::string const& data_dir);
-Result<void> retire_ca(std::string const& data_dir);
+Result<void> rotate_ca(DataDir const& data);
+Result<void> retire_ca(DataDir const& data);
+
+/// Seals every private key that lies there plain, with no server running. May be cut at any point and repeated.
+/// @errors conflict (locked), unauthenticated (sealed with another passphrase), io
+Result<void> seal_keys(DataDir const& data);
+/// Another passphrase for keys that are sealed. @errors unauthenticated, bad_input, conflict (locked), io
+Result<void> change_passphrase(DataDir const& data, std::string const& new_passphrase_file);
 
 /// `127.0.0.1:8443`, `[::1]:8443`, `:8443` (every address).
 struct Address {

@@ -1,6 +1,8 @@
 #include "server/data_dir.hpp"
 
+#include "core/base/dir_lock.hpp"
 #include "core/crypto/certificates.hpp"
+#include "server/audit/audit.hpp"
 #include "server/queries.hpp"
 
 #include <fmt/format.h>
@@ -48,32 +50,32 @@ Result<void> check_initialised(Fs& fs, Layout const& layout) {
                fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
 }
 
-Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, crypto::CertificateAndKey const& ca,
                                                        std::vector<std::string> const& hosts, Validity const& validity) {
   auto names = hosts;
   for (auto const* name : {"localhost", "127.0.0.1"})
     if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
   FLEET_TRY(auto identity, crypto::make_server_certificate(ca, names, validity.now - kBackdated, validity.now + validity.lifetime));
   // The key first: a certificate without its key would stop the next start.
-  FLEET_CHECK(fs.replace(layout.server_key(), identity.private_key, 0600));
+  FLEET_CHECK(keys.write(layout.server_key(), identity.private_key));
   FLEET_CHECK(fs.replace(layout.server_certificate(), identity.certificate, 0644));
   return identity;
 }
 
-Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, Layout const& layout, crypto::CertificateAndKey const& ca,
+Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, crypto::CertificateAndKey const& ca,
                                                        std::vector<std::string> const& hosts, Validity const& validity) {
   crypto::CertificateAndKey identity;
   FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
-  FLEET_TRY(identity.private_key, fs.read(layout.server_key(), kPemBytesMax));
+  FLEET_TRY(identity.private_key, keys.read(layout.server_key()));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
   FLEET_TRY(bool const of_issuer, crypto::is_issued_by(identity.certificate, ca.certificate));
   FLEET_TRY(auto const key, crypto::public_key_digest(identity.private_key));
   // Written by two renames: a crash between them leaves a key without its certificate.
   bool const whole = of_issuer && key == info.key_sha256;
   // One that was made while the clock was ahead would lock everybody out until that time comes.
-  bool const young = info.not_before <= validity.now && validity.now < info.not_after - validity.lifetime / 3 &&
-                     info.not_after <= validity.now + validity.lifetime;
-  return whole && young ? Result<crypto::CertificateAndKey>(std::move(identity)) : make_server_identity(fs, layout, ca, hosts, validity);
+  bool const young =
+      info.not_before <= validity.now && validity.now < info.not_after - validity.lifetime / 3 && info.not_after <= validity.now + validity.lifetime;
+  return whole && young ? Result<crypto::CertificateAndKey>(std::move(identity)) : make_server_identity(fs, keys, layout, ca, hosts, validity);
 }
 
 Result<void> save_identity(store::Tx& tx, Identity const& identity) {
@@ -91,6 +93,25 @@ Result<Identity> load_identity(db::Connection& reader) {
     else identity.name = statement.text(0);
   }
   return identity;
+}
+
+Result<void> change_stopped(Layout const& layout, std::string const& actor, std::string const& action,
+                            std::function<Result<void>(Identity const&, SysTime)> const& change) {
+  FLEET_CHECK(check_initialised(system_fs(), layout));
+  auto const lock = DirLock::acquire(layout.dir);
+  if (!lock) {
+    auto in_use = lock.error();
+    if (in_use.kind == Kind::conflict) in_use.hint = "end the server first (SIGTERM): devices wait for it, and find it again";
+    return in_use;
+  }
+  FLEET_TRY(auto const store, store::Store::open(layout.dir));
+  FLEET_TRY(auto const identity, load_identity(store->reader()));
+  auto const now = system_clock().wall();
+  FLEET_CHECK(change(identity, now));
+  auto const job = [&](store::Tx& tx) { return audit::record(tx, {.time = now, .actor = actor, .action = action, .subject = "server/" + identity.name}); };
+  FLEET_CHECK(store->write_wait(job));
+  store->close();
+  return {};
 }
 
 }  // namespace fleet::server

@@ -44,11 +44,10 @@ Result<void> sign_long_log(store::Tx& tx, Services& services, SysTime now) {
   return sign_log(tx, services, now);
 }
 
-Result<void> renew_server_identity(Services& services, std::vector<std::string> const& hosts) {
+Result<void> renew_server_identity(Services& services, crypto::KeyFiles const& keys, std::vector<std::string> const& hosts) {
   Layout const layout{services.data_dir};
   FLEET_TRY(auto const before, services.fs.read(layout.server_certificate(), kPemBytesMax));
-  FLEET_TRY(auto const identity,
-            load_server_identity(services.fs, layout, services.ca, hosts, {services.clock.wall(), services.certificate_lifetime}));
+  FLEET_TRY(auto const identity, load_server_identity(services.fs, keys, layout, services.ca, hosts, {services.clock.wall(), services.certificate_lifetime}));
   if (identity.certificate == before) return {};
   FLEET_CHECK(services.net->replace_certificate(identity.certificate, identity.private_key));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
@@ -66,13 +65,13 @@ Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now) {
   return telemetry::prune(tx, now);
 }
 
-void schedule_renewal(Services& services, std::vector<std::string> hosts) {
+void schedule_renewal(Services& services, crypto::KeyFiles const& keys, std::vector<std::string> hosts) {
   auto const every = std::clamp<Millis>(services.certificate_lifetime / 12, Millis{500}, kEvery);
-  services.net->after(0, every, [&services, hosts = std::move(hosts)] {
+  services.net->after(0, every, [&services, keys, hosts = std::move(hosts)] {
     if (services.draining.load()) return;
-    auto const renewed = renew_server_identity(services, hosts);
+    auto const renewed = renew_server_identity(services, keys, hosts);
     if (!renewed) log::error("server_certificate.not_renewed", {{"code", renewed.error().code}, {"detail", renewed.error().detail}});
-    schedule_renewal(services, hosts);
+    schedule_renewal(services, keys, hosts);
   });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/crypto/key_files.hpp"
 #include "server/services.hpp"
 
 namespace fleet::server {
@@ -8,7 +9,7 @@ namespace fleet::server {
 /// @errors what signing says; at start they end the program
 Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now);
 /// Renews the server's own certificate at two thirds of its lifetime, while it runs.
-void schedule_renewal(Services& services, std::vector<std::string> hosts);
+void schedule_renewal(Services& services, crypto::KeyFiles const& keys, std::vector<std::string> hosts);
 /// Arms the hourly round on io thread 0, and one a minute that signs a log that grew by 1,000 entries; they end with the server.
 void schedule_housekeeping(Services& services);
 

@@ -1,6 +1,7 @@
-#include "server/commands.hpp"
 #include "server/authorities.hpp"
+#include "server/commands.hpp"
 #include "server/data_dir.hpp"
+#include "server/passphrase.hpp"
 #include "server/queries.hpp"
 
 #include "core/base/names.hpp"
@@ -39,15 +40,18 @@ Result<void> init(InitOptions const& options) {
   auto const now = system_clock().wall();
   Layout const layout{options.data_dir};
   FLEET_CHECK(check_id("name", options.name));
+  FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   FLEET_CHECK(fs.make_dirs(layout.keys(), 0700));
+  if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, system_random(), layout.master_key(), *passphrase));
+  FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, system_random(), layout.master_key(), passphrase));
 
   FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
-  FLEET_CHECK(fs.replace(layout.ca_key(), ca.private_key, 0600));
-  FLEET_TRY(auto const identity, make_server_identity(fs, layout, ca, options.hosts, {now}));
+  FLEET_CHECK(files.write(layout.ca_key(), ca.private_key));
+  FLEET_TRY(auto const identity, make_server_identity(fs, files, layout, ca, options.hosts, {now}));
   FLEET_TRY(auto const token, make_admin_token(fs, system_random(), layout));
 
-  catalog::KeyRing keys(fs, system_random(), layout.keys());
+  catalog::KeyRing keys(fs, system_random(), files, layout.keys());
   FLEET_TRY(auto const store, store::Store::open(layout.dir));
   auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, now); };
   FLEET_CHECK(store->write_wait(job));
@@ -55,8 +59,9 @@ Result<void> init(InitOptions const& options) {
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));
 
-  fmt::print("made {}: keys, CA, database\n  CA for clients and devices  {}\n  token of the first admin    {}\nnext: fleet-server run --data {}\n", layout.dir,
-             layout.ca_certificate(), layout.admin_token(), layout.dir);
+  fmt::print("made {}: {} keys, CA, database\n  CA for clients and devices  {}\n  token of the first admin    {}\nnext: fleet-server run --data {}{}\n",
+             layout.dir, files.sealed() ? "sealed" : "plain", layout.ca_certificate(), layout.admin_token(), layout.dir,
+             files.sealed() ? " --passphrase-file " + options.passphrase_file : "");
   return {};
 }
 

@@ -9,6 +9,7 @@ struct Layout {
   std::string dir;
   [[nodiscard]] std::string database() const { return dir + "/fleet.db"; }
   [[nodiscard]] std::string keys() const { return dir + "/keys"; }
+  [[nodiscard]] std::string master_key() const { return keys() + "/master.sealed"; }
   [[nodiscard]] std::string ca_certificate() const { return dir + "/ca.pem"; }
   [[nodiscard]] std::string ca_key() const { return dir + "/ca.key"; }
   [[nodiscard]] std::string next_ca_key() const { return dir + "/ca-next.key"; }

@@ -13,6 +13,7 @@ using fleet::Result;
 namespace server = fleet::server;
 
 constexpr int kUsage = 2;
+constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
 int report(Error const& error) {
   fmt::print(stderr, "fleet-server: {}: {}\n", error.code, error.detail);
@@ -35,7 +36,8 @@ struct Parsed {
   server::InitOptions init;
   server::RunOptions run;
   std::string certificate_lifetime = "365d";
-  std::string check_dir, ca_dir;
+  server::DataDir check, data;
+  std::string new_passphrase_file;
   server::BackupOptions backup, restore;
 };
 
@@ -46,6 +48,33 @@ Result<void> run_server(Parsed& parsed) {
   return server::run(parsed.run);
 }
 
+/// Commands on private keys, while no server runs.
+void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
+  struct Command {
+    char const* name;
+    char const* help;
+    Result<void> (*action)(server::DataDir const&);
+  };
+  auto const add = [&](CLI::App* group, Command const& what) {
+    auto* command = group->add_subcommand(what.name, what.help);
+    command->add_option("--data", parsed.data.path, "data folder")->required();
+    command->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys);
+    command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(parsed.data)); });
+  };
+  auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
+  add(ca, {"show", "which CAs are trusted, and which one issues", server::show_ca});
+  add(ca, {"rotate", "make a successor and announce it to devices; the server must not run", server::rotate_ca});
+  add(ca, {"retire", "let the successor issue and trust it alone; the server must not run", server::retire_ca});
+
+  auto* keys = app.add_subcommand("keys", "how the private keys lie on the disk; the server must not run")->require_subcommand(1);
+  add(keys, {"seal", "encrypt every private key that lies there plain", server::seal_keys});
+  auto* change = keys->add_subcommand("passphrase", "another passphrase for sealed keys");
+  change->add_option("--data", parsed.data.path, "data folder")->required();
+  change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
+  change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
+  change->callback([&] { exit_code = finish(server::change_passphrase(parsed.data, parsed.new_passphrase_file)); });
+}
+
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* init = app.add_subcommand("init", "make the data folder: keys, CA, database, first admin token");
   init->add_option("--data", parsed.init.data_dir, "data folder, new or empty")->required();
@@ -54,31 +83,23 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->expected(1)
       ->take_all();
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
+  init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
   init->callback([&] { exit_code = finish(server::init(parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
   run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
   run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
-  run->add_option("--certificate-lifetime", parsed.certificate_lifetime,
-                  "of devices' certificates and of the server's own; all renew at two thirds of it")
+  run->add_option("--certificate-lifetime", parsed.certificate_lifetime, "of devices' certificates and of the server's own; all renew at two thirds of it")
       ->capture_default_str();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
+  run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });
 
-  auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
-  auto const add_ca = [&](char const* name, char const* help, Result<void> (*action)(std::string const&)) {
-    auto* command = ca->add_subcommand(name, help);
-    command->add_option("--data", parsed.ca_dir, "data folder")->required();
-    command->callback([&, action] { exit_code = finish(action(parsed.ca_dir)); });
-  };
-  add_ca("show", "which CAs are trusted, and which one issues", server::show_ca);
-  add_ca("rotate", "make a successor and announce it to devices; the server must not run", server::rotate_ca);
-  add_ca("retire", "let the successor issue and trust it alone; the server must not run", server::retire_ca);
-
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
-  check->add_option("--data", parsed.check_dir, "data folder")->required();
-  check->callback([&] { exit_code = print_findings(server::check(parsed.check_dir)); });
+  check->add_option("--data", parsed.check.path, "data folder")->required();
+  check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
+  check->callback([&] { exit_code = print_findings(server::check(parsed.check.path, parsed.check.passphrase_file)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
   backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
@@ -90,6 +111,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   restore->add_option("--from", parsed.restore.file, "file that `backup` made")->required();
   restore->add_option("--data", parsed.restore.data_dir, "data folder, new or empty")->required();
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
+  restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
   restore->callback([&] { exit_code = finish(server::restore(parsed.restore)); });
 }
 
@@ -102,6 +124,7 @@ int main(int argc, char** argv) {
   Parsed parsed;
   int exit_code = 0;
   describe(app, parsed, exit_code);
+  describe_keys(app, parsed, exit_code);
   try {
     app.parse(argc, argv);
   } catch (CLI::ParseError const& error) {

@@ -56,7 +56,13 @@ Result<void> restore(BackupOptions const& options) {
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   FLEET_CHECK(extract_all(archive, layout));
 
-  catalog::KeyRing keys(fs, system_random(), layout.keys());
+  auto const files = open_keys(fs, layout, options.keys_passphrase_file);
+  if (!files) {
+    // Private keys that nobody could open shall not stay behind; what cannot be removed is found by the next attempt.
+    [[maybe_unused]] auto const removed = fs.remove_tree(layout.dir);
+    return files.error();
+  }
+  catalog::KeyRing keys(fs, system_random(), *files, layout.keys());
   FLEET_TRY(auto const store, store::Store::open(layout.dir));
   auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
   FLEET_CHECK(store->write_wait(job));
@@ -67,7 +73,7 @@ Result<void> restore(BackupOptions const& options) {
 
   fmt::print("restored {} files to {}; metadata and directives continue above what the lost server can have signed\n", archive.entries().size(), layout.dir);
   for (auto const& role : offline) fmt::print("import again: role {} (its key is kept offline)\n", role);
-  fmt::print("next: fleet-server run --data {}\n", layout.dir);
+  fmt::print("next: fleet-server run --data {}{}\n", layout.dir, files->sealed() ? " --passphrase-file " + options.keys_passphrase_file : "");
   return {};
 }
 

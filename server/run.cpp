@@ -2,6 +2,7 @@
 #include "server/commands.hpp"
 #include "server/data_dir.hpp"
 #include "server/housekeeping.hpp"
+#include "server/passphrase.hpp"
 #include "server/retention.hpp"
 
 #include "core/base/dir_lock.hpp"
@@ -66,8 +67,8 @@ struct Running {
   std::unique_ptr<net::Server> net;
   std::unique_ptr<delivery::Polls> polls;
 
-  Running(Layout const& layout, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
-      : keys(system_fs(), system_random(), layout.keys()),
+  Running(Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
+      : keys(system_fs(), system_random(), files, layout.keys()),
         store(std::move(opened)),
         services{.data_dir = layout.dir,
                  .clock = system_clock(),
@@ -143,11 +144,12 @@ Result<void> run(RunOptions const& options) {
   StopSignals const signals;  // before the first thread: all of them inherit the mask
   if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
 
-  FLEET_TRY(auto ca, read_ca(fs, layout));
+  FLEET_TRY(auto const key_files, open_keys(fs, layout, options.passphrase_file));
+  FLEET_TRY(auto ca, read_ca(fs, key_files, layout));
   FLEET_TRY(auto opened, store::Store::open(layout.dir));
   FLEET_TRY(auto const known_as, load_identity(opened->reader()));
-  FLEET_TRY(auto const identity, load_server_identity(fs, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
-  Running running(layout, std::move(opened), std::move(ca), known_as.name);
+  FLEET_TRY(auto const identity, load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
+  Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name);
   auto& services = running.services;
   FLEET_CHECK(catalog::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
@@ -170,7 +172,7 @@ Result<void> run(RunOptions const& options) {
   running.net->start();
   schedule_housekeeping(services);
   schedule_retention(services);
-  schedule_renewal(services, known_as.hosts);
+  schedule_renewal(services, key_files, known_as.hosts);
   auto const announced = announce(running, layout, api, known_as.hosts.front());
   if (announced) {
     log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});

@@ -37,9 +37,9 @@ struct Services {
   Fs& fs;
   Random& random;
   store::Store& store;
-  crypto::CertificateAndKey ca;         ///< the issuer first, then all others that shall be trusted
-  std::int64_t ca_version = 0;          ///< of the announcement of `ca`
-  std::string factories_file = {};         ///< which factories' certificates let devices in; empty: none
+  crypto::CertificateAndKey ca;     ///< the issuer first, then all others that shall be trusted
+  std::int64_t ca_version = 0;      ///< of the announcement of `ca`
+  std::string factories_file = {};  ///< which factories' certificates let devices in; empty: none
   std::string server_name;
   std::string devices_url;                     ///< how devices reach this server: `sources` of a poll
   catalog::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories

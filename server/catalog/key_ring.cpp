@@ -5,9 +5,7 @@
 namespace fleet::catalog {
 namespace {
 
-constexpr unsigned kOwnerOnly = 0600;
 constexpr std::string_view kNext = ".next";
-constexpr std::uint64_t kKeyFileBytesMax = 256;
 
 Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -18,14 +16,15 @@ Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view t
 
 }  // namespace
 
-KeyRing::KeyRing(Fs& fs, Random& random, std::string keys_dir) : fs_(fs), random_(random), dir_(std::move(keys_dir)) {}
+KeyRing::KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir)
+    : fs_(fs), random_(random), files_(std::move(files)), dir_(std::move(keys_dir)) {}
 
 std::string KeyRing::path_of(std::string const& role) const { return fmt::format("{}/{}.key", dir_, role); }
 std::string KeyRing::next_path_of(std::string const& role) const { return fmt::format("{}/{}{}", dir_, role, kNext); }
 
 Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
   if (auto const found = loaded_.find(role); found != loaded_.end()) return found->second;
-  auto const text = fs_.read(path_of(role), kKeyFileBytesMax);
+  auto const text = files_.read(path_of(role));
   if (!text && text.error().kind == Kind::not_found)
     return Error{Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role), "sign where the key is"};
   if (!text) return text.error();
@@ -37,7 +36,7 @@ Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
 Result<crypto::SigningKey> KeyRing::store_new(std::string const& role, std::string const& path) {
   auto const key = crypto::SigningKey::generate(random_);
   FLEET_CHECK(fs_.make_dirs(dir_, 0700));
-  FLEET_CHECK(fs_.replace(path, to_hex(key.seed()) + "\n", kOwnerOnly));
+  FLEET_CHECK(files_.write(path, to_hex(key.seed()) + "\n"));
   loaded_.insert_or_assign(role, key);
   return key;
 }
@@ -85,7 +84,7 @@ Result<std::vector<std::pair<std::string, crypto::PublicKey>>> KeyRing::open_rot
   for (auto const& name : names) {
     if (!name.ends_with(kNext)) continue;
     auto const role = name.substr(0, name.size() - kNext.size());
-    FLEET_TRY(auto const text, fs_.read(next_path_of(role), kKeyFileBytesMax));
+    FLEET_TRY(auto const text, files_.read(next_path_of(role)));
     FLEET_TRY(auto const key, parse_key(role, text));
     out.emplace_back(role, key.public_key());
   }

@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
+#include "core/crypto/key_files.hpp"
 #include "core/crypto/keys.hpp"
 #include "server/store/store.hpp"
 
@@ -14,12 +15,14 @@
 
 namespace fleet::catalog {
 
-/// The private keys the server holds (managed mode), one file a role in DIR/keys, 0600. Thread-safe.
+/// The private keys the server holds (managed mode), one file a role in DIR/keys. Thread-safe.
 /// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` holds all four roles of the directive repository; `audit` signs
 /// checkpoints of the audit log.
 class KeyRing {
 public:
-  KeyRing(Fs& fs, Random& random, std::string keys_dir);
+  KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir);
+  /// Keys that are not sealed.
+  KeyRing(Fs& fs, Random& random, std::string keys_dir) : KeyRing(fs, random, crypto::KeyFiles(fs, random), std::move(keys_dir)) {}
   /// The key of a role. @errors unavailable (code `key_offline`: kept elsewhere), io
   Result<crypto::SigningKey> get(std::string const& role);
   /// Makes the key if there is none yet; durable before it returns.
@@ -45,6 +48,7 @@ private:
 
   Fs& fs_;
   Random& random_;
+  crypto::KeyFiles files_;
   std::string dir_;
   std::mutex mutex_;
   std::map<std::string, crypto::SigningKey> loaded_;

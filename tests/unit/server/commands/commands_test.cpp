@@ -18,6 +18,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+crypto::KeyFiles plain_keys() { return {system_fs(), system_random()}; }
+
 /// A folder of its own for a test, with a data folder, files and a second data folder in it.
 class Place {
 public:
@@ -99,11 +101,11 @@ TEST_CASE("the server's certificate is made again when two thirds of it have pas
   Place place;
   place.init();
   Layout const layout{place.at("data")};
-  auto const ca = read_ca(system_fs(), layout);
+  auto const ca = read_ca(system_fs(), plain_keys(), layout);
   REQUIRE(ca.has_value());
   auto const now = system_clock().wall();
-  auto const first = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 240}});
-  auto const second = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 250}});
+  auto const first = load_server_identity(system_fs(), plain_keys(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 240}});
+  auto const second = load_server_identity(system_fs(), plain_keys(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 250}});
   REQUIRE(first.has_value());
   REQUIRE(second.has_value());
   CHECK(first->certificate != second->certificate);
@@ -114,11 +116,11 @@ TEST_CASE("a certificate that was made while the clock was ahead is made again")
   Place place;
   place.init();
   Layout const layout{place.at("data")};
-  auto const ca = read_ca(system_fs(), layout);
+  auto const ca = read_ca(system_fs(), plain_keys(), layout);
   REQUIRE(ca.has_value());
   auto const now = system_clock().wall();
-  auto const ahead = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 1000}});
-  auto const right = load_server_identity(system_fs(), layout, *ca, {"fleet.test"}, {now});
+  auto const ahead = load_server_identity(system_fs(), plain_keys(), layout, *ca, {"fleet.test"}, {now + std::chrono::hours{24 * 1000}});
+  auto const right = load_server_identity(system_fs(), plain_keys(), layout, *ca, {"fleet.test"}, {now});
   REQUIRE(ahead.has_value());
   REQUIRE(right.has_value());
   CHECK(crypto::inspect_certificate(right->certificate)->not_before <= now);
