@@ -78,6 +78,7 @@ Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string con
 
 Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sources, SysTime now) {
   std::vector<ArchiveEntry> entries;
+  entries.reserve(sources.size());
   for (auto const& source : sources) entries.push_back(source.entry);
   FLEET_CHECK(writer.put_manifest(entries, now));
   for (auto const& source : sources) FLEET_CHECK(writer.put_file(source.entry, source.path));

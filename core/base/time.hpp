@@ -57,7 +57,7 @@ private:
 [[nodiscard]] std::string to_string(Millis duration);
 
 [[nodiscard]] inline std::int64_t to_unix_ms(SysTime at) { return at.time_since_epoch().count(); }
-[[nodiscard]] inline SysTime from_unix_ms(std::int64_t ms) { return SysTime{Millis{ms}}; }
+[[nodiscard]] constexpr SysTime from_unix_ms(std::int64_t ms) { return SysTime{Millis{ms}}; }
 /// Time of compilation of this program: the lowest floor of trusted time (protocol.md, Time).
 [[nodiscard]] SysTime compiled_at();
 

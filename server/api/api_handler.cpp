@@ -199,7 +199,7 @@ void ApiHandler::run_write(WriteHandler handler, Call&& call, net::Responder&& r
         FLEET_TRY(pending->response, do_write(*pending, handler, tx));  // the store turns what it throws into an error
         return {};
       },
-      [pending](Result<void> written) {
+      [pending](Result<void> const& written) {
         if (!written) return send_problem(pending->call, written.error(), pending->responder);
         pending->responder(std::move(*pending->response));
       });

@@ -131,7 +131,7 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
     tx.raise_device_epoch(device_n);
     return record_key(tx, "device.rekeyed", known->id, key, Cause{now, {}, {}, {}});
   };
-  store.write(job, [device_n](Result<void> written) {
+  store.write(job, [device_n](Result<void> const& written) {
     if (!written) log::error("renewed_key_not_adopted", {{"device", device_n}, {"detail", written.error().detail}});
   });
 }

@@ -96,9 +96,9 @@ Kept read_kept(Rollout const& rollout) {
   Kept out;
   auto const value = parse_own(rollout.verdict);
   json::object const kept = value.is_object() ? value.get_object() : json::object{};
-  auto const take = [&](std::string_view key, json::value fallback) {
+  auto const take = [&](std::string_view key, json::value const& fallback) {
     auto const* const found = kept.if_contains(key);
-    return found == nullptr ? std::move(fallback) : *found;
+    return found == nullptr ? fallback : *found;
   };
   out.verdict = {{"decision", take("decision", "hold")}, {"reason", take("reason", "")}, {"gates", take("gates", json::array{})}};
   if (auto reach = take("reach", json::object{}); reach.is_object()) out.reach = std::move(reach.get_object());

@@ -26,7 +26,7 @@ constexpr Millis kLongest = hours(24 * 30);
 constexpr int kSites = 20;
 constexpr auto kHardware = std::to_array<std::string_view>({"cam-a", "cam-b", "cam-c"});
 constexpr auto kRegions = std::to_array<std::string_view>({"eu", "us", "asia"});
-SysTime const kStart = from_unix_ms(1'800'000'000'000);
+constexpr SysTime kStart = from_unix_ms(1'800'000'000'000);
 
 Millis part_of(Millis whole, double share) { return Millis(static_cast<std::int64_t>(static_cast<double>(whole.count()) * share)); }
 
