@@ -62,6 +62,7 @@ std::vector<Noun> const& all_nouns() {
       {"telemetry", "what devices measured, and what happened"},
       {"audit", "who did what"},
       {"trust", "signing keys"},
+      {"trust offline", "keys that the server does not have"},
   };
   return nouns;
 }
@@ -72,7 +73,7 @@ std::vector<Command> const& all_commands() {
     for (auto const* part :
          {&context_commands(), &about_commands(), &doctor_commands(), &token_commands(), &role_commands(), &device_commands(), &device_token_commands(),
           &model_commands(), &release_commands(), &publish_commands(), &rollout_commands(), &rollout_verb_commands(), &simulate_commands(), &watch_commands(),
-          &telemetry_commands(), &audit_commands(), &trust_commands(), &raw_commands()})
+          &telemetry_commands(), &audit_commands(), &trust_commands(), &trust_offline_commands(), &raw_commands()})
       rows.insert(rows.end(), part->begin(), part->end());
     return rows;
   }();

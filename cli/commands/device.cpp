@@ -60,8 +60,7 @@ Result<int> explain_device(Session& session, Arguments const& arguments) {
   else if (models->empty()) {
     tell_reasons(session, explained, "");
     session.say("device " + id + ": no model is meant for it yet");
-  }
-  else
+  } else
     for (auto const& model : *models) tell_model(session, model);
   return 0;
 }

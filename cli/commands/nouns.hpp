@@ -24,6 +24,7 @@ namespace fleet::commands {
 [[nodiscard]] std::vector<Command> const& telemetry_commands();
 [[nodiscard]] std::vector<Command> const& audit_commands();
 [[nodiscard]] std::vector<Command> const& trust_commands();
+[[nodiscard]] std::vector<Command> const& trust_offline_commands();
 [[nodiscard]] std::vector<Command> const& raw_commands();
 
 }  // namespace fleet::commands

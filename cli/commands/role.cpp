@@ -33,7 +33,8 @@ Result<int> create_role(Session& session, Arguments const& arguments) {
   json::object body{{"name", arguments.text("NAME")}};
   for (auto const* const name : {"role", "model", "issuer", "audience", "repository", "ref"})
     if (arguments.has(name)) body[name] = arguments.text(name);
-  for (auto const& [flag, name] : {std::pair{"ref-prefix", "ref_prefix"}, std::pair{"repository-claim", "repository_claim"}, std::pair{"expires", "expires_in"}})
+  for (auto const& [flag, name] :
+       {std::pair{"ref-prefix", "ref_prefix"}, std::pair{"repository-claim", "repository_claim"}, std::pair{"expires", "expires_in"}})
     if (arguments.has(flag)) body[name] = arguments.text(flag);
   if (!session.selector().empty()) body["selector"] = session.selector();
   FLEET_TRY(auto const ca, session.around().fs.read(arguments.text("issuer-ca"), kCaBytesMax));

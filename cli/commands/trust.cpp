@@ -1,3 +1,4 @@
+#include "cli/commands/trust.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
@@ -22,8 +23,9 @@ Shape const& role_shape() {
   return shape;
 }
 
-/// The roles as a table, and what they mean as a sentence; programs get the object.
-Result<int> tell(Session& session, json::value const& trust) {
+}  // namespace
+
+Result<int> show_trust(Session& session, json::value const& trust) {
   if (!session.for_people() && session.format() != Format::name) {
     show_json(session, trust);
     return 0;
@@ -36,10 +38,12 @@ Result<int> tell(Session& session, json::value const& trust) {
   return 0;
 }
 
+namespace {
+
 Result<int> status(Session& session, Arguments const&) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const trust, api->get(Route("/trust")));
-  return tell(session, trust);
+  return show_trust(session, trust);
 }
 
 /// As it is: its bytes are what agents and other TUF clients pin.
@@ -65,7 +69,7 @@ Result<int> rotate(Session& session, Arguments const& arguments) {
   if (!session.reason().empty()) body["reason"] = session.reason();
   FLEET_TRY(auto const answer, api->post(Route("/trust:rotate"), body));
   FLEET_TRY(auto const trust, answer.json());
-  return tell(session, trust);
+  return show_trust(session, trust);
 }
 
 }  // namespace

@@ -43,6 +43,8 @@ Result<Bytes> seal(BytesView plain, std::string_view passphrase, Random& random)
   return out;
 }
 
+bool is_sealed(BytesView bytes) { return as_text(bytes).starts_with(kMagic); }
+
 Result<Bytes> unseal(BytesView sealed, std::string_view passphrase) {
   if (sealed.size() < StreamOpener::header_size()) return wrong();
   FLEET_TRY(auto opener, StreamOpener::create(sealed.first(StreamOpener::header_size()), passphrase));

@@ -7,6 +7,8 @@ namespace fleet::crypto {
 
 /// Encrypts a small secret (a key file) with a passphrase: Argon2id (moderate) and XChaCha20-Poly1305, by libsodium.
 [[nodiscard]] Result<Bytes> seal(BytesView plain, std::string_view passphrase, Random& random);
+/// Whether bytes are what `seal` made, by their beginning.
+[[nodiscard]] bool is_sealed(BytesView bytes);
 /// @errors unauthenticated (wrong passphrase), corrupt
 [[nodiscard]] Result<Bytes> unseal(BytesView sealed, std::string_view passphrase);
 

@@ -1,6 +1,8 @@
+#include "core/trust/audit_chain.hpp"
 #include "core/wire/json.hpp"
 #include "server/api/route.hpp"
 #include "server/audit/audit.hpp"
+#include "server/catalog/ceremony.hpp"
 #include "server/catalog/repository.hpp"
 #include "server/catalog/trust_status.hpp"
 
@@ -15,6 +17,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::uint64_t kSmall = 16 * 1024;
+constexpr std::size_t kKeysMax = 32, kReleasesMax = 64;
 constexpr std::string_view kManaged =
     "managed: this server holds keys that approve releases, so whoever takes the server over can make devices run what they like";
 constexpr std::string_view kOffline = "offline: this server cannot approve a release by itself; it chooses among those that the owners signed";
@@ -78,6 +81,80 @@ Result<Reply> rotate(Services& services, Call const& call) {
   return get_trust(services, call);
 }
 
+/// `keys` with `threshold`; neither: the keys stay.
+Result<std::optional<trust::RoleSpec>> read_keys(wire::ObjectReader& reader, std::vector<FieldError>& faults) {
+  auto const* const list = reader.array("keys", kKeysMax);
+  auto const threshold = reader.integer("threshold", 1, static_cast<std::int64_t>(kKeysMax), 1);
+  if (list == nullptr) return std::optional<trust::RoleSpec>{};
+  trust::RoleSpec out{{}, static_cast<int>(threshold)};
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    auto key = trust::decode_public_key(json::serialize((*list)[i]));
+    if (key) out.keys.push_back(*std::move(key));
+    else faults.push_back({fmt::format("/keys/{}", i), key.error().detail});
+  }
+  return std::optional(std::move(out));
+}
+
+Result<Reply> answer_proposal(Services& services, Call const& call, catalog::Change const& change) {
+  FLEET_TRY(auto const proposal, catalog::propose(services.store.reader(), *services.keys, change, call.now));
+  Reply reply;
+  FLEET_TRY(reply.body, trust::encode(proposal));
+  return reply;
+}
+
+Result<Reply> prepare(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  catalog::Change change{reader.required_text("role", 66), {}, {}};
+  FLEET_TRY(change.keys, read_keys(reader, faults));
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  return answer_proposal(services, call, change);
+}
+
+Result<Reply> prepare_releases(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  catalog::Change const change{fmt::format("m-{}", call.path_value("m")), {}, reader.texts("releases", kReleasesMax, 64)};
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  return answer_proposal(services, call, change);
+}
+
+/// The role's key leaves the disk once the metadata that names others is there.
+Result<Reply> take(Services& services, Call const& call, trust::Proposal const& proposal) {
+  auto& keys = *services.keys;
+  catalog::Imported imported;
+  auto const job = [&](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(imported, catalog::import_signed(tx, keys, proposal, {call.now, call.actor.name, "", call.request_id}));
+    return {};
+  };
+  std::promise<Result<void>> promise;
+  auto finished = promise.get_future();
+  services.store.write(job, [&](Result<void> const& written) {
+    if (!written && imported.moved) keys.undo_withhold(*imported.moved);
+    promise.set_value(written && imported.moved ? keys.drop(*imported.moved) : written);
+  });
+  FLEET_CHECK(finished.get());
+  return get_trust(services, call);
+}
+
+Result<Reply> import_any(Services& services, Call const& call) {
+  FLEET_TRY(auto const proposal, trust::decode_proposal(call.request.body));
+  return take(services, call, proposal);
+}
+
+Result<Reply> import_releases(Services& services, Call const& call) {
+  FLEET_TRY(auto const proposal, trust::decode_proposal(call.request.body));
+  auto const role = fmt::format("m-{}", call.path_value("m"));
+  if (proposal.role != role || proposal.files.size() != 1 || proposal.files[0].role != role)
+    return Error{Kind::forbidden, "not_permitted", fmt::format("a proposal of role {}: here only releases of {} are signed", proposal.role.substr(0, 66), role),
+                 "an administrator imports changes of keys: fleetctl trust offline import"};
+  return take(services, call, proposal);
+}
+
 }  // namespace
 
 std::vector<Route> const& trust_routes() {
@@ -86,6 +163,10 @@ std::vector<Route> const& trust_routes() {
   static std::vector<Route> const routes{
       {get, "/api/v1/trust", P::read, WorkHandler{get_trust}, 0},
       {post, "/api/v1/trust:rotate", P::administer, WorkHandler{rotate}, kSmall},
+      {post, "/api/v1/trust:prepare", P::administer, WorkHandler{prepare}, kSmall},
+      {post, "/api/v1/trust:import", P::administer, WorkHandler{import_any}, trust::Proposal::kBytesMax},
+      {post, "/api/v1/models/{m}:prepare", P::publish, WorkHandler{prepare_releases}, kSmall},
+      {post, "/api/v1/models/{m}:sign", P::publish, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
   };
   return routes;
 }

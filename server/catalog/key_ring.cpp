@@ -14,6 +14,11 @@ Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view t
   return crypto::SigningKey::from_seed(*seed);
 }
 
+Error offline(std::string const& role) {
+  return {Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role),
+          fmt::format("sign where its keys are: fleetctl trust offline prepare {}", role)};
+}
+
 }  // namespace
 
 KeyRing::KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir)
@@ -23,10 +28,10 @@ std::string KeyRing::path_of(std::string const& role) const { return fmt::format
 std::string KeyRing::next_path_of(std::string const& role) const { return fmt::format("{}/{}{}", dir_, role, kNext); }
 
 Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
+  if (withheld_.contains(role)) return offline(role);
   if (auto const found = loaded_.find(role); found != loaded_.end()) return found->second;
   auto const text = files_.read(path_of(role));
-  if (!text && text.error().kind == Kind::not_found)
-    return Error{Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role), "sign where the key is"};
+  if (!text && text.error().kind == Kind::not_found) return offline(role);
   if (!text) return text.error();
   FLEET_TRY(auto const key, parse_key(role, *text));
   loaded_.insert_or_assign(role, key);
@@ -75,6 +80,25 @@ void KeyRing::undo_rotation(std::string const& role) {
   std::lock_guard const lock(mutex_);
   loaded_.erase(role);
   (void)fs_.remove(next_path_of(role));  // what stays is dropped at the next start
+}
+
+void KeyRing::withhold(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  withheld_.insert(role);
+}
+
+void KeyRing::undo_withhold(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  withheld_.erase(role);
+}
+
+Result<void> KeyRing::drop(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  loaded_.erase(role);
+  if (auto const removed = fs_.remove(path_of(role)); !removed && removed.error().kind != Kind::not_found) return removed;
+  FLEET_CHECK(fs_.sync_dir(dir_));
+  withheld_.erase(role);
+  return {};
 }
 
 Result<std::vector<std::pair<std::string, crypto::PublicKey>>> KeyRing::open_rotations() {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,14 @@ public:
   Result<void> end_rotation(std::string const& role);
   /// Nothing was committed: the old key signs again.
   void undo_rotation(std::string const& role);
+
+  // Moving a role's key off the server: the file stays until the metadata that names other keys is committed.
+  /// From now on as if the key were not here.
+  void withhold(std::string const& role);
+  /// Nothing was committed: the key is here again.
+  void undo_withhold(std::string const& role);
+  /// After the commit: the key's file goes, durably. Fine if there is none.
+  Result<void> drop(std::string const& role);
   /// Roles whose rotation neither ended nor was undone: the process died in between. With the public key that was made.
   Result<std::vector<std::pair<std::string, crypto::PublicKey>>> open_rotations();
 
@@ -52,6 +61,7 @@ private:
   std::string dir_;
   std::mutex mutex_;
   std::map<std::string, crypto::SigningKey> loaded_;
+  std::set<std::string> withheld_;
 };
 
 }  // namespace fleet::catalog

@@ -76,11 +76,18 @@ Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Re
                             json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}), cause.reason, cause.request_id});
 }
 
-/// Signed into its model's role; every device must decide anew.
+/// Signed into its model's role, or out of it; every device must decide anew.
 Result<void> sign(store::Tx& tx, KeyRing& keys, Release const& release, SysTime now) {
   FLEET_CHECK(sign_model_role(tx, keys, release.model, now));
   tx.raise_policy_epoch();
   return {};
+}
+
+/// False: the owners sign the model's releases, elsewhere.
+Result<bool> is_signed_here(KeyRing& keys, std::string const& model) {
+  auto const key = keys.get("m-" + model);
+  if (!key && key.error().code != "key_offline") return key.error();
+  return key.has_value();
 }
 
 }  // namespace
@@ -123,7 +130,9 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   release.version = asked.version;
   release.document = wire::encode(document);
   release.digest = crypto::sha256(release.document);
-  release.state = model.approvals_required > 0 ? "draft" : "approved";
+  // Where the owners sign, a release is a draft until they did (ceremony.hpp).
+  FLEET_TRY(bool const here, is_signed_here(keys, asked.model));
+  release.state = model.approvals_required > 0 || !here ? "draft" : "approved";
   release.metrics = wanted.metrics;
   release.datasets = datasets_json(wanted.datasets);
   release.inspection = inspection;
@@ -149,7 +158,8 @@ Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, st
   FLEET_TRY(auto const rules, load_model(tx.connection(), model));
   auto count = tx.prepare(kCountApprovals);
   FLEET_CHECK(count.bind(1, release.n).step());
-  bool const enough = count.int64(0) >= rules.approvals_required;
+  FLEET_TRY(bool const here, is_signed_here(keys, release.model));
+  bool const enough = here && count.int64(0) >= rules.approvals_required;
   if (!fresh && !enough) return release;
   FLEET_TRY(auto const after, set_state(tx, release, enough ? "approved" : "draft"));
   if (enough) FLEET_CHECK(sign(tx, keys, after, cause.at));
@@ -161,7 +171,9 @@ Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   if (release.state == "revoked") return release;
   FLEET_TRY(auto const after, set_state(tx, release, "revoked"));
-  FLEET_CHECK(sign(tx, keys, after, cause.at));
+  FLEET_TRY(bool const here, is_signed_here(keys, release.model));
+  if (here) FLEET_CHECK(sign(tx, keys, after, cause.at));
+  tx.raise_policy_epoch();  // where the owners sign, the server stops handing it out at once
   FLEET_CHECK(note(tx, cause, "release.revoked", after, release.state));
   return after;
 }

@@ -1,14 +1,12 @@
 #include "server/catalog/repository.hpp"
 
-#include "core/crypto/hash.hpp"
 #include "core/trust/compose.hpp"
 #include "core/trust/metadata.hpp"
-#include "core/wire/release.hpp"
+#include "server/catalog/ceremony.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/catalog/signing.hpp"
 
 #include <fmt/format.h>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,58 +15,9 @@
 namespace fleet::catalog {
 namespace {
 
-namespace json = boost::json;
 using namespace std::chrono_literals;
 
-// Lifetimes of docs/protocol.md, "release metadata".
-constexpr Millis kYear = 365 * 24h;
-constexpr Millis kWeek = 7 * 24h;
-constexpr Millis kDay = 24h;
 constexpr std::array<std::string_view, 4> kTopRoles{"root", "targets", "snapshot", "timestamp"};
-
-/// Versions go up by one, and after a restore jump to the clock (docs/protocol.md, Restore).
-enum class Step { by_one, to_clock };
-
-struct Signing {
-  store::Tx& tx;
-  KeyRing& keys;
-  SysTime now;
-  Step step = Step::by_one;
-};
-
-Result<std::int64_t> version_of(store::Tx& tx, std::string_view repository, std::string_view role) {
-  auto newest = tx.prepare(kNewestMetadata);
-  newest.bind_all(repository, role);
-  FLEET_TRY(bool const row, newest.step());
-  return row ? newest.int64(0) : 0;
-}
-
-Result<std::int64_t> next_version(Signing const& signing, std::string_view role) {
-  FLEET_TRY(auto const current, version_of(signing.tx, "release", role));
-  auto const clock = to_unix_ms(signing.now) / 1000;
-  return signing.step == Step::to_clock ? std::max(current + 1, clock) : current + 1;
-}
-
-Result<void> save(Signing const& signing, std::string_view repository, std::string_view role, std::int64_t version, std::string const& bytes) {
-  auto insert = signing.tx.prepare(kInsertMetadata);
-  insert.bind_all(repository, role, version, as_bytes(bytes), to_unix_ms(signing.now + lifetime_of(role)));
-  return insert.run();
-}
-
-/// A newest file of this server's own, which was signed before it was kept: its signatures are not asked for again.
-Result<trust::Signed> newest_file(store::Tx& tx, std::string_view repository, std::string_view role) {
-  auto newest = tx.prepare(kNewestMetadata);
-  newest.bind_all(repository, role);
-  FLEET_TRY(bool const row, newest.step());
-  if (!row) return Error{Kind::corrupt, "no_metadata", fmt::format("there is no {} in the {} repository", role, repository), "restore a backup"};
-  return trust::read_signed(newest.blob(2), newest.blob(2).size());
-}
-
-trust::RoleSpec spec_of(trust::KeySet const& set) {
-  trust::RoleSpec spec{{}, set.threshold};
-  for (auto const& [id, key] : set.keys) spec.keys.push_back(key);
-  return spec;
-}
 
 bool is_offline(Error const& error) { return error.code == "key_offline"; }
 
@@ -89,7 +38,7 @@ Result<void> sign_root(Signing const& signing, std::string const& repository, st
   for (auto const name : kTopRoles) {
     std::string const role(name);
     auto const kept = [&]() -> Result<trust::RoleSpec> {
-      FLEET_TRY(auto const file, newest_file(signing.tx, repository, "root"));
+      FLEET_TRY(auto const file, newest_file(signing.tx.connection(), repository, "root"));
       FLEET_TRY(auto const root, trust::decode_root(file));
       return spec_of(root.roles.at(role));
     };
@@ -102,44 +51,24 @@ Result<void> sign_root(Signing const& signing, std::string const& repository, st
   return save(signing, repository, "root", version, trust::compose_root(spec, signers));
 }
 
-Result<std::vector<std::string>> model_names(store::Tx& tx) {
-  std::vector<std::string> out;
-  auto names = tx.prepare(kModelNames);
-  for (;;) {
-    FLEET_TRY(bool const row, names.step());
-    if (!row) return out;
-    out.push_back(names.text(0));
-  }
-}
-
 Result<void> sign_targets(Signing const& signing) {
   std::vector<trust::Delegation> delegations;
-  FLEET_TRY(auto const models, model_names(signing.tx));
+  FLEET_TRY(auto const models, model_names(signing.tx.connection()));
   for (auto const& model : models) {
     auto const kept = [&]() -> Result<trust::RoleSpec> {
-      FLEET_TRY(auto const file, newest_file(signing.tx, "release", "targets"));
+      FLEET_TRY(auto const file, newest_file(signing.tx.connection(), "release", "targets"));
       FLEET_TRY(auto const targets, trust::decode_targets(file));
       auto const* const set = targets.keys_of("m-" + model);
       if (set == nullptr) return Error{Kind::unavailable, "key_offline", fmt::format("nobody knows the keys of role m-{}", model), "import the role's keys"};
       return spec_of(*set);
     };
     FLEET_TRY(auto spec, role_spec(signing.keys, "m-" + model, kept));
-    delegations.push_back({"m-" + model, std::move(spec), {fmt::format("models/{}/*/release.json", model)}, true});
+    delegations.push_back({"m-" + model, std::move(spec), {model_paths(model)}, true});
   }
   FLEET_TRY(auto const version, next_version(signing, "targets"));
   FLEET_TRY(auto const key, signing.keys.get("targets"));
   std::array const signers{key};
   return save(signing, "release", "targets", version, trust::compose_targets(version, signing.now + kYear, {}, delegations, signers));
-}
-
-Result<trust::Target> target_of(std::string const& path, std::string const& document) {
-  FLEET_TRY(auto const release, wire::decode_release(document));
-  json::array hardware;
-  for (auto const& variant : release.variants)
-    for (auto const& name : variant.hardware) hardware.emplace_back(name);
-  json::object const custom{
-      {"hardware", std::move(hardware)}, {"release_counter", release.release_counter}, {"security_floor", release.manifest.security_floor}};
-  return trust::Target{path, document.size(), {{"sha256", crypto::sha256(document).hex()}}, json::serialize(custom)};
 }
 
 Result<void> sign_model(Signing const& signing, std::string const& model) {
@@ -149,7 +78,7 @@ Result<void> sign_model(Signing const& signing, std::string const& model) {
   for (;;) {
     FLEET_TRY(bool const row, approved.step());
     if (!row) break;
-    FLEET_TRY(auto target, target_of(fmt::format("models/{}/{}/release.json", model, approved.text(0)), approved.text(1)));
+    FLEET_TRY(auto target, target_of(release_path(model, approved.text(0)), approved.text(1)));
     targets.push_back(std::move(target));
   }
   auto const role = "m-" + model;
@@ -157,30 +86,6 @@ Result<void> sign_model(Signing const& signing, std::string const& model) {
   FLEET_TRY(auto const key, signing.keys.get(role));
   std::array const signers{key};
   return save(signing, "release", role, version, trust::compose_targets(version, signing.now + kYear, targets, {}, signers));
-}
-
-Result<void> sign_timestamp(Signing const& signing) {
-  FLEET_TRY(auto const snapshot, version_of(signing.tx, "release", "snapshot"));
-  FLEET_TRY(auto const version, next_version(signing, "timestamp"));
-  FLEET_TRY(auto const key, signing.keys.get("timestamp"));
-  std::array const signers{key};
-  return save(signing, "release", "timestamp", version, trust::compose_timestamp(version, signing.now + kDay, snapshot, signers));
-}
-
-Result<void> sign_snapshot(Signing const& signing) {
-  FLEET_TRY(auto const models, model_names(signing.tx));
-  std::vector<std::string> roles{"targets"};
-  for (auto const& model : models) roles.push_back("m-" + model);
-  std::map<std::string, trust::MetaEntry> meta;
-  for (auto const& role : roles) {
-    FLEET_TRY(auto const version, version_of(signing.tx, "release", role));
-    if (version > 0) meta[role + ".json"] = {version};
-  }
-  FLEET_TRY(auto const version, next_version(signing, "snapshot"));
-  FLEET_TRY(auto const key, signing.keys.get("snapshot"));
-  std::array const signers{key};
-  FLEET_CHECK(save(signing, "release", "snapshot", version, trust::compose_snapshot(version, signing.now + kWeek, meta, signers)));
-  return sign_timestamp(signing);
 }
 
 /// Past half of its lifetime, or signed while the clock was ahead: that would be fresh for too long.
@@ -205,7 +110,7 @@ Result<int> refresh_roots(Signing const& signing) {
   for (std::string const repository : {"release", "directive"}) {
     FLEET_TRY(bool const due, is_due(signing, repository, "root"));
     if (!due) continue;
-    FLEET_TRY(auto const version, version_of(signing.tx, repository, "root"));
+    FLEET_TRY(auto const version, version_of(signing.tx.connection(), repository, "root"));
     FLEET_TRY(bool const done, unless_offline(sign_root(signing, repository, version + 1)));
     count += done ? 1 : 0;
   }
@@ -215,7 +120,7 @@ Result<int> refresh_roots(Signing const& signing) {
 /// Models' roles and the targets above them, where they are due or, after a restore, all.
 Result<int> refresh_targets(Signing const& signing, bool all) {
   int count = 0;
-  FLEET_TRY(auto const models, model_names(signing.tx));
+  FLEET_TRY(auto const models, model_names(signing.tx.connection()));
   for (auto const& model : models) {
     FLEET_TRY(bool const due, is_due(signing, "release", "m-" + model));
     if (!due && !all) continue;
@@ -230,8 +135,6 @@ Result<int> refresh_targets(Signing const& signing, bool all) {
 
 }  // namespace
 
-Millis lifetime_of(std::string_view role) { return role == "timestamp" ? kDay : role == "snapshot" ? kWeek : kYear; }
-
 Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now};
   for (auto const role : kTopRoles) FLEET_CHECK(keys.get_or_create(std::string(role)));
@@ -244,6 +147,8 @@ Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
 
 Result<void> add_model_role(store::Tx& tx, KeyRing& keys, std::string const& model, SysTime now) {
   Signing const signing{tx, keys, now};
+  // Where the owners sign the targets, they name who signs for a new model, too: ceremony.hpp.
+  if (auto const above = keys.get("targets"); !above && is_offline(above.error())) return {};
   FLEET_CHECK(keys.get_or_create("m-" + model));
   FLEET_CHECK(sign_model(signing, model));
   FLEET_CHECK(sign_targets(signing));
@@ -302,7 +207,7 @@ Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, 
     FLEET_CHECK(sign_targets(signing));
     return sign_snapshot(signing);
   }
-  FLEET_TRY(auto const version, version_of(tx, repository, "root"));
+  FLEET_TRY(auto const version, version_of(tx.connection(), repository, "root"));
   bool const of_root = role == "root" || role == "directive-root";
   FLEET_CHECK(sign_root(signing, repository, version + 1, of_root ? std::optional(old) : std::nullopt));
   if (of_root) return {};
@@ -321,7 +226,7 @@ Result<void> settle_rotations(db::Connection& reader, KeyRing& keys) {
     }
     FLEET_CHECK(keys.end_rotation(role));
   }
-  return {};
+  return drop_moved_keys(reader, keys);
 }
 
 Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {
@@ -332,7 +237,7 @@ Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {
   if (root_key) {
     FLEET_CHECK(keys.replace("snapshot"));
     FLEET_CHECK(keys.replace("timestamp"));
-    FLEET_TRY(auto const root, version_of(tx, "release", "root"));
+    FLEET_TRY(auto const root, version_of(tx.connection(), "release", "root"));
     FLEET_CHECK(sign_root(signing, "release", root + 1));
   }
   FLEET_CHECK(refresh_targets(signing, true));

@@ -15,8 +15,8 @@ using enum net::Method;
 using P = Permission;
 
 std::vector<std::vector<Route> const*> const& all_tables() {
-  static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(), &registry_routes(), &catalog_routes(),
-                                                             &rollout_routes(), &delivery_routes(), &telemetry_routes()};
+  static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(),
+                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &telemetry_routes()};
   return tables;
 }
 
@@ -141,6 +141,10 @@ std::vector<Case> cases() {
       {get, "/api/v1/events", P::read, "/api/v1/events?after=0"},
       {get, "/api/v1/audit", P::administer, "/api/v1/audit"},
       {get, "/api/v1/audit/checkpoints", P::administer, "/api/v1/audit/checkpoints"},
+      {get, "/api/v1/trust", P::read, "/api/v1/trust"},
+      {post, "/api/v1/trust:rotate", P::administer, "/api/v1/trust:rotate", "", "", "{}"},
+      {post, "/api/v1/trust:prepare", P::administer, "/api/v1/trust:prepare", "", "", "{}"},
+      {post, "/api/v1/trust:import", P::administer, "/api/v1/trust:import", "", "", "{}"},
       {get, "/api/v1/audit/key", P::read, "/api/v1/audit/key"},
       {post, "/api/v1/audit:checkpoint", P::administer, "/api/v1/audit:checkpoint"},
       {get, "/api/v1/devices", P::read, "/api/v1/devices"},
@@ -155,6 +159,8 @@ std::vector<Case> cases() {
       {get, "/api/v1/models", P::read, "/api/v1/models"},
       {get, "/api/v1/models/{m}", P::read, "/api/v1/models/mine", "/api/v1/models/other"},
       {put, "/api/v1/models/{m}", P::administer, "/api/v1/models/mine", "", "", "{}"},
+      {post, "/api/v1/models/{m}:prepare", P::publish, "/api/v1/models/mine:prepare", "/api/v1/models/other:prepare", "", "{}", "{}"},
+      {post, "/api/v1/models/{m}:sign", P::publish, "/api/v1/models/mine:sign", "/api/v1/models/other:sign", "", "{}", "{}"},
       {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}"},
       {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
       {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
@@ -168,6 +174,7 @@ std::vector<Case> cases() {
       {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=other",
        "/api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a"},
       {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=other"},
+      {post, "/api/v1/rollouts:simulate", P::operate, "/api/v1/rollouts:simulate", "", "", "{}"},
       {post, "/api/v1/rollouts:plan", P::read, "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"),
        rollout_body("other", "region=eu"), rollout_body("mine", "")},
       {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
@@ -195,7 +202,8 @@ std::vector<Case> cases() {
   for (auto const* const verb : {"start", "pause", "resume", "promote", "retry", "abort", "rollback"})
     out.push_back({post, fmt::format("/api/v1/rollouts/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/rollouts/r_eu:{}", verb),
                    fmt::format("/api/v1/rollouts/r_other:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), r, r, r});
-  out.push_back({post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"out"})"});
+  out.push_back(
+      {post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"out"})"});
   out.push_back({post, "/api/v1/rollouts/{id}:approve", P::approve, "/api/v1/rollouts/r_eu:approve", "/api/v1/rollouts/r_other:approve",
                  "/api/v1/rollouts/r_all:approve", r, r, r});
   for (auto const* const verb : {"approve", "revoke"})
@@ -304,7 +312,8 @@ TEST_CASE_FIXTURE(TwoSites, "tokens of one user are one identity: what one publi
   };
   auto const publisher = token("ann-ci", "publisher", "ann"), own = token("ann-desk", "approver", "ann"), other = token("bob", "approver", "bob");
   sql({"test.blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs["mine"]));
-  auto const release = fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["mine"]);
+  auto const release =
+      fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["mine"]);
   auto const published = send(post, "/api/v1/models/strict/releases", release, publisher);
   REQUIRE_MESSAGE(published.status == 201, published.body);
   CHECK(published.text("created_by") == "user:ann");
@@ -317,8 +326,12 @@ TEST_CASE_FIXTURE(TwoSites, "tokens of one user are one identity: what one publi
 
 TEST_CASE_FIXTURE(TwoSites, "the same content asked for in another order is the same release, and a repeat of the same request") {
   sql({"test.blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs["mine"]));
-  auto const one = fmt::format(R"({{"version":"2","metrics":{{"a":1.5,"b":2}},"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["mine"]);
-  auto const two = fmt::format(R"({{"variants":[{{"files":[{{"executable":false,"sha256":"{}","size":5,"name":"f"}}],"hardware":["a"]}}],"metrics":{{"b":2,"a":1.5}},"version":"2"}})", blobs["mine"]);
+  auto const one = fmt::format(
+      R"({{"version":"2","metrics":{{"a":1.5,"b":2}},"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})",
+      blobs["mine"]);
+  auto const two = fmt::format(
+      R"({{"variants":[{{"files":[{{"executable":false,"sha256":"{}","size":5,"name":"f"}}],"hardware":["a"]}}],"metrics":{{"b":2,"a":1.5}},"version":"2"}})",
+      blobs["mine"]);
   CHECK(send(post, "/api/v1/models/mine/releases", one, "publisher").status == 201);
   CHECK(send(post, "/api/v1/models/mine/releases", two, "publisher").status == 200);
 }

@@ -1,0 +1,226 @@
+#include "server/catalog/ceremony.hpp"
+
+#include "core/trust/trusted_set.hpp"
+#include "server/audit/audit.hpp"
+#include "server/catalog/queries.hpp"
+#include "server/catalog/repository.hpp"
+#include "server/catalog/signing.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::catalog {
+namespace json = boost::json;
+namespace {
+
+Error stale(std::string const& role, std::int64_t got, std::int64_t expected) {
+  return {Kind::conflict, "stale_proposal", fmt::format("{}: version {}, expected {}", role, got, expected),
+          "the metadata changed since it was prepared: prepare and sign again"};
+}
+Error unexpected(std::string detail) {
+  return {Kind::conflict, "unexpected_change", std::move(detail), "fleetctl trust offline prepare makes what can be imported"};
+}
+
+bool same(trust::KeySet const& a, trust::KeySet const& b) { return a.keys == b.keys && a.threshold == b.threshold; }
+
+bool same(trust::Target const& a, trust::Target const& b) { return a.length == b.length && a.hashes == b.hashes && a.custom == b.custom; }
+
+/// One import: the chain as it is judged, file by file.
+class Importing {
+public:
+  Importing(store::Tx& tx, KeyRing& keys, trust::Proposal const& proposal, Cause const& cause) : tx_(tx), keys_(keys), proposal_(proposal), cause_(cause) {}
+
+  Result<Imported> run() {
+    FLEET_CHECK(load());
+    for (auto const& file : proposal_.files) {
+      FLEET_CHECK(file.role == "root" ? take_root(file) : file.role == "targets" ? take_targets(file) : take_model(file));
+      out_.roles.push_back(file.role);
+    }
+    FLEET_CHECK(check_followed());
+    FLEET_TRY(bool const moves, withhold());
+    if (moves) out_.moved = proposal_.role;
+    FLEET_CHECK(sign_snapshot({tx_, keys_, cause_.at}));
+    tx_.raise_policy_epoch();
+    return std::move(out_);
+  }
+
+private:
+  Result<void> load() {
+    auto newest = tx_.prepare(kNewestMetadata);
+    FLEET_TRY(bool const row, newest.bind_all("release", "root").step());
+    if (!row) return Error{Kind::corrupt, "no_metadata", "there is no root", "restore a backup"};
+    FLEET_TRY(auto root, trust::TrustedSet::create(newest.blob(2), cause_.at, {}));
+    trusted_ = std::make_unique<trust::TrustedSet>(std::move(root));
+    FLEET_TRY(auto const file, newest_file(tx_.connection(), "release", "targets"));
+    FLEET_TRY(targets_, trust::decode_targets(file));
+    return {};
+  }
+  /// With the signature of the key that is here, and of nobody who has no say.
+  Result<std::string> signed_file(trust::ProposedFile const& file, std::vector<trust::KeySet> const& by) {
+    auto text = file.after;
+    auto const key = keys_.get(file.role);
+    if (!key && key.error().code != "key_offline") return key.error();
+    if (key) {
+      FLEET_TRY(text, trust::cosign(text, std::array{*key}));
+    }
+    return trust::keep_signatures(text, by);
+  }
+  Result<void> save(std::string const& role, trust::Common const& what, std::string const& text) {
+    if (what.expires <= cause_.at)
+      return Error{Kind::expired, "metadata_expired", fmt::format("{} expired at {}", role, to_rfc3339(what.expires)), "prepare and sign again"};
+    return tx_.prepare(kInsertMetadata).bind_all("release", role, what.version, as_bytes(text), to_unix_ms(what.expires)).run();
+  }
+
+  Result<void> take_root(trust::ProposedFile const& file) {
+    auto const before = trusted_->root();
+    FLEET_TRY(auto const claimed, trust::read_signed(as_bytes(file.after), file.after.size()));
+    FLEET_TRY(auto const next, trust::decode_root(claimed));
+    if (next.version != before.version + 1) return stale("root", next.version, before.version + 1);
+    FLEET_TRY(auto const text, signed_file(file, {before.roles.at("root"), next.roles.at("root")}));
+    FLEET_CHECK(trusted_->update_root(as_bytes(text)));
+    for (auto const& [role, named] : before.roles)
+      if (role != proposal_.role && !same(named, trusted_->root().roles.at(role)))
+        return unexpected(fmt::format("the root changes who signs {}, the proposal is of {}", role, proposal_.role));
+    return save("root", trusted_->root(), text);
+  }
+  Result<void> take_targets(trust::ProposedFile const& file) {
+    auto const& by = trusted_->root().roles.at("targets");
+    FLEET_TRY(auto const text, signed_file(file, {by}));
+    FLEET_TRY(auto const judged, trust::read_signed(as_bytes(text), text.size()));
+    FLEET_CHECK(trust::verify_threshold(judged, by, "targets"));
+    FLEET_TRY(auto next, trust::decode_targets(judged));
+    if (next.version != targets_.version + 1) return stale("targets", next.version, targets_.version + 1);
+    FLEET_CHECK(check_delegations(next));
+    targets_ = std::move(next);
+    return save("targets", targets_, text);
+  }
+  Result<void> check_delegations(trust::Targets const& next) {
+    if (!next.targets.empty() || next.succinct) return unexpected("targets lists files of its own");
+    for (auto const& one : targets_.delegations)
+      if (next.keys_of(one.name) == nullptr) return unexpected(fmt::format("{} is delegated no longer", one.name));
+    for (auto const& one : next.delegations) {
+      auto const* const before = targets_.keys_of(one.name);
+      bool const may = one.name == proposal_.role && one.name.starts_with("m-");
+      if (!may && (before == nullptr || !same(*before, one.keys))) return unexpected(fmt::format("targets changes who signs {}", one.name));
+      if (!one.name.starts_with("m-") || !one.terminating || one.paths != std::vector{model_paths(one.name.substr(2))} || !one.path_hash_prefixes.empty())
+        return unexpected(fmt::format("delegation {} covers other paths than its model's", one.name));
+    }
+    return {};
+  }
+  Result<void> take_model(trust::ProposedFile const& file) {
+    if (file.role != proposal_.role || !file.role.starts_with("m-")) return unexpected(fmt::format("a file of role {}", file.role.substr(0, 66)));
+    auto const* const by = targets_.keys_of(file.role);
+    if (by == nullptr) return unexpected(fmt::format("{} is delegated to nobody", file.role));
+    FLEET_TRY(auto const text, signed_file(file, {*by}));
+    FLEET_TRY(auto const judged, trust::read_signed(as_bytes(text), text.size()));
+    FLEET_CHECK(trust::verify_threshold(judged, *by, file.role));
+    FLEET_TRY(auto const next, trust::decode_targets(judged));
+    FLEET_TRY(auto const current, version_of(tx_.connection(), "release", file.role));
+    if (next.version != current + 1) return stale(file.role, next.version, current + 1);
+    if (!next.delegations.empty() || next.succinct) return unexpected(fmt::format("{} delegates further", file.role));
+    FLEET_CHECK(check_releases(file.role.substr(2), next));
+    return save(file.role, next, text);
+  }
+  /// Each entry is a release as this server knows it, and none that is approved is left out.
+  Result<void> check_releases(std::string const& model, trust::Targets const& next) {
+    std::size_t approved_before = 0;
+    auto approved = tx_.prepare(kApprovedDocuments);
+    approved.bind(1, model);
+    for (;;) {
+      FLEET_TRY(bool const row, approved.step());
+      if (!row) break;
+      ++approved_before;
+      if (!next.targets.contains(release_path(model, approved.text(0))))
+        return Error{Kind::conflict, "release_missing", fmt::format("{}@{} is approved and not listed", model, approved.text(0)),
+                     "revoke it first, if it shall go"};
+    }
+    for (auto const& [path, target] : next.targets) {
+      FLEET_TRY(auto const release, listed_release(model, path));
+      FLEET_TRY(auto const expected, target_of(path, release.document));
+      if (!same(expected, target)) return unexpected(fmt::format("{} is listed with other bytes than were published", path));
+      if (release.state == "draft") FLEET_CHECK(approve_listed(release));
+    }
+    return {};
+  }
+  Result<Release> listed_release(std::string const& model, std::string const& path) {
+    auto const prefix = fmt::format("models/{}/", model);
+    constexpr std::string_view kSuffix = "/release.json";
+    if (!path.starts_with(prefix) || !path.ends_with(kSuffix) || path.size() <= prefix.size() + kSuffix.size())
+      return unexpected(fmt::format("'{}' is no release of {}", path.substr(0, 200), model));
+    auto const version = path.substr(prefix.size(), path.size() - prefix.size() - kSuffix.size());
+    FLEET_TRY(auto release, load_release(tx_.connection(), model, version));
+    if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {}@{} is revoked", model, version), "prepare and sign again"};
+    return release;
+  }
+  Result<void> approve_listed(Release const& release) {
+    FLEET_TRY(auto const rules, load_model(tx_.connection(), release.model));
+    auto count = tx_.prepare(kCountApprovals);
+    FLEET_CHECK(count.bind(1, release.n).step());
+    if (count.int64(0) < rules.approvals_required)
+      return Error{Kind::conflict, "approvals_missing",
+                   fmt::format("release {}@{} has {} approvals, {} asks for {}", release.model, release.version, count.int64(0), release.model,
+                               rules.approvals_required),
+                   fmt::format("fleetctl release approve {}@{}", release.model, release.version)};
+    FLEET_CHECK(tx_.prepare(kSetReleaseState).bind_all(release.n, "approved").run());
+    out_.approved.push_back(release.version);
+    return audit::record(tx_,
+                         {cause_.at, cause_.actor, "release.approved", fmt::format("release/{}@{}", release.model, release.version), R"({"state":"draft"})",
+                          json::serialize(json::object{{"state", "approved"}, {"digest", release.digest.hex()}}), cause_.reason, cause_.request_id});
+  }
+  /// What stands below a change of keys and did not come along must still be signed by enough of them.
+  Result<void> check_followed() {
+    auto const brought = [&](std::string_view role) { return std::find(out_.roles.begin(), out_.roles.end(), role) != out_.roles.end(); };
+    if (brought("root") && !brought("targets")) {
+      FLEET_TRY(auto const file, newest_file(tx_.connection(), "release", "targets"));
+      FLEET_CHECK(trust::verify_threshold(file, trusted_->root().roles.at("targets"), "targets"));
+    }
+    if (!proposal_.role.starts_with("m-") || brought(proposal_.role)) return {};
+    FLEET_TRY(auto const file, newest_file(tx_.connection(), "release", proposal_.role));
+    return trust::verify_threshold(file, *targets_.keys_of(proposal_.role), proposal_.role);
+  }
+  /// Whether the role's key, if it is here, has no say any more.
+  Result<bool> withhold() {
+    auto const key = keys_.get(proposal_.role);
+    if (!key && key.error().code == "key_offline") return false;
+    if (!key) return key.error();
+    auto const& named = proposal_.role.starts_with("m-") ? *targets_.keys_of(proposal_.role) : trusted_->root().roles.at(proposal_.role);
+    auto const mine = key->public_key();
+    if (std::any_of(named.keys.begin(), named.keys.end(), [&](auto const& one) { return one.second == mine; })) return false;
+    keys_.withhold(proposal_.role);
+    return true;
+  }
+
+  store::Tx& tx_;
+  KeyRing& keys_;
+  trust::Proposal const& proposal_;
+  Cause const& cause_;
+  std::unique_ptr<trust::TrustedSet> trusted_;
+  trust::Targets targets_;
+  Imported out_;
+};
+
+}  // namespace
+
+Result<Imported> import_signed(store::Tx& tx, KeyRing& keys, trust::Proposal const& proposal, Cause const& cause) {
+  if (proposal.role != "root" && proposal.role != "targets")
+    FLEET_CHECK(load_model(tx.connection(), proposal.role.substr(std::min<std::size_t>(2, proposal.role.size()))));
+  auto imported = Importing(tx, keys, proposal, cause).run();
+  if (!imported) {
+    keys.undo_withhold(proposal.role);
+    return imported;
+  }
+  json::array roles, approved;
+  for (auto const& role : imported->roles) roles.emplace_back(role);
+  for (auto const& version : imported->approved) approved.emplace_back(version);
+  auto const after =
+      json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported->moved.has_value()}});
+  FLEET_CHECK(audit::record(tx, {cause.at, cause.actor, "trust.imported", "role/" + proposal.role, "", after, cause.reason, cause.request_id}));
+  return imported;
+}
+
+}  // namespace fleet::catalog

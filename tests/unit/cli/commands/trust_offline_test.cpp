@@ -1,0 +1,75 @@
+#include "cli/commands/proposal_text.hpp"
+#include "cli/commands/signing_keys.hpp"
+
+#include "tests/unit/agent/crash_fs.hpp"
+
+#include <doctest/doctest.h>
+
+namespace fleet::commands {
+namespace {
+
+using agent::CrashFs;
+
+TEST_CASE("a key file, plain or sealed, signs; its .pub is the same key") {
+  CrashFs fs;
+  fs.put("/pass", "a long passphrase\n");
+  for (std::string const passphrase : {"", "/pass"}) {
+    auto const path = "/k" + std::to_string(passphrase.size());
+    auto const made = make_signing_key(fs, path, passphrase);
+    REQUIRE(made.has_value());
+    auto const loaded = load_signing_keys(fs, {path}, passphrase);
+    REQUIRE(loaded.has_value());
+    CHECK(loaded->front().public_key() == *made);
+    CHECK(*load_public_key(fs, path + ".pub") == *made);
+    CHECK(make_signing_key(fs, path, passphrase).error().code == "file_exists");
+  }
+  CHECK(load_signing_keys(fs, {"/k5"}, "").error().code == "passphrase_needed");
+  fs.put("/other", "another passphrase");
+  CHECK(load_signing_keys(fs, {"/k5"}, "/other").error().code == "wrong_passphrase");
+  fs.put("/short", "short");
+  CHECK(make_signing_key(fs, "/k9", "/short").error().code == "short_passphrase");
+}
+
+TEST_CASE("what is no key is refused by name") {
+  CrashFs fs;
+  fs.put("/pass", "a long passphrase\n");
+  for (std::string const text : {"", "zz", "0123", std::string(63, 'a').c_str(), std::string(66, 'a').c_str()}) {
+    fs.put("/bad", text);
+    CHECK(load_signing_keys(fs, {"/bad"}, "").error().code == "bad_key_file");
+    CHECK(load_public_key(fs, "/bad").error().code == "bad_key_file");
+  }
+  CHECK(load_signing_keys(fs, {"/none"}, "").error().kind == Kind::not_found);
+}
+
+TEST_CASE("a signer reads what changes: keys, thresholds, releases that come and go, and who signed") {
+  auto random = SeededRandom(1);
+  auto const alice = crypto::SigningKey::generate(random), bob = crypto::SigningKey::generate(random);
+  auto const id = [](crypto::SigningKey const& key) { return key.key_id().substr(0, 12); };
+  auto const until = from_unix_ms(1'800'000'000'000);
+  auto const role = [](std::vector<crypto::PublicKey> keys, int threshold) { return trust::RoleSpec{std::move(keys), threshold}; };
+  auto const root = [&](std::int64_t version, trust::RoleSpec const& targets) {
+    auto const own = role({alice.public_key()}, 1);
+    return trust::compose_root({version, until, {{"root", own}, {"targets", targets}, {"snapshot", own}, {"timestamp", own}}}, {});
+  };
+  auto const target = [](std::string const& path) { return trust::Target{path, 12, {{"sha256", std::string(64, 'a')}}, R"({"hardware":["cam-a"]})"}; };
+  auto const list = [&](std::int64_t version, std::vector<trust::Target> const& targets) { return trust::compose_targets(version, until, targets, {}, {}); };
+  auto const after = trust::cosign(list(2, {target("models/m/2/release.json")}), {&bob, 1});
+  REQUIRE(after.has_value());
+  auto const text = proposal_text({"targets",
+                                   {{"root", root(1, role({alice.public_key()}, 1)), root(2, role({alice.public_key(), bob.public_key()}, 2))},
+                                    {"m-m", list(1, {target("models/m/1/release.json")}), *after},
+                                    {"m-n", "", list(1, {})},
+                                    {"m-o", "", "{}"}}});
+  for (auto const& line : std::vector<std::string>{"root: version 1 -> 2, good until 2027-01-15T08:00:00Z", "  - role targets  1 of 1: " + id(alice),
+                                                   "  + role targets  2 of 2: ", "  signed by: nobody yet", "  - models/m/1/release.json  12 bytes",
+                                                   "  + models/m/2/release.json  12 bytes, sha256 aaaa", "  signed by: " + id(bob), "m-n: version 0 -> 1",
+                                                   "  nothing else changes", "m-o: cannot be read"}) {
+    CAPTURE(text);
+    CAPTURE(line);
+    CHECK(text.find(line) != std::string::npos);
+  }
+  CHECK(text.find("role snapshot") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace fleet::commands

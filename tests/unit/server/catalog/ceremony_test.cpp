@@ -1,0 +1,212 @@
+#include "server/catalog/ceremony.hpp"
+
+#include "server/catalog/trust_status.hpp"
+#include "tests/unit/server/catalog/catalog_fixture.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <functional>
+
+namespace fleet::catalog {
+namespace {
+
+namespace json = boost::json;
+using namespace test;
+using crypto::SigningKey;
+
+constexpr auto const* kOne = "models/reader/1/release.json";
+constexpr auto const* kTwo = "models/reader/2/release.json";
+
+struct Owners : Catalog {
+  SigningKey alice = SigningKey::generate(system_random()), bob = SigningKey::generate(system_random()), carol = SigningKey::generate(system_random());
+
+  Owners() {
+    add_model("reader");
+    add_release("reader", "1");
+  }
+  [[nodiscard]] trust::RoleSpec two_of_three() const { return {{alice.public_key(), bob.public_key(), carol.public_key()}, 2}; }
+  Result<trust::Proposal> proposed(Change const& change) { return propose(store->reader(), keys, change, now); }
+  static trust::Proposal signed_by(trust::Proposal proposal, std::vector<SigningKey> const& signers) {
+    for (auto& file : proposal.files) file.after = must(trust::cosign(file.after, signers));
+    return proposal;
+  }
+  /// As the route does it.
+  Result<Imported> import(trust::Proposal const& proposal) {
+    auto imported = store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); });
+    if (imported && imported->moved) must(keys.drop(*imported->moved));
+    return imported;
+  }
+  void move(std::string const& role, trust::RoleSpec const& to, std::vector<SigningKey> const& signers) {
+    must(import(signed_by(must(proposed({role, to, {}})), signers)));
+  }
+  bool is_here(std::string const& role) { return keys.get(role).has_value(); }
+  std::string state_of(std::string const& version) { return must(load_release(store->reader(), "reader", version)).state; }
+};
+
+/// What a hostile hand makes of the signed part of a file before it is signed.
+using Edit = std::function<void(json::object&)>;
+trust::Proposal edited(trust::Proposal proposal, std::size_t file, Edit const& edit) {
+  auto value = json::parse(proposal.files[file].after);
+  edit(value.at("signed").as_object());
+  proposal.files[file].after = json::serialize(value);
+  return proposal;
+}
+
+TEST_CASE_FIXTURE(Owners, "roles leave the server one by one, and clients that were away follow") {
+  move("m-reader", two_of_three(), {alice, carol});
+  CHECK_FALSE(is_here("m-reader"));
+  CHECK_FALSE(std::filesystem::exists(dir + "/keys/m-reader.key"));
+  move("targets", two_of_three(), {alice, bob});
+  move("root", two_of_three(), {bob, carol});
+  for (auto const* const role : {"root", "targets"}) CHECK_FALSE(is_here(role));
+  CHECK_FALSE(is_managed(must(trust_status(store->reader(), keys, now))));
+  CHECK(must(find(kOne)).has_value());
+  CHECK(findings().empty());
+
+  add_release("reader", "2");
+  CHECK(state_of("2") == "draft");
+  CHECK_FALSE(must(find(kTwo)).has_value());
+  auto const imported = must(import(signed_by(must(proposed({"m-reader", {}, {"2"}})), {alice, bob})));
+  CHECK(imported.approved == std::vector<std::string>{"2"});
+  CHECK(state_of("2") == "approved");
+  CHECK(must(find(kTwo)).has_value());
+
+  now += std::chrono::hours{24 * 300};
+  CHECK(refresh() == 3);  // snapshot, timestamp, the directive root: what the owners signed is theirs to sign again
+  for (auto const* const role : {"root", "targets", "m-reader"}) must(import(signed_by(must(proposed({role, {}, {}})), {alice, carol})));
+  now += std::chrono::hours{24 * 100};
+  CHECK(refresh() == 2);
+  CHECK(must(find(kTwo)).has_value());
+}
+
+TEST_CASE_FIXTURE(Owners, "what too few signed, or keys without a say, changes nothing") {
+  auto const proposal = must(proposed({"m-reader", two_of_three(), {}}));
+  auto const before = read("SELECT count(*) FROM metadata");
+  auto const stranger = SigningKey::generate(system_random());
+  for (auto const& signers : std::vector<std::vector<SigningKey>>{{}, {alice}, {alice, alice}, {alice, stranger}}) {
+    CHECK(code_of(import(signed_by(proposal, signers))) == "threshold_unmet");
+    CHECK(is_here("m-reader"));
+  }
+  CHECK(read("SELECT count(*) FROM metadata") == before);
+  add_release("reader", "2");  // the server still signs
+  CHECK(state_of("2") == "approved");
+  CHECK(code_of(import(signed_by(proposal, {alice, bob}))) == "stale_proposal");  // what was prepared knows nothing of it
+  auto const fresh = signed_by(must(proposed({"m-reader", two_of_three(), {}})), {alice, bob, stranger});
+  must(import(fresh));
+  CHECK(read("SELECT bytes FROM metadata WHERE role = 'm-reader' ORDER BY version DESC LIMIT 1").find(stranger.key_id()) == std::string::npos);
+  CHECK(code_of(import(fresh)) == "stale_proposal");
+}
+
+TEST_CASE_FIXTURE(Owners, "enough keys sign something else than was prepared: it is refused by name") {
+  move("m-reader", two_of_three(), {alice, bob});
+  move("targets", two_of_three(), {alice, bob});
+  add_release("reader", "2");
+  add_model("other");
+  struct Case {
+    Change change;
+    std::size_t file;
+    Edit edit;
+    std::string code;
+  };
+  auto const target = [](json::object& content, char const* path) -> json::object& { return content.at("targets").as_object().at(path).as_object(); };
+  auto const role = [](json::object& content) -> json::object& { return content.at("delegations").at("roles").as_array()[0].as_object(); };
+  Change const release{"m-reader", {}, {"2"}}, keys_of_model{"m-reader", two_of_three(), {}}, root{"root", {}, {}};
+  std::vector<Case> const cases{
+      {release, 0, [&](json::object& c) { target(c, kTwo)["length"] = 7; }, "unexpected_change"},
+      {release, 0, [&](json::object& c) { target(c, kTwo).at("hashes").as_object()["sha256"] = std::string(64, 'a'); }, "unexpected_change"},
+      {release, 0, [&](json::object& c) { target(c, kTwo).at("custom").as_object()["security_floor"] = 9; }, "unexpected_change"},
+      {release, 0, [&](json::object& c) { c.at("targets").as_object()["models/reader/9/release.json"] = target(c, kTwo); }, "unknown_release"},
+      {release, 0, [&](json::object& c) { c.at("targets").as_object()["models/other/2/release.json"] = target(c, kTwo); }, "unexpected_change"},
+      {release, 0, [&](json::object& c) { c.at("targets").as_object().erase(kOne); }, "release_missing"},
+      {release, 0, [&](json::object& c) { c["version"] = 99; }, "stale_proposal"},
+      {release, 0, [&](json::object& c) { c["expires"] = "2026-11-20T09:59:59Z"; }, "metadata_expired"},
+      {keys_of_model, 0, [&](json::object& c) { role(c)["paths"] = json::array{"models/*/*/release.json"}; }, "unexpected_change"},
+      {keys_of_model, 0, [&](json::object& c) { role(c)["terminating"] = false; }, "unexpected_change"},
+      {keys_of_model, 0, [&](json::object& c) { c.at("delegations").at("roles").as_array().clear(); }, "unexpected_change"},
+      {root, 0, [&](json::object& c) { c.at("roles").at("snapshot").as_object()["keyids"] = json::array{alice.key_id()}; }, "unexpected_change"},
+      {root, 0, [&](json::object& c) { c["version"] = 99; }, "stale_proposal"},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    auto const rows = read("SELECT count(*) FROM metadata");
+    auto proposal = edited(must(proposed(cases[i].change)), cases[i].file, cases[i].edit);
+    CHECK(code_of(import(signed_by(std::move(proposal), {alice, bob}))) == cases[i].code);
+    CHECK(read("SELECT count(*) FROM metadata") == rows);
+    CHECK(state_of("2") == "draft");
+  }
+}
+
+TEST_CASE_FIXTURE(Owners, "a file of another role than the proposal's, or a revoked or unapproved release, is refused") {
+  move("m-reader", two_of_three(), {alice, bob});
+  script("UPDATE models SET approvals_required = 1");
+  add_release("reader", "2");
+  auto const two = signed_by(must(proposed({"m-reader", {}, {"2"}})), {alice, bob});
+  CHECK(code_of(import(two)) == "approvals_missing");
+  auto disguised = two;
+  disguised.role = "root";
+  CHECK(code_of(import(disguised)) == "unexpected_change");
+  must(approve_by("token:other", "reader", "2"));
+  CHECK(state_of("2") == "draft");  // approved by a person, not yet by the owners' keys
+  must(revoke_it("reader", "1"));
+  CHECK(state_of("1") == "revoked");
+  CHECK(code_of(import(two)) == "revoked");
+  CHECK(code_of(proposed({"m-reader", {}, {"1"}})) == "revoked");
+  must(import(signed_by(must(proposed({"m-reader", {}, {"2"}})), {alice, bob})));
+  CHECK_FALSE(must(find(kOne)).has_value());
+  CHECK(must(find(kTwo)).has_value());
+}
+
+TEST_CASE_FIXTURE(Owners, "keys that make no sense, and roles that stay, are refused before anything is signed") {
+  auto const here = must(keys.get("m-reader")).public_key();
+  auto const code = [&](std::string const& role, trust::RoleSpec spec) { return code_of(proposed({role, std::move(spec), {}})); };
+  CHECK(code("m-reader", {{}, 1}) == "bad_keys");
+  CHECK(code("m-reader", {{alice.public_key()}, 2}) == "bad_keys");
+  CHECK(code("m-reader", {{alice.public_key()}, 0}) == "bad_keys");
+  CHECK(code("m-reader", {{alice.public_key(), alice.public_key()}, 1}) == "bad_keys");
+  CHECK(code("m-reader", {{alice.public_key(), here}, 1}) == "bad_keys");  // the server's own
+  CHECK(code("timestamp", {{alice.public_key()}, 1}) == "role_stays_online");
+  CHECK(code("m-nobody", {{alice.public_key()}, 1}) == "unknown_model");
+  CHECK(code_of(proposed({"root", {}, {"1"}})) == "bad_role");
+}
+
+TEST_CASE_FIXTURE(Owners, "a model that is made while targets are elsewhere gets its keys from their owners") {
+  move("targets", two_of_three(), {alice, bob});
+  add_model("new");
+  CHECK_FALSE(is_here("m-new"));
+  CHECK(code_of(proposed({"m-new", {}, {}})) == "unknown_role");
+  move("m-new", {{carol.public_key()}, 1}, {alice, bob, carol});
+  add_blob("n");
+  must(publish_body("new", body("1", "n")));
+  must(import(signed_by(must(proposed({"m-new", {}, {"1"}})), {carol})));
+  CHECK(must(find("models/new/1/release.json")).has_value());
+  CHECK(must(find(kOne)).has_value());
+}
+
+TEST_CASE_FIXTURE(Owners, "a death between the commit and the removal of the key: the next start removes it, and until then it signs nothing") {
+  auto const proposal = signed_by(must(proposed({"m-reader", two_of_three(), {}})), {alice, bob});
+  must(store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); }));
+  CHECK(std::filesystem::exists(dir + "/keys/m-reader.key"));
+  CHECK_FALSE(is_here("m-reader"));
+  KeyRing restarted(system_fs(), system_random(), dir + "/keys");
+  must(settle_rotations(store->reader(), restarted));
+  CHECK_FALSE(std::filesystem::exists(dir + "/keys/m-reader.key"));
+  for (auto const* const role : {"root", "targets", "snapshot", "timestamp"}) CHECK(restarted.get(role).has_value());
+}
+
+TEST_CASE_FIXTURE(Owners, "a proposal survives its file, and what is none is refused") {
+  auto const proposal = signed_by(must(proposed({"targets", two_of_three(), {}})), {alice});
+  auto const text = must(trust::encode(proposal));
+  auto const again = must(trust::decode_proposal(text));
+  CHECK(again.role == "targets");
+  REQUIRE(again.files.size() == 2);
+  CHECK(again.files[0].after == proposal.files[0].after);
+  CHECK(must(trust::encode(again)) == text);
+  for (auto const* const bad :
+       {"", "[]", "{}", R"({"format":"fleet-proposal-2","role":"root","files":[]})", R"({"format":"fleet-proposal-1","role":"root","files":[]})",
+        R"({"format":"fleet-proposal-1","role":"root","files":[{"role":"root","before":null}]})"})
+    CHECK_FALSE(trust::decode_proposal(bad).has_value());
+}
+
+}  // namespace
+}  // namespace fleet::catalog
