@@ -2,10 +2,13 @@
 #include "cli/commands/output.hpp"
 #include "cli/commands/refs.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/lineage.hpp"
 #include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
+
+#include <set>
 
 namespace fleet::commands {
 namespace json = boost::json;
@@ -70,44 +73,80 @@ Result<int> approve_release(Session& session, Arguments const& arguments) {
              ref.model + "@" + ref.version + " has your approval");
 }
 
+Shape const& recalled_shape() {
+  static Shape const shape{
+      "recalled", "model@version", {{"RELEASE", "", Form::release}, {"WAS", "was", Form::state}, {"DEVICES", "devices", Form::text, false, true}}};
+  return shape;
+}
+
+/// What was recalled, who runs it, and what to type next.
+Result<int> recall_release(Session& session, ReleaseRef const& ref) {
+  FLEET_CHECK(
+      session.confirm(fmt::format("This revokes {0}@{1} and everything made from it for good: no device takes any of it any more.", ref.model, ref.version)));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const answer, api->post(Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), {{"reason", session.reason()}, {"recall", true}}));
+  FLEET_TRY(auto const recalled, answer.json());
+  if (!session.for_people() && session.format() != Format::name) {
+    show_json(session, recalled);
+    return 0;
+  }
+  ListPrinter printer(session, recalled_shape());
+  auto const* const items = render::member(recalled, "items").if_array();
+  for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) printer.add((*items)[i]);
+  printer.finish("");
+  session.say(
+      "Devices that run one of these go to the newest completed rollout of what still stands, at their next poll. Where there is none they keep what\n"
+      "they run, until you take the rollout back, which returns each to its own previous version:");
+  for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
+    auto const* const rollouts = render::member((*items)[i], "rollouts").if_array();
+    if (render::number_at((*items)[i], "devices") == 0 || rollouts == nullptr || rollouts->empty()) continue;
+    session.say(fmt::format("  fleetctl rollout rollback {} --yes", render::text_at(rollouts->front(), "id")));
+  }
+  return 0;
+}
+
 Result<int> revoke_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  if (arguments.flag("recall")) return recall_release(session, ref);
   FLEET_CHECK(session.confirm("This revokes " + ref.model + "@" + ref.version + " for good: no device takes it any more."));
   return act(session, Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), json::object(), release_shape(),
              ref.model + "@" + ref.version + " is revoked");
-}
-
-void tell_relatives(Session& session, json::value const& relatives, bool descendants) {
-  auto const* list = relatives.if_array();
-  if (list == nullptr) return;
-  for (auto const& one : *list) {
-    auto const name = render::text_at(one, "model") + "@" + render::text_at(one, "version");
-    auto const relation = render::text_at(one, "relation");
-    auto const of = render::text_at(one, "of");
-    auto const line = session.format() == Format::name ? name : fmt::format("{}  {} of {} ({})", name, descendants ? "child" : "parent", of, relation);
-    session.data(render::safe_text(line) + "\n");
-  }
 }
 
 Result<int> lineage(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->get(Route("/models/{}/releases/{}/lineage", {ref.model, ref.version})));
-  if (!session.for_people() && session.format() != Format::name) {
-    show_json(session, answer);
-    return 0;
-  }
   auto const descendants = arguments.flag("descendants");
-  auto const& relatives = render::member(answer, descendants ? "descendants" : "ancestors");
-  if (relatives.is_array() && relatives.get_array().empty())
-    session.say(fmt::format("{}@{} has no {}", ref.model, ref.version, descendants ? "descendants" : "ancestors"));
-  tell_relatives(session, relatives, descendants);
+  if (arguments.flag("dot")) {
+    session.data(render::lineage_dot(answer));
+  } else if (session.format() == Format::name) {
+    std::vector<std::string> names;
+    if (auto const* const list = render::member(answer, descendants ? "descendants" : "ancestors").if_array())
+      for (auto const& one : *list) names.push_back(render::safe_text(render::text_at(one, "model") + "@" + render::text_at(one, "version")));
+    std::set<std::string> told;  // one that was reached twice stands once
+    for (auto const& name : names)
+      if (told.insert(name).second) session.data(name + "\n");
+  } else if (session.for_people()) {
+    session.data(render::lineage_tree(answer, descendants));
+  } else {
+    show_json(session, answer);
+  }
+  if (render::text_at(answer, "cut") == "true") session.say("there are more than 10000 relatives: the nearest are shown");
   return 0;
 }
 
+/// Of one release; or of everything made from it, or from a data set.
 Result<int> release_devices(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
-  return show_list(session, arguments, Route("/models/{}/releases/{}/devices", {ref.model, ref.version}), device_shape());
+  auto const release = arguments.text("RELEASE"), origin = arguments.text("descends-from"), dataset = arguments.text("dataset");
+  if ((release.empty() ? 0 : 1) + (origin.empty() ? 0 : 1) + (dataset.empty() ? 0 : 1) != 1)
+    return Error{Kind::bad_input, "bad_argument", "expected one of MODEL@VERSION, --descends-from and --dataset"};
+  if (!release.empty()) {
+    FLEET_TRY(auto const ref, parse_release(release));
+    return show_list(session, arguments, Route("/models/{}/releases/{}/devices", {ref.model, ref.version}), device_shape());
+  }
+  if (!origin.empty()) FLEET_CHECK(parse_release(origin));
+  return show_list(session, arguments, Route("/devices").with("descends_from", origin).with("dataset", dataset), device_shape());
 }
 
 }  // namespace
@@ -134,18 +173,25 @@ std::vector<Command> const& release_commands() {
        true},
       {"release revoke",
        "forbid a release for good",
-       "release revoke reader@2.0.0 --reason \"leaks memory\" --yes",
+       "release revoke reader@2.0.0 --reason \"leaks memory\" --yes\nrelease revoke reader@1.0.0 --recall --reason \"trained on data without consent\" --yes",
        revoke_release,
-       {release},
+       {release, {flag, "--recall", "", "and everything made from it, with a plan to take it back"}},
        false,
        false,
        true},
       {"release lineage",
        "what a release was made from",
-       "release lineage reader@2.0.0\nrelease lineage reader@1.0.0 --descendants -o name",
+       "release lineage reader@2.0.0\nrelease lineage reader@1.0.0 --descendants -o name\nrelease lineage reader@1.0.0 --dot | dot -Tsvg > family.svg",
        lineage,
-       {release, {flag, "--descendants", "", "what was made from it"}}},
-      {"release devices", "devices that run a release", "release devices reader@2.0.0 -o name", release_devices, {release, limit_option()}},
+       {release, {flag, "--descendants", "", "what was made from it"}, {flag, "--dot", "", "both ways, as a graph for Graphviz"}}},
+      {"release devices",
+       "devices that run a release, or anything made from a release or a data set",
+       "release devices reader@2.0.0 -o name\nrelease devices --descends-from reader@1.0.0\nrelease devices --dataset sha256:9f86d081...",
+       release_devices,
+       {{optional_argument, "RELEASE", "", "MODEL@VERSION"},
+        {value, "--descends-from", "M@V", "whatever was made from this release, and itself"},
+        {value, "--dataset", "NAME", "whatever was trained on it, or made from such; a name or sha256:HEX"},
+        limit_option()}},
   };
   return rows;
 }

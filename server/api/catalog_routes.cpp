@@ -208,14 +208,35 @@ Result<Reply> list_release_devices(Services& services, Call const& call) {
   return list_reply(call, found.items, found.next);
 }
 
-using ReleaseVerb = Result<catalog::Release> (*)(store::Tx&, catalog::KeyRing&, std::string_view, std::string_view, catalog::Cause const&);
-
-template <ReleaseVerb verb>
-Result<Reply> release_verb(Services& services, Call const& call, store::Tx& tx) {
+Result<Reply> approve_release(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, true));
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
-  FLEET_TRY(auto const after, verb(tx, *services.keys, before.model, before.version, cause_of(call, body.reason)));
+  FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, cause_of(call, body.reason)));
+  return release_reply(tx.connection(), after);
+}
+
+/// With `recall` everything made from it goes, too, and the answer says who runs what.
+Result<Reply> revoke_release(Services& services, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const reason = reader.text("reason", 1000, "");
+  if (reason.empty()) reader.fault("reason", "required: why this is done, for the audit log");
+  bool const recall = reader.boolean("recall", false);
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
+  FLEET_CHECK(check_if_match(call, before.revision));
+  if (recall) {
+    if (!call.actor.model.empty())
+      return Error{Kind::forbidden, "out_of_scope", fmt::format("this token is for model {}, a recall reaches every model made from it", call.actor.model),
+                   "use a token without that limit"};
+    Reply reply;
+    FLEET_TRY(reply.body, catalog::recall(tx, *services.keys, before.model, before.version, cause_of(call, reason)));
+    return reply;
+  }
+  FLEET_TRY(auto const after, catalog::revoke(tx, *services.keys, before.model, before.version, cause_of(call, reason)));
   return release_reply(tx.connection(), after);
 }
 
@@ -237,8 +258,8 @@ std::vector<Route> const& catalog_routes() {
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
       {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
       {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, &list_release_devices},
-      {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, &release_verb<&catalog::approve>, kSmall},
-      {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, &release_verb<&catalog::revoke>, kSmall},
+      {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, &approve_release, kSmall},
+      {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, &revoke_release, kSmall},
       {M::get, "/tuf/{rest...}", P::everyone, &get_tuf_file},
       {M::get, "/device/v1/tuf/{rest...}", P::device, &get_tuf_file, 0, Listener::device},
       {M::get, "/blobs/sha256/{digest}", P::read, &get_blob},

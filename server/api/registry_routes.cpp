@@ -31,6 +31,19 @@ Result<std::optional<bool>> read_flag(Call const& call, std::string_view name) {
   return Error{Kind::bad_input, "bad_parameter", fmt::format("{}: expected true or false, got '{}'", name, text)};
 }
 
+/// `descends_from=M@V`, `dataset=NAME` or `dataset=sha256:HEX`.
+Result<std::optional<registry::Origin>> read_origin(Call const& call) {
+  auto const release = call.query_value("descends_from"), dataset = call.query_value("dataset");
+  if (release.empty() && dataset.empty()) return std::optional<registry::Origin>{};
+  if (!release.empty() && !dataset.empty()) return Error{Kind::bad_input, "bad_parameter", "descends_from and dataset: one of them"};
+  constexpr std::string_view kDigest = "sha256:";
+  if (!dataset.empty()) return std::optional(registry::Origin{{}, {}, std::string(dataset.starts_with(kDigest) ? dataset.substr(kDigest.size()) : dataset)});
+  auto const at = release.find('@');
+  if (at == std::string::npos || at == 0 || at + 1 == release.size())
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("descends_from: expected MODEL@VERSION, got '{}'", release.substr(0, 130))};
+  return std::optional(registry::Origin{std::string(release.substr(0, at)), std::string(release.substr(at + 1)), {}});
+}
+
 Result<registry::DeviceFilter> read_filter(Call const& call) {
   registry::DeviceFilter out;
   for (auto const& text : {call.query_value("selector"), call.actor.selector}) {
@@ -48,6 +61,7 @@ Result<registry::DeviceFilter> read_filter(Call const& call) {
     return Error{Kind::bad_input, "bad_parameter", fmt::format("state: expected pending, active, revoked or retired, got '{}'", out.state)};
   }
   FLEET_TRY(out.online, read_flag(call, "online"));
+  FLEET_TRY(out.origin, read_origin(call));
   if (auto const before = call.query_value("last_seen_before"); !before.empty()) {
     FLEET_TRY(out.last_seen_before, parse_rfc3339(before));
   }
@@ -55,7 +69,7 @@ Result<registry::DeviceFilter> read_filter(Call const& call) {
 }
 
 Result<Reply> list_devices(Services& services, Call const& call) {
-  FLEET_CHECK(only_query(call, {"selector", "state", "online", "last_seen_before", "running", "limit", "cursor"}));
+  FLEET_CHECK(only_query(call, {"selector", "state", "online", "last_seen_before", "running", "descends_from", "dataset", "limit", "cursor"}));
   FLEET_TRY(auto const filter, read_filter(call));
   FLEET_TRY(auto const page, read_page(call));
   auto& reader = services.store.reader();

@@ -55,14 +55,25 @@ inline constexpr db::Query kAncestors{
     "release_ancestors",
     "WITH RECURSIVE up(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE release = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN up ON p.release = up.parent) "
-    "SELECT r.model, r.version, up.relation, c.model, c.version FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER BY r.n "
-    "DESC, c.n DESC, up.relation"};
+    "SELECT r.model, r.version, up.relation, c.model, c.version, r.state FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER "
+    "BY r.n "
+    "DESC, c.n DESC, up.relation LIMIT 10001"};
 inline constexpr db::Query kDescendants{
     "release_descendants",
     "WITH RECURSIVE down(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE parent = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN down ON p.parent = down.release) "
-    "SELECT r.model, r.version, down.relation, c.model, c.version FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent ORDER "
-    "BY r.n, c.n, down.relation"};
+    "SELECT r.model, r.version, down.relation, c.model, c.version, r.state FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = "
+    "down.parent ORDER "
+    "BY r.n, c.n, down.relation LIMIT 10001"};
+/// A release and everything made from it: parents first.
+inline constexpr db::Query kWithDescendants{
+    "release_with_descendants",
+    "WITH RECURSIVE down(n) AS (SELECT ?1 UNION SELECT p.release FROM release_parents p JOIN down ON p.parent = down.n) "
+    "SELECT r.model, r.version, r.state FROM down JOIN releases r ON r.n = down.n ORDER BY r.n"};
+inline constexpr db::Query kCountRunning{"count_running", "SELECT count(*) FROM device_models WHERE model = ?1 AND running = ?2"};
+inline constexpr db::Query kRolloutsOfRelease{
+    "rollouts_of_release",
+    "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
 inline constexpr db::Query kModelHasBlob{"model_has_blob", "SELECT 1 FROM releases WHERE model = ?1 AND instr(document, '\"' || ?2 || '\"') > 0 LIMIT 1"};

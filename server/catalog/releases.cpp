@@ -9,9 +9,13 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <set>
+
 namespace fleet::catalog {
 namespace json = boost::json;
 namespace {
+
+constexpr std::size_t kLineageMax = 10'000;  // as the queries have it, and one more
 
 std::string name_of(Release const& release) { return release.model + "@" + release.version; }
 
@@ -76,7 +80,7 @@ Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Re
                             json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}), cause.reason, cause.request_id});
 }
 
-/// Signed into its model's role, or out of it; every device must decide anew.
+/// Signed into its model's role; every device must decide anew.
 Result<void> sign(store::Tx& tx, KeyRing& keys, Release const& release, SysTime now) {
   FLEET_CHECK(sign_model_role(tx, keys, release.model, now));
   tx.raise_policy_epoch();
@@ -167,15 +171,28 @@ Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, st
   return after;
 }
 
+Result<void> revoke_each(store::Tx& tx, KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause) {
+  std::set<std::string> models;
+  for (auto const& [release, reason] : releases) {
+    if (release.state == "revoked") continue;
+    FLEET_TRY(auto const after, set_state(tx, release, "revoked"));
+    auto why = cause;
+    why.reason = reason;
+    FLEET_CHECK(note(tx, why, "release.revoked", after, release.state));
+    models.insert(release.model);
+  }
+  for (auto const& model : models) {
+    FLEET_TRY(bool const here, is_signed_here(keys, model));
+    if (here) FLEET_CHECK(sign_model_role(tx, keys, model, cause.at));
+  }
+  if (!models.empty()) tx.raise_policy_epoch();  // where the owners sign, the server stops handing it out at once
+  return {};
+}
+
 Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
-  if (release.state == "revoked") return release;
-  FLEET_TRY(auto const after, set_state(tx, release, "revoked"));
-  FLEET_TRY(bool const here, is_signed_here(keys, release.model));
-  if (here) FLEET_CHECK(sign(tx, keys, after, cause.at));
-  tx.raise_policy_epoch();  // where the owners sign, the server stops handing it out at once
-  FLEET_CHECK(note(tx, cause, "release.revoked", after, release.state));
-  return after;
+  FLEET_CHECK(revoke_each(tx, keys, {{release, cause.reason}}, cause));
+  return load_release(tx.connection(), model, version);
 }
 
 Result<std::string> release_json(db::Connection& reader, Release const& release) {
@@ -207,7 +224,8 @@ Result<std::string> release_json(db::Connection& reader, Release const& release)
 }
 
 Result<std::string> lineage_json(db::Connection& reader, Release const& release) {
-  json::object out{{"release", name_of(release)}};
+  json::object out{{"release", name_of(release)}, {"state", release.state}};
+  bool cut = false;
   for (auto const& [key, query] : {std::pair{"ancestors", kAncestors}, std::pair{"descendants", kDescendants}}) {
     json::array list;
     auto rows = reader.prepare(query);
@@ -215,11 +233,17 @@ Result<std::string> lineage_json(db::Connection& reader, Release const& release)
     for (;;) {
       FLEET_TRY(bool const row, rows.step());
       if (!row) break;
-      list.push_back(json::object{
-          {"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}, {"of", rows.text(3) + "@" + rows.text(4)}});
+      cut = cut || list.size() == kLineageMax;
+      if (list.size() == kLineageMax) break;
+      list.push_back(json::object{{"model", rows.text_view(0)},
+                                  {"version", rows.text_view(1)},
+                                  {"relation", rows.text_view(2)},
+                                  {"of", rows.text(3) + "@" + rows.text(4)},
+                                  {"state", rows.text_view(5)}});
     }
     out[key] = std::move(list);
   }
+  out["cut"] = cut;
   return json::serialize(out);
 }
 

@@ -69,9 +69,15 @@ Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, st
 /// Takes the release out of the signed metadata; rollouts of it stop, devices that run it keep it until a rollout says otherwise.
 Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
 
+/// Revokes several, each for its own reason; each model's role is signed once.
+Result<void> revoke_each(store::Tx& tx, KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause);
+/// Revokes a release and everything made from it, at once. @returns a list of `{"model","version","was","devices","rollouts":[{"id","state"}]}`: how
+/// many devices run each now, and the rollouts that brought it, newest first.
+Result<std::string> recall(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
+
 /// The object `release` of the API.
 Result<std::string> release_json(db::Connection& reader, Release const& release);
-/// `{"release","ancestors","descendants"}`.
+/// `{"release","state","ancestors","descendants","cut"}`, each relative with its state; the nearest kLineageMax edges each way, and whether there are more.
 Result<std::string> lineage_json(db::Connection& reader, Release const& release);
 
 }  // namespace fleet::catalog

@@ -46,6 +46,12 @@ void bind_filter(db::Statement& scan, DeviceFilter const& filter) {
   scan.bind(6, label_value);
   scan.bind(7, model);
   scan.bind(8, version);
+  std::optional<std::string> origin_model, origin_version, dataset;
+  if (filter.origin && !filter.origin->dataset.empty()) dataset = filter.origin->dataset;
+  else if (filter.origin) origin_model = filter.origin->model, origin_version = filter.origin->version;
+  scan.bind(10, origin_model);
+  scan.bind(11, origin_version);
+  scan.bind(12, dataset);
 }
 
 Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter const& filter, Device const& device, SysTime now) {

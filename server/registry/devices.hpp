@@ -46,11 +46,17 @@ struct Cause {
 [[nodiscard]] Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, SysTime now);
 
 /// Which devices to list; all must hold.
+/// Where what a device runs may come from, itself or by any number of parents: a release, or else a data set by name or digest.
+struct Origin {
+  std::string model, version;
+  std::string dataset;  ///< a name, or 64 hex characters
+};
 struct DeviceFilter {
   std::vector<Selector> selectors;
   std::string state;  ///< empty: any
   std::optional<bool> online;
   std::optional<SysTime> last_seen_before;  ///< never heard counts as before
+  std::optional<Origin> origin;             ///< only those that run something made from it
 };
 /// A page of device objects in the order they were registered.
 struct DevicePage {

@@ -107,7 +107,8 @@ Result<void> add_device(store::Tx& tx, std::string const& id, std::string const&
 }
 
 /// The same device with the same key, admitted anew: what the admission binds holds, the rest stays.
-Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, Admission const& admission, Asked const& asked, Cause const& cause) {
+Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, Admission const& admission, Asked const& asked,
+                            Cause const& cause) {
   FLEET_CHECK(check_state(device.id, device.state));
   auto refresh = tx.prepare(queries::kRefreshDevice);
   refresh.bind_all(device.n, hardware, labels_json(merged(device.labels, admission.labels)), labels_json(asked.request.reported));

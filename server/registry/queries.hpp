@@ -14,11 +14,17 @@ namespace fleet::registry::queries {
 inline constexpr db::Query kDeviceById{"registry.device_by_id", FLEET_DEVICE_COLUMNS "WHERE d.id = ?1"};
 inline constexpr db::Query kDeviceByKey{"registry.device_by_key", FLEET_DEVICE_COLUMNS "WHERE d.key_sha256 = ?1"};
 /// What a selector and filters can be narrowed by; the rest is judged row by row.
-inline constexpr db::Query kScan{"registry.scan", FLEET_DEVICE_COLUMNS
-                                 "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
-                                 "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
-                                 "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
-                                 "ORDER BY d.n LIMIT ?9"};
+inline constexpr db::Query kScan{
+    "registry.scan", FLEET_DEVICE_COLUMNS
+    "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
+    "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
+    "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
+    // Who runs something made from a release (?10 ?11) or a data set (?12): found from the releases, not from the devices.
+    "AND ((?10 IS NULL AND ?12 IS NULL) OR d.n IN (WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?10 AND r.version = "
+    "?11) OR (?12 IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(r.datasets) s WHERE s.value ->> 'name' = ?12 OR s.value ->> 'sha256' = ?12)) "
+    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) SELECT m.device FROM made JOIN releases r ON r.n = made.n "
+    "JOIN device_models m ON m.model = r.model AND m.running = r.version)) "
+    "ORDER BY d.n LIMIT ?9"};
 #undef FLEET_DEVICE_COLUMNS
 
 inline constexpr db::Query kKey{"registry.key", "SELECT n, id, state, not_after FROM devices WHERE key_sha256 = ?1"};
@@ -38,11 +44,11 @@ inline constexpr db::Query kAddDevice{
     "INSERT INTO devices (id, hardware, state, labels, reported, key_sha256, not_after, created_at) VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7)"};
 inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
-inline constexpr db::Query kRekeyDevice{
-    "registry.rekey_device",
-    "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, clone_suspected_at = NULL, report_sequence = "
-    "0, boot_id = '', "
-    "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
+inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
+                                        "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, "
+                                        "clone_suspected_at = NULL, report_sequence = "
+                                        "0, boot_id = '', "
+                                        "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
 inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = max(not_after, ?2) WHERE n = ?1"};
 inline constexpr db::Query kSetKey{"registry.set_key", "UPDATE devices SET key_sha256 = ?2, revision = revision + 1 WHERE n = ?1"};
@@ -84,9 +90,11 @@ inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDAT
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
                                        "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
-inline constexpr auto kAll = std::to_array<db::Query>(
-    {kDeviceById,     kDeviceByKey,     kScan,         kKey,          kRenewedKey, kModels,        kHistory,         kAddDevice, kRefreshDevice, kRekeyDevice,
-     kForgetModels,   kSetNotAfter,     kSetKey,       kSetState,     kSetLabels,  kDeleteDevice,  kPutPending,      kPendingOf, kPending,       kDropPending, kDropRenewals,
-     kDropAllPending, kJoinTokenByHash, kUseJoinToken, kAddJoinToken, kJoinTokens, kJoinTokenById, kRevokeJoinToken, kNewestRoot});
+inline constexpr auto kAll =
+    std::to_array<db::Query>({kDeviceById,     kDeviceByKey,     kScan,         kKey,          kRenewedKey,  kModels,        kHistory,
+                              kAddDevice,      kRefreshDevice,   kRekeyDevice,  kForgetModels, kSetNotAfter, kSetKey,        kSetState,
+                              kSetLabels,      kDeleteDevice,    kPutPending,   kPendingOf,    kPending,     kDropPending,   kDropRenewals,
+                              kDropAllPending, kJoinTokenByHash, kUseJoinToken, kAddJoinToken, kJoinTokens,  kJoinTokenById, kRevokeJoinToken,
+                              kNewestRoot});
 
 }  // namespace fleet::registry::queries

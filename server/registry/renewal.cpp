@@ -5,9 +5,9 @@
 #include "server/audit/audit.hpp"
 #include "server/registry/queries.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <fmt/format.h>
 
 namespace fleet::registry {
 namespace {
@@ -25,7 +25,8 @@ Result<std::string> newest_root(db::Connection& connection, std::string_view rep
 
 Result<KnownKey> known_renewer(db::Connection& connection, Digest const& presented_key) {
   FLEET_TRY(auto const known, find_key(connection, presented_key));
-  if (!known) return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()), "enrol the device with a join token"};
+  if (!known)
+    return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()), "enrol the device with a join token"};
   FLEET_CHECK(check_state(known->id, known->state));
   return *known;
 }

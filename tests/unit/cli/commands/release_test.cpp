@@ -50,9 +50,41 @@ TEST_CASE("lineage goes up, and down with --descendants") {
   Bench bench;
   bench.use(server);
   CHECK(bench.run({"release", "lineage", "m@2"}) == 0);
-  CHECK(bench.console.stdout_text == "m@1  parent of m@2 (finetune)\n");
+  CHECK(bench.console.stdout_text == "m@2\n└─ m@1 (finetune)\n");
   CHECK(bench.run({"release", "lineage", "m@2", "--descendants"}) == 0);
-  CHECK(bench.console.stdout_text == "m@3  child of m@2 (quantized)\n");
+  CHECK(bench.console.stdout_text == "m@2\n└─ m@3 (quantized)\n");
   CHECK(bench.run({"release", "lineage", "m@2", "--descendants", "-o", "name"}) == 0);
   CHECK(bench.console.stdout_text == "m@3\n");
+  CHECK(bench.run({"release", "lineage", "m@2", "--dot"}) == 0);
+  CHECK(bench.console.stdout_text.starts_with("digraph lineage {"));
+}
+
+TEST_CASE("devices of a release, of its descendants, or of a data set: one question at a time") {
+  FakeServer const server([](Seen const&) { return net::json_response(200, R"({"items":[{"id":"cam-1"}],"next":null})"); });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"release", "devices", "--descends-from", "m@1", "-o", "name"}) == 0);
+  CHECK(bench.console.stdout_text == "cam-1\n");
+  CHECK(server.seen().back().line.starts_with("GET /api/v1/devices?descends_from=m%401"));
+  CHECK(bench.run({"release", "devices", "--dataset", "faces", "-o", "name"}) == 0);
+  CHECK(server.seen().back().line.starts_with("GET /api/v1/devices?dataset=faces"));
+  CHECK(bench.run({"release", "devices", "m@1", "--dataset", "faces"}) == 2);
+  CHECK(bench.run({"release", "devices"}) == 2);
+  CHECK(bench.run({"release", "devices", "--descends-from", "m"}) == 2);
+}
+
+TEST_CASE("a recall says who runs what, and what to type next") {
+  FakeServer const server([](Seen const&) {
+    return net::json_response(200, R"({"items":[{"model":"m","version":"1","was":"approved","devices":0,"rollouts":[{"id":"r_0","state":"completed"}]},
+      {"model":"m","version":"2","was":"approved","devices":3,"rollouts":[{"id":"r_2","state":"running"},{"id":"r_1","state":"completed"}]}],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"release", "revoke", "m@1", "--recall", "--reason", "bad data"}) == 2);  // nobody to ask
+  CHECK(bench.run({"release", "revoke", "m@1", "--recall", "--reason", "bad data", "--yes"}) == 0);
+  CHECK(server.seen().back().line == "POST /api/v1/models/m/releases/1:revoke");
+  CHECK(server.seen().back().body == R"({"reason":"bad data","recall":true})");
+  CHECK(bench.console.stdout_text.find("m@2") != std::string::npos);
+  CHECK(bench.console.stderr_text.find("fleetctl rollout rollback r_2 --yes") != std::string::npos);
+  CHECK(bench.console.stderr_text.find("r_0") == std::string::npos);
 }

@@ -200,6 +200,40 @@ TEST_CASE_FIXTURE(WithModel, "lineage closes: every parent is known and stands")
   CHECK(below.at("descendants").as_array().size() == 4);
 }
 
+TEST_CASE_FIXTURE(WithModel, "a recall takes the whole family at once, each with its reason, and each model is signed once") {
+  auto const parent = [](std::string const& model, std::string const& version) {
+    return R"(,"parents":[{"model":")" + model + R"(","version":")" + version + R"(","relation":"finetune"}])";
+  };
+  add_model("other");
+  add_release("reader", "1");
+  add_release("reader", "2", parent("reader", "1"));
+  add_release("reader", "3", R"(,"parents":[{"model":"reader","version":"1","relation":"merge"},{"model":"reader","version":"2","relation":"merge"}])");
+  add_release("other", "1", parent("reader", "3"));
+  add_release("reader", "sound");
+  script(
+      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'd', 'cam-a', 'active', zeroblob(32), 0, 0); "
+      "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '3', 0)");
+  auto const reader_before = std::stoi(version_of("m-reader")), snapshots = std::stoi(version_of("snapshot"));
+  auto const recall_it = [&] {
+    return json::parse(must(store->write_value<std::string>([&](store::Tx& tx) { return recall(tx, keys, "reader", "1", by("token:admin")); })))
+        .at("items")
+        .as_array();
+  };
+  auto const items = recall_it();
+  REQUIRE(items.size() == 4);
+  CHECK(items[0].at("version") == "1");
+  CHECK(items[2].at("version") == "3");
+  CHECK(items[2].at("devices") == 1);
+  CHECK(items[2].at("was") == "approved");
+  CHECK(read("SELECT count(*) FROM releases WHERE state = 'revoked'") == "4");
+  CHECK(load("sound").state == "approved");
+  CHECK(std::stoi(version_of("m-reader")) == reader_before + 1);
+  CHECK(std::stoi(version_of("snapshot")) == snapshots + 2);  // one a model
+  CHECK(read("SELECT count(*) FROM audit WHERE action = 'release.revoked' AND reason LIKE 'made from reader@1, which was recalled:%'") == "3");
+  CHECK(recall_it().size() == 4);
+  CHECK(read("SELECT count(*) FROM audit WHERE action = 'release.revoked'") == "4");
+}
+
 TEST_CASE_FIXTURE(WithModel, "releases are listed newest first, by page, state and publisher") {
   for (auto const* const version : {"1", "2", "3"}) add_release("reader", version);
   add_blob("four");

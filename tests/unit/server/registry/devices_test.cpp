@@ -49,6 +49,35 @@ TEST_CASE_FIXTURE(Fixture, "every query of the registry is prepared on the newes
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "a list filters by what a device's release was made from, through any number of parents, and ends on a graph in circles") {
+  for (int n = 1; n <= 5; ++n) add(n, "cam-a", "{}");
+  auto const data = std::string(64, 'd');
+  sql({"test.model", "INSERT INTO models (name, created_at) VALUES ('reader', 0), ('other', 0)"});
+  for (auto const* const release : {"1", "2", "3", "4", "5"})
+    sql({"test.release",
+         "INSERT INTO releases (n, model, version, digest, document, request, state, datasets, created_by, created_at) VALUES (?1, iif(?1 = 4, 'other', "
+         "'reader'), ?1, CAST('d' || ?1 AS BLOB), '{}', x'00', 'approved', iif(?1 = 2, json_array(json_object('name', 'faces', 'sha256', ?2)), '[]'), 'x', 0)"},
+        std::int64_t{std::stoi(release)}, data);
+  sql({"test.parents",
+       "INSERT INTO release_parents (release, parent, relation) VALUES (2, 1, 'finetune'), (3, 2, 'merge'), (4, 3, 'quantized'), (2, 4, 'merge')"});
+  sql({"test.run",
+       "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '1', 0), (2, 'reader', '2', 0), (3, 'reader', '5', 0), "
+       "(3, 'other', '4', 0), (4, 'reader', '5', 0), (5, 'reader', '4', 0)"});
+  auto const made_from = [&](Origin origin) {
+    DeviceFilter filter;
+    filter.origin = std::move(origin);
+    return ids(filter);
+  };
+  using Ids = std::vector<std::string>;
+  CHECK(made_from({"reader", "1", {}}) == Ids{"cam-1", "cam-2", "cam-3"});
+  CHECK(made_from({"reader", "3", {}}) == Ids{"cam-2", "cam-3"});  // round the circle
+  CHECK(made_from({"reader", "5", {}}) == Ids{"cam-3", "cam-4"});
+  CHECK(made_from({"reader", "9", {}}) == Ids{});
+  CHECK(made_from({{}, {}, "faces"}) == Ids{"cam-2", "cam-3"});
+  CHECK(made_from({{}, {}, data}) == Ids{"cam-2", "cam-3"});
+  CHECK(made_from({{}, {}, "voices"}) == Ids{});
+}
+
 TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and running release") {
   add(1, "cam-a", R"({"region":"eu"})");
   add(2, "cam-b", R"({"region":"eu"})");
