@@ -91,9 +91,10 @@ inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FRO
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
 inline constexpr std::array kQueries{
-    kNewestMetadata,  kRolesAndExpiry, kRememberWarning, kGetMetadata,    kAllMetadata,    kInsertMetadata,    kModelNames,   kGetModel,         kListModels,
-    kInsertModel,     kUpdateModel,    kRaiseCounter,    kReleaseOf,      kListReleases,   kApprovedDocuments, kAllDocuments, kDocumentByDigest, kInsertRelease,
-    kSetReleaseState, kInsertParent,   kParents,         kInsertApproval, kCountApprovals, kAncestors,         kDescendants,  kGetBlob,          kModelHasBlob,
-    kAllBlobs,        kInsertBlob,     kGetUpload,       kOpenUploadOf,   kInsertUpload,   kSetReceived,       kFinishUpload, kForgottenUploads, kDeleteUpload};
+    kNewestMetadata,   kRolesAndExpiry,  kRememberWarning, kGetMetadata,       kAllMetadata,  kInsertMetadata,   kModelNames,        kGetModel,
+    kListModels,       kInsertModel,     kUpdateModel,     kRaiseCounter,      kReleaseOf,    kListReleases,     kApprovedDocuments, kAllDocuments,
+    kDocumentByDigest, kInsertRelease,   kSetReleaseState, kInsertParent,      kParents,      kInsertApproval,   kCountApprovals,    kAncestors,
+    kDescendants,      kWithDescendants, kCountRunning,    kRolloutsOfRelease, kGetBlob,      kModelHasBlob,     kAllBlobs,          kInsertBlob,
+    kGetUpload,        kOpenUploadOf,    kInsertUpload,    kSetReceived,       kFinishUpload, kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog
