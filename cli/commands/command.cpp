@@ -70,10 +70,10 @@ std::vector<Noun> const& all_nouns() {
 std::vector<Command> const& all_commands() {
   static std::vector<Command> const all = [] {
     std::vector<Command> rows;
-    for (auto const* part :
-         {&context_commands(), &about_commands(), &doctor_commands(), &token_commands(), &role_commands(), &device_commands(), &device_token_commands(),
-          &model_commands(), &release_commands(), &publish_commands(), &rollout_commands(), &rollout_verb_commands(), &simulate_commands(), &watch_commands(),
-          &telemetry_commands(), &audit_commands(), &trust_commands(), &trust_offline_commands(), &raw_commands()})
+    for (auto const* part : {&context_commands(),   &about_commands(),        &doctor_commands(),       &token_commands(),         &role_commands(),
+                             &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
+                             &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
+                             &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands()})
       rows.insert(rows.end(), part->begin(), part->end());
     return rows;
   }();

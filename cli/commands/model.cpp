@@ -1,7 +1,11 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/refs.hpp"
+#include "cli/commands/signing_keys.hpp"
 #include "cli/render/json.hpp"
+#include "core/trust/evidence.hpp"
+#include "core/wire/json.hpp"
+#include "core/wire/yaml.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -9,8 +13,44 @@ namespace fleet::commands {
 namespace json = boost::json;
 namespace {
 
+constexpr std::size_t kFileBytesMax = 64 * 1024;
+
+/// A .pub file of trust offline keygen, or a PEM of an ECDSA P-256 key. @errors not_found, bad_input
+Result<json::value> read_signer(Fs& fs, std::string const& path) {
+  FLEET_TRY(auto const text, fs.read(path, kFileBytesMax));
+  if (text.find("-----BEGIN PUBLIC KEY-----") != std::string::npos) return json::value(text);
+  FLEET_CHECK(load_public_key(fs, path));
+  return wire::parse_json(text, kFileBytesMax);
+}
+
+/// Signers and demands: the present ones with the changes of the command line.
+Result<void> set_evidence(Fs& fs, Arguments const& arguments, json::value const& present, json::object& body) {
+  auto const* const signers = render::member(present, "signers").if_object();
+  auto const* const demands = render::member(present, "demands").if_array();
+  json::object named = signers == nullptr ? json::object() : *signers;
+  for (auto const& text : arguments.texts("signer")) {
+    FLEET_TRY(auto const change, parse_change("--signer", text));
+    if (!change.second) named.erase(change.first);
+    else {
+      FLEET_TRY(named[change.first], read_signer(fs, *change.second));
+    }
+  }
+  body["signers"] = std::move(named);
+  body["demands"] = demands == nullptr ? json::array() : *demands;
+  if (arguments.has("demands")) {
+    FLEET_TRY(auto const text, fs.read(arguments.text("demands"), kFileBytesMax));
+    FLEET_TRY(auto const as_json, wire::yaml_to_json(text, kFileBytesMax));
+    FLEET_TRY(body["demands"], wire::parse_json(as_json, kFileBytesMax));
+  }
+  // As the server writes it: what is the same compares as the same.
+  FLEET_TRY(auto const policy, trust::decode_evidence_policy(render::json_text(body, 0)));
+  FLEET_TRY(auto const written, wire::parse_json(trust::encode(policy), 1024 * 1024));
+  for (auto const& member : written.get_object()) body[member.key()] = member.value();
+  return {};
+}
+
 /// What a model is set to: its present values with the changes of the command line.
-Result<json::object> wanted(Arguments const& arguments, json::value const& present) {
+Result<json::object> wanted(Fs& fs, Arguments const& arguments, json::value const& present) {
   json::object body{{"approvals_required", static_cast<std::int64_t>(render::number_at(present, "approvals_required"))}};
   auto const* aliases = render::member(present, "aliases").if_object();
   body["aliases"] = aliases == nullptr ? json::object() : *aliases;
@@ -22,19 +62,21 @@ Result<json::object> wanted(Arguments const& arguments, json::value const& prese
     if (change.second) body["aliases"].get_object()[change.first] = *change.second;
     else body["aliases"].get_object().erase(change.first);
   }
+  FLEET_CHECK(set_evidence(fs, arguments, present, body));
   return body;
 }
 
 bool same(json::value const& model, json::object const& body) {
   return render::number_at(model, "approvals_required") == render::number_at(body, "approvals_required") &&
-         render::member(model, "aliases") == render::member(body, "aliases");
+         render::member(model, "aliases") == render::member(body, "aliases") && render::member(model, "signers") == render::member(body, "signers") &&
+         render::member(model, "demands") == render::member(body, "demands");
 }
 
 Result<int> create_model(Session& session, Arguments const& arguments) {
   auto const name = arguments.text("NAME");
   Route const route("/models/{}", {name});
   FLEET_TRY(auto* const api, session.api());
-  FLEET_TRY(auto const body, wanted(arguments, nullptr));
+  FLEET_TRY(auto const body, wanted(session.around().fs, arguments, nullptr));
   if (auto const present = api->get(route)) {
     if (same(*present, body)) return show_done(session, *present, model_shape(), "model " + name + " is there already");
     return Error{Kind::conflict, "model_exists", "model " + name + " exists with other settings", "change them: fleetctl model set " + name};
@@ -54,7 +96,7 @@ Result<int> set_model(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const before, api->send(net::Method::get, route.target()));
   FLEET_TRY(auto const present, before.json());
-  FLEET_TRY(auto body, wanted(arguments, present));
+  FLEET_TRY(auto body, wanted(session.around().fs, arguments, present));
   if (!session.reason().empty()) body["reason"] = session.reason();
   FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, std::string(before.header("ETag"))));
   FLEET_TRY(auto const model, answer.json());
@@ -72,15 +114,17 @@ std::vector<Command> const& model_commands() {
   static Option const name{argument, "NAME", "", "the model"};
   static Option const approvals{value, "--approvals", "N", "how many must approve a release before it may roll out"};
   static Option const alias{values, "--alias", "A=VERSION", "a name for a version; A- removes it"};
+  static Option const signer{values, "--signer", "NAME=FILE", "who may attest releases: a public key; NAME- removes it"};
+  static Option const demands{value, "--demands", "FILE", "what must be attested of a release (YAML; docs/ci.md), instead of what was demanded"};
   static std::vector<Command> const rows{
       {"model create",
        "a new model, so that releases of it can be published",
        "model create reader --approvals 1",
        create_model,
-       {name, approvals, alias},
+       {name, approvals, alias, signer, demands},
        false,
        true},
-      {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias}},
+      {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias, signer, demands}},
       {"model list", "models", "model list", list_models, {limit_option()}},
       {"model get", "one model", "model get reader -o json", get_model, {name}},
   };

@@ -6,6 +6,7 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 #include "core/base/names.hpp"
+#include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
@@ -85,6 +86,17 @@ Result<void> add_origin(Draft& draft, Arguments const& arguments) {
   return {};
 }
 
+/// The bytes of each envelope as they are: what was signed.
+Result<void> add_attestations(Draft& draft, Fs& fs, Arguments const& arguments) {
+  json::array out;
+  for (auto const& path : arguments.texts("attestation")) {
+    FLEET_TRY(auto const envelope, fs.read(path, trust::kStatementBytesMax));
+    out.emplace_back(to_base64(as_bytes(envelope)));
+  }
+  if (!out.empty()) draft.body["attestations"] = std::move(out);
+  return {};
+}
+
 Result<Draft> make_draft(Session& session, Arguments const& arguments) {
   FLEET_CHECK(check_model_name(arguments.text("model")));
   FLEET_CHECK(check_version_name(arguments.text("version")));
@@ -95,6 +107,7 @@ Result<Draft> make_draft(Session& session, Arguments const& arguments) {
     FLEET_TRY(draft.body["manifest"], read_manifest(session.around().fs, arguments.text("manifest")));
   }
   FLEET_CHECK(add_variants(draft, session, arguments));
+  FLEET_CHECK(add_attestations(draft, session.around().fs, arguments));
   return draft;
 }
 
@@ -142,6 +155,7 @@ std::vector<Command> const& publish_commands() {
         {values, "--parent", "M@V=RELATION", "finetune, quantized, adapter, merge, distilled or converted from M@V"},
         {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},
         {values, "--metric", "NAME=NUMBER", "a measure from training"},
+        {values, "--attestation", "FILE", "evidence: an in-toto statement in a DSSE envelope (docs/ci.md)"},
         {value, "--commit", "SHA", "commit of the training code"}},
        false,
        true},

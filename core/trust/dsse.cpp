@@ -23,9 +23,13 @@ std::string_view text_at(json::object const& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
 }
 
-}  // namespace
+struct Envelope {
+  Bytes payload;
+  std::string message;  ///< what is signed
+  std::vector<Signature> signatures;
+};
 
-Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes) {
+Result<Envelope> read_envelope(BytesView envelope, std::string_view payload_type, std::uint64_t limit_bytes) {
   FLEET_TRY(auto const document, parse_strict(envelope, limit_bytes));
   auto const* const object = document.if_object();
   auto const* const signatures = object == nullptr || !object->contains("signatures") ? nullptr : object->at("signatures").if_array();
@@ -35,15 +39,29 @@ Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, K
   auto payload = from_base64(text_at(*object, "payload"));
   if (!payload || payload->empty()) return refused("the payload is not base64");
   if (signatures->size() > 32) return refused(fmt::format("{} signatures, at most 32 are taken", signatures->size()));
-  auto const message = pre_authentication(payload_type, as_text(*payload));
-  std::vector<Signature> found;
+  Envelope out{std::move(*payload), {}, {}};
+  out.message = pre_authentication(payload_type, as_text(out.payload));
   for (auto const& item : *signatures) {
     if (!item.is_object()) return refused("a signature is not an object");
     auto bytes = from_base64(text_at(item.get_object(), "sig"));
-    if (bytes) found.push_back({std::string(text_at(item.get_object(), "keyid")), std::move(*bytes)});
+    if (bytes) out.signatures.push_back({std::string(text_at(item.get_object(), "keyid")), std::move(*bytes)});
   }
-  FLEET_CHECK(verify_signers(keys, found, as_bytes(message), payload_type));
-  return std::move(*payload);
+  return out;
+}
+
+}  // namespace
+
+Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes) {
+  FLEET_TRY(auto found, read_envelope(envelope, payload_type, limit_bytes));
+  FLEET_CHECK(verify_signers(keys, found.signatures, as_bytes(found.message), payload_type));
+  return std::move(found.payload);
+}
+
+Result<Bytes> open_envelope_by(BytesView envelope, std::string_view payload_type, crypto::PublicKey const& key, std::uint64_t limit_bytes) {
+  FLEET_TRY(auto found, read_envelope(envelope, payload_type, limit_bytes));
+  for (auto const& one : found.signatures)
+    if (crypto::verify(key, as_bytes(found.message), one.bytes)) return std::move(found.payload);
+  return Error{Kind::signature, "threshold_unmet", fmt::format("{}: not signed by the key", payload_type)};
 }
 
 std::string make_envelope(std::string_view payload_type, BytesView payload, std::span<crypto::SigningKey const> keys) {

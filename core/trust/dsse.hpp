@@ -16,6 +16,9 @@ namespace fleet::trust {
 /// @errors bad_input, too_large, signature
 [[nodiscard]] Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes);
 
+/// The payload, where `key` made one of the signatures, whatever key ids the envelope claims: they are hints. @errors as open_envelope
+[[nodiscard]] Result<Bytes> open_envelope_by(BytesView envelope, std::string_view payload_type, crypto::PublicKey const& key, std::uint64_t limit_bytes);
+
 /// A DSSE envelope (compact JSON) with one signature a key.
 [[nodiscard]] std::string make_envelope(std::string_view payload_type, BytesView payload, std::span<crypto::SigningKey const> keys);
 

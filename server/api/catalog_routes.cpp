@@ -1,5 +1,6 @@
 #include "server/api/catalog_files.hpp"
 #include "server/api/route.hpp"
+#include "server/catalog/attestations.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/catalog/uploads.hpp"
 #include "server/registry/devices.hpp"
@@ -57,8 +58,11 @@ Result<Reply> put_model(Services& services, Call const& call, store::Tx& tx) {
   wanted.approvals_required = static_cast<int>(reader.integer("approvals_required", 0, 10, 0));
   for (auto& [alias, version] : reader.text_map("aliases", 64, 64)) wanted.aliases.emplace(std::move(alias), std::move(version));
   auto const reason = reader.text("reason", 1000, {});
+  for (auto const* const part : {"signers", "demands"}) (void)reader.find(part);  // read below, as one
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "model"));
+  FLEET_TRY(auto const evidence, trust::decode_evidence_policy(call.request.body.empty() ? "{}" : std::string_view(call.request.body)));
+  wanted.evidence = trust::encode(evidence);
   auto const there = catalog::load_model(tx.connection(), wanted.name);
   if (!there && there.error().kind != Kind::not_found) return there.error();
   if (!there) {
@@ -185,6 +189,14 @@ Result<Reply> get_release(Services&, Call const& call, db::Connection& reader) {
   return release_reply(reader, release);
 }
 
+Result<Reply> list_attestations(Services&, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
+  FLEET_TRY(auto const items, catalog::evidence_json(reader, release.n, true));
+  Reply reply;
+  reply.body = fmt::format(R"({{"items":{},"next":null}})", items);
+  return reply;
+}
+
 Result<Reply> get_lineage(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
   Reply reply;
@@ -257,6 +269,7 @@ std::vector<Route> const& catalog_routes() {
       {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax},
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
       {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
+      {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, &list_attestations},
       {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, &list_release_devices},
       {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, &approve_release, kSmall},
       {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, &revoke_release, kSmall},

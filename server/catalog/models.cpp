@@ -20,7 +20,7 @@ json::object aliases_json(wire::Labels const& aliases) {
 }
 
 Model read_row(db::Statement const& row) {
-  Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4))};
+  Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5)};
   auto const aliases = json::parse(row.text(2));  // our own text
   for (auto const& alias : aliases.as_object()) model.aliases.emplace(std::string(alias.key()), std::string(alias.value().as_string()));
   return model;
@@ -45,10 +45,15 @@ Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Mo
 }  // namespace
 
 std::string model_json(Model const& model) {
-  return json::serialize(json::object{{"name", model.name},
-                                      {"approvals_required", model.approvals_required},
-                                      {"aliases", aliases_json(model.aliases)},
-                                      {"created_at", to_rfc3339(model.created_at)}});
+  json::object out{{"name", model.name},
+                   {"approvals_required", model.approvals_required},
+                   {"aliases", aliases_json(model.aliases)},
+                   {"created_at", to_rfc3339(model.created_at)},
+                   {"signers", json::object()},
+                   {"demands", json::array()}};
+  auto const evidence = json::parse(model.evidence);  // our own text
+  for (auto const& member : evidence.as_object()) out[member.key()] = member.value();
+  return json::serialize(out);
 }
 
 Result<Model> load_model(db::Connection& reader, std::string_view name) {
@@ -76,8 +81,9 @@ Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Ca
   if (load_model(tx.connection(), wanted.name))
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(check_aliases(tx, wanted));
-  FLEET_CHECK(
-      tx.prepare(kInsertModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at)).run());
+  FLEET_CHECK(tx.prepare(kInsertModel)
+                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at), wanted.evidence)
+                  .run());
   FLEET_CHECK(add_model_role(tx, keys, wanted.name, cause.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, cause, "model.created", made, ""));
@@ -86,9 +92,9 @@ Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Ca
 
 Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause) {
   FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
-  if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases) return before;
+  if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases && before.evidence == wanted.evidence) return before;
   FLEET_CHECK(check_aliases(tx, wanted));
-  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases))).run());
+  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), wanted.evidence).run());
   FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, cause, "model.changed", changed, model_json(before)));
   return changed;

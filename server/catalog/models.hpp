@@ -21,6 +21,7 @@ struct Model {
   wire::Labels aliases;  ///< name -> version
   std::int64_t revision = 0;
   SysTime created_at{};
+  std::string evidence = "{}";  ///< JSON, as trust::encode writes an EvidencePolicy
 };
 
 [[nodiscard]] std::string model_json(Model const& model);
@@ -30,7 +31,7 @@ Result<Model> load_model(db::Connection& reader, std::string_view name);
 Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view after, int limit);
 /// A new model with its signing role. @errors conflict (code `model_exists`)
 Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause);
-/// Changes approvals and aliases. @errors not_found
+/// Changes approvals, aliases and what evidence is demanded of releases to come. @errors not_found
 Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause);
 
 }  // namespace fleet::catalog

@@ -2,6 +2,7 @@
 
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
+#include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
 #include "server/catalog/blobs.hpp"
 #include "server/catalog/onnx.hpp"
@@ -43,8 +44,7 @@ void read_parents(wire::ObjectReader& reader, Publication& out, std::vector<Fiel
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
     wire::ObjectReader one((*list)[i], fmt::format("/parents/{}", i), faults);
     Parent parent{one.required_text("model", 64), one.required_text("version", 64), one.required_text("relation", 32)};
-    if (std::find(kRelations.begin(), kRelations.end(), parent.relation) == kRelations.end())
-      one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
+    if (!check_relation(parent.relation)) one.fault("relation", fmt::format("is one of {}", fmt::join(kRelations, ", ")));
     one.refuse_unknown();
     auto const same = [&](Parent const& other) { return other.model == parent.model && other.version == parent.version && other.relation == parent.relation; };
     if (std::any_of(out.parents.begin(), out.parents.end(), same)) one.fault("version", fmt::format("{}@{} stands twice", parent.model, parent.version));
@@ -62,6 +62,16 @@ void read_datasets(wire::ObjectReader& reader, Publication& out, std::vector<Fie
     else one.fault("sha256", "expected 64 hex characters, lower case");
     one.refuse_unknown();
     out.datasets.push_back(std::move(dataset));
+  }
+}
+
+/// Base64 of each envelope: what was signed are bytes, not JSON that somebody wrote anew.
+void read_attestations(wire::ObjectReader& reader, Publication& out, std::vector<FieldError>& faults) {
+  auto const texts = reader.texts("attestations", trust::kStatementsMax, 2 * trust::kStatementBytesMax);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    auto bytes = from_base64(texts[i]);
+    if (bytes) out.attestations.push_back(*std::move(bytes));
+    else faults.push_back({fmt::format("/attestations/{}", i), "expected base64"});
   }
 }
 
@@ -131,6 +141,11 @@ Error blob_error(std::string code, wire::ReleaseFile const& file, std::string co
 
 }  // namespace
 
+Result<void> check_relation(std::string_view relation) {
+  if (std::find(kRelations.begin(), kRelations.end(), relation) != kRelations.end()) return {};
+  return Error{Kind::unprocessable, "bad_statement", fmt::format("relation '{}' is none of {}", relation.substr(0, 40), fmt::join(kRelations, ", "))};
+}
+
 Result<Publication> decode_publication(std::string_view model, std::string_view body) {
   FLEET_TRY(auto const value, wire::parse_json(body, wire::kReleaseBytesMax));
   std::vector<FieldError> faults;
@@ -142,6 +157,7 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   read_parents(reader, out, faults);
   read_datasets(reader, out, faults);
   read_metrics(reader, out);
+  read_attestations(reader, out, faults);
   out.commit = reader.text("commit", 256, {});
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "release"));

@@ -21,11 +21,13 @@ inline constexpr db::Query kInsertMetadata{"insert_metadata",
                                            "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)"};
 
 inline constexpr db::Query kModelNames{"model_names", "SELECT name FROM models ORDER BY name"};
-inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at FROM models WHERE name = ?1"};
-inline constexpr db::Query kListModels{"list_models",
-                                       "SELECT name, approvals_required, aliases, revision, created_at FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
-inline constexpr db::Query kInsertModel{"insert_model", "INSERT INTO models (name, approvals_required, aliases, created_at) VALUES (?1, ?2, ?3, ?4)"};
-inline constexpr db::Query kUpdateModel{"update_model", "UPDATE models SET approvals_required = ?2, aliases = ?3, revision = revision + 1 WHERE name = ?1"};
+inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name = ?1"};
+inline constexpr db::Query kListModels{
+    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
+inline constexpr db::Query kInsertModel{"insert_model",
+                                        "INSERT INTO models (name, approvals_required, aliases, created_at, evidence) VALUES (?1, ?2, ?3, ?4, ?5)"};
+inline constexpr db::Query kUpdateModel{"update_model",
+                                        "UPDATE models SET approvals_required = ?2, aliases = ?3, evidence = ?4, revision = revision + 1 WHERE name = ?1"};
 inline constexpr db::Query kRaiseCounter{"raise_release_counter",
                                          "UPDATE models SET release_counter = release_counter + 1 WHERE name = ?1 RETURNING release_counter"};
 
@@ -47,6 +49,10 @@ inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE release
 inline constexpr db::Query kInsertParent{"insert_parent", "INSERT INTO release_parents (release, parent, relation) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kParents{
     "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 ORDER BY r.n"};
+inline constexpr db::Query kInsertAttestation{
+    "insert_attestation", "INSERT INTO attestations (release, position, kind, predicate_type, signers, sha256, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
+inline constexpr db::Query kAttestations{"attestations_of",
+                                         "SELECT kind, predicate_type, signers, sha256, envelope FROM attestations WHERE release = ?1 ORDER BY position"};
 inline constexpr db::Query kInsertApproval{"insert_release_approval",
                                            "INSERT OR IGNORE INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4)"};
 inline constexpr db::Query kCountApprovals{"count_release_approvals", "SELECT count(*) FROM release_approvals WHERE release = ?1"};
@@ -90,11 +96,12 @@ inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET st
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr std::array kQueries{
-    kNewestMetadata,   kRolesAndExpiry,  kRememberWarning, kGetMetadata,       kAllMetadata,  kInsertMetadata,   kModelNames,        kGetModel,
-    kListModels,       kInsertModel,     kUpdateModel,     kRaiseCounter,      kReleaseOf,    kListReleases,     kApprovedDocuments, kAllDocuments,
-    kDocumentByDigest, kInsertRelease,   kSetReleaseState, kInsertParent,      kParents,      kInsertApproval,   kCountApprovals,    kAncestors,
-    kDescendants,      kWithDescendants, kCountRunning,    kRolloutsOfRelease, kGetBlob,      kModelHasBlob,     kAllBlobs,          kInsertBlob,
-    kGetUpload,        kOpenUploadOf,    kInsertUpload,    kSetReceived,       kFinishUpload, kForgottenUploads, kDeleteUpload};
+inline constexpr std::array kQueries{kNewestMetadata,  kRolesAndExpiry,    kRememberWarning,   kGetMetadata,      kAllMetadata,      kInsertMetadata,
+                                     kModelNames,      kGetModel,          kListModels,        kInsertModel,      kUpdateModel,      kRaiseCounter,
+                                     kReleaseOf,       kListReleases,      kApprovedDocuments, kAllDocuments,     kDocumentByDigest, kInsertRelease,
+                                     kSetReleaseState, kInsertParent,      kParents,           kInsertApproval,   kCountApprovals,   kAncestors,
+                                     kDescendants,     kInsertAttestation, kAttestations,      kWithDescendants,  kCountRunning,     kRolloutsOfRelease,
+                                     kGetBlob,         kModelHasBlob,      kAllBlobs,          kInsertBlob,       kGetUpload,        kOpenUploadOf,
+                                     kInsertUpload,    kSetReceived,       kFinishUpload,      kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

@@ -2,6 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "server/audit/audit.hpp"
+#include "server/catalog/attestations.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/catalog/repository.hpp"
 
@@ -118,7 +119,7 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
   }
 }
 
-Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wanted, std::string const& inspection, Cause const& cause) {
+Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause) {
   auto const& asked = wanted.release;
   FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
   FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
@@ -126,6 +127,8 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   if (there)
     return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()),
                  "a release never changes: take another version"};
+  FLEET_TRY(auto const statements, judge_evidence(model, wanted));
+  FLEET_CHECK(check_parents(tx.connection(), statements));
   FLEET_TRY(auto const parents, find_parents(tx.connection(), wanted.parents));
   auto document = asked;
   FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
@@ -146,6 +149,7 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wante
   release.request = wanted.request;
   FLEET_TRY(release.n, insert(tx, release));
   for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
+  FLEET_CHECK(keep_evidence(tx, release.n, statements, wanted.attestations));
   if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
   FLEET_CHECK(note(tx, cause, "release.published", release, ""));
   return Published{std::move(release), true};
@@ -220,6 +224,8 @@ Result<std::string> release_json(db::Connection& reader, Release const& release)
                    {"created_by", release.created_by},
                    {"created_at", to_rfc3339(release.created_at)}};
   if (release.commit) out["commit"] = *release.commit;
+  FLEET_TRY(auto const evidence, evidence_json(reader, release.n, false));
+  out["attestations"] = json::parse(evidence);
   return json::serialize(out);
 }
 

@@ -42,8 +42,11 @@ struct Publication {
   std::string metrics = "{}";
   std::string commit;
   Digest request;
+  std::vector<Bytes> attestations = {};  ///< DSSE envelopes as received
 };
 
+/// @errors bad_input: how a release may come from another.
+Result<void> check_relation(std::string_view relation);
 /// @errors bad_input with every wrong place
 Result<Publication> decode_publication(std::string_view model, std::string_view body);
 /// Looks at the blobs behind a publication: known, of the announced size, and what their names claim. Reads files: worker threads only.
@@ -55,8 +58,8 @@ struct Published {
   bool fresh = true;  ///< false: the same was there already
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
-/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked), unavailable (key_offline)
-Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication const& wanted, std::string const& inspection, Cause const& cause);
+/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked), and what attestations.hpp says of evidence
+Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause);
 
 /// @errors not_found (code `unknown_release`, `unknown_model`)
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version);

@@ -72,6 +72,8 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
                                   row.from_version ? "return to " + *row.from_version : std::string("it ran nothing before, so remove it")));
 }
 
+std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
+
 /// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
 bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   auto const& rollout = view.rollout;
@@ -89,9 +91,9 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
     return true;
   }
   if (failed)
-    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
-                                 rollout.id, rollout.id, d.device.id));
-  else d.note(row.state, fmt::format("the device is {} in rollout {}", row.state, rollout.id));
+    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
+                                 rollout.id, said(row), rollout.id, d.device.id));
+  else d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
   return false;
 }
 
@@ -180,7 +182,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   if (row == nullptr && !d.in_stage(view, rollout.policy.stage_count())) return false;
   bool const told = row != nullptr && row->state != ds::kDropped;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
-    d.note(row->state, fmt::format("the device is {} in rollout {}", row->state, rollout.id));
+    d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
     return false;
   }
   d.target(view, told ? row->attempt : rollout.attempt, !told);

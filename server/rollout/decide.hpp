@@ -18,6 +18,7 @@ struct DeviceRow {
   std::optional<std::string> from_version;
   std::optional<Digest> from_digest;
   std::int64_t attempt = 1;
+  std::string error = {};  ///< what the device said when it failed: a code
 };
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 

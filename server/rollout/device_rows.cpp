@@ -182,7 +182,7 @@ Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5)};
+    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), rows.maybe_text(6).value_or("")};
     if (!rows.is_null(4)) row.from_digest = rows.digest(4);
     out.emplace(rows.int64(0), std::move(row));
   }

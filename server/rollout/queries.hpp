@@ -63,7 +63,7 @@ inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM 
 inline constexpr Query kDeviceFacts{"rollout_device_facts", "SELECT id, hardware, labels FROM devices WHERE n = ?"};
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
-    "SELECT rollout, state, exposed, from_version, from_digest, attempt FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
+    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
 inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, eligible, stage, stratum FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, exposed, from_version, from_digest, attempt, "

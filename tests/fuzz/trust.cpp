@@ -1,7 +1,9 @@
-// Canonical JSON, metadata of every role, DSSE envelopes. The first byte chooses.
+// Canonical JSON, metadata of every role, DSSE envelopes, statements, demands, proposals. The first byte chooses.
 #include "core/trust/canonical.hpp"
 #include "core/trust/dsse.hpp"
+#include "core/trust/evidence.hpp"
 #include "core/trust/metadata.hpp"
+#include "core/trust/proposal.hpp"
 
 #include <cstdlib>
 
@@ -29,6 +31,29 @@ void canonical(BytesView bytes) {
   if (again && trust::canonical(*again) != form) std::abort();
 }
 
+/// The bytes are what a known signer signed: a statement.
+void statement(BytesView bytes) {
+  static auto const key = *crypto::SigningKey::from_seed(Bytes(crypto::SigningKey::kSeedBytes, 7));
+  static trust::EvidencePolicy const policy{{{"ci", key.public_key()}},
+                                            {{"test-result", {}, 1, "digits", "accuracy", .9, {}}, {"provenance", {}, 1, "digits", {}, {}, {}}}};
+  if (bytes.size() > 4096) return;
+  auto const envelope = trust::make_envelope("application/vnd.in-toto+json", bytes, {&key, 1});
+  auto const opened = trust::open_statement(as_bytes(envelope), policy, {{{"model.bin", std::string(64, 'a')}}});
+  if (opened) static_cast<void>(trust::unmet_demands(policy, {*opened}));
+  else if (opened.error().code == "unknown_signer" && !bytes.empty()) std::abort();
+}
+
+/// What was read is written as it is read again.
+void written(BytesView bytes) {
+  if (auto const policy = trust::decode_evidence_policy(as_text(bytes))) {
+    auto const again = trust::decode_evidence_policy(trust::encode(*policy));
+    if (!again || trust::encode(*again) != trust::encode(*policy)) std::abort();
+  }
+  auto const proposal = trust::decode_proposal(as_text(bytes));
+  if (!proposal) return;
+  for (auto const& file : proposal->files) static_cast<void>(trust::keep_signatures(file.after, {}));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
@@ -36,6 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   BytesView const bytes(data + 1, size - 1);
   if (data[0] == 'c') canonical(bytes);
   else if (data[0] == 'd') static_cast<void>(trust::open_envelope(bytes, "application/x", {}, 1'000'000));
+  else if (data[0] == 's') statement(bytes);
+  else if (data[0] == 'w') written(bytes);
   else metadata(bytes);
   return 0;
 }

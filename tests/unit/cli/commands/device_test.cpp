@@ -152,16 +152,17 @@ TEST_CASE("a model is made once; making it again is fine when nothing differs") 
   FakeServer const server([&](Seen const& request) {
     if (request.line.starts_with("GET") && !there) return problem(404, "unknown_model", "no model reader");
     there = true;
-    return always(R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1.0.0"},"created_at":"2026-11-20T09:00:00Z"})")(request);
+    return always(R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1.0.0"},"created_at":"2026-11-20T09:00:00Z","signers":{},"demands":[]})")(
+        request);
   });
   Bench bench;
   bench.use(server);
   CHECK(bench.run({"model", "create", "reader", "--approvals", "1", "--alias", "stable=1.0.0"}) == 0);
   CHECK(server.seen().back().line == "PUT /api/v1/models/reader");
-  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"stable":"1.0.0"}})"));
+  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"stable":"1.0.0"},"signers":{},"demands":[]})"));
   CHECK(bench.run({"model", "create", "reader", "--approvals", "1", "--alias", "stable=1.0.0"}) == 0);
   CHECK(bench.run({"model", "create", "reader"}) == 6);
   CHECK(bench.run({"model", "set", "reader", "--alias", "stable-", "--alias", "next=2.0.0"}) == 0);
   CHECK(net::find_header(server.seen().back().headers, "If-Match") == "\"7\"");
-  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"next":"2.0.0"}})"));
+  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"next":"2.0.0"},"signers":{},"demands":[]})"));
 }

@@ -33,7 +33,7 @@ TEST_CASE("a key file, plain or sealed, signs; its .pub is the same key") {
 TEST_CASE("what is no key is refused by name") {
   CrashFs fs;
   fs.put("/pass", "a long passphrase\n");
-  for (std::string const text : {"", "zz", "0123", std::string(63, 'a').c_str(), std::string(66, 'a').c_str()}) {
+  for (auto const& text : std::vector<std::string>{"", "zz", "0123", std::string(63, 'a'), std::string(66, 'a')}) {
     fs.put("/bad", text);
     CHECK(load_signing_keys(fs, {"/bad"}, "").error().code == "bad_key_file");
     CHECK(load_public_key(fs, "/bad").error().code == "bad_key_file");

@@ -168,6 +168,8 @@ std::vector<Case> cases() {
       {get, "/api/v1/models/{m}/releases", P::read, "/api/v1/models/mine/releases", "/api/v1/models/other/releases"},
       {post, "/api/v1/models/{m}/releases", P::publish, "/api/v1/models/mine/releases", "/api/v1/models/other/releases", "", "{}", "{}"},
       {get, "/api/v1/models/{m}/releases/{v}", P::read, "/api/v1/models/mine/releases/1", "/api/v1/models/other/releases/1"},
+      {get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, "/api/v1/models/mine/releases/1/attestations",
+       "/api/v1/models/other/releases/1/attestations"},
       {get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, "/api/v1/models/mine/releases/1/lineage", "/api/v1/models/other/releases/1/lineage"},
       {get, "/api/v1/models/{m}/releases/{v}/devices", P::read, "/api/v1/models/mine/releases/1/devices", "/api/v1/models/other/releases/1/devices"},
       {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + mine, "/blobs/sha256/" + other},

@@ -1,0 +1,203 @@
+#include "cli/commands/file_tree.hpp"
+#include "cli/commands/nouns.hpp"
+#include "cli/commands/output.hpp"
+#include "cli/commands/refs.hpp"
+#include "cli/render/json.hpp"
+#include "core/crypto/hash.hpp"
+#include "core/trust/evidence.hpp"
+#include "core/trust/updater.hpp"
+#include "core/wire/release.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr std::uint64_t kRootBytesMax = 512'000;
+
+/// The server's metadata, fetched and kept for this one run: what is trusted is the root that was given.
+class Fetched final : public trust::Fetcher {
+public:
+  explicit Fetched(Api& api) : api_(api) {}
+  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
+    FLEET_TRY(auto const answer, api_.send(net::Method::get, "/tuf/" + name));
+    if (answer.body.size() > limit_bytes) return Error{Kind::too_large, "body_too_large", fmt::format("{}: over {} bytes", name, limit_bytes)};
+    return Bytes(as_bytes(answer.body).begin(), as_bytes(answer.body).end());
+  }
+
+private:
+  Api& api_;
+};
+class InMemory final : public trust::MetadataStore {
+public:
+  Result<std::optional<Bytes>> load(std::string const& role) override {
+    auto const found = files_.find(role);
+    return found == files_.end() ? std::nullopt : std::optional(found->second);
+  }
+  Result<void> save(std::string const& role, BytesView bytes) override {
+    files_[role] = Bytes(bytes.begin(), bytes.end());
+    return {};
+  }
+  Result<void> remove(std::string const& role) override {
+    files_.erase(role);
+    return {};
+  }
+
+private:
+  std::map<std::string, Bytes> files_;
+};
+
+/// Rows of what was checked, as a person reads them.
+class Checks {
+public:
+  void note(std::string_view check, Result<std::string> const& outcome) {
+    rows_.push_back({{"check", check}, {"state", outcome ? "ok" : "failed"}, {"detail", outcome ? *outcome : outcome.error().detail}});
+    if (!outcome && !first_) first_ = outcome.error();
+  }
+  void left_out(std::string_view check, std::string_view why) { rows_.push_back({{"check", check}, {"state", "left out"}, {"detail", why}}); }
+  [[nodiscard]] json::array const& rows() const { return rows_; }
+  [[nodiscard]] int exit() const { return first_ ? exit_code(Kind::signature) : 0; }
+
+private:
+  json::array rows_;
+  std::optional<Error> first_;
+};
+
+Shape const& check_shape() {
+  static Shape const shape{"check", "check", {{"CHECK", "check"}, {"STATE", "state", Form::state}, {"DETAIL", "detail"}}};
+  return shape;
+}
+
+/// What the owners signed, found from the root that the person gave. @returns the trusted entry
+Result<trust::Target> trusted_entry(Session& session, Api& api, std::string const& root_file, ReleaseRef const& ref) {
+  FLEET_TRY(auto const root, session.around().fs.read(root_file, kRootBytesMax));
+  InMemory kept;
+  Fetched fetched(api);
+  FLEET_CHECK(trust::Updater::init(kept, as_bytes(root)));
+  FLEET_TRY(auto updater, trust::Updater::load(kept, fetched, session.now()));
+  FLEET_CHECK(updater.refresh());
+  FLEET_TRY(auto const found, updater.find(fmt::format("models/{}/{}/release.json", ref.model, ref.version)));
+  if (found) return *found;
+  return Error{Kind::signature, "not_signed", fmt::format("no trusted role lists {}@{}", ref.model, ref.version)};
+}
+
+Result<wire::Release> fetch_document(Api& api, ReleaseRef const& ref, std::string const& digest) {
+  FLEET_TRY(auto const answer, api.send(net::Method::get, fmt::format("/tuf/targets/models/{}/{}/{}.release.json", ref.model, ref.version, digest)));
+  auto const got = crypto::sha256(answer.body).hex();
+  if (got != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("release.json has digest {}, expected {}", got, digest)};
+  return wire::decode_release(answer.body);
+}
+
+std::vector<trust::VariantFiles> files_of(wire::Release const& release) {
+  std::vector<trust::VariantFiles> out;
+  for (auto const& variant : release.variants) {
+    trust::VariantFiles files;
+    for (auto const& file : variant.files) files.emplace(file.name, file.sha256.hex());
+    out.push_back(std::move(files));
+  }
+  return out;
+}
+
+/// Local files against a variant's. @param text  HARDWARE=PATH
+Result<std::string> compare_files(Session& session, wire::Release const& release, std::string const& text) {
+  FLEET_TRY(auto const wanted, parse_variant(text));
+  auto const variant = std::find_if(release.variants.begin(), release.variants.end(), [&](wire::Variant const& one) {
+    return std::find(one.hardware.begin(), one.hardware.end(), wanted.hardware.front()) != one.hardware.end();
+  });
+  if (variant == release.variants.end())
+    return Error{Kind::bad_input, "bad_argument", fmt::format("the release has no variant for {}", wanted.hardware.front())};
+  FLEET_TRY(auto const local, read_tree(session.around().fs, wanted.path));
+  std::map<std::string, std::string> here, there;
+  for (auto const& file : local) here.emplace(file.name, file.sha256.hex());
+  for (auto const& file : variant->files) there.emplace(file.name, file.sha256.hex());
+  if (here == there) return fmt::format("{} files, each with its digest", here.size());
+  for (auto const& [name, digest] : there) {
+    auto const found = here.find(name);
+    if (found == here.end()) return Error{Kind::signature, "digest_mismatch", fmt::format("{} has no {}", wanted.path, name)};
+    if (found->second != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: digest {}, expected {}", name, found->second, digest)};
+  }
+  return Error{Kind::signature, "digest_mismatch", fmt::format("{} has files that the release does not have", wanted.path)};
+}
+
+/// Every statement again, over the bytes that were received, and the demands of the model.
+Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wire::Release const& release) {
+  FLEET_TRY(auto const model, api.send(net::Method::get, Route("/models/{}", {ref.model}).target()));
+  FLEET_TRY(auto const policy, trust::decode_evidence_policy(model.body));
+  FLEET_TRY(auto const listed, api.get(Route("/models/{}/releases/{}/attestations", {ref.model, ref.version})));
+  std::vector<trust::Statement> statements;
+  auto const files = files_of(release);
+  auto const* const items = render::member(listed, "items").if_array();
+  for (std::size_t i = 0; items != nullptr && i < items->size() && i < trust::kStatementsMax; ++i) {
+    auto const name = fmt::format("attestation {}", i + 1);
+    auto const envelope = from_base64(render::text_at((*items)[i], "envelope"));
+    auto statement = envelope ? trust::open_statement(*envelope, policy, files) : Result<trust::Statement>(envelope.error());
+    if (!statement) {
+      checks.note(name, statement.error());
+      continue;
+    }
+    checks.note(name, fmt::format("{} by {}", statement->kind, fmt::join(statement->signers, ", ")));
+    statements.push_back(*std::move(statement));
+  }
+  auto const unmet = trust::unmet_demands(policy, statements);
+  for (auto const& one : unmet) checks.note("demand " + one.pointer.substr(one.pointer.rfind('/') + 1), Error{Kind::signature, "evidence_missing", one.detail});
+  if (unmet.empty()) checks.note("demands", fmt::format("{} of the model, all met", policy.demands.size()));
+  return {};
+}
+
+Result<int> verify(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const shown, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
+  auto digest = render::text_at(shown, "digest");
+  Checks checks;
+  if (auto const root = arguments.text("root"); !root.empty()) {
+    auto const entry = trusted_entry(session, *api, root, ref);
+    auto const trusted = entry ? entry->sha256() : Result<Digest>(entry.error());
+    if (trusted) digest = trusted->hex();
+    checks.note("metadata", trusted ? Result<std::string>("signed by the owners that " + root + " trusts") : trusted.error());
+  } else {
+    checks.left_out("metadata", "no --root: what the server says of the release is taken for true");
+  }
+  auto const release = fetch_document(*api, ref, digest);
+  checks.note("release.json", release ? Result<std::string>(digest) : release.error());
+  if (release) {
+    for (auto const& text : arguments.texts("path")) checks.note("files " + text.substr(0, text.find('=')), compare_files(session, *release, text));
+    FLEET_CHECK(check_evidence(checks, *api, ref, *release));
+    auto const parents = render::member(shown, "parents").if_array();
+    for (std::size_t i = 0; parents != nullptr && i < parents->size(); ++i) {
+      auto const model = render::text_at((*parents)[i], "model"), version = render::text_at((*parents)[i], "version");
+      FLEET_TRY(auto const parent, api->get(Route("/models/{}/releases/{}", {model, version})));
+      auto const state = render::text_at(parent, "state");
+      checks.note(fmt::format("parent {}@{}", model, version),
+                  state == "revoked" ? Result<std::string>(Error{Kind::signature, "parent_revoked", "is revoked"}) : Result<std::string>(state));
+    }
+  }
+  ListPrinter printer(session, check_shape());
+  for (auto const& row : checks.rows()) printer.add(row);
+  printer.finish("");
+  return checks.exit();
+}
+
+}  // namespace
+
+std::vector<Command> const& verify_commands() {
+  using enum Option::Kind;
+  static std::vector<Command> const rows{
+      {"release verify",
+       "check a release's signatures, files and evidence once more, without trusting the server; 4 when something is wrong",
+       "release verify reader@2.0.0 --root root.json --path cam-a=./model",
+       verify,
+       {{argument, "RELEASE", "", "MODEL@VERSION"},
+        {value, "--root", "FILE", "the root you pinned (trust export-root)"},
+        {values, "--path", "HARDWARE=PATH", "compare these local files with the variant"}}},
+  };
+  return rows;
+}
+
+}  // namespace fleet::commands

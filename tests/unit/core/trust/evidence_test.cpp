@@ -1,0 +1,184 @@
+#include "core/trust/evidence.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "core/trust/audit_chain.hpp"
+#include "core/trust/dsse.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+namespace fleet::trust {
+namespace {
+
+using crypto::SigningKey;
+constexpr auto const* kType = "application/vnd.in-toto+json";
+
+struct Bench {
+  SeededRandom random{3};
+  SigningKey ci = SigningKey::generate(random), lab = SigningKey::generate(random), stranger = SigningKey::generate(random);
+  std::string file = crypto::sha256("model").hex(), other = crypto::sha256("other").hex();
+  std::vector<VariantFiles> variants{{{"model.bin", file}, {"lib/run", other}}, {{"model.bin", file}}};
+  EvidencePolicy policy{{{"ci", ci.public_key()}, {"lab", lab.public_key()}}, {}};
+
+  [[nodiscard]] Result<Statement> open(std::string const& payload, std::vector<SigningKey> const& by) const {
+    return open_statement(as_bytes(make_envelope(kType, as_bytes(payload), by)), policy, variants);
+  }
+  [[nodiscard]] std::string statement(std::string_view type, std::string_view predicate) const {
+    return fmt::format(
+        R"({{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"m","digest":{{"sha256":"{}"}}}}],"predicateType":"{}","predicate":{}}})", file,
+        type, predicate);
+  }
+  [[nodiscard]] std::string test(std::string_view result, double accuracy) const {
+    return statement("https://in-toto.io/attestation/test-result/v0.1",
+                     fmt::format(R"({{"result":"{}","configuration":[{{"name":"dataset:digits","digest":{{"sha256":"{}"}}}}],"metrics":{{"accuracy":{}}}}})",
+                                 result, other, accuracy));
+  }
+};
+
+std::string code_of(Result<Statement> const& opened) { return opened ? opened->kind : opened.error().code; }
+
+TEST_CASE("what none of the model's keys signed is never parsed") {
+  Bench bench;
+  CHECK(code_of(bench.open("{", {bench.stranger})) == "unknown_signer");
+  CHECK(code_of(bench.open("{", {bench.ci})) == "bad_statement");
+  CHECK(code_of(bench.open(bench.test("PASSED", 1), {})) == "unknown_signer");
+  auto const signed_by = bench.open(bench.test("PASSED", 1), {bench.stranger, bench.lab, bench.ci});
+  REQUIRE(signed_by.has_value());
+  CHECK(signed_by->signers == std::vector<std::string>{"ci", "lab"});
+  auto envelope = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.ci});
+  envelope.replace(envelope.find("\"keyid\":\"") + 9, 4, "zzzz");  // a hint, no more
+  CHECK(open_statement(as_bytes(envelope), bench.policy, bench.variants).has_value());
+  CHECK(code_of(open_statement(as_bytes(make_envelope("application/x", as_bytes("{}"), std::vector{bench.ci})), bench.policy, bench.variants)) ==
+        "bad_envelope");
+  CHECK(code_of(open_statement(as_bytes(std::string(kStatementBytesMax + 1, ' ')), bench.policy, bench.variants)) == "too_large");
+}
+
+TEST_CASE("two names of one key are one signer") {
+  Bench bench;
+  bench.policy.signers.emplace("ci-again", bench.ci.public_key());
+  bench.policy.demands = {{"test-result", {}, 2, {}, {}, {}, {}}};
+  auto const one = bench.open(bench.test("PASSED", 1), {bench.ci});
+  REQUIRE(one.has_value());
+  CHECK(unmet_demands(bench.policy, {*one}).size() == 1);
+  auto const two = bench.open(bench.test("PASSED", 1), {bench.ci, bench.lab});
+  REQUIRE(two.has_value());
+  CHECK(unmet_demands(bench.policy, {*two}).empty());
+}
+
+TEST_CASE("statements that say the wrong thing are refused by name") {
+  Bench bench;
+  std::string const provenance = "https://slsa.dev/provenance/v1", test = "https://in-toto.io/attestation/test-result/v0.1",
+                    manifest = "https://model_signing/signature/v1.0", bom = "https://cyclonedx.org/bom";
+  auto const resource = [&](std::string_view name, std::string_view digest, std::string_view algorithm = "sha256") {
+    return fmt::format(R"({{"name":"{}","algorithm":"{}","digest":"{}"}})", name, algorithm, digest);
+  };
+  auto const resources = [](std::string const& list) { return fmt::format(R"({{"resources":[{}]}})", list); };
+  auto const built = [](std::string const& dependencies) {
+    return R"({"buildDefinition":{"buildType":"t","resolvedDependencies":)" + dependencies + R"(},"runDetails":{"builder":{"id":"b"}}})";
+  };
+  struct Case {
+    std::string type, predicate, outcome;
+  };
+  auto const whole = resource("model.bin", bench.file) + "," + resource("lib/run", bench.other);
+  std::vector<Case> const cases{
+      {"https://example.com/other", "{}", "bad_statement"},
+      {provenance, "[]", "bad_statement"},
+      {provenance, "{}", "bad_statement"},
+      {provenance, built("{}"), "bad_statement"},
+      {provenance, built("[1]"), "bad_statement"},
+      {provenance, built(R"([{"name":"model:m@1"}])"), "bad_statement"},
+      {provenance, built(R"([{"name":"dataset:d","digest":{"sha256":"ABC"}}])"), "bad_statement"},
+      {provenance, built(R"([{"name":"git","digest":{"gitCommit":"a"}}])"), "provenance"},
+      {test, R"({"result":"FINE"})", "bad_statement"},
+      {test, R"({"result":"PASSED","metrics":{"accuracy":"high"}})", "bad_statement"},
+      {test, R"({"result":"PASSED"})", "test-result"},
+      {manifest, resources(whole), "file-manifest"},
+      {manifest, resources(resource("model.bin", bench.file)), "file-manifest"},  // the other variant
+      {manifest, resources(resource("lib/run", bench.other)), "statement_mismatch"},
+      {manifest, resources(whole + "," + resource("more", bench.other)), "statement_mismatch"},
+      {manifest, resources(resource("model.bin", bench.other)), "statement_mismatch"},
+      {manifest, resources(whole + "," + resource("lib/run", bench.other)), "bad_statement"},
+      {manifest, resources(resource("../model.bin", bench.file)), "bad_statement"},
+      {manifest, resources(resource("/model.bin", bench.file)), "bad_statement"},
+      {manifest, resources(resource("a/./b", bench.file)), "bad_statement"},
+      {manifest, resources(resource("model.bin", bench.file, "md5")), "bad_statement"},
+      {manifest, resources(resource("model.bin", "")), "bad_statement"},
+      {bom, R"({"bomFormat":"SPDX","components":[{"type":"machine-learning-model"}]})", "bad_statement"},
+      {bom, R"({"bomFormat":"CycloneDX","components":[{"type":"library"}]})", "bad_statement"},
+      {bom, R"({"bomFormat":"CycloneDX","metadata":{"component":{"type":"machine-learning-model"}}})", "bom"},
+  };
+  for (auto const& one : cases) {
+    CAPTURE(one.type);
+    CAPTURE(one.predicate);
+    CHECK(code_of(bench.open(bench.statement(one.type, one.predicate), {bench.ci})) == one.outcome);
+  }
+  auto foreign = bench.test("PASSED", 1);
+  foreign.replace(foreign.find(bench.file), 64, std::string(64, 'a'));
+  CHECK(code_of(bench.open(foreign, {bench.ci})) == "statement_mismatch");
+  auto nobody = bench.test("PASSED", 1);
+  nobody.replace(nobody.find("\"subject\":["), 11, "\"subject\":[],\"x\":[");
+  CHECK(code_of(bench.open(nobody, {bench.ci})) == "bad_statement");
+  auto old = bench.test("PASSED", 1);
+  old.replace(old.find("Statement/v1"), 12, "Statement/v0");
+  CHECK(code_of(bench.open(old, {bench.ci})) == "bad_statement");
+  CHECK(code_of(bench.open(std::string(100, '['), {bench.ci})) == "bad_statement");
+}
+
+TEST_CASE("a demand: kind, signer, threshold, data set, measure") {
+  Bench bench;
+  struct Case {
+    Demand demand;
+    std::string result;
+    double accuracy;
+    bool by_lab, met;
+  };
+  std::vector<Case> const cases{
+      {{"test-result", {}, 1, {}, {}, {}, {}}, "PASSED", .5, false, true},
+      {{"test-result", {}, 1, {}, {}, {}, {}}, "FAILED", .5, false, false},
+      {{"test-result", {"lab"}, 1, {}, {}, {}, {}}, "PASSED", .5, false, false},
+      {{"test-result", {"lab"}, 1, {}, {}, {}, {}}, "PASSED", .5, true, true},
+      {{"test-result", {}, 2, {}, {}, {}, {}}, "PASSED", .5, false, false},
+      {{"test-result", {}, 1, "digits", "accuracy", .95, {}}, "PASSED", .95, false, true},
+      {{"test-result", {}, 1, "digits", "accuracy", .95, {}}, "PASSED", .949, false, false},
+      {{"test-result", {}, 1, bench.other, "accuracy", {}, .95}, "PASSED", .951, false, false},
+      {{"test-result", {}, 1, "faces", "accuracy", .9, {}}, "PASSED", .95, false, false},
+      {{"test-result", {}, 1, {}, "loss", {}, 1}, "PASSED", .95, false, false},
+      {{"provenance", {}, 1, {}, {}, {}, {}}, "PASSED", 1, false, false},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    bench.policy.demands = {cases[i].demand};
+    auto const statement = bench.open(bench.test(cases[i].result, cases[i].accuracy), {cases[i].by_lab ? bench.lab : bench.ci});
+    REQUIRE(statement.has_value());
+    auto const unmet = unmet_demands(bench.policy, {*statement});
+    CHECK(unmet.empty() == cases[i].met);
+    if (!unmet.empty()) CHECK(unmet[0].pointer == "/demands/0");
+  }
+  CHECK(unmet_demands(bench.policy, {})[0].detail == "expected provenance by 1 of the model's signers; got none");
+}
+
+TEST_CASE("a policy is read with every wrong place, and written as it is read") {
+  Bench bench;
+  auto const good =
+      fmt::format(R"({{"signers":{{"ci":{}}},"demands":[{{"kind":"test-result","signers":["ci"],"dataset":"sha256:{}","metric":"accuracy","min":0.5}}]}})",
+                  encode(bench.ci.public_key()), bench.other);
+  auto const policy = decode_evidence_policy(good);
+  REQUIRE(policy.has_value());
+  CHECK(policy->demands[0].dataset == bench.other);
+  CHECK(encode(*decode_evidence_policy(encode(*policy))) == encode(*policy));
+  auto const wrong = decode_evidence_policy(R"({"signers":{"a":{"keytype":"ed25519","scheme":"ed25519","keyval":{"public":"00"}},"b":"no PEM"},
+    "demands":[{"kind":"rumour"},{"kind":"bom","signers":["nobody"]},{"kind":"bom","metric":"x","min":1},{"kind":"provenance","metric":"x"},{"kind":"bom","dataset":"d"},
+    {"kind":"bom","more":1},1]})");
+  REQUIRE_FALSE(wrong.has_value());
+  std::string places;
+  for (auto const& one : wrong.error().errors) places += one.pointer + " ";
+  for (auto const* const place : {"/signers/a ", "/signers/b ", "/demands/0/kind ", "/demands/1/signers ", "/demands/2/metric ", "/demands/3/metric ",
+                                  "/demands/4/dataset ", "/demands/5/more ", "/demands/6 "}) {
+    CAPTURE(place);
+    CHECK(places.find(place) != std::string::npos);
+  }
+  for (auto const* const none : {"", "[]", "{", R"({"signers":[]})", R"({"demands":{}})"}) CHECK_FALSE(decode_evidence_policy(none).has_value());
+}
+
+}  // namespace
+}  // namespace fleet::trust
