@@ -2,6 +2,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/refs.hpp"
+#include "cli/commands/sign_release.hpp"
 #include "cli/commands/upload.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
@@ -134,6 +135,12 @@ Result<int> publish(Session& session, Arguments const& arguments) {
   auto const state = render::text_at(release, "state");
   session.say(answer.status == 200 ? fmt::format("{} is published already, with the same content", name)
                                    : fmt::format("published {} ({}, {} sent)", name, state, render::size_text(uploader.sent_bytes())));
+  if (state == "draft" && arguments.has("key")) {
+    FLEET_TRY(int const signed_by, sign_release(session, arguments, {model, arguments.text("version")}, draft.blobs));
+    FLEET_TRY(auto const after, api->get(Route("/models/{}/releases/{}", {model, arguments.text("version")})));
+    FLEET_CHECK(show_object(session, after, release_shape()));
+    return signed_by;
+  }
   if (state == "draft") session.say("it waits for approval: fleetctl release approve " + name + " --reason TEXT");
   return show_object(session, release, release_shape());
 }
@@ -143,23 +150,22 @@ Result<int> publish(Session& session, Arguments const& arguments) {
 std::vector<Command> const& publish_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"release publish",
-       "upload files and make a release of them",
-       "release publish --model reader --version 2.0.0 --variant cam-a=./a --variant cam-b+cam-c=./model.onnx --manifest release.yaml \\\n"
-       "    --parent reader@1.0.0=finetune --metric accuracy=0.97 --commit $(git rev-parse HEAD)",
-       publish,
-       {{value, "--model", "M", "the model, made before with `model create`", true},
-        {value, "--version", "V", "a new version; releases never change", true},
-        {values, "--variant", "H[+H...]=PATH", "hardware and its file or folder, again for each", true},
-        {value, "--manifest", "FILE", "golden test, health checks, probation (YAML or JSON)"},
-        {values, "--parent", "M@V=RELATION", "finetune, quantized, adapter, merge, distilled or converted from M@V"},
-        {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},
-        {values, "--metric", "NAME=NUMBER", "a measure from training"},
-        {values, "--attestation", "FILE", "evidence: an in-toto statement in a DSSE envelope (docs/ci.md)"},
-        {value, "--commit", "SHA", "commit of the training code"}},
-       false,
-       true},
-  };
+      with_signing({"release publish",
+                    "upload files and make a release of them",
+                    "release publish --model reader --version 2.0.0 --variant cam-a=./a --variant cam-b+cam-c=./model.onnx --manifest release.yaml \\\n"
+                    "    --parent reader@1.0.0=finetune --metric accuracy=0.97 --commit $(git rev-parse HEAD)",
+                    publish,
+                    {{value, "--model", "M", "the model, made before with `model create`", true},
+                     {value, "--version", "V", "a new version; releases never change", true},
+                     {values, "--variant", "H[+H...]=PATH", "hardware and its file or folder, again for each", true},
+                     {value, "--manifest", "FILE", "golden test, health checks, probation (YAML or JSON)"},
+                     {values, "--parent", "M@V=RELATION", "finetune, quantized, adapter, merge, distilled or converted from M@V"},
+                     {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},
+                     {values, "--metric", "NAME=NUMBER", "a measure from training"},
+                     {values, "--attestation", "FILE", "evidence: an in-toto statement in a DSSE envelope (docs/ci.md)"},
+                     {value, "--commit", "SHA", "commit of the training code"}},
+                    false,
+                    true})};
   return rows;
 }
 

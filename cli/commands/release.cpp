@@ -1,6 +1,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/refs.hpp"
+#include "cli/commands/sign_release.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/lineage.hpp"
 #include "cli/render/text.hpp"
@@ -67,10 +68,16 @@ Result<int> get_release(Session& session, Arguments const& arguments) {
                      {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
 }
 
-Result<int> approve_release(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+Result<int> approve_by_token(Session& session, ReleaseRef const& ref) {
   return act(session, Route("/models/{}/releases/{}:approve", {ref.model, ref.version}), json::object(), release_shape(),
              ref.model + "@" + ref.version + " has your approval");
+}
+
+Result<int> approve_release(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  if (!arguments.has("key")) return approve_by_token(session, ref);
+  FLEET_TRY(int const approved, approve_by_token(session, ref));
+  return approved == 0 ? sign_release(session, arguments, ref, {}) : Result<int>(approved);
 }
 
 Shape const& recalled_shape() {
@@ -163,14 +170,15 @@ std::vector<Command> const& release_commands() {
         {value, "--state", "STATE", "only those in this state", false, {"draft", "approved", "revoked"}},
         {value, "--created-by", "WHO", "only those of this token or user"}}},
       {"release get", "one release with its files", "release get reader@2.0.0", get_release, {release}},
-      {"release approve",
-       "sign off a release",
-       "release approve reader@2.0.0 --reason \"field test of Oct 3\"",
-       approve_release,
-       {release},
-       false,
-       false,
-       true},
+      with_signing({"release approve",
+                    "sign off a release; with --key, sign it where its model's keys lie elsewhere",
+                    "release approve reader@2.0.0 --reason \"field test of Oct 3\"\nrelease approve reader@2.0.0 --reason \"field test\" --root root.json "
+                    "--key alice.key",
+                    approve_release,
+                    {release},
+                    false,
+                    false,
+                    true}),
       {"release revoke",
        "forbid a release for good",
        "release revoke reader@2.0.0 --reason \"leaks memory\" --yes\nrelease revoke reader@1.0.0 --recall --reason \"trained on data without consent\" --yes",

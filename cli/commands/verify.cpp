@@ -2,10 +2,9 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/refs.hpp"
+#include "cli/commands/trusted.hpp"
 #include "cli/render/json.hpp"
-#include "core/crypto/hash.hpp"
 #include "core/trust/evidence.hpp"
-#include "core/trust/updater.hpp"
 #include "core/wire/release.hpp"
 
 #include <fmt/format.h>
@@ -19,39 +18,7 @@ namespace fleet::commands {
 namespace json = boost::json;
 namespace {
 
-constexpr std::uint64_t kRootBytesMax = 512'000;
-
-/// The server's metadata, fetched and kept for this one run: what is trusted is the root that was given.
-class Fetched final : public trust::Fetcher {
-public:
-  explicit Fetched(Api& api) : api_(api) {}
-  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
-    FLEET_TRY(auto const answer, api_.send(net::Method::get, "/tuf/" + name));
-    if (answer.body.size() > limit_bytes) return Error{Kind::too_large, "body_too_large", fmt::format("{}: over {} bytes", name, limit_bytes)};
-    return Bytes(as_bytes(answer.body).begin(), as_bytes(answer.body).end());
-  }
-
-private:
-  Api& api_;
-};
-class InMemory final : public trust::MetadataStore {
-public:
-  Result<std::optional<Bytes>> load(std::string const& role) override {
-    auto const found = files_.find(role);
-    return found == files_.end() ? std::nullopt : std::optional(found->second);
-  }
-  Result<void> save(std::string const& role, BytesView bytes) override {
-    files_[role] = Bytes(bytes.begin(), bytes.end());
-    return {};
-  }
-  Result<void> remove(std::string const& role) override {
-    files_.erase(role);
-    return {};
-  }
-
-private:
-  std::map<std::string, Bytes> files_;
-};
+Error not_listed(ReleaseRef const& ref) { return {Kind::signature, "not_signed", fmt::format("no trusted role lists {}@{}", ref.model, ref.version)}; }
 
 /// Rows of what was checked, as a person reads them.
 class Checks {
@@ -72,26 +39,6 @@ private:
 Shape const& check_shape() {
   static Shape const shape{"check", "check", {{"CHECK", "check"}, {"STATE", "state", Form::state}, {"DETAIL", "detail"}}};
   return shape;
-}
-
-/// What the owners signed, found from the root that the person gave. @returns the trusted entry
-Result<trust::Target> trusted_entry(Session& session, Api& api, std::string const& root_file, ReleaseRef const& ref) {
-  FLEET_TRY(auto const root, session.around().fs.read(root_file, kRootBytesMax));
-  InMemory kept;
-  Fetched fetched(api);
-  FLEET_CHECK(trust::Updater::init(kept, as_bytes(root)));
-  FLEET_TRY(auto updater, trust::Updater::load(kept, fetched, session.now()));
-  FLEET_CHECK(updater.refresh());
-  FLEET_TRY(auto const found, updater.find(fmt::format("models/{}/{}/release.json", ref.model, ref.version)));
-  if (found) return *found;
-  return Error{Kind::signature, "not_signed", fmt::format("no trusted role lists {}@{}", ref.model, ref.version)};
-}
-
-Result<wire::Release> fetch_document(Api& api, ReleaseRef const& ref, std::string const& digest) {
-  FLEET_TRY(auto const answer, api.send(net::Method::get, fmt::format("/tuf/targets/models/{}/{}/{}.release.json", ref.model, ref.version, digest)));
-  auto const got = crypto::sha256(answer.body).hex();
-  if (got != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("release.json has digest {}, expected {}", got, digest)};
-  return wire::decode_release(answer.body);
 }
 
 std::vector<trust::VariantFiles> files_of(wire::Release const& release) {
@@ -157,8 +104,8 @@ Result<int> verify(Session& session, Arguments const& arguments) {
   auto digest = render::text_at(shown, "digest");
   Checks checks;
   if (auto const root = arguments.text("root"); !root.empty()) {
-    auto const entry = trusted_entry(session, *api, root, ref);
-    auto const trusted = entry ? entry->sha256() : Result<Digest>(entry.error());
+    auto const view = fetch_trusted(session, *api, root, ref);
+    auto const trusted = !view ? Result<Digest>(view.error()) : view->entry ? view->entry->sha256() : Result<Digest>(not_listed(ref));
     if (trusted) digest = trusted->hex();
     checks.note("metadata", trusted ? Result<std::string>("signed by the owners that " + root + " trusts") : trusted.error());
   } else {

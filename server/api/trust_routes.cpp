@@ -165,8 +165,10 @@ std::vector<Route> const& trust_routes() {
       {post, "/api/v1/trust:rotate", P::administer, WorkHandler{rotate}, kSmall},
       {post, "/api/v1/trust:prepare", P::administer, WorkHandler{prepare}, kSmall},
       {post, "/api/v1/trust:import", P::administer, WorkHandler{import_any}, trust::Proposal::kBytesMax},
-      {post, "/api/v1/models/{m}:prepare", P::publish, WorkHandler{prepare_releases}, kSmall},
+      {post, "/api/v1/models/{m}:prepare", P::read, WorkHandler{prepare_releases}, kSmall},
+      // Who publishes, and who approves: what counts is who signed.
       {post, "/api/v1/models/{m}:sign", P::publish, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
+      {post, "/api/v1/models/{m}:countersign", P::approve, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
   };
   return routes;
 }

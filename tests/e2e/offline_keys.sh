@@ -10,6 +10,7 @@ new_agent d1; start_agent d1
 new_agent sleeper; start_agent sleeper
 expect "1 is rolled out while the server keeps all keys" ctl rollout wait "$(roll_out 1)" --timeout 30s
 expect "trust status says so" test "$(ctl trust status -o json | jq -r .mode)" = managed
+ctl trust export-root >"$work/pinned.json"
 kill_agent sleeper
 
 # Keys of people. The one who signs has no network: the server's address leads nowhere there.
@@ -81,6 +82,29 @@ start_agent sleeper
 expect "3 is rolled out" ctl rollout wait "$(roll_out 3)" --timeout 30s
 expect "to the device that slept through four roots" content_is sleeper v3
 expect "audit tells who brought it" bash -c "'$bin/fleetctl' audit list --action trust.imported -o jsonl | grep -q m-m"
+
+# Where the keys have a network: publisher and approver sign, each after checking all of it from the root that was pinned at the beginning.
+ctl model set m --approvals 1 >/dev/null
+for role in publisher approver; do ctl token create "$role" --role "$role" -o json | jq -r .secret >"$work/$role.token"; done
+as() { FLEETCTL_TOKEN_FILE=$work/$1.token ctl "${@:2}"; }
+make_release "$work/v35" v35
+publish_signed() { as publisher release publish --model m --version 3.5 --variant "cam-a=$work/v35" --root "$1" --key "$keys/$2.key" --passphrase-file "$keys/pass" --proposal "$work/p.json"; }
+approve_signed() { as approver release approve m@3.5 --reason tested --root "$work/pinned.json" --key "$keys/$1.key" --passphrase-file "$keys/pass" --proposal "$work/p.json"; }
+"$bin/fleet-server" init --data "$work/foreign" --host localhost >/dev/null
+sqlite3 "$work/foreign/fleet.db" "SELECT CAST(bytes AS TEXT) FROM metadata WHERE repository = 'release' AND role = 'root'" >"$work/foreign.json"
+expect_code "nothing is signed that another root does not trust" 4 publish_signed "$work/foreign.json" alice
+expect "nor kept" test ! -e "$work/p.json"
+expect_code "the publisher signs, and one more must" 9 publish_signed "$work/pinned.json" alice
+expect "it is a draft" test "$(ctl release get m@3.5 -o json | jq -r .state)" = draft
+jq -c '.files[0].after.signed.targets["models/m/9/release.json"] = .files[0].after.signed.targets["models/m/3.5/release.json"]' "$work/p.json" >"$work/more.json"
+cp "$work/p.json" "$work/kept.json"; cp "$work/more.json" "$work/p.json"
+expect_code "the approver's tool signs nothing that adds more" 4 approve_signed carol
+expect "and says so" grep -q unexpected_change "$work/last.err"
+cp "$work/kept.json" "$work/p.json"
+expect "the approver signs" approve_signed carol
+expect "it is approved" test "$(ctl release get m@3.5 -o json | jq -r .state)" = approved
+expect "again is fine" approve_signed carol
+ctl model set m --approvals 0 >/dev/null
 
 # A new model, where the server cannot name its keys.
 expect "a model is made" ctl model create n

@@ -1,0 +1,168 @@
+#include "cli/commands/sign_release.hpp"
+
+#include "cli/commands/proposal_text.hpp"
+#include "cli/commands/signing_keys.hpp"
+#include "cli/commands/trusted.hpp"
+#include "cli/render/json.hpp"
+#include "core/crypto/hash.hpp"
+#include "core/trust/proposal.hpp"
+#include "core/wire/json.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace fleet::commands {
+namespace json = boost::json;
+namespace {
+
+constexpr std::uint64_t kPiece = 8 * 1024 * 1024;
+constexpr std::chrono::hours kLongest{24 * 400};
+constexpr int kWaitsForPerson = 9;
+
+Error unexpected(std::string detail) {
+  return {Kind::signature, "unexpected_change", std::move(detail), "do not sign: ask who prepared it, and look at it with fleetctl trust offline show"};
+}
+
+/// Where signatures are collected, or, while there is none, what the server prepares.
+Result<trust::Proposal> load_proposal(Session& session, Api& api, std::string const& path, ReleaseRef const& ref) {
+  if (!path.empty() && session.around().fs.info(path)) {
+    FLEET_TRY(auto const text, session.around().fs.read(path, trust::Proposal::kBytesMax));
+    return trust::decode_proposal(text);
+  }
+  json::object body;
+  body["releases"] = json::array{json::string(ref.version)};
+  FLEET_TRY(auto const answer, api.post(Route("/models/{}:prepare", {ref.model}), body));
+  return trust::decode_proposal(answer.body);
+}
+
+Result<trust::Targets> read_targets(BytesView bytes) {
+  FLEET_TRY(auto const file, trust::read_signed(bytes, trust::Proposal::kBytesMax));
+  return trust::decode_targets(file);
+}
+
+std::int64_t counter_of(trust::Target const& target) {
+  auto const custom = wire::parse_json(target.custom.empty() ? "{}" : target.custom, 1024 * 1024);
+  return custom ? static_cast<std::int64_t>(render::number_at(*custom, "release_counter")) : 0;
+}
+
+/// The one new entry, where nothing else differs from what the owners signed before. @param now  for expiry
+Result<trust::Target> the_addition(trust::Targets const& before, trust::Targets const& after, std::string const& path, SysTime now) {
+  if (after.version != before.version + 1) return unexpected(fmt::format("version {}, the trusted one is {}", after.version, before.version));
+  if (after.expires <= now || after.expires > now + kLongest) return unexpected(fmt::format("good until {}", to_rfc3339(after.expires)));
+  if (!after.delegations.empty() || after.succinct) return unexpected("it delegates further");
+  std::int64_t newest = 0;
+  for (auto const& [name, target] : before.targets) {
+    newest = std::max(newest, counter_of(target));
+    auto const still = after.targets.find(name);
+    bool const same =
+        still != after.targets.end() && still->second.length == target.length && still->second.hashes == target.hashes && still->second.custom == target.custom;
+    if (!same) return unexpected(fmt::format("{} is there with other bytes, or gone", name));
+  }
+  auto const added = after.targets.find(path);
+  if (added == after.targets.end() || before.targets.contains(path) || after.targets.size() != before.targets.size() + 1)
+    return unexpected(fmt::format("{} entries are to be added, expected {} alone", after.targets.size() - before.targets.size(), path));
+  if (counter_of(added->second) <= newest) return unexpected(fmt::format("release counter {}, there is {} already", counter_of(added->second), newest));
+  return added->second;
+}
+
+/// The metadata's entry says of the release what the release says of itself.
+Result<void> check_entry(trust::Target const& entry, wire::Release const& release, ReleaseRef const& ref) {
+  if (release.model != ref.model || release.version != ref.version) return unexpected(fmt::format("the document is of {}@{}", release.model, release.version));
+  FLEET_TRY(auto const custom, wire::parse_json(entry.custom.empty() ? "{}" : entry.custom, 1024 * 1024));
+  std::set<std::string> said, listed;
+  for (auto const& variant : release.variants) said.insert(variant.hardware.begin(), variant.hardware.end());
+  if (auto const* const hardware = render::member(custom, "hardware").if_array())
+    for (auto const& one : *hardware) listed.insert(render::text_of(one));
+  bool const same = said == listed && release.release_counter == static_cast<std::int64_t>(render::number_at(custom, "release_counter")) &&
+                    release.manifest.security_floor == static_cast<std::int64_t>(render::number_at(custom, "security_floor"));
+  return same ? Result<void>() : unexpected("hardware, counter or floor in the metadata are not the release's");
+}
+
+/// A blob of the server, piece by piece, with its digest computed here.
+Result<void> check_blob(Api& api, wire::ReleaseFile const& file) {
+  crypto::Sha256 hash;
+  std::uint64_t have = 0;
+  while (have < file.size) {
+    auto const last = std::min(have + kPiece, file.size) - 1;
+    FLEET_TRY(auto const answer, api.send(net::Method::get, "/blobs/sha256/" + file.sha256.hex(), {}, {{"Range", fmt::format("bytes={}-{}", have, last)}}));
+    if (answer.body.size() != last - have + 1) return unexpected(fmt::format("file {} is shorter than {} bytes", file.name, file.size));
+    hash.update(as_bytes(answer.body));
+    have += answer.body.size();
+  }
+  auto const got = hash.finish();
+  if (got == file.sha256) return {};
+  return Error{Kind::signature, "digest_mismatch", fmt::format("file {}: digest {}, expected {}", file.name, got.hex(), file.sha256.hex())};
+}
+
+Result<void> check_files(Api& api, wire::Release const& release, std::map<Digest, LocalFile> const& published) {
+  std::set<Digest> seen;
+  for (auto const& variant : release.variants)
+    for (auto const& file : variant.files) {
+      if (!seen.insert(file.sha256).second) continue;
+      if (published.empty()) {
+        FLEET_CHECK(check_blob(api, file));
+        continue;
+      }
+      if (!published.contains(file.sha256)) return unexpected(fmt::format("file {} ({}) is none that was published here", file.name, file.sha256.hex()));
+    }
+  return {};
+}
+
+/// @param verb  the route, by what the person is: who publishes, or who approves
+Result<int> send(Session& session, Api& api, trust::Proposal const& proposal, std::string const& path, ReleaseRef const& ref, std::string_view verb) {
+  FLEET_TRY(auto const text, trust::encode(proposal));
+  if (!path.empty()) FLEET_CHECK(session.around().fs.replace(path, text));
+  auto const answer = api.send(net::Method::post, Route(verb, {ref.model}).target(), text, {{"Content-Type", "application/json"}});
+  if (answer) {
+    session.say(fmt::format("{}@{} is signed and approved", ref.model, ref.version));
+    return 0;
+  }
+  if (answer.error().code != "threshold_unmet" || path.empty()) return answer.error();
+  session.say(fmt::format("{}; it is kept in {} for the next signer: fleetctl release approve {}@{} --proposal {} --root ROOT --key FILE",
+                          answer.error().detail, path, ref.model, ref.version, path));
+  return kWaitsForPerson;
+}
+
+}  // namespace
+
+Command with_signing(Command command) {
+  using enum Option::Kind;
+  std::vector<Option> const more{
+      {values, "--key", "FILE", "sign with this key of trust offline keygen; again for each"},
+      {value, "--root", "FILE", "with --key: the root you pinned (trust export-root), from which everything is checked before signing"},
+      {value, "--proposal", "FILE", "where signatures are collected, when more than one must sign"},
+      {value, "--passphrase-file", "FILE", "its first line opens keys that are sealed"}};
+  command.options.insert(command.options.end(), more.begin(), more.end());
+  return command;
+}
+
+Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, std::map<Digest, LocalFile> const& published) {
+  auto const root = arguments.text("root"), path = arguments.text("proposal"), role = "m-" + ref.model;
+  if (root.empty())
+    return Error{Kind::bad_input, "bad_argument", "--key goes with --root FILE", "fleetctl trust export-root > root.json, once, from a server you trust"};
+  FLEET_TRY(auto const keys, load_signing_keys(session.around().fs, arguments.texts("key"), arguments.text("passphrase-file")));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const trusted, fetch_trusted(session, *api, root, ref));
+  if (trusted.entry) {
+    session.say(fmt::format("{}@{} is signed already", ref.model, ref.version));
+    return 0;
+  }
+  if (!trusted.role) return Error{Kind::signature, "not_signed", fmt::format("nobody that {} trusts signs for {}", root, ref.model)};
+  FLEET_TRY(auto proposal, load_proposal(session, *api, path, ref));
+  if (proposal.files.size() != 1 || proposal.files[0].role != role || proposal.role != role)
+    return unexpected("the proposal is of more than the model's releases");
+  FLEET_TRY(auto const before, read_targets(*trusted.role));
+  FLEET_TRY(auto const after, read_targets(as_bytes(proposal.files[0].after)));
+  FLEET_TRY(auto const entry, the_addition(before, after, fmt::format("models/{}/{}/release.json", ref.model, ref.version), session.now()));
+  FLEET_TRY(auto const digest, entry.sha256());
+  FLEET_TRY(auto const release, fetch_document(*api, ref, digest.hex()));
+  FLEET_CHECK(check_entry(entry, release, ref));
+  FLEET_CHECK(check_files(*api, release, published));
+  FLEET_TRY(proposal.files[0].after, trust::cosign(proposal.files[0].after, keys));
+  return send(session, *api, proposal, path, ref, published.empty() ? "/models/{}:countersign" : "/models/{}:sign");
+}
+
+}  // namespace fleet::commands
