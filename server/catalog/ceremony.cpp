@@ -102,11 +102,11 @@ private:
   trust::Proposal out_;
 };
 
-Error bad_role(std::string const& role) {
+}  // namespace
+
+Error bad_role(std::string_view role) {
   return {Kind::bad_input, "role_stays_online", fmt::format("role {} is signed by the server", role.substr(0, 66)), "root, targets and m-MODEL can be moved"};
 }
-
-}  // namespace
 
 std::string model_paths(std::string_view model) { return fmt::format("models/{}/*/release.json", model); }
 std::string release_path(std::string_view model, std::string_view version) { return fmt::format("models/{}/{}/release.json", model, version); }

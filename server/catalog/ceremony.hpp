@@ -16,6 +16,9 @@ namespace fleet::catalog {
 [[nodiscard]] std::string model_paths(std::string_view model);
 [[nodiscard]] std::string release_path(std::string_view model, std::string_view version);
 
+/// For a role that no one may move: the server signs it itself. bad_input (code `role_stays_online`)
+[[nodiscard]] Error bad_role(std::string_view role);
+
 struct Change {
   std::string role;                     ///< root, targets, m-<model>
   std::optional<trust::RoleSpec> keys;  ///< who signs the role from now on; nothing: who does today

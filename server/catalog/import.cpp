@@ -207,8 +207,9 @@ private:
 }  // namespace
 
 Result<Imported> import_signed(store::Tx& tx, KeyRing& keys, trust::Proposal const& proposal, Cause const& cause) {
-  if (proposal.role != "root" && proposal.role != "targets")
-    FLEET_CHECK(load_model(tx.connection(), proposal.role.substr(std::min<std::size_t>(2, proposal.role.size()))));
+  bool const of_model = proposal.role.starts_with("m-");
+  if (of_model) FLEET_CHECK(load_model(tx.connection(), proposal.role.substr(2)));
+  if (!of_model && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
   auto imported = Importing(tx, keys, proposal, cause).run();
   if (!imported) {
     keys.undo_withhold(proposal.role);

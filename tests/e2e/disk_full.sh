@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # The disk of the device is full, then the server's: a clear error, what runs goes on, nothing acknowledged is lost, and it goes on when there is room.
 # Small file systems of its own need a mount namespace of its own.
-[ -n "${FLEET_E2E_MOUNTS:-}" ] || FLEET_E2E_MOUNTS=1 exec unshare --mount $([ "$(id -u)" -eq 0 ] || echo --map-root-user) bash "$0" "$@"
+if [ -z "${FLEET_E2E_MOUNTS:-}" ]; then
+  apart=(unshare --mount)
+  [ "$(id -u)" -eq 0 ] || apart+=(--map-root-user)
+  "${apart[@]}" true 2>/dev/null || apart+=(--propagation unchanged)  # in a chroot / is no mount point
+  "${apart[@]}" true || { echo "no mount namespace here"; exit 77; }
+  FLEET_E2E_MOUNTS=1 exec "${apart[@]}" bash "$0" "$@"
+fi
 . "$(dirname "$0")/lib.sh"
 small_disk() { mkdir -p "$1" && mount -t tmpfs -o "size=$2,mode=755" fleet-e2e "$1" || fail "no file system of $2 at $1"; mounts+=("$1"); }
 resize() { mount -o "remount,size=$2" "$1" || fail "resizing $1"; }

@@ -146,6 +146,10 @@ TEST_CASE_FIXTURE(Owners, "a file of another role than the proposal's, or a revo
   auto disguised = two;
   disguised.role = "root";
   CHECK(code_of(import(disguised)) == "unexpected_change");
+  for (auto const* const role : {"timestamp", "", "m", "xxreader", "../../x"}) {
+    disguised.role = role;
+    CHECK(code_of(import(disguised)) == "role_stays_online");
+  }
   must(approve_by("token:other", "reader", "2"));
   CHECK(state_of("2") == "draft");  // approved by a person, not yet by the owners' keys
   must(revoke_it("reader", "1"));
