@@ -1,10 +1,10 @@
 #!/bin/bash
 # Real polls against a real fleet-server with DEVICES registered ones, beside nginx `return 200` of the same size, in one run: requests per second of
 # server CPU with nothing to do, its growth from a fleet of 1,000, memory of the server and of each parked long poll.
-# usage: tests/bench/polls.sh [BIN_DIR]   DEVICES=100000 SECONDS_EACH=4 CONNECTIONS=64 PARKED=1000 PARKED_MORE=4000
+# usage: tests/bench/polls.sh [BIN_DIR]   DEVICES=100000 SECONDS_EACH=4 CONNECTIONS=64 PARKED=1000 PARKED_MORE=9000
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$@"
-devices=${DEVICES:-100000} seconds=${SECONDS_EACH:-4} connections=${CONNECTIONS:-64} parked=${PARKED:-1000} parked_more=${PARKED_MORE:-4000}
+devices=${DEVICES:-100000} seconds=${SECONDS_EACH:-4} connections=${CONNECTIONS:-64} parked=${PARKED:-1000} parked_more=${PARKED_MORE:-9000}
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
 poll() { echo "{\"nonce\":\"AAAAAAAAAAAAAAAAAAAAAA==\",\"prior\":\"\",\"boot_id\":\"7d0c5b1e\",\"directive_sequence\":0,\"wait_s\":$1,\"report_every_s\":60,\"poll_every_s\":900,\"clock\":\"2026-11-20T09:00:00Z\",\"agent\":\"0.1.0\",\"models\":{}}"; }
 poll 0 >"$work/poll.json"
