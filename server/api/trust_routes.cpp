@@ -6,6 +6,7 @@
 #include "server/catalog/repository.hpp"
 #include "server/catalog/trust_status.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
