@@ -31,11 +31,12 @@ public:
   Result<void> put_manifest(std::vector<ArchiveEntry> const& entries, SysTime now);
   /// The bytes of the next entry, from a file. @errors corrupt (other bytes than the entry says), io
   Result<void> put_file(ArchiveEntry const& entry, std::string const& path);
+  /// The bytes of the next entry, which the entry was made from.
+  Result<void> put(BytesView bytes);
   Result<void> finish();
 
 private:
   ArchiveWriter(Fs& fs, std::string path, std::unique_ptr<File> file) : fs_(&fs), path_(std::move(path)), file_(std::move(file)) {}
-  Result<void> put(BytesView bytes);
   Result<void> flush(bool last);
   Result<void> append(BytesView bytes);
 

@@ -13,10 +13,14 @@
 namespace fleet::server {
 namespace {
 
-/// A file to back up: its entry, and where its bytes lie now.
+constexpr std::uint64_t kSmallFile = 1 << 20;
+
+/// A file to back up: its entry, and its bytes, or where they lie. What a running server may replace at any moment (certificates, keys) is read
+/// once and held; blobs and the copy of the database do not change.
 struct Source {
   ArchiveEntry entry;
   std::string path;
+  std::optional<std::string> content;
 };
 
 /// A private folder inside the data folder, gone when it goes out of scope.
@@ -33,21 +37,28 @@ private:
   std::string path_;
 };
 
-Result<void> add_file(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
+Result<void> add_small(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
+  FLEET_TRY(auto content, fs.read(path, kSmallFile));
+  ArchiveEntry entry{name, content.size(), crypto::sha256(content), permissions};
+  sources.push_back({std::move(entry), path, std::move(content)});
+  return {};
+}
+
+Result<void> add_database(Fs& fs, std::string const& path, std::vector<Source>& sources) {
   FLEET_TRY(auto const digest, crypto::sha256_file(fs, path));
-  sources.push_back({{name, digest.size, digest.sha256, permissions}, path});
+  sources.push_back({{"fleet.db", digest.size, digest.sha256, 0600}, path, std::nullopt});
   return {};
 }
 
 Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sources) {
-  FLEET_CHECK(add_file(fs, "ca.pem", layout.ca_certificate(), 0644, sources));
-  FLEET_CHECK(add_file(fs, "server.pem", layout.server_certificate(), 0644, sources));
+  FLEET_CHECK(add_small(fs, "ca.pem", layout.ca_certificate(), 0644, sources));
+  FLEET_CHECK(add_small(fs, "server.pem", layout.server_certificate(), 0644, sources));
   // People are told to put the first token away.
-  if (fs.info(layout.admin_token())) FLEET_CHECK(add_file(fs, "admin.token", layout.admin_token(), 0600, sources));
+  if (fs.info(layout.admin_token())) FLEET_CHECK(add_small(fs, "admin.token", layout.admin_token(), 0600, sources));
   // As they lie there: keys that are sealed stay sealed.
-  if (fs.info(layout.master_key())) FLEET_CHECK(add_file(fs, layout.master_key().substr(layout.dir.size() + 1), layout.master_key(), 0600, sources));
+  if (fs.info(layout.master_key())) FLEET_CHECK(add_small(fs, layout.master_key().substr(layout.dir.size() + 1), layout.master_key(), 0600, sources));
   FLEET_TRY(auto const keys, list_keys(fs, layout));
-  for (auto const& path : keys) FLEET_CHECK(add_file(fs, path.substr(layout.dir.size() + 1), path, 0600, sources));
+  for (auto const& path : keys) FLEET_CHECK(add_small(fs, path.substr(layout.dir.size() + 1), path, 0600, sources));
   return {};
 }
 
@@ -59,7 +70,7 @@ Result<void> add_blobs(std::string const& data_dir, std::string const& database,
     FLEET_TRY(bool const more, rows.step());
     if (!more) return {};
     auto const path = catalog::blob_path(data_dir, rows.digest(0));
-    sources.push_back({{path.substr(data_dir.size() + 1), static_cast<std::uint64_t>(rows.int64(1)), rows.digest(0), 0644}, path});
+    sources.push_back({{path.substr(data_dir.size() + 1), static_cast<std::uint64_t>(rows.int64(1)), rows.digest(0), 0644}, path, std::nullopt});
   }
 }
 
@@ -71,7 +82,7 @@ Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string con
   FLEET_CHECK(live.backup_to(database));
   std::vector<Source> sources;
   FLEET_CHECK(add_blobs(layout.dir, database, sources));
-  FLEET_CHECK(add_file(fs, "fleet.db", database, 0600, sources));
+  FLEET_CHECK(add_database(fs, database, sources));
   FLEET_CHECK(add_identity(fs, layout, sources));
   return sources;
 }
@@ -81,7 +92,7 @@ Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sou
   entries.reserve(sources.size());
   for (auto const& source : sources) entries.push_back(source.entry);
   FLEET_CHECK(writer.put_manifest(entries, now));
-  for (auto const& source : sources) FLEET_CHECK(writer.put_file(source.entry, source.path));
+  for (auto const& source : sources) FLEET_CHECK(source.content ? writer.put(as_bytes(*source.content)) : writer.put_file(source.entry, source.path));
   return writer.finish();
 }
 

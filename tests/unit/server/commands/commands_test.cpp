@@ -1,6 +1,6 @@
-#include "server/authorities.hpp"
 #include "server/commands.hpp"
 #include "server/archive.hpp"
+#include "server/authorities.hpp"
 #include "server/data_dir.hpp"
 #include "server/queries.hpp"
 
@@ -9,8 +9,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 using namespace fleet;
 using namespace fleet::server;
@@ -187,6 +189,25 @@ TEST_CASE("a backup restores to a sound server whose sequences are above all the
   auto const onto = server::restore({.data_dir = place.at("data"), .file = options.file, .passphrase_file = passphrase_file});
   REQUIRE_FALSE(onto.has_value());
   CHECK(onto.error().code == "data_dir_not_empty");
+}
+
+TEST_CASE("a backup holds while the running server replaces its certificate") {
+  Place place;
+  place.init();
+  // Copying it takes long enough for a replacement to fall into every backup.
+  auto const blob = place.add_blob(std::string(8'000'000, 'w'));
+  auto const certificate = place.at("data/server.pem");
+  std::atomic<bool> done{false};
+  std::jthread const renewing([&] {
+    for (std::size_t i = 0; !done.load(); ++i) Place::ok(system_fs().replace(certificate, "certificate " + std::to_string(i), 0644));
+  });
+  for (int i = 0; i < 5; ++i) {
+    auto const file = place.at("backup-" + std::to_string(i)), again = place.at("again-" + std::to_string(i));
+    auto const made = server::backup({.data_dir = place.at("data"), .file = file, .passphrase_file = ""});
+    CHECK_MESSAGE(made.has_value(), (made ? "" : made.error().detail));
+    if (made) CHECK(server::restore({.data_dir = again, .file = file, .passphrase_file = ""}).has_value());
+  }
+  done = true;
 }
 
 TEST_CASE("a damaged, cut or foreign backup, or a wrong passphrase, restores nothing that could be run") {
