@@ -126,7 +126,7 @@ Result<crypto::PublicKey> decode_public_key(std::string_view text) {
 }
 
 std::string encode(crypto::PublicKey const& key) {
-  return canonical(json::object{{"keytype", key.keytype}, {"keyval", {{"public", key.value}}}, {"scheme", key.scheme}});
+  return json_file(json::object{{"keytype", key.keytype}, {"keyval", {{"public", key.value}}}, {"scheme", key.scheme}});
 }
 
 Result<void> AuditChain::add(AuditEntry const& entry) {

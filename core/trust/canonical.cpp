@@ -3,6 +3,7 @@
 #include "core/base/json_text.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 #include <boost/json/stream_parser.hpp>
 
 #include <algorithm>
@@ -33,7 +34,10 @@ Result<std::size_t> check(json::value const& value) {
   return members;
 }
 
-void write_text(std::string& out, std::string_view text) {
+/// How a text is written between its quotes: all else is the same in both forms.
+using WriteText = void (*)(std::string&, std::string_view);
+
+void write_raw(std::string& out, std::string_view text) {
   out += '"';
   for (char const c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -42,9 +46,11 @@ void write_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void write(std::string& out, json::value const& value);
+void write_escaped(std::string& out, std::string_view text) { out += json::serialize(text); }
 
-void write_object(std::string& out, json::object const& object) {
+void write(std::string& out, json::value const& value, WriteText write_text);
+
+void write_object(std::string& out, json::object const& object, WriteText write_text) {
   std::vector<json::object::const_pointer> members;
   members.reserve(object.size());
   for (auto const& member : object) members.push_back(&member);
@@ -55,12 +61,12 @@ void write_object(std::string& out, json::object const& object) {
     if (out.back() != '{') out += ',';
     write_text(out, member->key());
     out += ':';
-    write(out, member->value());
+    write(out, member->value(), write_text);
   }
   out += '}';
 }
 
-void write(std::string& out, json::value const& value) {
+void write(std::string& out, json::value const& value, WriteText write_text) {
   switch (value.kind()) {
     case json::kind::null: out += "null"; return;
     case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return;
@@ -68,13 +74,13 @@ void write(std::string& out, json::value const& value) {
     case json::kind::uint64: out += std::to_string(value.get_uint64()); return;
     case json::kind::double_: throw std::logic_error("a fraction has no canonical form");
     case json::kind::string: write_text(out, value.get_string()); return;
-    case json::kind::object: write_object(out, value.get_object()); return;
+    case json::kind::object: write_object(out, value.get_object(), write_text); return;
     case json::kind::array: break;
   }
   out += '[';
   for (std::size_t i = 0; i < value.get_array().size(); ++i) {
     if (i > 0) out += ',';
-    write(out, value.get_array()[i]);
+    write(out, value.get_array()[i], write_text);
   }
   out += ']';
 }
@@ -99,7 +105,13 @@ Result<json::value> parse_strict(BytesView text, std::uint64_t limit_bytes) {
 
 std::string canonical(json::value const& value) {
   std::string out;
-  write(out, value);
+  write(out, value, write_raw);
+  return out;
+}
+
+std::string json_file(json::value const& value) {
+  std::string out;
+  write(out, value, write_escaped);
   return out;
 }
 

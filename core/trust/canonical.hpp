@@ -18,4 +18,7 @@ namespace fleet::trust {
 /// @param value  from parse_strict, or composed of the same kinds
 [[nodiscard]] std::string canonical(boost::json::value const& value);
 
+/// The same as a file: JSON (RFC 8259), which also escapes control characters, such as the line ends of a key in PEM.
+[[nodiscard]] std::string json_file(boost::json::value const& value);
+
 }  // namespace fleet::trust

@@ -25,13 +25,13 @@ json::object signed_part(std::string_view type, std::int64_t version, SysTime ex
   return {{"_type", type}, {"spec_version", kSpecVersion}, {"version", version}, {"expires", to_rfc3339(expires)}};
 }
 
-/// Signs the canonical form and writes the whole in it, so that what is stored is what was signed.
+/// Signs the canonical form of the content.
 std::string sign(json::object content, std::span<SigningKey const> signers) {
   json::value const covered(std::move(content));
   auto const message = canonical(covered);
   json::array signatures;
   for (auto const& key : signers) signatures.push_back(json::object{{"keyid", key.key_id()}, {"sig", to_hex(key.sign(as_bytes(message)))}});
-  return canonical(json::object{{"signed", covered}, {"signatures", std::move(signatures)}});
+  return json_file(json::object{{"signed", covered}, {"signatures", std::move(signatures)}});
 }
 
 json::object target_json(Target const& target) {

@@ -15,6 +15,15 @@ TEST_CASE("canonical JSON is what securesystemslib emits") {
   CHECK(canonical(*value) == "{\"A\":{},\"a\":\"q\\\"\\\\\n\xc3\xa9/\",\"b\":[1,-2,true,null]}");
 }
 
+TEST_CASE("a file is JSON where its canonical form is not") {
+  auto const key = parse_strict(as_bytes(R"({"value":"-----BEGIN\n\u0001\u007f-----","b\n":1})"), 1000);
+  REQUIRE(key.has_value());
+  CHECK_FALSE(parse_strict(as_bytes(canonical(*key)), 1000).has_value());
+  auto const file = json_file(*key);
+  CHECK(file == "{\"b\\n\":1,\"value\":\"-----BEGIN\\n\\u0001\x7f-----\"}");
+  CHECK(parse_strict(as_bytes(file), 1000).value() == *key);
+}
+
 TEST_CASE("what has no canonical form is refused") {
   std::string const deep = std::string(40, '[') + std::string(40, ']');
   for (std::string const& text :
