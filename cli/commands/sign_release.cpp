@@ -131,7 +131,7 @@ Result<int> send(Session& session, Api& api, trust::Proposal const& proposal, st
 Command with_signing(Command command) {
   using enum Option::Kind;
   std::vector<Option> const more{
-      {values, "--key", "FILE", "sign with this key of trust offline keygen; again for each"},
+      {values, "--key", "FILE", "sign with this key of trust offline keygen, or pkcs11:... for one in a token; again for each"},
       {value, "--root", "FILE", "with --key: the root you pinned (trust export-root), from which everything is checked before signing"},
       {value, "--proposal", "FILE", "where signatures are collected, when more than one must sign"},
       {value, "--passphrase-file", "FILE", "its first line opens keys that are sealed"}};

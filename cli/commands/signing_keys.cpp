@@ -1,6 +1,7 @@
 #include "cli/commands/signing_keys.hpp"
 
 #include "core/crypto/sealed.hpp"
+#include "core/pkcs11/key.hpp"
 #include "core/trust/audit_chain.hpp"
 
 #include <fmt/format.h>
@@ -26,6 +27,23 @@ Result<crypto::SigningKey> parse_seed(std::string const& path, std::string_view 
                "fleetctl trust offline keygen makes one"};
 }
 
+Result<trust::Signer> load_file(Fs& fs, std::string const& path, std::string const& passphrase_file) {
+  FLEET_TRY(auto text, fs.read(path, kFileBytesMax));
+  if (crypto::is_sealed(as_bytes(text))) {
+    if (passphrase_file.empty()) return Error{Kind::unauthenticated, "passphrase_needed", path + " is sealed by a passphrase", "--passphrase-file FILE"};
+    FLEET_TRY(auto const passphrase, read_passphrase(fs, passphrase_file));
+    FLEET_TRY(auto const plain, crypto::unseal(as_bytes(text), passphrase));
+    text = std::string(as_text(plain));
+  }
+  FLEET_TRY(auto const key, parse_seed(path, text));
+  return trust::as_signer(key);
+}
+
+Result<trust::Signer> open_in_token(Fs& fs, std::string const& uri) {
+  FLEET_TRY(auto const key, pkcs11::Key::open(uri, fs));
+  return trust::Signer{crypto::key_id(key.public_key()), [key](BytesView message) { return key.sign(message); }};
+}
+
 }  // namespace
 
 Result<crypto::PublicKey> make_signing_key(Fs& fs, std::string const& path, std::string const& passphrase_file) {
@@ -43,20 +61,22 @@ Result<crypto::PublicKey> make_signing_key(Fs& fs, std::string const& path, std:
   return key.public_key();
 }
 
-Result<std::vector<crypto::SigningKey>> load_signing_keys(Fs& fs, std::vector<std::string> const& paths, std::string const& passphrase_file) {
-  std::vector<crypto::SigningKey> out;
-  for (auto const& path : paths) {
-    FLEET_TRY(auto text, fs.read(path, kFileBytesMax));
-    if (crypto::is_sealed(as_bytes(text))) {
-      if (passphrase_file.empty()) return Error{Kind::unauthenticated, "passphrase_needed", path + " is sealed by a passphrase", "--passphrase-file FILE"};
-      FLEET_TRY(auto const passphrase, read_passphrase(fs, passphrase_file));
-      FLEET_TRY(auto const plain, crypto::unseal(as_bytes(text), passphrase));
-      text = std::string(as_text(plain));
-    }
-    FLEET_TRY(auto key, parse_seed(path, text));
-    out.push_back(std::move(key));
+Result<std::vector<trust::Signer>> load_signing_keys(Fs& fs, std::vector<std::string> const& keys, std::string const& passphrase_file) {
+  std::vector<trust::Signer> out;
+  for (auto const& key : keys) {
+    FLEET_TRY(auto signer, pkcs11::is_uri(key) ? open_in_token(fs, key) : load_file(fs, key, passphrase_file));
+    out.push_back(std::move(signer));
   }
   return out;
+}
+
+Result<crypto::PublicKey> export_public_key(Fs& fs, std::string const& uri, std::string const& path) {
+  if (!pkcs11::is_uri(uri))
+    return Error{Kind::bad_input, "bad_argument", fmt::format("{} is no PKCS #11 URI", uri), "the public half of a key file is FILE.pub, beside it"};
+  if (fs.info(path)) return Error{Kind::conflict, "file_exists", path + " is there already", "name another file"};
+  FLEET_TRY(auto const key, pkcs11::Key::open(uri, fs));
+  FLEET_CHECK(fs.replace(path, trust::encode(key.public_key()) + "\n"));
+  return key.public_key();
 }
 
 Result<crypto::PublicKey> load_public_key(Fs& fs, std::string const& path) {

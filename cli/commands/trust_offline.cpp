@@ -34,6 +34,14 @@ Result<int> keygen(Session& session, Arguments const& arguments) {
   return 0;
 }
 
+Result<int> export_key(Session& session, Arguments const& arguments) {
+  auto const path = arguments.text("out");
+  FLEET_TRY(auto const key, export_public_key(session.around().fs, arguments.text("key"), path));
+  session.say(fmt::format("wrote {} (give it to the one who prepares)", path));
+  session.data(crypto::key_id(key) + "\n");
+  return 0;
+}
+
 /// Keys and threshold, releases, or nothing: the role is signed again as it is.
 Result<json::object> what_changes(Session& session, Arguments const& arguments) {
   json::object body;
@@ -119,6 +127,11 @@ std::vector<Command> const& trust_offline_commands() {
        "trust offline keygen --out alice.key --passphrase-file pass",
        keygen,
        {{value, "--out", "FILE", "the key, 0600; FILE.pub is for everybody", true}, {value, "--passphrase-file", "FILE", "seal the key by its first line"}}},
+      {"trust offline export-key",
+       "the public half of a key that lies in a token (PKCS #11), for the one who prepares; needs no network",
+       "trust offline export-key --key 'pkcs11:token=release;object=alice?pin-source=file:/run/pin' --out alice.pub",
+       export_key,
+       {{value, "--key", "URI", "the key, by RFC 7512", true}, {value, "--out", "FILE.pub", "where to write it", true}}},
       {"trust offline prepare",
        "metadata that gives a role to other keys, signs releases or just lasts longer, to be signed elsewhere",
        "trust offline prepare m-reader --key alice.key.pub --key bob.key.pub --key eve.key.pub --threshold 2 --out m-reader.json\n"
@@ -135,7 +148,7 @@ std::vector<Command> const& trust_offline_commands() {
        "sign a prepared file; needs no network",
        "trust offline sign root.json --key alice.key --yes",
        sign,
-       {file, {values, "--key", "FILE", "a key of `trust offline keygen`", true}, passphrase}},
+       {file, {values, "--key", "FILE", "a key of `trust offline keygen`, or pkcs11:... for one in a token", true}, passphrase}},
       {"trust offline import", "bring back what enough keys signed", "trust offline import root.json", import_file, {file}},
   };
   return rows;

@@ -1,11 +1,11 @@
 #include "core/crypto/jws.hpp"
 
+#include "core/crypto/ecdsa.hpp"
 #include "core/crypto/openssl.hpp"
 
 #include <fmt/format.h>
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/ecdsa.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
@@ -18,7 +18,6 @@ constexpr int kRsaBitsMin = 2'048, kRsaBitsMax = 8'192;
 using NumberPtr = std::unique_ptr<BIGNUM, Freer<BN_free>>;
 using BuilderPtr = std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>>;
 using ParametersPtr = std::unique_ptr<OSSL_PARAM, Freer<OSSL_PARAM_free>>;
-using SignaturePtr = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
 
 Error bad_key(std::string detail) { return {Kind::bad_input, "bad_key", std::move(detail)}; }
 Error refused(std::string detail) { return {Kind::signature, "bad_signature", std::move(detail)}; }
@@ -40,21 +39,6 @@ Result<KeyPtr> make_key(char const* type, OSSL_PARAM_BLD* builder) {
 }
 
 std::shared_ptr<void> share(KeyPtr key) { return {key.release(), [](void* handle) { EVP_PKEY_free(static_cast<EVP_PKEY*>(handle)); }}; }
-
-/// r and s as RFC 7518, 3.4 writes them, in the DER that OpenSSL reads.
-Result<Bytes> der_of(BytesView signature) {
-  if (signature.size() != 2 * kCoordinateBytes) return refused(fmt::format("an ES256 signature has 64 bytes, got {}", signature.size()));
-  SignaturePtr const parts(ECDSA_SIG_new());
-  auto r = number(signature.first(kCoordinateBytes)), s = number(signature.last(kCoordinateBytes));
-  if (!parts || !r || !s || ECDSA_SIG_set0(parts.get(), r.get(), s.get()) != 1) return openssl_failure(Kind::signature, "bad_signature", "ES256 signature");
-  static_cast<void>(r.release()), static_cast<void>(s.release());
-  unsigned char* der = nullptr;
-  int const size = i2d_ECDSA_SIG(parts.get(), &der);
-  if (size <= 0) return openssl_failure(Kind::signature, "bad_signature", "ES256 signature");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
-}
 
 }  // namespace
 
@@ -89,7 +73,7 @@ Result<void> JwsKey::verify(BytesView message, BytesView signature) const {
   auto* const key = static_cast<EVP_PKEY*>(key_.get());
   Bytes der;
   if (algorithm_ == "ES256") {
-    FLEET_TRY(der, der_of(signature));
+    FLEET_TRY(der, ecdsa_der(signature));
     signature = der;
   }
   DigestContextPtr const context(EVP_MD_CTX_new());

@@ -57,8 +57,8 @@ Result<ProposedFile> read_file(json::value const& value) {
   auto const* const before = object->if_contains("before");
   auto const* const after = object->if_contains("after");
   if (before == nullptr || after == nullptr || !after->is_object()) return refused(fmt::format("file {}: 'before' and 'after' must be there", out.role));
-  if (before->is_object()) out.before = canonical(*before);
-  out.after = canonical(*after);
+  if (before->is_object()) out.before = json_file(*before);
+  out.after = json_file(*after);
   return out;
 }
 
@@ -71,7 +71,7 @@ Result<std::string> encode(Proposal const& proposal) {
     FLEET_TRY(auto after, file_json(file.after));
     files.push_back(json::object{{"role", file.role}, {"before", std::move(before)}, {"after", std::move(after)}});
   }
-  return canonical(json::object{{"format", kFormat}, {"role", proposal.role}, {"files", std::move(files)}});
+  return json_file(json::object{{"format", kFormat}, {"role", proposal.role}, {"files", std::move(files)}});
 }
 
 Result<Proposal> decode_proposal(std::string_view text) {
@@ -92,23 +92,30 @@ Result<Proposal> decode_proposal(std::string_view text) {
   return out;
 }
 
-Result<std::string> cosign(std::string_view file, std::span<SigningKey const> signers) {
+Signer as_signer(SigningKey const& key) {
+  return {key.key_id(), [key](BytesView message) {
+            auto const signature = key.sign(message);
+            return Result<Bytes>(Bytes(signature.begin(), signature.end()));
+          }};
+}
+
+Result<std::string> cosign(std::string_view file, std::span<Signer const> signers) {
   FLEET_TRY(auto value, parsed(file));
   FLEET_TRY(auto* const signatures, signatures_of(value));
   auto const covered = canonical(value.get_object().at("signed"));
-  for (auto const& key : signers) {
-    auto const id = key.key_id();
-    drop(*signatures, [&](std::string const& other) { return other == id; });
-    signatures->push_back(json::object{{"keyid", id}, {"sig", to_hex(key.sign(as_bytes(covered)))}});
+  for (auto const& signer : signers) {
+    FLEET_TRY(auto const signature, signer.sign(as_bytes(covered)));
+    drop(*signatures, [&](std::string const& other) { return other == signer.key_id; });
+    signatures->push_back(json::object{{"keyid", signer.key_id}, {"sig", to_hex(signature)}});
   }
-  return canonical(value);
+  return json_file(value);
 }
 
 Result<std::string> keep_signatures(std::string_view file, std::span<KeySet const> of) {
   FLEET_TRY(auto value, parsed(file));
   FLEET_TRY(auto* const signatures, signatures_of(value));
   drop(*signatures, [&](std::string const& id) { return std::none_of(of.begin(), of.end(), [&](KeySet const& set) { return set.keys.contains(id); }); });
-  return canonical(value);
+  return json_file(value);
 }
 
 }  // namespace fleet::trust

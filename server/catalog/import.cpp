@@ -66,7 +66,7 @@ private:
     auto const key = keys_.get(file.role);
     if (!key && key.error().code != "key_offline") return key.error();
     if (key) {
-      FLEET_TRY(text, trust::cosign(text, std::array{*key}));
+      FLEET_TRY(text, trust::cosign(text, std::array{trust::as_signer(*key)}));
     }
     return trust::keep_signatures(text, by);
   }

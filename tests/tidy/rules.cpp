@@ -20,6 +20,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/base", {}},
     {"core/crypto", {"core/base"}},
     {"core/trust", {"core/base", "core/crypto"}},
+    {"core/pkcs11", {"core/base", "core/crypto"}},
     {"core/stats", {"core/base"}},
     {"core/wire", {"core/base"}},
     {"core/net", {"core/base", "core/crypto"}},
@@ -37,7 +38,7 @@ std::vector<Vendor> const kVendors{
     {"sodium", {"core/crypto"}, false},  {"openssl/ssl.h", {"core/net"}, true}, {"openssl/", {"core/crypto", "core/net"}, true},
     {"sqlite3.h", {"core/db"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
-    {"zstd.h", {"core/content"}, false},
+    {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"core/pkcs11"}, false},
 };
 /// Headers outside these folders stay free of Boost.JSON: it doubles the time of every file that reads it.
 std::set<std::string, std::less<>> const kJsonHeaders{"core/wire", "core/trust", "server/api", "cli/commands", "cli/render"};

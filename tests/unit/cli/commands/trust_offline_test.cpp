@@ -19,7 +19,7 @@ TEST_CASE("a key file, plain or sealed, signs; its .pub is the same key") {
     REQUIRE(made.has_value());
     auto const loaded = load_signing_keys(fs, {path}, passphrase);
     REQUIRE(loaded.has_value());
-    CHECK(loaded->front().public_key() == *made);
+    CHECK(loaded->front().key_id == crypto::key_id(*made));
     CHECK(*load_public_key(fs, path + ".pub") == *made);
     CHECK(make_signing_key(fs, path, passphrase).error().code == "file_exists");
   }
@@ -53,7 +53,7 @@ TEST_CASE("a signer reads what changes: keys, thresholds, releases that come and
   };
   auto const target = [](std::string const& path) { return trust::Target{path, 12, {{"sha256", std::string(64, 'a')}}, R"({"hardware":["cam-a"]})"}; };
   auto const list = [&](std::int64_t version, std::vector<trust::Target> const& targets) { return trust::compose_targets(version, until, targets, {}, {}); };
-  auto const after = trust::cosign(list(2, {target("models/m/2/release.json")}), {&bob, 1});
+  auto const after = trust::cosign(list(2, {target("models/m/2/release.json")}), std::array{trust::as_signer(bob)});
   REQUIRE(after.has_value());
   auto const text = proposal_text({"targets",
                                    {{"root", root(1, role({alice.public_key()}, 1)), root(2, role({alice.public_key(), bob.public_key()}, 2))},

@@ -28,7 +28,9 @@ struct Owners : Catalog {
   [[nodiscard]] trust::RoleSpec two_of_three() const { return {{alice.public_key(), bob.public_key(), carol.public_key()}, 2}; }
   Result<trust::Proposal> proposed(Change const& change) { return propose(store->reader(), keys, change, now); }
   static trust::Proposal signed_by(trust::Proposal proposal, std::vector<SigningKey> const& signers) {
-    for (auto& file : proposal.files) file.after = must(trust::cosign(file.after, signers));
+    std::vector<trust::Signer> hands;
+    for (auto const& key : signers) hands.push_back(trust::as_signer(key));
+    for (auto& file : proposal.files) file.after = must(trust::cosign(file.after, hands));
     return proposal;
   }
   /// As the route does it.
