@@ -6,10 +6,10 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim crash conformance python-tuf fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 build: ## installs what is missing and builds into build/bin
 	@$(STEP) "packages" .ci/setup build
@@ -46,6 +46,10 @@ conformance: build ## the TUF client against the tuf-conformance suite in TUF_CO
 python-tuf: build ## python-tuf's client (from PyPI) against our server's /tuf
 	@$(STEP) "python-tuf" bash -c 'test -x $(BUILD)/python/bin/python || { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q tuf==7.0.0 "securesystemslib[crypto]==1.4.0"; }'
 	@$(STEP) "python-tuf reads /tuf" tests/conformance/python_tuf.sh $(BUILD)/bin $(BUILD)/python/bin/python
+
+model-signing: build ## OpenSSF's model_signing (from PyPI) signs what we publish and verifies what we kept
+	@$(STEP) "model_signing" bash -c 'test -x $(BUILD)/model-signing/bin/model_signing || { python3 -m venv $(BUILD)/model-signing && $(BUILD)/model-signing/bin/pip install -q model-signing==1.1.1 pyopenssl==26.4.0; }'
+	@$(STEP) "model_signing and fleetctl" tests/conformance/model_signing.sh $(BUILD)/bin $(BUILD)/model-signing/bin/model_signing
 
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS)
 	@$(STEP) "packages of the fuzzers" .ci/setup build fuzz

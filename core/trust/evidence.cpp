@@ -1,6 +1,7 @@
 #include "core/trust/evidence.hpp"
 
 #include "core/base/fs.hpp"
+#include "core/trust/canonical.hpp"
 #include "core/trust/dsse.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <array>
@@ -164,6 +166,19 @@ Result<Statement> read_statement(BytesView payload, std::vector<VariantFiles> co
   return out;
 }
 
+/// The envelope in a Sigstore bundle, which model_signing and cosign write around it; any other file as it is. What else a bundle holds
+/// (certificates, a log's proofs) counts for nothing here: a model names its signers by their keys.
+Result<Bytes> without_bundle(BytesView file) {
+  constexpr std::string_view kBundle = "application/vnd.dev.sigstore.bundle";
+  FLEET_TRY(auto const value, parse_strict(file, kStatementBytesMax));
+  auto const* const object = value.if_object();
+  if (object == nullptr || !text_at(*object, "mediaType").starts_with(kBundle)) return Bytes(file.begin(), file.end());
+  auto const* const envelope = object_at(*object, "dsseEnvelope");
+  if (envelope == nullptr) return Error{Kind::bad_input, "bad_envelope", "the bundle holds no DSSE envelope", "sign an in-toto statement, not the file itself"};
+  auto const text = json::serialize(*envelope);
+  return Bytes(text.begin(), text.end());
+}
+
 bool about(Statement const& statement, std::string const& dataset) {
   return dataset.empty() ||
          std::any_of(statement.datasets.begin(), statement.datasets.end(), [&](auto const& one) { return one.name == dataset || one.sha256 == dataset; });
@@ -192,7 +207,8 @@ std::string words(Demand const& demand) {
 
 }  // namespace
 
-Result<Statement> open_statement(BytesView envelope, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants) {
+Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants) {
+  FLEET_TRY(auto const envelope, without_bundle(file));
   std::vector<std::string> signers;
   std::set<Bytes> keys;  // two names of one key are one signer
   std::optional<Bytes> payload;

@@ -48,10 +48,11 @@ struct Statement {
   std::string builder, result;       ///< provenance; test-result: PASSED | WARNED | FAILED
   std::map<std::string, double> metrics;
 };
+/// @param file  a DSSE envelope, or a Sigstore bundle around one
 /// Verifies the envelope over its bytes with each registered key, and parses only what one of them signed. Subjects must be files of the release
 /// (a file manifest's subject is no identity: its resources must be the files of one variant, no more and no fewer).
 /// @errors signature (unknown_signer), unprocessable (bad_statement, statement_mismatch), bad_input (bad_envelope), too_large
-[[nodiscard]] Result<Statement> open_statement(BytesView envelope, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants);
+[[nodiscard]] Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants);
 /// The demands that the statements do not meet: where, what was expected, what was got. Empty: all are met.
 [[nodiscard]] std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements);
 

@@ -53,6 +53,22 @@ TEST_CASE("what none of the model's keys signed is never parsed") {
   CHECK(code_of(open_statement(as_bytes(std::string(kStatementBytesMax + 1, ' ')), bench.policy, bench.variants)) == "too_large");
 }
 
+TEST_CASE("an envelope in a Sigstore bundle is judged as it is without") {
+  Bench bench;
+  auto const in_bundle = [](std::string_view type, std::string_view content) { return fmt::format(R"({{"mediaType":"{}",{}}})", type, content); };
+  auto const judged = [&](std::string const& file) { return code_of(open_statement(as_bytes(file), bench.policy, bench.variants)); };
+  std::string const v3 = "application/vnd.dev.sigstore.bundle.v0.3+json", v1 = "application/vnd.dev.sigstore.bundle+json;version=0.1";
+  auto const envelope = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.ci});
+  auto const foreign = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.stranger});
+  for (auto const& type : {v3, v1}) {
+    CHECK(judged(in_bundle(type, R"("verificationMaterial":{"publicKey":{"hint":"x"},"tlogEntries":[]},"dsseEnvelope":)" + envelope)) == "test-result");
+    CHECK(judged(in_bundle(type, R"("dsseEnvelope":)" + foreign)) == "unknown_signer");
+    CHECK(judged(in_bundle(type, R"("messageSignature":{})")) == "bad_envelope");
+    CHECK(judged(in_bundle(type, R"("dsseEnvelope":[])")) == "bad_envelope");
+  }
+  CHECK(judged(in_bundle("application/x", R"("dsseEnvelope":)" + envelope)) == "bad_envelope");
+}
+
 TEST_CASE("two names of one key are one signer") {
   Bench bench;
   bench.policy.signers.emplace("ci-again", bench.ci.public_key());
