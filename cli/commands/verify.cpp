@@ -72,6 +72,17 @@ Result<std::string> compare_files(Session& session, wire::Release const& release
   return Error{Kind::signature, "digest_mismatch", fmt::format("{} has files that the release does not have", wanted.path)};
 }
 
+/// What a statement says, for whoever approves: `test-result by lab: PASSED, accuracy 0.97, on digits`.
+std::string words_of(trust::Statement const& statement) {
+  std::vector<std::string> said;
+  for (auto const& text : {statement.builder, statement.result})
+    if (!text.empty()) said.push_back(text);
+  for (auto const& [name, value] : statement.metrics) said.push_back(fmt::format("{} {}", name, value));
+  for (auto const& parent : statement.parents) said.push_back(fmt::format("{} of {}", parent.relation, parent.name));
+  for (auto const& dataset : statement.datasets) said.push_back("on " + dataset.name);
+  return fmt::format("{} by {}{}{}", statement.kind, fmt::join(statement.signers, ", "), said.empty() ? "" : ": ", fmt::join(said, ", "));
+}
+
 /// Every statement again, over the bytes that were received, and the demands of the model.
 Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wire::Release const& release) {
   FLEET_TRY(auto const model, api.send(net::Method::get, Route("/models/{}", {ref.model}).target()));
@@ -88,7 +99,7 @@ Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wir
       checks.note(name, statement.error());
       continue;
     }
-    checks.note(name, fmt::format("{} by {}", statement->kind, fmt::join(statement->signers, ", ")));
+    checks.note(name, words_of(*statement));
     statements.push_back(*std::move(statement));
   }
   auto const unmet = trust::unmet_demands(policy, statements);

@@ -72,7 +72,8 @@ expect "its data set came from the provenance" test "$(ctl release get m@1 -o js
 bytes() { ctl api GET "/api/v1/models/m/releases/1/attestations" | jq -r '.items[1].envelope' | base64 -d; }
 expect "the bytes are kept as they were" cmp -s <(bytes) "$work/test.json"
 ctl trust export-root >"$work/root.json"
-expect "anybody may verify it again" ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1"
+expect_code "anybody may verify it again" 0 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1"
+expect "which tells an approver what was said" grep -q 'test-result by lab: PASSED, accuracy 0.97, on digits' "$work/last.out"
 echo x >>"$work/v1/model.bin"
 expect_code "files that were changed since are found" 4 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1"
 expect "by name" grep -q 'model.bin: digest' "$work/last.out"
