@@ -47,7 +47,7 @@ expect_code "waiting ends with its time" 7 enroll d1b --token-file "$work/again.
 enroll d1b --token-file "$work/again.token" --id d1 --wait --timeout 60s >"$work/wait.out" 2>"$work/wait.err" & waiting=$!; others+=($waiting)
 expect "it says what it waits for" until_true 10 grep -q 'fleetctl device approve d1 --key' "$work/wait.err"
 key=$(sed -n 's/.*--key \([0-9a-f]*\).*/\1/p' "$work/wait.err")
-expect "the pending one has that key" test "$(ctl api GET '/devices?state=pending' | jq -r '.items[] | select(.id == "d1") | .key')" = "$key"
+expect "the pending one has that key" test "$(ctl device list --state pending -o jsonl | jq -r 'select(.id == "d1") | .key')" = "$key"
 expect_code "another key is not approved" 6 ctl device approve d1 --key "${key//[0-9]/0}" --reason swapped
 expect "approved by its key" ctl device approve d1 --key "$key" --reason "new board"
 expect "the waiting enrolment ends well" wait "$waiting"
