@@ -49,7 +49,7 @@ Result<Seen> look(std::string const& role, std::string const& text) {
   FLEET_TRY(auto const file, trust::read_signed(as_bytes(text), trust::Proposal::kBytesMax));
   Seen out;
   for (auto const& [id, signature] : file.signatures) out.signed_by.push_back(id.substr(0, kShort));
-  if (role == "root") {
+  if (role == "root" || role == "directive-root") {
     FLEET_TRY(auto const root, trust::decode_root(file));
     out.version = root.version;
     out.expires = root.expires;

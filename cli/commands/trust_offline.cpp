@@ -138,7 +138,7 @@ std::vector<Command> const& trust_offline_commands() {
        "trust offline prepare m-reader --release 2.0.0 --out release.json\n"
        "trust offline prepare root --out root.json",
        prepare,
-       {{argument, "ROLE", "", "root, targets or m-MODEL"},
+       {{argument, "ROLE", "", "root, targets, m-MODEL or directive-root"},
         {values, "--key", "FILE.pub", "who signs the role from now on; none: who does today"},
         {value, "--threshold", "N", "how many of them must (1)"},
         {values, "--release", "VERSION", "a draft to approve by signing"},

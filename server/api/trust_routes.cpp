@@ -136,7 +136,7 @@ Result<Reply> take(Services& services, Call const& call, trust::Proposal const& 
   auto finished = promise.get_future();
   services.store.write(job, [&](Result<void> const& written) {
     if (!written && imported.moved) keys.undo_withhold(*imported.moved);
-    promise.set_value(written && imported.moved ? keys.drop(*imported.moved) : written);
+    promise.set_value(!written ? written : imported.moved ? keys.drop(*imported.moved) : imported.rotated ? keys.end_rotation("directive-root") : written);
   });
   FLEET_CHECK(finished.get());
   return get_trust(services, call);

@@ -36,9 +36,9 @@ Result<void> check_keys(KeyRing& keys, std::string const& role, trust::RoleSpec 
   return {};
 }
 
-Result<std::string> newest_text(db::Connection& reader, std::string const& role) {
+Result<std::string> newest_text(db::Connection& reader, std::string_view repository, std::string const& role) {
   auto newest = reader.prepare(kNewestMetadata);
-  FLEET_TRY(bool const row, newest.bind_all("release", role).step());
+  FLEET_TRY(bool const row, newest.bind_all(repository, role).step());
   return row ? std::string(as_text(newest.blob(2))) : std::string();
 }
 
@@ -52,6 +52,17 @@ public:
     trust::RootSpec spec{root.version + 1, now_ + kYear, {}};
     for (auto const& [name, set] : root.roles) spec.roles.emplace(name, name == change_.role && change_.keys ? *change_.keys : spec_of(set));
     return add("root", trust::compose_root(spec, {}));
+  }
+  Result<void> add_directive_root(crypto::PublicKey const& signer) {
+    FLEET_TRY(auto const file, newest_file(reader_, "directive", "root"));
+    FLEET_TRY(auto const root, trust::decode_root(file));
+    trust::RootSpec spec{root.version + 1, now_ + kYear, {}};
+    for (auto const& [name, set] : root.roles) spec.roles.emplace(name, trust::RoleSpec{{signer}, 1});
+    spec.roles.at("root") = change_.keys ? *change_.keys : spec_of(root.roles.at("root"));
+    FLEET_TRY(auto before, newest_text(reader_, "directive", "root"));
+    out_.role = change_.role;
+    out_.files.push_back({change_.role, std::move(before), trust::compose_root(spec, {})});
+    return {};
   }
   Result<void> add_targets() {
     FLEET_TRY(auto const file, newest_file(reader_, "release", "targets"));
@@ -91,7 +102,7 @@ public:
 
 private:
   Result<void> add(std::string const& role, std::string after) {
-    FLEET_TRY(auto before, newest_text(reader_, role));
+    FLEET_TRY(auto before, newest_text(reader_, "release", role));
     out_.role = change_.role;
     out_.files.push_back({role, std::move(before), std::move(after)});
     return {};
@@ -105,7 +116,8 @@ private:
 }  // namespace
 
 Error bad_role(std::string_view role) {
-  return {Kind::bad_input, "role_stays_online", fmt::format("role {} is signed by the server", role.substr(0, 66)), "root, targets and m-MODEL can be moved"};
+  return {Kind::bad_input, "role_stays_online", fmt::format("role {} is signed by the server", role.substr(0, 66)),
+          "root, targets, m-MODEL and directive-root can be moved"};
 }
 
 std::string model_paths(std::string_view model) { return fmt::format("models/{}/*/release.json", model); }
@@ -113,13 +125,23 @@ std::string release_path(std::string_view model, std::string_view version) { ret
 
 Result<trust::Proposal> propose(db::Connection& reader, KeyRing& keys, Change const& change, SysTime now) {
   bool const of_model = is_model_role(change.role);
-  if (!of_model && change.role != "root" && change.role != "targets") return bad_role(change.role);
+  bool const directive = change.role == kDirectiveRoot;
+  if (!of_model && !directive && change.role != "root" && change.role != "targets") return bad_role(change.role);
   if (of_model) FLEET_CHECK(load_model(reader, change.role.substr(2)));
   if (!change.releases.empty() && !of_model)
     return Error{Kind::bad_input, "bad_role", fmt::format("role {} lists no releases", change.role), "releases are listed by m-MODEL"};
   if (change.keys) FLEET_CHECK(check_keys(keys, change.role, *change.keys));
   if (of_model && !change.keys) FLEET_CHECK(keys_of_role(reader, change.role));
   Proposing proposing(reader, change, now);
+  if (directive) {
+    FLEET_TRY(bool const here, holds_role(reader, keys, change.role));
+    if (here && !change.keys)
+      return Error{Kind::bad_input, "bad_keys", "the directive root's key lies on the server",
+                   "--key FILE.pub names the owners'; here: fleetctl trust rotate directive-root"};
+    FLEET_TRY(auto const signer, keys.prepare_rotation(change.role));
+    FLEET_CHECK(proposing.add_directive_root(signer));
+    return proposing.take();
+  }
   // What names the role's keys stands above it, and what is named must follow at once.
   bool const root = change.role == "root" || (change.role == "targets" && change.keys);
   bool const targets = change.role == "targets" || (of_model && change.keys);

@@ -20,11 +20,12 @@ namespace fleet::catalog {
 [[nodiscard]] Error bad_role(std::string_view role);
 
 struct Change {
-  std::string role;                     ///< root, targets, m-<model>
+  std::string role;                     ///< root, targets, m-<model>, directive-root
   std::optional<trust::RoleSpec> keys;  ///< who signs the role from now on; nothing: who does today
   std::vector<std::string> releases;    ///< m-<model>: versions to add to those that are approved
 };
-/// The metadata that a change needs, unsigned. Changes nothing.
+/// The metadata that a change needs, unsigned. Changes nothing, but for the directive root, which always names a new key for directives: it waits in
+/// the key ring, and signs once the owners' signatures are imported.
 /// @errors not_found (unknown_role, unknown_release), bad_input (role_stays_online, bad_keys), conflict (revoked)
 Result<trust::Proposal> propose(db::Connection& reader, KeyRing& keys, Change const& change, SysTime now);
 
@@ -32,6 +33,7 @@ struct Imported {
   std::vector<std::string> roles;     ///< whose metadata is new
   std::vector<std::string> approved;  ///< versions that the owners' signature approved
   std::optional<std::string> moved;   ///< the role whose key leaves this server: withheld in the key ring until the caller drops it
+  bool rotated = false;               ///< directives have a new key: the caller ends the rotation of `directive-root`
 };
 /// Adds the signatures of the keys that are here, then judges as a device would: thresholds of the old and the new root, versions, expiry; and as
 /// the server must: nothing but the role that the proposal names changes, snapshot and timestamp stay with this server, each listed release is

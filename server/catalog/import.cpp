@@ -30,6 +30,66 @@ bool same(trust::KeySet const& a, trust::KeySet const& b) { return a.keys == b.k
 
 bool same(trust::Target const& a, trust::Target const& b) { return a.length == b.length && a.hashes == b.hashes && a.custom == b.custom; }
 
+/// With the signature of the key that is here, and of nobody who has no say.
+Result<std::string> signed_file(KeyRing& keys, trust::ProposedFile const& file, std::vector<trust::KeySet> const& by) {
+  auto text = file.after;
+  auto const key = keys.get(file.role);
+  if (!key && key.error().code != "key_offline") return key.error();
+  if (key) {
+    FLEET_TRY(text, trust::cosign(text, std::array{trust::as_signer(*key)}));
+  }
+  return trust::keep_signatures(text, by);
+}
+
+bool names(trust::KeySet const& set, crypto::PublicKey const& key) {
+  return std::any_of(set.keys.begin(), set.keys.end(), [&](auto const& one) { return one.second == key; });
+}
+
+Result<void> save(store::Tx& tx, std::string_view repository, std::string_view role, trust::Common const& what, std::string const& text, SysTime now) {
+  if (what.expires <= now)
+    return Error{Kind::expired, "metadata_expired", fmt::format("{} expired at {}", role, to_rfc3339(what.expires)), "prepare and sign again"};
+  return tx.prepare(kInsertMetadata).bind_all(repository, role, what.version, as_bytes(text), to_unix_ms(what.expires)).run();
+}
+
+Result<trust::TrustedSet> trusted_root(store::Tx& tx, std::string_view repository, SysTime now) {
+  auto newest = tx.prepare(kNewestMetadata);
+  FLEET_TRY(bool const row, newest.bind_all(repository, "root").step());
+  if (!row) return Error{Kind::corrupt, "no_metadata", "there is no root", "restore a backup"};
+  return trust::TrustedSet::create(newest.blob(2), now, {});
+}
+
+/// A root judged by the one before, with the signature of the key that is here.
+Result<std::string> follow_root(trust::TrustedSet& trusted, KeyRing& keys, trust::ProposedFile const& file) {
+  auto const before = trusted.root();
+  FLEET_TRY(auto const claimed, trust::read_signed(as_bytes(file.after), file.after.size()));
+  FLEET_TRY(auto const next, trust::decode_root(claimed));
+  if (next.version != before.version + 1) return stale(file.role, next.version, before.version + 1);
+  FLEET_TRY(auto text, signed_file(keys, file, {before.roles.at("root"), next.roles.at("root")}));
+  FLEET_CHECK(trusted.update_root(as_bytes(text)));
+  return text;
+}
+
+/// The directive root: the owners' keys for itself, and the key that waits here for directives.
+Result<Imported> import_directive_root(store::Tx& tx, KeyRing& keys, trust::Proposal const& proposal, SysTime now) {
+  if (proposal.files.size() != 1 || proposal.files[0].role != kDirectiveRoot) return unexpected("more than the directive root");
+  FLEET_TRY(auto trusted, trusted_root(tx, "directive", now));
+  FLEET_TRY(auto const text, follow_root(trusted, keys, proposal.files[0]));
+  FLEET_TRY(auto const waiting, keys.open_rotations());
+  auto const next = std::find_if(waiting.begin(), waiting.end(), [](auto const& one) { return one.first == kDirectiveRoot; });
+  for (auto const& [role, set] : trusted.root().roles) {
+    // Its file makes room for the next one: a root that still names it could not be signed again.
+    FLEET_TRY(auto const mine, keys.get(kDirectiveRoot));
+    if (role == "root" && names(set, mine.public_key())) return unexpected("the directive root names a key of this server for itself");
+    if (role != "root" && (next == waiting.end() || set.threshold != 1 || set.keys.size() != 1 || !names(set, next->second)))
+      return unexpected(fmt::format("the directive root names another key for {} than waits on this server", role));
+  }
+  FLEET_CHECK(save(tx, "directive", "root", trusted.root(), text, now));
+  Imported out;
+  out.roles.push_back(proposal.role);
+  out.rotated = true;
+  return out;
+}
+
 /// One import: the chain as it is judged, file by file.
 class Importing {
 public:
@@ -51,53 +111,32 @@ public:
 
 private:
   Result<void> load() {
-    auto newest = tx_.prepare(kNewestMetadata);
-    FLEET_TRY(bool const row, newest.bind_all("release", "root").step());
-    if (!row) return Error{Kind::corrupt, "no_metadata", "there is no root", "restore a backup"};
-    FLEET_TRY(auto root, trust::TrustedSet::create(newest.blob(2), cause_.at, {}));
+    FLEET_TRY(auto root, trusted_root(tx_, "release", cause_.at));
     trusted_ = std::make_unique<trust::TrustedSet>(std::move(root));
     FLEET_TRY(auto const file, newest_file(tx_.connection(), "release", "targets"));
     FLEET_TRY(targets_, trust::decode_targets(file));
     return {};
   }
-  /// With the signature of the key that is here, and of nobody who has no say.
-  Result<std::string> signed_file(trust::ProposedFile const& file, std::vector<trust::KeySet> const& by) {
-    auto text = file.after;
-    auto const key = keys_.get(file.role);
-    if (!key && key.error().code != "key_offline") return key.error();
-    if (key) {
-      FLEET_TRY(text, trust::cosign(text, std::array{trust::as_signer(*key)}));
-    }
-    return trust::keep_signatures(text, by);
-  }
-  Result<void> save(std::string const& role, trust::Common const& what, std::string const& text) {
-    if (what.expires <= cause_.at)
-      return Error{Kind::expired, "metadata_expired", fmt::format("{} expired at {}", role, to_rfc3339(what.expires)), "prepare and sign again"};
-    return tx_.prepare(kInsertMetadata).bind_all("release", role, what.version, as_bytes(text), to_unix_ms(what.expires)).run();
-  }
+  Result<void> keep(std::string const& role, trust::Common const& what, std::string const& text) { return save(tx_, "release", role, what, text, cause_.at); }
 
   Result<void> take_root(trust::ProposedFile const& file) {
     auto const before = trusted_->root();
-    FLEET_TRY(auto const claimed, trust::read_signed(as_bytes(file.after), file.after.size()));
-    FLEET_TRY(auto const next, trust::decode_root(claimed));
-    if (next.version != before.version + 1) return stale("root", next.version, before.version + 1);
-    FLEET_TRY(auto const text, signed_file(file, {before.roles.at("root"), next.roles.at("root")}));
-    FLEET_CHECK(trusted_->update_root(as_bytes(text)));
+    FLEET_TRY(auto const text, follow_root(*trusted_, keys_, file));
     for (auto const& [role, named] : before.roles)
       if (role != proposal_.role && !same(named, trusted_->root().roles.at(role)))
         return unexpected(fmt::format("the root changes who signs {}, the proposal is of {}", role, proposal_.role));
-    return save("root", trusted_->root(), text);
+    return keep("root", trusted_->root(), text);
   }
   Result<void> take_targets(trust::ProposedFile const& file) {
     auto const& by = trusted_->root().roles.at("targets");
-    FLEET_TRY(auto const text, signed_file(file, {by}));
+    FLEET_TRY(auto const text, signed_file(keys_, file, {by}));
     FLEET_TRY(auto const judged, trust::read_signed(as_bytes(text), text.size()));
     FLEET_CHECK(trust::verify_threshold(judged, by, "targets"));
     FLEET_TRY(auto next, trust::decode_targets(judged));
     if (next.version != targets_.version + 1) return stale("targets", next.version, targets_.version + 1);
     FLEET_CHECK(check_delegations(next));
     targets_ = std::move(next);
-    return save("targets", targets_, text);
+    return keep("targets", targets_, text);
   }
   Result<void> check_delegations(trust::Targets const& next) {
     if (!next.targets.empty() || next.succinct) return unexpected("targets lists files of its own");
@@ -116,7 +155,7 @@ private:
     if (file.role != proposal_.role || !file.role.starts_with("m-")) return unexpected(fmt::format("a file of role {}", file.role.substr(0, 66)));
     auto const* const by = targets_.keys_of(file.role);
     if (by == nullptr) return unexpected(fmt::format("{} is delegated to nobody", file.role));
-    FLEET_TRY(auto const text, signed_file(file, {*by}));
+    FLEET_TRY(auto const text, signed_file(keys_, file, {*by}));
     FLEET_TRY(auto const judged, trust::read_signed(as_bytes(text), text.size()));
     FLEET_CHECK(trust::verify_threshold(judged, *by, file.role));
     FLEET_TRY(auto const next, trust::decode_targets(judged));
@@ -124,7 +163,7 @@ private:
     if (next.version != current + 1) return stale(file.role, next.version, current + 1);
     if (!next.delegations.empty() || next.succinct) return unexpected(fmt::format("{} delegates further", file.role));
     FLEET_CHECK(check_releases(file.role.substr(2), next));
-    return save(file.role, next, text);
+    return keep(file.role, next, text);
   }
   /// Each entry is a release as this server knows it, and none that is approved is left out.
   Result<void> check_releases(std::string const& model, trust::Targets const& next) {
@@ -189,8 +228,7 @@ private:
     if (!key && key.error().code == "key_offline") return false;
     if (!key) return key.error();
     auto const& named = proposal_.role.starts_with("m-") ? *targets_.keys_of(proposal_.role) : trusted_->root().roles.at(proposal_.role);
-    auto const mine = key->public_key();
-    if (std::any_of(named.keys.begin(), named.keys.end(), [&](auto const& one) { return one.second == mine; })) return false;
+    if (names(named, key->public_key())) return false;
     keys_.withhold(proposal_.role);
     return true;
   }
@@ -209,8 +247,9 @@ private:
 Result<Imported> import_signed(store::Tx& tx, KeyRing& keys, trust::Proposal const& proposal, Cause const& cause) {
   bool const of_model = proposal.role.starts_with("m-");
   if (of_model) FLEET_CHECK(load_model(tx.connection(), proposal.role.substr(2)));
-  if (!of_model && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
-  auto imported = Importing(tx, keys, proposal, cause).run();
+  bool const directive = proposal.role == kDirectiveRoot;
+  if (!of_model && !directive && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
+  auto imported = directive ? import_directive_root(tx, keys, proposal, cause.at) : Importing(tx, keys, proposal, cause).run();
   if (!imported) {
     keys.undo_withhold(proposal.role);
     return imported;
@@ -219,7 +258,7 @@ Result<Imported> import_signed(store::Tx& tx, KeyRing& keys, trust::Proposal con
   for (auto const& role : imported->roles) roles.emplace_back(role);
   for (auto const& version : imported->approved) approved.emplace_back(version);
   auto const after =
-      json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported->moved.has_value()}});
+      json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported->moved || imported->rotated}});
   FLEET_CHECK(audit::record(tx, {cause.at, cause.actor, "trust.imported", "role/" + proposal.role, "", after, cause.reason, cause.request_id}));
   return imported;
 }

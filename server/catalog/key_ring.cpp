@@ -14,12 +14,12 @@ Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view t
   return crypto::SigningKey::from_seed(*seed);
 }
 
-Error offline(std::string const& role) {
+}  // namespace
+
+Error key_offline(std::string const& role) {
   return {Kind::unavailable, "key_offline", fmt::format("the key of role {} is not kept on this server", role),
           fmt::format("sign where its keys are: fleetctl trust offline prepare {}", role)};
 }
-
-}  // namespace
 
 KeyRing::KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir)
     : fs_(fs), random_(random), files_(std::move(files)), dir_(std::move(keys_dir)) {}
@@ -28,10 +28,10 @@ std::string KeyRing::path_of(std::string const& role) const { return fmt::format
 std::string KeyRing::next_path_of(std::string const& role) const { return fmt::format("{}/{}{}", dir_, role, kNext); }
 
 Result<crypto::SigningKey> KeyRing::load(std::string const& role) {
-  if (withheld_.contains(role)) return offline(role);
+  if (withheld_.contains(role)) return key_offline(role);
   if (auto const found = loaded_.find(role); found != loaded_.end()) return found->second;
   auto const text = files_.read(path_of(role));
-  if (!text && text.error().kind == Kind::not_found) return offline(role);
+  if (!text && text.error().kind == Kind::not_found) return key_offline(role);
   if (!text) return text.error();
   FLEET_TRY(auto const key, parse_key(role, *text));
   loaded_.insert_or_assign(role, key);
@@ -67,6 +67,19 @@ Result<crypto::SigningKey> KeyRing::begin_rotation(std::string const& role) {
   FLEET_TRY(auto const old, load(role));
   FLEET_CHECK(store_new(role, next_path_of(role)));
   return old;
+}
+
+Result<crypto::PublicKey> KeyRing::prepare_rotation(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  auto const text = files_.read(next_path_of(role));
+  if (!text && text.error().kind != Kind::not_found) return text.error();
+  if (text) {
+    FLEET_TRY(auto const key, parse_key(role, *text));
+    return key.public_key();
+  }
+  auto const key = crypto::SigningKey::generate(random_);
+  FLEET_CHECK(files_.write(next_path_of(role), to_hex(key.seed()) + "\n"));
+  return key.public_key();
 }
 
 Result<void> KeyRing::end_rotation(std::string const& role) {

@@ -16,9 +16,12 @@
 
 namespace fleet::catalog {
 
+/// For what only the owners of a role can sign: unavailable (code `key_offline`)
+[[nodiscard]] Error key_offline(std::string const& role);
+
 /// The private keys the server holds (managed mode), one file a role in DIR/keys. Thread-safe.
-/// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` holds all four roles of the directive repository; `audit` signs
-/// checkpoints of the audit log.
+/// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` signs directives and, as long as its root is not elsewhere, all
+/// four roles of the directive repository; `audit` signs checkpoints of the audit log.
 class KeyRing {
 public:
   KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir);
@@ -34,6 +37,8 @@ public:
   // Rotation: the old key's file stays until the metadata that names the new one is committed.
   /// Makes a key, keeps it beside the old one (`ROLE.next`), and signs with it from now on. @returns the old one. @errors key_offline
   Result<crypto::SigningKey> begin_rotation(std::string const& role);
+  /// For a change that others must sign first: the key that will take this one's place, made now or waiting already. The old one goes on signing.
+  Result<crypto::PublicKey> prepare_rotation(std::string const& role);
   /// After the commit: the new key's file takes the old one's place.
   Result<void> end_rotation(std::string const& role);
   /// Nothing was committed: the old key signs again.

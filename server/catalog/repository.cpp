@@ -19,6 +19,17 @@ using namespace std::chrono_literals;
 
 constexpr std::array<std::string_view, 4> kTopRoles{"root", "targets", "snapshot", "timestamp"};
 
+bool names(trust::KeySet const& set, trust::PublicKey const& key) {
+  return std::any_of(set.keys.begin(), set.keys.end(), [&](auto const& one) { return one.second == key; });
+}
+
+/// Whose directives devices take.
+Result<trust::KeySet> directive_signers(db::Connection& reader) {
+  FLEET_TRY(auto const file, newest_file(reader, "directive", "root"));
+  FLEET_TRY(auto const root, trust::decode_root(file));
+  return root.roles.at("targets");
+}
+
 bool is_offline(Error const& error) { return error.code == "key_offline"; }
 
 /// The keys of a role for new metadata above it: the server's own, or, where they lie elsewhere, those that the metadata there is names.
@@ -42,10 +53,10 @@ Result<void> sign_root(Signing const& signing, std::string const& repository, st
       FLEET_TRY(auto const root, trust::decode_root(file));
       return spec_of(root.roles.at(role));
     };
-    FLEET_TRY(auto spec_of_role, role_spec(signing.keys, directive ? "directive-root" : role, kept));
+    FLEET_TRY(auto spec_of_role, role_spec(signing.keys, directive ? kDirectiveRoot : role, kept));
     spec.roles.emplace(role, std::move(spec_of_role));
   }
-  FLEET_TRY(auto const key, signing.keys.get(directive ? "directive-root" : "root"));
+  FLEET_TRY(auto const key, signing.keys.get(directive ? kDirectiveRoot : "root"));
   std::vector signers{key};
   if (old) signers.push_back(*old);
   return save(signing, repository, "root", version, trust::compose_root(spec, signers));
@@ -109,7 +120,8 @@ Result<int> refresh_roots(Signing const& signing) {
   int count = 0;
   for (std::string const repository : {"release", "directive"}) {
     FLEET_TRY(bool const due, is_due(signing, repository, "root"));
-    if (!due) continue;
+    FLEET_TRY(bool const ours, holds_role(signing.tx.connection(), signing.keys, repository == "directive" ? kDirectiveRoot : "root"));
+    if (!due || !ours) continue;
     FLEET_TRY(auto const version, version_of(signing.tx.connection(), repository, "root"));
     FLEET_TRY(bool const done, unless_offline(sign_root(signing, repository, version + 1)));
     count += done ? 1 : 0;
@@ -138,7 +150,7 @@ Result<int> refresh_targets(Signing const& signing, bool all) {
 Result<void> create_repositories(store::Tx& tx, KeyRing& keys, SysTime now) {
   Signing const signing{tx, keys, now};
   for (auto const role : kTopRoles) FLEET_CHECK(keys.get_or_create(std::string(role)));
-  FLEET_CHECK(keys.get_or_create("directive-root"));
+  FLEET_CHECK(keys.get_or_create(kDirectiveRoot));
   FLEET_CHECK(sign_root(signing, "release", 1));
   FLEET_CHECK(sign_root(signing, "directive", 1));
   FLEET_CHECK(sign_targets(signing));
@@ -179,7 +191,7 @@ Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now) {
 Result<trust::KeySet> keys_of_role(db::Connection& reader, std::string const& role) {
   bool const delegated = role.starts_with("m-");
   auto newest = reader.prepare(kNewestMetadata);
-  newest.bind_all(role == "directive-root" ? "directive" : "release", delegated ? "targets" : "root");
+  newest.bind_all(role == kDirectiveRoot ? "directive" : "release", delegated ? "targets" : "root");
   FLEET_TRY(bool const row, newest.step());
   if (!row) return Error{Kind::corrupt, "no_metadata", "there is no metadata of role " + role, "restore a backup"};
   FLEET_TRY(auto const file, trust::read_signed(newest.blob(2), newest.blob(2).size()));
@@ -190,17 +202,29 @@ Result<trust::KeySet> keys_of_role(db::Connection& reader, std::string const& ro
     return set == nullptr ? Result<trust::KeySet>(unknown) : *set;
   }
   FLEET_TRY(auto const root, trust::decode_root(file));
-  auto const found = root.roles.find(role == "directive-root" ? "root" : role);
+  auto const found = root.roles.find(role == kDirectiveRoot ? "root" : role);
   return found == root.roles.end() ? Result<trust::KeySet>(unknown) : found->second;
+}
+
+Result<bool> holds_role(db::Connection& reader, KeyRing& keys, std::string const& role) {
+  auto const key = keys.get(role);
+  if (!key && is_offline(key.error())) return false;
+  if (!key) return key.error();
+  FLEET_TRY(auto const named, keys_of_role(reader, role));
+  return names(named, key->public_key());
 }
 
 Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, SysTime now) {
   Signing const signing{tx, keys, now};
   FLEET_TRY(auto const before, keys_of_role(tx.connection(), role));
-  std::string const repository = role == "directive-root" ? "directive" : "release";
+  std::string const repository = role == kDirectiveRoot ? "directive" : "release";
   bool const delegated = role.starts_with("m-");
   // The role above names the new key: without its key, nothing is begun.
   FLEET_CHECK(keys.get(delegated ? "targets" : repository == "directive" ? role : "root"));
+  if (role == kDirectiveRoot) {
+    FLEET_TRY(bool const ours, holds_role(tx.connection(), keys, role));
+    if (!ours) return key_offline(role);
+  }
   FLEET_TRY(auto const old, keys.begin_rotation(role));
   if (delegated) {
     FLEET_CHECK(sign_model(signing, role.substr(2)));
@@ -208,7 +232,7 @@ Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, 
     return sign_snapshot(signing);
   }
   FLEET_TRY(auto const version, version_of(tx.connection(), repository, "root"));
-  bool const of_root = role == "root" || role == "directive-root";
+  bool const of_root = role == "root" || role == kDirectiveRoot;
   FLEET_CHECK(sign_root(signing, repository, version + 1, of_root ? std::optional(old) : std::nullopt));
   if (of_root) return {};
   if (role == "targets") FLEET_CHECK(sign_targets(signing));
@@ -218,13 +242,13 @@ Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, 
 Result<void> settle_rotations(db::Connection& reader, KeyRing& keys) {
   FLEET_TRY(auto const open, keys.open_rotations());
   for (auto const& [role, made] : open) {
-    FLEET_TRY(auto const named, keys_of_role(reader, role));
-    bool const committed = std::any_of(named.keys.begin(), named.keys.end(), [&made = made](auto const& one) { return one.second == made; });
-    if (!committed) {
+    bool const directive = role == kDirectiveRoot;
+    FLEET_TRY(auto const named, directive ? directive_signers(reader) : keys_of_role(reader, role));
+    if (names(named, made)) {
+      FLEET_CHECK(keys.end_rotation(role));
+    } else if (!directive) {  // of the directive root a prepared one may wait for the owners' signatures
       keys.undo_rotation(role);
-      continue;
     }
-    FLEET_CHECK(keys.end_rotation(role));
   }
   return drop_moved_keys(reader, keys);
 }

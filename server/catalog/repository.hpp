@@ -35,6 +35,8 @@ Result<void> settle_rotations(db::Connection& reader, KeyRing& keys);
 /// After a restore: every online version becomes max(stored + 1, Unix seconds) and snapshot and timestamp keys rotate by a new root
 /// (docs/protocol.md, Restore). Roles whose keys lie elsewhere stay as they are; without the root's key no key rotates.
 Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now);
+/// Whether one of the keys that the newest metadata names for a role lies on this server. @errors not_found (`unknown_role`), io
+[[nodiscard]] Result<bool> holds_role(db::Connection& reader, KeyRing& keys, std::string const& role);
 /// A metadata file by its name in the repository: `<n>.<role>.json`, or `timestamp.json` for the newest (TUF 1.0.34, 7.3).
 /// Nothing when there is none.
 Result<std::optional<std::string>> find_metadata(db::Connection& reader, std::string_view repository, std::string_view file_name);

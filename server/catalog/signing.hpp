@@ -13,6 +13,8 @@
 namespace fleet::catalog {
 
 inline constexpr std::chrono::hours kYear{365 * 24};
+/// The role of the directive repository's root, which is `root` there.
+inline constexpr char kDirectiveRoot[] = "directive-root";
 
 /// Versions go up by one, and after a restore jump to the clock (docs/protocol.md, Restore).
 enum class Step { by_one, to_clock };

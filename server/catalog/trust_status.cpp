@@ -3,6 +3,7 @@
 #include "server/audit/audit.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/catalog/repository.hpp"
+#include "server/catalog/signing.hpp"
 
 #include <fmt/format.h>
 
@@ -11,17 +12,7 @@
 namespace fleet::catalog {
 namespace {
 
-constexpr std::string_view kDirectiveRoot = "directive-root";
-
 bool expires_soon(std::string_view role, SysTime expires, SysTime now) { return expires - now < lifetime_of(role) / 4; }
-
-Result<bool> held_here(KeyRing& keys, std::string const& role, trust::KeySet const& named) {
-  auto const key = keys.get(role);
-  if (!key && key.error().code == "key_offline") return false;
-  if (!key) return key.error();
-  auto const mine = key->public_key();
-  return std::any_of(named.keys.begin(), named.keys.end(), [&](auto const& one) { return one.second == mine; });
-}
 
 }  // namespace
 
@@ -32,7 +23,7 @@ Result<std::vector<RoleStatus>> list_roles(db::Connection& reader) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return out;
     RoleStatus one;
-    one.role = rows.text(0) == "directive" ? kDirectiveRoot : rows.text_view(1);
+    one.role = rows.text(0) == "directive" ? std::string_view(kDirectiveRoot) : rows.text_view(1);
     one.version = rows.int64(2);
     one.expires = from_unix_ms(rows.int64(3));
     out.push_back(std::move(one));
@@ -45,7 +36,7 @@ Result<std::vector<RoleStatus>> trust_status(db::Connection& reader, KeyRing& ke
     FLEET_TRY(auto const named, keys_of_role(reader, one.role));
     one.threshold = named.threshold;
     for (auto const& [id, key] : named.keys) one.key_ids.push_back(id);
-    FLEET_TRY(one.here, held_here(keys, one.role, named));
+    FLEET_TRY(one.here, holds_role(reader, keys, one.role));
     one.expires_soon = expires_soon(one.role, one.expires, now);
   }
   return out;

@@ -46,6 +46,15 @@ signs "$work/root.json" erin
 expect "and has them" ctl trust offline import "$work/root.json"
 expect "they are all elsewhere" test "$(held root) $(held targets) $(held m-m)" = "elsewhere 3/5 elsewhere 2/3 elsewhere 2/3"
 expect "trust status says so" test "$(ctl trust status -o json | jq -r .mode)" = offline
+expect_code "the directive root goes to somebody" 2 ctl trust offline prepare directive-root --out "$work/directive-root.json"
+move directive-root 2 alice bob carol
+expect "its signer reads that the server has a new key for directives" test "$(grep -c '[+-] role targets' "$work/told")" = 2
+signs "$work/directive-root.json" alice
+expect_code "the directive root wants 2 of 3" 4 ctl trust offline import "$work/directive-root.json"
+signs "$work/directive-root.json" bob
+expect "and has them" ctl trust offline import "$work/directive-root.json"
+expect "it is elsewhere" test "$(held directive-root)" = "elsewhere 2/3"
+expect_code "the server does not rotate it" 8 ctl trust rotate directive-root --yes --reason test
 expect "none of their keys is on the disk" bash -c "! ls '$work'/server/keys/{root,targets,m-m}.key 2>/dev/null"
 expect_code "the server cannot rotate what it does not have" 8 ctl trust rotate root --yes --reason test
 
@@ -120,6 +129,7 @@ steal stolen
 go_home d1; new_agent n1; refuses n1 update not_signed none evil; kill_agent n1
 new_agent n2; refuses n2 update threshold_unmet forged-role evil; kill_agent n2
 refuses d1 update threshold_unmet forged-root evil
+refuses d1 poll threshold_unmet forged-directive-root 3
 expect "the device runs what its owners approved" content_is d1 v3
 go_home d1
 make_release "$work/v4" v4; publish 4 "$work/v4"
@@ -132,3 +142,18 @@ ctl trust offline prepare m-m --out "$work/gone.json" >"$work/told"
 expect "the owners' signature takes it out of the metadata" grep -q -- '- models/m/4/release.json' "$work/told"
 signs "$work/gone.json" alice grace
 expect "for good" ctl trust offline import "$work/gone.json"
+
+# Of what was stolen the key for directives still counts. The owners take it away.
+taken() { tail -n +"$((lines + 1))" "$work/d1.agent.log" | grep -q directive.accepted; }
+lie stolen none 2; meet d1
+expect "the thief's directives are still taken" until_true 20 taken
+end_lie
+go_home d1
+ctl trust offline prepare directive-root --out "$work/directive-root.json" >/dev/null; signs "$work/directive-root.json" bob carol
+expect "the owners' signature brings the server a new key for directives" ctl trust offline import "$work/directive-root.json"
+make_release "$work/v5" v5; publish 5 "$work/v5"
+ctl trust offline prepare m-m --release 5 --out "$work/r5.json" >/dev/null; signs "$work/r5.json" alice grace
+expect "they approve a release" ctl trust offline import "$work/r5.json"
+expect "the device takes directives by the new key" ctl rollout wait "$(roll_out 5)" --timeout 40s
+expect "and what they order" content_is d1 v5
+refuses d1 poll threshold_unmet none 2

@@ -74,6 +74,14 @@ void forge_root(Files& files, Stolen const& stolen, Aim const&) {
   files[tuf(root.version, "root")] = trust::compose_root(root, one(key));
 }
 
+/// A directive root that hands the devices to the thief for good.
+void forge_directive_root(Files& files, Stolen const& stolen, Aim const&) {
+  std::array const signers{stolen.key_for("directive-root"), stolen.key_for("")};
+  trust::RootSpec root{stolen.directive_roots.rbegin()->first + 1, now() + days{365}, {}};
+  for (std::string const role : {"root", "targets", "snapshot", "timestamp"}) root.roles[role] = {{signers[1].public_key()}, 1};
+  files[fmt::format("/device/v1/directive/{}.root.json", root.version)] = trust::compose_root(root, signers);
+}
+
 void old_timestamp(Files& files, Stolen const& stolen, Aim const&) { files["/device/v1/tuf/timestamp.json"] = stolen.metadata.at("timestamp").begin()->second; }
 
 /// An older file of the model's role under the newest one's name.
@@ -139,6 +147,7 @@ std::span<Lie const> lies() {
       // release metadata
       Lie{.name = "forged-role", .files = forge_role},
       Lie{.name = "forged-root", .files = forge_root},
+      Lie{.name = "forged-directive-root", .files = forge_directive_root, .signer = ""},
       Lie{.name = "run-up", .files = run_up},
       Lie{.name = "old-timestamp", .files = old_timestamp},
       Lie{.name = "mixed-roles", .files = mix_roles},

@@ -1,5 +1,8 @@
 #include "server/catalog/ceremony.hpp"
 
+#include "core/trust/audit_chain.hpp"
+#include "core/trust/trusted_set.hpp"
+#include "server/catalog/repository.hpp"
 #include "server/catalog/trust_status.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
@@ -37,6 +40,7 @@ struct Owners : Catalog {
   Result<Imported> import(trust::Proposal const& proposal) {
     auto imported = store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); });
     if (imported && imported->moved) must(keys.drop(*imported->moved));
+    if (imported && imported->rotated) must(keys.end_rotation("directive-root"));
     return imported;
   }
   void move(std::string const& role, trust::RoleSpec const& to, std::vector<SigningKey> const& signers) {
@@ -212,6 +216,93 @@ TEST_CASE_FIXTURE(Owners, "a proposal survives its file, and what is none is ref
        {"", "[]", "{}", R"({"format":"fleet-proposal-2","role":"root","files":[]})", R"({"format":"fleet-proposal-1","role":"root","files":[]})",
         R"({"format":"fleet-proposal-1","role":"root","files":[{"role":"root","before":null}]})"})
     CHECK_FALSE(trust::decode_proposal(bad).has_value());
+}
+
+/// The directive root as devices read it.
+struct Directives : Owners {
+  trust::Root root() { return must(trust::decode_root(must(trust::read_signed(as_bytes(text()), 1 << 20)))); }
+  std::string text() { return read("SELECT CAST(bytes AS TEXT) FROM metadata WHERE repository = 'directive' ORDER BY version DESC LIMIT 1"); }
+  crypto::PublicKey signer() { return must(keys.get("directive-root")).public_key(); }
+  bool takes(crypto::PublicKey const& key) {
+    auto const named = root().roles.at("targets");
+    return named.threshold == 1 && named.keys.size() == 1 && named.keys.begin()->second == key;
+  }
+  static Change resigned() { return {"directive-root", {}, {}}; }
+};
+
+TEST_CASE_FIXTURE(Directives, "the directive root goes to its owners, and each one they sign brings a new key for directives") {
+  auto const first = signer();
+  auto pinned = must(trust::TrustedSet::create(as_bytes(text()), now, {}));
+  CHECK(code_of(proposed(resigned())) == "bad_keys");
+  move("directive-root", two_of_three(), {alice, carol});
+  must(pinned.update_root(as_bytes(text())));
+  CHECK(signer() != first);
+  CHECK(takes(signer()));
+  CHECK(root().roles.at("root").keys.size() == 3);
+  for (auto const& one : must(trust_status(store->reader(), keys, now)))
+    if (one.role == "directive-root") CHECK((!one.here && one.threshold == 2));
+  CHECK(findings().empty());
+
+  CHECK(code_of(write([&](store::Tx& tx) { return rotate_role(tx, keys, "directive-root", now); })) == "key_offline");
+  CHECK(must(keys.open_rotations()).empty());
+  now += std::chrono::hours{24 * 300};
+  refresh();
+  CHECK(root().version == 2);
+
+  auto const second = signer();
+  auto const proposal = must(proposed(resigned()));
+  CHECK(signer() == second);  // until enough have signed
+  CHECK(code_of(import(signed_by(proposal, {bob}))) == "threshold_unmet");
+  CHECK(takes(second));
+  must(import(signed_by(proposal, {bob, carol})));
+  must(pinned.update_root(as_bytes(text())));
+  CHECK(signer() != second);
+  CHECK(takes(signer()));
+  CHECK(code_of(import(signed_by(proposal, {bob, carol}))) == "stale_proposal");
+}
+
+TEST_CASE_FIXTURE(Directives, "a directive root that names other keys than the owners' and the one that waits here is refused") {
+  auto const server = must(keys.get("directive-root"));
+  Change const change{"directive-root", two_of_three(), {}};
+  CHECK(code_of(proposed({"directive-root", trust::RoleSpec{{alice.public_key(), server.public_key()}, 1}, {}})) == "bad_keys");
+  auto const id_of = [](SigningKey const& key) { return json::string(key.key_id()); };
+  auto const role = [](json::object& content, char const* name) -> json::object& { return content.at("roles").as_object().at(name).as_object(); };
+  auto const add_key = [](json::object& content, SigningKey const& key) {
+    content.at("keys").as_object()[key.key_id()] = json::parse(trust::encode(key.public_key()));
+  };
+  struct Case {
+    Edit edit;
+    std::string code;
+  };
+  for (auto const& [edit, code] : std::vector<Case>{
+           {[&](json::object& c) { role(c, "targets")["keyids"] = json::array{id_of(alice)}; }, "unexpected_change"},
+           {[&](json::object& c) { role(c, "targets")["keyids"].as_array().push_back(id_of(alice)); }, "unexpected_change"},
+           {[&](json::object& c) { role(c, "snapshot")["keyids"] = json::array{id_of(alice)}; }, "unexpected_change"},
+           {[&](json::object& c) { add_key(c, server), role(c, "root")["keyids"].as_array().push_back(id_of(server)); }, "unexpected_change"},
+           {[&](json::object& c) { add_key(c, server), role(c, "targets")["keyids"] = json::array{id_of(server)}; }, "unexpected_change"},
+           {[&](json::object& c) { c["version"] = 9; }, "stale_proposal"},
+           {[&](json::object& c) { c["expires"] = "2026-11-20T09:59:59Z"; }, "metadata_expired"},
+       }) {
+    auto const before = text();
+    CHECK(code_of(import(signed_by(edited(must(proposed(change)), 0, edit), {alice, bob}))) == code);
+    CHECK(text() == before);
+    CHECK(signer() == server.public_key());
+  }
+  auto two = signed_by(must(proposed(change)), {alice, bob});
+  two.files.push_back(two.files[0]);
+  CHECK(code_of(import(two)) == "unexpected_change");
+  must(import(signed_by(must(proposed(change)), {alice, bob})));
+}
+
+TEST_CASE_FIXTURE(Directives, "a new key for directives waits through a restart, and a death after the commit loses neither") {
+  auto const proposal = signed_by(must(proposed({"directive-root", two_of_three(), {}})), {alice, bob});
+  KeyRing restarted(system_fs(), system_random(), dir + "/keys");
+  must(settle_rotations(store->reader(), restarted));
+  CHECK(must(restarted.get("directive-root")).public_key() == signer());
+  must(store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, restarted, proposal, by("token:admin")); }));
+  KeyRing again(system_fs(), system_random(), dir + "/keys");
+  must(settle_rotations(store->reader(), again));
+  CHECK(takes(must(again.get("directive-root")).public_key()));
 }
 
 }  // namespace
