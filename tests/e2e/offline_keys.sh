@@ -157,3 +157,5 @@ expect "they approve a release" ctl trust offline import "$work/r5.json"
 expect "the device takes directives by the new key" ctl rollout wait "$(roll_out 5)" --timeout 40s
 expect "and what they order" content_is d1 v5
 refuses d1 poll threshold_unmet none 2
+go_home d1
+expect "what runs goes on" content_is d1 v5

@@ -36,7 +36,12 @@ public:
     server_ = net::Server::create(std::move(listeners), {}, 1).value();
     server_->start();
   }
-  ~FakeServer() { server_->stop(Millis{0}); }
+  ~FakeServer() { stop(); }
+  /// Before what its answers use goes. Nothing is answered afterwards.
+  void stop() {
+    if (server_) server_->stop(Millis{0});
+    server_.reset();
+  }
 
   void answer(std::string const& path, Answer with) {
     std::lock_guard const lock(handler_->mutex);

@@ -34,6 +34,7 @@ struct Bench {
     REQUIRE(trust::Updater::init(store, as_bytes(fleet.directive_root)).has_value());
     remote = Remote::create(identity, {server.url()}, device.context->trusted).value();
   }
+  ~Bench() { server.stop(); }
   [[nodiscard]] std::string certify(std::string const& csr) const {
     return crypto::issue_device_certificate(server.authority(), csr, "cam-1", compiled_at() - std::chrono::days{1}, compiled_at() + std::chrono::days{300}).value();
   }
