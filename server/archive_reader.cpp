@@ -49,6 +49,9 @@ Result<void> ArchiveReader::read_head(std::optional<std::string> const& passphra
   if (!sealed && line != "fleet-backup 1 plain")
     return Error{Kind::bad_input, "no_backup", "this file is no backup of a fleet-server, or of a newer one", "name a file that fleet-server backup made"};
   offset_ = line.size() + 1;
+  if (!sealed && passphrase)
+    return Error{Kind::unauthenticated, "backup_not_sealed", "this backup is not encrypted, and a passphrase was given",
+                 "it may have been put in an encrypted one's place; leave --passphrase-file out if it is the one you made"};
   if (!sealed) return {};
   if (!passphrase) return Error{Kind::unauthenticated, "passphrase_missing", "this backup is encrypted", "give its passphrase with --passphrase-file"};
   Bytes header(crypto::StreamOpener::header_size());

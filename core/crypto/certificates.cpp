@@ -18,7 +18,7 @@ using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_fre
 std::vector<CertificatePtr> read_all(std::string_view pem) {
   auto const bio = read_bio(pem);
   std::vector<CertificatePtr> out;
-  while (auto* const certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) out.emplace_back(certificate);
+  while (auto* const certificate = PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr)) out.emplace_back(certificate);
   ERR_clear_error();  // the end of the text is an error of OpenSSL's
   return out;
 }

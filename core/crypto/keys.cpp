@@ -34,7 +34,7 @@ Result<void> verify_ed25519(std::string const& hex, BytesView message, BytesView
 /// The key of a PEM text, of the one kind that its type names.
 Result<KeyPtr> read_public_key(std::string const& pem, bool rsa) {
   auto const bio = read_bio(pem);
-  KeyPtr key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+  KeyPtr key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key) return openssl_failure(Kind::signature, "bad_key", "public key in PEM");
   if (rsa ? EVP_PKEY_is_a(key.get(), "RSA") != 1 || EVP_PKEY_get_bits(key.get()) < 2048 : !is_p256(key.get()))
     return refused(rsa ? "the key is not RSA of at least 2048 bits" : "the key is not ECDSA P-256");

@@ -39,6 +39,9 @@ using ExtensionPtr = std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>>
 [[nodiscard]] inline Error openssl_failure(Kind kind, std::string code, std::string const& doing) {
   return {kind, std::move(code), doing + ": " + openssl_error()};
 }
+/// For every PEM_read_bio_*: left without, OpenSSL asks the terminal for the pass phrase of a text that says it is encrypted.
+inline int no_passphrase(char*, int, int, void*) { return -1; }
+
 [[nodiscard]] inline BioPtr read_bio(std::string_view text) { return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 [[nodiscard]] inline std::string text_of(BIO* bio) {
   char* data = nullptr;

@@ -49,7 +49,7 @@ Result<KeyPtr> open_uri(std::string const& uri) {
 
 Result<KeyPtr> read_pem(std::string const& pem) {
   auto const bio = read_bio(pem);
-  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, [](char*, int, int, void*) { return -1; }, nullptr));
+  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key) return openssl_failure(Kind::bad_input, "bad_key", "private key in PEM");
   return key;
 }

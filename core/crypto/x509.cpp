@@ -20,14 +20,14 @@ Error failed(std::string const& doing) { return openssl_failure(Kind::internal, 
 
 Result<CertificatePtr> read_certificate(std::string const& pem) {
   auto const bio = read_bio(pem);
-  CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
   if (!certificate) return openssl_failure(Kind::bad_input, "bad_certificate", "certificate in PEM");
   return certificate;
 }
 
 Result<RequestPtr> read_request(std::string const& pem) {
   auto const bio = read_bio(pem);
-  RequestPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  RequestPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, no_passphrase, nullptr));
   if (!request) return openssl_failure(Kind::bad_input, "bad_request", "certificate request in PEM");
   return request;
 }

@@ -211,6 +211,10 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
   auto drop = tx.prepare(queries::kDropPending);
   drop.bind_all(id, chosen->key);
   FLEET_CHECK(drop.run());
+  // Keys that the first board asked for and never used would let it in again.
+  auto renewals = tx.prepare(queries::kDropRenewals);
+  renewals.bind(1, id);
+  FLEET_CHECK(renewals.run());
   FLEET_CHECK(record_key(tx, "device.approved", id, chosen->key, cause));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), id);

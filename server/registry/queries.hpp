@@ -70,6 +70,8 @@ inline constexpr db::Query kPending{"registry.pending",
                                     "WHERE (device_id, key_sha256) > (?1, ?2) AND token_id <> 'renewal' ORDER BY device_id, key_sha256"};
 inline constexpr db::Query kDropPending{"registry.drop_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND key_sha256 = ?2"};
 inline constexpr db::Query kDropRenewals{"registry.drop_renewals", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND token_id = 'renewal'"};
+inline constexpr db::Query kDropOtherRenewals{"registry.drop_other_renewals",
+                                              "DELETE FROM pending_enrolments WHERE device_id = ?1 AND token_id = 'renewal' AND key_sha256 <> ?2"};
 inline constexpr db::Query kDropAllPending{"registry.drop_all_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1"};
 
 inline constexpr db::Query kJoinTokenByHash{
@@ -90,11 +92,35 @@ inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDAT
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
                                        "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
-inline constexpr auto kAll =
-    std::to_array<db::Query>({kDeviceById,     kDeviceByKey,     kScan,         kKey,          kRenewedKey,  kModels,        kHistory,
-                              kAddDevice,      kRefreshDevice,   kRekeyDevice,  kForgetModels, kSetNotAfter, kSetKey,        kSetState,
-                              kSetLabels,      kDeleteDevice,    kPutPending,   kPendingOf,    kPending,     kDropPending,   kDropRenewals,
-                              kDropAllPending, kJoinTokenByHash, kUseJoinToken, kAddJoinToken, kJoinTokens,  kJoinTokenById, kRevokeJoinToken,
-                              kNewestRoot});
+inline constexpr auto kAll = std::to_array<db::Query>({kDeviceById,
+                                                       kDeviceByKey,
+                                                       kScan,
+                                                       kKey,
+                                                       kRenewedKey,
+                                                       kModels,
+                                                       kHistory,
+                                                       kAddDevice,
+                                                       kRefreshDevice,
+                                                       kRekeyDevice,
+                                                       kForgetModels,
+                                                       kSetNotAfter,
+                                                       kSetKey,
+                                                       kSetState,
+                                                       kSetLabels,
+                                                       kDeleteDevice,
+                                                       kPutPending,
+                                                       kPendingOf,
+                                                       kPending,
+                                                       kDropPending,
+                                                       kDropRenewals,
+                                                       kDropOtherRenewals,
+                                                       kDropAllPending,
+                                                       kJoinTokenByHash,
+                                                       kUseJoinToken,
+                                                       kAddJoinToken,
+                                                       kJoinTokens,
+                                                       kJoinTokenById,
+                                                       kRevokeJoinToken,
+                                                       kNewestRoot});
 
 }  // namespace fleet::registry::queries

@@ -106,7 +106,11 @@ Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_k
     if (holder && holder->n != known.n) {
       return Error{Kind::conflict, "key_in_use", fmt::format("the key of this request belongs to device {}", holder->id), "make a new key"};
     }
-    if (!holder) {
+    // One new key at a time: each that waits opens the door as the first one does.
+    auto drop = tx.prepare(queries::kDropOtherRenewals);
+    drop.bind_all(known.id, presented_key);
+    FLEET_CHECK(drop.run());
+    if (!holder || holder->renewed) {
       FLEET_TRY(auto const device, load_device(tx.connection(), known.id));
       wire::EnrollRequest const same{{}, csr, device.id, device.hardware, device.reported};
       FLEET_CHECK(put_pending(tx, device.id, device.hardware, device.labels, kRenewal, Asked{same, info.key_sha256, {}, until}, cause));

@@ -47,6 +47,7 @@ std::set<std::string, std::less<>> const kJsonHeaders{"core/wire", "core/trust",
 std::regex const kImpure(
     R"((system_clock|steady_clock|high_resolution_clock)::now|std::random_device|\bgetenv\s*\(|\brand\s*\(\)|\btime\s*\((nullptr|NULL|0)\)|\bclock_gettime\s*\(|\bgetrandom\s*\(|\bgettimeofday\s*\()");
 std::regex const kAwaitTemporary(R"(co_await\s[^;]*(\{|\[[&=\w, ]*\]\s*[\({]))");
+std::regex const kPassphrasePrompt(R"(PEM_read_bio_\w+\((?!.*no_passphrase))");
 std::regex const kInclude(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
 std::regex const kDebt(
     "\\b(TO"
@@ -124,6 +125,8 @@ void check_lines(Source const& source, std::vector<Finding>& out) {
       out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
     if (std::regex_search(code, kAwaitTemporary))
       out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
+    if (std::regex_search(code, kPassphrasePrompt))
+      out.push_back({source.path, i + 1, "prompt", "without no_passphrase OpenSSL asks the terminal for a pass phrase"});
     if (std::regex_search(source.lines[i], kDebt)) out.push_back({source.path, i + 1, "debt", "finish it or leave it out"});
     if (is_header(source.path) && code.find("using namespace") != std::string::npos)
       out.push_back({source.path, i + 1, "header", "no using namespace in a header"});

@@ -63,6 +63,7 @@ std::vector<Fixture> fixtures() {
       {"purity", {"server/rollout/a.cpp", {"auto t = std::chrono::system_clock::now();"}}},
       {"purity", {"cli/main.cpp", {"auto e = getenv(\"HOME\");"}}},
       {"co_await", {"core/net/a.cpp", {"co_await send({1, 2});"}}},
+      {"prompt", {"core/crypto/a.cpp", {"auto* key = PEM_read_bio_PUBKEY(bio, nullptr, nullptr, nullptr);"}}},
       {"co_await", {"core/net/a.cpp", {"co_await run([&](int) { });"}}},
       {"debt", {"core/net/a.cpp", {std::string("// TO").append("DO later")}}},
       {"header", {"core/net/a.hpp", {"#pragma once", "using namespace std;"}}},

@@ -186,6 +186,10 @@ TEST_CASE("a backup restores to a sound server whose sequences are above all the
   CHECK(std::stoll(place.read("again", "SELECT max(version) FROM metadata WHERE repository = 'release' AND role = 'timestamp'")) > 1'700'000'000);
   CHECK(place.read("again", "SELECT max(version) FROM metadata WHERE repository = 'release' AND role = 'root'") == "2");
 
+  std::ofstream(place.at("other")) << "correct horse battery\n";
+  if (passphrase_file.empty())
+    CHECK(server::restore({.data_dir = place.at("third"), .file = options.file, .passphrase_file = place.at("other")}).error().code == "backup_not_sealed");
+
   auto const onto = server::restore({.data_dir = place.at("data"), .file = options.file, .passphrase_file = passphrase_file});
   REQUIRE_FALSE(onto.has_value());
   CHECK(onto.error().code == "data_dir_not_empty");

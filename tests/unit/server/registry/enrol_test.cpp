@@ -255,5 +255,29 @@ TEST_CASE_FIXTURE(Fixture, "a renewed key counts beside the old one until it was
   CHECK(renew(services, device("cam-2").key, next.csr, cause()).error().code == "key_in_use");
 }
 
+TEST_CASE_FIXTURE(Fixture, "a key that was asked for and never used does not outlive the device's approval anew") {
+  Board const first, waiting, second;
+  REQUIRE(enrol_with(token(), first));
+  REQUIRE(renew(services, first.sha, waiting.csr, cause()));
+  REQUIRE(move("cam-1", "revoked"));
+  CHECK(enrol_with(token(), second)->state == "pending");
+  REQUIRE(approve("cam-1"));
+  CHECK((*find_key(store->reader(), second.sha))->state == "active");
+  CHECK_FALSE(*find_key(store->reader(), waiting.sha));
+  CHECK(renew(services, waiting.sha, Board{}.csr, cause()).error().code == "unknown_device");
+}
+
+TEST_CASE_FIXTURE(Fixture, "one renewal waits at a time, and the same one may be asked for again") {
+  Board const board, one, two;
+  REQUIRE(enrol_with(token(), board));
+  REQUIRE(renew(services, board.sha, one.csr, cause()));
+  REQUIRE(renew(services, board.sha, one.csr, cause()));
+  CHECK(*find_key(store->reader(), one.sha));
+  REQUIRE(renew(services, board.sha, two.csr, cause()));
+  CHECK_FALSE(*find_key(store->reader(), one.sha));
+  REQUIRE(renew(services, two.sha, two.csr, cause()));  // by the key that waits
+  CHECK((*find_key(store->reader(), two.sha))->renewed);
+}
+
 }  // namespace
 }  // namespace fleet::registry
