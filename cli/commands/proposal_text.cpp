@@ -11,14 +11,12 @@
 namespace fleet::commands {
 namespace {
 
-constexpr std::size_t kShort = 12;
-
 /// A file as its signer sees it: lines by name, so that two files compare line by line.
 using Lines = std::map<std::string, std::string>;
 
 std::string keys_text(trust::KeySet const& set) {
   std::vector<std::string> ids;
-  for (auto const& [id, key] : set.keys) ids.push_back(id.substr(0, kShort));
+  for (auto const& [id, key] : set.keys) ids.push_back(id);
   return fmt::format("{} of {}: {}", set.threshold, ids.size(), fmt::join(ids, ", "));
 }
 
@@ -48,7 +46,7 @@ struct Seen {
 Result<Seen> look(std::string const& role, std::string const& text) {
   FLEET_TRY(auto const file, trust::read_signed(as_bytes(text), trust::Proposal::kBytesMax));
   Seen out;
-  for (auto const& [id, signature] : file.signatures) out.signed_by.push_back(id.substr(0, kShort));
+  for (auto const& [id, signature] : file.signatures) out.signed_by.push_back(id);
   if (role == "root" || role == "directive-root") {
     FLEET_TRY(auto const root, trust::decode_root(file));
     out.version = root.version;
@@ -63,16 +61,18 @@ Result<Seen> look(std::string const& role, std::string const& text) {
   return out;
 }
 
+/// All that the file will say, with a mark on what is new: nobody vouches for what stood before, so that nothing is left out for being there already.
 std::string changes(Lines const& before, Lines const& after) {
   std::string out;
   for (auto const& [name, text] : before) {
     auto const still = after.find(name);
-    if (still == after.end()) out += fmt::format("  - {}  {}\n", name, text);
-    else if (still->second != text) out += fmt::format("  - {}  {}\n  + {}  {}\n", name, text, name, still->second);
+    if (still == after.end() || still->second != text) out += fmt::format("  - {}  {}\n", name, text);
   }
-  for (auto const& [name, text] : after)
-    if (!before.contains(name)) out += fmt::format("  + {}  {}\n", name, text);
-  return out.empty() ? "  nothing else changes\n" : out;
+  for (auto const& [name, text] : after) {
+    auto const old = before.find(name);
+    out += fmt::format("  {} {}  {}\n", old != before.end() && old->second == text ? '=' : '+', name, text);
+  }
+  return out;
 }
 
 std::string file_text(trust::ProposedFile const& file) {
@@ -94,6 +94,11 @@ std::string proposal_text(trust::Proposal const& proposal) {
   std::string out;
   for (auto const& file : proposal.files) out += file_text(file);
   return render::safe_lines(out);
+}
+
+Result<void> check_readable(trust::Proposal const& proposal) {
+  for (auto const& file : proposal.files) FLEET_CHECK(trust::check_nothing_hidden(file.role, as_bytes(file.after)));
+  return {};
 }
 
 }  // namespace fleet::commands

@@ -110,6 +110,7 @@ Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRe
   FLEET_TRY(auto proposal, load_proposal(session, *api, path, ref));
   if (proposal.files.size() != 1 || proposal.files[0].role != role || proposal.role != role)
     return unexpected("the proposal is of more than the model's releases");
+  FLEET_CHECK(trust::check_nothing_hidden(role, as_bytes(proposal.files[0].after)));
   FLEET_TRY(auto const before, read_targets(*trusted.role));
   FLEET_TRY(auto const after, read_targets(as_bytes(proposal.files[0].after)));
   FLEET_TRY(auto const entry, the_addition(before, after, fmt::format("models/{}/{}/release.json", ref.model, ref.version), session.now()));

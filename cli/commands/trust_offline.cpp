@@ -83,6 +83,7 @@ Result<int> prepare(Session& session, Arguments const& arguments) {
 Result<int> show(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const proposal, read_proposal(session, arguments.text("FILE")));
   session.data(proposal_text(proposal));
+  FLEET_CHECK(check_readable(proposal));
   return 0;
 }
 
@@ -93,6 +94,7 @@ Result<int> sign(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto proposal, read_proposal(session, path));
   FLEET_TRY(auto const keys, load_signing_keys(fs, arguments.texts("key"), arguments.text("passphrase-file")));
   session.say(proposal_text(proposal));
+  FLEET_CHECK(check_readable(proposal));
   FLEET_CHECK(session.confirm(fmt::format("This signs it with {} key{}.", keys.size(), keys.size() == 1 ? "" : "s")));
   for (auto& file : proposal.files) {
     FLEET_TRY(file.after, trust::cosign(file.after, keys));

@@ -1,9 +1,13 @@
 #include "core/trust/compose.hpp"
 
 #include "core/trust/canonical.hpp"
+#include "core/trust/metadata.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+
+#include <set>
 
 namespace fleet::trust {
 namespace json = boost::json;
@@ -16,9 +20,9 @@ json::object key_json(PublicKey const& key) { return {{"keytype", key.keytype}, 
 using crypto::key_id;
 
 json::array key_ids(RoleSpec const& role) {
-  json::array out;
-  for (auto const& key : role.keys) out.emplace_back(key_id(key));
-  return out;
+  std::set<std::string> ids;
+  for (auto const& key : role.keys) ids.insert(key_id(key));
+  return json::array(ids.begin(), ids.end());
 }
 
 json::object signed_part(std::string_view type, std::int64_t version, SysTime expires) {
@@ -51,6 +55,7 @@ std::string compose_root(RootSpec const& spec, std::span<SigningKey const> signe
     for (auto const& key : role.keys) keys[key_id(key)] = key_json(key);
     roles[name] = json::object{{"keyids", key_ids(role)}, {"threshold", role.threshold}};
   }
+  if (!spec.repository.empty()) content["repository"] = spec.repository;
   content["consistent_snapshot"] = true;
   content["keys"] = std::move(keys);
   content["roles"] = std::move(roles);
@@ -91,6 +96,57 @@ std::string compose_timestamp(std::int64_t version, SysTime expires, std::int64_
   auto content = signed_part("timestamp", version, expires);
   content["meta"] = json::object{{"snapshot.json", json::object{{"version", snapshot_version}}}};
   return sign(std::move(content), signers);
+}
+
+namespace {
+
+constexpr std::uint64_t kReviewedBytesMax = 8 * 1024 * 1024;
+
+Error hidden(std::string detail) {
+  return {Kind::bad_input, "hidden_content", std::move(detail), "do not sign: ask who prepared it, and prepare it anew with fleetctl trust offline prepare"};
+}
+
+RoleSpec spec_of(KeySet const& set) {
+  RoleSpec out{{}, set.threshold};
+  for (auto const& [id, key] : set.keys) out.keys.push_back(key);
+  return out;
+}
+
+Result<std::string> recompose_root(std::string const& role, Signed const& file) {
+  FLEET_TRY(auto const root, decode_root(file));
+  if ((role == "root") != root.repository.empty()) return hidden(fmt::format("{} is a root of repository '{}'", role, root.repository.substr(0, 40)));
+  RootSpec spec{root.version, root.expires, {}, root.repository};
+  for (auto const& [name, set] : root.roles) spec.roles.emplace(name, spec_of(set));
+  return compose_root(spec, {});
+}
+
+Result<std::string> recompose_targets(std::string const& role, Signed const& file) {
+  FLEET_TRY(auto const targets, decode_targets(file));
+  bool const of_model = role.starts_with("m-");
+  std::vector<Target> listed;
+  auto const prefix = of_model ? fmt::format("models/{}/", role.substr(2)) : std::string();
+  for (auto const& [path, target] : targets.targets) {
+    if (!of_model || !path.starts_with(prefix)) return hidden(fmt::format("{} lists {}", role, path.substr(0, 200)));
+    listed.push_back(target);
+  }
+  std::vector<Delegation> delegations;
+  for (auto const& one : targets.delegations) {
+    if (of_model || !one.name.starts_with("m-") || one.paths != std::vector{fmt::format("models/{}/*/release.json", one.name.substr(2))})
+      return hidden(fmt::format("{} delegates other paths to {} than its model's", role, one.name.substr(0, 66)));
+    delegations.push_back({one.name, spec_of(one.keys), one.paths, true});
+  }
+  return compose_targets(targets.version, targets.expires, listed, delegations, {});
+}
+
+}  // namespace
+
+Result<void> check_nothing_hidden(std::string const& role, BytesView bytes) {
+  bool const root = role == "root" || role == "directive-root";
+  if (!root && role != "targets" && !role.starts_with("m-")) return hidden(fmt::format("role '{}' is none that people sign", role.substr(0, 66)));
+  FLEET_TRY(auto const file, read_signed(bytes, kReviewedBytesMax));
+  FLEET_TRY(auto const text, root ? recompose_root(role, file) : recompose_targets(role, file));
+  FLEET_TRY(auto const again, read_signed(as_bytes(text), kReviewedBytesMax));
+  return again.covered == file.covered ? Result<void>() : hidden(fmt::format("{} holds more than can be shown, or a key under another's id", role));
 }
 
 }  // namespace fleet::trust

@@ -26,6 +26,7 @@ struct RootSpec {
   std::int64_t version = 1;
   SysTime expires;
   std::map<std::string, RoleSpec> roles;  ///< exactly root, targets, snapshot, timestamp
+  std::string repository = {};            ///< `directive` for the root of directives: a signature for one repository is worth nothing in the other
 };
 
 /// A terminating delegation of one model: role `m-<model>`, paths `models/<model>/*/release.json`.
@@ -47,5 +48,12 @@ struct MetaEntry {
 [[nodiscard]] std::string compose_snapshot(std::int64_t version, SysTime expires, std::map<std::string, MetaEntry> const& meta,
                                            std::span<SigningKey const> signers);
 [[nodiscard]] std::string compose_timestamp(std::int64_t version, SysTime expires, std::int64_t snapshot_version, std::span<SigningKey const> signers);
+
+/// Whether a metadata file holds what compose_* would write for what its decoder reads, and not a byte more: what a person is shown is then all
+/// that is signed. Also that it is of its role: a model's role lists that model's releases, `targets` delegates to models and lists nothing itself,
+/// `directive-root` is the root of directives and `root` is not.
+/// @param role  root, directive-root, targets, m-<model>
+/// @errors bad_input (hidden_content, bad_metadata), too_large
+[[nodiscard]] Result<void> check_nothing_hidden(std::string const& role, BytesView file);
 
 }  // namespace fleet::trust

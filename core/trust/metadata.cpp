@@ -252,6 +252,9 @@ Result<Root> decode_root(Signed const& file) {
   auto const* const consistent = content->if_contains("consistent_snapshot");
   if (consistent != nullptr && !consistent->is_bool()) return refused("'consistent_snapshot' must be true or false");
   out.consistent_snapshot = consistent != nullptr && consistent->get_bool();
+  if (content->contains("repository")) {
+    FLEET_TRY(out.repository, text_at(*content, "repository"));
+  }
   FLEET_TRY(auto const keys, read_keys(*content));
   FLEET_TRY(auto const* const roles, object_at(*content, "roles"));
   for (auto const* const name : {"root", "timestamp", "snapshot", "targets"}) {

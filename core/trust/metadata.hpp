@@ -32,6 +32,7 @@ struct Common {
   SysTime expires{};
 };
 struct Root : Common {
+  std::string repository;  ///< `directive` for the root of directives, else empty: the owners of both may be the same people (ADR 14)
   bool consistent_snapshot = true;
   std::map<std::string, KeySet> roles;
 };

@@ -62,6 +62,9 @@ Result<bool> TrustedSet::update_root(BytesView raw) {
   FLEET_TRY(auto next, decode_root(file));
   if (next.version != root_.version + 1) return rolled_back("root", next.version, std::to_string(root_.version + 1));  // CVE-2025-2885
   FLEET_CHECK(verify_threshold(file, next.roles.at("root"), "root"));
+  if (next.repository != root_.repository)
+    return Error{Kind::signature, "other_repository",
+                 fmt::format("root {} is of repository '{}', expected '{}'", next.version, next.repository.substr(0, 40), root_.repository)};
   bool const rotated = !same_keys(root_, next, "timestamp") || !same_keys(root_, next, "snapshot");
   root_ = std::move(next);
   if (rotated) {

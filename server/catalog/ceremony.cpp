@@ -56,7 +56,7 @@ public:
   Result<void> add_directive_root(crypto::PublicKey const& signer) {
     FLEET_TRY(auto const file, newest_file(reader_, "directive", "root"));
     FLEET_TRY(auto const root, trust::decode_root(file));
-    trust::RootSpec spec{root.version + 1, now_ + kYear, {}};
+    trust::RootSpec spec{root.version + 1, now_ + kYear, {}, kDirectiveRepository};
     for (auto const& [name, set] : root.roles) spec.roles.emplace(name, trust::RoleSpec{{signer}, 1});
     spec.roles.at("root") = change_.keys ? *change_.keys : spec_of(root.roles.at("root"));
     FLEET_TRY(auto before, newest_text(reader_, "directive", "root"));

@@ -45,7 +45,7 @@ Result<trust::RoleSpec> role_spec(KeyRing& keys, std::string const& key_name, Ke
 /// @param old  the key before this one, when the root's own key changes
 Result<void> sign_root(Signing const& signing, std::string const& repository, std::int64_t version, std::optional<crypto::SigningKey> const& old = {}) {
   bool const directive = repository == "directive";
-  trust::RootSpec spec{version, signing.now + kYear, {}};
+  trust::RootSpec spec{version, signing.now + kYear, {}, directive ? kDirectiveRepository : ""};
   for (auto const name : kTopRoles) {
     std::string const role(name);
     auto const kept = [&]() -> Result<trust::RoleSpec> {

@@ -15,6 +15,8 @@ namespace fleet::catalog {
 inline constexpr std::chrono::hours kYear{365 * 24};
 /// The role of the directive repository's root, which is `root` there.
 inline constexpr char kDirectiveRoot[] = "directive-root";
+/// What that root says of itself (trust::Root::repository).
+inline constexpr char kDirectiveRepository[] = "directive";
 
 /// Versions go up by one, and after a restore jump to the clock (docs/protocol.md, Restore).
 enum class Step { by_one, to_clock };

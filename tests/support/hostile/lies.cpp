@@ -77,7 +77,7 @@ void forge_root(Files& files, Stolen const& stolen, Aim const&) {
 /// A directive root that hands the devices to the thief for good.
 void forge_directive_root(Files& files, Stolen const& stolen, Aim const&) {
   std::array const signers{stolen.key_for("directive-root"), stolen.key_for("")};
-  trust::RootSpec root{stolen.directive_roots.rbegin()->first + 1, now() + days{365}, {}};
+  trust::RootSpec root{stolen.directive_roots.rbegin()->first + 1, now() + days{365}, {}, "directive"};
   for (std::string const role : {"root", "targets", "snapshot", "timestamp"}) root.roles[role] = {{signers[1].public_key()}, 1};
   files[fmt::format("/device/v1/directive/{}.root.json", root.version)] = trust::compose_root(root, signers);
 }

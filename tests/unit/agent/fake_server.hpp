@@ -95,7 +95,7 @@ class FakeFleet {
 public:
   explicit FakeFleet(FakeServer& server) : server_(server) {
     for (auto const& [prefix, key] : {std::pair{"/device/v1/tuf/", &release_key}, std::pair{"/device/v1/directive/", &directive_key}}) {
-      trust::RootSpec root{1, now() + std::chrono::days{365}, {}};
+      trust::RootSpec root{1, now() + std::chrono::days{365}, {}, "directive"};
       for (auto const* const role : {"root", "targets", "snapshot", "timestamp"}) root.roles[role] = {{key->public_key()}, 1};
       (key == &release_key ? release_root : directive_root) = trust::compose_root(root, {key, 1});
       server_.put(std::string(prefix) + "1.root.json", key == &release_key ? release_root : directive_root);

@@ -71,7 +71,7 @@ TEST_CASE("an announcement whose signer the directive root no longer names bound
   bench.announce(std::int64_t{1} << 52, bench.successor, bench.fleet.directive_key);
   REQUIRE(bench.authorities.follow(*bench.remote).has_value());
   auto const fresh = crypto::SigningKey::generate(bench.fleet.random);
-  trust::RootSpec root{2, FakeFleet::now() + std::chrono::days{365}, {}};
+  trust::RootSpec root{2, FakeFleet::now() + std::chrono::days{365}, {}, "directive"};
   for (auto const* const role : {"root", "targets", "snapshot", "timestamp"}) root.roles[role] = {{fresh.public_key()}, 1};
   std::array const signers{bench.fleet.directive_key, fresh};
   bench.server.put("/device/v1/directive/2.root.json", trust::compose_root(root, signers));

@@ -142,7 +142,7 @@ TEST_CASE("a flipped byte anywhere in the envelope is never accepted as another 
 TEST_CASE("a key that the directive root hands over to is found by its chain") {
   Bench bench;
   auto const successor = crypto::SigningKey::generate(bench.fleet.random);
-  trust::RootSpec root{2, FakeFleet::now() + std::chrono::days{365}, {}};
+  trust::RootSpec root{2, FakeFleet::now() + std::chrono::days{365}, {}, "directive"};
   for (auto const* const role : {"root", "targets", "snapshot", "timestamp"}) root.roles[role] = {{successor.public_key()}, 1};
   std::vector<crypto::SigningKey> const both{bench.fleet.directive_key, successor};
   CHECK_FALSE(bench.verifier->verify(bench.fleet.envelope(bench.directive(), successor), bench.nonce, {}).has_value());

@@ -1,5 +1,6 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/metadata.hpp"
+#include "core/trust/trusted_set.hpp"
 #include "tests/unit/core/trust/simulator.hpp"
 
 #include <doctest/doctest.h>
@@ -276,4 +277,19 @@ TEST_CASE("a cached delegated role is verified against its current delegator") {
   ++repository.timestamp_version;
   repository.publish();
   CHECK(client.refresh(repository) == "threshold_unmet");
+}
+
+TEST_CASE("owners who sign a root of directives have not signed one of releases") {
+  Repository repository;
+  RoleSpec const own{{repository.root.public_key()}, 1};
+  RootSpec spec{1, kFar, {{"root", own}, {"targets", own}, {"snapshot", own}, {"timestamp", own}}};
+  auto const releases = compose_root(spec, std::array{repository.root});
+  spec.version = 2;
+  auto const next = compose_root(spec, std::array{repository.root});
+  spec.repository = "directive";
+  auto const directives = compose_root(spec, std::array{repository.root});
+  auto trusted = TrustedSet::create(as_bytes(releases), kNow, {});
+  REQUIRE(trusted.has_value());
+  CHECK(trusted->update_root(as_bytes(directives)).error().code == "other_repository");
+  CHECK(trusted->update_root(as_bytes(next)).has_value());
 }
