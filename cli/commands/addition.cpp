@@ -13,10 +13,12 @@ namespace fleet::commands {
 namespace {
 
 constexpr std::chrono::hours kLongest{24 * 400};
+constexpr std::int64_t kCounterLeapMax = 1'000'000;
 
 std::int64_t counter_of(trust::Target const& target) {
   auto const custom = wire::parse_json(target.custom.empty() ? "{}" : target.custom, 1024 * 1024);
-  return custom ? static_cast<std::int64_t>(render::number_at(*custom, "release_counter")) : 0;
+  auto const* const counter = custom ? &render::member(*custom, "release_counter") : nullptr;
+  return counter != nullptr && counter->is_int64() ? counter->get_int64() : 0;
 }
 
 }  // namespace
@@ -40,7 +42,10 @@ Result<trust::Target> the_addition(trust::Targets const& before, trust::Targets 
   auto const added = after.targets.find(path);
   if (added == after.targets.end() || before.targets.contains(path) || after.targets.size() != before.targets.size() + 1)
     return unexpected(fmt::format("{} entries are to be added, expected {} alone", after.targets.size() - before.targets.size(), path));
-  if (counter_of(added->second) <= newest) return unexpected(fmt::format("release counter {}, there is {} already", counter_of(added->second), newest));
+  auto const counter = counter_of(added->second);
+  if (counter <= newest) return unexpected(fmt::format("release counter {}, there is {} already", counter, newest));
+  // One at its end would be the last release there can be.
+  if (counter - newest > kCounterLeapMax) return unexpected(fmt::format("release counter {}, the one before is {}", counter, newest));
   return added->second;
 }
 
@@ -51,9 +56,14 @@ Result<void> check_entry(trust::Target const& entry, wire::Release const& releas
   for (auto const& variant : release.variants) said.insert(variant.hardware.begin(), variant.hardware.end());
   if (auto const* const hardware = render::member(custom, "hardware").if_array())
     for (auto const& one : *hardware) listed.insert(render::text_of(one));
-  bool const same = said == listed && release.release_counter == static_cast<std::int64_t>(render::number_at(custom, "release_counter")) &&
+  bool const same = said == listed && release.release_counter == counter_of(entry) &&
                     release.manifest.security_floor == static_cast<std::int64_t>(render::number_at(custom, "security_floor"));
   return same ? Result<void>() : unexpected("hardware, counter or floor in the metadata are not the release's");
+}
+
+Result<void> check_published(wire::Release expected, wire::Release const& release) {
+  expected.release_counter = release.release_counter;
+  return wire::encode(expected) == wire::encode(release) ? Result<void>() : unexpected("the server's release.json is not what was published here");
 }
 
 }  // namespace fleet::commands

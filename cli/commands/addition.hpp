@@ -21,4 +21,7 @@ namespace fleet::commands {
 /// The entry says of the release what its document says of itself: model, version, hardware, counter, floor. @errors signature (unexpected_change)
 [[nodiscard]] Result<void> check_entry(trust::Target const& entry, wire::Release const& release, ReleaseRef const& ref);
 
+/// The document says what this publisher sent: files, hardware, commands, floor; the counter is the server's. @errors signature (unexpected_change)
+[[nodiscard]] Result<void> check_published(wire::Release expected, wire::Release const& release);
+
 }  // namespace fleet::commands

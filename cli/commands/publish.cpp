@@ -13,6 +13,7 @@
 #include "core/wire/yaml.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <map>
@@ -136,7 +137,8 @@ Result<int> publish(Session& session, Arguments const& arguments) {
   session.say(answer.status == 200 ? fmt::format("{} is published already, with the same content", name)
                                    : fmt::format("published {} ({}, {} sent)", name, state, render::size_text(uploader.sent_bytes())));
   if (state == "draft" && arguments.has("key")) {
-    FLEET_TRY(int const signed_by, sign_release(session, arguments, {model, arguments.text("version")}, draft.blobs));
+    FLEET_TRY(auto const wanted, wire::decode_wanted_release(model, json::serialize(draft.body)));
+    FLEET_TRY(int const signed_by, sign_release(session, arguments, {model, arguments.text("version")}, &wanted));
     FLEET_TRY(auto const after, api->get(Route("/models/{}/releases/{}", {model, arguments.text("version")})));
     FLEET_CHECK(show_object(session, after, release_shape()));
     return signed_by;

@@ -77,7 +77,7 @@ Result<int> approve_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   if (!arguments.has("key")) return approve_by_token(session, ref);
   FLEET_TRY(int const approved, approve_by_token(session, ref));
-  return approved == 0 ? sign_release(session, arguments, ref, {}) : Result<int>(approved);
+  return approved == 0 ? sign_release(session, arguments, ref, nullptr) : Result<int>(approved);
 }
 
 Shape const& recalled_shape() {

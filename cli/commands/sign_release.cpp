@@ -53,17 +53,12 @@ Result<void> check_blob(Api& api, wire::ReleaseFile const& file) {
   return Error{Kind::signature, "digest_mismatch", fmt::format("file {}: digest {}, expected {}", file.name, got.hex(), file.sha256.hex())};
 }
 
-Result<void> check_files(Api& api, wire::Release const& release, std::map<Digest, LocalFile> const& published) {
+/// The server's files, each fetched and computed anew.
+Result<void> check_files(Api& api, wire::Release const& release) {
   std::set<Digest> seen;
   for (auto const& variant : release.variants)
-    for (auto const& file : variant.files) {
-      if (!seen.insert(file.sha256).second) continue;
-      if (published.empty()) {
-        FLEET_CHECK(check_blob(api, file));
-        continue;
-      }
-      if (!published.contains(file.sha256)) return unexpected(fmt::format("file {} ({}) is none that was published here", file.name, file.sha256.hex()));
-    }
+    for (auto const& file : variant.files)
+      if (seen.insert(file.sha256).second) FLEET_CHECK(check_blob(api, file));
   return {};
 }
 
@@ -95,7 +90,7 @@ Command with_signing(Command command) {
   return command;
 }
 
-Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, std::map<Digest, LocalFile> const& published) {
+Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, wire::Release const* published) {
   auto const root = arguments.text("root"), path = arguments.text("proposal"), role = "m-" + ref.model;
   if (root.empty())
     return Error{Kind::bad_input, "bad_argument", "--key goes with --root FILE", "fleetctl trust export-root > root.json, once, from a server you trust"};
@@ -117,9 +112,10 @@ Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRe
   FLEET_TRY(auto const digest, entry.sha256());
   FLEET_TRY(auto const release, fetch_document(*api, ref, digest.hex()));
   FLEET_CHECK(check_entry(entry, release, ref));
-  FLEET_CHECK(check_files(*api, release, published));
+  FLEET_CHECK(published != nullptr ? check_published(*published, release) : check_files(*api, release));
+  session.say(fmt::format("signing {}@{}: {}", ref.model, ref.version, wire::encode(release)));
   FLEET_TRY(proposal.files[0].after, trust::cosign(proposal.files[0].after, keys));
-  return send(session, *api, proposal, path, ref, published.empty() ? "/models/{}:countersign" : "/models/{}:sign");
+  return send(session, *api, proposal, path, ref, published == nullptr ? "/models/{}:countersign" : "/models/{}:sign");
 }
 
 }  // namespace fleet::commands

@@ -1,11 +1,9 @@
 #pragma once
 
 #include "cli/commands/command.hpp"
-#include "cli/commands/file_tree.hpp"
 #include "cli/commands/refs.hpp"
 #include "cli/commands/session.hpp"
-
-#include <map>
+#include "core/wire/release.hpp"
 
 namespace fleet::commands {
 
@@ -13,11 +11,11 @@ namespace fleet::commands {
 [[nodiscard]] Command with_signing(Command command);
 
 /// Signs a draft with the keys of the command line, after repeating every check from a pinned root: that what is signed adds this one release to what the
-/// owners signed before and changes nothing else, that the release's document is what the metadata says, and that its files are what it says: those that
-/// were just published, or, with none given, the server's, fetched and computed anew.
-/// @param published  by digest; may be empty
+/// owners signed before and changes nothing else, that the release's document is what the metadata says, and that it is what was just published, whole, or,
+/// for an approver, that the server's files are what it says, fetched and computed anew.
+/// @param published  what this publisher sent; null: an approver
 /// @returns the exit code: 0 approved, 9 when more keys must sign (the proposal is kept in --proposal)
 /// @errors signature (unexpected_change, digest_mismatch, not_signed), bad_input, and what the server says
-[[nodiscard]] Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, std::map<Digest, LocalFile> const& published);
+[[nodiscard]] Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, wire::Release const* published);
 
 }  // namespace fleet::commands

@@ -102,7 +102,7 @@ Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wir
     checks.note(name, words_of(*statement));
     statements.push_back(*std::move(statement));
   }
-  auto const unmet = trust::unmet_demands(policy, statements);
+  auto const unmet = trust::unmet_demands(policy, statements, files);
   for (auto const& one : unmet) checks.note("demand " + one.pointer.substr(one.pointer.rfind('/') + 1), Error{Kind::signature, "evidence_missing", one.detail});
   if (unmet.empty()) checks.note("demands", fmt::format("{} of the model, all met", policy.demands.size()));
   return {};

@@ -11,6 +11,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -98,7 +100,7 @@ Result<void> read_test_result(json::object const& predicate, Statement& out, std
 }
 
 /// OpenSSF model signing, v1.0: resources are the files of one variant, no more, no fewer, none twice.
-Result<void> read_file_manifest(json::object const& predicate, Statement&, std::vector<VariantFiles> const& variants) {
+Result<void> read_file_manifest(json::object const& predicate, Statement& out, std::vector<VariantFiles> const& variants) {
   FLEET_TRY(auto const resources, objects_at(predicate, "resources"));
   VariantFiles listed;
   for (auto const* const one : resources) {
@@ -108,8 +110,10 @@ Result<void> read_file_manifest(json::object const& predicate, Statement&, std::
     if (!is_safe_relative_path(name)) return bad(fmt::format("resource '{}' is no plain relative path", name.substr(0, 200)));
     if (!listed.emplace(std::move(name), std::move(digest)).second) return bad("a resource stands twice");
   }
-  if (std::find(variants.begin(), variants.end(), listed) != variants.end()) return {};
-  return mismatch(fmt::format("the manifest's {} files are those of no variant", listed.size()));
+  if (std::find(variants.begin(), variants.end(), listed) == variants.end())
+    return mismatch(fmt::format("the manifest's {} files are those of no variant", listed.size()));
+  out.manifest = std::move(listed);
+  return {};
 }
 
 /// CycloneDX 1.5: the model is its component.
@@ -134,17 +138,19 @@ constexpr auto kKinds = std::to_array<PredicateKind>({{"provenance", "https://sl
                                                       {"file-manifest", "https://model_signing/signature/v1.0", false, read_file_manifest},
                                                       {"bom", "https://cyclonedx.org/bom", true, read_bom}});
 
-Result<void> check_subjects(json::object const& statement, std::vector<VariantFiles> const& variants) {
+Result<std::set<std::string>> read_subjects(json::object const& statement, std::vector<VariantFiles> const& variants) {
   std::set<std::string> files;
   for (auto const& variant : variants)
     for (auto const& [name, sha256] : variant) files.insert(sha256);
   FLEET_TRY(auto const subjects, objects_at(statement, "subject"));
   if (subjects.empty()) return bad("a statement has subjects");
+  std::set<std::string> out;
   for (auto const* const one : subjects) {
-    FLEET_TRY(auto const sha256, sha256_of(*one));
+    FLEET_TRY(auto sha256, sha256_of(*one));
     if (!files.contains(sha256)) return mismatch(fmt::format("subject '{}' ({}) is no file of the release", text_at(*one, "name").substr(0, 200), sha256));
+    out.insert(std::move(sha256));
   }
-  return {};
+  return out;
 }
 
 Result<Statement> read_statement(BytesView payload, std::vector<VariantFiles> const& variants) {
@@ -161,7 +167,9 @@ Result<Statement> read_statement(BytesView payload, std::vector<VariantFiles> co
   Statement out;
   out.kind = kind->kind;
   out.predicate_type = type;
-  if (kind->names_files) FLEET_CHECK(check_subjects(*statement, variants));
+  if (kind->names_files) {
+    FLEET_TRY(out.subjects, read_subjects(*statement, variants));
+  }
   FLEET_CHECK(kind->read(*predicate, out, variants));
   return out;
 }
@@ -195,14 +203,66 @@ std::optional<std::string> shortfall(Demand const& demand, Statement const& stat
   return fits ? std::nullopt : std::optional(fmt::format("{} is {}", demand.metric, found->second));
 }
 
+bool is_about(Demand const& demand, std::string const& file) {
+  auto const fits = [&](std::string const& pattern) { return ::fnmatch(pattern.c_str(), file.c_str(), FNM_PATHNAME | FNM_NOESCAPE) == 0; };
+  return demand.subjects.empty() || std::any_of(demand.subjects.begin(), demand.subjects.end(), fits);
+}
+
+/// What one signer said, all statements together.
+struct Said {
+  std::set<std::string> subjects;
+  std::vector<VariantFiles> manifests;
+};
+
+/// Whether it speaks of a variant: of every file that the demand is about, and there is one.
+bool covers(Said const& said, Demand const& demand, VariantFiles const& variant) {
+  if (demand.kind == "file-manifest") return std::find(said.manifests.begin(), said.manifests.end(), variant) != said.manifests.end();
+  std::size_t files = 0;
+  for (auto const& [name, sha256] : variant) {
+    if (!is_about(demand, name)) continue;
+    ++files;
+    if (!said.subjects.contains(sha256)) return false;
+  }
+  return files > 0;
+}
+
 std::string words(Demand const& demand) {
   auto out = demand.kind;
   if (!demand.metric.empty()) out += " with " + demand.metric;
   if (demand.min) out += fmt::format(" >= {}", *demand.min);
   if (demand.max) out += fmt::format(" <= {}", *demand.max);
   if (!demand.dataset.empty()) out += " on data set " + demand.dataset;
+  if (!demand.subjects.empty()) out += fmt::format(" about {}", fmt::join(demand.subjects, ", "));
   return fmt::format("{} by {} of {}", out, demand.threshold,
                      demand.signers.empty() ? "the model's signers" : fmt::format("{}", fmt::join(demand.signers, ", ")));
+}
+
+/// Nothing where the demand is met for each variant; else what there is of it.
+std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Statement> const& statements, std::vector<VariantFiles> const& variants) {
+  std::map<std::string, Said> by;
+  std::vector<std::string> short_of;
+  for (auto const& statement : statements) {
+    if (statement.kind != demand.kind) continue;
+    if (auto const why = shortfall(demand, statement)) {
+      short_of.push_back(fmt::format("{} by {}: {}", statement.kind, fmt::join(statement.signers, ", "), *why));
+      continue;
+    }
+    for (auto const& name : statement.signers) {
+      if (!demand.signers.empty() && std::find(demand.signers.begin(), demand.signers.end(), name) == demand.signers.end()) continue;
+      by[name].subjects.insert(statement.subjects.begin(), statement.subjects.end());
+      by[name].manifests.push_back(statement.manifest);
+    }
+  }
+  for (std::size_t v = 0; v < variants.size(); ++v) {
+    std::vector<std::string> met;
+    for (auto const& [name, said] : by)
+      if (covers(said, demand, variants[v])) met.push_back(name);
+    if (met.size() >= static_cast<std::size_t>(demand.threshold)) continue;
+    if (!met.empty()) return fmt::format("got it by {} of variant {}", fmt::join(met, ", "), v + 1);
+    if (!by.empty()) return fmt::format("got it of no such files of variant {}, all of them", v + 1);
+    return short_of.empty() ? "got none" : "got " + fmt::format("{}", fmt::join(short_of, "; "));
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -228,26 +288,11 @@ Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, s
   return out;
 }
 
-std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements) {
+std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements, std::vector<VariantFiles> const& variants) {
   std::vector<FieldError> out;
-  for (std::size_t i = 0; i < policy.demands.size(); ++i) {
-    auto const& demand = policy.demands[i];
-    std::set<std::string> met;
-    std::vector<std::string> short_of;
-    for (auto const& statement : statements) {
-      if (statement.kind != demand.kind) continue;
-      auto const why = shortfall(demand, statement);
-      if (why) short_of.push_back(fmt::format("{} by {}: {}", statement.kind, fmt::join(statement.signers, ", "), *why));
-      else
-        for (auto const& name : statement.signers)
-          if (demand.signers.empty() || std::find(demand.signers.begin(), demand.signers.end(), name) != demand.signers.end()) met.insert(name);
-    }
-    if (met.size() >= static_cast<std::size_t>(demand.threshold)) continue;
-    auto const got = !met.empty()       ? fmt::format("got it by {}", fmt::join(met, ", "))
-                     : short_of.empty() ? std::string("got none")
-                                        : "got " + fmt::format("{}", fmt::join(short_of, "; "));
-    out.push_back({fmt::format("/demands/{}", i), fmt::format("expected {}; {}", words(demand), got)});
-  }
+  for (std::size_t i = 0; i < policy.demands.size(); ++i)
+    if (auto const got = what_is_missing(policy.demands[i], statements, variants))
+      out.push_back({fmt::format("/demands/{}", i), fmt::format("expected {}; {}", words(policy.demands[i]), *got)});
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,12 +25,13 @@ struct Demand {
   std::string dataset;               ///< test-result, provenance: about this data set, by name or 64 hex characters
   std::string metric;                ///< test-result: with `min`, `max` or both
   std::optional<double> min, max;
+  std::vector<std::string> subjects;  ///< which files of each variant must be spoken of, by patterns (fnmatch(3), `*` within a folder); empty: all
 };
 struct EvidencePolicy {
   std::map<std::string, crypto::PublicKey> signers;  ///< by name
   std::vector<Demand> demands;
 };
-/// `{"signers":{"ci":{TUF key} or "PEM"},"demands":[{"kind","signers"?,"threshold"?,"dataset"?,"metric"?,"min"?,"max"?}]}`.
+/// `{"signers":{"ci":{TUF key} or "PEM"},"demands":[{"kind","signers"?,"threshold"?,"dataset"?,"metric"?,"min"?,"max"?,"subjects"?}]}`.
 /// @errors bad_input with every wrong place
 [[nodiscard]] Result<EvidencePolicy> decode_evidence_policy(std::string_view json);
 [[nodiscard]] std::string encode(EvidencePolicy const& policy);
@@ -47,13 +49,17 @@ struct Statement {
   std::vector<Resource> datasets;    ///< provenance, test-result: `dataset:NAME`; name without the prefix
   std::string builder, result;       ///< provenance; test-result: PASSED | WARNED | FAILED
   std::map<std::string, double> metrics;
+  std::set<std::string> subjects;  ///< SHA-256 of the files that it speaks of; of a file manifest: none
+  VariantFiles manifest;           ///< of a file manifest: the files that it lists
 };
 /// @param file  a DSSE envelope, or a Sigstore bundle around one
 /// Verifies the envelope over its bytes with each registered key, and parses only what one of them signed. Subjects must be files of the release
 /// (a file manifest's subject is no identity: its resources must be the files of one variant, no more and no fewer).
 /// @errors signature (unknown_signer), unprocessable (bad_statement, statement_mismatch), bad_input (bad_envelope), too_large
 [[nodiscard]] Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants);
-/// The demands that the statements do not meet: where, what was expected, what was got. Empty: all are met.
-[[nodiscard]] std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements);
+/// The demands that the statements do not meet: where, what was expected, what was got. Empty: all are met. A demand is met when it is for each variant:
+/// enough signers each spoke of every file of it that the demand is about, or signed its manifest. What is true of one variant says nothing of another.
+[[nodiscard]] std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements,
+                                                    std::vector<VariantFiles> const& variants);
 
 }  // namespace fleet::trust

@@ -10,14 +10,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <set>
 
 namespace fleet::trust {
 namespace json = boost::json;
 namespace {
 
-constexpr std::size_t kSignersMax = 64, kDemandsMax = 32, kNameMax = 256;
+constexpr std::size_t kSignersMax = 64, kDemandsMax = 32, kNameMax = 256, kPatternsMax = 32;
 constexpr auto kKindNames = std::to_array<std::string_view>({"provenance", "test-result", "file-manifest", "bom"});
-constexpr auto kMembers = std::to_array<std::string_view>({"kind", "signers", "threshold", "dataset", "metric", "min", "max"});
+constexpr auto kMembers = std::to_array<std::string_view>({"kind", "signers", "threshold", "dataset", "metric", "min", "max", "subjects"});
 
 /// A TUF key object, or an ECDSA P-256 key in PEM, as cosign and openssl write it.
 Result<crypto::PublicKey> read_key(json::value const& value) {
@@ -38,8 +40,12 @@ public:
   void signers(json::value const& value, EvidencePolicy& out) {
     auto const* const object = value.if_object();
     if (object == nullptr || object->size() > kSignersMax) return fault("/signers", fmt::format("expected an object of at most {} keys by name", kSignersMax));
+    std::set<Bytes> keys;  // of two names one would be counted
     for (auto const& [name, key] : *object) {
       auto read = read_key(key);
+      auto const bytes = read ? crypto::key_bytes(*read) : Result<Bytes>(read.error());
+      if (bytes && !keys.insert(*bytes).second)
+        fault(fmt::format("/signers/{}", std::string_view(name).substr(0, kNameMax)), "is the key of another name, too");
       if (!read || name.size() > kNameMax)
         fault(fmt::format("/signers/{}", std::string_view(name).substr(0, kNameMax)), read ? "too long a name" : read.error().detail);
       else out.signers.emplace(std::string(name), *std::move(read));
@@ -73,14 +79,16 @@ private:
     for (auto const& member : *object)
       if (std::find(kMembers.begin(), kMembers.end(), std::string_view(member.key())) == kMembers.end())
         fault(fmt::format("{}/{}", at, std::string_view(member.key()).substr(0, kNameMax)), "is not known");
-    Demand one{text(*object, "kind", at), {}, 1, text(*object, "dataset", at), text(*object, "metric", at), number(*object, "min", at),
-               number(*object, "max", at)};
+    Demand one{text(*object, "kind", at),  {}, 1, text(*object, "dataset", at), text(*object, "metric", at), number(*object, "min", at),
+               number(*object, "max", at), {}};
     if (std::find(kKindNames.begin(), kKindNames.end(), one.kind) == kKindNames.end())
       fault(at + "/kind", "expected provenance, test-result, file-manifest or bom");
     if (auto const* const names = object->if_contains("signers")) read_names(at + "/signers", *names, out, one);
+    if (auto const* const patterns = object->if_contains("subjects")) read_subjects(at + "/subjects", *patterns, one);
     auto const threshold = number(*object, "threshold", at).value_or(1);
     auto const able = one.signers.empty() ? out.signers.size() : one.signers.size();
-    if (threshold < 1 || threshold > static_cast<double>(able)) fault(at + "/threshold", fmt::format("expected 1 to {}, the signers there are", able));
+    if (threshold < 1 || threshold > static_cast<double>(able) || threshold != std::floor(threshold))
+      fault(at + "/threshold", fmt::format("expected 1 to {}, the signers there are", able));
     else one.threshold = static_cast<int>(threshold);
     bool const measures = one.min || one.max;
     if (measures == one.metric.empty()) fault(at + "/metric", "a metric goes with min, max or both");
@@ -96,8 +104,17 @@ private:
     for (auto const& name : *list) {
       auto const* const one = name.if_string();
       if (one == nullptr || !policy.signers.contains(std::string(*one))) fault(at, "names somebody who is not among the signers");
+      else if (std::find(out.signers.begin(), out.signers.end(), std::string_view(*one)) != out.signers.end()) fault(at, "names somebody twice");
       else out.signers.emplace_back(*one);
     }
+  }
+  void read_subjects(std::string const& at, json::value const& value, Demand& out) {
+    auto const* const list = value.if_array();
+    bool const fine = list != nullptr && !list->empty() && list->size() <= kPatternsMax &&
+                      std::all_of(list->begin(), list->end(), [](auto const& one) { return one.is_string() && one.get_string().size() <= kNameMax; });
+    if (!fine) return fault(at, fmt::format("expected a list of 1 to {} patterns of file names", kPatternsMax));
+    if (out.kind == "file-manifest") return fault(at, "a file-manifest speaks of all files");
+    for (auto const& one : *list) out.subjects.emplace_back(one.get_string());
   }
   std::vector<FieldError>& faults_;
 };
@@ -109,6 +126,7 @@ json::object demand_json(Demand const& demand) {
   if (!demand.metric.empty()) out["metric"] = demand.metric;
   if (demand.min) out["min"] = *demand.min;
   if (demand.max) out["max"] = *demand.max;
+  if (!demand.subjects.empty()) out["subjects"] = json::array(demand.subjects.begin(), demand.subjects.end());
   return out;
 }
 

@@ -235,6 +235,14 @@ Result<Release> decode_release(std::string_view text) {
   return release;
 }
 
+Result<Release> decode_wanted_release(std::string_view model, std::string_view body) {
+  FLEET_TRY(auto const value, parse_json(body, kReleaseBytesMax));
+  json::object document{{"model", model}, {"release_counter", 1}};
+  for (auto const* const key : {"version", "variants", "manifest"})
+    if (auto const* const member = value.is_object() ? value.get_object().if_contains(key) : nullptr) document[key] = *member;
+  return decode_release(json::serialize(document));
+}
+
 std::string encode(Release const& release) {
   json::array variants;
   for (auto const& variant : release.variants) {

@@ -71,6 +71,9 @@ struct Release {
 /// Decodes and checks names, paths (safe, no duplicates), sizes, limits (10,000 files, 64 variants). @errors bad_input
 [[nodiscard]] Result<Release> decode_release(std::string_view json);
 [[nodiscard]] std::string encode(Release const& release);
+/// The release that a publication asks for: `version`, `variants` and `manifest` of its body, which are as in release.json; the counter, which is the
+/// server's to give, is 1. @errors bad_input
+[[nodiscard]] Result<Release> decode_wanted_release(std::string_view model, std::string_view body);
 /// A manifest as people write it, already JSON (fleetctl converts YAML). Unknown keys are refused by name with their pointer.
 [[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);
 /// The variant for a hardware, or nothing.

@@ -69,7 +69,7 @@ Result<std::vector<trust::Statement>> judge_evidence(Model const& model, Publica
   }
   Error unmet{Kind::unprocessable, "evidence_missing", fmt::format("release {}@{} lacks evidence that its model demands", model.name, wanted.release.version),
               "attach it: release publish --attestation FILE"};
-  unmet.errors = trust::unmet_demands(policy, out);
+  unmet.errors = trust::unmet_demands(policy, out, files);
   if (!unmet.errors.empty()) return unmet;
   return out;
 }

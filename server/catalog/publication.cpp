@@ -127,14 +127,6 @@ void check_manifest(wire::Release const& release, std::vector<FieldError>& fault
   check_command(release, manifest.activate, "/manifest/activate/exec/0", faults);
 }
 
-/// The API's body has the members of release.json and more: those go through the one decoder of release.json.
-Result<wire::Release> decode_release_part(std::string_view model, json::object const& body) {
-  json::object document{{"model", model}, {"release_counter", 1}};
-  for (auto const* const key : {"version", "variants", "manifest"})
-    if (auto const* const value = body.if_contains(key)) document[key] = *value;
-  return wire::decode_release(json::serialize(document));
-}
-
 Error blob_error(std::string code, wire::ReleaseFile const& file, std::string const& detail) {
   return {Kind::unprocessable, std::move(code), fmt::format("file '{}': {}", file.name, detail), "upload the file first, then publish again"};
 }
@@ -164,7 +156,7 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   auto const& object = value.get_object();
   // What people write is refused for unknown keys; a signed release of a newer server is not.
   if (auto const* const manifest = object.if_contains("manifest")) FLEET_CHECK(wire::decode_manifest(json::serialize(*manifest)));
-  FLEET_TRY(out.release, decode_release_part(model, object));
+  FLEET_TRY(out.release, wire::decode_wanted_release(model, body));
   check_manifest(out.release, faults);
   FLEET_CHECK(wire::no_faults(faults, "release"));
   return out;

@@ -22,8 +22,8 @@ manifest_of() { (cd "$1" && find . -type f -printf '%P\n' | sort | while read -r
 bom='{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"machine-learning-model","name":"m"}]}'
 
 cat >"$work/demands.yaml" <<'Y'
-- {kind: provenance, signers: [ci]}
-- {kind: test-result, signers: [lab], dataset: digits, metric: accuracy, min: 0.95}
+- {kind: provenance, signers: [ci], subjects: [model.bin]}
+- {kind: test-result, signers: [lab], dataset: digits, metric: accuracy, min: 0.95, subjects: ["*.bin"]}
 - {kind: file-manifest}
 Y
 expect_code "a demand on a signer whom nobody knows is refused" 2 ctl model create m --demands "$work/demands.yaml"
@@ -41,7 +41,7 @@ refuses_as() { local what=$1 code=$2 exit=$3; shift 3; expect_code "$what" "$exi
 
 refuses_as "without evidence" "evidence_missing" 1
 expect "each demand that is not met is told" test "$(grep -c '/demands/' "$work/last.err")" = 3
-expect "with what was expected" grep -q 'expected test-result with accuracy >= 0.95 on data set digits by 1 of lab; got none' "$work/last.err"
+expect "with what was expected" grep -q 'expected test-result with accuracy >= 0.95 on data set digits about \*.bin by 1 of lab; got none' "$work/last.err"
 tested "$one" 0.90 PASSED | attest lab "$work/low.json"
 refuses_as "a measure that is too low" "accuracy is 0.9" 1 "$work/prov.json" "$work/low.json" "$work/files.json"
 tested "$one" 0.99 PASSED | attest ci "$work/by-ci.json"
@@ -64,6 +64,10 @@ for change in 'del(.resources[0])' '.resources[0].name = "other.bin"' ".resource
 done
 built "$one" "{\"name\":\"model:m@9\",\"digest\":{\"sha256\":\"$one\"}}" | attest ci "$work/orphan.json"
 refuses_as "a parent that is not known" "unknown_parent" 3 "$work/orphan.json" "$work/test.json" "$work/files.json"
+make_release "$work/evil" evil
+old_for_new() { ctl release publish --model m --version x --variant "cam-a=$work/evil" --variant "cam-z=$work/v1" --attestation "$work/prov.json" --attestation "$work/test.json" --attestation "$work/files.json"; }
+expect_code "what was attested of one variant lets no other in" 1 old_for_new
+expect "by each demand" test "$(grep -c '/demands/' "$work/last.err")" = 3
 expect "nothing of it was published" test "$(ctl release list --model m -o name)" = ""
 
 expect "with all of it the release is published" try 1 "$work/prov.json" "$work/test.json" "$work/files.json" "$work/bom.json"

@@ -35,11 +35,12 @@ void canonical(BytesView bytes) {
 void statement(BytesView bytes) {
   static auto const key = *crypto::SigningKey::from_seed(Bytes(crypto::SigningKey::kSeedBytes, 7));
   static trust::EvidencePolicy const policy{{{"ci", key.public_key()}},
-                                            {{"test-result", {}, 1, "digits", "accuracy", .9, {}}, {"provenance", {}, 1, "digits", {}, {}, {}}}};
+                                            {{"test-result", {}, 1, "digits", "accuracy", .9, {}, {"*.bin"}}, {"provenance", {}, 1, "digits", {}, {}, {}, {}}}};
   if (bytes.size() > 4096) return;
   auto const envelope = trust::make_envelope("application/vnd.in-toto+json", bytes, {&key, 1});
-  auto const opened = trust::open_statement(as_bytes(envelope), policy, {{{"model.bin", std::string(64, 'a')}}});
-  if (opened) static_cast<void>(trust::unmet_demands(policy, {*opened}));
+  static std::vector<trust::VariantFiles> const variants{{{"model.bin", std::string(64, 'a')}}};
+  auto const opened = trust::open_statement(as_bytes(envelope), policy, variants);
+  if (opened) static_cast<void>(trust::unmet_demands(policy, {*opened}, variants));
   else if (opened.error().code == "unknown_signer" && !bytes.empty()) std::abort();
 }
 

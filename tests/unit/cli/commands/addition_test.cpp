@@ -54,6 +54,8 @@ TEST_CASE("an owner's key signs one release that joins, and nothing else") {
       {"another instead", [](auto& after) { after.targets.erase(path_of(3)), after.targets.emplace(path_of(4), target(4)); }},
       {"none", [](auto& after) { after.targets.erase(path_of(3)); }},
       {"a counter that was used", [](auto& after) { after.targets[path_of(3)].custom = target(2).custom; }},
+      {"a counter far ahead", [](auto& after) { after.targets[path_of(3)].custom = R"({"hardware":["cam-a"],"release_counter":9007199254740992})"; }},
+      {"a counter beyond all", [](auto& after) { after.targets[path_of(3)].custom = R"({"hardware":["cam-a"],"release_counter":9223372036854775808})"; }},
       {"no counter", [](auto& after) { after.targets[path_of(3)].custom = ""; }},
       {"a counter that is no JSON", [](auto& after) { after.targets[path_of(3)].custom = "{"; }},
   };
@@ -85,6 +87,38 @@ TEST_CASE("the metadata's entry says what the release says of itself") {
     auto other = release;
     change(other);
     CHECK(code_of(check_entry(target(3), other, {"m", "3"})) == "unexpected_change");
+  }
+}
+
+TEST_CASE("a publisher signs what it published, whole") {
+  wire::Release sent;
+  sent.model = "m";
+  sent.version = "3";
+  sent.release_counter = 1;
+  sent.variants = {{{"cam-a"}, {{"model.bin", 3, {}, false}, {"run", 4, {}, true}}}, {{"cam-b"}, {{"model.bin", 3, {}, false}}}};
+  sent.manifest.security_floor = 1;
+  auto got = sent;
+  got.release_counter = 7;
+  CHECK(code_of(check_published(sent, got)).empty());
+  std::vector<std::function<void(wire::Release&)>> const changes{
+      [](auto& r) {
+        r.manifest.activate = {"sh", "-c", "true"};
+      },
+      [](auto& r) { r.manifest.security_floor = 2; },
+      [](auto& r) {
+        r.manifest.golden = wire::Golden{{"run"}, Millis{1}, "", "", 0};
+      },
+      [](auto& r) { r.variants[0].hardware = {"cam-z"}; },
+      [](auto& r) { std::swap(r.variants[0].files, r.variants[1].files); },
+      [](auto& r) { r.variants[0].files[0].name = "other.bin"; },
+      [](auto& r) { r.variants[0].files[0].executable = true; },
+      [](auto& r) { r.variants[0].files.pop_back(); },
+      [](auto& r) { r.variants.pop_back(); },
+  };
+  for (auto const& change : changes) {
+    auto other = got;
+    change(other);
+    CHECK(code_of(check_published(sent, other)) == "unexpected_change");
   }
 }
 

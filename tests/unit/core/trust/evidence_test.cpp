@@ -72,13 +72,13 @@ TEST_CASE("an envelope in a Sigstore bundle is judged as it is without") {
 TEST_CASE("two names of one key are one signer") {
   Bench bench;
   bench.policy.signers.emplace("ci-again", bench.ci.public_key());
-  bench.policy.demands = {{"test-result", {}, 2, {}, {}, {}, {}}};
+  bench.policy.demands = {{"test-result", {}, 2, {}, {}, {}, {}, {"model.bin"}}};
   auto const one = bench.open(bench.test("PASSED", 1), {bench.ci});
   REQUIRE(one.has_value());
-  CHECK(unmet_demands(bench.policy, {*one}).size() == 1);
+  CHECK(unmet_demands(bench.policy, {*one}, bench.variants).size() == 1);
   auto const two = bench.open(bench.test("PASSED", 1), {bench.ci, bench.lab});
   REQUIRE(two.has_value());
-  CHECK(unmet_demands(bench.policy, {*two}).empty());
+  CHECK(unmet_demands(bench.policy, {*two}, bench.variants).empty());
 }
 
 TEST_CASE("statements that say the wrong thing are refused by name") {
@@ -149,28 +149,57 @@ TEST_CASE("a demand: kind, signer, threshold, data set, measure") {
     bool by_lab, met;
   };
   std::vector<Case> const cases{
-      {{"test-result", {}, 1, {}, {}, {}, {}}, "PASSED", .5, false, true},
-      {{"test-result", {}, 1, {}, {}, {}, {}}, "FAILED", .5, false, false},
-      {{"test-result", {"lab"}, 1, {}, {}, {}, {}}, "PASSED", .5, false, false},
-      {{"test-result", {"lab"}, 1, {}, {}, {}, {}}, "PASSED", .5, true, true},
-      {{"test-result", {}, 2, {}, {}, {}, {}}, "PASSED", .5, false, false},
-      {{"test-result", {}, 1, "digits", "accuracy", .95, {}}, "PASSED", .95, false, true},
-      {{"test-result", {}, 1, "digits", "accuracy", .95, {}}, "PASSED", .949, false, false},
-      {{"test-result", {}, 1, bench.other, "accuracy", {}, .95}, "PASSED", .951, false, false},
-      {{"test-result", {}, 1, "faces", "accuracy", .9, {}}, "PASSED", .95, false, false},
-      {{"test-result", {}, 1, {}, "loss", {}, 1}, "PASSED", .95, false, false},
-      {{"provenance", {}, 1, {}, {}, {}, {}}, "PASSED", 1, false, false},
+      {{"test-result", {}, 1, {}, {}, {}, {}, {}}, "PASSED", .5, false, true},
+      {{"test-result", {}, 1, {}, {}, {}, {}, {}}, "FAILED", .5, false, false},
+      {{"test-result", {"lab"}, 1, {}, {}, {}, {}, {}}, "PASSED", .5, false, false},
+      {{"test-result", {"lab"}, 1, {}, {}, {}, {}, {}}, "PASSED", .5, true, true},
+      {{"test-result", {}, 2, {}, {}, {}, {}, {}}, "PASSED", .5, false, false},
+      {{"test-result", {}, 1, "digits", "accuracy", .95, {}, {}}, "PASSED", .95, false, true},
+      {{"test-result", {}, 1, "digits", "accuracy", .95, {}, {}}, "PASSED", .949, false, false},
+      {{"test-result", {}, 1, bench.other, "accuracy", {}, .95, {}}, "PASSED", .951, false, false},
+      {{"test-result", {}, 1, "faces", "accuracy", .9, {}, {}}, "PASSED", .95, false, false},
+      {{"test-result", {}, 1, {}, "loss", {}, 1, {}}, "PASSED", .95, false, false},
+      {{"provenance", {}, 1, {}, {}, {}, {}, {}}, "PASSED", 1, false, false},
   };
   for (std::size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(i);
     bench.policy.demands = {cases[i].demand};
+    bench.policy.demands[0].subjects = {"model.bin"};
     auto const statement = bench.open(bench.test(cases[i].result, cases[i].accuracy), {cases[i].by_lab ? bench.lab : bench.ci});
     REQUIRE(statement.has_value());
-    auto const unmet = unmet_demands(bench.policy, {*statement});
+    auto const unmet = unmet_demands(bench.policy, {*statement}, bench.variants);
     CHECK(unmet.empty() == cases[i].met);
     if (!unmet.empty()) CHECK(unmet[0].pointer == "/demands/0");
   }
-  CHECK(unmet_demands(bench.policy, {})[0].detail == "expected provenance by 1 of the model's signers; got none");
+  CHECK(unmet_demands(bench.policy, {}, bench.variants)[0].detail == "expected provenance about model.bin by 1 of the model's signers; got none");
+}
+
+TEST_CASE("what is attested of one variant, or of one file, says nothing of another") {
+  Bench bench;
+  auto const met = [&](Demand const& demand, std::vector<std::string> const& statements, std::vector<VariantFiles> const& variants) {
+    bench.policy.demands = {demand};
+    std::vector<Statement> opened;
+    for (auto const& text : statements)
+      opened.push_back(open_statement(as_bytes(make_envelope(kType, as_bytes(text), std::vector{bench.ci})), bench.policy, variants).value());
+    return unmet_demands(bench.policy, opened, variants).empty();
+  };
+  Demand const all{"test-result", {}, 1, {}, {}, {}, {}, {}}, model{"test-result", {}, 1, {}, {}, {}, {}, {"*.bin"}},
+      files{"file-manifest", {}, 1, {}, {}, {}, {}, {}};
+  std::string const evil = crypto::sha256("evil").hex();
+  VariantFiles const good{{"model.bin", bench.file}}, bad{{"model.bin", evil}};
+  CHECK(met(all, {bench.test("PASSED", 1)}, {good}));
+  CHECK_FALSE(met(all, {bench.test("PASSED", 1)}, {bad, good}));                                         // a variant for hardware that is not there
+  CHECK_FALSE(met(all, {bench.test("PASSED", 1)}, {{{"model.bin", evil}, {"x/old.bin", bench.file}}}));  // the tested file beside the other
+  CHECK_FALSE(met(model, {bench.test("PASSED", 1)}, {{{"model.bin", evil}, {"x/old.bin", bench.file}}}));
+  CHECK(met(model, {bench.test("PASSED", 1)}, {{{"model.bin", bench.file}, {"run", evil}}}));               // the demand is about models
+  CHECK_FALSE(met(model, {bench.test("PASSED", 1)}, {good, {{"model.onnx", evil}, {"x/m", bench.file}}}));  // and there must be one
+  auto const manifest = [&](std::string const& sha256) {
+    return bench.statement("https://model_signing/signature/v1.0",
+                           fmt::format(R"({{"resources":[{{"name":"model.bin","algorithm":"sha256","digest":"{}"}}]}})", sha256));
+  };
+  CHECK(met(files, {manifest(bench.file)}, {good}));
+  CHECK_FALSE(met(files, {manifest(bench.file)}, {good, bad}));
+  CHECK(met(files, {manifest(bench.file), manifest(evil)}, {good, bad}));
 }
 
 TEST_CASE("a policy is read with every wrong place, and written as it is read") {
@@ -184,12 +213,12 @@ TEST_CASE("a policy is read with every wrong place, and written as it is read") 
   CHECK(encode(*decode_evidence_policy(encode(*policy))) == encode(*policy));
   auto const wrong = decode_evidence_policy(R"({"signers":{"a":{"keytype":"ed25519","scheme":"ed25519","keyval":{"public":"00"}},"b":"no PEM"},
     "demands":[{"kind":"rumour"},{"kind":"bom","signers":["nobody"]},{"kind":"bom","metric":"x","min":1},{"kind":"provenance","metric":"x"},{"kind":"bom","dataset":"d"},
-    {"kind":"bom","more":1},1]})");
+    {"kind":"bom","more":1},1,{"kind":"bom","subjects":[]},{"kind":"file-manifest","subjects":["*"]}]})");
   REQUIRE_FALSE(wrong.has_value());
   std::string places;
   for (auto const& one : wrong.error().errors) places += one.pointer + " ";
   for (auto const* const place : {"/signers/a ", "/signers/b ", "/demands/0/kind ", "/demands/1/signers ", "/demands/2/metric ", "/demands/3/metric ",
-                                  "/demands/4/dataset ", "/demands/5/more ", "/demands/6 "}) {
+                                  "/demands/4/dataset ", "/demands/5/more ", "/demands/6 ", "/demands/7/subjects ", "/demands/8/subjects "}) {
     CAPTURE(place);
     CHECK(places.find(place) != std::string::npos);
   }
