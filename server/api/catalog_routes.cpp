@@ -93,7 +93,7 @@ Result<Reply> begin_upload(Services& services, Call const& call) {
   auto const size = reader.required_integer("size", 0, std::numeric_limits<std::int64_t>::max());
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "upload"));
-  FLEET_TRY(auto const upload, catalog::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now));
+  FLEET_TRY(auto const upload, catalog::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now, call.actor.model));
   return upload_reply(upload, upload.done ? 200 : 201);
 }
 
@@ -176,7 +176,7 @@ Result<Reply> publish_release(Services& services, Call const& call) {
   auto const model = call.path_value("m");
   FLEET_CHECK(catalog::load_model(services.store.reader(), model));
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
-  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted));
+  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.model));
   auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call)); };
   FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(job));
   FLEET_TRY(auto reply, release_reply(services.store.reader(), published.release, published.fresh ? 201 : 200));

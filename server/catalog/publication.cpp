@@ -7,6 +7,7 @@
 #include "server/catalog/blobs.hpp"
 #include "server/catalog/onnx.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/catalog/uploads.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -162,24 +163,26 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   return out;
 }
 
-Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted) {
+Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted, std::string const& actor,
+                                  std::string const& model) {
   json::object findings;
   std::size_t size = 0;
   for (auto const& variant : wanted.release.variants)
     for (auto const& file : variant.files) {
       auto blob = reader.prepare(kGetBlob);
       FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
-      if (!known) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
+      FLEET_TRY(bool const nameable, may_name_blob(reader, file.sha256, actor, model));
+      if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
       if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
         return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
       if (!file.name.ends_with(".onnx") || findings.contains(file.sha256.hex())) continue;
-      auto const model = inspect_onnx(fs, blob_path(data_dir, file.sha256));
-      if (!model) {
-        auto error = model.error();
+      auto const onnx = inspect_onnx(fs, blob_path(data_dir, file.sha256));
+      if (!onnx) {
+        auto error = onnx.error();
         error.detail = fmt::format("file '{}' of {}: {}", file.name, fmt::join(variant.hardware, ", "), error.detail);
         return error;
       }
-      auto const text = onnx_json(*model);
+      auto const text = onnx_json(*onnx);
       size += text.size();
       if (size > kInspectionBytesMax)
         return Error{Kind::too_large, "inspection_too_large",

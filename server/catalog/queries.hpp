@@ -83,6 +83,7 @@ inline constexpr db::Query kRolloutsOfRelease{
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
 inline constexpr db::Query kModelHasBlob{"model_has_blob", "SELECT 1 FROM releases WHERE model = ?1 AND instr(document, '\"' || ?2 || '\"') > 0 LIMIT 1"};
+inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
 inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
@@ -96,12 +97,12 @@ inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET st
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr std::array kQueries{kNewestMetadata,  kRolesAndExpiry,    kRememberWarning,   kGetMetadata,      kAllMetadata,      kInsertMetadata,
-                                     kModelNames,      kGetModel,          kListModels,        kInsertModel,      kUpdateModel,      kRaiseCounter,
-                                     kReleaseOf,       kListReleases,      kApprovedDocuments, kAllDocuments,     kDocumentByDigest, kInsertRelease,
-                                     kSetReleaseState, kInsertParent,      kParents,           kInsertApproval,   kCountApprovals,   kAncestors,
-                                     kDescendants,     kInsertAttestation, kAttestations,      kWithDescendants,  kCountRunning,     kRolloutsOfRelease,
-                                     kGetBlob,         kModelHasBlob,      kAllBlobs,          kInsertBlob,       kGetUpload,        kOpenUploadOf,
-                                     kInsertUpload,    kSetReceived,       kFinishUpload,      kForgottenUploads, kDeleteUpload};
+inline constexpr std::array kQueries{kNewestMetadata,  kRolesAndExpiry,    kRememberWarning,   kGetMetadata,     kAllMetadata,      kInsertMetadata,
+                                     kModelNames,      kGetModel,          kListModels,        kInsertModel,     kUpdateModel,      kRaiseCounter,
+                                     kReleaseOf,       kListReleases,      kApprovedDocuments, kAllDocuments,    kDocumentByDigest, kInsertRelease,
+                                     kSetReleaseState, kInsertParent,      kParents,           kInsertApproval,  kCountApprovals,   kAncestors,
+                                     kDescendants,     kInsertAttestation, kAttestations,      kWithDescendants, kCountRunning,     kRolloutsOfRelease,
+                                     kGetBlob,         kModelHasBlob,      kUploadedBy,        kAllBlobs,        kInsertBlob,       kGetUpload,
+                                     kOpenUploadOf,    kInsertUpload,      kSetReceived,       kFinishUpload,    kForgottenUploads, kDeleteUpload};
 
 }  // namespace fleet::catalog

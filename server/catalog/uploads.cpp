@@ -125,10 +125,25 @@ Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
   return read_row(row);
 }
 
-Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now) {
+Result<bool> may_name_blob(db::Connection& reader, Digest const& sha256, std::string const& actor, std::string const& model) {
+  if (model.empty()) return true;
+  auto listed = reader.prepare(kModelHasBlob);
+  FLEET_TRY(bool const has, listed.bind_all(model, sha256.hex()).step());
+  if (has) return true;
+  auto sent = reader.prepare(kUploadedBy);
+  return sent.bind_all(sha256, actor).step();
+}
+
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now,
+                            std::string const& model) {
   if (size > kBlobBytesMax) return Error{Kind::too_large, "too_large", fmt::format("{} bytes, at most {} are taken", size, kBlobBytesMax)};
   auto& reader = context.store.reader();
-  FLEET_TRY(auto const known, size_of_blob(reader, sha256));
+  // Whoever may not name it sends its bytes, like one of which nothing is known.
+  FLEET_TRY(bool const nameable, may_name_blob(reader, sha256, actor, model));
+  std::optional<std::uint64_t> known;
+  if (nameable) {
+    FLEET_TRY(known, size_of_blob(reader, sha256));
+  }
   if (known && *known != size)
     return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, the upload announces {}", sha256.hex(), *known, size),
                  "compute size and digest of the same file"};

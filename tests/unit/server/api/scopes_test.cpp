@@ -327,6 +327,25 @@ TEST_CASE_FIXTURE(TwoSites, "tokens of one user are one identity: what one publi
   CHECK_MESSAGE(approved.text("state") == "approved", approved.body);
 }
 
+TEST_CASE_FIXTURE(TwoSites, "a publisher of one model cannot take another model's bytes by naming their digest") {
+  auto const upload = [&](std::string const& digest, std::string const& who) {
+    return send(post, "/api/v1/uploads", fmt::format(R"({{"sha256":"{}","size":5}})", digest), who);
+  };
+  auto const release = [&](std::string const& version, std::string const& digest) {
+    auto const body = fmt::format(R"({{"version":"{}","variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})",
+                                  version, digest);
+    return send(post, "/api/v1/models/mine/releases", body, "publisher-m");
+  };
+  CHECK(release("2", blobs["other"]).code() == "unknown_blob");
+  CHECK(release("2", blobs["mine"]).status == 201);
+  CHECK(upload(blobs["mine"], "publisher-m").text("state") == "done");
+  CHECK(upload(blobs["other"], "publisher-m").text("state") == "open");
+  CHECK(upload(blobs["other"], "publisher").text("state") == "done");
+  CHECK(release("3", blobs["other"]).code() == "unknown_blob");
+  sql({"test.upload", "UPDATE uploads SET state = 'done' WHERE sha256 = ?1"}, *Digest::parse(blobs["other"]));  // it had the bytes, and sent them
+  CHECK(release("3", blobs["other"]).status == 201);
+}
+
 TEST_CASE_FIXTURE(TwoSites, "the same content asked for in another order is the same release, and a repeat of the same request") {
   sql({"test.blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs["mine"]));
   auto const one = fmt::format(
