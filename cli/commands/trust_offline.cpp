@@ -55,6 +55,8 @@ Result<json::object> what_changes(Session& session, Arguments const& arguments) 
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), threshold);
   if (fault != std::errc{} || end != text.data() + text.size() || threshold < 1)
     return Error{Kind::bad_input, "bad_argument", fmt::format("--threshold {}: expected a whole number from 1", text)};
+  if (keys.empty() && arguments.has("threshold"))
+    return Error{Kind::bad_input, "bad_argument", "--threshold goes with --key", "name every key that shall sign from now on"};
   if (keys.empty()) return body;
   body["keys"] = std::move(keys);
   body["threshold"] = threshold;

@@ -63,19 +63,17 @@ Result<RotateRequest> read_rotate(Call const& call) {
 Result<Reply> rotate(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, read_rotate(call));
   auto& keys = *services.keys;
+  bool begun = false;
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    auto const rotated = catalog::rotate_role(tx, keys, wanted.role, call.now);
-    if (!rotated) {
-      keys.undo_rotation(wanted.role);
-      return rotated;
-    }
+    FLEET_CHECK(catalog::rotate_role(tx, keys, wanted.role, call.now));
+    begun = true;
     return audit::record(tx, {call.now, call.actor.name, "trust.rotated", "role/" + wanted.role, "", json::serialize(json::object{{"role", wanted.role}}),
                               wanted.reason, call.request_id});
   };
   std::promise<Result<void>> promise;
   auto finished = promise.get_future();
   services.store.write(job, [&](Result<void> const& written) {
-    if (!written) keys.undo_rotation(wanted.role);
+    if (!written && begun) keys.undo_rotation(wanted.role);
     promise.set_value(written ? keys.end_rotation(wanted.role) : written);
   });
   FLEET_CHECK(finished.get());
@@ -86,6 +84,7 @@ Result<Reply> rotate(Services& services, Call const& call) {
 Result<std::optional<trust::RoleSpec>> read_keys(wire::ObjectReader& reader, std::vector<FieldError>& faults) {
   auto const* const list = reader.array("keys", kKeysMax);
   auto const threshold = reader.integer("threshold", 1, static_cast<std::int64_t>(kKeysMax), 1);
+  if (list == nullptr && reader.find("threshold") != nullptr) reader.fault("threshold", "goes with keys");
   if (list == nullptr) return std::optional<trust::RoleSpec>{};
   trust::RoleSpec out{{}, static_cast<int>(threshold)};
   for (std::size_t i = 0; i < list->size(); ++i) {

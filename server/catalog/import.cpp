@@ -102,7 +102,7 @@ public:
       out_.roles.push_back(file.role);
     }
     FLEET_CHECK(check_followed());
-    FLEET_TRY(bool const moves, withhold());
+    FLEET_TRY(bool const moves, key_leaves());
     if (moves) out_.moved = proposal_.role;
     FLEET_CHECK(sign_snapshot({tx_, keys_, cause_.at}));
     tx_.raise_policy_epoch();
@@ -223,14 +223,12 @@ private:
     return trust::verify_threshold(file, *targets_.keys_of(proposal_.role), proposal_.role);
   }
   /// Whether the role's key, if it is here, has no say any more.
-  Result<bool> withhold() {
+  Result<bool> key_leaves() {
     auto const key = keys_.get(proposal_.role);
     if (!key && key.error().code == "key_offline") return false;
     if (!key) return key.error();
     auto const& named = proposal_.role.starts_with("m-") ? *targets_.keys_of(proposal_.role) : trusted_->root().roles.at(proposal_.role);
-    if (names(named, key->public_key())) return false;
-    keys_.withhold(proposal_.role);
-    return true;
+    return !names(named, key->public_key());
   }
 
   store::Tx& tx_;
@@ -249,17 +247,15 @@ Result<Imported> import_signed(store::Tx& tx, KeyRing& keys, trust::Proposal con
   if (of_model) FLEET_CHECK(load_model(tx.connection(), proposal.role.substr(2)));
   bool const directive = proposal.role == kDirectiveRoot;
   if (!of_model && !directive && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
-  auto imported = directive ? import_directive_root(tx, keys, proposal, cause.at) : Importing(tx, keys, proposal, cause).run();
-  if (!imported) {
-    keys.undo_withhold(proposal.role);
-    return imported;
-  }
+  FLEET_TRY(auto imported, directive ? import_directive_root(tx, keys, proposal, cause.at) : Importing(tx, keys, proposal, cause).run());
   json::array roles, approved;
-  for (auto const& role : imported->roles) roles.emplace_back(role);
-  for (auto const& version : imported->approved) approved.emplace_back(version);
+  for (auto const& role : imported.roles) roles.emplace_back(role);
+  for (auto const& version : imported.approved) approved.emplace_back(version);
   auto const after =
-      json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported->moved || imported->rotated}});
+      json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported.moved || imported.rotated}});
   FLEET_CHECK(audit::record(tx, {cause.at, cause.actor, "trust.imported", "role/" + proposal.role, "", after, cause.reason, cause.request_id}));
+  // The last thing, because nothing takes it back but the caller, who knows whether the rest was committed.
+  if (imported.moved) keys.withhold(*imported.moved);
   return imported;
 }
 

@@ -84,8 +84,8 @@ Result<crypto::PublicKey> KeyRing::prepare_rotation(std::string const& role) {
 
 Result<void> KeyRing::end_rotation(std::string const& role) {
   std::lock_guard const lock(mutex_);
-  loaded_.erase(role);
   FLEET_CHECK(fs_.rename(next_path_of(role), path_of(role)));
+  loaded_.erase(role);
   return fs_.sync_dir(dir_);
 }
 

@@ -99,6 +99,22 @@ Result<void> sign_model(Signing const& signing, std::string const& model) {
   return save(signing, "release", role, version, trust::compose_targets(version, signing.now + kYear, targets, {}, signers));
 }
 
+/// What names the role's new key, and what it signs.
+Result<void> sign_rotated(Signing const& signing, std::string const& role, crypto::SigningKey const& old) {
+  if (role.starts_with("m-")) {
+    FLEET_CHECK(sign_model(signing, role.substr(2)));
+    FLEET_CHECK(sign_targets(signing));
+    return sign_snapshot(signing);
+  }
+  std::string const repository = role == kDirectiveRoot ? "directive" : "release";
+  FLEET_TRY(auto const version, version_of(signing.tx.connection(), repository, "root"));
+  bool const of_root = role == "root" || role == kDirectiveRoot;
+  FLEET_CHECK(sign_root(signing, repository, version + 1, of_root ? std::optional(old) : std::nullopt));
+  if (of_root) return {};
+  if (role == "targets") FLEET_CHECK(sign_targets(signing));
+  return role == "timestamp" ? sign_timestamp(signing) : sign_snapshot(signing);
+}
+
 /// Past half of its lifetime, or signed while the clock was ahead: that would be fresh for too long.
 Result<bool> is_due(Signing const& signing, std::string const& repository, std::string const& role) {
   auto newest = signing.tx.prepare(kNewestMetadata);
@@ -226,17 +242,9 @@ Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, 
     if (!ours) return key_offline(role);
   }
   FLEET_TRY(auto const old, keys.begin_rotation(role));
-  if (delegated) {
-    FLEET_CHECK(sign_model(signing, role.substr(2)));
-    FLEET_CHECK(sign_targets(signing));
-    return sign_snapshot(signing);
-  }
-  FLEET_TRY(auto const version, version_of(tx.connection(), repository, "root"));
-  bool const of_root = role == "root" || role == kDirectiveRoot;
-  FLEET_CHECK(sign_root(signing, repository, version + 1, of_root ? std::optional(old) : std::nullopt));
-  if (of_root) return {};
-  if (role == "targets") FLEET_CHECK(sign_targets(signing));
-  return role == "timestamp" ? sign_timestamp(signing) : sign_snapshot(signing);
+  auto const done = sign_rotated(signing, role, old);
+  if (!done) keys.undo_rotation(role);
+  return done;
 }
 
 Result<void> settle_rotations(db::Connection& reader, KeyRing& keys) {

@@ -24,7 +24,7 @@ Result<void> sign_model_role(store::Tx& tx, KeyRing& keys, std::string const& mo
 /// Signs again what is past half its lifetime; at start and hourly. Roles whose keys lie elsewhere are passed over. Returns how many.
 Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now);
 /// A new key for `root`, `targets`, `snapshot`, `timestamp`, `m-<model>` or `directive-root`, and the metadata that says so: signed by the old
-/// key, too, where it is a root's. The caller ends the rotation of the key ring after the commit, or undoes it.
+/// key, too, where it is a root's. Where it succeeds the caller ends the rotation of the key ring after the commit, or undoes it.
 /// @errors not_found (`unknown_role`), unavailable (`key_offline`: the role's key, or that of the role above it, lies elsewhere)
 Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, SysTime now);
 /// At start: ends or undoes what a death in between left open, by the key that the newest metadata names.
