@@ -1,3 +1,4 @@
+#include "cli/commands/evidence_flags.hpp"
 #include "cli/commands/file_tree.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
@@ -83,10 +84,28 @@ std::string words_of(trust::Statement const& statement) {
   return fmt::format("{} by {}{}{}", statement.kind, fmt::join(statement.signers, ", "), said.empty() ? "" : ": ", fmt::join(said, ", "));
 }
 
-/// Every statement again, over the bytes that were received, and the demands of the model.
-Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wire::Release const& release) {
+/// Whose word counts, and what must have been said: the command line's, or, where it names nobody, what the server says of the model.
+struct Judged {
+  trust::EvidencePolicy policy;
+  bool own = false;
+};
+Result<Judged> load_policy(Session& session, Arguments const& arguments, Api& api, ReleaseRef const& ref) {
+  Judged out;
+  out.own = arguments.has("signer") || arguments.has("demands");
+  if (out.own) {
+    json::object body;
+    FLEET_CHECK(set_evidence(session.around().fs, arguments, {}, body));
+    FLEET_TRY(out.policy, trust::decode_evidence_policy(render::json_text(body, 0)));
+    return out;
+  }
   FLEET_TRY(auto const model, api.send(net::Method::get, Route("/models/{}", {ref.model}).target()));
-  FLEET_TRY(auto const policy, trust::decode_evidence_policy(model.body));
+  FLEET_TRY(out.policy, trust::decode_evidence_policy(model.body));
+  return out;
+}
+
+/// Every statement again, over the bytes that were received, and what is demanded.
+Result<void> check_evidence(Checks& checks, Judged const& judged, Api& api, ReleaseRef const& ref, wire::Release const& release) {
+  auto const& policy = judged.policy;
   FLEET_TRY(auto const listed, api.get(Route("/models/{}/releases/{}/attestations", {ref.model, ref.version})));
   std::vector<trust::Statement> statements;
   auto const files = files_of(release);
@@ -95,6 +114,10 @@ Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wir
     auto const name = fmt::format("attestation {}", i + 1);
     auto const envelope = from_base64(render::text_at((*items)[i], "envelope"));
     auto statement = envelope ? trust::open_statement(*envelope, policy, files) : Result<trust::Statement>(envelope.error());
+    if (!statement && judged.own && statement.error().code == "unknown_signer") {
+      checks.left_out(name, "signed by nobody who was named");
+      continue;
+    }
     if (!statement) {
       checks.note(name, statement.error());
       continue;
@@ -104,7 +127,9 @@ Result<void> check_evidence(Checks& checks, Api& api, ReleaseRef const& ref, wir
   }
   auto const unmet = trust::unmet_demands(policy, statements, files);
   for (auto const& one : unmet) checks.note("demand " + one.pointer.substr(one.pointer.rfind('/') + 1), Error{Kind::signature, "evidence_missing", one.detail});
-  if (unmet.empty()) checks.note("demands", fmt::format("{} of the model, all met", policy.demands.size()));
+  if (unmet.empty() && judged.own) checks.note("demands", fmt::format("{}, all met", policy.demands.size()));
+  if (unmet.empty() && !judged.own)
+    checks.left_out("demands", fmt::format("{} by the server's word, all met; judge by your own: --signer NAME=FILE --demands FILE", policy.demands.size()));
   return {};
 }
 
@@ -126,7 +151,8 @@ Result<int> verify(Session& session, Arguments const& arguments) {
   checks.note("release.json", release ? Result<std::string>(digest) : release.error());
   if (release) {
     for (auto const& text : arguments.texts("path")) checks.note("files " + text.substr(0, text.find('=')), compare_files(session, *release, text));
-    FLEET_CHECK(check_evidence(checks, *api, ref, *release));
+    FLEET_TRY(auto const judged, load_policy(session, arguments, *api, ref));
+    FLEET_CHECK(check_evidence(checks, judged, *api, ref, *release));
     auto const parents = render::member(shown, "parents").if_array();
     for (std::size_t i = 0; parents != nullptr && i < parents->size(); ++i) {
       auto const model = render::text_at((*parents)[i], "model"), version = render::text_at((*parents)[i], "version");
@@ -149,11 +175,13 @@ std::vector<Command> const& verify_commands() {
   static std::vector<Command> const rows{
       {"release verify",
        "check a release's signatures, files and evidence once more, without trusting the server; 4 when something is wrong",
-       "release verify reader@2.0.0 --root root.json --path cam-a=./model",
+       "release verify reader@2.0.0 --root root.json --path cam-a=./model --signer lab=lab.pub.pem --demands demands.yaml",
        verify,
        {{argument, "RELEASE", "", "MODEL@VERSION"},
         {value, "--root", "FILE", "the root you pinned (trust export-root)"},
-        {values, "--path", "HARDWARE=PATH", "compare these local files with the variant"}}},
+        {values, "--path", "HARDWARE=PATH", "compare these local files with the variant"},
+        {values, "--signer", "NAME=FILE", "whose statements count: a key you have, as of model set; again for each"},
+        {value, "--demands", "FILE", "what must be attested (YAML; docs/ci.md); without --signer and --demands the server says both"}}},
   };
   return rows;
 }

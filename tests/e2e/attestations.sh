@@ -77,6 +77,15 @@ bytes() { ctl api GET "/api/v1/models/m/releases/1/attestations" | jq -r '.items
 expect "the bytes are kept as they were" cmp -s <(bytes) "$work/test.json"
 ctl trust export-root >"$work/root.json"
 expect_code "anybody may verify it again" 0 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1"
+expect "but for the demands, which are the server's word" grep -qE 'demands +left out +3 by the server' "$work/last.out"
+own=(--signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/demands.yaml")
+expect_code "by one's own demands, too" 0 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1" "${own[@]}"
+sqlite3 "$work/server/fleet.db" "UPDATE models SET evidence = '{\"signers\":{},\"demands\":[]}'"
+expect_code "a server that demands nothing any more" 4 ctl release verify m@1 --root "$work/root.json"
+sed 's/0.95/0.98/' "$work/demands.yaml" >"$work/more.yaml"
+expect_code "or less than oneself, convinces nobody" 4 ctl release verify m@1 --root "$work/root.json" --signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/more.yaml"
+ctl model set m --signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/demands.yaml" >/dev/null
+ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1" >"$work/last.out"
 expect "which tells an approver what was said" grep -q 'test-result by lab: PASSED, accuracy 0.97, on digits' "$work/last.out"
 echo x >>"$work/v1/model.bin"
 expect_code "files that were changed since are found" 4 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1"
