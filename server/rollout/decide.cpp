@@ -208,6 +208,21 @@ bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
   return false;
 }
 
+/// Whether the version that the device ran before was withdrawn, too.
+bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {
+  auto const names_it = [&](auto const& view) { return view->rollout.version == *row.from_version && view->revoked(); };
+  return row.from_version &&
+         (std::any_of(of_model.ended.begin(), of_model.ended.end(), names_it) || std::any_of(of_model.live.begin(), of_model.live.end(), names_it));
+}
+
+/// Back to the version before; where that was revoked, to the newest completed rollout of what stands, and only where there is none to the former.
+void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& view, DeviceRow const& row) {
+  if (!returns_to_revoked(of_model, row)) return take_back(d, view, row);
+  d.note("revoked",
+         fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version, *row.from_version));
+  if (!decide_ended(d, of_model)) take_back(d, view, row);
+}
+
 }  // namespace
 
 bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts const& device) {
@@ -238,7 +253,7 @@ ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, D
     auto const state = view->rollout.state;
     auto const* const row = find_row(rows, *view);
     if ((state == State::rolling_back || state == State::rolled_back) && row != nullptr && must_return(*view, *row, device)) {
-      take_back(d, *view, *row);
+      give_back(d, found->second, *view, *row);
       return std::move(d.out);
     }
   }

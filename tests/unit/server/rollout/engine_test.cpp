@@ -113,6 +113,31 @@ TEST_CASE("rolling back after completion takes every device back; without a vers
   CHECK(f.running(41).empty());
 }
 
+TEST_CASE("rolling back past a revoked release goes to what still stands") {
+  Forty f;
+  auto const goes = [&](std::string const& version) {
+    f.add_release(version, {"cam-a", "cam-b"});
+    auto const rollout = *f.make(version, kPlainPolicy);
+    REQUIRE(f.reaches(rollout.id, State::completed));
+    return rollout;
+  };
+  auto const old = goes("4"), bad = goes("5"), newest = goes("6");
+  f.sql({"test.revoke", "UPDATE releases SET state = 'revoked' WHERE version = '5'"});
+  REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, newest.id, f.deed()); }));
+  auto const desired = f.decide(1).models[0];
+  CHECK(desired.version == "4");
+  CHECK(desired.target.action == wire::Action::install);
+  CHECK(desired.because[0].code == "revoked");
+  REQUIRE(f.reaches(newest.id, State::rolled_back));
+  CHECK(f.running_count("4") == 40);
+
+  f.sql({"test.revoke", "UPDATE releases SET state = 'revoked' WHERE version = '4'"});
+  auto const last = goes("7");
+  f.sql({"test.revoke", "UPDATE releases SET state = 'revoked' WHERE version = '1'"});
+  REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, last.id, f.deed()); }));
+  CHECK(f.decide(1).models[0].version == "1");  // nothing stands: better than what was taken back
+}
+
 TEST_CASE("pause: nobody new joins, who was told goes on; abort: who switched keeps it, the others drop it") {
   Forty f;
   auto const rollout = *f.make("2", R"({"stages":[{"percent":50,"min_devices":40},{"percent":100}]})");
