@@ -41,12 +41,14 @@ Result<void> init(InitOptions const& options) {
   Layout const layout{options.data_dir};
   FLEET_CHECK(check_id("name", options.name));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
+  FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
+  // A wrong host is told before anything is made.
+  FLEET_CHECK(crypto::make_server_certificate(ca, options.hosts, now, now + kCaLifetime));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   FLEET_CHECK(fs.make_dirs(layout.keys(), 0700));
   if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, system_random(), layout.master_key(), *passphrase));
   FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, system_random(), layout.master_key(), passphrase));
 
-  FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
   FLEET_CHECK(files.write(layout.ca_key(), ca.private_key));
   FLEET_TRY(auto const identity, make_server_identity(fs, files, layout, ca, options.hosts, {now}));
   FLEET_TRY(auto const token, make_admin_token(fs, system_random(), layout));

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kFileBytesMax = 64 * 1024;
 
-/// A .pub file of trust offline keygen, or a PEM of an ECDSA P-256 key. @errors not_found, bad_input
+/// A .pub file of trust offline keygen, or a key in PEM. @errors not_found, bad_input
 Result<json::value> read_signer(Fs& fs, std::string const& path) {
   FLEET_TRY(auto const text, fs.read(path, kFileBytesMax));
   if (text.find("-----BEGIN PUBLIC KEY-----") != std::string::npos) return json::value(text);

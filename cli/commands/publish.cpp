@@ -122,9 +122,26 @@ Result<void> check_model(Api& api, std::string const& model) {
   return error;
 }
 
+/// A draft waits for people's approval, or for keys that are not on the server.
+Result<void> tell_what_it_waits_for(Session& session, Api& api, std::string const& model, std::string const& version) {
+  FLEET_TRY(auto const trust, api.get(Route("/trust")));
+  bool here = false;
+  if (auto const* const roles = render::member(trust, "roles").if_array())
+    for (auto const& role : *roles) here = here || (render::text_at(role, "role") == "m-" + model && render::text_at(role, "held") == "here");
+  if (here) session.say(fmt::format("it waits for approval: fleetctl release approve {}@{} --reason TEXT", model, version));
+  else
+    session.say(fmt::format("it waits for the owners' signatures: fleetctl trust offline prepare m-{} --release {} --out FILE, or --key and --root here", model,
+                            version));
+  return {};
+}
+
 Result<int> publish(Session& session, Arguments const& arguments) {
   auto const model = arguments.text("model");
   auto const name = model + "@" + arguments.text("version");
+  std::vector<trust::Signer> keys;
+  if (arguments.has("key")) {
+    FLEET_TRY(keys, load_signers(session, arguments));
+  }
   FLEET_TRY(auto const draft, make_draft(session, arguments));
   FLEET_TRY(auto* const api, session.api());
   FLEET_CHECK(check_model(*api, model));
@@ -138,12 +155,12 @@ Result<int> publish(Session& session, Arguments const& arguments) {
                                    : fmt::format("published {} ({}, {} sent)", name, state, render::size_text(uploader.sent_bytes())));
   if (state == "draft" && arguments.has("key")) {
     FLEET_TRY(auto const wanted, wire::decode_wanted_release(model, json::serialize(draft.body)));
-    FLEET_TRY(int const signed_by, sign_release(session, arguments, {model, arguments.text("version")}, &wanted));
+    FLEET_TRY(int const signed_by, sign_release(session, arguments, keys, {model, arguments.text("version")}, &wanted, [] { return 0; }));
     FLEET_TRY(auto const after, api->get(Route("/models/{}/releases/{}", {model, arguments.text("version")})));
     FLEET_CHECK(show_object(session, after, release_shape()));
     return signed_by;
   }
-  if (state == "draft") session.say("it waits for approval: fleetctl release approve " + name + " --reason TEXT");
+  if (state == "draft") FLEET_CHECK(tell_what_it_waits_for(session, *api, model, arguments.text("version")));
   return show_object(session, release, release_shape());
 }
 

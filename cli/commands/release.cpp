@@ -76,8 +76,11 @@ Result<int> approve_by_token(Session& session, ReleaseRef const& ref) {
 Result<int> approve_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   if (!arguments.has("key")) return approve_by_token(session, ref);
-  FLEET_TRY(int const approved, approve_by_token(session, ref));
-  return approved == 0 ? sign_release(session, arguments, ref, nullptr) : Result<int>(approved);
+  FLEET_TRY(auto const keys, load_signers(session, arguments));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const model, api->get(Route("/models/{}", {ref.model})));
+  bool const asked = render::number_at(model, "approvals_required") > 0;
+  return sign_release(session, arguments, keys, ref, nullptr, [&] { return asked ? approve_by_token(session, ref) : Result<int>(0); });
 }
 
 Shape const& recalled_shape() {

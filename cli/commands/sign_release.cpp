@@ -71,7 +71,9 @@ Result<int> send(Session& session, Api& api, trust::Proposal const& proposal, st
     session.say(fmt::format("{}@{} is signed and approved", ref.model, ref.version));
     return 0;
   }
-  if (answer.error().code != "threshold_unmet" || path.empty()) return answer.error();
+  auto error = answer.error();
+  if (error.code == "threshold_unmet" && path.empty()) error.hint = "--proposal FILE keeps your signature for those who sign next";
+  if (error.code != "threshold_unmet" || path.empty()) return error;
   session.say(fmt::format("{}; it is kept in {} for the next signer: fleetctl release approve {}@{} --proposal {} --root ROOT --key FILE",
                           answer.error().detail, path, ref.model, ref.version, path));
   return kWaitsForPerson;
@@ -90,16 +92,23 @@ Command with_signing(Command command) {
   return command;
 }
 
-Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRef const& ref, wire::Release const* published) {
-  auto const root = arguments.text("root"), path = arguments.text("proposal"), role = "m-" + ref.model;
+Result<std::vector<trust::Signer>> load_signers(Session& session, Arguments const& arguments) {
+  auto const root = arguments.text("root");
   if (root.empty())
-    return Error{Kind::bad_input, "bad_argument", "--key goes with --root FILE", "fleetctl trust export-root > root.json, once, from a server you trust"};
-  FLEET_TRY(auto const keys, load_signing_keys(session.around().fs, arguments.texts("key"), arguments.text("passphrase-file")));
+    return Error{Kind::bad_input, "bad_argument", "--key goes with --root FILE",
+                 "fleetctl trust export-root > pinned-root.json, once, from a server you trust"};
+  FLEET_CHECK(check_root_file(session.around().fs, root));
+  return load_signing_keys(session.around().fs, arguments.texts("key"), arguments.text("passphrase-file"));
+}
+
+Result<int> sign_release(Session& session, Arguments const& arguments, std::vector<trust::Signer> const& keys, ReleaseRef const& ref,
+                         wire::Release const* published, std::function<Result<int>()> const& agree) {
+  auto const root = arguments.text("root"), path = arguments.text("proposal"), role = "m-" + ref.model;
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const trusted, fetch_trusted(session, *api, root, ref));
   if (trusted.entry) {
     session.say(fmt::format("{}@{} is signed already", ref.model, ref.version));
-    return 0;
+    return agree();
   }
   if (!trusted.role) return Error{Kind::signature, "not_signed", fmt::format("nobody that {} trusts signs for {}", root, ref.model)};
   FLEET_TRY(auto proposal, load_proposal(session, *api, path, ref));
@@ -114,6 +123,8 @@ Result<int> sign_release(Session& session, Arguments const& arguments, ReleaseRe
   FLEET_CHECK(check_entry(entry, release, ref));
   FLEET_CHECK(published != nullptr ? check_published(*published, release) : check_files(*api, release));
   session.say(fmt::format("signing {}@{}: {}", ref.model, ref.version, wire::encode(release)));
+  FLEET_TRY(int const agreed, agree());
+  if (agreed != 0) return agreed;
   FLEET_TRY(proposal.files[0].after, trust::cosign(proposal.files[0].after, keys));
   return send(session, *api, proposal, path, ref, published == nullptr ? "/models/{}:countersign" : "/models/{}:sign");
 }

@@ -66,6 +66,9 @@ Result<json::object> what_changes(Session& session, Arguments const& arguments) 
 Result<int> prepare(Session& session, Arguments const& arguments) {
   auto const role = arguments.text("ROLE");
   auto const& releases = arguments.texts("release");
+  auto const path = arguments.text("out");
+  if (session.around().fs.info(path))
+    return Error{Kind::conflict, "file_exists", path + " is there already", "name another file: it may hold signatures, or the root that somebody pinned"};
   FLEET_TRY(auto body, what_changes(session, arguments));
   if (!releases.empty() && (body.contains("keys") || !role.starts_with("m-")))
     return Error{Kind::bad_input, "bad_argument", "--release goes with a role m-MODEL, and without --key",
@@ -76,9 +79,9 @@ Result<int> prepare(Session& session, Arguments const& arguments) {
   auto const route = releases.empty() ? Route("/trust:prepare") : Route("/models/{}:prepare", {std::string_view(role).substr(2)});
   FLEET_TRY(auto const answer, api->post(route, body));
   FLEET_TRY(auto const proposal, trust::decode_proposal(answer.body));
-  FLEET_CHECK(session.around().fs.replace(arguments.text("out"), answer.body));
+  FLEET_CHECK(session.around().fs.replace(path, answer.body));
   session.data(proposal_text(proposal));
-  session.say(fmt::format("next, where the keys are: fleetctl trust offline sign {} --key FILE", arguments.text("out")));
+  session.say(fmt::format("next, where the keys are: fleetctl trust offline sign {} --key FILE", path));
   return 0;
 }
 
@@ -140,7 +143,7 @@ std::vector<Command> const& trust_offline_commands() {
        "metadata that gives a role to other keys, signs releases or just lasts longer, to be signed elsewhere",
        "trust offline prepare m-reader --key alice.key.pub --key bob.key.pub --key eve.key.pub --threshold 2 --out m-reader.json\n"
        "trust offline prepare m-reader --release 2.0.0 --out release.json\n"
-       "trust offline prepare root --out root.json",
+       "trust offline prepare root --out root-proposal.json",
        prepare,
        {{argument, "ROLE", "", "root, targets, m-MODEL or directive-root"},
         {values, "--key", "FILE.pub", "who signs the role from now on; none: who does today"},

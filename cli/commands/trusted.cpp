@@ -1,6 +1,8 @@
 #include "cli/commands/trusted.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "core/trust/metadata.hpp"
+#include "core/trust/proposal.hpp"
 
 #include <fmt/format.h>
 
@@ -44,6 +46,15 @@ private:
 };
 
 }  // namespace
+
+Result<void> check_root_file(Fs& fs, std::string const& path) {
+  FLEET_TRY(auto const text, fs.read(path, kRootBytesMax));
+  auto const file = trust::read_signed(as_bytes(text), kRootBytesMax);
+  auto const root = file ? trust::decode_root(*file) : Result<trust::Root>(file.error());
+  if (root) return {};
+  return Error{Kind::bad_input, "no_root", fmt::format("{} is no root: {}", path, root.error().detail),
+               trust::decode_proposal(text) ? "it is a proposal; the root is what trust export-root wrote" : "fleetctl trust export-root > pinned-root.json"};
+}
 
 Result<TrustedView> fetch_trusted(Session& session, Api& api, std::string const& root_file, ReleaseRef const& ref) {
   FLEET_TRY(auto const root, session.around().fs.read(root_file, kRootBytesMax));

@@ -18,6 +18,9 @@ struct TrustedView {
 /// Root chain, timestamp, snapshot, targets and the model's role (TUF 1.0.34, 5), kept for this one run. @errors as trust::Updater::refresh, and of the file
 [[nodiscard]] Result<TrustedView> fetch_trusted(Session& session, Api& api, std::string const& root_file, ReleaseRef const& ref);
 
+/// Whether a file is a root to pin. @errors not_found, bad_input (no_root)
+[[nodiscard]] Result<void> check_root_file(Fs& fs, std::string const& path);
+
 /// release.json by its digest, which is computed anew. @errors signature (digest_mismatch), not_found, bad_input
 [[nodiscard]] Result<wire::Release> fetch_document(Api& api, ReleaseRef const& ref, std::string const& digest);
 

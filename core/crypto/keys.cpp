@@ -80,6 +80,18 @@ Result<Bytes> key_bytes(PublicKey const& key) {
   return out;
 }
 
+Result<PublicKey> public_key_from_pem(std::string const& pem) {
+  auto const bio = read_bio(pem);
+  KeyPtr const key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
+  if (!key) return openssl_failure(Kind::signature, "bad_key", "public key in PEM");
+  if (is_p256(key.get())) return PublicKey{"ecdsa", "ecdsa-sha2-nistp256", pem};
+  std::array<std::uint8_t, crypto_sign_PUBLICKEYBYTES> raw{};
+  std::size_t size = raw.size();
+  if (EVP_PKEY_is_a(key.get(), "ED25519") != 1 || EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &size) != 1 || size != raw.size())
+    return Error{Kind::signature, "bad_key", "the key is neither ECDSA P-256 nor Ed25519"};
+  return PublicKey{"ed25519", "ed25519", to_hex(raw)};
+}
+
 std::string key_id(PublicKey const& key) {
   return sha256(fmt::format(R"({{"keytype":"{}","keyval":{{"public":"{}"}},"scheme":"{}"}})", key.keytype, key.value, key.scheme)).hex();
 }

@@ -23,6 +23,9 @@ struct PublicKey {
 /// give the same bytes. What distinct signers are counted by. @errors signature, bad_input (no key of its type)
 [[nodiscard]] Result<Bytes> key_bytes(PublicKey const& key);
 
+/// A TUF key of a SubjectPublicKeyInfo in PEM: ECDSA P-256 stays PEM, Ed25519 becomes hex. @errors signature (`bad_key`: no such text, or of another kind)
+[[nodiscard]] Result<PublicKey> public_key_from_pem(std::string const& pem);
+
 /// Verifies `signature` over `message`. Ed25519 by libsodium only; ECDSA P-256 (DER) and RSASSA-PSS-SHA256 by OpenSSL.
 /// @errors signature (does not verify, wrong length, unknown scheme)
 [[nodiscard]] Result<void> verify(PublicKey const& key, BytesView message, BytesView signature);

@@ -21,16 +21,14 @@ constexpr std::size_t kSignersMax = 64, kDemandsMax = 32, kNameMax = 256, kPatte
 constexpr auto kKindNames = std::to_array<std::string_view>({"provenance", "test-result", "file-manifest", "bom"});
 constexpr auto kMembers = std::to_array<std::string_view>({"kind", "signers", "threshold", "dataset", "metric", "min", "max", "subjects"});
 
-/// A TUF key object, or an ECDSA P-256 key in PEM, as cosign and openssl write it.
+/// A TUF key object, or a key in PEM, as cosign and openssl write it: ECDSA P-256 or Ed25519.
 Result<crypto::PublicKey> read_key(json::value const& value) {
   if (!value.is_string()) {
     FLEET_TRY(auto key, decode_public_key(json::serialize(value)));
     if (key.keytype == "ed25519") return key;
-    return Error{Kind::bad_input, "bad_key", "expected an Ed25519 key object, or an ECDSA P-256 key in PEM"};
+    return Error{Kind::bad_input, "bad_key", "expected an Ed25519 key object, or a key in PEM"};
   }
-  crypto::PublicKey key{"ecdsa", "ecdsa-sha2-nistp256", std::string(value.get_string())};
-  FLEET_CHECK(crypto::key_bytes(key));
-  return key;
+  return crypto::public_key_from_pem(std::string(value.get_string()));
 }
 
 class Reading {

@@ -37,6 +37,8 @@ Result<std::optional<registry::Origin>> read_origin(Call const& call) {
   if (release.empty() && dataset.empty()) return std::optional<registry::Origin>{};
   if (!release.empty() && !dataset.empty()) return Error{Kind::bad_input, "bad_parameter", "descends_from and dataset: one of them"};
   constexpr std::string_view kDigest = "sha256:";
+  if (dataset.starts_with(kDigest) && !Digest::parse(dataset.substr(kDigest.size())))
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("dataset: expected a name, or sha256: and 64 hex characters, got '{}'", dataset.substr(0, 130))};
   if (!dataset.empty()) return std::optional(registry::Origin{{}, {}, std::string(dataset.starts_with(kDigest) ? dataset.substr(kDigest.size()) : dataset)});
   auto const at = release.find('@');
   if (at == std::string::npos || at == 0 || at + 1 == release.size())
@@ -73,6 +75,7 @@ Result<Reply> list_devices(Services& services, Call const& call) {
   FLEET_TRY(auto const filter, read_filter(call));
   FLEET_TRY(auto const page, read_page(call));
   auto& reader = services.store.reader();
+  if (filter.origin) FLEET_CHECK(registry::check_origin(reader, *filter.origin));
   FLEET_TRY(auto const found, filter.state == "pending" ? registry::list_pending(reader, filter, page.after, page.limit)
                                                         : registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));
   return list_reply(call, found.items, found.next);

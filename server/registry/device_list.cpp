@@ -113,6 +113,17 @@ json::object pending_object(Pending const& pending) {
 
 }  // namespace
 
+Result<void> check_origin(db::Connection& connection, Origin const& origin) {
+  auto row = connection.prepare(queries::kOriginKnown);
+  row.bind_all(origin.model, origin.version, origin.dataset.empty() ? std::nullopt : std::optional(origin.dataset));
+  FLEET_TRY(bool const known, row.step());
+  if (known) return {};
+  if (origin.dataset.empty())
+    return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", origin.model, origin.version), "fleetctl release list"};
+  return Error{Kind::not_found, "unknown_dataset", fmt::format("no release is said to be made from data set {}", origin.dataset.substr(0, 200)),
+               "is the name right? fleetctl release get shows each release's data sets"};
+}
+
 Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit, SysTime now) {
   FLEET_TRY(auto n, read_position(after));
   DevicePage page;

@@ -63,6 +63,8 @@ struct DevicePage {
   std::vector<std::string> items;
   std::string next;  ///< where the next page starts after; empty: no more
 };
+/// A question about a release or data set that nobody knows is a slip of the pen, not an all-clear. @errors not_found (unknown_release, unknown_dataset)
+[[nodiscard]] Result<void> check_origin(db::Connection& connection, Origin const& origin);
 /// @param after  `next` of the page before, or empty. Scans: not for an io thread. @errors bad_input (code `bad_cursor`)
 [[nodiscard]] Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit,
                                               SysTime now);

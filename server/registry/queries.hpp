@@ -92,6 +92,11 @@ inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDAT
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
                                        "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
+/// `?1` a release that there is, or `?3` a data set that one is made from.
+inline constexpr db::Query kOriginKnown{"registry.origin_known",
+                                        "SELECT 1 FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
+                                        "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) LIMIT 1"};
+
 inline constexpr auto kAll = std::to_array<db::Query>({kDeviceById,
                                                        kDeviceByKey,
                                                        kScan,
@@ -121,6 +126,6 @@ inline constexpr auto kAll = std::to_array<db::Query>({kDeviceById,
                                                        kJoinTokens,
                                                        kJoinTokenById,
                                                        kRevokeJoinToken,
-                                                       kNewestRoot});
+                                                       kNewestRoot, kOriginKnown});
 
 }  // namespace fleet::registry::queries

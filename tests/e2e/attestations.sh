@@ -26,6 +26,9 @@ cat >"$work/demands.yaml" <<'Y'
 - {kind: test-result, signers: [lab], dataset: digits, metric: accuracy, min: 0.95, subjects: ["*.bin"]}
 - {kind: file-manifest}
 Y
+openssl genpkey -algorithm ed25519 -out "$keys/ed.pem" 2>/dev/null && openssl pkey -in "$keys/ed.pem" -pubout -out "$keys/ed.pub.pem"
+expect "an Ed25519 key of openssl's may sign" ctl model create ed --signer "ed=$keys/ed.pub.pem"
+expect "as what it is" test "$(ctl model get ed -o json | jq -r .signers.ed.keytype)" = ed25519
 expect_code "a demand on a signer whom nobody knows is refused" 2 ctl model create m --demands "$work/demands.yaml"
 expect "a model with demands is made" ctl model create m --signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/demands.yaml"
 expect "they are shown" test "$(ctl model get m -o json | jq -r '.demands | length')" = 3

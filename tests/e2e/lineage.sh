@@ -33,7 +33,9 @@ expect "who runs something made from the data set, by name" test "$(runs_made_fr
 expect "by digest" test "$(runs_made_from --dataset "sha256:$bad")" = "d2 "
 expect "who runs something made from release 2" test "$(runs_made_from --descends-from m@2)" = "d2 "
 expect "from release 1, itself too" test "$(runs_made_from --descends-from m@1)" = "d1 d2 "
-expect "nobody runs what was made of another" test "$(runs_made_from --dataset nothing)" = ""
+expect_code "a data set that nobody knows is no all-clear" 3 ctl release devices --dataset nothing
+expect_code "nor a digest that is none" 2 ctl release devices --dataset sha256:zz
+expect_code "nor a release that is not there" 3 ctl release devices --descends-from m@99
 expect_code "one question at a time" 2 ctl release devices m@1 --dataset faces
 
 expect_code "a recall asks for a reason" 2 ctl release revoke m@2 --recall --yes

@@ -24,7 +24,7 @@ expect_code "a key is never replaced" 6 apart trust offline keygen --out "$keys/
 signs() { local file=$1 words=(); shift; for name in "$@"; do words+=(--key "$keys/$name.key"); done; apart trust offline sign "$file" --yes --passphrase-file "$keys/pass" "${words[@]}"; }
 held() { ctl trust status -o json | jq -r --arg r "$1" '.roles[] | select(.role == $r) | .held + " " + (.threshold | tostring) + "/" + (.keys | length | tostring)'; }
 public() { for name in "$@"; do printf -- '--key %s ' "$keys/$name.key.pub"; done; }
-move() { local role=$1 threshold=$2; shift 2; ctl trust offline prepare "$role" $(public "$@") --threshold "$threshold" --out "$work/$role.json" >"$work/told"; }
+move() { local role=$1 threshold=$2; shift 2; rm -f "$work/$role.json"; ctl trust offline prepare "$role" $(public "$@") --threshold "$threshold" --out "$work/$role.json" >"$work/told"; }
 
 expect_code "a threshold that no one can meet is refused" 2 move m-m 4 alice bob carol
 expect_code "a role that stays with the server is refused by name" 2 move timestamp 1 alice
@@ -46,7 +46,7 @@ signs "$work/root.json" erin
 expect "and has them" ctl trust offline import "$work/root.json"
 expect "they are all elsewhere" test "$(held root) $(held targets) $(held m-m)" = "elsewhere 3/5 elsewhere 2/3 elsewhere 2/3"
 expect "trust status says so" test "$(ctl trust status -o json | jq -r .mode)" = offline
-expect_code "the directive root goes to somebody" 2 ctl trust offline prepare directive-root --out "$work/directive-root.json"
+expect_code "the directive root goes to somebody" 2 ctl trust offline prepare directive-root --out "$work/none.json"
 move directive-root 2 alice bob carol
 expect "its signer reads that the server has a new key for directives" test "$(grep -c '[+-] role targets' "$work/told")" = 2
 signs "$work/directive-root.json" alice
@@ -101,6 +101,11 @@ publish_signed() { as publisher release publish --model m --version 3.5 --varian
 approve_signed() { as approver release approve m@3.5 --reason tested --root "$work/pinned.json" --key "$keys/$1.key" --passphrase-file "$keys/pass" --proposal "$work/p.json"; }
 "$bin/fleet-server" init --data "$work/foreign" --host localhost >/dev/null
 sqlite3 "$work/foreign/fleet.db" "SELECT CAST(bytes AS TEXT) FROM metadata WHERE repository = 'release' AND role = 'root'" >"$work/foreign.json"
+expect_code "a root that is none is told before anything is sent" 2 publish_signed "$work/r3.json" alice
+expect "as the proposal it is" grep -q 'it is a proposal' "$work/last.err"
+expect_code "nor is anything published for a key that is not there" 3 publish_signed "$work/pinned.json" nobody
+expect_code "nothing is there" 3 ctl release get m@3.5
+expect_code "a file that may hold signatures is not written over" 6 ctl trust offline prepare m-m --release 3 --out "$work/r3.json"
 expect_code "nothing is signed that another root does not trust" 4 publish_signed "$work/foreign.json" alice
 expect "nor kept" test ! -e "$work/p.json"
 expect_code "the publisher signs, and one more must" 9 publish_signed "$work/pinned.json" alice
@@ -149,8 +154,8 @@ lie stolen none 2; meet d1
 expect "the thief's directives are still taken" until_true 20 taken
 end_lie
 go_home d1
-ctl trust offline prepare directive-root --out "$work/directive-root.json" >/dev/null; signs "$work/directive-root.json" bob carol
-expect "the owners' signature brings the server a new key for directives" ctl trust offline import "$work/directive-root.json"
+ctl trust offline prepare directive-root --out "$work/again.json" >/dev/null; signs "$work/again.json" bob carol
+expect "the owners' signature brings the server a new key for directives" ctl trust offline import "$work/again.json"
 make_release "$work/v5" v5; publish 5 "$work/v5"
 ctl trust offline prepare m-m --release 5 --out "$work/r5.json" >/dev/null; signs "$work/r5.json" alice grace
 expect "they approve a release" ctl trust offline import "$work/r5.json"

@@ -39,7 +39,7 @@ init_server; start_server
 ctl model create m >/dev/null
 ctl trust export-root >"$work/pinned.json"
 new_agent d1; start_agent d1
-move() { local role=$1; ctl trust offline prepare "$role" --key "$work/alice.pub" --key "$work/bob.pub" --threshold 2 --out "$work/$role.json" >/dev/null; }
+move() { local role=$1; rm -f "$work/$role.json"; ctl trust offline prepare "$role" --key "$work/alice.pub" --key "$work/bob.pub" --threshold 2 --out "$work/$role.json" >/dev/null; }
 sign() { apart trust offline sign "$1" --yes --key "$(uri desk alice)" --key "$(uri vault bob)"; }
 for role in m-m targets root; do
   move "$role"
