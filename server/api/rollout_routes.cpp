@@ -145,25 +145,23 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
   return list_reply(call, devices.items, devices.next);
 }
 
-/// Runs a verb in one write: the answer is the rollout after it.
+/// Runs a verb: the answer is the rollout after it. Verbs are writes, not work: uploads that are hashed and simulations that count may hold every worker
+/// for hours, and a rollout must stop all the same.
 template <class Verb>
-Result<Reply> act(Services& services, Call const& call, Verb const& verb) {
-  auto const job = [&](store::Tx& tx) -> Result<Rollout> {
-    FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection(), call.path_value("id")));
-    FLEET_CHECK(check_if_match(call, found.revision));
-    return verb(tx, found.id);
-  };
-  FLEET_TRY(auto const changed, services.store.write_value<Rollout>(job));
-  return rollout_reply(services.store.reader(), changed);
+Result<Reply> act(Call const& call, store::Tx& tx, Verb const& verb) {
+  FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection(), call.path_value("id")));
+  FLEET_CHECK(check_if_match(call, found.revision));
+  FLEET_TRY(auto const changed, verb(found.id));
+  return rollout_reply(tx.connection(), changed);
 }
 
 template <Result<Rollout> (*verb)(store::Tx&, std::string_view, rollout::Deed const&), bool reason_required = false>
-Result<Reply> plain_verb(Services& services, Call const& call) {
+Result<Reply> plain_verb(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, reason_required));
-  return act(services, call, [&](store::Tx& tx, std::string const& id) { return verb(tx, id, deed_of(call, body.reason)); });
+  return act(call, tx, [&](std::string const& id) { return verb(tx, id, deed_of(call, body.reason)); });
 }
 
-Result<Reply> promote_one(Services& services, Call const& call) {
+Result<Reply> promote_one(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);
@@ -172,38 +170,34 @@ Result<Reply> promote_one(Services& services, Call const& call) {
   if (full && reason.empty()) reader.fault("reason", "required with full: why evidence is skipped, for the audit log");
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  return act(services, call, [&](store::Tx& tx, std::string const& id) { return rollout::promote(tx, id, full, deed_of(call, reason)); });
+  return act(call, tx, [&](std::string const& id) { return rollout::promote(tx, id, full, deed_of(call, reason)); });
 }
 
-Result<Reply> retry_one(Services& services, Call const& call) {
+Result<Reply> retry_one(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, false, {"device"}));
   auto const device = body.texts.find("device");
   auto const id_of_device = device == body.texts.end() ? std::string() : device->second;
   if (!id_of_device.empty()) {
-    auto& reader = services.store.reader();
-    FLEET_TRY(auto const found, registry::load_device(reader, id_of_device));
-    FLEET_CHECK(check_scope(call, reader, found));
+    FLEET_TRY(auto const found, registry::load_device(tx.connection(), id_of_device));
+    FLEET_CHECK(check_scope(call, tx.connection(), found));
   }
-  return act(services, call, [&](store::Tx& tx, std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
+  return act(call, tx, [&](std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
 }
 
-Result<Reply> unhold_device(Services& services, Call const& call) {
+Result<Reply> unhold_device(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, false, {"model"}));
   auto const named = body.texts.find("model");
   auto const model = named == body.texts.end() ? call.actor.model : named->second;
   FLEET_CHECK(check_model_scope(call, model));
-  auto const job = [&](store::Tx& tx) -> Result<registry::Device> {
-    FLEET_TRY(auto const device, load_in_scope(call, tx.connection()));
-    FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
-    if (targets == 0 && !model.empty())
-      return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model),
-                   fmt::format("fleetctl device explain {}", device.id)};
-    return load_in_scope(call, tx.connection());
-  };
-  FLEET_TRY(auto const device, services.store.write_value<registry::Device>(job));
+  FLEET_TRY(auto const device, load_in_scope(call, tx.connection()));
+  FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
+  if (targets == 0 && !model.empty())
+    return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model),
+                 fmt::format("fleetctl device explain {}", device.id)};
+  FLEET_TRY(auto const after, load_in_scope(call, tx.connection()));
   Reply reply;
-  reply.revision = device.revision;
-  FLEET_TRY(reply.body, registry::device_json(services.store, services.store.reader(), device, call.now));
+  reply.revision = after.revision;
+  FLEET_TRY(reply.body, registry::device_json(services.store, tx.connection(), after, call.now));
   return reply;
 }
 

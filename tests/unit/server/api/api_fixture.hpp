@@ -42,12 +42,20 @@ struct Ask {
 /// What the tests' own routes do.
 struct Probe {
   inline static std::atomic<int> runs{0};
+  inline static std::atomic<bool> open{false};  ///< what /probe/block waits for
+  static void open_gate() {
+    open = true;
+    open.notify_all();
+  }
 };
 std::vector<api::Route> const& probe_routes();
 
 /// Both listeners over a real store, called with hand-made requests.
 struct ApiFixture : StoreFixture {
-  api::ApiHandler api{services, api::Listener::api, {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &probe_routes()}};
+  api::ApiHandler api{
+      services,
+      api::Listener::api,
+      {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &api::rollout_routes(), &probe_routes()}};
   api::ApiHandler devices{services, api::Listener::device, {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &probe_routes()}};
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection
@@ -58,6 +66,7 @@ struct ApiFixture : StoreFixture {
     services.keys = &keys;
     std::filesystem::create_directories(dir.path() + "/keys");
     Probe::runs = 0;
+    Probe::open = false;
     for (auto const* role : {"viewer", "operator", "publisher", "approver", "admin"}) add_token(role, role);
   }
   /// A token with the secret `flt_NAME`.

@@ -35,15 +35,13 @@ Result<Reply> count_write(Services&, Call const& call, store::Tx& tx) {
 
 Result<Reply> count_work(Services&, Call const&) { return text_reply(fmt::format(R"({{"run":{}}})", ++Probe::runs)); }
 
-std::promise<void> gate_promise;
 /// Blocks a worker until the test opens the gate.
 Result<Reply> block(Services&, Call const&) {
-  static std::shared_future<void> const gate = gate_promise.get_future().share();
-  gate.wait();
+  Probe::open.wait(false);
   return text_reply("{}");
 }
 Result<Reply> open_gate(Services&, Call const&, db::Connection&) {
-  gate_promise.set_value();
+  Probe::open_gate();
   return text_reply("{}");
 }
 

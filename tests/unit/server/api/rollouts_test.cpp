@@ -1,0 +1,69 @@
+#include "core/wire/release.hpp"
+#include "tests/unit/server/api/api_fixture.hpp"
+
+namespace fleet::api {
+namespace {
+
+using enum net::Method;
+
+/// A rollout of two stages that runs since `kStart`, and one device.
+struct RolloutApi : test::ApiFixture {
+  RolloutApi() {
+    wire::Release release;
+    release.model = "reader";
+    release.version = "1";
+    release.variants.push_back({{"cam-a"}, {{"model.bin", 5, crypto::sha256("file"), false}}});
+    auto const document = wire::encode(release);
+    sql({"test.model", "INSERT INTO models (name, created_at) VALUES ('reader', 0)"});
+    sql({"test.release",
+         "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) "
+         "VALUES ('reader', '1', ?1, ?2, x'00', 'approved', 'x', 0)"},
+        crypto::sha256(document), document);
+    sql({"test.rollout",
+         "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, stage, started_at, created_by, created_at) "
+         "SELECT 'r_1', 'reader', n, '1', '', ?1, 's', 'running', 1, ?2, 'x', 0 FROM releases"},
+        R"({"stages":[{"percent":10},{"percent":100}]})", to_unix_ms(test::kStart));
+    add_device("cam-1", crypto::sha256("cam-1"));
+  }
+};
+
+/// Every worker of the API held, as large uploads that are hashed hold them.
+struct WorkersHeld {
+  explicit WorkersHeld(test::ApiFixture& fixture) {
+    for (int i = 0; i < 8; ++i) waiting.push_back(fixture.start({get, "/probe/block"}));
+  }
+  ~WorkersHeld() {
+    test::Probe::open_gate();
+    for (auto& one : waiting) one.wait();
+  }
+  std::vector<std::future<net::Response>> waiting;
+};
+
+TEST_CASE_FIXTURE(RolloutApi, "verbs answer while every worker is busy") {
+  WorkersHeld const held(*this);
+  struct Case {
+    std::string_view verb, state;
+  };
+  constexpr auto kCases = std::to_array<Case>(
+      {{"pause", "paused"}, {"resume", "running"}, {"promote", "running"}, {"retry", "running"}, {"abort", "aborted"}, {"rollback", "rolling_back"}});
+  for (auto const& [verb, state] : kCases) {
+    CAPTURE(verb);
+    auto const answer = submit(fmt::format("/api/v1/rollouts/r_1:{}", verb), R"({"reason":"x"})", "flt_operator");
+    CHECK_MESSAGE(answer.status == 200, answer.body);
+    CHECK(answer.text("state") == state);
+    CHECK_FALSE(answer.header("ETag").empty());
+  }
+  CHECK(submit("/api/v1/devices/cam-1:unhold", "{}", "flt_operator").status == 200);
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "a verb that is sent again with its key answers as before and does nothing") {
+  net::Headers const key{{"Idempotency-Key", "k1"}};
+  auto const first = submit("/api/v1/rollouts/r_1:pause", "{}", "flt_operator", key);
+  CHECK(first.text("state") == "paused");
+  CHECK(submit("/api/v1/rollouts/r_1:resume", "{}", "flt_operator").text("state") == "running");
+  CHECK(submit("/api/v1/rollouts/r_1:pause", "{}", "flt_operator", key).body == first.body);
+  CHECK(fetch("/api/v1/rollouts/r_1").text("state") == "running");
+}
+
+}  // namespace
+}  // namespace fleet::api
