@@ -46,29 +46,37 @@ Result<int> query(Session& session, Arguments const& arguments) {
   return 0;
 }
 
-/// Events from `after` on; the id of the last one becomes `after`.
-Result<void> print_events(Session& session, ListPrinter& printer, std::string& after) {
+/// How far events were read: to the one with the id `after`, or past it to where `cursor` says.
+struct Position {
+  std::string after, cursor;
+};
+
+/// Events from `position` on; it moves along. The server leaves out of a page what the token may not see: a page may be empty and lead on all the same.
+Result<void> print_events(Session& session, ListPrinter& printer, Position& position) {
   FLEET_TRY(auto* const api, session.api());
   while (true) {
     auto route = Route("/events");
-    route.with("after", after);
+    if (position.cursor.empty()) route.with("after", position.after);
+    else route.with("cursor", position.cursor);
     FLEET_TRY(auto const answer, api->send(net::Method::get, route.target(), "", {{"Accept", "application/json"}}));
     FLEET_TRY(auto const page, answer.json());
     auto const* items = render::member(page, "items").if_array();
     if (items == nullptr) return Error{Kind::internal, "bad_answer", "GET /events: expected a list with `items`"};
     for (auto const& event : *items) {
       printer.add(event);
-      after = render::text_at(event, "id");
+      position = {render::text_at(event, "id"), ""};
     }
-    if (items->empty() || render::text_at(page, "next").empty()) return {};
+    auto const next = render::text_at(page, "next");
+    if (next.empty()) return {};
+    position.cursor = next;
   }
 }
 
 Result<int> events(Session& session, Arguments const& arguments) {
-  auto after = arguments.text("after");
+  Position position{arguments.text("after"), ""};
   if (!arguments.flag("follow")) {
     ListPrinter printer(session, event_shape());
-    FLEET_CHECK(print_events(session, printer, after));
+    FLEET_CHECK(print_events(session, printer, position));
     printer.finish("");
     return 0;
   }
@@ -76,7 +84,7 @@ Result<int> events(Session& session, Arguments const& arguments) {
     return Error{Kind::bad_input, "bad_argument", "--follow never ends: it needs -o jsonl or -o name", "add -o jsonl"};
   ListPrinter printer(session, event_shape());
   while (true) {
-    FLEET_CHECK(print_events(session, printer, after));
+    FLEET_CHECK(print_events(session, printer, position));
     session.around().console.pause(kFollowEvery);
   }
 }

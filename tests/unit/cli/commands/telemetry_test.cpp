@@ -35,7 +35,7 @@ TEST_CASE("events are read page after page from the last one seen") {
   bench.use(server);
   CHECK(bench.run({"telemetry", "events", "--after", "5", "-o", "name"}) == 0);
   CHECK(bench.console.stdout_text == "6\n7\n8\n");
-  CHECK(server.seen().back().line == "GET /api/v1/events?after=7");
+  CHECK(server.seen().back().line == "GET /api/v1/events?cursor=c");
   CHECK(net::find_header(server.seen().back().headers, "Accept") == "application/json");
   CHECK(bench.run({"telemetry", "events", "--follow"}) == 2);
 }
@@ -50,4 +50,19 @@ TEST_CASE("following events goes on until the server fails") {
   bench.use(server);
   CHECK(bench.run({"telemetry", "events", "--follow", "-o", "name"}) == 4);
   CHECK(bench.console.stdout_text == "1\n2\n");
+}
+
+TEST_CASE("a page of events that the token may not see leads on, and following goes on behind it") {
+  FakeServer const server([polls = 0](Seen const& request) mutable {
+    if (request.line == "GET /api/v1/events?after=5") return net::json_response(200, R"({"items":[],"next":"p2"})");
+    if (request.line == "GET /api/v1/events?after=9") return problem(403, "not_permitted", "the token was revoked");
+    if (request.line != "GET /api/v1/events?cursor=p2") return problem(400, "bad_cursor", request.line);
+    return net::json_response(200, ++polls == 1 ? R"({"items":[],"next":null})" : R"({"items":[{"id":"9","type":"t"}],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "events", "--after", "5", "--follow", "-o", "name"}) == 4);
+  CHECK(bench.console.stdout_text == "9\n");
+  CHECK(bench.run({"telemetry", "events", "--after", "5", "-o", "name"}) == 0);
+  CHECK(bench.console.stdout_text == "9\n");
 }
