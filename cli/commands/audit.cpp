@@ -101,7 +101,11 @@ Result<int> verify_audit(Session& session, Arguments const& arguments) {
     log.pin(key);
   }
   if (arguments.has("against")) {
-    FLEET_CHECK(each_line(session, arguments.text("against"), [&](std::string_view line) { return log.expect(line); }));
+    auto const path = arguments.text("against");
+    FLEET_CHECK(each_line(session, path, [&](std::string_view line) { return log.expect(line); }));
+    if (!log.expects_any())
+      return Error{Kind::bad_input, "no_checkpoint", fmt::format("{}: there is no checkpoint in it, so it proves nothing", path),
+                   "give an export that `fleetctl audit export` wrote whole"};
   }
   auto const add = [&](std::string_view line) { return log.add(line); };
   FLEET_CHECK(arguments.has("FILE") ? each_line(session, arguments.text("FILE"), add) : export_log(session, add));

@@ -9,11 +9,15 @@ namespace fleet::commands {
 namespace json = boost::json;
 namespace {
 
-/// A member of a line that is a JSON object, as text; empty where it has none.
-std::string member_of(std::string_view line, std::string_view key) {
+json::value parse_line(std::string_view line) {
   boost::system::error_code fault;
-  auto const value = json::parse(json::string_view(line.data(), line.size()), fault);
-  auto const* const object = fault ? nullptr : value.if_object();
+  auto value = json::parse(json::string_view(line.data(), line.size()), fault);
+  return fault ? json::value{} : value;
+}
+
+/// A member of a line that is a JSON object, as text; empty where it has none.
+std::string member_of(json::value const& line, std::string_view key) {
+  auto const* const object = line.if_object();
   auto const* const member = object == nullptr ? nullptr : object->if_contains(key);
   return member == nullptr ? std::string() : json::serialize(*member);
 }
@@ -26,7 +30,9 @@ void AuditLog::pin(crypto::PublicKey key) {
 }
 
 Result<void> AuditLog::expect(std::string_view line) {
-  if (auto envelope = member_of(line, "envelope"); !envelope.empty()) kept_outside_.push_back(std::move(envelope));
+  auto const value = parse_line(line);
+  if (!value.is_object()) return Error{Kind::bad_input, "bad_audit_line", "not a JSON object", "give what `fleetctl audit export` wrote, as it is"};
+  if (auto envelope = member_of(value, "envelope"); !envelope.empty()) kept_outside_.push_back(std::move(envelope));
   return {};
 }
 
@@ -45,13 +51,14 @@ Result<void> AuditLog::take_key(std::string_view text) {
 }
 
 Result<void> AuditLog::add(std::string_view line) {
-  if (auto const key = member_of(line, "key"); !key.empty()) return take_key(key);
+  auto const value = parse_line(line);
+  if (auto const key = member_of(value, "key"); !key.empty()) return take_key(key);
   for (auto const& envelope : kept_outside_) {
     FLEET_TRY(auto const known, open(envelope));
     expected_.insert_or_assign(known.seq, known);
   }
   kept_outside_.clear();
-  if (auto const envelope = member_of(line, "envelope"); !envelope.empty()) {
+  if (auto const envelope = member_of(value, "envelope"); !envelope.empty()) {
     FLEET_TRY(auto const checkpoint, open(envelope));
     FLEET_CHECK(chain_.add(checkpoint));
     signed_ = checkpoint.seq;

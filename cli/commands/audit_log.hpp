@@ -16,8 +16,10 @@ public:
   /// The key that every checkpoint must be signed with; without it, the one that the log begins with.
   void pin(crypto::PublicKey key);
   [[nodiscard]] bool pinned() const { return pinned_; }
-  /// A line of an older export: if it is a checkpoint, the log must still say the same.
+  /// A line of an older export: if it is a checkpoint, the log must still say the same. @errors bad_input (it is no JSON object)
   [[nodiscard]] Result<void> expect(std::string_view line);
+  /// Whether a checkpoint was among those lines: without one there is nothing to compare the log with.
+  [[nodiscard]] bool expects_any() const { return !kept_outside_.empty(); }
   /// @errors bad_input, signature, corrupt: with the entry, what was expected and what was found
   [[nodiscard]] Result<void> add(std::string_view line);
 
