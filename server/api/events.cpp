@@ -17,8 +17,8 @@ namespace json = boost::json;
 
 constexpr std::size_t kDataMax = 1024 * 1024;
 constexpr int kEventsAtOnce = 500;
-constexpr Millis kLookEvery{50};  // at a counter; at the database only when it was raised
-constexpr int kLooksMax = 500;    // 25 s: below what proxies end a silent answer at
+constexpr Millis kLookEvery{50};      // or what the timers' grain makes of it: at a counter; at the database only when it was raised
+constexpr Millis kListenMax{25'000};  // below what proxies end a silent answer at
 
 struct Event {
   std::int64_t id;
@@ -94,7 +94,7 @@ struct Listening {
   std::int64_t after = 0;
   bool tell_position = false;  ///< the client's id is behind `after`: it gets one even when nothing happened that it may see
   std::uint64_t epoch = 0;     ///< of events, when the database was last read
-  int looks = 0;
+  MonoTime until;
 };
 
 net::Response stream(Listening const& listening, std::vector<Event> const& events) {
@@ -109,7 +109,7 @@ net::Response stream(Listening const& listening, std::vector<Event> const& event
 /// Reads the database when events came since it last did; answers when there is something to say, or when the time is up.
 void look(Services& services, std::shared_ptr<Listening> const& listening) {
   if (!listening->responder.alive()) return;
-  bool const over = services.net == nullptr || services.draining || ++listening->looks >= kLooksMax;
+  bool const over = services.net == nullptr || services.draining || services.clock.mono() >= listening->until;
   auto const epoch = services.store.epochs().events();  // before the rows: what comes later raises it again
   std::vector<Event> events;
   if (epoch != listening->epoch) {
@@ -129,6 +129,7 @@ Result<std::shared_ptr<Listening>> start(Services& services, Call&& call, net::R
   auto from = std::string(call.request.header("Last-Event-ID"));
   if (from.empty()) from = call.query_value("after");
   auto listening = std::make_shared<Listening>();
+  listening->until = services.clock.mono() + kListenMax;
   listening->tell_position = from.empty();
   if (from.empty()) {
     FLEET_TRY(listening->after, last_event(services.store.reader()));
