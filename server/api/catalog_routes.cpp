@@ -127,7 +127,7 @@ Result<Reply> patch_upload(Services& services, Call const& call) {
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (fault != std::errc{} || end != text.data() + text.size() || text.empty())
     return Error{Kind::bad_input, "bad_offset", fmt::format("header Upload-Offset: expected a count of bytes, got '{}'", text.substr(0, 40))};
-  auto const after = catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body));
+  auto const after = catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body), call.now);
   if (after) return upload_reply(*after);
   if (after.error().code != "wrong_offset") return after.error();
   FLEET_TRY(auto const now, own_upload(services, call));

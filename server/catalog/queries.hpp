@@ -90,11 +90,11 @@ inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, re
 inline constexpr db::Query kOpenUploadOf{
     "open_upload_of",
     "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE sha256 = ?1 AND size = ?2 AND created_by = ?3 AND state = 'open' LIMIT 1"};
-inline constexpr db::Query kInsertUpload{"insert_upload",
-                                         "INSERT INTO uploads (id, sha256, size, state, created_by, created_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5)"};
-inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2 WHERE id = ?1"};
+inline constexpr db::Query kInsertUpload{
+    "insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at, touched_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?5)"};
+inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2, touched_at = ?3 WHERE id = ?1"};
 inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
-inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE created_at < ?1 ORDER BY id LIMIT 20"};
+inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE touched_at < ?1 ORDER BY id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
 inline constexpr std::array kQueries{kNewestMetadata,  kRolesAndExpiry,    kRememberWarning,   kGetMetadata,     kAllMetadata,      kInsertMetadata,

@@ -51,15 +51,16 @@ Result<std::optional<std::uint64_t>> size_of_blob(db::Connection& reader, Digest
   return found ? std::optional(static_cast<std::uint64_t>(blob.int64(0))) : std::nullopt;
 }
 
-Result<void> set_received(store::Store& store, Upload const& upload) {
-  return store.write_wait([&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, static_cast<std::int64_t>(upload.received)).run(); });
+Result<void> set_received(store::Store& store, Upload const& upload, SysTime now) {
+  auto const received = static_cast<std::int64_t>(upload.received);
+  return store.write_wait([&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, received, to_unix_ms(now)).run(); });
 }
 
+/// The file goes before its row: a file without a row is found by nobody, a row without a file is dropped again.
 Result<void> drop(UploadContext const& context, std::string const& id) {
-  FLEET_CHECK(context.store.write_wait([&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); }));
   auto const removed = context.fs.remove(upload_path(context.data_dir, id));
   if (!removed && removed.error().kind != Kind::not_found) return removed.error();
-  return {};
+  return context.store.write_wait([&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); });
 }
 
 /// What nobody went on with; a few at a time.
@@ -165,7 +166,7 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
   return upload;
 }
 
-Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece) {
+Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece, SysTime now) {
   FLEET_TRY(auto const claim, Claim::take(context, id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done || offset != upload.received)
@@ -178,7 +179,7 @@ Result<Upload> append_piece(UploadContext const& context, std::string_view id, s
   FLEET_CHECK(file->write_at(offset, piece));
   FLEET_CHECK(file->sync());
   upload.received += piece.size();
-  FLEET_CHECK(set_received(context.store, upload));
+  FLEET_CHECK(set_received(context.store, upload, now));
   return upload;
 }
 
@@ -188,15 +189,19 @@ Result<Upload> finish_upload(UploadContext const& context, std::string_view id, 
   if (upload.done) return upload;
   if (upload.received != upload.size)
     return Error{Kind::conflict, "incomplete", fmt::format("upload {} has {} of {} bytes", id, upload.received, upload.size), "send the rest first"};
-  FLEET_TRY(auto const path, find_bytes(context, upload));
-  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, path));
+  auto const path = find_bytes(context, upload);
+  if (!path) {
+    if (path.error().code == "upload_lost") FLEET_CHECK(drop(context, upload.id));
+    return path.error();
+  }
+  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, *path));
   if (found.sha256 != upload.sha256 || found.size != upload.size) {
     FLEET_CHECK(drop(context, upload.id));
     return Error{Kind::unprocessable, "digest_mismatch",
                  fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
                  "the upload was dropped: send the file again"};
   }
-  FLEET_CHECK(make_blob(context, path, upload.sha256));
+  FLEET_CHECK(make_blob(context, *path, upload.sha256));
   auto const job = [&](store::Tx& tx) -> Result<void> {
     FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
     return tx.prepare(kFinishUpload).bind(1, upload.id).run();

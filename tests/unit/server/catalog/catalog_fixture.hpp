@@ -99,7 +99,7 @@ struct Catalog {
     auto const digest = crypto::sha256(content);
     auto const upload = must(begin_upload(uploads, digest, content.size(), "token:ci", now));
     if (upload.done) return digest;
-    if (!content.empty()) must(append_piece(uploads, upload.id, 0, as_bytes(content)));
+    if (!content.empty()) must(append_piece(uploads, upload.id, 0, as_bytes(content), now));
     must(finish_upload(uploads, upload.id, now));
     return digest;
   }

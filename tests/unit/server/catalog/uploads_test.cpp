@@ -15,7 +15,7 @@ std::string const kContent = std::string(3000, 'a') + std::string(2000, 'b');
 struct Started : Catalog {
   Digest digest = crypto::sha256(kContent);
   Upload upload = must(begin_upload(uploads, digest, kContent.size(), "token:ci", now));
-  Result<Upload> send(std::uint64_t offset, std::string_view piece) { return append_piece(uploads, upload.id, offset, as_bytes(piece)); }
+  Result<Upload> send(std::uint64_t offset, std::string_view piece) { return append_piece(uploads, upload.id, offset, as_bytes(piece), now); }
   bool on_disk(std::string const& path) { return std::filesystem::exists(path); }
 };
 
@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(Started, "what does not fit is refused and changes nothing") {
   CHECK(code_of(send(1001, "a gap")) == "wrong_offset");
   CHECK(code_of(send(1000, kContent)) == "too_long");
   CHECK(code_of(finish_upload(uploads, upload.id, now)) == "incomplete");
-  CHECK(code_of(append_piece(uploads, "up_none", 0, as_bytes("x"))) == "unknown_upload");
+  CHECK(code_of(append_piece(uploads, "up_none", 0, as_bytes("x"), now)) == "unknown_upload");
   CHECK(code_of(finish_upload(uploads, "../fleet.db", now)) == "unknown_upload");
   CHECK(code_of(begin_upload(uploads, digest, kBlobBytesMax + 1, "token:ci", now)) == "too_large");
   CHECK(must(load_upload(store->reader(), upload.id)).received == 1000);
@@ -83,10 +83,11 @@ TEST_CASE_FIXTURE(Started, "a process that ended between the move and its row go
   CHECK(findings().empty());
 }
 
-TEST_CASE_FIXTURE(Started, "an upload whose bytes are gone says so") {
+TEST_CASE_FIXTURE(Started, "an upload whose bytes are gone says so, once") {
   must(send(0, kContent));
   std::filesystem::remove(upload_path(dir, upload.id));
   CHECK(code_of(finish_upload(uploads, upload.id, now)) == "upload_lost");
+  CHECK(add_blob(kContent) == digest);
 }
 
 TEST_CASE_FIXTURE(Started, "an upload that nobody went on with for a week is dropped") {
@@ -95,6 +96,28 @@ TEST_CASE_FIXTURE(Started, "an upload that nobody went on with for a week is dro
   must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
   CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
   CHECK_FALSE(on_disk(upload_path(dir, upload.id)));
+}
+
+TEST_CASE_FIXTURE(Started, "an upload whose bytes arrive for longer than a week is kept") {
+  must(send(0, "some"));
+  now += std::chrono::hours{24 * 6};
+  must(send(4, "more"));
+  now += std::chrono::hours{24 * 2};
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  CHECK(must(send(8, "and more")).received == 16);
+}
+
+TEST_CASE_FIXTURE(Started, "a file that cannot be removed keeps its row, and is removed later") {
+  auto const path = upload_path(dir, upload.id);
+  std::filesystem::remove(path);
+  std::filesystem::create_directories(path + "/in the way");
+  now += std::chrono::hours{24 * 8};
+  CHECK(code_of(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now)) != "fine");
+  CHECK(must(load_upload(store->reader(), upload.id)).id == upload.id);
+  std::filesystem::remove(path + "/in the way");
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  CHECK_FALSE(on_disk(path));
+  CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
 }
 
 TEST_CASE_FIXTURE(Started, "of requests that work on one upload at once, each is done or told to wait, and the blob is right") {
@@ -107,7 +130,7 @@ TEST_CASE_FIXTURE(Started, "of requests that work on one upload at once, each is
         if (!now_there || now_there->done) return;
         at = static_cast<std::size_t>(now_there->received);
         if (at == kContent.size()) break;
-        auto const sent = append_piece(uploads, upload.id, at, as_bytes(std::string_view(kContent).substr(at, 50)));
+        auto const sent = append_piece(uploads, upload.id, at, as_bytes(std::string_view(kContent).substr(at, 50)), now);
         if (!sent && sent.error().code != "wrong_offset" && sent.error().code != "upload_busy") ++strange;
       }
       auto const done = finish_upload(uploads, upload.id, now);
