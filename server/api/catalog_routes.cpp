@@ -33,14 +33,23 @@ Reply model_reply(catalog::Model const& model, int status = 200) {
   return reply;
 }
 
+/// The one model of a token that is limited to it: a cursor over all would name the others.
+Result<Reply> list_own_model(Call const& call, Page const& page, db::Connection& reader) {
+  auto const model = catalog::load_model(reader, call.actor.model);
+  if (!model && model.error().kind != Kind::not_found) return model.error();
+  std::vector<std::string> items;
+  if (model && page.after < model->name) items.push_back(catalog::model_json(*model));
+  return list_reply(call, items, "");
+}
+
 Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
+  if (!call.actor.model.empty()) return list_own_model(call, page, reader);
   FLEET_TRY(auto const models, catalog::list_models(reader, page.after, page.limit + 1));
   std::vector<std::string> items;
   auto const shown = std::min(models.size(), static_cast<std::size_t>(page.limit));
-  for (std::size_t i = 0; i < shown; ++i)
-    if (check_model_scope(call, models[i].name)) items.push_back(catalog::model_json(models[i]));
+  for (std::size_t i = 0; i < shown; ++i) items.push_back(catalog::model_json(models[i]));
   return list_reply(call, items, models.size() > shown ? models[shown - 1].name : std::string());
 }
 

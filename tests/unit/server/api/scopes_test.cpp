@@ -275,6 +275,10 @@ TEST_CASE_FIXTURE(TwoSites, "lists and events show what the token's limits cover
   using Names = std::set<std::string>;
   CHECK(listed("/api/v1/models", "viewer", "name") == Names{"mine", "other"});
   CHECK(listed("/api/v1/models", "viewer-m", "name") == Names{"mine"});
+  REQUIRE(send(put, "/api/v1/models/first", "{}", "admin").status == 201);
+  CHECK(listed("/api/v1/models?limit=1", "viewer-m", "name") == Names{"mine"});
+  CHECK_MESSAGE(send(get, "/api/v1/models?limit=1", {}, "viewer-m").json().at("next").is_null(), "a cursor would name a model of others");
+  CHECK(listed("/api/v1/models?cursor=bWluZQ", "viewer-m", "name").empty());
   CHECK(listed("/api/v1/rollouts", "viewer", "id") == Names{"r_eu", "r_us", "r_all", "r_other"});
   CHECK(listed("/api/v1/rollouts", "viewer-m", "id") == Names{"r_eu", "r_us", "r_all"});
   CHECK(listed("/api/v1/rollouts", "viewer-s", "id") == Names{"r_eu", "r_other"});
