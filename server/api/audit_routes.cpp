@@ -8,18 +8,9 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-#include <charconv>
-
 namespace fleet::api {
 namespace json = boost::json;
 namespace {
-
-Result<std::int64_t> read_cursor(std::string const& text) {
-  std::int64_t out = 0;
-  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (text.empty() || (fault == std::errc{} && end == text.data() + text.size() && out >= 0)) return out;
-  return Error{Kind::bad_input, "bad_parameter", "cursor: none that this list gave", "take `next` of the page before"};
-}
 
 std::string checkpoint_json(audit::KeptCheckpoint const& one) {
   return json::serialize(json::object{{"seq", one.seq}, {"time", to_rfc3339(one.time, true)}, {"envelope", json::parse(one.envelope)}});
@@ -29,7 +20,7 @@ std::string checkpoint_json(audit::KeptCheckpoint const& one) {
 template <class List, class Encode>
 Result<Reply> page_of(Call const& call, db::Connection& reader, List const& list, Encode const& encode) {
   FLEET_TRY(auto const page, read_page(call));
-  FLEET_TRY(auto const after, read_cursor(page.after));
+  FLEET_TRY(auto const after, read_number_cursor(page, 0));
   FLEET_TRY(auto found, list(reader, after, page.limit + 1));
   bool const more = found.size() > static_cast<std::size_t>(page.limit);
   if (more) found.pop_back();

@@ -166,9 +166,7 @@ Result<Reply> list_releases(Services& services, Call const& call) {
   constexpr auto kStates = std::to_array<std::string_view>({"", "draft", "approved", "revoked"});
   if (std::find(kStates.begin(), kStates.end(), state) == kStates.end())
     return Error{Kind::bad_input, "bad_parameter", fmt::format("state: expected draft, approved or revoked, got '{}'", state)};
-  auto before = std::numeric_limits<std::int64_t>::max();
-  if (!page.after.empty() && std::from_chars(page.after.data(), page.after.data() + page.after.size(), before).ec != std::errc{})
-    return Error{Kind::bad_input, "bad_cursor", "the cursor is not one of this list"};
+  FLEET_TRY(auto const before, read_number_cursor(page, std::numeric_limits<std::int64_t>::max()));
   auto& reader = services.store.reader();
   FLEET_TRY(auto const releases, catalog::list_releases(reader, call.path_value("m"), before, state, call.query_value("created_by"), page.limit + 1));
   std::vector<std::string> items;

@@ -76,6 +76,8 @@ std::string next_target(Call const& call, std::string_view cursor) {
   return fmt::format("{}{}cursor={}", out, join, cursor);
 }
 
+Error bad_cursor() { return {Kind::bad_input, "bad_cursor", "cursor: not one that this list gave", "take `next` of the page before as it is"}; }
+
 }  // namespace
 
 std::string_view Call::path_value(std::string_view name) const {
@@ -115,10 +117,19 @@ Result<Page> read_page(Call const& call) {
   }
   if (auto const text = call.query_value("cursor"); !text.empty()) {
     auto const raw = from_base64url(text);
-    if (!raw) return Error{Kind::bad_input, "bad_cursor", "cursor: not one that this server gave", "take `next` of the page before as it is"};
+    if (!raw) return bad_cursor();
     page.after = as_text(*raw);
   }
   return page;
+}
+
+Result<std::int64_t> read_number_cursor(Page const& page, std::int64_t start) {
+  if (page.after.empty()) return start;
+  std::int64_t out = 0;
+  auto const* const last = page.after.data() + page.after.size();
+  auto const [end, failed] = std::from_chars(page.after.data(), last, out);
+  if (failed != std::errc{} || end != last || out < 0) return bad_cursor();
+  return out;
 }
 
 Reply list_reply(Call const& call, std::vector<std::string> const& items_json, std::string_view next_after) {

@@ -79,8 +79,8 @@ Result<std::int64_t> last_event(db::Connection& reader) {
 Result<Reply> list_events(Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"after", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
-  auto const from = page.after.empty() ? call.query_value("after", "0") : page.after;
-  FLEET_TRY(auto const after, read_number("after", from));
+  FLEET_TRY(auto const start, read_number("after", call.query_value("after", "0")));
+  FLEET_TRY(auto const after, read_number_cursor(page, start));
   FLEET_TRY(auto const seen, load_events(call, reader, after, page.limit));
   std::vector<std::string> items;
   for (auto const& event : seen.events) items.push_back(event.text);

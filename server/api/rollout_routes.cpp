@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -101,7 +102,8 @@ Result<Reply> list_all(Services& services, Call const& call) {
   auto const model = call.query_value("model", call.actor.model);
   FLEET_CHECK(check_model_scope(call, model));
   FLEET_TRY(auto const scope, scope_of(call));
-  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), model, state, page.after, page.limit, scope));
+  FLEET_TRY(auto const before, read_number_cursor(page, INT64_MAX));
+  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), model, state, before, page.limit, scope));
   return list_reply(call, found.items, found.next);
 }
 
@@ -133,6 +135,12 @@ Result<Reply> series_of_one(Services& services, Call const& call) {
 Result<Reply> list_its_devices(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"state", "stage", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const after, read_number_cursor(page, 0));
+  auto const state = call.query_value("state");
+  constexpr auto const& kStates = rollout::device_state::kNames;
+  if (!state.empty() && std::find(kStates.begin(), kStates.end(), state) == kStates.end())
+    return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a device in a rollout", state),
+                 fmt::format("one of {}", fmt::join(kStates, ", "))};
   int stage = 0;
   if (auto const text = call.query_value("stage"); !text.empty()) {
     auto const read = std::from_chars(text.data(), text.data() + text.size(), stage);
@@ -141,7 +149,7 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
   }
   auto& reader = services.store.reader();
   FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
-  FLEET_TRY(auto const devices, rollout::list_rollout_devices(reader, found, call.query_value("state"), stage, page.after, page.limit));
+  FLEET_TRY(auto const devices, rollout::list_rollout_devices(reader, found, state, stage, after, page.limit));
   return list_reply(call, devices.items, devices.next);
 }
 

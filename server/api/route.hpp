@@ -92,6 +92,8 @@ struct Page {
   std::string after;  ///< what the last page ended with; empty: start
 };
 [[nodiscard]] Result<Page> read_page(Call const& call);
+/// The cursor of a list that is walked by number; `start` where there is none. @errors bad_input (code `bad_cursor`)
+[[nodiscard]] Result<std::int64_t> read_number_cursor(Page const& page, std::int64_t start);
 /// `{"items":[...],"next":...}` with a `Link` header; `next_after` empty: no more.
 [[nodiscard]] Reply list_reply(Call const& call, std::vector<std::string> const& items_json, std::string_view next_after);
 /// A parameter of the query that the route does not know is refused by name: a mistyped filter must not list everything. @errors bad_input

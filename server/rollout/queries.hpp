@@ -125,7 +125,8 @@ inline constexpr Query kStrataCounts{"rollout_strata_counts",
 inline constexpr Query kListDevices{
     "rollout_list_devices",
     "SELECT d.id, x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device FROM rollout_devices x JOIN devices d ON d.n = x.device "
-    "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR x.stage = ?4) ORDER BY x.device LIMIT ?5"};
+    "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR iif(x.stage = -1, ?6, x.stage) = ?4) "
+    "ORDER BY x.device LIMIT ?5"};
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(

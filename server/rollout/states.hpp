@@ -97,6 +97,8 @@ namespace device_state {
 inline constexpr std::string_view kDispatched = "dispatched", kDownloading = "downloading", kWaiting = "waiting", kTesting = "testing",
                                   kProbation = "probation", kHealthy = "healthy", kFailed = "failed", kSilent = "silent", kIneligible = "ineligible",
                                   kDropped = "dropped", kReverting = "reverting", kReverted = "reverted";
+inline constexpr auto kNames = std::to_array<std::string_view>(
+    {kDispatched, kDownloading, kWaiting, kTesting, kProbation, kHealthy, kFailed, kSilent, kIneligible, kDropped, kReverting, kReverted});
 /// Its attempt is under way: neither good nor bad yet.
 [[nodiscard]] constexpr bool is_undecided(std::string_view state) {
   return state == kDispatched || state == kDownloading || state == kWaiting || state == kTesting || state == kProbation;

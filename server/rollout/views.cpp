@@ -8,7 +8,6 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 namespace fleet::rollout {
@@ -161,12 +160,6 @@ std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string
                      tallies.of(device_state::kReverted), reason);
 }
 
-std::int64_t parse_cursor(std::string const& text, std::int64_t fallback) {
-  std::int64_t out = 0;
-  auto const read = std::from_chars(text.data(), text.data() + text.size(), out);
-  return read.ec == std::errc{} && !text.empty() ? out : fallback;
-}
-
 }  // namespace
 
 Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout) {
@@ -237,12 +230,12 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
                                       {"ineligible", plan.ineligible}});
 }
 
-Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::string const& after, int limit,
+Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::int64_t before, int limit,
                                std::optional<registry::Selector> const& scope) {
   std::vector<Rollout> found;
   {
     auto rows = reader.prepare(queries::kListRollouts);
-    rows.bind_all(parse_cursor(after, INT64_MAX), model, state, limit + 1);
+    rows.bind_all(before, model, state, limit + 1);
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
@@ -265,12 +258,12 @@ Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model,
   return out;
 }
 
-Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::string const& after,
-                                      int limit) {
+Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after, int limit) {
   ListPage out;
   std::int64_t last = 0;
   auto rows = reader.prepare(queries::kListDevices);
-  rows.bind_all(rollout.n, parse_cursor(after, 0), state, stage, limit + 1);
+  auto const last_stage = rollout.policy.stage_count();  // where those that are held back count
+  rows.bind_all(rollout.n, after, state, stage, limit + 1, last_stage);
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
@@ -283,7 +276,7 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
     auto const error = rows.maybe_text(6);
     last = rows.int64(7);
     out.items.push_back(json::serialize(json::object{{"device", rows.text(0)},
-                                                     {"stage", held_back ? rollout.policy.stage_count() : rows.int64(1)},
+                                                     {"stage", held_back ? last_stage : rows.int64(1)},
                                                      {"arm", held_back ? "holdback" : "canary"},
                                                      {"state", rows.text(2)},
                                                      {"from", from ? json::value(*from) : json::value{}},

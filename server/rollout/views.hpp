@@ -19,11 +19,12 @@ struct ListPage {
   std::vector<std::string> items;
   std::string next;  ///< cursor, empty at the end
 };
-/// Newest first. Empty filters select all; with a `scope`, those whose selector never leaves it.
-[[nodiscard]] Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::string const& after, int limit,
+/// Newest first, from those before number `before`. Empty filters select all; with a `scope`, those whose selector never leaves it.
+[[nodiscard]] Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::int64_t before, int limit,
                                              std::optional<registry::Selector> const& scope = {});
-/// Objects `rollout device`, in the order the devices enrolled. `stage` 0: all.
-[[nodiscard]] Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage,
-                                                    std::string const& after, int limit);
+/// Objects `rollout device`, in the order the devices enrolled, from those after number `after`. `stage` 0: all; devices that are held back are
+/// of the last stage.
+[[nodiscard]] Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after,
+                                                    int limit);
 
 }  // namespace fleet::rollout

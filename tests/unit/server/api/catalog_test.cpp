@@ -100,6 +100,7 @@ TEST_CASE_FIXTURE(CatalogApi, "a model is put, and changed only by who has read 
   auto const list = send({M::get, "/api/v1/models?limit=1"});
   CHECK(list.json().at("items").as_array().size() == 1);
   CHECK(send({M::get, "/api/v1/models/none"}).code() == "unknown_model");
+  CHECK_MESSAGE(send({M::get, "/api/v1/models/reader/releases?cursor=MXg"}).code() == "bad_cursor", "the number, and nothing behind it");
 }
 
 TEST_CASE_FIXTURE(CatalogApi, "an upload tells where to go on") {

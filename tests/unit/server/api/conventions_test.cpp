@@ -140,7 +140,10 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
       {"/api/v1/devices?online=maybe", "bad_parameter"},
       {"/api/v1/devices?selector=a%3D", "bad_selector"},
       {"/api/v1/devices?running=reader", "bad_selector"},
-      {"/api/v1/audit?cursor=eHg", "bad_parameter"},
+      {"/api/v1/audit?cursor=eHg", "bad_cursor"},
+      {"/api/v1/audit?cursor=LTE", "bad_cursor"},
+      {"/api/v1/audit/checkpoints?cursor=MXg", "bad_cursor"},
+      {"/api/v1/rollouts?cursor=eHg", "bad_cursor"},
       {"/api/v1/events?after=x", "bad_parameter"},
   });
   for (auto const& [target, code] : kCases) {
@@ -149,6 +152,7 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
     CHECK(answer.status == 400);
     CHECK(answer.code() == code);
   }
+  CHECK(send({get, "/api/v1/events?cursor=eHg", {}, "flt_admin", {{"Accept", "application/json"}}}).code() == "bad_cursor");
   CHECK(fetch("/api/v1/devices?last_seen_before=yesterday").status == 400);
   CHECK(fetch("/api/v1/devices?selector=%zz").status == 400);
 }

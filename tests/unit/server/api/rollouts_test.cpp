@@ -56,6 +56,29 @@ TEST_CASE_FIXTURE(RolloutApi, "verbs answer while every worker is busy") {
   CHECK(submit("/api/v1/devices/cam-1:unhold", "{}", "flt_operator").status == 200);
 }
 
+TEST_CASE_FIXTURE(RolloutApi, "devices of a rollout are listed by the stage and the state that the list shows") {
+  add_device("cam-2", crypto::sha256("cam-2"));
+  for (auto const& [device, stage, state] : {std::tuple{"cam-1", 1, "healthy"}, std::tuple{"cam-2", -1, "dispatched"}})
+    sql({"test.row",
+         "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at, eligible) "
+         "SELECT r.n, d.n, ?2, '', ?3, 1, 0, 0, 0, 1 FROM rollouts r, devices d WHERE d.id = ?1"},
+        device, stage, state);
+  auto const listed = [&](std::string const& query) {
+    std::string out;
+    auto const page = fetch("/api/v1/rollouts/r_1/devices" + query).json();
+    for (auto const& item : page.at("items").as_array()) out += fmt::format("{}:{} ", item.at("device").as_string().c_str(), item.at("stage").as_int64());
+    return out;
+  };
+  CHECK(listed("") == "cam-1:1 cam-2:2 ");
+  CHECK(listed("?stage=1") == "cam-1:1 ");
+  CHECK_MESSAGE(listed("?stage=2") == "cam-2:2 ", "held back, and shown as of the last stage");
+  CHECK(listed("?state=healthy") == "cam-1:1 ");
+  CHECK(listed("?state=reverted").empty());
+  for (auto const* const query : {"?state=asleep", "?stage=0", "?stage=1x"})
+    CHECK(fetch(std::string("/api/v1/rollouts/r_1/devices") + query).code() == "bad_parameter");
+  CHECK(fetch("/api/v1/rollouts/r_1/devices?cursor=eHg").code() == "bad_cursor");
+}
+
 TEST_CASE_FIXTURE(RolloutApi, "a verb that is sent again with its key answers as before and does nothing") {
   net::Headers const key{{"Idempotency-Key", "k1"}};
   auto const first = submit("/api/v1/rollouts/r_1:pause", "{}", "flt_operator", key);

@@ -234,12 +234,12 @@ TEST_CASE("what the API shows: counts, verdict, explain, devices") {
   auto const explained = *explain_json(f.store->reader(), f.get(rollout.id));
   for (auto const part : {R"("decision":"widen")", R"("decision":"complete")", R"("stratum":"cam-a")", "certify: 0 of 40 devices are bad"})
     CHECK_MESSAGE(explained.find(part) != std::string::npos, explained);
-  auto const page = *list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, "", 3);
+  auto const page = *list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, 0, 3);
   CHECK(page.items.size() == 3);
   CHECK_FALSE(page.next.empty());
-  CHECK(list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, page.next, 3)->items.size() == 1);
+  CHECK(list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, std::stoll(page.next), 3)->items.size() == 1);
   CHECK(page.items[0].find(R"("from":"1")") != std::string::npos);
-  CHECK(list_rollouts(f.store->reader(), "reader", "completed", "", 1)->items.size() == 1);
+  CHECK(list_rollouts(f.store->reader(), "reader", "completed", INT64_MAX, 1)->items.size() == 1);
 }
 
 TEST_CASE("the judge's thread starts and stops, again and again") {

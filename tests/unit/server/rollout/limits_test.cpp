@@ -47,7 +47,7 @@ TEST_CASE("a holdback keeps its version until the rollout has completed, then fo
   f.steps(2);
   CHECK(f.running_count("2") == 20);
   std::string listed;
-  auto const page = *list_rollout_devices(f.store->reader(), f.get(rollout.id), "", 0, "", 100);
+  auto const page = *list_rollout_devices(f.store->reader(), f.get(rollout.id), "", 0, 0, 100);
   for (auto const& item : page.items) listed += item + "\n";
   std::size_t arms = 0;
   for (auto at = listed.find(R"("arm":"holdback")"); at != std::string::npos; at = listed.find(R"("arm":"holdback")", at + 1)) ++arms;
