@@ -1,5 +1,6 @@
 #include "cli/commands/settings.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace fleet::commands {
@@ -72,11 +73,17 @@ Result<void> add_context(std::vector<Layer>& layers, Files const& files, std::st
 
 std::string variable(Surroundings const& around, std::string const& name) { return around.environment(name).value_or(""); }
 
-bool may_use_token(Layer const& layer, Setting const& server, Rank server_rank) {
-  return layer.rank != Rank::person || server_rank != Rank::folder || layer.site.server == server.value;
+/// Whether the token of a layer is meant for the server. Where a folder's file names it, a person's token goes there if it belongs to that server, one of
+/// the environment if the environment or the person's config names the same.
+bool may_use_token(std::vector<Layer> const& layers, Layer const& layer, std::string const& server, Rank server_rank) {
+  if (server_rank != Rank::folder) return true;
+  if (layer.rank == Rank::person) return layer.site.server == server;
+  if (layer.rank != Rank::environment) return true;
+  return std::any_of(layers.begin(), layers.end(),
+                     [&](Layer const& one) { return (one.rank == Rank::environment || one.rank == Rank::person) && one.site.server == server; });
 }
 
-Settings pick(std::vector<Layer> const& layers) {
+Result<Settings> pick(std::vector<Layer> const& layers) {
   Settings settings;
   auto server_rank = Rank::flag;
   for (auto const& layer : layers) {
@@ -87,7 +94,14 @@ Settings pick(std::vector<Layer> const& layers) {
   }
   for (auto const& layer : layers) {
     if (settings.ca.value.empty() && !layer.site.ca.empty()) settings.ca = {layer.site.ca, layer.from};
-    if (!settings.token.value.empty() || !settings.token_file.value.empty() || !may_use_token(layer, settings.server, server_rank)) continue;
+    if (!settings.token.value.empty() || !settings.token_file.value.empty()) continue;
+    if (layer.token.empty() && layer.site.token_file.empty()) continue;
+    if (!may_use_token(layers, layer, settings.server.value, server_rank)) {
+      if (layer.rank != Rank::environment) continue;
+      return Error{Kind::unauthenticated, "token_of_another_server",
+                   "the token of the environment is not sent to " + settings.server.value + ", which only " + settings.server.from + " names",
+                   "if it is the server you mean: export FLEETCTL_SERVER=" + settings.server.value};
+    }
     // FLEETCTL_TOKEN stands before FLEETCTL_TOKEN_FILE.
     if (!layer.token.empty()) settings.token = {layer.token, layer.from};
     else if (!layer.site.token_file.empty()) settings.token_file = {layer.site.token_file, layer.from};
@@ -134,7 +148,7 @@ Result<Settings> resolve_settings(SiteFlags const& flags, Surroundings const& ar
   FLEET_CHECK(add(Rank::environment, "environment", from_environment, variable(around, "FLEETCTL_TOKEN"), variable(around, "FLEETCTL_CONTEXT")));
   if (files.folder) FLEET_CHECK(add(Rank::folder, files.folder->path, files.folder->direct, "", files.folder->context));
   if (files.person) FLEET_CHECK(add(Rank::person, files.person->path, files.person->direct, "", files.person->context));
-  auto settings = pick(layers);
+  FLEET_TRY(auto settings, pick(layers));
   settings.context = context;
   return settings;
 }

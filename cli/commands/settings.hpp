@@ -31,8 +31,9 @@ struct Settings {
 
 /// Each setting from the first that has it: flag, environment, `.fleetctl.json` in the folder or above, the person's own config.
 /// A context counts where it is named. One exception guards the token: where a folder's file names the server, the token_file
-/// of the person's own config is used only if it belongs to that same server, so that a foreign folder cannot collect tokens.
-/// @errors not_found (an unknown context), bad_input (a config file that cannot be read)
+/// of the person's own config is used only if it belongs to that same server, and a token of the environment only if the environment
+/// or the person's config names that server, too, so that a foreign folder cannot collect tokens.
+/// @errors not_found (an unknown context), bad_input (a config file that cannot be read), unauthenticated (code `token_of_another_server`)
 [[nodiscard]] Result<Settings> resolve_settings(SiteFlags const& flags, Surroundings const& around);
 
 }  // namespace fleet::commands

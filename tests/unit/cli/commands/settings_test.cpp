@@ -101,6 +101,36 @@ TEST_CASE("a folder's file cannot send a person's token to another server") {
   CHECK(places.resolve()->token_file.value == "/prod.token");
 }
 
+TEST_CASE("a folder's file cannot have the environment's token sent to another server") {
+  for (auto const* const variable : {"FLEETCTL_TOKEN", "FLEETCTL_TOKEN_FILE"}) {
+    CAPTURE(variable);
+    Places places;
+    places.person(kPerson);
+    places.environment[variable] = "flt_environment";
+    CHECK_MESSAGE(places.resolve().has_value(), "the person's own server");
+    places.project(R"({"server":"https://elsewhere:1","ca":"ca.pem"})");
+    auto const refused = places.resolve();
+    REQUIRE(refused.has_error());
+    CHECK(refused.error().code == "token_of_another_server");
+    CHECK(refused.error().detail.find("https://elsewhere:1") != std::string::npos);
+    CHECK(refused.error().detail.find("project/.fleetctl.json") != std::string::npos);
+
+    places.environment["FLEETCTL_SERVER"] = "https://elsewhere:1";
+    CHECK(places.resolve().has_value());
+    places.environment.erase("FLEETCTL_SERVER");
+    places.project(R"({"server":"https://lab:1"})");
+    CHECK_MESSAGE(places.resolve().has_value(), "the person's config names the same");
+
+    SiteFlags flags;
+    flags.context = "mine";
+    places.project(R"({"contexts":{"mine":{"server":"https://elsewhere:1"}}})");
+    places.environment["FLEETCTL_SERVER"] = "https://lab:1";
+    CHECK_MESSAGE(places.resolve(flags).has_error(), "a context of the folder's file, named by a flag");
+    flags.token_file = "/flag.token";
+    CHECK(places.resolve(flags)->token_file.value == "/flag.token");
+  }
+}
+
 TEST_CASE("a config that is wrong is named with the members that are") {
   Places places;
   places.person(R"({"contexts":{"lab":{"sever":"https://lab:1"}}})");
