@@ -253,9 +253,4 @@ Shape const& audit_shape() {
   return shape;
 }
 
-Shape const& explain_shape() {
-  static Shape const shape{"model", "model", {{"MODEL", "model"}, {"HAS", "has"}, {"WANTS", "wants"}}};
-  return shape;
-}
-
 }  // namespace fleet::commands

@@ -44,6 +44,5 @@ struct Shape {
 [[nodiscard]] Shape const& token_shape();
 [[nodiscard]] Shape const& event_shape();
 [[nodiscard]] Shape const& audit_shape();
-[[nodiscard]] Shape const& explain_shape();
 
 }  // namespace fleet::commands

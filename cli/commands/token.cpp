@@ -53,7 +53,7 @@ std::vector<Command> const& token_commands() {
        true,
        true},
       {"token list", "tokens, without their secrets", "token list", list_tokens, {limit_option()}},
-      {"token revoke", "make a token worthless", "token revoke t-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
+      {"token revoke", "make a token worthless", "token revoke tok-01J --yes", revoke_token, {{argument, "ID", "", "the token's id"}}},
   };
   return rows;
 }

@@ -17,7 +17,7 @@ struct IdempotentUse {
 [[nodiscard]] Result<std::optional<IdempotentUse>> read_idempotency(Call const& call);
 /// The answer that was kept for this use within 24 hours. @errors conflict (code `idempotency_key_reused`: another request)
 [[nodiscard]] Result<std::optional<net::Response>> find_replay(db::Connection& connection, IdempotentUse const& use, Call const& call);
-/// Keeps a success for repeats; failures changed nothing and are judged anew. Drops what is older than 24 hours.
+/// Keeps a success for repeats; failures changed nothing and are judged anew. What is older than 24 hours is dropped by retention.
 /// @param body  what a repeat gets
 [[nodiscard]] Result<void> keep_replay(store::Tx& tx, IdempotentUse const& use, net::Response const& response, std::string_view body, SysTime now);
 

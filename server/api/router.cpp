@@ -125,7 +125,6 @@ Router::Router(std::vector<Route const*> const& routes) : root_(std::make_unique
   }
 }
 
-Router::Router(Router&&) noexcept = default;
 Router::~Router() = default;
 
 Result<Match> Router::find(net::Method method, std::string_view path) const {

@@ -25,7 +25,6 @@ class Router {
 public:
   /// `routes` must outlive the router. Two routes of one method and pattern are a bug: throws std::logic_error.
   explicit Router(std::vector<Route const*> const& routes);
-  Router(Router&&) noexcept;
   ~Router();
 
   /// @param path  still percent-encoded, with its leading slash

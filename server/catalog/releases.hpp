@@ -45,7 +45,7 @@ struct Publication {
   std::vector<Bytes> attestations = {};  ///< DSSE envelopes as received
 };
 
-/// @errors bad_input: how a release may come from another.
+/// How a release may come from another. @errors unprocessable (code `bad_statement`)
 Result<void> check_relation(std::string_view relation);
 /// @errors bad_input with every wrong place
 Result<Publication> decode_publication(std::string_view model, std::string_view body);

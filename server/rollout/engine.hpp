@@ -21,8 +21,8 @@ struct DeviceFacts {
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, later_stage, not_selected, paused, aborted, blocked, completed, reverting, reverted, ineligible, failed, held_back,
-                     ///< no_rollout, no_variant
+  std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress; not_selected, no_variant, revoked, no_rollout; of the rollout:
+                     ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
   std::string text;
 };
 

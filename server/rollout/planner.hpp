@@ -41,7 +41,7 @@ struct Plan {
   std::vector<std::string> warnings;
 };
 
-/// The release that a request names. @errors not_found (`unknown_release`), conflict (`release_not_approved`)
+/// The release that a request names. @errors not_found (`unknown_release`). In whatever state it is: starting asks for an approved one.
 struct ReleaseFacts {
   std::int64_t n = 0;
   std::string state;

@@ -2,6 +2,8 @@
 
 #include "server/rollout/queries.hpp"
 
+#include <semaphore>
+
 using namespace fleet;
 using namespace fleet::rollout;
 using namespace fleet::rollout::test;
@@ -242,14 +244,26 @@ TEST_CASE("what the API shows: counts, verdict, explain, devices") {
   CHECK(list_rollouts(f.store->reader(), "reader", "completed", INT64_MAX, 1)->items.size() == 1);
 }
 
-TEST_CASE("the judge's thread starts and stops, again and again") {
+TEST_CASE("the judge's thread starts, looks at what is due and stops, again and again") {
   Forty f;
+  auto const rollout = *f.make("2", kPlainPolicy);
+  std::counting_semaphore<> looked{0};
+  JudgeLoop judge{f.services, [&] {
+                    looked.release();
+                    return load_snapshot(f.store->reader(), f.store->epochs().policy(), nullptr);
+                  }};
   for (int i = 0; i < 3; ++i) {
-    f.engine->start();
-    f.engine->start();
-    f.engine->stop();
-    f.engine->stop();
+    CAPTURE(i);
+    judge.start();
+    judge.start();
+    CHECK(looked.try_acquire_for(std::chrono::seconds(30)));
+    judge.stop();
+    judge.stop();
+    while (looked.try_acquire()) {
+    }
+    f.clock.advance(Millis{1'000});
   }
+  CHECK(f.get(rollout.id).revision > rollout.revision);
 }
 
 TEST_CASE("in_flight bounds the devices at work at one time, and the rollout goes on as they finish") {
