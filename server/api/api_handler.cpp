@@ -103,7 +103,11 @@ struct ApiHandler::Pending {
 };
 
 ApiHandler::ApiHandler(Services& services, Listener listener, std::vector<std::vector<Route> const*> const& tables)
-    : services_(services), listener_(listener), router_(routes_of(listener, tables)), workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
+    : services_(services),
+      listener_(listener),
+      router_(routes_of(listener, tables)),
+      workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)),
+      long_workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
   std::array<std::uint8_t, 6> raw{};
   services.random.fill(raw);
   id_prefix_ = to_hex(raw);
@@ -136,7 +140,8 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   auto const& handler = match->route->handler;
   if (auto const* read = std::get_if<ReadHandler>(&handler)) return run_read(*read, call, responder);
   if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*write, std::move(call), std::move(responder));
-  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*work, std::move(call), std::move(responder));
+  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*workers_, *work, std::move(call), std::move(responder));
+  if (auto const* work = std::get_if<LongHandler>(&handler)) return run_work(*long_workers_, work->run, std::move(call), std::move(responder));
   run_raw(std::get<RawHandler>(handler), std::move(call), std::move(responder));
 }
 
@@ -217,12 +222,12 @@ Result<net::Response> ApiHandler::do_write(Pending& pending, WriteHandler handle
   return response;
 }
 
-void ApiHandler::run_work(WorkHandler handler, Call&& call, net::Responder&& responder) {
+void ApiHandler::run_work(Workers& workers, WorkHandler handler, Call&& call, net::Responder&& responder) {
   auto use = read_idempotency(call);
   if (!use) return send_problem(call, use.error(), responder);
   auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
   pending->use = std::move(*use);
-  bool const taken = workers_->post([this, pending, handler] {
+  bool const taken = workers.post([this, pending, handler] {
     auto response = guarded([&] { return do_work(*pending, handler); });
     if (!response) return send_problem(pending->call, response.error(), pending->responder);
     pending->responder(std::move(*response));

@@ -12,7 +12,8 @@
 namespace fleet::api {
 
 /// The program's side of one listener. Finds the route, asks who calls and whether they may, and runs the handler where its kind belongs:
-/// reads on the io thread, writes on the writer (answered after the commit), work on a small pool.
+/// reads on the io thread, writes on the writer (answered after the commit), work on a small pool, long
+/// work on another.
 class ApiHandler final : public net::Handler {
 public:
   /// @param tables  constant tables of routes; those of the other listener are left out
@@ -29,7 +30,7 @@ private:
   void run_raw(RawHandler handler, Call&& call, net::Responder&& responder);
   void run_read(ReadHandler handler, Call const& call, net::Responder& responder);
   void run_write(WriteHandler handler, Call&& call, net::Responder&& responder);
-  void run_work(WorkHandler handler, Call&& call, net::Responder&& responder);
+  void run_work(Workers& workers, WorkHandler handler, Call&& call, net::Responder&& responder);
   Result<net::Response> do_write(Pending& pending, WriteHandler handler, store::Tx& tx);
   Result<net::Response> do_work(Pending& pending, WorkHandler handler);
   std::string next_request_id();
@@ -41,7 +42,7 @@ private:
   std::atomic<std::uint64_t> served_{0};
   std::mutex mutex_;
   std::set<std::string> working_;  ///< idempotent uses that a worker is at
-  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<Workers> workers_, long_workers_;
 };
 
 }  // namespace fleet::api

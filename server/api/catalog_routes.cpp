@@ -271,7 +271,7 @@ std::vector<Route> const& catalog_routes() {
       {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall},
       {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
       {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, catalog::kPieceBytesMax},
-      {M::put, "/api/v1/uploads/{id}", P::publish, &finish_upload, kSmall},
+      {M::put, "/api/v1/uploads/{id}", P::publish, LongHandler{&finish_upload}, kSmall},
       {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
       {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax},
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},

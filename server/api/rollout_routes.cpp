@@ -153,8 +153,7 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
   return list_reply(call, devices.items, devices.next);
 }
 
-/// Runs a verb: the answer is the rollout after it. Verbs are writes, not work: uploads that are hashed and simulations that count may hold every worker
-/// for hours, and a rollout must stop all the same.
+/// Runs a verb: the answer is the rollout after it. Verbs are writes, not work: whatever holds the workers, a rollout must stop all the same.
 template <class Verb>
 Result<Reply> act(Call const& call, store::Tx& tx, Verb const& verb) {
   FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection(), call.path_value("id")));

@@ -60,6 +60,10 @@ struct Reply {
 using ReadHandler = Result<Reply> (*)(Services&, Call const&, db::Connection&);  ///< on the io thread: short reads only
 using WriteHandler = Result<Reply> (*)(Services&, Call const&, store::Tx&);      ///< on the writer; answered after its commit
 using WorkHandler = Result<Reply> (*)(Services&, Call const&);                   ///< on a worker thread; may block, scan, write_wait
+/// As work, on threads of its own: what may take minutes must not hold up what takes none.
+struct LongHandler {
+  WorkHandler run;
+};
 using RawHandler = void (*)(Services&, Call&&, net::Responder);                  ///< on the io thread; answers when it likes
 
 enum class Listener { api, device, both };
@@ -68,7 +72,7 @@ struct Route {
   net::Method method;
   std::string_view pattern;  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
   Permission permission;
-  std::variant<ReadHandler, WriteHandler, WorkHandler, RawHandler> handler;
+  std::variant<ReadHandler, WriteHandler, WorkHandler, LongHandler, RawHandler> handler;
   std::uint64_t body_limit = 1024 * 1024;
   Listener listener = Listener::api;
 };

@@ -69,7 +69,7 @@ Result<Reply> simulate(Services& services, Call const& call) {
 }  // namespace
 
 std::vector<Route> const& simulation_routes() {
-  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, WorkHandler{simulate}, kBodyMax}};
+  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, LongHandler{&simulate}, kBodyMax}};
   return routes;
 }
 

@@ -42,7 +42,7 @@ struct Ask {
 /// What the tests' own routes do.
 struct Probe {
   inline static std::atomic<int> runs{0};
-  inline static std::atomic<bool> open{false};  ///< what /probe/block waits for
+  inline static std::atomic<bool> open{false};  ///< what /probe/block and /probe/long wait for
   static void open_gate() {
     open = true;
     open.notify_all();

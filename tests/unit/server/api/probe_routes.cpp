@@ -79,6 +79,7 @@ std::vector<api::Route> const& probe_routes() {
       {post, "/probe/write", P::operate, &count_write},
       {post, "/probe/work", P::operate, &count_work},
       {get, "/probe/block", P::read, &block},
+      {get, "/probe/long", P::read, api::LongHandler{&block}},
       {get, "/probe/open", P::read, &open_gate},
       {get, "/probe/object", P::read, &revisioned},
       {put, "/probe/object", P::operate, &change},

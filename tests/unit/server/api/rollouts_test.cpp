@@ -27,10 +27,10 @@ struct RolloutApi : test::ApiFixture {
   }
 };
 
-/// Every worker of the API held, as large uploads that are hashed hold them.
+/// Every thread held that one kind of work runs on.
 struct WorkersHeld {
-  explicit WorkersHeld(test::ApiFixture& fixture) {
-    for (int i = 0; i < 8; ++i) waiting.push_back(fixture.start({get, "/probe/block"}));
+  WorkersHeld(test::ApiFixture& fixture, std::string const& path) {
+    for (int i = 0; i < 8; ++i) waiting.push_back(fixture.start({get, path}));
   }
   ~WorkersHeld() {
     test::Probe::open_gate();
@@ -40,7 +40,7 @@ struct WorkersHeld {
 };
 
 TEST_CASE_FIXTURE(RolloutApi, "verbs answer while every worker is busy") {
-  WorkersHeld const held(*this);
+  WorkersHeld const held(*this, "/probe/block");
   struct Case {
     std::string_view verb, state;
   };
@@ -54,6 +54,16 @@ TEST_CASE_FIXTURE(RolloutApi, "verbs answer while every worker is busy") {
     CHECK_FALSE(answer.header("ETag").empty());
   }
   CHECK(submit("/api/v1/devices/cam-1:unhold", "{}", "flt_operator").status == 200);
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "what takes minutes holds up nothing that is shorter") {
+  for (auto const* table : {&catalog_routes(), &simulation_routes()})
+    for (auto const& route : *table)
+      if ((route.method == put && route.pattern == "/api/v1/uploads/{id}") || route.pattern == "/api/v1/rollouts:simulate")
+        CHECK_MESSAGE(std::holds_alternative<LongHandler>(route.handler), route.pattern);
+  WorkersHeld const held(*this, "/probe/long");
+  CHECK(fetch("/api/v1/rollouts/r_1").status == 200);
+  CHECK(fetch("/metrics").status == 200);
 }
 
 TEST_CASE_FIXTURE(RolloutApi, "devices of a rollout are listed by the stage and the state that the list shows") {
