@@ -115,13 +115,13 @@ Result<net::ClientResponse> Remote::get(std::string const& path, std::uint64_t l
   return send(std::move(request), path);
 }
 
-Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink) {
+Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string const& path, Rest rest, net::BodySink const& sink) {
   FLEET_CHECK(take_changes());
   net::ClientRequest request;
   request.url = (source.empty() ? servers_[at_] : source) + path;
   request.timeout = kPlain;
-  request.body_limit = ~std::uint64_t{0};
-  if (offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", offset)}};
+  request.body_limit = rest.size_bytes;  // not what is left: a Range may be answered with the whole file
+  if (rest.offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", rest.offset)}};
   retry_after_ = Millis{0};
   FLEET_TRY(auto response, client_->send(request, sink));
   if (response.status >= 300) return refused(response);

@@ -23,8 +23,14 @@ public:
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
   Result<net::ClientResponse> post(std::string const& path, std::string body, Millis timeout, std::uint64_t limit_bytes);
   Result<net::ClientResponse> get(std::string const& path, std::uint64_t limit_bytes);
-  /// A file from `source` (empty: the server) from `offset` on, piece by piece.
-  Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, std::uint64_t offset, net::BodySink const& sink);
+  /// What of a file is asked for: from `offset` to its end.
+  struct Rest {
+    std::uint64_t offset = 0;
+    std::uint64_t size_bytes = 0;  ///< of the whole file: more is never taken
+  };
+  /// The rest of a file from `source` (empty: the server), piece by piece.
+  /// @errors as above, and too_large (`body_too_large`: the answer is longer than the file)
+  Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, Rest rest, net::BodySink const& sink);
   void cancel();
   /// From any thread: the next exchange proves itself with this credential.
   void use(Credential credential);

@@ -14,6 +14,8 @@ namespace {
 constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;
 constexpr std::uint64_t kSpare = 1024 * 1024;
 
+Error too_long(std::uint64_t size) { return {Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size)}; }
+
 Error interrupted() { return {Kind::unavailable, "interrupted", "the agent was told to stop"}; }
 
 /// Writes what arrives behind what is there. A 200 that answers a Range is the whole file: its head is sliced off.
@@ -30,7 +32,7 @@ public:
     auto const cut = std::min<std::uint64_t>(skip_, piece.size());
     skip_ -= cut;
     piece = piece.subspan(static_cast<std::size_t>(cut));
-    if (piece.size() > size_ - have_) return Error{Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size_)};
+    if (piece.size() > size_ - have_) return too_long(size_);
     FLEET_CHECK(throttle_.take(piece.size(), stop_));
     FLEET_CHECK(file_.write_at(have_, piece));
     have_ += piece.size();
@@ -131,11 +133,12 @@ private:
     for (auto const& source : sources) {
       FileSink sink(*target, have, file.size, throttle_, stop_);
       auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
-      auto const got = remote_.fetch(source, "/blobs/sha256/" + file.sha256.hex(), have, take);
+      auto const got = remote_.fetch(source, "/blobs/sha256/" + file.sha256.hex(), {have, file.size}, take);
       have = sink.have();
       if (have == file.size) return target->sync();
       if (stop_) return interrupted();
       last = got ? Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", file.name, have, file.size)} : got.error();
+      if (last.code == "body_too_large" && last.kind == Kind::too_large) last = too_long(file.size);
       log::info("download.source_failed",
                 {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
       bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.code == "cancelled" || last.kind == Kind::io;

@@ -33,7 +33,7 @@ struct ClientRequest {
   Headers headers;
   std::string body;
   Millis timeout{30'000};  ///< whole exchange, or without progress where a sink is given
-  std::uint64_t body_limit = 8 * 1024 * 1024;
+  std::uint64_t body_limit = 8 * 1024 * 1024;  ///< of a 2xx answer; any other may have 64 KiB
 };
 
 struct ClientResponse {
@@ -57,8 +57,8 @@ public:
   ~Client();
 
   /// One exchange; a stale kept connection is replaced and tried once more when the request is safe to repeat.
-  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large, bad_input (answer is
-  /// not HTTP) Any HTTP status is a success here.
+  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large
+  /// (`body_too_large`; of an answer other than 2xx with the kind of its status), bad_input (answer is not HTTP) Any HTTP status is a success here.
   Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
   /// From any thread: ends the exchange under way with unavailable, code `cancelled`; with none under way, the next one.
   void cancel();

@@ -10,6 +10,9 @@ namespace fleet::net {
 namespace {
 
 constexpr std::uint32_t kHeaderBytesMax = 32 * 1024;
+/// Of an answer that is no success: a problem document, or somebody's error page. It is held in memory, and the limit of what was asked for says nothing about
+/// it.
+constexpr std::uint64_t kProblemBytesMax = 64 * 1024;
 namespace http = boost::beast::http;
 
 }  // namespace
@@ -27,13 +30,17 @@ void ResponseParser::on_field_impl(http::field, Text name, Text value, ErrorCode
 }
 
 std::size_t ResponseParser::take(Text piece, ErrorCode& error) {
+  bool const good = response_.status / 100 == 2;
+  auto const limit = good ? limit_ : kProblemBytesMax;
   taken_ += piece.size();
-  if (taken_ > limit_) {
-    refusal_ = {Kind::too_large, "body_too_large", fmt::format("the answer's body exceeds {} bytes", limit_)};
+  if (taken_ > limit) {
+    // A refusal keeps the kind of its status: how much a server says about being away does not change that it is away.
+    refusal_ = {good ? Kind::too_large : kind_of_status(response_.status), "body_too_large",
+                fmt::format("the body of the answer {} exceeds {} bytes", response_.status, limit)};
     error = http::error::body_limit;
     return 0;
   }
-  if (!sink_ || response_.status / 100 != 2) {
+  if (!sink_ || !good) {
     response_.body.append(piece.data(), piece.size());
     return piece.size();
   }

@@ -82,3 +82,30 @@ TEST_CASE("a server with a certificate of another authority is not spoken to") {
   CHECK(got.error().kind == Kind::signature);
   CHECK(bench.server.asked().empty());
 }
+
+TEST_CASE("a source that answers without end is cut off, with a refusal as with a file longer than its size") {
+  Bench bench;
+  int status = 404;
+  bench.server.answer("/file", [&](net::Request const&) {
+    net::Response response;
+    response.status = status;
+    response.body = std::string(5'000'000, 'x');
+    return response;
+  });
+  auto const remote = bench.server.remote(bench.trusted);
+  std::size_t taken = 0;
+  net::BodySink const sink = [&](net::ClientResponse const&, BytesView piece) -> Result<void> {
+    taken += piece.size();
+    return {};
+  };
+  auto const refused = remote->fetch({}, "/file", {0, 100'000}, sink);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == "body_too_large");
+  CHECK(refused.error().kind == Kind::not_found);
+  CHECK(taken == 0);
+  status = 200;
+  auto const longer = remote->fetch({}, "/file", {0, 100'000}, sink);
+  REQUIRE_FALSE(longer.has_value());
+  CHECK(longer.error().kind == Kind::too_large);
+  CHECK(taken <= 100'000);
+}

@@ -165,6 +165,30 @@ TEST_CASE("an answer over the limit is refused") {
   CHECK(client.send(request).value().body.size() == 1001);
 }
 
+TEST_CASE("what comes with a refusal is held in 64 KiB, whatever the request's limit; its status is told all the same") {
+  TestServer server;
+  std::size_t size = 0;
+  server.handler->scripts["/gone"] = [&](Request&&, Responder responder) { responder({404, {}, std::string(size, 'x'), false}); };
+  auto request = get(server.url("/gone"));
+  bool sunk = false;
+  BodySink const sink = [&](ClientResponse const&, BytesView) -> Result<void> {
+    sunk = true;
+    return {};
+  };
+  auto client = make_client();
+  for (auto const& [limit, how] : {std::pair{~std::uint64_t{0}, BodySink{}}, {~std::uint64_t{0}, sink}, {std::uint64_t{10}, sink}}) {
+    request.body_limit = limit;
+    size = 64 * 1024;
+    CHECK(client.send(request, how).value().body.size() == size);
+    size = 64 * 1024 + 1;
+    auto const refused = client.send(request, how);
+    REQUIRE(!refused.has_value());
+    CHECK(refused.error().code == "body_too_large");
+    CHECK(refused.error().kind == Kind::not_found);
+  }
+  CHECK_FALSE(sunk);
+}
+
 TEST_CASE("a connection that the server ended meanwhile is replaced, also for a POST") {
   ServerLimits limits;
   limits.idle = Millis{100};
