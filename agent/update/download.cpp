@@ -57,7 +57,9 @@ private:
 class Download {
 public:
   Download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
-      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)) {}
+      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)), sources_(plan.sources) {
+    sources_.emplace_back();
+  }
 
   Result<void> run() {
     FLEET_CHECK(fs_.make_dirs(dir_));
@@ -92,12 +94,7 @@ private:
     if (there) return {};
     FLEET_TRY(bool const copied, copy_from_running(file, path));
     if (copied) return {};
-    FLEET_CHECK(fetch(file, path));
-    FLEET_TRY(bool const right, is_right(path, file));
-    if (right) return {};
-    FLEET_CHECK(fs_.remove(path));  // a wrong start is never resumed
-    return Error{Kind::unprocessable, "digest_mismatch",
-                 fmt::format("file '{}' arrived with other bytes than its digest {} names", file.name, file.sha256.hex())};
+    return fetch(file, path);
   }
 
   Result<bool> copy_from_running(wire::ReleaseFile const& file, std::string const& path) {
@@ -120,32 +117,79 @@ private:
     return true;
   }
 
+  /// What is there of a file that is fetched.
+  struct Part {
+    wire::ReleaseFile const& wanted;
+    std::string const& path;
+    File& file;
+    std::uint64_t have;
+  };
+
+  /// From one source after the other until the bytes are right: who lies, or fails, only costs time.
   Result<void> fetch(wire::ReleaseFile const& file, std::string const& path) {
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
-    FLEET_TRY(auto have, target->size());
-    if (have >= file.size) {
-      FLEET_CHECK(target->truncate(0));
-      have = 0;
-    }
-    auto sources = plan_.sources;
-    sources.emplace_back();
+    FLEET_TRY(auto const have, target->size());
+    Part part{file, path, *target, have};
+    if (have >= file.size) FLEET_CHECK(cut(part, 0));
     Error last{Kind::unavailable, "network", "no source answered"};
-    for (auto const& source : sources) {
-      FileSink sink(*target, have, file.size, throttle_, stop_);
-      auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
-      auto const got = remote_.fetch(source, "/blobs/sha256/" + file.sha256.hex(), {have, file.size}, take);
-      have = sink.have();
-      if (have == file.size) return target->sync();
-      if (stop_) return interrupted();
-      last = got ? Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", file.name, have, file.size)} : got.error();
-      if (last.code == "body_too_large" && last.kind == Kind::too_large) last = too_long(file.size);
+    for (std::size_t at = 0; at < sources_.size();) {
+      auto const& source = sources_[at];
+      auto const got = fetch_from(source, part);
+      if (got) return target->sync();
+      last = got.error();
       log::info("download.source_failed",
-                {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", have}, {"error", last.detail}});
-      bool const final = last.code == "disk_full" || last.code == "too_long" || last.code == "over_budget" || last.code == "cancelled" || last.kind == Kind::io;
-      if (final) return last;
+                {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", part.have}, {"error", last.detail}});
+      if (is_final(last)) return last;
+      // A mirror that was caught is not asked for the other files either; the server, which is the last, always is.
+      if (is_lie(last) && !source.empty()) sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(at));
+      else ++at;
     }
     FLEET_CHECK(target->sync());
     return last;
+  }
+
+  /// Whose bytes were wrong is not known when others had begun the file: then this source is asked for all of it.
+  Result<void> fetch_from(std::string const& source, Part& part) {
+    bool const begun = part.have > 0;
+    auto got = receive(source, part);
+    if (!got && got.error().code == "digest_mismatch" && begun) got = receive(source, part);
+    return got;
+  }
+
+  /// What is wrong is cut off again: a wrong start is never resumed.
+  Result<void> receive(std::string const& source, Part& part) {
+    auto const& wanted = part.wanted;
+    auto const from = part.have;
+    FileSink sink(part.file, from, wanted.size, throttle_, stop_);
+    auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
+    auto const got = remote_.fetch(source, "/blobs/sha256/" + wanted.sha256.hex(), {from, wanted.size}, take);
+    part.have = sink.have();
+    if (part.have == wanted.size) {
+      FLEET_TRY(bool const right, is_right(part.path, wanted));
+      if (right) return {};
+      FLEET_CHECK(cut(part, 0));
+      return Error{Kind::unprocessable, "digest_mismatch",
+                   fmt::format("file '{}' arrived with other bytes than its digest {} names", wanted.name, wanted.sha256.hex())};
+    }
+    if (stop_) return interrupted();
+    if (got) return Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", wanted.name, part.have, wanted.size)};
+    auto const& error = got.error();
+    bool const longer = error.code == "too_long" || (error.code == "body_too_large" && error.kind == Kind::too_large);
+    if (!longer) return error;
+    FLEET_CHECK(cut(part, from));
+    return too_long(wanted.size);
+  }
+
+  static Result<void> cut(Part& part, std::uint64_t size) {
+    FLEET_CHECK(part.file.truncate(size));
+    part.have = size;
+    return {};
+  }
+
+  static bool is_lie(Error const& error) { return error.code == "digest_mismatch" || error.code == "too_long"; }
+  /// What no other source would change.
+  bool is_final(Error const& error) const {
+    return stop_ || error.code == "disk_full" || error.code == "over_budget" || error.code == "cancelled" || error.kind == Kind::io;
   }
 
   Fs& fs_;
@@ -154,6 +198,7 @@ private:
   DownloadPlan const& plan_;
   std::atomic<bool> const& stop_;
   std::string dir_;
+  std::vector<std::string> sources_;  ///< to ask, the server (empty) last
 };
 
 }  // namespace

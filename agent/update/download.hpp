@@ -37,8 +37,10 @@ struct DownloadPlan {
 };
 
 /// Brings every file of a variant into the staging folder: what is there already stays, what the running version has is copied, the rest is
-/// fetched and resumed from the bytes that are there. Reserves the space first.
-/// @errors unavailable (disk_full, network, interrupted), throttled (over_budget), timeout, unprocessable (digest_mismatch, too_long), not_found
+/// fetched and resumed from the bytes that are there. A source that fails, or brings what is not the file, is passed over for the next, and a
+/// liar is not asked again. Reserves the space first.
+/// @errors unavailable (disk_full, network, interrupted), throttled (over_budget), timeout, unprocessable (digest_mismatch, too_long: of the last source),
+/// not_found
 Result<void> download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop);
 
 }  // namespace fleet::agent
