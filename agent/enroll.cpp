@@ -98,8 +98,9 @@ Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& l
   FLEET_TRY(auto const request, crypto::make_request(identity.private_key, identity.id));
   FLEET_TRY(auto const remote, reach(fs, identity, options, trusted));
   wire::EnrollRequest const asked{token, request, identity.id, identity.hardware, identity.reported};
-  FLEET_TRY(auto const answer, remote->post("/device/v1/enroll", wire::encode(asked), Millis{30'000}, 4 * 1024 * 1024));
-  FLEET_TRY(auto const response, wire::decode_enroll_response(answer.body));
+  auto const answer = remote->post("/device/v1/enroll", wire::encode(asked), Millis{30'000}, 4 * 1024 * 1024);
+  if (!answer) return in_the_words_of_the_server(answer.error());
+  FLEET_TRY(auto const response, wire::decode_enroll_response(answer->body));
   identity.id = response.id;
   if (response.state != "active" || response.certificate.empty()) {
     FLEET_CHECK(save_identity(fs, layout, identity));

@@ -19,15 +19,20 @@ bool other_server_may_help(Error const& error) { return (error.kind == Kind::una
 }  // namespace
 
 Error error_of(net::ClientResponse const& response) {
-  Error out{kind_of_status(response.status), "server_refused", fmt::format("the server answered {}", response.status)};
+  Error out{kind_of_status(response.status), std::string(kPeerSays) + "refused", fmt::format("the server answered {}", response.status)};
   auto const problem = wire::parse_json(response.body, 64 * 1024);
   std::vector<FieldError> faults;
   if (!problem || !problem->is_object()) return out;
   wire::ObjectReader reader(*problem, "", faults);
-  out.code = reader.text("code", 64, out.code);
+  if (auto const code = reader.text("code", 64, {}); !code.empty()) out.code = std::string(kPeerSays) + code;
   out.detail = reader.text("detail", 2048, out.detail);
   out.hint = reader.text("hint", 1024, {});
   return out;
+}
+
+Error in_the_words_of_the_server(Error error) {
+  if (error.code.starts_with(kPeerSays) && error.code != std::string(kPeerSays) + "refused") error.code.erase(0, kPeerSays.size());
+  return error;
 }
 
 Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock) {

@@ -57,7 +57,13 @@ private:
   Millis retry_after_{0};
 };
 
-/// The error a problem answer (RFC 9457) stands for.
+/// What the code of an error begins with that a peer's answer stands for: `server_unknown_device`. No code made on the device begins so, and
+/// therefore no peer can speak for a part of it (`cancelled`, `over_budget`).
+inline constexpr std::string_view kPeerSays = "server_";
+
+/// The error a problem answer (RFC 9457) stands for; its code begins with kPeerSays.
 [[nodiscard]] Error error_of(net::ClientResponse const& response);
+/// For people: the same error with the code as the server and its guides name it.
+[[nodiscard]] Error in_the_words_of_the_server(Error error);
 
 }  // namespace fleet::agent

@@ -137,8 +137,9 @@ private:
       auto const got = fetch_from(source, part);
       if (got) return target->sync();
       last = got.error();
-      log::info("download.source_failed",
-                {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", part.have}, {"error", last.detail}});
+      log::info(
+          "download.source_failed",
+          {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", part.have}, {"code", last.code}, {"error", last.detail}});
       if (is_final(last)) return last;
       // A mirror that was caught is not asked for the other files either; the server, which is the last, always is.
       if (is_lie(last) && !source.empty()) sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(at));

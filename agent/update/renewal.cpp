@@ -9,13 +9,13 @@ namespace fleet::agent {
 
 bool Link::mend(Error const& error) {
   // An expired certificate still opens the route that renews it (docs/protocol.md, renew).
-  if (error.code == "certificate_expired") {
+  if (error.code == "server_certificate_expired") {
     auto const renewed = renew();
     if (!renewed) log::warn("renewal.failed", {{"code", renewed.error().code}, {"error", renewed.error().detail}});
     return renewed.has_value();
   }
   // A server that was restored from a backup may know only the credential before.
-  if (error.code == "unknown_device" && credentials_.size() > 1) {
+  if (error.code == "server_unknown_device" && credentials_.size() > 1) {
     use((used_ + 1) % credentials_.size());
     log::warn("credential.other_tried", {{"error", error.detail}});
     return used_ != 0;

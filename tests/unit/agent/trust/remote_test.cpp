@@ -39,7 +39,7 @@ TEST_CASE("a problem of the server comes back as its error, with what it asks fo
   auto const busy = remote->get("/busy", 1024);
   REQUIRE_FALSE(busy.has_value());
   CHECK(busy.error().kind == Kind::throttled);
-  CHECK(busy.error().code == "too_many");
+  CHECK(busy.error().code == "server_too_many");
   CHECK(busy.error().hint == "wait");
   CHECK(remote->retry_after() == std::chrono::seconds{17});
   auto const odd = remote->get("/odd", 1024);
@@ -108,4 +108,17 @@ TEST_CASE("a source that answers without end is cut off, with a refusal as with 
   REQUIRE_FALSE(longer.has_value());
   CHECK(longer.error().kind == Kind::too_large);
   CHECK(taken <= 100'000);
+}
+
+TEST_CASE("what a peer calls its refusal is told, and never taken for a word of the device's own") {
+  Bench bench;
+  auto const remote = bench.server.remote(bench.trusted);
+  for (std::string const code : {"cancelled", "over_budget", "disk_full", "peer_not_trusted", "ineligible", "interrupted", "digest_mismatch"}) {
+    CAPTURE(code);
+    bench.server.answer("/x", [&](net::Request const&) { return net::json_response(403, R"({"code":")" + code + R"(","detail":"because"})"); });
+    auto const got = remote->get("/x", 1024);
+    REQUIRE_FALSE(got.has_value());
+    CHECK(got.error().code == "server_" + code);
+    CHECK(in_the_words_of_the_server(got.error()).code == code);
+  }
 }

@@ -152,6 +152,17 @@ TEST_CASE("a source that lies costs nothing but time: the next is asked in the s
   }
 }
 
+TEST_CASE("a source that speaks of the device's own budget, disk or wishes ends nothing but its own turn") {
+  for (std::string const code : {"over_budget", "cancelled", "disk_full", "too_long", "interrupted"}) {
+    CAPTURE(code);
+    Bench bench;
+    bench.server.answer("/mirror" + bench.blob, [&](net::Request const&) { return net::json_response(503, R"({"code":")" + code + R"(","detail":"x"})"); });
+    bench.server.answer(bench.blob, bench.ranged(kContent));
+    REQUIRE(bench.run({bench.server.url() + "/mirror"}).has_value());
+    CHECK(bench.fs.text(bench.staged) == kContent);
+  }
+}
+
 TEST_CASE("a source that was caught lying is not asked for the other files") {
   Bench bench;
   auto const other = kContent.substr(0, 5000);

@@ -1,3 +1,4 @@
+#include "tests/unit/agent/fake_server.hpp"
 #include "tests/unit/agent/update/device.hpp"
 
 using namespace fleet;
@@ -186,6 +187,27 @@ TEST_CASE("failures of the network are tried again up to the policy's attempts, 
   CHECK(device.state().tries == 3);
   CHECK_FALSE(device.state().error.code.empty());
   CHECK(device.current() == kOne.digest);
+}
+
+TEST_CASE("a server that says it was cancelled, or is over budget, is one that failed: tries are counted and end") {
+  for (std::string const code : {"cancelled", "over_budget", "waits", "interrupted"}) {
+    CAPTURE(code);
+    Device device;
+    run_one(device);
+    FakeServer server;
+    server.answer("/blobs/sha256/" + crypto::sha256(kTwo.content).hex(),
+                  [&](net::Request const&) { return net::json_response(503, R"({"code":")" + code + R"(","detail":"because"})"); });
+    device.remote = server.remote(device.context->trusted);
+    device.runner = std::make_unique<Runner>(*device.context, *device.remote, Told{});
+    device.fs.put("/agent/models/reader/releases/" + kTwo.digest + ".json", kTwo.document);
+    auto wanted = Device::target(kTwo, "ro-2");
+    wanted.conditions.attempts = 2;
+    REQUIRE(device.direct({wanted}));
+    device.settle(4);
+    CHECK(device.state().state == State::failed);
+    CHECK(device.state().error.code == "server_" + code);
+    CHECK(device.current() == kOne.digest);
+  }
 }
 
 TEST_CASE("a restart tells nothing that was told, acknowledged or not") {
