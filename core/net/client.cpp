@@ -20,6 +20,35 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 /// A server that answers nothing but interim answers keeps nobody for ever.
 constexpr int kInterimAnswersMax = 8;
 
+/// Holds a body to its least rate.
+class BodyPace {
+public:
+  BodyPace(Clock& clock, Millis silence) : clock_(clock), silence_(silence) {}
+  /// A wait begins. @returns when it has lasted too long
+  MonoTime wait() {
+    began_ = clock_.mono();
+    return began_ + std::min(silence_, left_);
+  }
+  void came(std::size_t bytes) {
+    left_ -= clock_.mono() - began_;
+    bytes_ += bytes;
+    if (bytes_ < kBodyBytesMin) return;
+    bytes_ = 0;
+    left_ = kBodyBytesMinWithin;
+  }
+  [[nodiscard]] Error explain(Error error) const {
+    if (error.kind == Kind::timeout) error.detail = fmt::format("the body came to a halt, or slower than {} bytes a minute", kBodyBytesMin);
+    return error;
+  }
+
+private:
+  Clock& clock_;
+  Millis silence_;
+  Millis left_ = kBodyBytesMinWithin;  ///< of waiting, until bytes_ must be enough
+  std::uint64_t bytes_ = 0;
+  MonoTime began_{};
+};
+
 /// What is kept for one scheme, host and port.
 struct Origin {
   std::string key;
@@ -109,15 +138,18 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::rea
   std::optional<ResponseParser> parser;
   parser.emplace(request, sink);
   bool answered = false;
+  BodyPace pace(clock, request.timeout);
   for (;;) {
+    bool const sinks = sink && parser->in_good_body();
+    if (sinks) patience.until = pace.wait();
     auto const got = connection.read(buffer, patience);
-    if (!got) return Failure{got.error(), answered};
+    if (!got) return Failure{sinks ? pace.explain(got.error()) : got.error(), answered};
     if (*got == 0) {
       if (auto const ended = parser->feed_end(); !ended) return Failure{ended.error(), answered};
       return std::move(parser->response());
     }
     answered = true;
-    if (sink) patience.until = clock.mono() + request.timeout;
+    if (sinks) pace.came(*got);
     rest.append(buffer.data(), *got);
     for (bool more = true; more && !rest.empty();) {
       auto const used = parser->feed(rest);

@@ -27,12 +27,17 @@ struct ClientConfig {
   Millis connect{15'000};
 };
 
+/// A body that goes to a sink must come at 1 KiB/s: so many bytes in each minute that is spent waiting for them, and something within the
+/// request's timeout. What the sink takes for itself (a cap on bandwidth, a slow disk) does not count.
+inline constexpr std::uint64_t kBodyBytesMin = 60 * 1024;
+inline constexpr Millis kBodyBytesMinWithin{60'000};
+
 struct ClientRequest {
   Method method = Method::get;
   std::string url;  ///< absolute
   Headers headers;
   std::string body;
-  Millis timeout{30'000};  ///< whole exchange, or without progress where a sink is given
+  Millis timeout{30'000};                      ///< whole exchange; where a sink is given: until the header is there, then the longest silence
   std::uint64_t body_limit = 8 * 1024 * 1024;  ///< of a 2xx answer; any other may have 64 KiB
 };
 

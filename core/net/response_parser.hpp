@@ -17,6 +17,8 @@ public:
   /// The peer ended the connection. @errors unavailable when the answer is not complete
   Result<void> feed_end();
   [[nodiscard]] ClientResponse& response() { return response_; }
+  /// The header of a 2xx answer is there: what comes now is for the sink.
+  [[nodiscard]] bool in_good_body() const { return headers_done_ && response_.status / 100 == 2; }
   [[nodiscard]] bool sink_called() const { return sink_called_; }
 
 private:

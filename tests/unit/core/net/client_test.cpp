@@ -2,7 +2,11 @@
 #include "tests/unit/core/net/fixture.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <poll.h>
 
+#include <algorithm>
+#include <atomic>
 #include <thread>
 
 using namespace fleet;
@@ -60,6 +64,70 @@ TEST_CASE("an answer that does not come meets the deadline") {
   REQUIRE(!answer.has_value());
   CHECK(answer.error().kind == Kind::timeout);
   CHECK(answer.error().detail.find(request.url) != std::string::npos);
+}
+
+TEST_CASE("a head that comes byte by byte meets the request's deadline, also where a sink waits for the body") {
+  SharedClock clock;
+  std::string const head = "HTTP/1.1 200 OK\r\nX: " + std::string(300, 'x') + "\r\nContent-Length: 2\r\n\r\nok";
+  LyingServer const server{head, 1, [&] {
+                             clock.advance(Millis{29'000});
+                             ::poll(nullptr, 0, 1);
+                           }};
+  auto client = Client::create(trusting_config(), clock).value();
+  BodySink const sink = [](ClientResponse const&, BytesView) -> Result<void> { return {}; };
+  auto const answer = client.send(get(server.url()), sink);
+  REQUIRE(!answer.has_value());
+  CHECK(answer.error().kind == Kind::timeout);
+}
+
+TEST_CASE("a body for a sink must come at its least rate; a byte now and then holds nobody") {
+  struct Case {
+    std::size_t piece;
+    Millis each;
+    bool comes;
+  };
+  std::string const body(300'000, 'b');
+  auto const head = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.size());
+  for (auto const& [piece, each, comes] : {Case{1, Millis{29'000}, false}, Case{1024, Millis{2'000}, false}, Case{8 * 1024, Millis{4'000}, true}}) {
+    CAPTURE(piece);
+    SharedClock clock;
+    std::atomic<std::size_t> sunk{0};
+    std::atomic<bool> ended{false};
+    std::size_t sent = 0;
+    // Each piece follows the one before when the sink has it: the client waits again, and time goes by.
+    auto const before_each = [&, piece = piece, each = each] {
+      if (sent > head.size()) CHECK(eventually([&] { return ended || head.size() + sunk >= sent; }));
+      if (sent >= head.size()) clock.advance(each);
+      sent += std::min(piece, head.size() + body.size() - sent);
+    };
+    LyingServer const server{head + body, piece, before_each};
+    auto client = Client::create(trusting_config(), clock).value();
+    BodySink const sink = [&](ClientResponse const&, BytesView taken) -> Result<void> {
+      sunk += taken.size();
+      return {};
+    };
+    auto const answer = client.send(get(server.url()), sink);
+    ended = true;
+    CHECK(answer.has_value() == comes);
+    if (!comes) CHECK(answer.error().kind == Kind::timeout);
+    CHECK((sunk == body.size()) == comes);
+  }
+}
+
+TEST_CASE("the time that a sink takes is not the peer's") {
+  TestServer server;
+  std::string const large(1'000'000, 'z');
+  server.handler->scripts["/large"] = [&](Request&&, Responder responder) { responder({200, {}, large, false}); };
+  SharedClock clock;
+  auto client = Client::create(trusting_config(), clock).value();
+  std::size_t taken = 0;
+  BodySink const slow = [&](ClientResponse const&, BytesView piece) -> Result<void> {
+    taken += piece.size();
+    clock.advance(std::chrono::hours{1});
+    return {};
+  };
+  CHECK(client.send(get(server.url("/large")), slow).has_value());
+  CHECK(taken == large.size());
 }
 
 TEST_CASE("cancel ends the exchange under way from another thread") {

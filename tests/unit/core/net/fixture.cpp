@@ -167,7 +167,8 @@ void RawPeer::half_close() {
 
 void RawPeer::hang_up() { fd_ = Fd{}; }
 
-LyingServer::LyingServer(std::string bytes) : bytes_(std::move(bytes)) {
+LyingServer::LyingServer(std::string bytes, std::size_t piece, std::function<void()> before_each)
+    : bytes_(std::move(bytes)), piece_(piece), before_each_(std::move(before_each)) {
   ListenerConfig config;
   config.certificate_pem = Pki::get().server.certificate;
   config.private_key_pem = Pki::get().server.private_key;
@@ -187,7 +188,8 @@ LyingServer::LyingServer(std::string bytes) : bytes_(std::move(bytes)) {
     std::array<char, 4096> request{};
     if (SSL_read(ssl.get(), request.data(), static_cast<int>(request.size())) <= 0) return;
     for (std::string_view left = bytes_; !left.empty();) {
-      int const wrote = SSL_write(ssl.get(), left.data(), static_cast<int>(left.size()));  // the context writes in parts
+      if (before_each_) before_each_();
+      int const wrote = SSL_write(ssl.get(), left.data(), static_cast<int>(std::min(piece_, left.size())));  // the context writes in parts
       if (wrote <= 0) break;
       left.remove_prefix(static_cast<std::size_t>(wrote));
     }

@@ -6,6 +6,7 @@
 #include "core/net/socket.hpp"
 #include "core/net/tls.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -89,7 +90,9 @@ private:
 /// Shakes hands with one client, reads its request's header and answers `bytes`, whatever they are; then ends the connection.
 class LyingServer {
 public:
-  explicit LyingServer(std::string bytes);
+  /// @param piece       so many bytes at once
+  /// @param before_each  called before each piece, on the server's thread
+  explicit LyingServer(std::string bytes, std::size_t piece = std::string::npos, std::function<void()> before_each = {});
   ~LyingServer();
   [[nodiscard]] std::string url() const;
 
@@ -97,7 +100,20 @@ private:
   SslPtr<SSL_CTX> context_;
   Fd listener_;
   std::string bytes_;
+  std::size_t piece_;
+  std::function<void()> before_each_;
   std::thread thread_;
+};
+
+/// A clock that one thread may set while another reads it.
+class SharedClock final : public Clock {
+public:
+  [[nodiscard]] SysTime wall() const override { return system_clock().wall(); }
+  [[nodiscard]] MonoTime mono() const override { return MonoTime{Millis{now_ms_.load()}}; }
+  void advance(Millis by) { now_ms_ += by.count(); }
+
+private:
+  std::atomic<std::int64_t> now_ms_{1};
 };
 
 /// Waits until `holds`, at most five seconds.
