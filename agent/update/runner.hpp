@@ -70,6 +70,8 @@ private:
   void show(ModelState const& state);
   void report(ModelState const& state);
   Result<wire::Release> release_of(ModelState const& state) const;
+  /// For the steps past the download. Nothing: its document is lost, and the update has failed with `release_lost`.
+  Result<std::optional<wire::Release>> release_or_fail(ModelState const& state);
   [[nodiscard]] Candidate candidate_of(ModelState const& state) const;
   [[nodiscard]] Bench bench() const;
   [[nodiscard]] ModelState state_of_model(std::string const& model) const;

@@ -47,6 +47,17 @@ wire::DeviceError told_of(Error const& error) {
 /// that lies must not make a device refuse the release for good.
 bool may_pass(Error const& error) { return error.code != "ineligible" && error.code != "below_floor" && error.code != "bad_path"; }
 
+/// The kept document of a release is gone or damaged, and stays so: waiting brings nothing. A disk that fails now may answer later.
+bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind != Kind::unavailable; }
+
+/// From now on what runs is the target, and what ran is the version before: what a way back goes by.
+void shift_versions(ModelState& state) {
+  if (state.running == state.target) return;
+  state.older = state.previous;
+  state.previous = state.running;
+  state.running = state.target;
+}
+
 }  // namespace
 
 Result<ModelState> Runner::advance(ModelState state, Event event, wire::DeviceError error) {
@@ -115,6 +126,17 @@ Result<wire::Release> Runner::release_of(ModelState const& state) const {
   auto const& digest = state.target.none() ? state.running.digest : state.target.digest;
   FLEET_TRY(auto const document, context_.slots.load_release(state.model, digest));
   return wire::decode_release(document);
+}
+
+Result<std::optional<wire::Release>> Runner::release_or_fail(ModelState const& state) {
+  auto release = release_of(state);
+  if (release) return std::optional(*std::move(release));
+  if (!is_lost(release.error())) return release.error();
+  auto failing = state;
+  // The link may point at the target already, from before a kill: it goes back as from a version that runs.
+  if (failing.state == State::switching) shift_versions(failing);
+  FLEET_CHECK(fail(std::move(failing), {"release_lost", release.error().detail, {}}));
+  return std::optional<wire::Release>{};
 }
 
 Bench Runner::bench() const { return {context_.fs, context_.clock, context_.config, context_.collector, context_.stop}; }
@@ -245,8 +267,9 @@ Result<void> Runner::test(ModelState state) {
     FLEET_CHECK(fail(std::move(state), {"golden_interrupted", fmt::format("the golden test was started {} times and never ended", kTestStartsMax), {}}));
     return {};
   }
-  FLEET_TRY(auto const release, release_of(state));
-  if (auto const& golden = release.manifest.golden) {
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
+  if (auto const& golden = release->manifest.golden) {
     FLEET_CHECK(context_.slots.make_scratch(state.model));
     auto const passed = golden_test(bench(), candidate_of(state), *golden);
     if (!passed && passed.error().code == "interrupted") return passed;
@@ -264,17 +287,14 @@ Result<void> Runner::test(ModelState state) {
 }
 
 Result<void> Runner::switch_over(ModelState state) {
-  FLEET_TRY(auto const release, release_of(state));
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
   FLEET_CHECK(context_.slots.switch_to(state.model, state.target.digest));
-  if (state.running != state.target) {
-    state.older = state.previous;
-    state.previous = state.running;
-    state.running = state.target;
-  }
+  shift_versions(state);
   context_.collector.running(state.model, state.running.digest);
   run_hook(context_.config.switched_hook, state);
-  if (!release.manifest.activate.empty()) {
-    auto const activated = run_program(bench(), candidate_of(state), release.manifest.activate, "activate_failed");
+  if (!release->manifest.activate.empty()) {
+    auto const activated = run_program(bench(), candidate_of(state), release->manifest.activate, "activate_failed");
     if (!activated && activated.error().code == "interrupted") return activated;
     if (!activated) {
       FLEET_CHECK(fail(std::move(state), told_of(activated.error())));
@@ -286,9 +306,10 @@ Result<void> Runner::switch_over(ModelState state) {
 }
 
 Result<void> Runner::prove(ModelState state) {
-  FLEET_TRY(auto const release, release_of(state));
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
   FLEET_CHECK(context_.slots.make_scratch(state.model));
-  ProbationRun run(bench(), candidate_of(state), release.manifest);
+  ProbationRun run(bench(), candidate_of(state), release->manifest);
   for (;;) {
     auto const verdict = run.step();
     if (verdict == ProbationRun::Verdict::failed) {
@@ -303,7 +324,7 @@ Result<void> Runner::prove(ModelState state) {
         std::any_of(told_.targets.begin(), told_.targets.end(), [&](Target const& one) { return one.model == state.model && is_way_back(one, state); });
     if (back || !orders_.empty()) return {};  // the loop obeys; probation starts anew if it goes on
   }
-  state.floor = std::max(state.floor, release.manifest.security_floor);
+  state.floor = std::max(state.floor, release->manifest.security_floor);
   state.older = {};
   FLEET_TRY(auto const committed, advance(std::move(state), Event::healthy));
   return context_.slots.collect(committed.model, {committed.running.digest, committed.previous.digest});

@@ -455,3 +455,46 @@ TEST_CASE("an ordered return below the owners' floor is refused, kept or not; th
   device.settle(1);
   CHECK(device.current() == kOne.digest);
 }
+
+TEST_CASE("a release whose document is damaged or gone fails its update, goes back and is told, wherever it stands") {
+  struct Case {
+    State at;
+    bool switched;  ///< `current` points at it already
+    State ends;
+  };
+  for (std::string const spoiled : {"gone", "", "{}"}) {
+    for (auto const& [at, switched, ends] : {Case{State::testing, false, State::failed}, Case{State::switching, false, State::rolled_back},
+                                             Case{State::switching, true, State::rolled_back}, Case{State::probation, true, State::rolled_back}}) {
+      CAPTURE(spoiled);
+      CAPTURE(to_string(at));
+      CAPTURE(switched);
+      Device device;
+      run_one(device);
+      device.bring(kTwo);
+      REQUIRE(device.context->slots.install("reader", kTwo.digest, wire::decode_release(kTwo.document)->variants[0]).has_value());
+      auto state = device.state();
+      state.state = at;
+      state.target = {kTwo.digest, "2"};
+      state.rollout = "ro-2";
+      if (at == State::probation) {
+        state.previous = state.running;
+        state.running = state.target;
+      }
+      REQUIRE(device.context->journal.save(state).has_value());
+      if (switched) REQUIRE(device.context->slots.switch_to("reader", kTwo.digest).has_value());
+      auto const document = "/agent/models/reader/releases/" + kTwo.digest + ".json";
+      if (spoiled == "gone") REQUIRE(device.fs.remove(document).has_value());
+      else device.fs.put(document, spoiled);
+      REQUIRE(device.boot());
+      REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+      device.settle(2);
+      CHECK(device.state().state == ends);
+      CHECK(device.state().error.code == "release_lost");
+      CHECK(device.state().running == Version{kOne.digest, "1"});
+      CHECK(device.current() == kOne.digest);
+      CHECK(is_whole(device, kOne));
+      CHECK(device.reports().back().error.code == "release_lost");
+      CHECK(device.reports().back().state == to_string(ends));
+    }
+  }
+}
