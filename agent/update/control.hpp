@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/result.hpp"
+#include "core/base/time.hpp"
 
 #include <functional>
 #include <string>
@@ -17,8 +18,8 @@ public:
   ControlSocket& operator=(ControlSocket&&) = delete;
   ~ControlSocket();
   [[nodiscard]] int descriptor() const { return fd_; }
-  /// Serves one waiting client; a slow one is cut off after a second.
-  void serve(Answer const& answer);
+  /// Serves one waiting client; a second after it came it is cut off, however it spends it.
+  void serve(Answer const& answer, Clock& clock = system_clock());
 
 private:
   ControlSocket(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
@@ -26,7 +27,10 @@ private:
   std::string path_;
 };
 
-/// The client's side. @errors unavailable (code `no_daemon`: nobody listens)
-[[nodiscard]] Result<std::string> ask_daemon(std::string const& path, std::string const& line);
+/// How long a client waits: the daemon serves one after the other, and each may take a second.
+inline constexpr Millis kAskPatience{10'000};
+
+/// The client's side. @errors unavailable (code `no_daemon`: nobody listens; `daemon_busy`: it runs, and gave no answer in time), io
+[[nodiscard]] Result<std::string> ask_daemon(std::string const& path, std::string const& line, Millis patience = kAskPatience, Clock& clock = system_clock());
 
 }  // namespace fleet::agent

@@ -7,10 +7,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <vector>
 
 namespace fleet::agent {
 namespace {
@@ -102,6 +105,64 @@ TEST_CASE("a client that says nothing, half a line, or nothing but bytes holds n
   auto serving = served.serve(*socket, [](std::string_view) { return std::string("{}"); });
   CHECK(ask_daemon(served.path, "{}").value() == "{}");
   serving.join();
+}
+
+TEST_CASE("a client that doles out its bytes is cut off with all others") {
+  Served served;
+  auto socket = ControlSocket::open(served.path);
+  REQUIRE(socket.has_value());
+  int const client = connect_to(served.path);
+  auto serving = served.serve(*socket, [](std::string_view) { return std::string("{}"); });
+  bool cut_off = false;
+  for (int i = 0; i < 100 && !cut_off; ++i) {
+    cut_off = ::send(client, " ", 1, MSG_NOSIGNAL) < 0;
+    ::poll(nullptr, 0, 50);
+  }
+  CHECK(cut_off);
+  ::close(client);
+  serving.join();
+}
+
+TEST_CASE("a client that does not take its answer holds nobody up") {
+  Served served;
+  auto socket = ControlSocket::open(served.path);
+  REQUIRE(socket.has_value());
+  int const client = connect_to(served.path);
+  REQUIRE(::send(client, "{}\n", 3, MSG_NOSIGNAL) == 3);
+  std::atomic<bool> served_it{false};
+  std::thread serving([&] {
+    socket->serve([](std::string_view) { return std::string(8 << 20, 'x'); });
+    served_it = true;
+  });
+  auto const until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+  while (!served_it && std::chrono::steady_clock::now() < until) ::poll(nullptr, 0, 20);
+  CHECK(served_it);
+  ::close(client);
+  serving.join();
+}
+
+TEST_CASE("a daemon that has no time is not taken for one that does not run") {
+  Served served;
+  auto const socket = ControlSocket::open(served.path);
+  REQUIRE(socket.has_value());
+  auto const unanswered = ask_daemon(served.path, "{}", Millis{50});
+  REQUIRE_FALSE(unanswered.has_value());
+  CHECK(unanswered.error().code == "daemon_busy");
+  // More than may wait for it at once.
+  std::vector<int> others;
+  bool full = false;
+  while (!full && others.size() < 1000) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, served.path.c_str(), served.path.size() + 1);
+    others.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    full = ::connect(others.back(), reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0;
+  }
+  CHECK(full);
+  auto const turned_away = ask_daemon(served.path, "{}", Millis{50});
+  REQUIRE_FALSE(turned_away.has_value());
+  CHECK(turned_away.error().code == "daemon_busy");
+  for (int const fd : others) ::close(fd);
 }
 
 }  // namespace
