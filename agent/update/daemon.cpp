@@ -81,7 +81,7 @@ Result<Told> load_last_told(Context& context) {
   return Told{};
 }
 
-std::string answer_line(Context& context, Runner& runner, Link& link, Remote& remote, std::string_view line) {
+std::string answer_line(Context& context, Runner& runner, Link& link, std::string_view line) {
   auto const value = wire::parse_json(line, 64 * 1024);
   if (!value) return error_json(value.error());
   std::vector<FieldError> faults;
@@ -90,7 +90,7 @@ std::string answer_line(Context& context, Runner& runner, Link& link, Remote& re
   auto const model = reader.text("model", 64, {});
   if (auto const fine = wire::no_faults(faults, "order"); !fine) return error_json(fine.error());
   auto const done = [](Result<void> const& result) { return result ? std::string("{}") : error_json(result.error()); };
-  if (wanted == "status") return status_json(context, runner.models(), {remote.server(), link.last_contact(), link.last_error()});
+  if (wanted == "status") return status_json(context, runner.models(), {link.server(), link.last_contact(), link.last_error()});
   if (wanted == "rollback") return done(runner.roll_back(model));
   if (wanted == "unhold") return done(runner.unhold(model));
   return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback and unhold"});
@@ -169,7 +169,7 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
     while (!context->stop) {
       if (::poll(fds.data(), fds.size(), -1) < 0) continue;
       if (fds[0].revents != 0) context->stop = true;
-      if (fds[1].revents != 0) control.serve([&](std::string_view line) { return answer_line(*context, runner, link, *polls, line); });
+      if (fds[1].revents != 0) control.serve([&](std::string_view line) { return answer_line(*context, runner, link, line); });
       for (std::size_t i = 2; i < fds.size(); ++i)
         if (fds[i].revents != 0) statsd.receive(fds[i].fd, [&](std::string_view datagram) { context->collector.take(datagram); });
     }

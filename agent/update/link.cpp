@@ -36,7 +36,8 @@ Link::Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*
       verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
       authorities_(context.fs, context.layout, context.trusted),
       kept_(context.fs, context.layout),
-      boot_id_(read_boot_id(context.fs)) {
+      boot_id_(read_boot_id(context.fs)),
+      server_(remote.server()) {
   if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
   auto known = kept_.load(context.identity);
   if (!known) log::warn("credentials.unread", {{"error", known.error().detail}});
@@ -59,6 +60,7 @@ void Link::loop() {
     auto const pause = next ? *next : pause_after(next.error());
     {
       std::lock_guard const lock(mutex_);
+      server_ = remote_.server();
       last_error_ = next ? std::string() : next.error().detail;
     }
     wait(pause);
@@ -122,6 +124,7 @@ Result<Millis> Link::poll_once() {
     log::warn("nonce.not_kept", {{"error", kept.error().detail}});
   {
     std::lock_guard const lock(mutex_);
+    server_ = remote_.server();
     last_contact_ = context_.trusted.now();
   }
   runner_.set_sources(response.sources);
@@ -146,6 +149,10 @@ Result<void> Link::accept(std::string const& envelope, std::string const& nonce)
   return {};
 }
 
+std::string Link::server() const {
+  std::lock_guard const lock(mutex_);
+  return server_;
+}
 SysTime Link::last_contact() const {
   std::lock_guard const lock(mutex_);
   return last_contact_;

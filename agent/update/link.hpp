@@ -14,6 +14,8 @@ public:
   void loop();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
+  // From any thread: how the last poll went, and with which server.
+  [[nodiscard]] std::string server() const;
   [[nodiscard]] SysTime last_contact() const;
   [[nodiscard]] std::string last_error() const;
 
@@ -49,6 +51,7 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool hurried_ = false;
+  std::string server_;  ///< the remote is this thread's alone; this is what the others see of it
   SysTime last_contact_{};
   std::string last_error_;
 };

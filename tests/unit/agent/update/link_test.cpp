@@ -179,6 +179,21 @@ TEST_CASE("a newer announcement of CAs is followed, and told from then on") {
   CHECK(bench.polls[1].ca_version == 7);
 }
 
+TEST_CASE("the server that is spoken to is told to other threads while the link changes it") {
+  Bench bench;
+  bench.answer_polls([](std::size_t, auto const&) { return Bench::idle(); });
+  bench.remote = bench.server.remote(bench.device.context->trusted, {"https://127.0.0.1:1", bench.server.url()});
+  Link link(*bench.device.context, *bench.remote, *bench.device.runner, {bench.remote.get()});
+  CHECK(link.server() == "https://127.0.0.1:1");
+  std::thread looping([&] { link.loop(); });
+  auto const until = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (link.server() != bench.server.url() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  bench.device.context->stop = true;
+  link.hurry();
+  looping.join();
+  CHECK(link.server() == bench.server.url());
+}
+
 TEST_CASE("hurried, a poll that waits is given up and the next one starts") {
   Bench bench;
   bench.answer_polls([](std::size_t, auto const&) { return net::json_response(200, wire::encode(wire::PollResponse{{}, 3600, false, 0, {}})); });
