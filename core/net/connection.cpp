@@ -208,7 +208,7 @@ void Connection::refuse(Error const& error) {
 }
 
 void Connection::refuse(int status, std::string_view code, std::string_view detail, std::string_view hint) {
-  count(worker_.counters.refused);
+  count(worker_.counters.requests_refused);
   parser_.reset();
   early_ = {};
   head_only_ = false;

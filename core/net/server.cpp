@@ -119,7 +119,8 @@ public:
       auto const& one = worker->counters;
       sum.accepted += one.accepted;
       sum.requests += one.requests;
-      sum.refused += one.refused;
+      sum.connections_refused += one.connections_refused;
+      sum.requests_refused += one.requests_refused;
       sum.handshakes += one.handshakes;
       sum.resumed += one.resumed;
       sum.handshake_failures += one.handshake_failures;

@@ -64,7 +64,9 @@ struct ServerLimits {
 };
 
 struct ServerCounters {
-  std::uint64_t accepted = 0, open = 0, requests = 0, refused = 0, handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
+  std::uint64_t accepted = 0, open = 0, connections_refused = 0;  ///< refused: over the limit of connections
+  std::uint64_t requests = 0, requests_refused = 0;               ///< refused: answered with 4xx before any handler saw them
+  std::uint64_t handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
 };
 
 /// Listeners over one io_context a thread, nothing shared between them (SO_REUSEPORT). TLS 1.2 and 1.3, HTTP/1.1 only.

@@ -100,7 +100,7 @@ void Worker::open_connection(Listener const& listener, Fd fd, sockaddr_storage c
   count(counters.accepted);
   if (shared_->open.fetch_add(1) >= shared_->limits.connections) {
     shared_->open.fetch_sub(1);
-    count(counters.refused);
+    count(counters.connections_refused);
     return;
   }
   int const on = 1;

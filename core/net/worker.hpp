@@ -28,7 +28,8 @@ struct Listener {
 };
 
 struct Counters {
-  std::atomic<std::uint64_t> accepted{0}, requests{0}, refused{0}, handshakes{0}, resumed{0}, handshake_failures{0}, timed_out{0};
+  std::atomic<std::uint64_t> accepted{0}, connections_refused{0}, requests{0}, requests_refused{0}, handshakes{0}, resumed{0}, handshake_failures{0},
+      timed_out{0};
 };
 /// One thread alone writes each counter: a plain add without a lock prefix.
 inline void count(std::atomic<std::uint64_t>& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }

@@ -18,8 +18,10 @@ struct Counter {
 constexpr auto kNetCounters = std::to_array<Counter>({
     {"fleet_net_connections_accepted_total", "Connections accepted.", "counter", &net::ServerCounters::accepted},
     {"fleet_net_connections_open", "Connections open now.", "gauge", &net::ServerCounters::open},
-    {"fleet_net_connections_refused_total", "Connections refused over the limit.", "counter", &net::ServerCounters::refused},
+    {"fleet_net_connections_refused_total", "Connections refused over the limit.", "counter", &net::ServerCounters::connections_refused},
     {"fleet_net_requests_total", "Requests handled.", "counter", &net::ServerCounters::requests},
+    {"fleet_net_requests_refused_total", "Requests answered with 4xx before they were handled: not HTTP, too large, too slow.", "counter",
+     &net::ServerCounters::requests_refused},
     {"fleet_net_handshakes_total", "TLS handshakes.", "counter", &net::ServerCounters::handshakes},
     {"fleet_net_handshakes_resumed_total", "TLS handshakes that resumed a session.", "counter", &net::ServerCounters::resumed},
     {"fleet_net_handshake_failures_total", "TLS handshakes that failed.", "counter", &net::ServerCounters::handshake_failures},

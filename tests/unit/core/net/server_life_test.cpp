@@ -90,10 +90,30 @@ TEST_CASE("connections over the limit are turned away, and room that comes back 
     RawPeer const first{server};
     RawPeer const second{server};
     CHECK(make_client().send(get(server.url("/"))).error().kind == Kind::unavailable);
-    CHECK(server.server->counters().refused == 1);
+    CHECK(server.server->counters().connections_refused == 1);
+    CHECK(server.server->counters().requests_refused == 0);
   }
   CHECK(eventually([&] { return server.server->counters().open == 0; }));
   CHECK(make_client().send(get(server.url("/"))).value().status == 200);
+}
+
+TEST_CASE("a request that is refused counts as that, not as a connection over the limit") {
+  ServerLimits limits;
+  limits.header = Millis{100};
+  TestServer server{limits};
+  for (auto const& [sent, status] : {std::pair{std::string{"no HTTP\r\n\r\n"}, 400},
+                                     {"GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n", 431},
+                                     {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n", 413},
+                                     {"GET / HTTP/1.1\r\nHo", 408}}) {
+    auto const before = server.server->counters();
+    RawPeer peer{server};
+    peer.send(sent);
+    CHECK(status_of(peer.receive()) == status);
+    auto const after = server.server->counters();
+    CHECK(after.requests_refused == before.requests_refused + 1);
+    CHECK(after.connections_refused == 0);
+    CHECK(after.requests == before.requests);
+  }
 }
 
 TEST_CASE("without free descriptors accepting backs off instead of spinning, and recovers") {

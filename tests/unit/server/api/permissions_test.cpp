@@ -122,6 +122,7 @@ TEST_CASE_FIXTURE(ApiFixture, "metrics are for loopback, or for a token") {
   CHECK(local.status == 200);
   CHECK(local.header("Content-Type").starts_with("text/plain; version=0.0.4"));
   CHECK(local.body.find("fleet_net_requests_total 0\n") != std::string::npos);
+  CHECK(local.body.find("fleet_net_requests_refused_total 0\n") != std::string::npos);
   add_device("cam-1", crypto::sha256("1"));
   CHECK(fetch("/metrics", "").body.find("fleet_devices{state=\"active\"} 1\n") != std::string::npos);
   peer.loopback = false;
