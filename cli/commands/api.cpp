@@ -129,12 +129,12 @@ Result<net::ClientResponse> Api::exchange(net::ClientRequest const& request) {
   }
 }
 
-Result<Answer> Api::send(net::Method method, std::string const& target, std::string body, net::Headers headers) {
+Result<Answer> Api::send(net::Method method, std::string const& target, std::string body, net::Headers headers, Millis work) {
   net::ClientRequest request;
   request.method = method;
   request.url = server_ + target;
   request.headers = std::move(headers);
-  request.timeout = timeout_ + Millis{static_cast<std::int64_t>(body.size()) / kSlowestBytesPerMs};
+  request.timeout = timeout_ + Millis{static_cast<std::int64_t>(body.size()) / kSlowestBytesPerMs} + work;
   request.body = std::move(body);
   request.body_limit = kAnswerBytesMax;
   if (!token_.empty()) request.headers.push_back({"Authorization", "Bearer " + token_});

@@ -48,8 +48,9 @@ public:
   static Result<Api> create(Settings const& settings, Surroundings const& around, Millis timeout);
 
   /// @param target  absolute path with its query
+  /// @param work  what the server needs for it at most, beyond what any answer takes
   /// A large body has more time than `timeout`: as long as a slow link needs for it.
-  Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {});
+  Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {}, Millis work = Millis{0});
   Result<boost::json::value> get(Route const& route);
   /// POST of an object. @param idempotency_key  empty: none
   Result<Answer> post(Route const& route, boost::json::value const& body, std::string const& idempotency_key = "");

@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kTries = 6;
 constexpr Millis kPauseMax{8'000};
+/// What a slow disk reads, and the server hashes, in a millisecond.
+constexpr std::uint64_t kHashedBytesPerMs = 4 * 1024;
 
 bool worth_another_try(Error const& error) {
   return error.kind == Kind::unavailable || error.kind == Kind::timeout || error.kind == Kind::throttled || error.code == "wrong_offset";
@@ -92,7 +94,9 @@ Result<void> Uploader::upload(LocalFile const& file) {
   auto const target = Route("/uploads/{}", {render::text_at(upload, "id")}).target();
   auto const offset = static_cast<std::uint64_t>(render::number_at(upload, "offset"));
   FLEET_CHECK(send_pieces(file, target, offset));
-  auto finished = api_->send(net::Method::put, target);
+  // The server reads the whole blob again before it answers.
+  Millis const hashing{static_cast<std::int64_t>(file.size / kHashedBytesPerMs)};
+  auto finished = api_->send(net::Method::put, target, {}, {}, hashing);
   if (!finished) {
     auto error = finished.error();
     error.detail = file.path + ": " + error.detail;
