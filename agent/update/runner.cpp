@@ -100,6 +100,9 @@ Result<void> Runner::roll_back(std::string const& model) {
     auto const found = shown_.find(model);
     if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
     if (found->second.running.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", model)};
+    if (found->second.previous.none())
+      return Error{Kind::conflict, "nothing_before", fmt::format("no version of model {} ran before {}", model, found->second.running.version),
+                   "going back would leave none; an operator takes a release away: fleetctl rollout rollback"};
     orders_.push_back({Order::Kind::roll_back, model});
     drop_unwanted_fetch();
   }

@@ -59,8 +59,11 @@ void silent_gate(Case const& c, std::vector<GateVerdict>& out) {
   if (c.policy.silent) out.push_back(guard(c, "silent", c.facts.silent, c.policy.silent->devices_max, kAlphaSilent, "fell silent"));
 }
 
+/// Every member runs the release already, since a rollout that was aborted, say: there is nothing to learn and nobody to harm.
+bool nothing_at_risk(Facts const& facts) { return facts.there > 0 && facts.decided + facts.at_work + facts.undispatched + facts.offline + facts.blocked == 0; }
+
 void coverage_gates(Case const& c, std::vector<GateVerdict>& out) {
-  if (c.standing.full) return;
+  if (c.standing.full || nothing_at_risk(c.facts)) return;
   for (std::size_t i = 0; i < c.policy.absolute.size(); ++i) {
     auto const& gate = c.policy.absolute[i];
     if (gate.metric == kInstallFailure) continue;
@@ -74,7 +77,7 @@ void coverage_gates(Case const& c, std::vector<GateVerdict>& out) {
 
 void certify_gate(Case const& c, std::vector<GateVerdict>& out) {
   auto const bound = c.policy.certify_at(c.standing.stage);
-  if (!bound || c.standing.full) return;
+  if (!bound || c.standing.full || nothing_at_risk(c.facts)) return;
   auto const& tally = c.facts.certify;
   auto const evidence = stats::certify(tally, *bound);
   GateVerdict verdict{"certify", "safe", evidence.reaches(stats::kCertifyBound) ? Ruling::promote : Ruling::hold, evidence.e_value(), stats::kCertifyBound,
@@ -88,6 +91,10 @@ void certify_gate(Case const& c, std::vector<GateVerdict>& out) {
 
 void min_devices_gate(Case const& c, std::vector<GateVerdict>& out) {
   auto const wanted = c.standing.full ? 0 : c.policy.stage(c.standing.stage).min_devices;
+  if (nothing_at_risk(c.facts)) {
+    out.push_back(need("min_devices", 0, 0, fmt::format("{} of this stage, all of which run the release already", devices_text(c.facts.there))));
+    return;
+  }
   auto const least = std::max<std::int64_t>(wanted, 1);  // no data is never good news
   out.push_back(need("min_devices", static_cast<double>(c.facts.decided), static_cast<double>(least),
                      fmt::format("{} decided, at least {} are needed", devices_text(c.facts.decided), least)));
@@ -212,6 +219,7 @@ void Fold::add(DeviceEvidence const& device) {
   bool const silent = device.state == device_state::kSilent;
   if (device.exposed) ++facts.exposed;
   if (device_state::is_undecided(device.state)) ++facts.at_work;
+  if (healthy && !device.eligible) ++facts.there;
   if (!device.eligible) return;
   bool const undecided = device_state::is_undecided(device.state);
   if (undecided && (!bake_since_ || device.dispatched_at <= *bake_since_)) ++facts.undecided;

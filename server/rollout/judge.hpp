@@ -42,6 +42,7 @@ struct Facts {
   stats::Tally certify;  ///< bad: failed, silent or bad by any absolute gate; only devices that all gates have judged
   std::int64_t healthy = 0;
   std::int64_t decided = 0;    ///< healthy, failed or silent
+  std::int64_t there = 0;      ///< ran the release before they were told: no evidence, and nothing at risk
   std::int64_t undecided = 0;  ///< dispatched, at work, and waited for
   std::int64_t at_work = 0;    ///< undecided, waited for or not
   std::int64_t exposed = 0;

@@ -15,6 +15,8 @@ expect "its bytes are there" content_is d1 one
 expect "executable bits are kept" test -x "$work/d1/models/m/current/lib/check.sh"
 expect "others are not executable" test ! -x "$work/d1/models/m/current/model.bin"
 expect "the rollout completes" ctl rollout wait "$r" --timeout 20s
+expect_code "there is no version before to go back to" 6 "$bin/fleet-agent" rollback --root "$work/d1"
+expect "and it runs on" content_is d1 one
 
 make_release "$work/v2" two 3
 publish 2 "$work/v2" --manifest "$manifest"
@@ -51,3 +53,4 @@ expect "the version before runs again" until_true 10 content_is d1 one
 expect "and the server sees it" until_true 10 runs d1 1
 expect "the owner lets it be taken again" "$bin/fleet-agent" unhold --root "$work/d1" --model m
 expect "and it is, at once" until_true 10 content_is d1 four
+expect "a rollout of what runs already completes: nothing is at risk" ctl rollout wait "$(roll_out 4)" --timeout 20s

@@ -19,7 +19,7 @@ Policy demo_policy() {
 }
 
 struct Fleet {
-  int good = 0, failed = 0, silent = 0, inaccurate = 0, unmeasured = 0, busy = 0, offline_at_dispatch_failed = 0;
+  int good = 0, failed = 0, silent = 0, inaccurate = 0, unmeasured = 0, busy = 0, offline_at_dispatch_failed = 0, there = 0;
 };
 
 Facts facts_of(Policy const& policy, Fleet const& fleet, std::optional<SysTime> bake_since = {}) {
@@ -37,6 +37,7 @@ Facts facts_of(Policy const& policy, Fleet const& fleet, std::optional<SysTime> 
   add(fleet.unmeasured, device_state::kHealthy, true, 10, .97);
   add(fleet.busy, device_state::kDispatched, true, 0, 0);
   add(fleet.offline_at_dispatch_failed, device_state::kFailed, false, 0, 0);
+  add(fleet.there, device_state::kHealthy, false, 0, 0);
   return fold.facts;
 }
 
@@ -202,6 +203,21 @@ TEST_CASE("without gates a stage passes when every reachable target has committe
   CHECK_FALSE(judge(policy, standing, facts_of(policy, {.good = 1, .failed = 1}), kNow).event.has_value());
   CHECK_FALSE(judge(policy, standing, facts_of(policy, {}), kNow).event.has_value());
   CHECK(judge(policy, standing, facts_of(policy, {.good = 1, .silent = 1}), kNow).event == Event::widen);
+}
+
+TEST_CASE("a stage whose devices all run the release already passes; beside one that does not they are no evidence") {
+  auto const policy = demo_policy();
+  auto facts = facts_of(policy, {.there = 4});
+  CHECK(event_of(judge(policy, baked(1), facts, kNow)) == "widen");
+  for (auto* const left : {&facts.undispatched, &facts.offline, &facts.blocked}) {
+    *left = 1;
+    CHECK(event_of(judge(policy, baked(1), facts, kNow)) == "none");
+    *left = 0;
+  }
+  CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.busy = 1, .there = 4}), kNow)) == "none");
+  CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.good = 1, .there = 40}), kNow)) == "none");  // certify asks for four
+  CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.good = 4, .there = 40}), kNow)) == "widen");
+  CHECK(event_of(judge(policy, baked(1), facts_of(policy, {}), kNow)) == "none");
 }
 
 TEST_CASE("a revoked release aborts; a rollout after another waits for it, and pauses when that one failed") {
