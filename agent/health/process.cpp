@@ -24,6 +24,7 @@ namespace {
 
 constexpr std::size_t kTailBytes = 4096;
 constexpr int kPollMs = 50;
+constexpr int kDrainTurns = 16;
 constexpr int kNotStarted = 127;
 
 struct User {
@@ -101,14 +102,15 @@ private:
   std::string text_;
 };
 
-/// Reads what waits; false at the end of the output.
+/// Reads what waits, and no more at a time than lets the deadline be looked at; false at the end of the output.
 bool drain(int fd, Tail& tail) {
   std::array<char, 4096> piece{};
-  for (;;) {
+  for (int turn = 0; turn < kDrainTurns; ++turn) {
     auto const n = ::read(fd, piece.data(), piece.size());
     if (n > 0) tail.add({piece.data(), static_cast<std::size_t>(n)});
     else return n < 0 && (errno == EAGAIN || errno == EINTR);
   }
+  return true;
 }
 
 void describe(Outcome& out, int status, Millis timeout) {
@@ -159,7 +161,8 @@ Result<Outcome> run(Command const& command, std::atomic<bool> const& stop) {
     return Error{Kind::not_found, "unknown_program", fmt::format("{}: {}", command.program, std::strerror(errno))};
   FLEET_TRY(auto const user, user_of(command.run_as));
   std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return Error{Kind::unavailable, "no_pipe", std::strerror(errno)};
+  // Our end alone does not block: a program that meets EAGAIN on its output would fail for being quick.
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0 || ::fcntl(pipe[0], F_SETFL, O_NONBLOCK) != 0) return Error{Kind::unavailable, "no_pipe", std::strerror(errno)};
   auto const prepared = prepare(command, user, pipe[1]);
   pid_t const child = ::fork();
   if (child == 0) become(prepared, command.directory.c_str());

@@ -1,6 +1,7 @@
 #include "agent/trust/verifier.hpp"
 
 #include "agent/trust/directive_root.hpp"
+#include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/json.hpp"
@@ -101,7 +102,9 @@ Result<std::string> version_of_path(std::string const& model, std::string const&
   constexpr std::string_view kSuffix = "/release.json";
   if (!path.starts_with(prefix) || !path.ends_with(kSuffix) || path.size() <= prefix.size() + kSuffix.size())
     return Error{Kind::bad_input, "bad_path", fmt::format("'{}' is no release.json of model {}", path, model)};
-  return path.substr(prefix.size(), path.size() - prefix.size() - kSuffix.size());
+  auto version = path.substr(prefix.size(), path.size() - prefix.size() - kSuffix.size());
+  if (auto const named = check_version_name(version); !named) return Error{Kind::bad_input, "bad_path", named.error().detail};
+  return version;
 }
 
 Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target) {

@@ -10,6 +10,7 @@ namespace {
 constexpr int kWaitS = 50;
 constexpr Millis kMargin{20'000};
 constexpr Millis kBackoffMax = std::chrono::minutes{15};
+constexpr Millis kNextPollMax = std::chrono::hours{24};
 // A directive this close to its `act_before` is asked for anew: the server then sends the equal one with a later date.
 constexpr Millis kFreshFor = std::chrono::hours{24};
 
@@ -135,7 +136,9 @@ Result<Millis> Link::poll_once() {
   if (response.ca_version > ca_version_) again = followed(follow_ca(remote_)) || again;
   if (response.renew) again = followed(renew()) || again;
   if (again) return Millis{0};
-  return response.next_poll_s > 0 ? jittered(std::chrono::seconds{response.next_poll_s}) : jittered(context_.config.poll_interval);
+  // No answer puts a device to sleep for longer than somebody notices.
+  auto const asked = std::min<Millis>(std::chrono::seconds{response.next_poll_s}, std::max(kNextPollMax, context_.config.poll_interval));
+  return response.next_poll_s > 0 ? jittered(asked) : jittered(context_.config.poll_interval);
 }
 
 /// Verified, then kept, then acted on.

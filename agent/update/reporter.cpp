@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 512 * 1024;
 constexpr Millis kBackoffMax = std::chrono::minutes{15};
+/// A server that was restored is ahead of a device by what it had; one far ahead would leave no numbers.
+constexpr std::int64_t kAckedLeapMax = std::int64_t{1} << 32;
 
 Result<std::int64_t> decode_acked(std::string_view body) {
   FLEET_TRY(auto const value, wire::parse_json(body, 4096));
@@ -104,6 +106,8 @@ Result<void> Reporter::send_all() {
     }
     if (!answer) return answer.error();
     FLEET_TRY(auto const acked, decode_acked(answer->body));
+    if (acked > report.sequence + kAckedLeapMax)
+      return Error{Kind::bad_input, "acked_leap", fmt::format("the server acknowledged {}, {} was sent", acked, report.sequence)};
     FLEET_CHECK(context_.spool->acknowledge(acked));
     if (acked < report.sequence) return Error{Kind::conflict, "not_acknowledged", "the server acknowledged less than was sent"};
   }

@@ -225,12 +225,13 @@ void Runner::follow_install(Target const& target, ModelState state) {
   auto const digest = digest_of(target);
   if (!at_rest(state.state)) return work(target.model, &target);
   if (digest.empty() || is_refused(state, digest, target.rollout, target.attempt)) return;
-  auto const version = version_of_path(target.model, target.path);
-  if (!version) return log_failed("follow", target.model, version.error());
+  // A path that names no version fails when it is checked, and is told then.
+  auto const named = version_of_path(target.model, target.path);
+  auto const version = named ? *named : std::string();
   if (state.running.digest == digest) {
     if (state.rollout == target.rollout && state.attempt == target.attempt && state.state == State::committed) return;
     // It runs already: said once for this rollout, nothing is done. Its name is the one that was verified, not the one a directive gives it.
-    if (state.running.version.empty()) state.running.version = *version;
+    if (state.running.version.empty()) state.running.version = version;
     state.target = state.running;
     state.rollout = target.rollout;
     state.attempt = target.attempt;
@@ -239,7 +240,7 @@ void Runner::follow_install(Target const& target, ModelState state) {
     return;
   }
   if (!may_act()) return;
-  state.target = {digest, *version};
+  state.target = {digest, version};
   state.rollout = target.rollout;
   state.attempt = target.attempt;
   state.tries = 0;

@@ -178,6 +178,7 @@ Result<void> Runner::check(ModelState state, Target const& target) {
     auto const kept = context_.slots.load_release(state.model, state.target.digest);
     if (kept && target.action == wire::Action::revert) {
       FLEET_TRY(auto const release, wire::decode_release(*kept));
+      if (release.model != state.model) return Error{Kind::signature, "chains_disagree", fmt::format("the kept release is of model {}", release.model)};
       return check_floor(release, state.floor);
     }
     FLEET_TRY(auto const verified, fetch_release(context_.fs, remote_, context_.trusted, context_.layout.release_metadata(), target));

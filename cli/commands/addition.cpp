@@ -52,6 +52,7 @@ Result<trust::Target> the_addition(trust::Targets const& before, trust::Targets 
 Result<void> check_entry(trust::Target const& entry, wire::Release const& release, ReleaseRef const& ref) {
   if (release.model != ref.model || release.version != ref.version) return unexpected(fmt::format("the document is of {}@{}", release.model, release.version));
   FLEET_TRY(auto const custom, wire::parse_json(entry.custom.empty() ? "{}" : entry.custom, 1024 * 1024));
+  if (!custom.is_object() || custom.get_object().size() != 3) return unexpected("the metadata say more of the release than hardware, counter and floor");
   std::set<std::string> said, listed;
   for (auto const& variant : release.variants) said.insert(variant.hardware.begin(), variant.hardware.end());
   if (auto const* const hardware = render::member(custom, "hardware").if_array())

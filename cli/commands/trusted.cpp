@@ -73,7 +73,10 @@ Result<wire::Release> fetch_document(Api& api, ReleaseRef const& ref, std::strin
   FLEET_TRY(auto const answer, api.send(net::Method::get, fmt::format("/tuf/targets/models/{}/{}/{}.release.json", ref.model, ref.version, digest)));
   auto const got = crypto::sha256(answer.body).hex();
   if (got != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("release.json has digest {}, expected {}", got, digest)};
-  return wire::decode_release(answer.body);
+  FLEET_TRY(auto release, wire::decode_release(answer.body));
+  if (wire::encode(release) == answer.body) return release;
+  return Error{Kind::signature, "unexpected_change", "release.json holds more than this tool knows, or is written otherwise",
+               "a newer server made it? use the fleetctl of the same version"};
 }
 
 }  // namespace fleet::commands

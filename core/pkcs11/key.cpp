@@ -179,6 +179,7 @@ Result<Bytes> Key::Session::attribute(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE
   Bytes value(1'024);
   CK_ATTRIBUTE asked{type, value.data(), value.size()};
   if (CK_RV const code = module_->C_GetAttributeValue(session_, object, &asked, 1); code != CKR_OK) return failed("reading the key's attributes", code);
+  if (asked.ulValueLen > value.size()) return failed("reading the key's attributes", CKR_ATTRIBUTE_VALUE_INVALID);
   value.resize(asked.ulValueLen);
   return value;
 }

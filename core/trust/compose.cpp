@@ -1,5 +1,6 @@
 #include "core/trust/compose.hpp"
 
+#include "core/base/names.hpp"
 #include "core/trust/canonical.hpp"
 #include "core/trust/metadata.hpp"
 
@@ -120,18 +121,26 @@ Result<std::string> recompose_root(std::string const& role, Signed const& file) 
   return compose_root(spec, {});
 }
 
+bool is_release_of(std::string const& model, std::string_view path) {
+  auto const prefix = fmt::format("models/{}/", model);
+  constexpr std::string_view kSuffix = "/release.json";
+  if (!path.starts_with(prefix) || !path.ends_with(kSuffix) || path.size() <= prefix.size() + kSuffix.size()) return false;
+  return check_version_name(path.substr(prefix.size(), path.size() - prefix.size() - kSuffix.size())).has_value();
+}
+
 Result<std::string> recompose_targets(std::string const& role, Signed const& file) {
   FLEET_TRY(auto const targets, decode_targets(file));
   bool const of_model = role.starts_with("m-");
   std::vector<Target> listed;
-  auto const prefix = of_model ? fmt::format("models/{}/", role.substr(2)) : std::string();
   for (auto const& [path, target] : targets.targets) {
-    if (!of_model || !path.starts_with(prefix)) return hidden(fmt::format("{} lists {}", role, path.substr(0, 200)));
+    if (!of_model || !is_release_of(role.substr(2), path)) return hidden(fmt::format("{} lists {}", role, path.substr(0, 200)));
     listed.push_back(target);
   }
   std::vector<Delegation> delegations;
   for (auto const& one : targets.delegations) {
-    if (of_model || !one.name.starts_with("m-") || one.paths != std::vector{fmt::format("models/{}/*/release.json", one.name.substr(2))})
+    // A name with a pattern's signs in it would cover other models' paths.
+    if (of_model || !one.name.starts_with("m-") || !check_model_name(one.name.substr(2)) ||
+        one.paths != std::vector{fmt::format("models/{}/*/release.json", one.name.substr(2))})
       return hidden(fmt::format("{} delegates other paths to {} than its model's", role, one.name.substr(0, 66)));
     delegations.push_back({one.name, spec_of(one.keys), one.paths, true});
   }
@@ -142,7 +151,8 @@ Result<std::string> recompose_targets(std::string const& role, Signed const& fil
 
 Result<void> check_nothing_hidden(std::string const& role, BytesView bytes) {
   bool const root = role == "root" || role == "directive-root";
-  if (!root && role != "targets" && !role.starts_with("m-")) return hidden(fmt::format("role '{}' is none that people sign", role.substr(0, 66)));
+  bool const of_model = role.starts_with("m-") && check_model_name(role.substr(2));
+  if (!root && role != "targets" && !of_model) return hidden(fmt::format("role '{}' is none that people sign", role.substr(0, 66)));
   FLEET_TRY(auto const file, read_signed(bytes, kReviewedBytesMax));
   FLEET_TRY(auto const text, root ? recompose_root(role, file) : recompose_targets(role, file));
   FLEET_TRY(auto const again, read_signed(as_bytes(text), kReviewedBytesMax));

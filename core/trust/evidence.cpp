@@ -208,22 +208,20 @@ bool is_about(Demand const& demand, std::string const& file) {
   return demand.subjects.empty() || std::any_of(demand.subjects.begin(), demand.subjects.end(), fits);
 }
 
-/// What one signer said, all statements together.
+/// What one signer said: of what each statement spoke. A test is of the files together that it names; where something came from holds for each alone.
 struct Said {
-  std::set<std::string> subjects;
+  std::vector<std::set<std::string>> subjects;
   std::vector<VariantFiles> manifests;
 };
 
 /// Whether it speaks of a variant: of every file that the demand is about, and there is one.
 bool covers(Said const& said, Demand const& demand, VariantFiles const& variant) {
   if (demand.kind == "file-manifest") return std::find(said.manifests.begin(), said.manifests.end(), variant) != said.manifests.end();
-  std::size_t files = 0;
-  for (auto const& [name, sha256] : variant) {
-    if (!is_about(demand, name)) continue;
-    ++files;
-    if (!said.subjects.contains(sha256)) return false;
-  }
-  return files > 0;
+  std::set<std::string> wanted;
+  for (auto const& [name, sha256] : variant)
+    if (is_about(demand, name)) wanted.insert(sha256);
+  return !wanted.empty() && std::any_of(said.subjects.begin(), said.subjects.end(),
+                                        [&](auto const& named) { return std::includes(named.begin(), named.end(), wanted.begin(), wanted.end()); });
 }
 
 std::string words(Demand const& demand) {
@@ -249,8 +247,10 @@ std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Sta
     }
     for (auto const& name : statement.signers) {
       if (!demand.signers.empty() && std::find(demand.signers.begin(), demand.signers.end(), name) == demand.signers.end()) continue;
-      by[name].subjects.insert(statement.subjects.begin(), statement.subjects.end());
-      by[name].manifests.push_back(statement.manifest);
+      auto& said = by[name];
+      if (demand.kind == "test-result" || said.subjects.empty()) said.subjects.push_back(statement.subjects);
+      else said.subjects.back().insert(statement.subjects.begin(), statement.subjects.end());
+      said.manifests.push_back(statement.manifest);
     }
   }
   for (std::size_t v = 0; v < variants.size(); ++v) {

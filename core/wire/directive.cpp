@@ -1,9 +1,11 @@
+#include "core/base/names.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
 #include <boost/json/serialize.hpp>
 
 #include <array>
+#include <set>
 
 namespace fleet::wire {
 namespace json = boost::json;
@@ -39,9 +41,13 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
   ObjectReader reader(value, at, faults);
   DirectiveTarget out;
   out.model = reader.required_text("model", 64);
+  // A folder on the device, and whose floor holds: `./reader` must not be another model than `reader`.
+  if (auto const named = check_model_name(out.model); !named) reader.fault("model", named.error().detail);
   out.path = reader.text("path", 256, {});
   out.length = static_cast<std::uint64_t>(reader.integer("length", 0, static_cast<std::int64_t>(kReleaseBytesMax), 0));
   for (auto& [algorithm, hex] : reader.text_map("hashes", 8, 128)) out.hashes.emplace(std::move(algorithm), std::move(hex));
+  if (auto const sha256 = out.hashes.find("sha256"); sha256 != out.hashes.end() && !Digest::parse(sha256->second))
+    reader.fault("hashes", "sha256: expected 64 hex characters, lower case");
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   out.action = action_of(reader.text("action", 32, {}));
@@ -59,7 +65,12 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
 
 std::vector<DirectiveTarget> read_targets(json::array const& list, std::vector<FieldError>& faults) {
   std::vector<DirectiveTarget> out;
-  for (std::size_t i = 0; i < list.size(); ++i) out.push_back(read_target(list[i], "/targets/" + std::to_string(i), faults));
+  std::set<std::string> models;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    auto const at = "/targets/" + std::to_string(i);
+    out.push_back(read_target(list[i], at, faults));
+    if (!models.insert(out.back().model).second) faults.push_back({at + "/model", "stands twice"});
+  }
   return out;
 }
 

@@ -33,6 +33,9 @@ UpdateItem read_update(ObjectReader& reader, std::vector<FieldError>& faults) {
   return out;
 }
 
+/// What a device counts between two reports. The server adds counts of all devices up: none may spoil the sum of the others.
+constexpr std::int64_t kCountMax = 1'000'000'000;
+
 /// Indexes of a sketch of relative accuracy 1 % stay within +-40,000 for every double.
 void read_buckets(ObjectReader& reader, MetricsItem::Metric& metric) {
   for (auto const& [key, text] : reader.text_map("buckets", 4096, 32)) {
@@ -41,7 +44,7 @@ void read_buckets(ObjectReader& reader, MetricsItem::Metric& metric) {
     auto const a = std::from_chars(key.data(), key.data() + key.size(), index);
     auto const b = std::from_chars(text.data(), text.data() + text.size(), count);
     bool const whole = a.ec == std::errc{} && a.ptr == key.data() + key.size() && b.ec == std::errc{} && b.ptr == text.data() + text.size();
-    if (!whole || std::abs(index) > 40'000 || count < 0) reader.fault("buckets", "expected index: count");
+    if (!whole || index < -40'000 || index > 40'000 || count < 0 || count > kCountMax) reader.fault("buckets", "expected index: count");
     else metric.buckets[index] += count;
   }
 }
@@ -58,7 +61,7 @@ MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) 
     MetricsItem::Metric metric;
     metric.name = one.required_text("name", 128);
     metric.kind = one.text("kind", 4, {});
-    metric.count = one.integer("count", 0, kSequenceMax, 0);
+    metric.count = one.integer("count", 0, kCountMax, 0);
     metric.sum = one.number("sum", 0);
     metric.min = one.number("min", 0);
     metric.max = one.number("max", 0);

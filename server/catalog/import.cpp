@@ -1,5 +1,6 @@
 #include "server/catalog/ceremony.hpp"
 
+#include "core/base/names.hpp"
 #include "core/trust/trusted_set.hpp"
 #include "server/audit/audit.hpp"
 #include "server/catalog/queries.hpp"
@@ -79,7 +80,8 @@ Result<Imported> import_directive_root(store::Tx& tx, KeyRing& keys, trust::Prop
   for (auto const& [role, set] : trusted.root().roles) {
     // Its file makes room for the next one: a root that still names it could not be signed again.
     FLEET_TRY(auto const mine, keys.get(kDirectiveRoot));
-    if (role == "root" && names(set, mine.public_key())) return unexpected("the directive root names a key of this server for itself");
+    bool const ours = names(set, mine.public_key()) || (next != waiting.end() && names(set, next->second));
+    if (role == "root" && ours) return unexpected("the directive root names a key of this server for itself");
     if (role != "root" && (next == waiting.end() || set.threshold != 1 || set.keys.size() != 1 || !names(set, next->second)))
       return unexpected(fmt::format("the directive root names another key for {} than waits on this server", role));
   }
@@ -146,7 +148,8 @@ private:
       auto const* const before = targets_.keys_of(one.name);
       bool const may = one.name == proposal_.role && one.name.starts_with("m-");
       if (!may && (before == nullptr || !same(*before, one.keys))) return unexpected(fmt::format("targets changes who signs {}", one.name));
-      if (!one.name.starts_with("m-") || !one.terminating || one.paths != std::vector{model_paths(one.name.substr(2))} || !one.path_hash_prefixes.empty())
+      if (!one.name.starts_with("m-") || !check_model_name(one.name.substr(2)) || !one.terminating ||
+          one.paths != std::vector{model_paths(one.name.substr(2))} || !one.path_hash_prefixes.empty())
         return unexpected(fmt::format("delegation {} covers other paths than its model's", one.name));
     }
     return {};

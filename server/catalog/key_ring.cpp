@@ -71,12 +71,7 @@ Result<crypto::SigningKey> KeyRing::begin_rotation(std::string const& role) {
 
 Result<crypto::PublicKey> KeyRing::prepare_rotation(std::string const& role) {
   std::lock_guard const lock(mutex_);
-  auto const text = files_.read(next_path_of(role));
-  if (!text && text.error().kind != Kind::not_found) return text.error();
-  if (text) {
-    FLEET_TRY(auto const key, parse_key(role, *text));
-    return key.public_key();
-  }
+  // Never the one that waits already: whoever took the server over may have seen it.
   auto const key = crypto::SigningKey::generate(random_);
   FLEET_CHECK(files_.write(next_path_of(role), to_hex(key.seed()) + "\n"));
   return key.public_key();

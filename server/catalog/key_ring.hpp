@@ -37,7 +37,7 @@ public:
   // Rotation: the old key's file stays until the metadata that names the new one is committed.
   /// Makes a key, keeps it beside the old one (`ROLE.next`), and signs with it from now on. @returns the old one. @errors key_offline
   Result<crypto::SigningKey> begin_rotation(std::string const& role);
-  /// For a change that others must sign first: the key that will take this one's place, made now or waiting already. The old one goes on signing.
+  /// For a change that others must sign first: the key that will take this one's place, made now, instead of one that waited. The old one goes on signing.
   Result<crypto::PublicKey> prepare_rotation(std::string const& role);
   /// After the commit: the new key's file takes the old one's place.
   Result<void> end_rotation(std::string const& role);

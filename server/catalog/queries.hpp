@@ -82,7 +82,10 @@ inline constexpr db::Query kRolloutsOfRelease{
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
 inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
-inline constexpr db::Query kModelHasBlob{"model_has_blob", "SELECT 1 FROM releases WHERE model = ?1 AND instr(document, '\"' || ?2 || '\"') > 0 LIMIT 1"};
+inline constexpr db::Query kModelHasBlob{
+    "model_has_blob",
+    "SELECT 1 FROM releases r, json_each(r.document, '$.variants') v, json_each(v.value, '$.files') f WHERE r.model = ?1 AND f.value ->> 'sha256' = ?2 "
+    "LIMIT 1"};
 inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
 inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};

@@ -220,7 +220,10 @@ void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& vi
   if (!returns_to_revoked(of_model, row)) return take_back(d, view, row);
   d.note("revoked",
          fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version, *row.from_version));
-  if (!decide_ended(d, of_model)) take_back(d, view, row);
+  if (!decide_ended(d, of_model)) return take_back(d, view, row);
+  // A way back waits for no window.
+  d.out.desired.target.conditions = {};
+  d.out.desired.target.windows.clear();
 }
 
 }  // namespace

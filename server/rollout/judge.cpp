@@ -60,7 +60,7 @@ void silent_gate(Case const& c, std::vector<GateVerdict>& out) {
 }
 
 /// Every member runs the release already, since a rollout that was aborted, say: there is nothing to learn and nobody to harm.
-bool nothing_at_risk(Facts const& facts) { return facts.there > 0 && facts.decided + facts.at_work + facts.undispatched + facts.offline + facts.blocked == 0; }
+bool nothing_at_risk(Facts const& facts) { return facts.there > 0 && facts.there == facts.told && facts.undispatched + facts.offline + facts.blocked == 0; }
 
 void coverage_gates(Case const& c, std::vector<GateVerdict>& out) {
   if (c.standing.full || nothing_at_risk(c.facts)) return;
@@ -179,7 +179,7 @@ void rule_promotion(Case const& c, Verdict& verdict) {
 void rule_stage(Case const& c, Verdict& verdict) {
   auto const& standing = c.standing;
   auto waits = waits_for_devices(c);
-  auto const bake = standing.full ? Millis{0} : c.policy.stage(standing.stage).bake;
+  auto const bake = standing.full || nothing_at_risk(c.facts) ? Millis{0} : c.policy.stage(standing.stage).bake;
   verdict.start_bake = waits.empty() && c.facts.decided > 0 && !standing.bake_since;
   auto const baked = standing.bake_since ? c.now - *standing.bake_since : Millis{0};
   if (waits.empty())
@@ -219,7 +219,8 @@ void Fold::add(DeviceEvidence const& device) {
   bool const silent = device.state == device_state::kSilent;
   if (device.exposed) ++facts.exposed;
   if (device_state::is_undecided(device.state)) ++facts.at_work;
-  if (healthy && !device.eligible) ++facts.there;
+  ++facts.told;
+  if (healthy && device.was_there) ++facts.there;
   if (!device.eligible) return;
   bool const undecided = device_state::is_undecided(device.state);
   if (undecided && (!bake_since_ || device.dispatched_at <= *bake_since_)) ++facts.undecided;

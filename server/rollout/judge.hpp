@@ -32,6 +32,7 @@ struct DeviceEvidence {
   bool eligible = false;  ///< online at dispatch, and nothing since that makes it no evidence
   SysTime dispatched_at{};
   std::vector<Samples> samples;  ///< one a gate of Policy::absolute, in its order
+  bool was_there = false;        ///< ran the release before it was told
 };
 
 /// Counts that gates look at; one process over all stages.
@@ -42,7 +43,8 @@ struct Facts {
   stats::Tally certify;  ///< bad: failed, silent or bad by any absolute gate; only devices that all gates have judged
   std::int64_t healthy = 0;
   std::int64_t decided = 0;    ///< healthy, failed or silent
-  std::int64_t there = 0;      ///< ran the release before they were told: no evidence, and nothing at risk
+  std::int64_t told = 0;       ///< all that were, whatever became of them
+  std::int64_t there = 0;      ///< of these, ran the release before and run it still: no evidence, and nothing at risk
   std::int64_t undecided = 0;  ///< dispatched, at work, and waited for
   std::int64_t at_work = 0;    ///< undecided, waited for or not
   std::int64_t exposed = 0;

@@ -159,7 +159,7 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
       auto const device = rows.int64(0);
-      DeviceEvidence evidence{rows.text_view(1), rows.int64(2) != 0, rows.int64(3) != 0, from_unix_ms(rows.int64(4)), {}};
+      DeviceEvidence evidence{rows.text_view(1), rows.int64(2) != 0, rows.int64(3) != 0, from_unix_ms(rows.int64(4)), {}, !rows.is_null(8) && rows.text_view(8) == rollout.version};
       bool const fails = evidence.state == device_state::kFailed;
       if (rollout.state == State::rolling_back && evidence.exposed && evidence.state != device_state::kReverted) to_return.push_back(device);
       if (fails && rows.int64(7) < rollout.attempt && rollout.state == State::running) continue;  // it will be told again

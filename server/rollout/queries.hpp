@@ -111,7 +111,7 @@ inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE d
 // judging -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kEvidence{
     "rollout_evidence",
-    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt FROM rollout_devices WHERE rollout = ? ORDER BY device"};
+    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt, from_version FROM rollout_devices WHERE rollout = ? ORDER BY device"};
 inline constexpr Query kSamples{"rollout_samples_of", "SELECT device, count, sum FROM rollout_samples WHERE rollout = ? AND metric = ? ORDER BY device"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};

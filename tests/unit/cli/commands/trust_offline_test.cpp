@@ -111,6 +111,12 @@ TEST_CASE("what a signer is not shown is not signed") {
       {"targets", with(delegating, R"("terminating":true)", R"("terminating":false)")},
       {"targets", with(delegating, R"(models/m/*/release.json)", R"(models/*/*/release.json)")},
       {"targets", with(delegating, R"("threshold":1)", R"("threshold":1,"x":[])")},
+      {"targets", with(with(delegating, "\"m-m\"", "\"m-*\""), "models/m/*", "models/*/*")},
+      {"targets", with(with(delegating, "\"m-m\"", "\"m-[m]\""), "models/m/*", "models/[m]/*")},
+      {"targets", with(with(delegating, "\"m-m\"", "\"m-a\\nb\""), "models/m/*", "models/a\\nb/*")},
+      {"m-m", with(list, "models/m/1/release.json", "models/m/1/x/release.json")},
+      {"m-m", with(list, "models/m/1/release.json", "models/m/a\\nb/release.json")},
+      {"m-*", with(list, "models/m/1/release.json", "models/*/1/release.json")},
       {"m-m", "{}"},
   };
   for (auto const& [role, text] : cases) {

@@ -193,6 +193,8 @@ TEST_CASE("what is attested of one variant, or of one file, says nothing of anot
   CHECK_FALSE(met(model, {bench.test("PASSED", 1)}, {{{"model.bin", evil}, {"x/old.bin", bench.file}}}));
   CHECK(met(model, {bench.test("PASSED", 1)}, {{{"model.bin", bench.file}, {"run", evil}}}));               // the demand is about models
   CHECK_FALSE(met(model, {bench.test("PASSED", 1)}, {good, {{"model.onnx", evil}, {"x/m", bench.file}}}));  // and there must be one
+  auto const both = [&](std::string text) { return text.replace(text.find(bench.file), 64, evil); };
+  CHECK_FALSE(met(all, {bench.test("PASSED", 1), both(bench.test("PASSED", 1))}, {{{"model.bin", bench.file}, {"labels", evil}}}));  // each tested with another
   auto const manifest = [&](std::string const& sha256) {
     return bench.statement("https://model_signing/signature/v1.0",
                            fmt::format(R"({{"resources":[{{"name":"model.bin","algorithm":"sha256","digest":"{}"}}]}})", sha256));

@@ -134,6 +134,40 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
   CHECK(decode_directive(strange)->targets.front().action == Action::unknown);
 }
 
+TEST_CASE("a directive's model is a name, once, and its digest is one: each is a folder on the device") {
+  auto const with = [](std::string const& targets) {
+    return R"({"format":1,"device":"cam-1","sequence":1,"nonce":"","issued_at":"2026-11-20T10:00:00Z","expires":"2026-11-27T10:00:00Z","act_before":"2026-11-27T10:00:00Z","targets":[)" +
+           targets + "]}";
+  };
+  auto const target = [](std::string const& model, std::string const& sha256) {
+    return R"({"model":")" + model + R"(","path":"models/reader/1/release.json","hashes":{"sha256":")" + sha256 + R"("},"action":"revert"})";
+  };
+  std::string const digest(64, 'a');
+  auto const good = decode_directive(with(target("reader", digest)));
+  REQUIRE_MESSAGE(good.has_value(), (good ? "" : good.error().detail));
+  for (auto const* const model : {"./reader", "../reader", "reader/", "", "a b", "*"}) {
+    CAPTURE(model);
+    CHECK_FALSE(decode_directive(with(target(model, digest))).has_value());
+  }
+  CHECK_FALSE(decode_directive(with(target("reader", digest + digest))).has_value());
+  CHECK_FALSE(decode_directive(with(target("reader", "../../x"))).has_value());
+  CHECK_FALSE(decode_directive(with(target("reader", digest) + "," + target("reader", digest))).has_value());
+}
+
+TEST_CASE("what a device counts is bounded: no sum of all devices can be spoilt by one") {
+  auto const with = [](std::string const& metric) {
+    return R"({"sequence":1,"items":[{"sequence":1,"type":"metrics","since":"2026-11-20T10:00:00Z","until":"2026-11-20T10:01:00Z","model":"m","metrics":[{"name":"x","kind":"h",)" +
+           metric + "}]}]}";
+  };
+  auto const good = decode_report(with(R"("count":5,"buckets":{"1":"5"})"));
+  REQUIRE_MESSAGE(good.has_value(), (good ? "" : good.error().detail));
+  for (auto const* const metric : {R"("count":9223372036854775807)", R"("count":1000000001)", R"("count":5,"buckets":{"1":"9223372036854775807"})",
+                                   R"("count":5,"buckets":{"-2147483648":"1"})", R"("count":5,"buckets":{"40001":"1"})"}) {
+    CAPTURE(metric);
+    CHECK_FALSE(decode_report(with(metric)).has_value());
+  }
+}
+
 TEST_CASE("a report reads back; sequences must rise and end with the report's own") {
   Report report{3, "boot", {}};
   report.items.push_back(

@@ -343,6 +343,11 @@ TEST_CASE_FIXTURE(TwoSites, "a publisher of one model cannot take another model'
   CHECK(release("2", blobs["other"]).code() == "unknown_blob");
   CHECK(release("2", blobs["mine"]).status == 201);
   CHECK(upload(blobs["mine"], "publisher-m").text("state") == "done");
+  auto const disguised =
+      fmt::format(R"({{"version":"2a","variants":[{{"hardware":["a"],"files":[{{"name":"{}","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["other"],
+                  blobs["mine"]);
+  CHECK(send(post, "/api/v1/models/mine/releases", disguised, "publisher-m").status == 201);  // a file of that name is not that file
+  CHECK(release("2b", blobs["other"]).code() == "unknown_blob");
   CHECK(upload(blobs["other"], "publisher-m").text("state") == "open");
   CHECK(upload(blobs["other"], "publisher").text("state") == "done");
   CHECK(release("3", blobs["other"]).code() == "unknown_blob");

@@ -24,8 +24,8 @@ struct Fleet {
 
 Facts facts_of(Policy const& policy, Fleet const& fleet, std::optional<SysTime> bake_since = {}) {
   Fold fold(policy, bake_since);
-  auto const add = [&](int count, std::string_view state, bool eligible, std::int64_t samples, double mean) {
-    DeviceEvidence device{state, state != device_state::kDispatched, eligible, kNow - seconds(60), {}};
+  auto const add = [&](int count, std::string_view state, bool eligible, std::int64_t samples, double mean, bool was_there = false) {
+    DeviceEvidence device{state, state != device_state::kDispatched, eligible, kNow - seconds(60), {}, was_there};
     for (auto const& gate : policy.absolute)
       device.samples.push_back(gate.metric == kInstallFailure ? Samples{} : Samples{samples, mean * static_cast<double>(samples)});
     for (int i = 0; i < count; ++i) fold.add(device);
@@ -37,7 +37,7 @@ Facts facts_of(Policy const& policy, Fleet const& fleet, std::optional<SysTime> 
   add(fleet.unmeasured, device_state::kHealthy, true, 10, .97);
   add(fleet.busy, device_state::kDispatched, true, 0, 0);
   add(fleet.offline_at_dispatch_failed, device_state::kFailed, false, 0, 0);
-  add(fleet.there, device_state::kHealthy, false, 0, 0);
+  add(fleet.there, device_state::kHealthy, false, 0, 0, true);
   return fold.facts;
 }
 
@@ -215,6 +215,10 @@ TEST_CASE("a stage whose devices all run the release already passes; beside one 
     *left = 0;
   }
   CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.busy = 1, .there = 4}), kNow)) == "none");
+  CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.offline_at_dispatch_failed = 9, .there = 1}), kNow)) == "none");
+  auto fresh = baked(1);
+  fresh.bake_since.reset();
+  CHECK(event_of(judge(policy, fresh, facts, kNow)) == "widen");                                         // there is nothing to wait for
   CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.good = 1, .there = 40}), kNow)) == "none");  // certify asks for four
   CHECK(event_of(judge(policy, baked(1), facts_of(policy, {.good = 4, .there = 40}), kNow)) == "widen");
   CHECK(event_of(judge(policy, baked(1), facts_of(policy, {}), kNow)) == "none");
