@@ -8,6 +8,7 @@
 #include "server/store/queries.hpp"
 #include "server/telemetry/queries.hpp"
 #include "tests/db/database.hpp"
+#include "tests/support/source_dir.hpp"
 
 #include <algorithm>
 #include <map>
@@ -33,7 +34,7 @@ std::map<std::string, std::span<db::Query const>> const kFolders{
 };
 
 std::string read_source(std::string const& path) {
-  auto const text = system_fs().read(std::string(FLEET_SOURCE_DIR) + "/" + path, 1 << 20);
+  auto const text = system_fs().read(test::source_dir() + "/" + path, 1 << 20);
   REQUIRE(text.has_value());
   return *text;
 }
@@ -64,9 +65,9 @@ TEST_CASE("every query has a name of its own") {
 TEST_CASE("every query that a folder declares is in its array, and every folder with queries is known here") {
   std::regex const declared(R"(constexpr (?:db::)?Query k\w+\s*\{\s*"([^"]+)\")");
   std::set<std::string> folders;
-  for (auto const& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(FLEET_SOURCE_DIR) / "server")) {
+  for (auto const& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(test::source_dir()) / "server")) {
     if (entry.path().extension() != ".hpp" && entry.path().extension() != ".cpp") continue;
-    auto const path = std::filesystem::relative(entry.path(), FLEET_SOURCE_DIR);
+    auto const path = std::filesystem::relative(entry.path(), test::source_dir());
     auto const text = read_source(path.string());
     std::set<std::string> found;
     for (auto it = std::sregex_iterator(text.begin(), text.end(), declared); it != std::sregex_iterator(); ++it) found.insert((*it)[1]);

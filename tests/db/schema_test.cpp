@@ -1,5 +1,6 @@
 #include "server/store/store.hpp"
 #include "tests/db/database.hpp"
+#include "tests/support/source_dir.hpp"
 
 using namespace fleet;
 using namespace fleet::test;
@@ -55,7 +56,7 @@ TEST_CASE("migrations are numbered from 1 without a gap, as their files are name
     CHECK(migration.name.starts_with(std::string(4 - std::to_string(expected).size(), '0') + std::to_string(expected) + "_"));
     ++expected;
   }
-  auto const files = system_fs().list(std::string(FLEET_SOURCE_DIR) + "/schema/sql");
+  auto const files = system_fs().list(test::source_dir() + "/schema/sql");
   REQUIRE(files.has_value());
   CHECK(files->size() == std::size(kMigrations));
 }

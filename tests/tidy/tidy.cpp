@@ -1,4 +1,5 @@
 // usage: tidy [--self-test]: holds the house's rules over the repository, exit 1 with the findings.
+#include "tests/support/source_dir.hpp"
 #include "tests/tidy/rules.hpp"
 
 #include <fmt/format.h>
@@ -87,7 +88,7 @@ int self_test() {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--self-test") return self_test();
-  auto const found = check_tree(FLEET_SOURCE_DIR);
+  auto const found = check_tree(fleet::test::source_dir());
   for (auto const& [path, line, rule, text] : found) fmt::print("{}:{}: {}: {}\n", path, line, rule, text);
   fmt::print("{} findings\n", found.size());
   return found.empty() ? 0 : 1;

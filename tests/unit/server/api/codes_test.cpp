@@ -1,3 +1,5 @@
+#include "tests/support/source_dir.hpp"
+
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -24,7 +26,7 @@ std::set<std::string> codes_of(std::string const& source) {
 }  // namespace
 
 TEST_CASE("every code that a request can be answered with is in docs/api.md") {
-  std::filesystem::path const root = FLEET_SOURCE_DIR;
+  std::filesystem::path const root = fleet::test::source_dir();
   auto const document = read(root / "docs/api.md");
   std::size_t seen = 0;
   for (auto const* const folder : {"api", "audit", "catalog", "delivery", "oidc", "registry", "rollout", "store", "telemetry"}) {

@@ -1,5 +1,6 @@
 #include "server/catalog/onnx.hpp"
 #include "core/base/random.hpp"
+#include "tests/support/source_dir.hpp"
 
 #include <doctest/doctest.h>
 
@@ -64,7 +65,7 @@ Result<OnnxModel> inspect(std::string const& bytes) {
 }
 
 std::string fixture(std::string const& name) {
-  auto const text = system_fs().read(std::string(FLEET_SOURCE_DIR) + "/tests/unit/server/catalog/onnx/" + name, 1 << 20);
+  auto const text = system_fs().read(fleet::test::source_dir() + "/tests/unit/server/catalog/onnx/" + name, 1 << 20);
   REQUIRE(text.has_value());
   return *text;
 }
