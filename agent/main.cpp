@@ -1,6 +1,6 @@
-#include "agent/commands.hpp"
-#include "agent/enroll.hpp"
-#include "agent/update/daemon.hpp"
+#include "agent/commands/commands.hpp"
+#include "agent/commands/enroll.hpp"
+#include "agent/commands/daemon.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>

@@ -28,7 +28,7 @@ void interrupted(int) {
 }
 
 /// The process's own streams. What cannot be written ends the program: quietly where the reader went away, with a word otherwise.
-class ProcessConsole final : public fleet::commands::Console {
+class ProcessConsole final : public fleet::cli::Console {
 public:
   void out(std::string_view text) override {
     while (!text.empty()) {
@@ -76,6 +76,6 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, interrupted);
   std::signal(SIGPIPE, SIG_IGN);
   ProcessConsole console;
-  fleet::commands::Surroundings const around{console, fleet::system_fs(), fleet::system_clock(), fleet::environment, working_folder()};
-  return fleet::commands::run({argv + 1, argv + argc}, around);
+  fleet::cli::Surroundings const around{console, fleet::system_fs(), fleet::system_clock(), fleet::environment, working_folder()};
+  return fleet::cli::run({argv + 1, argv + argc}, around);
 }

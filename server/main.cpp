@@ -1,4 +1,5 @@
-#include "server/commands.hpp"
+#include "server/admin/commands.hpp"
+#include "server/node.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -10,7 +11,8 @@ namespace {
 
 using fleet::Error;
 using fleet::Result;
-namespace server = fleet::server;
+using fleet::RunOptions;
+namespace admin = fleet::admin;
 
 constexpr int kUsage = 2;
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
@@ -33,19 +35,19 @@ int print_findings(Result<std::vector<std::string>> const& findings) {
 
 /// One option set a command; what was parsed lives as long as main.
 struct Parsed {
-  server::InitOptions init;
-  server::RunOptions run;
+  admin::InitOptions init;
+  RunOptions run;
   std::string certificate_lifetime = "365d";
-  server::DataDir check, data;
+  admin::DataDir check, data;
   std::string new_passphrase_file;
-  server::BackupOptions backup, restore;
+  admin::BackupOptions backup, restore;
 };
 
 Result<void> run_server(Parsed& parsed) {
   FLEET_TRY(parsed.run.certificate_lifetime, fleet::parse_duration(parsed.certificate_lifetime));
   if (parsed.run.certificate_lifetime < std::chrono::seconds{3})
     return Error{fleet::Kind::bad_input, "bad_lifetime", "--certificate-lifetime " + parsed.certificate_lifetime + ": at least 3s"};
-  return server::run(parsed.run);
+  return fleet::run(parsed.run);
 }
 
 /// Commands on private keys, while no server runs.
@@ -53,7 +55,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   struct Command {
     char const* name;
     char const* help;
-    Result<void> (*action)(server::DataDir const&);
+    Result<void> (*action)(admin::DataDir const&);
   };
   auto const add = [&](CLI::App* group, Command const& what) {
     auto* command = group->add_subcommand(what.name, what.help);
@@ -62,17 +64,17 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
     command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(parsed.data)); });
   };
   auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
-  add(ca, {"show", "which CAs are trusted, and which one issues", server::show_ca});
-  add(ca, {"rotate", "make a successor and announce it to devices; the server must not run", server::rotate_ca});
-  add(ca, {"retire", "let the successor issue and trust it alone; the server must not run", server::retire_ca});
+  add(ca, {"show", "which CAs are trusted, and which one issues", admin::show_ca});
+  add(ca, {"rotate", "make a successor and announce it to devices; the server must not run", admin::rotate_ca});
+  add(ca, {"retire", "let the successor issue and trust it alone; the server must not run", admin::retire_ca});
 
   auto* keys = app.add_subcommand("keys", "how the private keys lie on the disk; the server must not run")->require_subcommand(1);
-  add(keys, {"seal", "encrypt every private key that lies there plain", server::seal_keys});
+  add(keys, {"seal", "encrypt every private key that lies there plain", admin::seal_keys});
   auto* change = keys->add_subcommand("passphrase", "another passphrase for sealed keys");
   change->add_option("--data", parsed.data.path, "data folder")->required();
   change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
   change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
-  change->callback([&] { exit_code = finish(server::change_passphrase(parsed.data, parsed.new_passphrase_file)); });
+  change->callback([&] { exit_code = finish(admin::change_passphrase(parsed.data, parsed.new_passphrase_file)); });
 }
 
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
@@ -84,7 +86,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->take_all();
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
-  init->callback([&] { exit_code = finish(server::init(parsed.init)); });
+  init->callback([&] { exit_code = finish(admin::init(parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
@@ -99,20 +101,20 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
   check->add_option("--data", parsed.check.path, "data folder")->required();
   check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
-  check->callback([&] { exit_code = print_findings(server::check(parsed.check.path, parsed.check.passphrase_file)); });
+  check->callback([&] { exit_code = print_findings(admin::check(parsed.check.path, parsed.check.passphrase_file)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
   backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
   backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
   backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
-  backup->callback([&] { exit_code = finish(server::backup(parsed.backup)); });
+  backup->callback([&] { exit_code = finish(admin::backup(parsed.backup)); });
 
   auto* restore = app.add_subcommand("restore", "make a data folder from a backup");
   restore->add_option("--from", parsed.restore.file, "file that `backup` made")->required();
   restore->add_option("--data", parsed.restore.data_dir, "data folder, new or empty")->required();
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
   restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
-  restore->callback([&] { exit_code = finish(server::restore(parsed.restore)); });
+  restore->callback([&] { exit_code = finish(admin::restore(parsed.restore)); });
 }
 
 }  // namespace

@@ -16,14 +16,14 @@
 
 namespace fleet {
 
-namespace delivery {
+namespace fronts {
 class Parking;
 class Polls;
-}  // namespace delivery
+}  // namespace fronts
 namespace rollout {
 class Engine;
 }
-namespace catalog {
+namespace signing {
 class KeyRing;
 }
 namespace oidc {
@@ -42,10 +42,10 @@ struct Services {
   std::string factories_file = {};  ///< which factories' certificates let devices in; empty: none
   std::string server_name;
   std::string devices_url;                     ///< how devices reach this server: `sources` of a poll
-  catalog::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories
+  signing::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories
   rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
-  delivery::Polls* polls = nullptr;            ///< answers polls
-  delivery::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
+  fronts::Polls* polls = nullptr;            ///< answers polls
+  fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)

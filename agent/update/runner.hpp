@@ -1,9 +1,9 @@
 #pragma once
 
-#include "agent/health/proof.hpp"
+#include "agent/proof/proof.hpp"
 #include "agent/trust/verifier.hpp"
-#include "agent/update/context.hpp"
-#include "agent/update/download.hpp"
+#include "agent/context.hpp"
+#include "agent/delivery/download.hpp"
 #include "agent/update/machine.hpp"
 
 #include <condition_variable>

@@ -1,4 +1,4 @@
-#include "agent/update/conditions.hpp"
+#include "agent/conditions/conditions.hpp"
 #include "agent/update/runner.hpp"
 
 #include "core/base/log.hpp"

@@ -1,10 +1,10 @@
-#include "cli/commands/completion.hpp"
+#include "cli/args/completion.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -23,7 +23,7 @@ Result<int> version(Session& session, Arguments const&) {
 }
 
 Result<int> completion(Session& session, Arguments const& arguments) {
-  session.data(completion_script(arguments.text("SHELL")));
+  session.data(completion_script(command_tree(), arguments.text("SHELL")));
   return 0;
 }
 
@@ -43,4 +43,4 @@ std::vector<Command> const& about_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

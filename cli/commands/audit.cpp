@@ -10,7 +10,7 @@
 
 #include <deque>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -151,4 +151,4 @@ std::vector<Command> const& audit_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -5,7 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -85,4 +85,4 @@ Result<AuditLog::Proved> AuditLog::finish() const {
                "an export ends with the checkpoint of its last entry: its end was cut off"};
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

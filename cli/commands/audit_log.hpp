@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fleet::commands {
+namespace fleet::cli {
 
 /// An exported audit log, verified line by line: `{"key"}` first, then entries, each checkpoint behind the entry it is of. The last line is
 /// the checkpoint of the last entry, so that an export that lost its end shows.
@@ -42,4 +42,4 @@ private:
   std::int64_t signed_ = 0, checkpoints_ = 0;
 };
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -1,13 +1,13 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -172,4 +172,4 @@ std::vector<Command> const& device_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -101,4 +101,4 @@ std::vector<Command> const& doctor_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

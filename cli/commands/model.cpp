@@ -1,12 +1,12 @@
-#include "cli/commands/evidence_flags.hpp"
+#include "cli/signing/evidence_flags.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -92,4 +92,4 @@ std::vector<Command> const& model_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "cli/commands/command.hpp"
+#include "cli/args/command.hpp"
 
 #include <vector>
 
-/// The rows of each file of commands; `all_commands()` joins them.
-namespace fleet::commands {
+/// The rows of each file of commands; `command_tree()` joins them.
+namespace fleet::cli {
 
 [[nodiscard]] std::vector<Command> const& context_commands();
 [[nodiscard]] std::vector<Command> const& about_commands();
@@ -28,4 +28,6 @@ namespace fleet::commands {
 [[nodiscard]] std::vector<Command> const& trust_offline_commands();
 [[nodiscard]] std::vector<Command> const& raw_commands();
 
-}  // namespace fleet::commands
+[[nodiscard]] CommandTree const& command_tree();
+
+}  // namespace fleet::cli

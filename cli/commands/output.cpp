@@ -8,7 +8,7 @@
 
 #include <charconv>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -119,4 +119,4 @@ Result<int> show_gone(Session& session, std::string_view name, std::string_view 
   return 0;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

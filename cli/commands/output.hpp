@@ -1,13 +1,13 @@
 #pragma once
 
-#include "cli/commands/session.hpp"
+#include "cli/client/session.hpp"
 #include "cli/commands/shapes.hpp"
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace fleet::commands {
+namespace fleet::cli {
 
 /// Prints a list in the session's format while it arrives; a table when it is complete.
 class ListPrinter {
@@ -43,4 +43,4 @@ void show_json(Session& session, boost::json::value const& value);
 /// The option that `show_list` reads.
 [[nodiscard]] Option limit_option();
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -32,4 +32,4 @@ Result<json::value> read_policy(Fs& fs, std::string const& text) {
   return error;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -9,10 +9,10 @@ namespace boost::json {
 class value;
 }
 
-namespace fleet::commands {
+namespace fleet::cli {
 
 /// A policy as the API takes it: a preset by its name, else the file of that path, YAML or JSON. A file that is named like a preset is meant by
 /// `./NAME`. @errors not_found, bad_input
 [[nodiscard]] Result<boost::json::value> read_policy(Fs& fs, std::string const& text);
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

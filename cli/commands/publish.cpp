@@ -1,9 +1,9 @@
-#include "cli/commands/file_tree.hpp"
+#include "cli/publish/file_tree.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
-#include "cli/commands/sign_release.hpp"
-#include "cli/commands/upload.hpp"
+#include "cli/args/refs.hpp"
+#include "cli/signing/sign_release.hpp"
+#include "cli/publish/upload.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 #include "core/base/names.hpp"
@@ -18,7 +18,7 @@
 
 #include <map>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -188,4 +188,4 @@ std::vector<Command> const& publish_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

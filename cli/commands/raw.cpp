@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace {
 
 constexpr std::uint64_t kBodyBytesMax = 64 * 1024 * 1024;
@@ -77,4 +77,4 @@ std::vector<Command> const& raw_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -1,7 +1,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
-#include "cli/commands/sign_release.hpp"
+#include "cli/args/refs.hpp"
+#include "cli/signing/sign_release.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/lineage.hpp"
 #include "cli/render/text.hpp"
@@ -11,7 +11,7 @@
 
 #include <set>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -207,4 +207,4 @@ std::vector<Command> const& release_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -1,14 +1,14 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/policy_file.hpp"
-#include "cli/commands/refs.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -186,4 +186,4 @@ std::vector<Command> const& rollout_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -12,7 +12,7 @@
 #include <array>
 #include <charconv>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -118,4 +118,4 @@ std::vector<Command> const& simulate_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

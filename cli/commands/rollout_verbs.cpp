@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -86,4 +86,4 @@ std::vector<Command> const& rollout_verb_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

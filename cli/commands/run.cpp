@@ -1,10 +1,11 @@
 #include "cli/commands/run.hpp"
 
-#include "cli/commands/parser.hpp"
-#include "cli/commands/session.hpp"
+#include "cli/args/parser.hpp"
+#include "cli/client/session.hpp"
+#include "cli/commands/nouns.hpp"
 #include "cli/render/text.hpp"
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace {
 
 void tell(Session const& session, Error const& error) {
@@ -34,7 +35,7 @@ Result<int> run_in(Session& session, Parsed const& parsed) {
 }  // namespace
 
 int run(std::vector<std::string> const& words, Surroundings const& around) {
-  auto const parsed = parse(words);
+  auto const parsed = parse(command_tree(), words);
   if (parsed.command == nullptr) {
     if (parsed.exit == 0) around.console.out(parsed.text);
     else around.console.err(parsed.text);
@@ -51,4 +52,4 @@ int run(std::vector<std::string> const& words, Surroundings const& around) {
   return exit_code(code.error().kind);
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -8,7 +8,7 @@
 
 #include <array>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 using render::Cell;
 using render::member;
@@ -253,4 +253,4 @@ Shape const& audit_shape() {
   return shape;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -12,7 +12,7 @@ class value;
 }
 
 /// What people see of each kind of object: its columns, and the name by which other commands take it.
-namespace fleet::commands {
+namespace fleet::cli {
 
 /// How a member becomes a cell.
 enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, progress, stage, error };
@@ -45,4 +45,4 @@ struct Shape {
 [[nodiscard]] Shape const& event_shape();
 [[nodiscard]] Shape const& audit_shape();
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -1,11 +1,11 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -114,4 +114,4 @@ std::vector<Command> const& telemetry_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

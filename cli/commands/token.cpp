@@ -4,7 +4,7 @@
 
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -58,4 +58,4 @@ std::vector<Command> const& token_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

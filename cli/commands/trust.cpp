@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -91,4 +91,4 @@ std::vector<Command> const& trust_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

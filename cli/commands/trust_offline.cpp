@@ -1,7 +1,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/proposal_text.hpp"
-#include "cli/commands/signing_keys.hpp"
+#include "cli/signing/proposal_text.hpp"
+#include "cli/signing/signing_keys.hpp"
 #include "cli/commands/trust.hpp"
 #include "cli/render/json.hpp"
 #include "core/trust/audit_chain.hpp"
@@ -13,7 +13,7 @@
 
 #include <charconv>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -161,4 +161,4 @@ std::vector<Command> const& trust_offline_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

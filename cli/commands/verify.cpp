@@ -1,9 +1,9 @@
-#include "cli/commands/evidence_flags.hpp"
-#include "cli/commands/file_tree.hpp"
+#include "cli/signing/evidence_flags.hpp"
+#include "cli/publish/file_tree.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
-#include "cli/commands/trusted.hpp"
+#include "cli/args/refs.hpp"
+#include "cli/signing/trusted.hpp"
 #include "cli/render/json.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/release.hpp"
@@ -15,7 +15,7 @@
 #include <algorithm>
 #include <map>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -186,4 +186,4 @@ std::vector<Command> const& verify_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

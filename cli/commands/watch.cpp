@@ -1,7 +1,7 @@
-#include "cli/commands/follow.hpp"
+#include "cli/client/follow.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/commands/refs.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/screen.hpp"
 
@@ -11,7 +11,7 @@
 #include <algorithm>
 #include <array>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
@@ -117,4 +117,4 @@ std::vector<Command> const& watch_commands() {
   return rows;
 }
 
-}  // namespace fleet::commands
+}  // namespace fleet::cli

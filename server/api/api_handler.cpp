@@ -1,9 +1,10 @@
 #include "server/api/api_handler.hpp"
 
 #include "core/base/log.hpp"
+#include "server/access/tokens.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/problem.hpp"
-#include "server/api/roles.hpp"
+#include "server/access/roles.hpp"
 
 #include <fmt/format.h>
 
@@ -157,9 +158,9 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
   FLEET_TRY(call.actor, identify(route, call));
   if (listener_ == Listener::api && route.permission != Permission::everyone) {
     auto const needed = route.permission == Permission::device ? Permission::read : route.permission;
-    if (!role_allows(call.actor.role, needed)) {
+    if (!access::role_allows(call.actor.role, needed)) {
       return Error{Kind::forbidden, "not_permitted", fmt::format("{} has role {}, which may not {}", call.actor.name, call.actor.role, to_string(needed)),
-                   "a token of role " + roles_that_allow(needed) + " may"};
+                   "a token of role " + access::roles_that_allow(needed) + " may"};
     }
   }
   if (auto const model = call.path.find("m"); model != call.path.end()) return check_model_scope(call, model->second);
@@ -172,9 +173,9 @@ Result<Actor> ApiHandler::identify(Route const& route, Call const& call) const {
     return identify_device(services_, call.request, call.now);
   }
   auto const authorization = call.request.header("Authorization");
-  if (route.permission != Permission::everyone) return identify_token(services_.store.reader(), authorization, call.now);
+  if (route.permission != Permission::everyone) return access::identify_token(services_.store.reader(), authorization, call.now);
   if (authorization.empty()) return Actor{};
-  auto actor = identify_token(services_.store.reader(), authorization, call.now);
+  auto actor = access::identify_token(services_.store.reader(), authorization, call.now);
   return actor ? std::move(*actor) : Actor{};
 }
 

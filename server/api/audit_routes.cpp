@@ -1,7 +1,7 @@
 #include "core/trust/audit_chain.hpp"
 #include "server/api/route.hpp"
-#include "server/audit/audit.hpp"
-#include "server/catalog/key_ring.hpp"
+#include "server/events/audit.hpp"
+#include "server/signing/key_ring.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -12,7 +12,7 @@ namespace fleet::api {
 namespace json = boost::json;
 namespace {
 
-std::string checkpoint_json(audit::KeptCheckpoint const& one) {
+std::string checkpoint_json(events::KeptCheckpoint const& one) {
   return json::serialize(json::object{{"seq", one.seq}, {"time", to_rfc3339(one.time, true)}, {"envelope", json::parse(one.envelope)}});
 }
 
@@ -41,14 +41,14 @@ Result<SysTime> read_since(Call const& call) {
 Result<Reply> list_audit(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"actor", "action", "subject", "since", "limit", "cursor"}));
   FLEET_TRY(auto const since, read_since(call));
-  audit::Filter const filter{call.query_value("actor"), call.query_value("action"), call.query_value("subject"), since};
-  auto const list = [&](db::Connection& reader, std::int64_t after, int limit) { return audit::list(reader, after, limit, filter); };
+  events::Filter const filter{call.query_value("actor"), call.query_value("action"), call.query_value("subject"), since};
+  auto const list = [&](db::Connection& reader, std::int64_t after, int limit) { return events::list(reader, after, limit, filter); };
   return page_of(call, services.store.reader(), list, [](trust::AuditEntry const& entry) { return trust::encode(entry); });
 }
 
 Result<Reply> list_checkpoints(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
-  return page_of(call, reader, audit::list_checkpoints, checkpoint_json);
+  return page_of(call, reader, events::list_checkpoints, checkpoint_json);
 }
 
 Result<Reply> get_key(Services& services, Call const& call) {
@@ -61,7 +61,7 @@ Result<Reply> get_key(Services& services, Call const& call) {
 
 Result<Reply> sign_head(Services& services, Call const& call) {
   FLEET_TRY(auto const key, services.keys->get_or_create("audit"));
-  FLEET_TRY(auto const made, services.store.write_value<audit::KeptCheckpoint>([&](store::Tx& tx) { return audit::checkpoint(tx, key, call.now); }));
+  FLEET_TRY(auto const made, services.store.write_value<events::KeptCheckpoint>([&](store::Tx& tx) { return events::checkpoint(tx, key, call.now); }));
   Reply reply;
   reply.body = checkpoint_json(made);
   return reply;

@@ -1,8 +1,9 @@
+#include "server/blobs/queries.hpp"
 #include "server/api/catalog_files.hpp"
 
-#include "server/catalog/blobs.hpp"
+#include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 
@@ -28,7 +29,7 @@ Reply metadata_reply(std::string body, std::string_view cache) {
 }
 
 Result<Reply> find_metadata(db::Connection& reader, std::string_view name) {
-  FLEET_TRY(auto found, catalog::find_metadata(reader, "release", name));
+  FLEET_TRY(auto found, signing::find_metadata(reader, "release", name));
   if (!found) return no_file(name);
   return metadata_reply(std::move(*found), name == "timestamp.json" ? "no-cache" : kForEver);
 }
@@ -97,7 +98,7 @@ Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) 
 /// A token limited to one model gets the files of that model's releases.
 Result<void> check_blob_scope(Call const& call, db::Connection& reader, Digest const& digest) {
   if (call.actor.model.empty()) return {};
-  auto row = reader.prepare(catalog::kModelHasBlob);
+  auto row = reader.prepare(blobs::kModelHasBlob);
   FLEET_TRY(bool const found, row.bind_all(call.actor.model, digest.hex()).step());
   if (found) return {};
   return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to model '{}', which has no file {}", call.actor.name, call.actor.model, digest.hex()),
@@ -107,7 +108,7 @@ Result<void> check_blob_scope(Call const& call, db::Connection& reader, Digest c
 Result<Reply> get_blob(Services& services, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
   FLEET_CHECK(check_blob_scope(call, reader, digest));
-  auto blob = reader.prepare(catalog::kGetBlob);
+  auto blob = reader.prepare(blobs::kGetBlob);
   FLEET_TRY(bool const found, blob.bind(1, digest).step());
   if (!found) return Error{Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", digest.hex())};
   auto const size = static_cast<std::uint64_t>(blob.int64(0));
@@ -128,7 +129,7 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
     reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});
     return reply;
   }
-  reply.file = net::FileBody{catalog::blob_path(services.data_dir, digest), 0, size};
+  reply.file = net::FileBody{blobs::blob_path(services.data_dir, digest), 0, size};
   if (*range) {
     reply.status = 206;
     reply.file->offset = (*range)->first;

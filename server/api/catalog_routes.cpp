@@ -2,7 +2,7 @@
 #include "server/api/route.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/releases.hpp"
-#include "server/catalog/uploads.hpp"
+#include "server/blobs/uploads.hpp"
 #include "server/registry/devices.hpp"
 
 #include "core/wire/json.hpp"
@@ -21,7 +21,7 @@ constexpr std::uint64_t kSmall = 64 * 1024;
 
 catalog::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
 
-catalog::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
+blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
 
 // models ------------------------------------------------------------------------------------------------------------------------
 
@@ -85,10 +85,10 @@ Result<Reply> put_model(Services& services, Call const& call, store::Tx& tx) {
 
 // uploads -----------------------------------------------------------------------------------------------------------------------
 
-Reply upload_reply(catalog::Upload const& upload, int status = 200) {
+Reply upload_reply(blobs::Upload const& upload, int status = 200) {
   Reply reply;
   reply.status = status;
-  reply.body = catalog::upload_json(upload);
+  reply.body = blobs::upload_json(upload);
   reply.headers.push_back({"Upload-Offset", std::to_string(upload.received)});
   return reply;
 }
@@ -102,13 +102,13 @@ Result<Reply> begin_upload(Services& services, Call const& call) {
   auto const size = reader.required_integer("size", 0, std::numeric_limits<std::int64_t>::max());
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "upload"));
-  FLEET_TRY(auto const upload, catalog::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now, call.actor.model));
+  FLEET_TRY(auto const upload, blobs::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now, call.actor.model));
   return upload_reply(upload, upload.done ? 200 : 201);
 }
 
 /// An upload belongs to the one who began it: another token does not learn that it exists.
-Result<catalog::Upload> own_upload(Services& services, Call const& call) {
-  FLEET_TRY(auto upload, catalog::load_upload(services.store.reader(), call.path_value("id")));
+Result<blobs::Upload> own_upload(Services& services, Call const& call) {
+  FLEET_TRY(auto upload, blobs::load_upload(services.store.reader(), call.path_value("id")));
   if (upload.created_by != call.actor.name) return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", call.path_value("id"))};
   return upload;
 }
@@ -136,7 +136,7 @@ Result<Reply> patch_upload(Services& services, Call const& call) {
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (fault != std::errc{} || end != text.data() + text.size() || text.empty())
     return Error{Kind::bad_input, "bad_offset", fmt::format("header Upload-Offset: expected a count of bytes, got '{}'", text.substr(0, 40))};
-  auto const after = catalog::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body), call.now);
+  auto const after = blobs::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body), call.now);
   if (after) return upload_reply(*after);
   if (after.error().code != "wrong_offset") return after.error();
   FLEET_TRY(auto const now, own_upload(services, call));
@@ -145,7 +145,7 @@ Result<Reply> patch_upload(Services& services, Call const& call) {
 
 Result<Reply> finish_upload(Services& services, Call const& call) {
   FLEET_TRY(auto const upload, own_upload(services, call));
-  FLEET_TRY(auto const done, catalog::finish_upload(uploads_of(services), upload.id, call.now));
+  FLEET_TRY(auto const done, blobs::finish_upload(uploads_of(services), upload.id, call.now));
   return upload_reply(done);
 }
 
@@ -270,7 +270,7 @@ std::vector<Route> const& catalog_routes() {
       {M::put, "/api/v1/models/{m}", P::administer, &put_model, kSmall},
       {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall},
       {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
-      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, catalog::kPieceBytesMax},
+      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, blobs::kPieceBytesMax},
       {M::put, "/api/v1/uploads/{id}", P::publish, LongHandler{&finish_upload}, kSmall},
       {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
       {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax},

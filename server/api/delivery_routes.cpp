@@ -1,8 +1,8 @@
 #include "server/api/handler.hpp"
 #include "server/api/route.hpp"
-#include "server/delivery/polls.hpp"
+#include "server/fronts/agent/polls.hpp"
 #include "server/delivery/queries.hpp"
-#include "server/delivery/reports.hpp"
+#include "server/fronts/agent/reports.hpp"
 
 #include <fmt/format.h>
 
@@ -31,7 +31,7 @@ void post_reports(Services& services, Call&& call, net::Responder responder) {
   if (!decoded) return responder(problem(decoded.error(), call.request_id));
   auto const work = std::make_shared<Work>(Work{std::move(*decoded), 0, call.request_id, std::move(responder)});
   auto const job = [&services, work, device_n = call.actor.device_n, now = call.now](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(work->acked, delivery::take_report(tx, *services.rollouts, device_n, work->report, now));
+    FLEET_TRY(work->acked, fronts::take_report(tx, *services.rollouts, device_n, work->report, now));
     return {};
   };
   services.store.write(job, [work](Result<void> const& written) {

@@ -1,8 +1,8 @@
 #include "server/api/device_explain.hpp"
 
 #include "server/api/device_scope.hpp"
-#include "server/api/queries.hpp"
-#include "server/rollout/engine.hpp"
+#include "server/catalog/models.hpp"
+#include "server/rollout/shell/engine.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -93,12 +93,7 @@ Result<Reply> explain_device(Services& services, Call const& call, db::Connectio
     return reply;
   }
   FLEET_CHECK(check_model_scope(call, model));
-  auto known = reader.prepare(queries::kModelExists);
-  known.bind(1, model);
-  FLEET_TRY(bool const exists, known.step());
-  if (!exists && !all.contains(model)) {
-    return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model), "`fleetctl model list` shows those there are"};
-  }
+  if (!all.contains(model)) FLEET_CHECK(catalog::load_model(reader, model));
   if (!all.contains(model)) {
     all[model].because = device_wide(services, device, call.now);
     all[model].because.push_back({"no_rollout", fmt::format("no rollout of {} covers the device", model)});

@@ -1,8 +1,8 @@
 #include "server/api/event_scope.hpp"
 
 #include "server/api/device_scope.hpp"
-#include "server/api/roles.hpp"
-#include "server/rollout/record.hpp"
+#include "server/access/roles.hpp"
+#include "server/rollout/shell/record.hpp"
 
 #include <algorithm>
 
@@ -40,7 +40,7 @@ constexpr auto kForAdmins = std::to_array<std::string_view>({"token", "role"});
 
 Result<bool> may_see(Call const& call, db::Connection& reader, std::string_view subject) {
   auto const kind = subject.substr(0, subject.find('/'));
-  if (std::find(kForAdmins.begin(), kForAdmins.end(), kind) != kForAdmins.end()) return role_allows(call.actor.role, Permission::administer);
+  if (std::find(kForAdmins.begin(), kForAdmins.end(), kind) != kForAdmins.end()) return access::role_allows(call.actor.role, Permission::administer);
   if (call.actor.model.empty() && call.actor.selector.empty()) return true;
   auto const row = std::find_if(kRows.begin(), kRows.end(), [&](Row const& one) { return one.kind == kind; });
   if (row == kRows.end() || kind.size() == subject.size()) return false;

@@ -2,7 +2,7 @@
 
 #include "core/wire/json.hpp"
 #include "server/api/event_scope.hpp"
-#include "server/api/queries.hpp"
+#include "server/events/stream.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -40,26 +40,20 @@ struct Seen {
 };
 
 Result<Seen> load_events(Call const& call, db::Connection& reader, std::int64_t after, int limit) {
-  auto row = reader.prepare(queries::kEvents);
-  row.bind_all(after, limit + 1);
+  FLEET_TRY(auto const rows, events::list_events(reader, after, limit + 1));
   Seen out;
   out.last = after;
-  for (int i = 0;; ++i) {
-    FLEET_TRY(bool const found, row.step());
-    if (!found) return out;
-    out.more = i == limit;
-    if (out.more) return out;
-    out.last = row.int64(0);
-    FLEET_TRY(bool const visible, may_see(call, reader, row.text_view(3)));
+  out.more = rows.size() > static_cast<std::size_t>(limit);
+  for (std::size_t i = 0; i < rows.size() - (out.more ? 1 : 0); ++i) {
+    auto const& row = rows[i];
+    out.last = row.id;
+    FLEET_TRY(bool const visible, may_see(call, reader, row.subject));
     if (!visible) continue;
-    json::object const event{{"id", std::to_string(row.int64(0))},
-                             {"time", to_rfc3339(from_unix_ms(row.int64(1)), true)},
-                             {"type", row.text(2)},
-                             {"subject", row.text(3)},
-                             {"actor", row.text(4)},
-                             {"data", stored(row.text_view(5))}};
-    out.events.push_back({row.int64(0), row.text(2), json::serialize(event)});
+    json::object const event{{"id", std::to_string(row.id)}, {"time", to_rfc3339(row.time, true)}, {"type", row.type},
+                             {"subject", row.subject},       {"actor", row.actor},                 {"data", stored(row.data)}};
+    out.events.push_back({row.id, row.type, json::serialize(event)});
   }
+  return out;
 }
 
 Result<std::int64_t> read_number(std::string_view name, std::string_view text) {
@@ -67,12 +61,6 @@ Result<std::int64_t> read_number(std::string_view name, std::string_view text) {
   auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (failed == std::errc{} && end == text.data() + text.size() && out >= 0) return out;
   return Error{Kind::bad_input, "bad_parameter", fmt::format("{}: expected the id of an event, got '{}'", name, text)};
-}
-
-Result<std::int64_t> last_event(db::Connection& reader) {
-  auto row = reader.prepare(queries::kLastEvent);
-  FLEET_CHECK(row.step());
-  return row.int64(0);
 }
 
 /// The list form; `cursor` is the id that the last page ended with.
@@ -132,7 +120,7 @@ Result<std::shared_ptr<Listening>> start(Services& services, Call&& call, net::R
   listening->until = services.clock.mono() + kListenMax;
   listening->tell_position = from.empty();
   if (from.empty()) {
-    FLEET_TRY(listening->after, last_event(services.store.reader()));
+    FLEET_TRY(listening->after, events::last_event(services.store.reader()));
   } else {
     FLEET_TRY(listening->after, read_number("Last-Event-ID", from));
   }

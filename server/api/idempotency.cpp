@@ -2,7 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
-#include "server/api/queries.hpp"
+#include "server/access/replays.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -49,27 +49,23 @@ Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
 }
 
 Result<std::optional<net::Response>> find_replay(db::Connection& connection, IdempotentUse const& use, Call const& call) {
-  auto row = connection.prepare(queries::kReplay);
-  row.bind_all(use.actor, use.key, to_unix_ms(call.now - kKept));
-  FLEET_TRY(bool const found, row.step());
-  if (!found) return std::optional<net::Response>{};
-  if (row.digest(0) != use.request) {
+  FLEET_TRY(auto const kept, access::find_replay(connection, use.actor, use.key, call.now - kKept));
+  if (!kept) return std::optional<net::Response>{};
+  if (kept->request != use.request) {
     return Error{Kind::conflict, "idempotency_key_reused", fmt::format("Idempotency-Key '{}' was used for another request within 24 hours", use.key),
                  "use a new key for a new request; the same key only to repeat the very same one"};
   }
   net::Response out;
-  out.status = static_cast<int>(row.int64(1));
-  FLEET_TRY(out.headers, decode_headers(row.text_view(2)));
+  out.status = kept->status;
+  FLEET_TRY(out.headers, decode_headers(kept->headers));
   out.headers.push_back({"Request-Id", call.request_id});
   out.headers.push_back({"Idempotency-Replayed", "true"});
-  out.body = row.text(3);
+  out.body = kept->body;
   return std::optional(std::move(out));
 }
 
 Result<void> keep_replay(store::Tx& tx, IdempotentUse const& use, net::Response const& response, std::string_view body, SysTime now) {
-  auto keep = tx.prepare(queries::kKeepReplay);
-  keep.bind_all(use.actor, use.key, use.request, response.status, encode_headers(response.headers), body, to_unix_ms(now));
-  return keep.run();
+  return access::keep_replay(tx, use.actor, use.key, {use.request, response.status, encode_headers(response.headers), std::string(body)}, now);
 }
 
 }  // namespace fleet::api

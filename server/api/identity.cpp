@@ -1,25 +1,11 @@
 #include "server/api/identity.hpp"
 
-#include "core/crypto/hash.hpp"
-#include "server/api/queries.hpp"
 #include "server/registry/enrol.hpp"
 
 #include <fmt/format.h>
 
 namespace fleet::api {
 namespace {
-
-constexpr std::string_view kBearer = "bearer ";
-
-/// The token after the scheme, whose case does not matter (RFC 9110, 11.1); nothing for another scheme.
-std::optional<std::string_view> bearer_token(std::string_view authorization) {
-  if (authorization.size() < kBearer.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kBearer.size(); ++i) {
-    auto const c = authorization[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != kBearer[i]) return std::nullopt;
-  }
-  return authorization.substr(kBearer.size());
-}
 
 Error refused(std::string code, std::string detail, std::string hint) {
   return Error{Kind::unauthenticated, std::move(code), std::move(detail), std::move(hint)};
@@ -47,31 +33,6 @@ Result<void> look_up(Services& services, net::Peer const& peer, DeviceSession& s
 }
 
 }  // namespace
-
-Result<Actor> identify_token(db::Connection& reader, std::string_view authorization, SysTime now) {
-  auto const token = bearer_token(authorization);
-  if (!token) {
-    return refused("no_token", authorization.empty() ? "no Authorization header" : "Authorization is not of the form Bearer <token>",
-                   "send Authorization: Bearer <token>; an admin makes one with `fleetctl token create`");
-  }
-  auto row = reader.prepare(queries::kTokenByHash);
-  row.bind(1, crypto::sha256(*token));
-  FLEET_TRY(bool const found, row.step());
-  if (!found) return refused("unknown_token", "the token is not one of this server", "check that it is whole and meant for this server");
-  Actor actor;
-  actor.name = row.maybe_text(6).value_or("token:" + row.text(0));
-  actor.token_id = row.text(7);
-  actor.role = row.text(1);
-  actor.model = row.text(2);
-  actor.selector = row.text(3);
-  if (!row.is_null(5)) {
-    return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))), "ask an admin for another");
-  }
-  if (!row.is_null(4) && from_unix_ms(row.int64(4)) <= now) {
-    return refused("token_expired", fmt::format("{} expired at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(4)))), "ask an admin for another");
-  }
-  return actor;
-}
 
 Result<Actor> identify_device(Services& services, net::Request const& request, SysTime now) {
   if (!request.peer || !request.peer->has_certificate) {

@@ -1,9 +1,11 @@
 #include "server/api/metrics.hpp"
 
-#include "server/api/queries.hpp"
-#include "server/api/roles.hpp"
-#include "server/catalog/trust_status.hpp"
-#include "server/delivery/parking.hpp"
+#include "server/access/roles.hpp"
+#include "server/events/audit.hpp"
+#include "server/registry/devices.hpp"
+#include "server/rollout/shell/record.hpp"
+#include "server/signing/trust_status.hpp"
+#include "server/fronts/agent/parking.hpp"
 
 #include <fmt/format.h>
 
@@ -32,20 +34,15 @@ void add_head(std::string& out, std::string_view name, std::string_view help, st
   out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
-Result<void> add_by_state(std::string& out, db::Connection& reader, db::Query const& query, std::string_view name, std::string_view help) {
+void add_by_state(std::string& out, std::vector<std::pair<std::string, std::int64_t>> const& counts, std::string_view name, std::string_view help) {
   add_head(out, name, help, "gauge");
-  auto row = reader.prepare(query);
-  while (true) {
-    FLEET_TRY(bool const found, row.step());
-    if (!found) return {};
-    out += fmt::format("{}{{state=\"{}\"}} {}\n", name, row.text_view(0), row.int64(1));
-  }
+  for (auto const& [state, count] : counts) out += fmt::format("{}{{state=\"{}\"}} {}\n", name, state, count);
 }
 
 }  // namespace
 
 Result<Reply> get_metrics(Services& services, Call const& call) {
-  if (!call.request.peer->loopback && !role_allows(call.actor.role, Permission::read)) {
+  if (!call.request.peer->loopback && !access::role_allows(call.actor.role, Permission::read)) {
     return Error{Kind::unauthenticated, "no_token", "/metrics takes a token from elsewhere than this machine",
                  "send Authorization: Bearer <token> of a viewer"};
   }
@@ -62,14 +59,15 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
     out += fmt::format("fleet_parked_polls {}\n", services.parking->count());
   }
   auto& reader = services.store.reader();
-  FLEET_CHECK(add_by_state(out, reader, queries::kDevicesByState, "fleet_devices", "Registered devices by state."));
-  FLEET_CHECK(add_by_state(out, reader, queries::kRolloutsByState, "fleet_rollouts", "Rollouts by state."));
-  auto row = reader.prepare(queries::kAuditSequence);
-  FLEET_CHECK(row.step());
+  FLEET_TRY(auto const devices, registry::count_by_state(reader));
+  add_by_state(out, devices, "fleet_devices", "Registered devices by state.");
+  FLEET_TRY(auto const rollouts, rollout::count_by_state(reader));
+  add_by_state(out, rollouts, "fleet_rollouts", "Rollouts by state.");
+  FLEET_TRY(auto const audited, events::last_sequence(reader));
   add_head(out, "fleet_audit_sequence", "Sequence number of the newest audit entry.", "counter");
-  out += fmt::format("fleet_audit_sequence {}\n", row.int64(0));
+  out += fmt::format("fleet_audit_sequence {}\n", audited);
   {
-    FLEET_TRY(auto const roles, catalog::list_roles(reader));
+    FLEET_TRY(auto const roles, signing::list_roles(reader));
     add_head(out, "fleet_trust_expires_in_seconds", "Until what a role signed expires; signed again at half its lifetime.", "gauge");
     for (auto const& one : roles)
       out += fmt::format("fleet_trust_expires_in_seconds{{role=\"{}\"}} {}\n", one.role, std::chrono::floor<seconds>(one.expires - call.now).count());

@@ -1,8 +1,8 @@
 #include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
-#include "server/rollout/series.hpp"
-#include "server/rollout/verbs.hpp"
-#include "server/rollout/views.hpp"
+#include "server/rollout/shell/series.hpp"
+#include "server/rollout/shell/verbs.hpp"
+#include "server/rollout/shell/views.hpp"
 
 #include "core/base/names.hpp"
 #include "core/wire/json.hpp"

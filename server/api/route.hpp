@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/net/server.hpp"
+#include "server/access/actor.hpp"
 #include "server/services.hpp"
 
 #include <initializer_list>
@@ -13,27 +14,8 @@
 
 namespace fleet::api {
 
-/// What a caller must be allowed to do. Each role has a row of them (roles.cpp); access never merges upward.
-enum class Permission {
-  everyone,    ///< no credential: health, metadata, enrolment
-  read,        ///< viewer and all other roles
-  operate,     ///< operator: devices, rollouts
-  publish,     ///< publisher: uploads, releases
-  approve,     ///< approver
-  administer,  ///< admin: tokens, models, webhooks
-  device,      ///< an active device by its certificate (device listener)
-};
-
-/// Who asks. On the API listener a token; on the device listener a device.
-struct Actor {
-  std::string name;  ///< `token:NAME`, `user:NAME`, `oidc:REPOSITORY@ISSUER`, `device:ID`, `system:judge`: one name, one identity, however many tokens
-  std::string token_id;
-  std::string role;
-  std::string model;     ///< scope of the token, empty: all
-  std::string selector;  ///< scope of the token, empty: all
-  std::int64_t device_n = 0;
-  std::string device_id;
-};
+using access::Actor;
+using access::Permission;
 
 /// One request as a handler sees it, path and query decoded, authorised already.
 struct Call {

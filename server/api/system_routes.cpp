@@ -1,12 +1,12 @@
-#include "server/api/bound_roles.hpp"
+#include "server/api/role_routes.hpp"
 #include "server/api/events.hpp"
 #include "server/api/metrics.hpp"
 #include "server/api/openapi.hpp"
-#include "server/api/queries.hpp"
 #include "server/api/route.hpp"
-#include "server/api/tokens.hpp"
+#include "server/api/token_routes.hpp"
 
-#include "core/crypto/hash.hpp"
+#include "server/access/bound_roles.hpp"
+#include "server/access/tokens.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -28,29 +28,20 @@ Result<Reply> get_healthz(Services&, Call const&, db::Connection&) { return json
 
 Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader) {
   if (services.draining) return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
-  auto ping = reader.prepare(queries::kPing);
-  ping.bind(1, "ready");
-  FLEET_CHECK(ping.step());
+  FLEET_CHECK(store::ping(reader));
   return json_reply(std::string(kOk));
 }
 
 Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }
 
-json::value text_or_null(std::string const& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
-
 Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reader) {
-  auto row = reader.prepare(queries::kTokenByHash);
-  auto const authorization = call.request.header("Authorization");
-  row.bind(1, crypto::sha256(authorization.substr(authorization.find(' ') + 1)));
-  FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::unauthenticated, "unknown_token", "the token went away meanwhile"};
-  auto const expires_at = row.maybe_int64(4);
-  return json_reply(json::serialize(json::object{{"name", row.text(0)},
-                                                 {"identity", call.actor.name},
-                                                 {"role", call.actor.role},
-                                                 {"model", text_or_null(call.actor.model)},
-                                                 {"selector", text_or_null(call.actor.selector)},
-                                                 {"expires_at", expires_at ? json::value(to_rfc3339(from_unix_ms(*expires_at))) : json::value(nullptr)}}));
+  FLEET_TRY(auto const token, access::load_token(reader, call.actor.token_id));
+  return json_reply(json::serialize(json::object{{"name", token.at("name")},
+                                                 {"identity", token.at("identity")},
+                                                 {"role", token.at("role")},
+                                                 {"model", token.at("model")},
+                                                 {"selector", token.at("selector")},
+                                                 {"expires_at", token.at("expires_at")}}));
 }
 
 }  // namespace
@@ -70,7 +61,7 @@ std::vector<Route> const& system_routes() {
       {del, "/api/v1/tokens/{id}", P::administer, &delete_token},
       {post, "/api/v1/tokens:exchange", P::everyone, &exchange_token, kExchangeBytesMax},
       {get, "/api/v1/roles", P::read, &list_roles},
-      {post, "/api/v1/roles", P::administer, &create_role, kRoleBytesMax},
+      {post, "/api/v1/roles", P::administer, &create_role, access::kRoleBytesMax},
       {get, "/api/v1/roles/{id}", P::read, &get_role},
       {del, "/api/v1/roles/{id}", P::administer, &delete_role},
       {get, "/api/v1/events", P::read, &get_events},

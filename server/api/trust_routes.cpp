@@ -1,10 +1,10 @@
 #include "core/trust/audit_chain.hpp"
 #include "core/wire/json.hpp"
 #include "server/api/route.hpp"
-#include "server/audit/audit.hpp"
-#include "server/catalog/ceremony.hpp"
-#include "server/catalog/repository.hpp"
-#include "server/catalog/trust_status.hpp"
+#include "server/events/audit.hpp"
+#include "server/ceremony/import.hpp"
+#include "server/signing/repository.hpp"
+#include "server/signing/trust_status.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -23,7 +23,7 @@ constexpr std::string_view kManaged =
     "managed: this server holds keys that approve releases, so whoever takes the server over can make devices run what they like";
 constexpr std::string_view kOffline = "offline: this server cannot approve a release by itself; it chooses among those that the owners signed";
 
-json::object role_json(catalog::RoleStatus const& one) {
+json::object role_json(signing::RoleStatus const& one) {
   json::array keys;
   for (auto const& id : one.key_ids) keys.push_back(json::string(id));
   return {{"role", one.role},
@@ -37,10 +37,10 @@ json::object role_json(catalog::RoleStatus const& one) {
 
 Result<Reply> get_trust(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
-  FLEET_TRY(auto const roles, catalog::trust_status(services.store.reader(), *services.keys, call.now));
+  FLEET_TRY(auto const roles, signing::trust_status(services.store.reader(), *services.keys, call.now));
   json::array list;
   for (auto const& one : roles) list.push_back(role_json(one));
-  bool const managed = catalog::is_managed(roles);
+  bool const managed = signing::is_managed(roles);
   Reply reply;
   reply.body = json::serialize(json::object{{"mode", managed ? "managed" : "offline"}, {"text", managed ? kManaged : kOffline}, {"roles", std::move(list)}});
   return reply;
@@ -65,9 +65,9 @@ Result<Reply> rotate(Services& services, Call const& call) {
   auto& keys = *services.keys;
   bool begun = false;
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    FLEET_CHECK(catalog::rotate_role(tx, keys, wanted.role, call.now));
+    FLEET_CHECK(signing::rotate_role(tx, keys, wanted.role, call.now));
     begun = true;
-    return audit::record(tx, {call.now, call.actor.name, "trust.rotated", "role/" + wanted.role, "", json::serialize(json::object{{"role", wanted.role}}),
+    return events::record(tx, {call.now, call.actor.name, "trust.rotated", "role/" + wanted.role, "", json::serialize(json::object{{"role", wanted.role}}),
                               wanted.reason, call.request_id});
   };
   std::promise<Result<void>> promise;
@@ -95,8 +95,8 @@ Result<std::optional<trust::RoleSpec>> read_keys(wire::ObjectReader& reader, std
   return std::optional(std::move(out));
 }
 
-Result<Reply> answer_proposal(Services& services, Call const& call, catalog::Change const& change) {
-  FLEET_TRY(auto const proposal, catalog::propose(services.store.reader(), *services.keys, change, call.now));
+Result<Reply> answer_proposal(Services& services, Call const& call, ceremony::Change const& change) {
+  FLEET_TRY(auto const proposal, ceremony::propose(services.store.reader(), *services.keys, change, call.now));
   Reply reply;
   FLEET_TRY(reply.body, trust::encode(proposal));
   return reply;
@@ -106,7 +106,7 @@ Result<Reply> prepare(Services& services, Call const& call) {
   FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);
-  catalog::Change change{reader.required_text("role", 66), {}, {}};
+  ceremony::Change change{reader.required_text("role", 66), {}, {}};
   FLEET_TRY(change.keys, read_keys(reader, faults));
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
@@ -117,7 +117,7 @@ Result<Reply> prepare_releases(Services& services, Call const& call) {
   FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);
-  catalog::Change const change{fmt::format("m-{}", call.path_value("m")), {}, reader.texts("releases", kReleasesMax, 64)};
+  ceremony::Change const change{fmt::format("m-{}", call.path_value("m")), {}, reader.texts("releases", kReleasesMax, 64)};
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   return answer_proposal(services, call, change);
@@ -126,9 +126,9 @@ Result<Reply> prepare_releases(Services& services, Call const& call) {
 /// The role's key leaves the disk once the metadata that names others is there.
 Result<Reply> take(Services& services, Call const& call, trust::Proposal const& proposal) {
   auto& keys = *services.keys;
-  catalog::Imported imported;
+  ceremony::Imported imported;
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(imported, catalog::import_signed(tx, keys, proposal, {call.now, call.actor.name, "", call.request_id}));
+    FLEET_TRY(imported, ceremony::import_signed(tx, keys, proposal, {call.now, call.actor.name, "", call.request_id}));
     return {};
   };
   std::promise<Result<void>> promise;

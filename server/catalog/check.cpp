@@ -1,11 +1,13 @@
+#include "server/signing/queries.hpp"
+#include "server/blobs/queries.hpp"
 #include "server/catalog/check.hpp"
 
 #include "core/crypto/hash.hpp"
 #include "core/trust/updater.hpp"
 #include "core/wire/release.hpp"
-#include "server/catalog/blobs.hpp"
+#include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -18,12 +20,12 @@ namespace {
 using Findings = std::vector<std::string>;
 
 Result<void> check_blobs(db::Connection& reader, Fs& fs, std::string const& data_dir, Findings& findings) {
-  auto rows = reader.prepare(kAllBlobs);
+  auto rows = reader.prepare(blobs::kAllBlobs);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return {};
     auto const expected = rows.digest(0);
-    auto const found = crypto::sha256_file(fs, blob_path(data_dir, expected));
+    auto const found = crypto::sha256_file(fs, blobs::blob_path(data_dir, expected));
     if (!found) findings.push_back(fmt::format("blob {}: {}", expected.hex(), found.error().detail));
     else if (found->sha256 != expected || found->size != static_cast<std::uint64_t>(rows.int64(1)))
       findings.push_back(
@@ -34,7 +36,7 @@ Result<void> check_blobs(db::Connection& reader, Fs& fs, std::string const& data
 Result<void> check_files(db::Connection& reader, std::string const& name, wire::Release const& release, Findings& findings) {
   for (auto const& variant : release.variants)
     for (auto const& file : variant.files) {
-      auto blob = reader.prepare(kGetBlob);
+      auto blob = reader.prepare(blobs::kGetBlob);
       FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
       if (!known) findings.push_back(fmt::format("release {}: there is no blob {} for '{}'", name, file.sha256.hex(), file.name));
       else if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
@@ -57,7 +59,7 @@ Result<void> check_documents(db::Connection& reader, Findings& findings) {
 }
 
 Result<void> check_metadata(db::Connection& reader, Findings& findings) {
-  auto rows = reader.prepare(kAllMetadata);
+  auto rows = reader.prepare(signing::kAllMetadata);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return {};
@@ -74,7 +76,7 @@ class RowFetcher final : public trust::Fetcher {
 public:
   RowFetcher(db::Connection& reader, std::string_view repository) : reader_(reader), repository_(repository) {}
   Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
-    FLEET_TRY(auto const found, find_metadata(reader_, repository_, name));
+    FLEET_TRY(auto const found, signing::find_metadata(reader_, repository_, name));
     if (!found) return Error{Kind::not_found, "unknown_metadata", fmt::format("there is no {} in the {} repository", name, repository_)};
     if (found->size() > limit_bytes)
       return Error{Kind::too_large, "too_large", fmt::format("{} has {} bytes, clients take {}", name, found->size(), limit_bytes)};
@@ -126,7 +128,7 @@ Result<void> check_targets(db::Connection& reader, trust::Updater& client, Findi
 /// The workflow of a client over the rows, from the first root on, at a time when `newest` was good.
 Result<void> check_chain(db::Connection& reader, std::string_view repository, std::string_view newest, Findings& findings) {
   auto const judged = [&]() -> Result<void> {
-    auto latest = reader.prepare(kNewestMetadata);
+    auto latest = reader.prepare(signing::kNewestMetadata);
     FLEET_TRY(bool const found, latest.bind_all(repository, newest).step());
     if (!found) return Error{Kind::not_found, "no_metadata", fmt::format("there is no {}", newest)};
     RowFetcher fetcher(reader, repository);

@@ -1,9 +1,9 @@
 #include "server/catalog/models.hpp"
 
 #include "core/base/names.hpp"
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -38,7 +38,7 @@ Result<void> check_aliases(store::Tx& tx, Model const& model) {
 }
 
 Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Model const& model, std::string before) {
-  return audit::record(
+  return events::record(
       tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
 }
 
@@ -76,7 +76,7 @@ Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view 
   }
 }
 
-Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause) {
+Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, Cause const& cause) {
   FLEET_CHECK(check_model_name(wanted.name));
   if (load_model(tx.connection(), wanted.name))
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
@@ -84,7 +84,7 @@ Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Ca
   FLEET_CHECK(tx.prepare(kInsertModel)
                   .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at), wanted.evidence)
                   .run());
-  FLEET_CHECK(add_model_role(tx, keys, wanted.name, cause.at));
+  FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, cause.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, cause, "model.created", made, ""));
   return made;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
-#include "server/catalog/key_ring.hpp"
+#include "server/signing/key_ring.hpp"
 #include "server/store/store.hpp"
 
 #include <string>
@@ -30,7 +30,7 @@ Result<Model> load_model(db::Connection& reader, std::string_view name);
 /// By name, after `after`; at most `limit`.
 Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view after, int limit);
 /// A new model with its signing role. @errors conflict (code `model_exists`)
-Result<Model> create_model(store::Tx& tx, KeyRing& keys, Model const& wanted, Cause const& cause);
+Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, Cause const& cause);
 /// Changes approvals, aliases and what evidence is demanded of releases to come. @errors not_found
 Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause);
 

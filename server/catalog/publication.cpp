@@ -1,13 +1,14 @@
+#include "server/blobs/queries.hpp"
 #include "server/catalog/releases.hpp"
 
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
-#include "server/catalog/blobs.hpp"
-#include "server/catalog/onnx.hpp"
+#include "server/blobs/paths.hpp"
+#include "server/catalog/inspect/onnx.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/catalog/uploads.hpp"
+#include "server/blobs/uploads.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -169,20 +170,20 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
   std::size_t size = 0;
   for (auto const& variant : wanted.release.variants)
     for (auto const& file : variant.files) {
-      auto blob = reader.prepare(kGetBlob);
+      auto blob = reader.prepare(blobs::kGetBlob);
       FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
-      FLEET_TRY(bool const nameable, may_name_blob(reader, file.sha256, actor, model));
+      FLEET_TRY(bool const nameable, blobs::may_name_blob(reader, file.sha256, actor, model));
       if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
       if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
         return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
       if (!file.name.ends_with(".onnx") || findings.contains(file.sha256.hex())) continue;
-      auto const onnx = inspect_onnx(fs, blob_path(data_dir, file.sha256));
+      auto const onnx = inspect::inspect_onnx(fs, blobs::blob_path(data_dir, file.sha256));
       if (!onnx) {
         auto error = onnx.error();
         error.detail = fmt::format("file '{}' of {}: {}", file.name, fmt::join(variant.hardware, ", "), error.detail);
         return error;
       }
-      auto const text = onnx_json(*onnx);
+      auto const text = inspect::onnx_json(*onnx);
       size += text.size();
       if (size > kInspectionBytesMax)
         return Error{Kind::too_large, "inspection_too_large",

@@ -1,26 +1,11 @@
 #pragma once
 
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <array>
 
 namespace fleet::catalog {
 
-inline constexpr db::Query kNewestMetadata{"newest_metadata",
-                                           "SELECT version, expires_at, bytes FROM metadata WHERE repository = ?1 AND role = ?2 ORDER BY version DESC LIMIT 1"};
-inline constexpr db::Query kRolesAndExpiry{
-    "roles_and_expiry",
-    "SELECT m.repository, m.role, m.version, m.expires_at FROM metadata m WHERE m.version = (SELECT max(n.version) FROM metadata n WHERE "
-    "n.repository = m.repository AND n.role = m.role) ORDER BY m.repository DESC, m.role"};
-inline constexpr db::Query kRememberWarning{
-    "remember_warning",
-    "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"};
-inline constexpr db::Query kGetMetadata{"get_metadata", "SELECT bytes FROM metadata WHERE repository = ?1 AND role = ?2 AND version = ?3"};
-inline constexpr db::Query kAllMetadata{"all_metadata", "SELECT repository, role, version, bytes FROM metadata ORDER BY repository, role, version"};
-inline constexpr db::Query kInsertMetadata{"insert_metadata",
-                                           "INSERT INTO metadata (repository, role, version, bytes, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)"};
-
-inline constexpr db::Query kModelNames{"model_names", "SELECT name FROM models ORDER BY name"};
 inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name = ?1"};
 inline constexpr db::Query kListModels{
     "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
@@ -37,8 +22,6 @@ inline constexpr db::Query kReleaseOf{"release_of", FLEET_RELEASE_COLUMNS "WHERE
 inline constexpr db::Query kListReleases{
     "list_releases", FLEET_RELEASE_COLUMNS "WHERE model = ?1 AND n < ?2 AND (?3 = '' OR state = ?3) AND (?4 = '' OR created_by = ?4) ORDER BY n DESC LIMIT ?5"};
 #undef FLEET_RELEASE_COLUMNS
-inline constexpr db::Query kApprovedDocuments{"approved_documents",
-                                              "SELECT version, document FROM releases WHERE model = ?1 AND state = 'approved' ORDER BY n"};
 inline constexpr db::Query kAllDocuments{"all_documents", "SELECT model, version, digest, document, state FROM releases ORDER BY n"};
 inline constexpr db::Query kDocumentByDigest{"document_by_digest", "SELECT document FROM releases WHERE model = ?1 AND version = ?2 AND digest = ?3"};
 inline constexpr db::Query kInsertRelease{
@@ -81,31 +64,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
-inline constexpr db::Query kModelHasBlob{
-    "model_has_blob",
-    "SELECT 1 FROM releases r, json_each(r.document, '$.variants') v, json_each(v.value, '$.files') f WHERE r.model = ?1 AND f.value ->> 'sha256' = ?2 "
-    "LIMIT 1"};
-inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
-inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
-inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
-inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
-inline constexpr db::Query kOpenUploadOf{
-    "open_upload_of",
-    "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE sha256 = ?1 AND size = ?2 AND created_by = ?3 AND state = 'open' LIMIT 1"};
-inline constexpr db::Query kInsertUpload{
-    "insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at, touched_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?5)"};
-inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2, touched_at = ?3 WHERE id = ?1"};
-inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
-inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE touched_at < ?1 ORDER BY id LIMIT 20"};
-inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
-
-inline constexpr std::array kQueries{kNewestMetadata,  kRolesAndExpiry,    kRememberWarning,   kGetMetadata,     kAllMetadata,      kInsertMetadata,
-                                     kModelNames,      kGetModel,          kListModels,        kInsertModel,     kUpdateModel,      kRaiseCounter,
-                                     kReleaseOf,       kListReleases,      kApprovedDocuments, kAllDocuments,    kDocumentByDigest, kInsertRelease,
-                                     kSetReleaseState, kInsertParent,      kParents,           kInsertApproval,  kCountApprovals,   kAncestors,
-                                     kDescendants,     kInsertAttestation, kAttestations,      kWithDescendants, kCountRunning,     kRolloutsOfRelease,
-                                     kGetBlob,         kModelHasBlob,      kUploadedBy,        kAllBlobs,        kInsertBlob,       kGetUpload,
-                                     kOpenUploadOf,    kInsertUpload,      kSetReceived,       kFinishUpload,    kForgottenUploads, kDeleteUpload};
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

@@ -1,7 +1,7 @@
 #include "server/catalog/releases.hpp"
 
 #include "server/catalog/queries.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -42,7 +42,7 @@ Result<json::array> rollouts_of(db::Connection& reader, Affected const& one) {
 
 }  // namespace
 
-Result<std::string> recall(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+Result<std::string> recall(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   FLEET_TRY(auto const affected, list_affected(tx.connection(), release));
   std::vector<std::pair<Release, std::string>> revoked;

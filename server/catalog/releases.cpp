@@ -1,10 +1,10 @@
 #include "server/catalog/releases.hpp"
 
 #include "core/crypto/hash.hpp"
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -77,19 +77,19 @@ Result<Release> set_state(store::Tx& tx, Release const& release, std::string_vie
 
 Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Release const& release, std::string_view before) {
   auto const state = [](std::string_view value) { return value.empty() ? std::string() : json::serialize(json::object{{"state", value}}); };
-  return audit::record(tx, {cause.at, cause.actor, std::string(action), "release/" + name_of(release), state(before),
+  return events::record(tx, {cause.at, cause.actor, std::string(action), "release/" + name_of(release), state(before),
                             json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}), cause.reason, cause.request_id});
 }
 
 /// Signed into its model's role; every device must decide anew.
-Result<void> sign(store::Tx& tx, KeyRing& keys, Release const& release, SysTime now) {
-  FLEET_CHECK(sign_model_role(tx, keys, release.model, now));
+Result<void> sign(store::Tx& tx, signing::KeyRing& keys, Release const& release, SysTime now) {
+  FLEET_CHECK(signing::sign_model_role(tx, keys, release.model, now));
   tx.raise_policy_epoch();
   return {};
 }
 
 /// False: the owners sign the model's releases, elsewhere.
-Result<bool> is_signed_here(KeyRing& keys, std::string const& model) {
+Result<bool> is_signed_here(signing::KeyRing& keys, std::string const& model) {
   auto const key = keys.get("m-" + model);
   if (!key && key.error().code != "key_offline") return key.error();
   return key.has_value();
@@ -119,7 +119,7 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
   }
 }
 
-Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause) {
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause) {
   auto const& asked = wanted.release;
   FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
   FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
@@ -155,7 +155,7 @@ Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication wanted, std:
   return Published{std::move(release), true};
 }
 
-Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {} is revoked", name_of(release)), "publish a new version"};
   if (release.state == "approved") return release;
@@ -175,7 +175,7 @@ Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, st
   return after;
 }
 
-Result<void> revoke_each(store::Tx& tx, KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause) {
+Result<void> revoke_each(store::Tx& tx, signing::KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause) {
   std::set<std::string> models;
   for (auto const& [release, reason] : releases) {
     if (release.state == "revoked") continue;
@@ -187,13 +187,13 @@ Result<void> revoke_each(store::Tx& tx, KeyRing& keys, std::vector<std::pair<Rel
   }
   for (auto const& model : models) {
     FLEET_TRY(bool const here, is_signed_here(keys, model));
-    if (here) FLEET_CHECK(sign_model_role(tx, keys, model, cause.at));
+    if (here) FLEET_CHECK(signing::sign_model_role(tx, keys, model, cause.at));
   }
   if (!models.empty()) tx.raise_policy_epoch();  // where the owners sign, the server stops handing it out at once
   return {};
 }
 
-Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+Result<Release> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   FLEET_CHECK(revoke_each(tx, keys, {{release, cause.reason}}, cause));
   return load_release(tx.connection(), model, version);

@@ -60,7 +60,7 @@ struct Published {
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
 /// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked), and what attestations.hpp says of evidence
-Result<Published> publish(store::Tx& tx, KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause);
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause);
 
 /// @errors not_found (code `unknown_release`, `unknown_model`)
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version);
@@ -69,15 +69,15 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
                                            std::string_view created_by, int limit);
 /// One more approval; signs when it was the last that the model asks for. The publisher may not approve its own.
 /// @errors forbidden (code `own_release`), conflict (code `revoked`)
-Result<Release> approve(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
 /// Takes the release out of the signed metadata; rollouts of it stop, devices that run it keep it until a rollout says otherwise.
-Result<Release> revoke(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
+Result<Release> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
 
 /// Revokes several, each for its own reason; each model's role is signed once.
-Result<void> revoke_each(store::Tx& tx, KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause);
+Result<void> revoke_each(store::Tx& tx, signing::KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause);
 /// Revokes a release and everything made from it, at once. @returns a list of `{"model","version","was","devices","rollouts":[{"id","state"}]}`: how
 /// many devices run each now, and the rollouts that brought it, newest first.
-Result<std::string> recall(store::Tx& tx, KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
+Result<std::string> recall(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
 
 /// The object `release` of the API.
 Result<std::string> release_json(db::Connection& reader, Release const& release);

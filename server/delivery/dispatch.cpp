@@ -48,7 +48,7 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
   return settled;
 }
 
-Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
+Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
   wire::Directive directive;
   directive.device = record.id;
   directive.sequence = record.sequence;

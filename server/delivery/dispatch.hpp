@@ -1,8 +1,8 @@
 #pragma once
 
-#include "server/catalog/key_ring.hpp"
+#include "server/signing/key_ring.hpp"
 #include "server/delivery/device_record.hpp"
-#include "server/rollout/engine.hpp"
+#include "server/rollout/shell/engine.hpp"
 
 #include <string>
 
@@ -37,7 +37,7 @@ struct Settled {
 Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence, SysTime now);
 
 /// The directive of `record`, signed for `nonce`: a DSSE envelope.
-Result<std::string> sign_directive(catalog::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
+Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
 
 /// The envelope that tells devices which CAs this server is known by (docs/protocol.md, ca). @errors as sign_directive
 [[nodiscard]] Result<std::string> sign_ca(Services const& services);

@@ -217,4 +217,14 @@ Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_
   }
 }
 
+Result<std::vector<std::pair<std::string, std::int64_t>>> count_by_state(db::Connection& reader) {
+  auto row = reader.prepare(queries::kDevicesByState);
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return out;
+    out.emplace_back(row.text(0), row.int64(1));
+  }
+}
+
 }  // namespace fleet::registry

@@ -88,4 +88,7 @@ struct ModelRow {
 [[nodiscard]] Result<wire::Labels> parse_labels(std::string_view json);
 [[nodiscard]] std::string labels_json(wire::Labels const& labels);
 
+/// How many devices are in each state.
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::int64_t>>> count_by_state(db::Connection& reader);
+
 }  // namespace fleet::registry

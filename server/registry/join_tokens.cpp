@@ -3,7 +3,7 @@
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/queries.hpp"
 
@@ -24,7 +24,7 @@ json::value time_or_null(std::optional<std::int64_t> at) { return at ? json::val
 std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
 Result<void> audit_tokens(store::Tx& tx, std::string action, std::string const& id, std::string after, Cause const& cause) {
-  audit::Entry entry;
+  events::Entry entry;
   entry.time = cause.at;
   entry.actor = cause.actor;
   entry.action = std::move(action);
@@ -32,7 +32,7 @@ Result<void> audit_tokens(store::Tx& tx, std::string action, std::string const& 
   entry.after = std::move(after);
   entry.reason = cause.reason;
   entry.request_id = cause.request_id;
-  return audit::record(tx, entry);
+  return events::record(tx, entry);
 }
 
 }  // namespace

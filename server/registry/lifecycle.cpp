@@ -2,7 +2,7 @@
 
 #include "core/base/names.hpp"
 #include "core/wire/json.hpp"
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 #include "server/registry/queries.hpp"
 
 #include <fmt/format.h>
@@ -37,8 +37,8 @@ Result<void> check_label(std::string_view key, std::string_view value) {
   return {};
 }
 
-audit::Entry entry_of(Cause const& cause, std::string action, Device const& device) {
-  audit::Entry out;
+events::Entry entry_of(Cause const& cause, std::string action, Device const& device) {
+  events::Entry out;
   out.time = cause.at;
   out.actor = cause.actor;
   out.action = std::move(action);
@@ -101,7 +101,7 @@ Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch cons
   auto entry = entry_of(cause, "device.labelled", device);
   entry.before = labels_json(device.labels);
   entry.after = labels_json(labels);
-  FLEET_CHECK(audit::record(tx, entry));
+  FLEET_CHECK(events::record(tx, entry));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), device.id);
 }
@@ -119,7 +119,7 @@ Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view s
   auto entry = entry_of(cause, fmt::format("device.{}", state), device);
   entry.before = state_json(device.state);
   entry.after = state_json(state);
-  FLEET_CHECK(audit::record(tx, entry));
+  FLEET_CHECK(events::record(tx, entry));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), device.id);
 }
@@ -136,7 +136,7 @@ Result<void> remove_device(store::Tx& tx, Device const& device, Cause const& cau
   FLEET_CHECK(remove.run());
   auto entry = entry_of(cause, "device.deleted", device);
   entry.before = state_json(device.state);
-  FLEET_CHECK(audit::record(tx, entry));
+  FLEET_CHECK(events::record(tx, entry));
   tx.raise_device_epoch(device.n);
   return {};
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <array>
 
@@ -96,8 +96,9 @@ inline constexpr db::Query kNewestRoot{"registry.newest_root",
 inline constexpr db::Query kOriginKnown{"registry.origin_known",
                                         "SELECT 1 FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
                                         "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) LIMIT 1"};
+inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, count(*) FROM devices GROUP BY state"};
 
-inline constexpr auto kAll = std::to_array<db::Query>({kDeviceById,
+inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceById,
                                                        kDeviceByKey,
                                                        kScan,
                                                        kKey,

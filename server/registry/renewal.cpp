@@ -2,7 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "core/crypto/x509.hpp"
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 #include "server/registry/queries.hpp"
 
 #include <fmt/format.h>
@@ -44,7 +44,7 @@ Result<void> set_not_after(store::Tx& tx, std::int64_t n, SysTime until) {
 Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, Cause const& cause, std::string_view origin) {
   boost::json::object after{{"key", key.hex()}};
   if (!origin.empty()) after["by"] = origin;
-  audit::Entry entry;
+  events::Entry entry;
   entry.time = cause.at;
   entry.actor = cause.actor.empty() ? fmt::format("device:{}", id) : cause.actor;
   entry.action = std::move(action);
@@ -52,7 +52,7 @@ Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, 
   entry.after = boost::json::serialize(after);
   entry.reason = cause.reason;
   entry.request_id = cause.request_id;
-  return audit::record(tx, entry);
+  return events::record(tx, entry);
 }
 
 Result<void> put_pending(store::Tx& tx, std::string const& id, std::string const& hardware, wire::Labels const& labels, std::string_view token_id,

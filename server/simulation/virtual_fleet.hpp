@@ -1,9 +1,9 @@
 #pragma once
 
 #include "core/base/random.hpp"
-#include "server/rollout/decide.hpp"
-#include "server/rollout/judge.hpp"
-#include "server/rollout/planner.hpp"
+#include "server/rollout/engine/decide.hpp"
+#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/engine/plan.hpp"
 
 #include <memory>
 #include <queue>

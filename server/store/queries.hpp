@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <array>
 
@@ -19,7 +19,8 @@ inline constexpr db::Query kPutContact{"store_put_contact",
                                        "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
                                        "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
 inline constexpr db::Query kSeenAt{"store_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
+inline constexpr db::Query kPing{"store.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
 
-inline constexpr std::array kQueries{kBegin, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};
+inline constexpr std::array kQueries{kPing, kBegin, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};
 
 }  // namespace fleet::store

@@ -63,4 +63,11 @@ Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir) {
   return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(path), std::move(connection)));
 }
 
+Result<void> ping(db::Connection& reader) {
+  auto row = reader.prepare(kPing);
+  row.bind(1, "ready");
+  FLEET_CHECK(row.step());
+  return {};
+}
+
 }  // namespace fleet::store

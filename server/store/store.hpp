@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 #include "server/store/epochs.hpp"
 
 #include <functional>
@@ -67,5 +67,8 @@ Result<T> Store::write_value(F&& job) {
   if (!written) return written.error();
   return std::move(*value);
 }
+
+/// The database answers. @errors io
+[[nodiscard]] Result<void> ping(db::Connection& reader);
 
 }  // namespace fleet::store

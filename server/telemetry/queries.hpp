@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <array>
 

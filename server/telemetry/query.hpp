@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 #include "server/registry/selector.hpp"
 
 #include <string>

@@ -2,7 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,12 +1,15 @@
-#include "server/api/queries.hpp"
-#include "server/audit/queries.hpp"
+#include "server/admin/queries.hpp"
+#include "server/access/queries.hpp"
+#include "server/blobs/queries.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/delivery/queries.hpp"
-#include "server/queries.hpp"
+#include "server/events/queries.hpp"
 #include "server/registry/queries.hpp"
-#include "server/rollout/queries.hpp"
+#include "server/rollout/shell/queries.hpp"
+#include "server/signing/queries.hpp"
 #include "server/store/queries.hpp"
 #include "server/telemetry/queries.hpp"
+#include "server/upkeep/queries.hpp"
 #include "tests/db/database.hpp"
 #include "tests/support/source_dir.hpp"
 
@@ -22,15 +25,18 @@ namespace {
 
 /// Folders and their arrays. A folder with a queries.hpp that is not in here fails the last test of this file.
 std::map<std::string, std::span<db::Query const>> const kFolders{
-    {"server", server::kQueries},
-    {"server/api", api::queries::kAll},
-    {"server/audit", audit::kQueries},
+    {"server/admin", admin::kQueries},
+    {"server/access", access::queries::kAll},
+    {"server/blobs", blobs::kQueries},
     {"server/catalog", catalog::kQueries},
     {"server/delivery", delivery::kQueries},
+    {"server/events", events::kQueries},
     {"server/registry", registry::queries::kAll},
-    {"server/rollout", rollout::queries::kAll},
+    {"server/rollout/shell", rollout::queries::kAll},
+    {"server/signing", signing::kQueries},
     {"server/store", store::kQueries},
     {"server/telemetry", telemetry::kQueries},
+    {"server/upkeep", upkeep::kQueries},
 };
 
 std::string read_source(std::string const& path) {
@@ -85,7 +91,7 @@ TEST_CASE("every query that a folder declares is in its array, and every folder 
 TEST_CASE("what every poll and report asks walks an index, never a whole table") {
   Database database;
   database.migrate(kMigrations);
-  std::set<std::string_view> const hot{"api.token_by_hash",
+  std::set<std::string_view> const hot{"access.token_by_hash",
                                        "registry.device_by_key",
                                        "delivery_get_record",
                                        "delivery_get_record_models",

@@ -5,7 +5,7 @@
 #include "core/net/server.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/release.hpp"
-#include "server/catalog/blobs.hpp"
+#include "server/blobs/paths.hpp"
 #include "tests/support/hostile/lies.hpp"
 
 #include <fmt/format.h>
@@ -68,8 +68,8 @@ private:
   net::Response blob(std::string_view hex, std::string_view range) {
     auto const digest = Digest::parse(hex);
     if (!digest) return net::json_response(404, "{}");
-    auto path = catalog::blob_path(stolen_.dir, *digest);
-    if (lie_.name == "swapped-blobs") path = catalog::blob_path(stolen_.dir, instead_of(*digest));
+    auto path = blobs::blob_path(stolen_.dir, *digest);
+    if (lie_.name == "swapped-blobs") path = blobs::blob_path(stolen_.dir, instead_of(*digest));
     auto const info = system_fs().info(path);
     if (!info) return net::json_response(404, "{}");
     // `bytes=N-`, the one form that agents send.

@@ -2,11 +2,12 @@
 
 #include "core/base/fs.hpp"
 #include "core/crypto/hash.hpp"
-#include "core/db/db.hpp"
+#include "server/store/sqlite/db.hpp"
 #include "core/net/http.hpp"
-#include "server/catalog/key_ring.hpp"
+#include "server/signing/key_ring.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/layout.hpp"
+#include "server/signing/queries.hpp"
+#include "server/admin/layout.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +15,7 @@ namespace fleet::hostile {
 namespace {
 
 Result<void> read_metadata(db::Connection& database, Stolen& stolen) {
-  auto rows = database.prepare(catalog::kAllMetadata);
+  auto rows = database.prepare(signing::kAllMetadata);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return {};
@@ -51,7 +52,7 @@ wire::DirectiveTarget StolenRelease::order() const {
 }
 
 Result<Stolen> Stolen::from(std::string const& data_dir) {
-  server::Layout const layout{data_dir};
+  admin::Layout const layout{data_dir};
   Stolen stolen;
   stolen.dir = data_dir;
   FLEET_TRY(stolen.certificate, system_fs().read(layout.server_certificate(), 1 << 20));
@@ -59,7 +60,7 @@ Result<Stolen> Stolen::from(std::string const& data_dir) {
   FLEET_TRY(auto database, db::Connection::open(layout.database(), db::Connection::Mode::read_write));
   FLEET_CHECK(read_metadata(database, stolen));
   FLEET_CHECK(read_releases(database, stolen));
-  catalog::KeyRing ring(system_fs(), system_random(), layout.keys());
+  signing::KeyRing ring(system_fs(), system_random(), layout.keys());
   std::vector<std::string> roles{"root", "targets", "snapshot", "timestamp", "directive-root"};
   for (auto const& [role, versions] : stolen.metadata)
     if (role.starts_with("m-")) roles.push_back(role);

@@ -1,8 +1,8 @@
-#include "agent/commands.hpp"
+#include "agent/commands/commands.hpp"
 
 #include "agent/store/identity.hpp"
 #include "agent/store/journal.hpp"
-#include "agent/update/control.hpp"
+#include "agent/commands/control.hpp"
 #include "core/wire/json.hpp"
 
 #include <doctest/doctest.h>

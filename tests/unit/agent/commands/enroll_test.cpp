@@ -1,4 +1,4 @@
-#include "agent/enroll.hpp"
+#include "agent/commands/enroll.hpp"
 
 #include "agent/store/identity.hpp"
 #include "core/crypto/certificates.hpp"

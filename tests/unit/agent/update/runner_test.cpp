@@ -1,5 +1,5 @@
 #include "tests/unit/agent/fake_server.hpp"
-#include "tests/unit/agent/update/device.hpp"
+#include "tests/unit/agent/device.hpp"
 
 using namespace fleet;
 using namespace fleet::agent;

@@ -1,4 +1,4 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include "core/base/random.hpp"
 #include "core/trust/audit_chain.hpp"
@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 
 namespace {
 

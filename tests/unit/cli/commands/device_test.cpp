@@ -1,11 +1,11 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 namespace json = boost::json;
 
 namespace {

@@ -1,4 +1,4 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include "core/crypto/hash.hpp"
 
@@ -10,7 +10,7 @@
 #include <filesystem>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 namespace json = boost::json;
 
 namespace {

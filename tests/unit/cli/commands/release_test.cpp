@@ -1,9 +1,9 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 
 TEST_CASE("a release is one card with its files, data sets and what was found in them") {
   FakeServer const server([](Seen const&) {

@@ -1,4 +1,4 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
@@ -9,7 +9,7 @@
 #include <array>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 namespace json = boost::json;
 
 namespace {

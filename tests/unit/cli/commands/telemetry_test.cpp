@@ -1,9 +1,9 @@
-#include "bench.hpp"
+#include "tests/unit/cli/bench.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace fleet;
-using namespace fleet::commands::testing;
+using namespace fleet::cli::testing;
 
 TEST_CASE("a query names the metric, the release and how to fold; points are a table") {
   FakeServer const server([](Seen const&) {

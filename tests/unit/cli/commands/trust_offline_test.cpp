@@ -1,11 +1,11 @@
-#include "cli/commands/proposal_text.hpp"
-#include "cli/commands/signing_keys.hpp"
+#include "cli/signing/proposal_text.hpp"
+#include "cli/signing/signing_keys.hpp"
 
 #include "tests/unit/agent/crash_fs.hpp"
 
 #include <doctest/doctest.h>
 
-namespace fleet::commands {
+namespace fleet::cli {
 namespace {
 
 using agent::CrashFs;
@@ -127,4 +127,4 @@ TEST_CASE("what a signer is not shown is not signed") {
 }
 
 }  // namespace
-}  // namespace fleet::commands
+}  // namespace fleet::cli

@@ -3,7 +3,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 #include "server/api/api_handler.hpp"
-#include "server/catalog/key_ring.hpp"
+#include "server/signing/key_ring.hpp"
 #include "tests/unit/server/registry/store_fixture.hpp"
 
 #include <fmt/format.h>
@@ -60,7 +60,7 @@ struct ApiFixture : StoreFixture {
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection
 
-  catalog::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+  signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
 
   ApiFixture() {
     services.keys = &keys;

@@ -1,5 +1,5 @@
-#include "server/catalog/key_ring.hpp"
-#include "server/catalog/repository.hpp"
+#include "server/signing/key_ring.hpp"
+#include "server/signing/repository.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
 
 using namespace fleet;
@@ -11,7 +11,7 @@ using M = net::Method;
 
 /// The catalog's routes on both listeners, over a repository as `init` leaves it.
 struct CatalogApi : StoreFixture {
-  catalog::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+  signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
   std::unique_ptr<api::ApiHandler> api, devices;
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;
@@ -22,7 +22,7 @@ struct CatalogApi : StoreFixture {
     services.keys = &keys;
     must(store->write_wait([&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
-      return catalog::create_repositories(tx, keys, kStart);
+      return signing::create_repositories(tx, keys, kStart);
     }));
     api = std::make_unique<api::ApiHandler>(services, api::Listener::api, std::vector{&api::catalog_routes()});
     devices = std::make_unique<api::ApiHandler>(services, api::Listener::device, std::vector{&api::catalog_routes()});

@@ -1,20 +1,12 @@
 #include "tests/unit/server/api/api_fixture.hpp"
 
 #include "core/wire/device.hpp"
-#include "server/api/queries.hpp"
 
 namespace fleet::api {
 namespace {
 
 using test::ApiFixture;
 using enum net::Method;
-
-TEST_CASE_FIXTURE(ApiFixture, "every query of the API is prepared on the newest schema") {
-  for (auto const& query : queries::kAll) {
-    CAPTURE(query.name);
-    CHECK_NOTHROW((void)store->reader().prepare(query));
-  }
-}
 
 TEST_CASE_FIXTURE(ApiFixture, "an error is a problem with code, hint and request id") {
   auto const answer = fetch("/api/v1/devices/nobody");

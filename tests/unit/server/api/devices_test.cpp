@@ -2,7 +2,7 @@
 
 #include <boost/json/serialize.hpp>
 
-#include "server/rollout/engine.hpp"
+#include "server/rollout/shell/engine.hpp"
 
 #include <set>
 

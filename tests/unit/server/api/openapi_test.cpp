@@ -1,6 +1,7 @@
 #include "server/api/openapi.hpp"
 #include "core/wire/json.hpp"
-#include "server/api/roles.hpp"
+#include "server/access/roles.hpp"
+#include "server/api/route.hpp"
 #include "tests/unit/server/registry/result_printer.hpp"
 
 #include <fmt/format.h>

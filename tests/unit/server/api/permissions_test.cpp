@@ -1,6 +1,6 @@
 #include "tests/unit/server/api/api_fixture.hpp"
 
-#include "server/api/roles.hpp"
+#include "server/access/roles.hpp"
 
 namespace fleet::api {
 namespace {
@@ -27,7 +27,7 @@ TEST_CASE("each role has its permissions and no others") {
     for (auto const permission : {P::everyone, P::read, P::operate, P::publish, P::approve, P::administer, P::device}) {
       CAPTURE(role);
       CAPTURE(to_string(permission));
-      CHECK(role_allows(role, permission) == (std::find(may.begin(), may.end(), permission) != may.end()));
+      CHECK(access::role_allows(role, permission) == (std::find(may.begin(), may.end(), permission) != may.end()));
     }
   }
 }
@@ -40,12 +40,12 @@ TEST_CASE_FIXTURE(ApiFixture, "every route lets in the roles that have its permi
       for (auto const* name : {"{id}", "{m}", "{rest...}"}) {
         if (auto const at = target.find(name); at != std::string::npos) target.replace(at, std::string_view(name).size(), "x");
       }
-      for (auto const& role : roles()) {
+      for (auto const& role : access::roles()) {
         CAPTURE(target);
         CAPTURE(role.name);
         auto const answer = send({route.method, target, "{", "flt_" + std::string(role.name)});
         bool const refused = answer.status == 403 && answer.code() == "not_permitted";
-        CHECK(refused != role_allows(role.name, route.permission));
+        CHECK(refused != access::role_allows(role.name, route.permission));
         CHECK(answer.status != 401);
       }
       auto const anonymous = send({route.method, target, "{", ""});

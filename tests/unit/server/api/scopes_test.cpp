@@ -1,8 +1,8 @@
 #include "core/wire/release.hpp"
-#include "server/api/roles.hpp"
-#include "server/catalog/key_ring.hpp"
-#include "server/catalog/repository.hpp"
-#include "server/rollout/engine.hpp"
+#include "server/access/roles.hpp"
+#include "server/signing/key_ring.hpp"
+#include "server/signing/repository.hpp"
+#include "server/rollout/shell/engine.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
 
 #include <set>
@@ -22,7 +22,7 @@ std::vector<std::vector<Route> const*> const& all_tables() {
 
 /// Two models, two devices in two regions, rollouts of each; tokens of every role without limits, limited to the model `mine`, and to `region=eu`.
 struct TwoSites : StoreFixture {
-  catalog::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+  signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<ApiHandler> api;
   net::Peer peer{"127.0.0.1:1", false, false, {}, {}, {}, {}};
@@ -32,12 +32,12 @@ struct TwoSites : StoreFixture {
     services.keys = &keys;
     REQUIRE(store->write_wait([&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
-      return catalog::create_repositories(tx, keys, kStart);
+      return signing::create_repositories(tx, keys, kStart);
     }));
     engine = *rollout::Engine::create(services);
     services.rollouts = engine.get();
     api = std::make_unique<ApiHandler>(services, Listener::api, all_tables());
-    for (auto const& role : roles()) {
+    for (auto const& role : access::roles()) {
       add_token(role.name, "", {}, {});
       if (role.name == "admin") continue;
       add_token(role.name, "-m", "mine", {});
@@ -242,7 +242,7 @@ TEST_CASE("every route of the API that asks for a token has its line among the c
 
 TEST_CASE_FIXTURE(TwoSites, "what each role may do on each route, without limits, for one model, and for some devices") {
   for (auto const& one : cases()) {
-    for (auto const& role : roles()) {
+    for (auto const& role : access::roles()) {
       auto const name = std::string(role.name);
       CAPTURE(net::to_string(one.method));
       CAPTURE(one.own);
@@ -256,7 +256,7 @@ TEST_CASE_FIXTURE(TwoSites, "what each role may do on each route, without limits
     }
   }
   for (auto const& one : cases()) {
-    for (auto const& role : roles()) {
+    for (auto const& role : access::roles()) {
       auto const name = std::string(role.name);
       CAPTURE(net::to_string(one.method));
       CAPTURE(one.own);

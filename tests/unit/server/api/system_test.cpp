@@ -2,7 +2,7 @@
 
 #include <boost/json/serialize.hpp>
 
-#include "server/audit/audit.hpp"
+#include "server/events/audit.hpp"
 
 #include <deque>
 
@@ -34,7 +34,7 @@ struct LaterNet final : net::Server {
 struct Fixture : ApiFixture {
   void emit(int count) {
     REQUIRE(store->write_wait([&](store::Tx& tx) -> Result<void> {
-      for (int i = 0; i < count; ++i) FLEET_CHECK(audit::emit(tx, clock.wall(), "rollout.promoted", "rollout/r", "system:judge", R"({"stage":2})"));
+      for (int i = 0; i < count; ++i) FLEET_CHECK(events::emit(tx, clock.wall(), "rollout.promoted", "rollout/r", "system:judge", R"({"stage":2})"));
       return {};
     }));
   }

@@ -4,8 +4,8 @@
 #include "core/trust/updater.hpp"
 #include "server/catalog/check.hpp"
 #include "server/catalog/releases.hpp"
-#include "server/catalog/repository.hpp"
-#include "server/catalog/uploads.hpp"
+#include "server/signing/repository.hpp"
+#include "server/blobs/uploads.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -46,7 +46,7 @@ class Rows final : public trust::Fetcher {
 public:
   Rows(db::Connection& reader, std::string repository) : reader_(reader), repository_(std::move(repository)) {}
   Result<Bytes> fetch(std::string const& name, std::uint64_t) override {
-    FLEET_TRY(auto const found, find_metadata(reader_, repository_, name));
+    FLEET_TRY(auto const found, signing::find_metadata(reader_, repository_, name));
     if (!found) return Error{Kind::not_found, "none", name};
     return Bytes(as_bytes(*found).begin(), as_bytes(*found).end());
   }
@@ -60,13 +60,13 @@ struct Catalog {
   std::string dir = (std::filesystem::temp_directory_path() / make_ulid("fleet-catalog-", 0, system_random())).string();
   SysTime now = *parse_rfc3339("2026-11-20T10:00:00Z");
   std::unique_ptr<store::Store> store = open(dir);
-  KeyRing keys{system_fs(), system_random(), dir + "/keys"};
-  UploadContext uploads{*store, system_fs(), system_random(), dir};
+  signing::KeyRing keys{system_fs(), system_random(), dir + "/keys"};
+  blobs::UploadContext uploads{*store, system_fs(), system_random(), dir};
   Kept client;  ///< one that enrolled at the start
 
   Catalog() {
-    must(write([&](store::Tx& tx) { return create_repositories(tx, keys, now); }));
-    must(trust::Updater::init(client, as_bytes(*must(find_metadata(store->reader(), "release", "1.root.json")))));
+    must(write([&](store::Tx& tx) { return signing::create_repositories(tx, keys, now); }));
+    must(trust::Updater::init(client, as_bytes(*must(signing::find_metadata(store->reader(), "release", "1.root.json")))));
   }
   ~Catalog() {
     store->close();
@@ -97,10 +97,10 @@ struct Catalog {
   /// Uploads a blob as a publisher does.
   Digest add_blob(std::string const& content) {
     auto const digest = crypto::sha256(content);
-    auto const upload = must(begin_upload(uploads, digest, content.size(), "token:ci", now));
+    auto const upload = must(blobs::begin_upload(uploads, digest, content.size(), "token:ci", now));
     if (upload.done) return digest;
-    if (!content.empty()) must(append_piece(uploads, upload.id, 0, as_bytes(content), now));
-    must(finish_upload(uploads, upload.id, now));
+    if (!content.empty()) must(blobs::append_piece(uploads, upload.id, 0, as_bytes(content), now));
+    must(blobs::finish_upload(uploads, upload.id, now));
     return digest;
   }
   static std::string file_json(std::string const& name, std::string const& content, bool executable = false) {
@@ -126,7 +126,7 @@ struct Catalog {
     return store->write_value<Release>([&](store::Tx& tx) { return revoke(tx, keys, model, version, by("token:admin")); });
   }
   int refresh() {
-    return must(store->write_value<int>([&](store::Tx& tx) { return refresh_online_roles(tx, keys, now); }));
+    return must(store->write_value<int>([&](store::Tx& tx) { return signing::refresh_online_roles(tx, keys, now); }));
   }
   /// What the client finds now, after a refresh. @errors as the workflow has them
   Result<std::optional<trust::Target>> find(std::string const& path) {

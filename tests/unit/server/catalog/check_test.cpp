@@ -1,10 +1,12 @@
-#include "server/catalog/blobs.hpp"
+#include "server/blobs/paths.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
 #include <fstream>
 
 using namespace fleet;
+using namespace fleet::blobs;
 using namespace fleet::catalog;
+using namespace fleet::signing;
 using namespace fleet::catalog::test;
 
 namespace {

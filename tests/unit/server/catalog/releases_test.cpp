@@ -4,7 +4,9 @@
 #include <boost/json/parse.hpp>
 
 using namespace fleet;
+using namespace fleet::blobs;
 using namespace fleet::catalog;
+using namespace fleet::signing;
 using namespace fleet::catalog::test;
 
 namespace {
@@ -134,7 +136,7 @@ TEST_CASE_FIXTURE(WithModel, "files must be there as they are announced, and be 
   REQUIRE(code_of(refused) == "not_onnx");
   CHECK(refused.error().detail.find("'model.onnx' of a") != std::string::npos);
 
-  auto const onnx = must(system_fs().read(fleet::test::source_dir() + "/tests/unit/server/catalog/onnx/dense.onnx", 10'000));
+  auto const onnx = must(system_fs().read(fleet::test::source_dir() + "/tests/unit/server/catalog/inspect/onnx/dense.onnx", 10'000));
   add_blob(onnx);
   auto const published = must(publish_body("reader", named(onnx)));
   auto const seen = shown(published.release).at("inspection").at(crypto::sha256(onnx).hex());

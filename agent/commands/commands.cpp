@@ -1,0 +1,128 @@
+#include "agent/commands/commands.hpp"
+
+#include "agent/commands/control.hpp"
+#include "agent/commands/daemon.hpp"
+#include "core/wire/json.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/serialize.hpp>
+
+#include <array>
+
+namespace fleet::agent {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kAnswerMax = 1024 * 1024;
+constexpr std::size_t kBlock = 512;
+
+/// The error object a daemon answered with, as an Error again.
+Result<void> check_answer(std::string const& answer) {
+  FLEET_TRY(auto const value, wire::parse_json(answer, kAnswerMax));
+  auto const* const error = value.is_object() ? value.get_object().if_contains("error") : nullptr;
+  if (error == nullptr || !error->is_object()) return {};
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(*error, "", faults);
+  auto const kind = reader.text("kind", 32, {});
+  Error out{Kind::internal, reader.text("code", 64, {}), reader.text("detail", 2048, {}), reader.text("hint", 1024, {})};
+  for (auto const known : {Kind::bad_input, Kind::not_found, Kind::conflict, Kind::unavailable})
+    if (to_string(known) == kind) out.kind = known;
+  return out;
+}
+
+Result<std::string> status_of(Layout const& layout) {
+  auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})");
+  if (answer || answer.error().code != "no_daemon") return answer;
+  // What the journal has: the same object, with nobody in touch with a server.
+  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout));
+  auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
+  return status_json(*context, context->journal.models(), {server, {}, "no agent runs"});
+}
+
+std::string_view text_at(json::object const& object, std::string_view key) {
+  auto const* const value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view("-");
+}
+
+std::string tar_entry(std::string const& name, std::string const& content) {
+  std::string header(kBlock, '\0');
+  auto const put = [&header](std::size_t at, std::string const& text) { header.replace(at, text.size(), text); };
+  put(0, name.substr(0, 99));
+  put(100, "0000644");
+  put(108, "0000000");
+  put(116, "0000000");
+  put(124, fmt::format("{:011o}", content.size()));
+  put(136, "00000000000");
+  put(148, "        ");
+  put(156, "0");
+  put(257, std::string("ustar\0"
+                       "00",
+                       8));
+  unsigned sum = 0;
+  for (char const c : header) sum += static_cast<unsigned char>(c);
+  put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  return header + content + std::string((kBlock - content.size() % kBlock) % kBlock, '\0');
+}
+
+}  // namespace
+
+Result<std::string> show_status(Layout const& layout, bool as_json) {
+  FLEET_TRY(auto const text, status_of(layout));
+  FLEET_CHECK(check_answer(text));
+  if (as_json) return text + "\n";
+  FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
+  auto const& object = value.get_object();
+  auto out = fmt::format("device  {}\nserver  {}\ncontact {}\n", text_at(object, "id"), text_at(object, "server"), text_at(object, "last_contact"));
+  if (auto const error = text_at(object, "last_error"); !error.empty() && error != "-") out += fmt::format("trouble {}\n", error);
+  for (auto const& item : object.at("models").get_array()) {
+    auto const& model = item.get_object();
+    out += fmt::format("{}  running {}  previous {}  {}\n", text_at(model, "model"), text_at(model, "running"), text_at(model, "previous"),
+                       text_at(model, "state"));
+  }
+  return out;
+}
+
+Result<std::string> explain(Layout const& layout, std::string const& model, bool as_json) {
+  FLEET_TRY(auto const text, status_of(layout));
+  FLEET_CHECK(check_answer(text));
+  FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
+  json::array found;
+  for (auto const& item : value.at("models").get_array())
+    if (model.empty() || text_at(item.get_object(), "model") == model) found.push_back(item);
+  if (found.empty() && !model.empty()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
+  if (as_json) return json::serialize(found) + "\n";
+  std::string out = found.empty() ? "nothing was ever directed to this device\n" : "";
+  for (auto const& item : found) {
+    auto const& one = item.get_object();
+    out += fmt::format("{}: wants {}, runs {}\n", text_at(one, "model"), text_at(one, "target"), text_at(one, "running"));
+    for (auto const& reason : one.at("because").get_array())
+      out += fmt::format("  {}: {}\n", text_at(reason.get_object(), "code"), text_at(reason.get_object(), "text"));
+  }
+  return out;
+}
+
+Result<void> order(Layout const& layout, std::string const& what, std::string const& wanted) {
+  auto model = wanted;
+  if (model.empty()) {
+    FLEET_TRY(auto const text, status_of(layout));
+    FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
+    auto const& models = value.at("models").get_array();
+    if (models.size() != 1) return Error{Kind::bad_input, "which_model", fmt::format("{} models run here", models.size()), "say which: --model M"};
+    model = text_at(models[0].get_object(), "model");
+  }
+  FLEET_TRY(auto const answer, ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}})));
+  return check_answer(answer);
+}
+
+Result<void> collect(Layout const& layout, std::string const& file) {
+  auto& fs = system_fs();
+  FLEET_TRY(auto const status, status_of(layout));
+  auto content = tar_entry("status.json", status);
+  for (auto const& [name, path] :
+       {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
+    if (auto const text = fs.read(path, 8 * 1024 * 1024)) content += tar_entry(name, *text);
+  content += std::string(2 * kBlock, '\0');
+  return fs.replace(file, content);
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,45 @@
+#include "agent/commands/daemon.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/serialize.hpp>
+
+namespace fleet::agent {
+namespace json = boost::json;
+
+std::vector<Reason> reasons_of(ModelState const& state) {
+  std::vector<Reason> out;
+  if (!state.held.empty()) out.push_back({"held", fmt::format("the owner rolled back and holds release {}", state.held.substr(0, 12))});
+  if (!state.waiting.empty()) out.push_back({state.waiting, fmt::format("{} waits: {}", state.target.version, state.waiting)});
+  if (!state.error.code.empty()) out.push_back({state.error.code, state.error.text});
+  if (out.empty() && state.state == State::committed) out.push_back({"committed", fmt::format("{} runs and proved healthy", state.running.version)});
+  if (out.empty()) out.push_back({std::string(to_string(state.state)), fmt::format("the update machine is {}", to_string(state.state))});
+  return out;
+}
+
+std::string status_json(Context const& context, std::map<std::string, ModelState> const& models, StatusView const& view) {
+  auto const version = [](Version const& one) { return one.none() ? json::value(nullptr) : json::value(json::string(one.version)); };
+  json::array list;
+  for (auto const& [name, state] : models) {
+    json::array because;
+    for (auto const& [code, text] : reasons_of(state)) because.push_back(json::object{{"code", code}, {"text", text}});
+    list.push_back(json::object{{"model", name},
+                                {"running", version(state.running)},
+                                {"previous", version(state.previous)},
+                                {"target", version(state.target)},
+                                {"state", to_string(state.state)},
+                                {"held", !state.held.empty()},
+                                {"since", to_rfc3339(state.since)},
+                                {"because", std::move(because)}});
+  }
+  json::value const contact = view.last_contact == SysTime{} ? json::value(nullptr) : json::value(json::string(to_rfc3339(view.last_contact)));
+  return json::serialize(json::object{{"id", context.identity.id},
+                                      {"agent", FLEET_VERSION},
+                                      {"server", view.server},
+                                      {"last_contact", contact},
+                                      {"last_error", view.last_error},
+                                      {"clock", json::object{{"time", to_rfc3339(context.clock.wall())}, {"trusted", to_rfc3339(context.trusted.now())}}},
+                                      {"models", std::move(list)},
+                                      {"spool", json::object{{"items", context.spool->size()}}}});
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,228 @@
+#include "agent/delivery/download.hpp"
+
+#include "core/base/log.hpp"
+#include "core/crypto/hash.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;
+constexpr std::uint64_t kSpare = 1024 * 1024;
+
+Error too_long(std::uint64_t size) { return {Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size)}; }
+
+Error interrupted() { return {Kind::unavailable, "interrupted", "the agent was told to stop"}; }
+
+/// Writes what arrives behind what is there. A 200 that answers a Range is the whole file: its head is sliced off.
+class FileSink {
+public:
+  FileSink(File& file, std::uint64_t have, std::uint64_t size, Throttle& throttle, std::atomic<bool> const& stop)
+      : file_(file), have_(have), size_(size), throttle_(throttle), stop_(stop) {}
+
+  Result<void> take(net::ClientResponse const& head, BytesView piece) {
+    if (!started_) {
+      started_ = true;
+      skip_ = head.status == 200 ? have_ : 0;
+    }
+    auto const cut = std::min<std::uint64_t>(skip_, piece.size());
+    skip_ -= cut;
+    piece = piece.subspan(static_cast<std::size_t>(cut));
+    if (piece.size() > size_ - have_) return too_long(size_);
+    FLEET_CHECK(throttle_.take(piece.size(), stop_));
+    FLEET_CHECK(file_.write_at(have_, piece));
+    have_ += piece.size();
+    unsynced_ += piece.size();
+    if (unsynced_ < kSyncEvery) return {};
+    unsynced_ = 0;
+    return file_.sync();
+  }
+  [[nodiscard]] std::uint64_t have() const { return have_; }
+
+private:
+  File& file_;
+  std::uint64_t have_;
+  std::uint64_t size_;
+  Throttle& throttle_;
+  std::atomic<bool> const& stop_;
+  std::uint64_t skip_ = 0;
+  std::uint64_t unsynced_ = 0;
+  bool started_ = false;
+};
+
+class Download {
+public:
+  Download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
+      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)), sources_(plan.sources) {
+    sources_.emplace_back();
+  }
+
+  Result<void> run() {
+    FLEET_CHECK(fs_.make_dirs(dir_));
+    FLEET_CHECK(reserve());
+    for (auto const& file : plan_.variant.files) FLEET_CHECK(bring(file));
+    return {};
+  }
+
+private:
+  Result<void> reserve() {
+    std::uint64_t needed = kSpare;
+    for (auto const& file : plan_.variant.files) {
+      auto const there = fs_.info(dir_ + "/" + file.name);
+      needed += file.size - std::min(file.size, there ? there->size : 0);
+    }
+    FLEET_TRY(auto const free, fs_.free_bytes(dir_));
+    if (free >= needed) return {};
+    return Error{Kind::unavailable, "disk_full", fmt::format("{} bytes are needed, {} are free at {}", needed, free, dir_), "free some space on the device"};
+  }
+
+  Result<bool> is_right(std::string const& path, wire::ReleaseFile const& file) {
+    auto const found = crypto::sha256_file(fs_, path);
+    if (!found && found.error().kind == Kind::not_found) return false;
+    if (!found) return found.error();
+    return found->size == file.size && found->sha256 == file.sha256;
+  }
+
+  Result<void> bring(wire::ReleaseFile const& file) {
+    auto const path = dir_ + "/" + file.name;
+    if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(fs_.make_dirs(dir_ + "/" + file.name.substr(0, slash)));
+    FLEET_TRY(bool const there, is_right(path, file));
+    if (there) return {};
+    FLEET_TRY(bool const copied, copy_from_running(file, path));
+    if (copied) return {};
+    return fetch(file, path);
+  }
+
+  Result<bool> copy_from_running(wire::ReleaseFile const& file, std::string const& path) {
+    if (plan_.running_slot.empty()) return false;
+    auto const from = plan_.running_slot + "/" + file.name;
+    auto const info = fs_.info(from);
+    if (!info || info->type != FileInfo::Type::file || info->size != file.size) return false;
+    FLEET_TRY(bool const same, is_right(from, file));
+    if (!same) return false;
+    FLEET_TRY(auto const source, fs_.open(from, Fs::Mode::read));
+    FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
+    FLEET_CHECK(target->truncate(0));
+    Bytes piece(256 * 1024);
+    for (std::uint64_t at = 0; at < file.size;) {
+      FLEET_TRY(auto const n, source->read_at(at, piece));
+      if (n == 0) return false;
+      FLEET_CHECK(target->write_at(at, BytesView(piece).first(n)));
+      at += n;
+    }
+    return true;
+  }
+
+  /// What is there of a file that is fetched.
+  struct Part {
+    wire::ReleaseFile const& wanted;
+    std::string const& path;
+    File& file;
+    std::uint64_t have;
+  };
+
+  /// From one source after the other until the bytes are right: who lies, or fails, only costs time.
+  Result<void> fetch(wire::ReleaseFile const& file, std::string const& path) {
+    FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
+    FLEET_TRY(auto const have, target->size());
+    Part part{file, path, *target, have};
+    if (have >= file.size) FLEET_CHECK(cut(part, 0));
+    Error last{Kind::unavailable, "network", "no source answered"};
+    for (std::size_t at = 0; at < sources_.size();) {
+      auto const& source = sources_[at];
+      auto const got = fetch_from(source, part);
+      if (got) return target->sync();
+      last = got.error();
+      log::info(
+          "download.source_failed",
+          {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", part.have}, {"code", last.code}, {"error", last.detail}});
+      if (is_final(last)) return last;
+      // A mirror that was caught is not asked for the other files either; the server, which is the last, always is.
+      if (is_lie(last) && !source.empty()) sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(at));
+      else ++at;
+    }
+    FLEET_CHECK(target->sync());
+    return last;
+  }
+
+  /// Whose bytes were wrong is not known when others had begun the file: then this source is asked for all of it.
+  Result<void> fetch_from(std::string const& source, Part& part) {
+    bool const begun = part.have > 0;
+    auto got = receive(source, part);
+    if (!got && got.error().code == "digest_mismatch" && begun) got = receive(source, part);
+    return got;
+  }
+
+  /// What is wrong is cut off again: a wrong start is never resumed.
+  Result<void> receive(std::string const& source, Part& part) {
+    auto const& wanted = part.wanted;
+    auto const from = part.have;
+    FileSink sink(part.file, from, wanted.size, throttle_, stop_);
+    auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
+    auto const got = remote_.fetch(source, "/blobs/sha256/" + wanted.sha256.hex(), {from, wanted.size}, take);
+    part.have = sink.have();
+    if (part.have == wanted.size) {
+      FLEET_TRY(bool const right, is_right(part.path, wanted));
+      if (right) return {};
+      FLEET_CHECK(cut(part, 0));
+      return Error{Kind::unprocessable, "digest_mismatch",
+                   fmt::format("file '{}' arrived with other bytes than its digest {} names", wanted.name, wanted.sha256.hex())};
+    }
+    if (stop_) return interrupted();
+    if (got) return Error{Kind::unavailable, "network", fmt::format("file '{}' ended at {} of {} bytes", wanted.name, part.have, wanted.size)};
+    auto const& error = got.error();
+    bool const longer = error.code == "too_long" || (error.code == "body_too_large" && error.kind == Kind::too_large);
+    if (!longer) return error;
+    FLEET_CHECK(cut(part, from));
+    return too_long(wanted.size);
+  }
+
+  static Result<void> cut(Part& part, std::uint64_t size) {
+    FLEET_CHECK(part.file.truncate(size));
+    part.have = size;
+    return {};
+  }
+
+  static bool is_lie(Error const& error) { return error.code == "digest_mismatch" || error.code == "too_long"; }
+  /// What no other source would change.
+  bool is_final(Error const& error) const {
+    return stop_ || error.code == "disk_full" || error.code == "over_budget" || error.code == "cancelled" || error.kind == Kind::io;
+  }
+
+  Fs& fs_;
+  Remote& remote_;
+  Throttle& throttle_;
+  DownloadPlan const& plan_;
+  std::atomic<bool> const& stop_;
+  std::string dir_;
+  std::vector<std::string> sources_;  ///< to ask, the server (empty) last
+};
+
+}  // namespace
+
+Result<void> Throttle::take(std::uint64_t bytes, std::atomic<bool> const& stop) {
+  if (is_spent())
+    return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
+  budget_.use(bytes, clock_.wall());
+  if (rate_ == 0) return stop ? Result<void>(interrupted()) : Result<void>{};
+  auto const rate = static_cast<double>(rate_);
+  level_ -= static_cast<double>(bytes);
+  for (;;) {
+    auto const now = clock_.mono();
+    if (last_ != MonoTime{}) level_ = std::min(rate, level_ + rate * static_cast<double>((now - last_).count()) / 1000);
+    last_ = now;
+    if (stop) return interrupted();
+    if (level_ >= 0) return {};
+    ::poll(nullptr, 0, static_cast<int>(std::clamp(-level_ / rate * 1000, 1.0, 100.0)));
+  }
+}
+
+Result<void> download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop) {
+  return Download(fs, slots, remote, throttle, plan, stop).run();
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,162 @@
+#include "agent/link/link.hpp"
+
+#include "agent/store/boot_id.hpp"
+#include "core/base/log.hpp"
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr int kWaitS = 50;
+constexpr Millis kMargin{20'000};
+constexpr Millis kBackoffMax = std::chrono::minutes{15};
+constexpr Millis kNextPollMax = std::chrono::hours{24};
+// A directive this close to its `act_before` is asked for anew: the server then sends the equal one with a later date.
+constexpr Millis kFreshFor = std::chrono::hours{24};
+
+/// What a poll led to, where the poll itself is no failure.
+bool followed(Result<bool> const& done) {
+  if (!done) log::warn("identity.not_changed", {{"code", done.error().code}, {"error", done.error().detail}});
+  return done && *done;
+}
+
+}  // namespace
+
+Link::Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*> all)
+    : context_(context),
+      remote_(remote),
+      runner_(runner),
+      all_(std::move(all)),
+      verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
+      authorities_(context.fs, context.layout, context.trusted),
+      kept_(context.fs, context.layout),
+      boot_id_(read_boot_id(context.fs)),
+      server_(remote.server()) {
+  if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
+  auto known = kept_.load(context.identity);
+  if (!known) log::warn("credentials.unread", {{"error", known.error().detail}});
+  credentials_ = known && !known->empty() ? std::move(*known) : std::vector{Credential{context.identity.private_key, context.identity.certificate}};
+  use(0);
+  ca_version_ = authorities_.version();
+}
+
+Millis Link::jittered(Millis interval) const {
+  auto const factor = 1 + context_.config.poll_jitter * (2 * context_.random.uniform() - 1);
+  return Millis{static_cast<std::int64_t>(static_cast<double>(interval.count()) * factor)};
+}
+
+void Link::loop() {
+  while (!context_.stop) {
+    auto next = poll_once();
+    if (context_.stop) return;
+    if (!next && mend(next.error())) next = Millis{0};
+    if (next) failures_ = 0;
+    auto const pause = next ? *next : pause_after(next.error());
+    {
+      std::lock_guard const lock(mutex_);
+      server_ = remote_.server();
+      last_error_ = next ? std::string() : next.error().detail;
+    }
+    wait(pause);
+  }
+}
+
+void Link::wait(Millis pause) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, pause, [this] { return hurried_ || context_.stop; });
+  hurried_ = false;
+}
+
+void Link::hurry() {
+  {
+    std::lock_guard const lock(mutex_);
+    hurried_ = true;
+  }
+  remote_.cancel();
+  changed_.notify_all();
+}
+
+/// Full jitter, so that a fleet that lost its server does not come back at once.
+Millis Link::pause_after(Error const& error) {
+  if (error.code == "cancelled") return Millis{0};
+  auto const asked = remote_.retry_after();
+  if (failures_++ == 0) log::warn("poll.failed", {{"code", error.code}, {"error", error.detail}});
+  auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
+  return std::max(asked, Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))});
+}
+
+Result<Millis> Link::poll_once() {
+  wire::PollRequest request;
+  Bytes nonce(16);
+  context_.random.fill(nonce);
+  request.nonce = to_base64(nonce);
+  request.prior = prior_;
+  request.boot_id = boot_id_;
+  auto const told = runner_.told();
+  bool const stale = told.sequence > 0 && !told.targets.empty() && context_.trusted.now() + kFreshFor >= told.act_before;
+  request.directive_sequence = stale ? told.sequence - 1 : told.sequence;
+  // A renewed credential is shown at once: the one before counts until then.
+  bool const proves = std::exchange(proves_renewed_, false);
+  request.wait_s = context_.config.long_poll && !proves ? kWaitS : 0;
+  request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
+  // What the server judges `online` by: the longest that may pass between two polls.
+  auto const gap = context_.config.long_poll ? Millis{kWaitS * 1000} : Millis{0};
+  request.poll_every_s =
+      static_cast<int>(
+          (gap.count() + static_cast<std::int64_t>(static_cast<double>(context_.config.poll_interval.count()) * (1 + context_.config.poll_jitter))) / 1000) +
+      1;
+  request.ca_version = ca_version_;
+  request.clock = context_.clock.wall();
+  request.agent = FLEET_VERSION;
+  for (auto const& [model, state] : runner_.models())
+    request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)),
+                             state.rollout,        state.attempt,         state.held.empty() ? state.waiting : "held"};
+  FLEET_TRY(auto const answer, remote_.post("/device/v1/poll", wire::encode(request), Millis{request.wait_s * 1000} + kMargin, 2 * wire::kDirectiveBytesMax));
+  FLEET_TRY(auto const response, wire::decode_poll_response(answer.body));
+  prior_ = request.nonce;
+  if (auto const kept = context_.fs.replace(context_.layout.state() + "/nonce", prior_, 0600); !kept)
+    log::warn("nonce.not_kept", {{"error", kept.error().detail}});
+  {
+    std::lock_guard const lock(mutex_);
+    server_ = remote_.server();
+    last_contact_ = context_.trusted.now();
+  }
+  runner_.set_sources(response.sources);
+  if (!response.directive.empty()) FLEET_CHECK(accept(response.directive, request.nonce));
+  if (auto const promoted = used_ == 0 ? kept_.promote() : Result<void>{}; !promoted) log::warn("renewal.not_kept", {{"error", promoted.error().detail}});
+  // Answered before its time: the next one may be long again.
+  bool again = proves && context_.config.long_poll;
+  if (response.ca_version > ca_version_) again = followed(follow_ca(remote_)) || again;
+  if (response.renew) again = followed(renew()) || again;
+  if (again) return Millis{0};
+  // No answer puts a device to sleep for longer than somebody notices.
+  auto const asked = std::min<Millis>(std::chrono::seconds{response.next_poll_s}, std::max(kNextPollMax, context_.config.poll_interval));
+  return response.next_poll_s > 0 ? jittered(asked) : jittered(context_.config.poll_interval);
+}
+
+/// Verified, then kept, then acted on.
+Result<void> Link::accept(std::string const& envelope, std::string const& nonce) {
+  auto const last = runner_.told();
+  FLEET_TRY(auto directive, verifier_.verify(envelope, nonce, last));
+  Told told{directive.sequence, directive.act_before, std::move(directive.targets)};
+  FLEET_CHECK(save_told(context_.fs, context_.layout.directive(), told));
+  log::info("directive.accepted", {{"sequence", told.sequence}, {"targets", told.targets.size()}});
+  runner_.direct(std::move(told));
+  return {};
+}
+
+std::string Link::server() const {
+  std::lock_guard const lock(mutex_);
+  return server_;
+}
+SysTime Link::last_contact() const {
+  std::lock_guard const lock(mutex_);
+  return last_contact_;
+}
+std::string Link::last_error() const {
+  std::lock_guard const lock(mutex_);
+  return last_error_;
+}
+
+}  // namespace fleet::agent

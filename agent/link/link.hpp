@@ -1,0 +1,59 @@
+#pragma once
+
+#include "agent/store/credentials.hpp"
+#include "agent/trust/authorities.hpp"
+#include "agent/update/runner.hpp"
+
+namespace fleet::agent {
+
+/// The long poll: tells the server what runs, takes directives, verifies and keeps them before the runner acts. One thread calls `loop`.
+class Link {
+public:
+  /// @param all  every remote of this device, `remote` among them: they follow a renewed credential and a new CA
+  Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*> all);
+  void loop();
+  /// From any thread: the poll under way ends, the next starts at once.
+  void hurry();
+  // From any thread: how the last poll went, and with which server.
+  [[nodiscard]] std::string server() const;
+  [[nodiscard]] SysTime last_contact() const;
+  [[nodiscard]] std::string last_error() const;
+
+private:
+  /// @returns how long to wait before the next poll
+  Result<Millis> poll_once();
+  Result<void> accept(std::string const& envelope, std::string const& nonce);
+  /// A certificate for the next key (or for the same one, where a TPM holds it).
+  Result<bool> renew();
+  /// What a failed poll may be mended by: true when the next one is worth trying at once.
+  bool mend(Error const& error);
+  void use(std::size_t credential);
+  /// The CAs as announced, where they changed.
+  Result<bool> follow_ca(Remote& remote);
+  Millis pause_after(Error const& error);
+  [[nodiscard]] Millis jittered(Millis interval) const;
+  void wait(Millis pause);
+
+  Context& context_;
+  Remote& remote_;
+  Runner& runner_;
+  std::vector<Remote*> all_;
+  DirectiveVerifier verifier_;
+  Authorities authorities_;
+  Credentials kept_;
+  std::vector<Credential> credentials_;  ///< to try, best first
+  std::size_t used_ = 0;                 ///< which of them
+  bool proves_renewed_ = false;          ///< nobody has seen credentials_[0] yet
+  std::int64_t ca_version_ = 0;
+  std::string boot_id_;
+  std::string prior_;
+  int failures_ = 0;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool hurried_ = false;
+  std::string server_;  ///< the remote is this thread's alone; this is what the others see of it
+  SysTime last_contact_{};
+  std::string last_error_;
+};
+
+}  // namespace fleet::agent

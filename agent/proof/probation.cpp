@@ -1,0 +1,133 @@
+#include "agent/proof/proof.hpp"
+
+#include "core/net/client.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::agent {
+
+namespace {
+
+constexpr int kFailuresMax = 3;
+
+/// One check with what it last said.
+struct Watched {
+  wire::HealthCheck const* check = nullptr;
+  MonoTime due{};
+  int failures = 0;
+  bool good = false;  ///< its last run succeeded
+  std::string text;   ///< why not
+  std::string output;
+};
+
+std::string name_of(wire::HealthCheck const& check) {
+  if (check.statsd) return check.statsd->metric;
+  return check.http.empty() ? check.exec.front() : check.http;
+}
+
+}  // namespace
+
+struct ProbationRun::State {
+  Bench bench;
+  Candidate candidate;
+  wire::Manifest manifest;
+  MonoTime started;
+  std::vector<Watched> checks;
+  wire::DeviceError error;
+
+  void run_exec(Watched& one) {
+    auto command = resolve(one.check->exec, candidate.slot, bench.config.programs);
+    if (!command) return note(one, false, command.error().detail, {});
+    command->run_as = bench.config.run_as;
+    command->timeout = one.check->timeout;
+    command->environment = environment_of(candidate);
+    auto const ran = run(*command, bench.stop);
+    if (!ran) return note(one, ran.error().code == "interrupted", ran.error().detail, {});
+    note(one, ran->ok(), ran->text, ran->output);
+  }
+
+  void run_http(Watched& one) {
+    net::ClientConfig config;
+    config.allow_plain_http = true;
+    auto client = net::Client::create(std::move(config));
+    if (!client) return note(one, false, client.error().detail, {});
+    net::ClientRequest request;
+    request.url = one.check->http;
+    request.timeout = one.check->timeout;
+    request.body_limit = 64 * 1024;
+    auto const answer = client->send(request);
+    if (!answer) return note(one, false, answer.error().detail, {});
+    note(one, answer->status < 400, fmt::format("answered {}", answer->status), answer->body.substr(0, 1024));
+  }
+
+  static void note(Watched& one, bool good, std::string text, std::string output) {
+    one.failures = good ? 0 : one.failures + 1;
+    one.good = good;
+    one.text = std::move(text);
+    one.output = std::move(output);
+  }
+
+  /// The window has the samples: its value decides at once. Before that it is only missing.
+  bool judge_statsd(Watched& one) {
+    auto const& rule = *one.check->statsd;
+    auto const value = bench.collector.stat(candidate.digest, rule.metric, rule.stat, rule.window, rule.samples);
+    one.good = value.has_value();
+    one.text = fmt::format("fewer than {} samples in {}", rule.samples, to_string(rule.window));
+    if (!value) return true;
+    bool const inside = (!rule.min || *value >= *rule.min) && (!rule.max || *value <= *rule.max);
+    one.text = fmt::format("{} of {} is {:.6g}, outside {} to {}", rule.stat, rule.metric, *value, rule.min ? fmt::format("{:g}", *rule.min) : "-",
+                           rule.max ? fmt::format("{:g}", *rule.max) : "-");
+    return inside;
+  }
+
+  /// False: it failed for good.
+  bool look(Watched& one, MonoTime now) {
+    if (now < one.due) return true;
+    one.due = now + one.check->every;
+    if (one.check->statsd) return judge_statsd(one);
+    if (one.check->http.empty()) run_exec(one);
+    else run_http(one);
+    return one.failures < kFailuresMax;
+  }
+
+  std::string missing(std::int64_t inferences) const {
+    std::string out;
+    auto const wanted = manifest.probation ? manifest.probation->inferences : 0;
+    if (inferences < wanted) out = fmt::format("{} of {} inferences", inferences, wanted);
+    for (auto const& one : checks)
+      if (!one.good) out += fmt::format("{}{}: {}", out.empty() ? "" : "; ", name_of(*one.check), one.text.empty() ? "not checked yet" : one.text);
+    return out;
+  }
+};
+
+ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest)
+    : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), {}, {}}) {
+  for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}});
+}
+
+ProbationRun::~ProbationRun() = default;
+
+wire::DeviceError const& ProbationRun::error() const { return state_->error; }
+
+ProbationRun::Verdict ProbationRun::step() {
+  auto& self = *state_;
+  // Without `probation` a device commits at the switch (docs/protocol.md, Without).
+  if (!self.manifest.probation) return Verdict::healthy;
+  auto const& rules = *self.manifest.probation;
+  auto const now = self.bench.clock.mono();
+  for (auto& one : self.checks) {
+    if (self.look(one, now)) continue;
+    self.error = {"health_failed", fmt::format("health check {}: {}", name_of(*one.check), one.text), one.output};
+    return Verdict::failed;
+  }
+  auto const inferences = self.bench.collector.inferences(self.candidate.digest, self.started);
+  bool const proved = inferences >= rules.inferences && std::all_of(self.checks.begin(), self.checks.end(), [](Watched const& one) { return one.good; });
+  if (proved && now - self.started >= rules.time) return Verdict::healthy;
+  if (now - self.started < std::max(rules.max, rules.time)) return Verdict::pending;
+  self.error = {"probation_timeout", fmt::format("after {}: {}", to_string(std::max(rules.max, rules.time)), self.missing(inferences)), {}};
+  return Verdict::failed;
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "agent/proof/process.hpp"
+#include "agent/store/config.hpp"
+#include "agent/telemetry/collector.hpp"
+#include "core/base/fs.hpp"
+#include "core/wire/device.hpp"
+#include "core/wire/release.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace fleet::agent {
+
+/// A release in its slot, about to be proved.
+struct Candidate {
+  std::string model, version, digest;
+  std::string slot;     ///< absolute folder of its files
+  std::string scratch;  ///< an empty folder that only this proof writes to (the agent's user and `run_as` may)
+  std::string statsd;   ///< path of the StatsD socket
+};
+
+/// What a program of the release finds in its environment.
+[[nodiscard]] std::map<std::string, std::string> environment_of(Candidate const& candidate);
+
+/// What proofs work with.
+struct Bench {
+  Fs& fs;
+  Clock& clock;
+  Config const& config;
+  Collector& collector;
+  std::atomic<bool> const& stop;
+};
+
+/// Runs the golden test's command in the slot and compares its output with what the manifest expects, number by number.
+/// @errors unprocessable with code golden_failed (the program), golden_timeout, golden_mismatch (the first difference: line, column,
+///   expected, got) and the program's output in `hint`; unavailable (code `interrupted`)
+[[nodiscard]] Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::Golden const& golden);
+
+/// Compares two texts of cells separated by commas or white space: numbers within `tolerance`, other cells exactly.
+/// @errors unprocessable (code `golden_mismatch`)
+[[nodiscard]] Result<void> compare_outputs(std::string_view expected, std::string_view got, double tolerance);
+
+/// A program that must end well (activate, hooks). @errors unprocessable (code `activate_failed`)
+[[nodiscard]] Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code);
+
+/// The time after the switch: health checks for a time and a count of inferences.
+class ProbationRun {
+public:
+  enum class Verdict { pending, healthy, failed };
+  ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest);
+  ~ProbationRun();
+  /// Runs what is due, then judges. Call it every 100 ms or so. A check fails the probation when it fails at its last run three times in
+  /// a row (exec, http) or when its window has the samples and the value is outside (statsd); at `max` without the inferences or samples: failed.
+  Verdict step();
+  /// Codes health_failed, probation_timeout; with the check and numbers in words.
+  [[nodiscard]] wire::DeviceError const& error() const;
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fleet::agent

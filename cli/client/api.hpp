@@ -1,0 +1,82 @@
+#pragma once
+
+#include "cli/client/console.hpp"
+#include "cli/client/settings.hpp"
+#include "core/net/client.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace boost::json {
+class value;
+}
+
+namespace fleet::cli {
+
+/// A path of the API with its parameters, both encoded: `Route("/devices/{}:approve", {id}).with("state", state)`.
+class Route {
+public:
+  /// @param pattern  below /api/v1; each `{}` takes the next of `parts`
+  explicit Route(std::string_view pattern, std::initializer_list<std::string_view> parts = {});
+  /// Adds a query parameter; an empty value is left out.
+  Route& with(std::string_view name, std::string_view value);
+  [[nodiscard]] std::string const& target() const { return target_; }
+
+private:
+  std::string target_;
+  bool has_query_ = false;
+};
+
+/// What the server answered to a request that succeeded.
+struct Answer {
+  int status = 0;
+  net::Headers headers;
+  std::string body;
+  [[nodiscard]] std::string_view header(std::string_view name) const { return net::find_header(headers, name); }
+  /// The body as JSON. @errors internal (it is not: the fault is the server's)
+  [[nodiscard]] Result<boost::json::value> json() const;
+};
+
+/// The REST API of docs/api.md over one connection. Answers other than 2xx are errors made of their problem; a 429 or 503 that names a
+/// short Retry-After is asked again where asking twice does no harm.
+class Api {
+public:
+  static constexpr Millis kTimeout{30'000};
+  /// Reads the CA and the token. @errors bad_input (no server, no CA), not_found (a file), unauthenticated (an empty token file)
+  static Result<Api> create(Settings const& settings, Surroundings const& around, Millis timeout);
+
+  /// @param target  absolute path with its query
+  /// @param work  what the server needs for it at most, beyond what any answer takes
+  /// A large body has more time than `timeout`: as long as a slow link needs for it.
+  Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {}, Millis work = Millis{0});
+  Result<boost::json::value> get(Route const& route);
+  /// POST of an object. @param idempotency_key  empty: none
+  Result<Answer> post(Route const& route, boost::json::value const& body, std::string const& idempotency_key = "");
+  /// PUT or PATCH of what has this ETag.
+  Result<Answer> change(net::Method method, Route const& route, boost::json::value const& body, std::string const& etag);
+  /// Every item of a list, page after page, at most `limit` (0: all). Gives the cursor of what was left, empty when all was given.
+  Result<std::string> list(Route const& route, std::size_t limit, std::function<void(boost::json::value const&)> const& item);
+
+  /// The problem object of the last answer that was one, as the server wrote it; empty for none.
+  [[nodiscard]] std::string const& last_problem() const { return last_problem_; }
+  [[nodiscard]] std::string const& server() const { return server_; }
+
+private:
+  Api(net::Client client, std::string server, std::string token, Console& console, Millis timeout);
+  Result<net::ClientResponse> exchange(net::ClientRequest const& request);
+  Error problem_of(net::ClientResponse const& answer);
+
+  net::Client client_;
+  std::string server_;
+  std::string token_;
+  Console* console_;
+  Millis timeout_;
+  std::string last_problem_;
+};
+
+/// Reads a token file: one line of printable characters. @errors not_found, bad_input
+[[nodiscard]] Result<std::string> read_token(Fs& fs, std::string const& path);
+
+}  // namespace fleet::cli

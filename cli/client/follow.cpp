@@ -1,0 +1,69 @@
+#include "cli/client/follow.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::cli {
+namespace {
+
+constexpr Millis kEvery{1'000};
+constexpr Millis kEveryMax{10'000};
+constexpr Millis kPatience{600'000};
+
+struct End {
+  std::string_view state;
+  int exit;
+  bool for_a_person;
+};
+constexpr auto kEnds = std::to_array<End>({
+    {"completed", 0, false},
+    {"rolled_back", 5, false},
+    {"aborted", 5, false},
+    {"paused", 9, true},
+    {"awaiting_approval", 9, true},
+});
+
+bool passing(Error const& error) { return error.kind == Kind::unavailable || error.kind == Kind::timeout || error.kind == Kind::throttled; }
+
+}  // namespace
+
+std::optional<int> ended(std::string_view state, bool fail_on_pause) {
+  for (auto const& end : kEnds)
+    if (end.state == state && (fail_on_pause || !end.for_a_person)) return end.exit;
+  return std::nullopt;
+}
+
+Result<int> follow_rollout(Session& session, std::string const& id, std::optional<Millis> limit,
+                           std::function<std::optional<int>(boost::json::value const& rollout)> const& seen) {
+  auto& clock = session.around().clock;
+  auto const start = clock.mono();
+  auto reached = start;
+  auto every = kEvery;
+  bool answered_once = false;
+  FLEET_TRY(auto* const api, session.api(std::min(Api::kTimeout, limit.value_or(Api::kTimeout))));
+  Route const route("/rollouts/{}", {id});
+  while (true) {
+    auto const rollout = api->get(route);
+    if (rollout) {
+      if (every != kEvery) session.say("the server answers again");
+      answered_once = true;
+      reached = clock.mono();
+      every = kEvery;
+      if (auto const exit = seen(*rollout)) return *exit;
+    } else {
+      if (!answered_once || !passing(rollout.error()) || clock.mono() - reached > kPatience) return rollout.error();
+      if (every == kEvery) session.say("asking again, the rollout goes on: " + rollout.error().detail);
+      every = std::min(kEveryMax, every * 2);
+    }
+    auto const gone = clock.mono() - start;
+    if (limit && gone >= *limit)
+      return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}", id, to_string(*limit)),
+                   "the rollout goes on; follow it again"};
+    session.around().console.pause(limit ? std::min(every, *limit - gone) : every);
+  }
+}
+
+}  // namespace fleet::cli

@@ -1,0 +1,121 @@
+#include "server/access/tokens.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "server/access/queries.hpp"
+#include "server/registry/join_tokens.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::access {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kBearer = "bearer ";
+
+/// The token after the scheme, whose case does not matter (RFC 9110, 11.1); nothing for another scheme.
+std::optional<std::string_view> bearer_token(std::string_view authorization) {
+  if (authorization.size() < kBearer.size()) return std::nullopt;
+  for (std::size_t i = 0; i < kBearer.size(); ++i) {
+    auto const c = authorization[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != kBearer[i]) return std::nullopt;
+  }
+  return authorization.substr(kBearer.size());
+}
+
+Error refused(std::string code, std::string detail, std::string hint) {
+  return Error{Kind::unauthenticated, std::move(code), std::move(detail), std::move(hint)};
+}
+
+std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
+json::value text_or_null(std::optional<std::string> const& text) { return text ? json::value(*text) : json::value(nullptr); }
+json::value time_or_null(std::optional<std::int64_t> at) { return at ? json::value(to_rfc3339(from_unix_ms(*at))) : json::value(nullptr); }
+
+/// One row of kTokens or kTokenById.
+json::object token_object(db::Statement const& row) {
+  return {{"id", row.text(0)},
+          {"name", row.text(1)},
+          {"role", row.text(2)},
+          {"model", text_or_null(row.maybe_text(3))},
+          {"selector", text_or_null(row.maybe_text(4))},
+          {"identity", row.maybe_text(9).value_or("token:" + row.text(1))},
+          {"created_by", row.text(5)},
+          {"created_at", time_or_null(row.int64(6))},
+          {"expires_at", time_or_null(row.maybe_int64(7))},
+          {"revoked_at", time_or_null(row.maybe_int64(8))}};
+}
+
+Result<void> check_name_free(store::Tx& tx, std::string const& name, SysTime now) {
+  auto row = tx.prepare(queries::kLiveTokenNamed);
+  row.bind_all(name, to_unix_ms(now));
+  FLEET_TRY(bool const taken, row.step());
+  if (!taken) return {};
+  return Error{Kind::conflict, "token_exists", fmt::format("token {} has the name '{}' already", row.text_view(0), name),
+               "revoke that one first, or choose another name"};
+}
+
+}  // namespace
+
+Result<Actor> identify_token(db::Connection& reader, std::string_view authorization, SysTime now) {
+  auto const token = bearer_token(authorization);
+  if (!token) {
+    return refused("no_token", authorization.empty() ? "no Authorization header" : "Authorization is not of the form Bearer <token>",
+                   "send Authorization: Bearer <token>; an admin makes one with `fleetctl token create`");
+  }
+  auto row = reader.prepare(queries::kTokenByHash);
+  row.bind(1, crypto::sha256(*token));
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return refused("unknown_token", "the token is not one of this server", "check that it is whole and meant for this server");
+  Actor actor;
+  actor.name = row.maybe_text(6).value_or("token:" + row.text(0));
+  actor.token_id = row.text(7);
+  actor.role = row.text(1);
+  actor.model = row.text(2);
+  actor.selector = row.text(3);
+  if (!row.is_null(5)) {
+    return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))), "ask an admin for another");
+  }
+  if (!row.is_null(4) && from_unix_ms(row.int64(4)) <= now) {
+    return refused("token_expired", fmt::format("{} expired at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(4)))), "ask an admin for another");
+  }
+  return actor;
+}
+
+Result<json::object> load_token(db::Connection& reader, std::string_view id) {
+  auto row = reader.prepare(queries::kTokenById);
+  row.bind(1, id);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) {
+    return Error{Kind::not_found, "unknown_token", fmt::format("there is no token with the id '{}'", id), "`fleetctl token list` shows those there are"};
+  }
+  return token_object(row);
+}
+
+Result<std::vector<json::object>> list_tokens(db::Connection& reader, std::string_view after, int limit) {
+  auto row = reader.prepare(queries::kTokens);
+  row.bind_all(after, limit);
+  std::vector<json::object> out;
+  while (true) {
+    FLEET_TRY(bool const found, row.step());
+    if (!found) return out;
+    out.push_back(token_object(row));
+  }
+}
+
+Result<GivenToken> add_token(store::Tx& tx, Random& random, NewToken const& wanted, std::string const& created_by, SysTime now) {
+  FLEET_CHECK(check_name_free(tx, wanted.name, now));
+  GivenToken out;
+  out.secret = registry::make_secret("flt_", random);
+  auto add = tx.prepare(queries::kAddToken);
+  add.bind_all(wanted.id, wanted.name, wanted.role, bound(wanted.model), bound(wanted.selector), crypto::sha256(out.secret), created_by, to_unix_ms(now),
+               to_unix_ms(now + wanted.expires_in), bound(wanted.identity), bound(wanted.bound_role));
+  FLEET_CHECK(add.run());
+  FLEET_TRY(out.token, load_token(tx.connection(), wanted.id));
+  return out;
+}
+
+Result<void> revoke_token(store::Tx& tx, std::string_view id, SysTime now) {
+  return tx.prepare(queries::kRevokeToken).bind_all(id, to_unix_ms(now)).run();
+}
+
+}  // namespace fleet::access

@@ -1,0 +1,120 @@
+#include "server/admin/archive.hpp"
+#include "server/admin/commands.hpp"
+#include "server/admin/data_dir.hpp"
+#include "server/admin/passphrase.hpp"
+#include "server/admin/queries.hpp"
+
+#include "server/blobs/paths.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace fleet::admin {
+namespace {
+
+constexpr std::uint64_t kSmallFile = 1 << 20;
+
+/// A file to back up: its entry, and its bytes, or where they lie. What a running server may replace at any moment (certificates, keys) is read
+/// once and held; blobs and the copy of the database do not change.
+struct Source {
+  ArchiveEntry entry;
+  std::string path;
+  std::optional<std::string> content;
+};
+
+/// A private folder inside the data folder, gone when it goes out of scope.
+class Scratch {
+public:
+  Scratch(Fs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  Scratch(Scratch const&) = delete;
+  // What cannot be removed is found again by its name; the backup itself is sound.
+  ~Scratch() { [[maybe_unused]] auto const removed = fs_.remove_tree(path_); }
+  [[nodiscard]] std::string const& path() const { return path_; }
+
+private:
+  Fs& fs_;
+  std::string path_;
+};
+
+Result<void> add_small(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
+  FLEET_TRY(auto content, fs.read(path, kSmallFile));
+  ArchiveEntry entry{name, content.size(), crypto::sha256(content), permissions};
+  sources.push_back({std::move(entry), path, std::move(content)});
+  return {};
+}
+
+Result<void> add_database(Fs& fs, std::string const& path, std::vector<Source>& sources) {
+  FLEET_TRY(auto const digest, crypto::sha256_file(fs, path));
+  sources.push_back({{"fleet.db", digest.size, digest.sha256, 0600}, path, std::nullopt});
+  return {};
+}
+
+Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sources) {
+  FLEET_CHECK(add_small(fs, "ca.pem", layout.ca_certificate(), 0644, sources));
+  FLEET_CHECK(add_small(fs, "server.pem", layout.server_certificate(), 0644, sources));
+  // People are told to put the first token away.
+  if (fs.info(layout.admin_token())) FLEET_CHECK(add_small(fs, "admin.token", layout.admin_token(), 0600, sources));
+  // As they lie there: keys that are sealed stay sealed.
+  if (fs.info(layout.master_key())) FLEET_CHECK(add_small(fs, layout.master_key().substr(layout.dir.size() + 1), layout.master_key(), 0600, sources));
+  FLEET_TRY(auto const keys, list_keys(fs, layout));
+  for (auto const& path : keys) FLEET_CHECK(add_small(fs, path.substr(layout.dir.size() + 1), path, 0600, sources));
+  return {};
+}
+
+// The blobs that this copy of the database knows: later ones belong to a later backup.
+Result<void> add_blobs(std::string const& data_dir, std::string const& database, std::vector<Source>& sources) {
+  FLEET_TRY(auto copy, db::Connection::open(database, db::Connection::Mode::read_only));
+  auto rows = copy.prepare(kListBlobs);
+  for (;;) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    auto const path = blobs::blob_path(data_dir, rows.digest(0));
+    sources.push_back({{path.substr(data_dir.size() + 1), static_cast<std::uint64_t>(rows.int64(1)), rows.digest(0), 0644}, path, std::nullopt});
+  }
+}
+
+/// Everything there is, database and blobs of one moment. The database is copied into `scratch`.
+Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string const& scratch) {
+  auto const database = scratch + "/fleet.db";
+  FLEET_CHECK(fs.make_dirs(scratch, 0700));
+  FLEET_TRY(auto live, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
+  FLEET_CHECK(live.backup_to(database));
+  std::vector<Source> sources;
+  FLEET_CHECK(add_blobs(layout.dir, database, sources));
+  FLEET_CHECK(add_database(fs, database, sources));
+  FLEET_CHECK(add_identity(fs, layout, sources));
+  return sources;
+}
+
+Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sources, SysTime now) {
+  std::vector<ArchiveEntry> entries;
+  entries.reserve(sources.size());
+  for (auto const& source : sources) entries.push_back(source.entry);
+  FLEET_CHECK(writer.put_manifest(entries, now));
+  for (auto const& source : sources) FLEET_CHECK(source.content ? writer.put(as_bytes(*source.content)) : writer.put_file(source.entry, source.path));
+  return writer.finish();
+}
+
+}  // namespace
+
+Result<void> backup(BackupOptions const& options) {
+  auto& fs = system_fs();
+  Layout const layout{options.data_dir};
+  auto const now = system_clock().wall();
+  FLEET_CHECK(check_initialised(fs, layout));
+  FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
+  Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), system_random()));
+  FLEET_TRY(auto const sources, gather(fs, layout, scratch.path()));
+  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, system_random()));
+  if (auto const written = write_archive(writer, sources, now); !written) {
+    // It holds private keys; what keeps it from being removed is less than what kept it from being written.
+    [[maybe_unused]] auto const removed = fs.remove(options.file + ".partial");
+    return written;
+  }
+  fmt::print("wrote {}: {} files (database, keys, CA, blobs); {}\n", options.file, sources.size(),
+             passphrase ? "encrypted" : "NOT encrypted, and it holds private keys: keep it as you keep them");
+  return {};
+}
+
+}  // namespace fleet::admin

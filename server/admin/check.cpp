@@ -1,0 +1,44 @@
+#include "server/admin/commands.hpp"
+#include "server/admin/data_dir.hpp"
+#include "server/admin/passphrase.hpp"
+
+#include "server/events/audit.hpp"
+#include "server/catalog/check.hpp"
+#include "server/signing/key_ring.hpp"
+
+namespace fleet::admin {
+namespace {
+
+/// Nothing before the first checkpoint was signed.
+Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, crypto::KeyFiles const& files, Layout const& layout) {
+  signing::KeyRing keys(fs, system_random(), files, layout.keys());
+  auto const key = keys.get("audit");
+  if (key) return std::optional(key->public_key());
+  if (key.error().code == "key_offline") return std::optional<crypto::PublicKey>{};
+  return key.error();
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> check(std::string const& data_dir, std::string const& passphrase_file) {
+  auto& fs = system_fs();
+  Layout const layout{data_dir};
+  FLEET_CHECK(check_initialised(fs, layout));
+  FLEET_TRY(auto const files, open_keys(fs, layout, passphrase_file));
+  // A connection of its own that only reads: the server may run, and nothing is mended silently.
+  FLEET_TRY(auto database, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
+  FLEET_TRY(auto findings, database.check());
+  for (auto& finding : findings) finding.insert(0, "database: ");
+  FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, data_dir));
+  findings.insert(findings.end(), catalog.begin(), catalog.end());
+  FLEET_TRY(auto const key_paths, list_keys(fs, layout));
+  for (auto const& path : key_paths)
+    if (auto const read = files.read(path); !read) findings.push_back("keys: " + read.error().detail);
+  FLEET_TRY(auto const key, audit_key(fs, files, layout));
+  auto const chain = events::verify(database, key);
+  if (!chain && chain.error().kind != Kind::corrupt && chain.error().kind != Kind::signature) return chain.error();
+  if (!chain) findings.push_back("audit: " + chain.error().detail);
+  return findings;
+}
+
+}  // namespace fleet::admin

@@ -1,0 +1,80 @@
+#include "server/admin/archive.hpp"
+#include "server/admin/authorities.hpp"
+#include "server/admin/commands.hpp"
+#include "server/admin/data_dir.hpp"
+#include "server/admin/passphrase.hpp"
+#include "server/admin/queries.hpp"
+
+#include "server/events/audit.hpp"
+#include "server/signing/key_ring.hpp"
+#include "server/signing/repository.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::admin {
+namespace {
+
+Result<void> extract_all(ArchiveReader& archive, Layout const& layout) {
+  for (auto const& entry : archive.entries()) {
+    // The CA's certificate marks a finished folder: it takes its name last.
+    auto const path = layout.dir + "/" + entry.name + (entry.name == "ca.pem" ? ".restoring" : "");
+    FLEET_CHECK(archive.extract(entry, path));
+  }
+  return archive.finish();
+}
+
+/// docs/protocol.md, Restore: whatever the lost server signed after the backup must be older than what this one signs.
+Result<void> recover(store::Tx& tx, signing::KeyRing& keys, SysTime now) {
+  FLEET_CHECK(signing::recover_versions(tx, keys, now));
+  FLEET_CHECK(raise_announcement(tx, now));
+  FLEET_CHECK(tx.prepare(kRaiseSequences).bind(1, std::chrono::floor<seconds>(now).time_since_epoch().count()).run());
+  FLEET_CHECK(tx.prepare(kDropOpenUploads).run());  // their bytes are not in a backup
+  return events::record(tx, {.time = now, .actor = "system:restore", .action = "server.restored", .subject = "server"});
+}
+
+/// Roles whose keys lie elsewhere: this server cannot sign them anew.
+Result<std::vector<std::string>> offline_roles(db::Connection& reader, signing::KeyRing& keys) {
+  std::vector<std::string> offline;
+  auto rows = reader.prepare(kListRoles);
+  for (;;) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return offline;
+    if (auto const key = keys.get(rows.text(0)); !key && key.error().code == "key_offline") offline.push_back(rows.text(0));
+  }
+}
+
+}  // namespace
+
+Result<void> restore(BackupOptions const& options) {
+  auto& fs = system_fs();
+  auto const now = system_clock().wall();
+  Layout const layout{options.data_dir};
+  FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
+  FLEET_TRY(auto archive, ArchiveReader::open(fs, options.file, passphrase));
+  FLEET_CHECK(claim_empty_dir(fs, layout.dir));
+  FLEET_CHECK(extract_all(archive, layout));
+
+  auto const files = open_keys(fs, layout, options.keys_passphrase_file);
+  if (!files) {
+    // Private keys that nobody could open shall not stay behind; what cannot be removed is found by the next attempt.
+    [[maybe_unused]] auto const removed = fs.remove_tree(layout.dir);
+    return files.error();
+  }
+  signing::KeyRing keys(fs, system_random(), *files, layout.keys());
+  FLEET_TRY(auto const store, store::Store::open(layout.dir));
+  auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
+  FLEET_CHECK(store->write_wait(job));
+  FLEET_TRY(auto const offline, offline_roles(store->reader(), keys));
+  store->close();
+  FLEET_CHECK(fs.rename(layout.ca_certificate() + ".restoring", layout.ca_certificate()));
+  FLEET_CHECK(fs.sync_dir(layout.dir));
+
+  fmt::print("restored {} files to {}; metadata and directives continue above what the lost server can have signed\n", archive.entries().size(), layout.dir);
+  for (auto const& role : offline) fmt::print("import again: role {} (its key is kept offline)\n", role);
+  fmt::print("next: fleet-server run --data {}{}\n", layout.dir, files->sealed() ? " --passphrase-file " + options.keys_passphrase_file : "");
+  return {};
+}
+
+}  // namespace fleet::admin

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "server/store/sqlite/db.hpp"
+
+#include <array>
+
+namespace fleet::blobs {
+
+inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sha256 = ?1"};
+inline constexpr db::Query kModelHasBlob{
+    "model_has_blob",
+    "SELECT 1 FROM releases r, json_each(r.document, '$.variants') v, json_each(v.value, '$.files') f WHERE r.model = ?1 AND f.value ->> 'sha256' = ?2 "
+    "LIMIT 1"};
+inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
+inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
+inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
+inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
+inline constexpr db::Query kOpenUploadOf{
+    "open_upload_of",
+    "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE sha256 = ?1 AND size = ?2 AND created_by = ?3 AND state = 'open' LIMIT 1"};
+inline constexpr db::Query kInsertUpload{
+    "insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at, touched_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?5)"};
+inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2, touched_at = ?3 WHERE id = ?1"};
+inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
+inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE touched_at < ?1 ORDER BY id LIMIT 20"};
+inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
+
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kModelHasBlob, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kSetReceived, kFinishUpload, kForgottenUploads, kDeleteUpload});
+
+}  // namespace fleet::blobs

@@ -1,0 +1,215 @@
+#include "server/blobs/queries.hpp"
+#include "server/blobs/uploads.hpp"
+
+#include "core/crypto/hash.hpp"
+#include "server/blobs/paths.hpp"
+
+
+#include <fmt/format.h>
+#include <boost/json/serialize.hpp>
+
+#include <mutex>
+#include <set>
+
+namespace fleet::blobs {
+namespace {
+
+constexpr auto kForgottenAfter = std::chrono::hours{7 * 24};
+
+/// One request at a time works on an upload: a late piece must not write into a file whose digest was computed already.
+class Claim {
+public:
+  [[nodiscard]] static Result<Claim> take(UploadContext const& context, std::string_view id) {
+    auto key = upload_path(context.data_dir, id);
+    std::lock_guard const lock(mutex_);
+    if (!claimed_.insert(key).second)
+      return Error{Kind::unavailable, "upload_busy", fmt::format("another request works on upload {}", id), "wait for its answer, then ask for Upload-Offset"};
+    return Claim(std::move(key));
+  }
+  Claim(Claim&& other) noexcept : key_(std::exchange(other.key_, {})) {}
+  Claim& operator=(Claim&&) = delete;
+  ~Claim() {
+    if (key_.empty()) return;
+    std::lock_guard const lock(mutex_);
+    claimed_.erase(key_);
+  }
+
+private:
+  explicit Claim(std::string key) : key_(std::move(key)) {}
+  std::string key_;
+  // A data folder belongs to one process (core/base/dir_lock.hpp).
+  inline static std::mutex mutex_;
+  inline static std::set<std::string> claimed_;
+};
+
+Upload read_row(db::Statement const& row) {
+  return {row.text(0), row.digest(1), static_cast<std::uint64_t>(row.int64(2)), static_cast<std::uint64_t>(row.int64(3)), row.text(4) == "done", row.text(5)};
+}
+
+Result<std::optional<std::uint64_t>> size_of_blob(db::Connection& reader, Digest const& sha256) {
+  auto blob = reader.prepare(kGetBlob);
+  FLEET_TRY(bool const found, blob.bind(1, sha256).step());
+  return found ? std::optional(static_cast<std::uint64_t>(blob.int64(0))) : std::nullopt;
+}
+
+Result<void> set_received(store::Store& store, Upload const& upload, SysTime now) {
+  auto const received = static_cast<std::int64_t>(upload.received);
+  return store.write_wait([&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, received, to_unix_ms(now)).run(); });
+}
+
+/// The file goes before its row: a file without a row is found by nobody, a row without a file is dropped again.
+Result<void> drop(UploadContext const& context, std::string const& id) {
+  auto const removed = context.fs.remove(upload_path(context.data_dir, id));
+  if (!removed && removed.error().kind != Kind::not_found) return removed.error();
+  return context.store.write_wait([&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); });
+}
+
+/// What nobody went on with; a few at a time.
+Result<void> drop_forgotten(UploadContext const& context, SysTime now) {
+  std::vector<std::string> ids;
+  {
+    auto rows = context.store.reader().prepare(kForgottenUploads);
+    rows.bind(1, to_unix_ms(now - kForgottenAfter));
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      ids.push_back(rows.text(0));
+    }
+  }
+  for (auto const& id : ids) {
+    auto const claim = Claim::take(context, id);
+    if (claim) FLEET_CHECK(drop(context, id));
+  }
+  return {};
+}
+
+/// Moves a checked file among the blobs, durable before it returns.
+Result<void> make_blob(UploadContext const& context, std::string const& from, Digest const& digest) {
+  auto const blobs = context.data_dir + "/blobs";
+  auto const path = blob_path(context.data_dir, digest);
+  auto const dir = path.substr(0, path.find_last_of('/'));
+  FLEET_CHECK(context.fs.make_dirs(dir, 0700));
+  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
+  FLEET_CHECK(context.fs.sync_dir(blobs));
+  FLEET_CHECK(context.fs.rename(from, path));
+  return context.fs.sync_dir(dir);
+}
+
+/// Where the bytes of an upload lie: a process that ended between the move and its row left them among the blobs.
+Result<std::string> find_bytes(UploadContext const& context, Upload const& upload) {
+  for (auto const& path : {upload_path(context.data_dir, upload.id), blob_path(context.data_dir, upload.sha256)}) {
+    auto const info = context.fs.info(path);
+    if (info) return path;
+    if (info.error().kind != Kind::not_found) return info.error();
+  }
+  return Error{Kind::corrupt, "upload_lost", fmt::format("the bytes of upload {} are gone", upload.id), "start a new one with POST /api/v1/uploads"};
+}
+
+}  // namespace
+
+std::string blob_path(std::string const& data_dir, Digest const& digest) {
+  auto const hex = digest.hex();
+  return fmt::format("{}/blobs/{}/{}", data_dir, hex.substr(0, 2), hex);
+}
+
+std::string upload_path(std::string const& data_dir, std::string_view id) { return fmt::format("{}/uploads/{}", data_dir, id); }
+
+std::string upload_json(Upload const& upload) {
+  return boost::json::serialize(boost::json::object{
+      {"id", upload.id}, {"sha256", upload.sha256.hex()}, {"size", upload.size}, {"offset", upload.received}, {"state", upload.done ? "done" : "open"}});
+}
+
+Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
+  auto row = reader.prepare(kGetUpload);
+  FLEET_TRY(bool const found, row.bind(1, id).step());
+  if (!found)
+    return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
+  return read_row(row);
+}
+
+Result<bool> may_name_blob(db::Connection& reader, Digest const& sha256, std::string const& actor, std::string const& model) {
+  if (model.empty()) return true;
+  auto listed = reader.prepare(kModelHasBlob);
+  FLEET_TRY(bool const has, listed.bind_all(model, sha256.hex()).step());
+  if (has) return true;
+  auto sent = reader.prepare(kUploadedBy);
+  return sent.bind_all(sha256, actor).step();
+}
+
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now,
+                            std::string const& model) {
+  if (size > kBlobBytesMax) return Error{Kind::too_large, "too_large", fmt::format("{} bytes, at most {} are taken", size, kBlobBytesMax)};
+  auto& reader = context.store.reader();
+  // Whoever may not name it sends its bytes, like one of which nothing is known.
+  FLEET_TRY(bool const nameable, may_name_blob(reader, sha256, actor, model));
+  std::optional<std::uint64_t> known;
+  if (nameable) {
+    FLEET_TRY(known, size_of_blob(reader, sha256));
+  }
+  if (known && *known != size)
+    return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, the upload announces {}", sha256.hex(), *known, size),
+                 "compute size and digest of the same file"};
+  if (known) return Upload{sha256.hex(), sha256, size, size, true, actor};
+  FLEET_CHECK(drop_forgotten(context, now));
+  {
+    auto open = reader.prepare(kOpenUploadOf);
+    FLEET_TRY(bool const found, open.bind_all(sha256, static_cast<std::int64_t>(size), actor).step());
+    if (found) return read_row(open);
+  }
+  Upload upload{make_ulid("up_", to_unix_ms(now), context.random), sha256, size, 0, false, actor};
+  FLEET_CHECK(context.fs.make_dirs(context.data_dir + "/uploads", 0700));
+  {
+    FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, upload.id), Fs::Mode::create_new, 0600));
+    FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));
+  }
+  FLEET_CHECK(context.store.write_wait(
+      [&](store::Tx& tx) { return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run(); }));
+  return upload;
+}
+
+Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece, SysTime now) {
+  FLEET_TRY(auto const claim, Claim::take(context, id));
+  FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
+  if (upload.done || offset != upload.received)
+    return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset),
+                 "go on from Upload-Offset"};
+  if (piece.size() > upload.size - upload.received)
+    return Error{Kind::too_large, "too_long",
+                 fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
+  FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, id), Fs::Mode::write));
+  FLEET_CHECK(file->write_at(offset, piece));
+  FLEET_CHECK(file->sync());
+  upload.received += piece.size();
+  FLEET_CHECK(set_received(context.store, upload, now));
+  return upload;
+}
+
+Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now) {
+  FLEET_TRY(auto const claim, Claim::take(context, id));
+  FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
+  if (upload.done) return upload;
+  if (upload.received != upload.size)
+    return Error{Kind::conflict, "incomplete", fmt::format("upload {} has {} of {} bytes", id, upload.received, upload.size), "send the rest first"};
+  auto const path = find_bytes(context, upload);
+  if (!path) {
+    if (path.error().code == "upload_lost") FLEET_CHECK(drop(context, upload.id));
+    return path.error();
+  }
+  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, *path));
+  if (found.sha256 != upload.sha256 || found.size != upload.size) {
+    FLEET_CHECK(drop(context, upload.id));
+    return Error{Kind::unprocessable, "digest_mismatch",
+                 fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
+                 "the upload was dropped: send the file again"};
+  }
+  FLEET_CHECK(make_blob(context, *path, upload.sha256));
+  auto const job = [&](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
+    return tx.prepare(kFinishUpload).bind(1, upload.id).run();
+  };
+  FLEET_CHECK(context.store.write_wait(job));
+  upload.done = true;
+  return upload;
+}
+
+}  // namespace fleet::blobs

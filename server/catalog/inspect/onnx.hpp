@@ -1,0 +1,31 @@
+#pragma once
+
+#include "core/base/fs.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fleet::catalog::inspect {
+
+/// An input or output of a graph: `float32 [1, 64]`; a symbolic dimension is its name, an unknown one `?`.
+struct OnnxValue {
+  std::string name, type;
+  std::vector<std::string> shape;
+};
+/// What an ONNX file says of itself (onnx/onnx.proto, ModelProto).
+struct OnnxModel {
+  std::int64_t ir_version = 0;
+  std::string producer_name, producer_version, graph_name;
+  std::vector<std::pair<std::string, std::int64_t>> opsets;  ///< domain (empty: ai.onnx), version
+  std::vector<OnnxValue> inputs, outputs;                    ///< inputs without those that initializers give; the first 256
+  std::int64_t nodes = 0, initializers = 0;
+};
+
+/// Reads a model's head without loading its weights: walks the protobuf fields of `path`, jumps over tensors, holds limits on depth,
+/// counts and text lengths.
+/// @errors unprocessable (code `not_onnx`) with the byte where it stops making sense; io
+[[nodiscard]] Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path);
+[[nodiscard]] std::string onnx_json(OnnxModel const& model);
+
+}  // namespace fleet::catalog::inspect

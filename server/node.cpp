@@ -1,0 +1,186 @@
+#include "server/admin/authorities.hpp"
+#include "server/node.hpp"
+#include "server/admin/address.hpp"
+#include "server/admin/data_dir.hpp"
+#include "server/upkeep/housekeeping.hpp"
+#include "server/admin/passphrase.hpp"
+#include "server/upkeep/retention.hpp"
+
+#include "core/base/dir_lock.hpp"
+#include "core/base/log.hpp"
+#include "server/api/handler.hpp"
+#include "server/signing/key_ring.hpp"
+#include "server/signing/repository.hpp"
+#include "server/fronts/agent/polls.hpp"
+#include "server/access/oidc/issuer_keys.hpp"
+#include "server/registry/factory.hpp"
+#include "server/rollout/shell/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+namespace fleet {
+namespace {
+
+constexpr Millis kDrainDeadline{10'000};
+constexpr unsigned kThreadsMax = 32;
+
+enum ListenerIndex : std::size_t { kApi, kDevices };
+
+/// SIGTERM and SIGINT are taken by one sigwait(3), in no handler. A second one ends the process at once.
+class StopSignals {
+public:
+  StopSignals() {
+    ::signal(SIGPIPE, SIG_IGN);
+    ::sigemptyset(&set_);
+    ::sigaddset(&set_, SIGTERM);
+    ::sigaddset(&set_, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void wait() const {
+    int caught = 0;
+    ::sigwait(&set_, &caught);
+    ::pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    log::info("server.stopping", {{"signal", caught}});
+  }
+
+private:
+  sigset_t set_{};
+};
+
+std::string url_of(std::string const& host, std::uint16_t port) {
+  return host.find(':') == std::string::npos ? fmt::format("https://{}:{}", host, port) : fmt::format("https://[{}]:{}", host, port);
+}
+
+/// How others reach a listener: its own address, or the first host of the certificate when it is bound to every address.
+std::string reachable(std::string const& bound, std::string const& first_host) { return bound == "0.0.0.0" || bound == "::" ? first_host : bound; }
+
+/// The parts in the order in which they depend on each other; they end in the opposite order.
+struct Running {
+  signing::KeyRing keys;
+  oidc::IssuerKeys issuers{oidc::fetch_over_tls()};
+  std::unique_ptr<store::Store> store;
+  Services services;
+  std::unique_ptr<rollout::Engine> engine;
+  std::unique_ptr<net::Server> net;
+  std::unique_ptr<fronts::Polls> polls;
+
+  Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
+      : keys(system_fs(), system_random(), files, layout.keys()),
+        store(std::move(opened)),
+        services{.data_dir = layout.dir,
+                 .clock = system_clock(),
+                 .fs = system_fs(),
+                 .random = system_random(),
+                 .store = *store,
+                 .ca = std::move(ca),
+                 .server_name = std::move(name),
+                 .devices_url = {},
+                 .keys = &keys,
+                 .issuers = &issuers} {}
+};
+
+Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, admin::Address const& api, admin::Address const& devices) {
+  auto& services = running.services;
+  net::ListenerConfig base;
+  base.certificate_pem = identity.certificate;
+  base.private_key_pem = identity.private_key;
+  std::vector<net::ListenerConfig> listeners(2, base);
+  listeners[kApi].name = "api";
+  listeners[kApi].address = api.host;
+  listeners[kApi].port = api.port;
+  listeners[kApi].handler = api::make_handler(services, api::Listener::api);
+  listeners[kDevices].name = "devices";
+  listeners[kDevices].address = devices.host;
+  listeners[kDevices].port = devices.port;
+  listeners[kDevices].request_client_certificate = true;
+  listeners[kDevices].keep_client_certificate = !services.factories_file.empty();
+  listeners[kDevices].client_ca_names_pem = services.ca.certificate;
+  listeners[kDevices].handler = api::make_handler(services, api::Listener::device);
+  auto const threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
+  FLEET_TRY(running.net, net::Server::create(std::move(listeners), {}, threads));
+  services.net = running.net.get();
+  return {};
+}
+
+Result<void> configure(Services& services, RunOptions const& options) {
+  services.certificate_lifetime = options.certificate_lifetime;
+  services.factories_file = options.factories_file;
+  if (!services.factories_file.empty()) FLEET_CHECK(registry::load_factories(services.fs, services.factories_file));
+  return {};
+}
+
+Result<void> announce(Running& running, admin::Layout const& layout, admin::Address const& api, std::string const& first_host) {
+  auto const api_url = url_of(reachable(api.host, first_host), running.net->port(kApi));
+  auto const text = fmt::format(R"({{"api":"{}","devices":"{}"}})", api_url, running.services.devices_url);
+  FLEET_CHECK(system_fs().replace(layout.endpoints(), text + "\n", 0644));
+  fmt::print("{}\n", text);
+  std::fflush(stdout);
+  return {};
+}
+
+Result<void> drain(Running& running, admin::Layout const& layout) {
+  running.services.draining = true;
+  running.polls->drain();
+  running.net->stop(kDrainDeadline);
+  running.engine->stop();
+  running.store->close();
+  auto const removed = system_fs().remove(layout.endpoints());
+  log::info("server.stopped");
+  return removed;
+}
+
+}  // namespace
+
+Result<void> run(RunOptions const& options) {
+  FLEET_TRY(auto const api, admin::Address::parse(options.api));
+  FLEET_TRY(auto const devices, admin::Address::parse(options.devices));
+  admin::Layout const layout{options.data_dir};
+  auto& fs = system_fs();
+  FLEET_CHECK(admin::check_initialised(fs, layout));
+  FLEET_TRY(auto const lock, DirLock::acquire(layout.dir));
+  StopSignals const signals;  // before the first thread: all of them inherit the mask
+  if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
+
+  FLEET_TRY(auto const key_files, admin::open_keys(fs, layout, options.passphrase_file));
+  FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
+  FLEET_TRY(auto opened, store::Store::open(layout.dir));
+  FLEET_TRY(auto const known_as, admin::load_identity(opened->reader()));
+  FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
+  Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name);
+  auto& services = running.services;
+  FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
+  FLEET_CHECK(configure(services, options));
+  auto const tidy = [&services](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate));
+    return upkeep::tidy_up(tx, services, services.clock.wall());
+  };
+  FLEET_CHECK(services.store.write_wait(tidy));
+
+  FLEET_TRY(running.engine, rollout::Engine::create(services));
+  services.rollouts = running.engine.get();
+  FLEET_CHECK(listen(running, identity, api, devices));
+  services.devices_url = url_of(reachable(devices.host, known_as.hosts.front()), running.net->port(kDevices));
+  FLEET_TRY(auto const poll_settings, fronts::load_poll_settings(services.store.reader()));
+  running.polls = std::make_unique<fronts::Polls>(services, poll_settings, api::problem);
+  services.polls = running.polls.get();
+  services.parking = &running.polls->parking();
+
+  running.engine->start();
+  running.net->start();
+  upkeep::schedule_housekeeping(services);
+  upkeep::schedule_retention(services);
+  upkeep::schedule_renewal(services, key_files, known_as.hosts);
+  auto const announced = announce(running, layout, api, known_as.hosts.front());
+  if (announced) {
+    log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});
+    signals.wait();
+  }
+  auto const drained = drain(running, layout);
+  return announced ? drained : announced;
+}
+
+}  // namespace fleet

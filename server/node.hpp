@@ -1,0 +1,22 @@
+#pragma once
+
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+
+#include <string>
+
+namespace fleet {
+
+struct RunOptions {
+  std::string data_dir;
+  std::string api = "127.0.0.1:8443";
+  std::string devices = "0.0.0.0:8444";
+  std::string passphrase_file = {};                            ///< of the private keys, where they are sealed
+  std::string factories_file = {};                             ///< which factories' certificates let devices in (docs/operators.md); empty: none
+  Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
+};
+/// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.
+/// @errors not_found (no data folder), conflict (in use), unavailable (address), bad_input
+Result<void> run(RunOptions const& options);
+
+}  // namespace fleet

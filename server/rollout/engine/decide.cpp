@@ -1,0 +1,268 @@
+#include "server/rollout/engine/decide.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace fleet::rollout {
+namespace {
+
+namespace ds = device_state;
+
+DeviceRow const* find_row(DeviceRows const& rows, RolloutView const& view) {
+  auto const found = rows.find(view.rollout.n);
+  return found == rows.end() ? nullptr : &found->second;
+}
+
+/// One decision in the making.
+struct Deciding {
+  Snapshot const& snapshot;
+  DeviceFacts const& device;
+  DeviceRows const& rows;
+  SysTime now;
+  ModelDecision out;
+
+  void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
+
+  [[nodiscard]] std::string stratum(RolloutView const& view) const { return stratum_of(view.rollout.policy.strata, device.hardware, device.labels); }
+  [[nodiscard]] bool held_back(RolloutView const& view) const { return view.holds_back(stratum(view), place(view.rollout.salt, device.id)); }
+  [[nodiscard]] bool in_stage(RolloutView const& view, int stage) const { return view.in_stage(stage, stratum(view), place(view.rollout.salt, device.id)); }
+  /// The first stage that holds the device; 0: none does.
+  [[nodiscard]] int stage_of(RolloutView const& view) const {
+    for (int stage = 1; stage <= view.rollout.policy.stage_count(); ++stage)
+      if (in_stage(view, stage)) return stage;
+    return 0;
+  }
+
+  void target(RolloutView const& view, std::int64_t attempt, bool joins) {
+    auto const& rollout = view.rollout;
+    auto& desired = out.desired;
+    desired.version = rollout.version;
+    desired.rollout_n = rollout.n;
+    desired.stage = view.was_held_back(stratum(view), place(view.rollout.salt, device.id)) ? kHeldBack : std::max(stage_of(view), 1);
+    desired.stratum = stratum(view);
+    desired.joins = joins;
+    auto& target = desired.target;
+    target.model = rollout.model;
+    target.path = fmt::format("models/{}/{}/release.json", rollout.model, rollout.version);
+    target.length = static_cast<std::uint64_t>(rollout.document_bytes);
+    target.hashes = {{"sha256", rollout.digest.hex()}};
+    target.rollout = rollout.id;
+    target.attempt = attempt;
+    target.action = wire::Action::install;
+    target.conditions = rollout.policy.device;
+    target.windows = rollout.policy.windows;
+  }
+};
+
+void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  d.target(view, row.attempt, false);
+  auto& desired = d.out.desired;
+  auto& target = desired.target;
+  target.conditions = {};
+  target.windows.clear();
+  desired.version = row.from_version.value_or("");
+  target.action = row.from_version ? wire::Action::revert : wire::Action::remove;
+  target.path = row.from_version ? fmt::format("models/{}/{}/release.json", view.rollout.model, *row.from_version) : "";
+  target.length = 0;
+  target.hashes.clear();
+  if (row.from_digest) target.hashes = {{"sha256", row.from_digest->hex()}};
+  d.note("reverting", fmt::format("rollout {} of {} is taken back: {}", view.rollout.id, view.rollout.version,
+                                  row.from_version ? "return to " + *row.from_version : std::string("it ran nothing before, so remove it")));
+}
+
+std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
+
+/// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
+bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  auto const& rollout = view.rollout;
+  bool const failed = row.state == ds::kFailed;
+  if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped) {
+    d.target(view, row.attempt, false);
+    d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
+    return true;
+  }
+  // A row is dropped in a live rollout where it was paused between the decision and its commit.
+  bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped;
+  if (again && rollout.state == State::running && d.in_stage(view, rollout.stage)) {
+    d.target(view, rollout.attempt, true);
+    d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
+    return true;
+  }
+  if (failed)
+    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
+                                 rollout.id, said(row), rollout.id, d.device.id));
+  else d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
+  return false;
+}
+
+/// A device that a live rollout covers and has not told yet.
+bool joins(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  if (rollout.after_n)
+    if (auto const before = d.snapshot.by_n.find(*rollout.after_n); before != d.snapshot.by_n.end() && is_live(before->second->rollout.state)) {
+      d.note("blocked",
+             fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
+      return false;
+    }
+  if (rollout.state != State::running) {
+    d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
+    return false;
+  }
+  if (d.held_back(view)) {
+    d.note("held_back", fmt::format("held back by rollout {}: this device follows once it has completed", rollout.id));
+    return false;
+  }
+  if (!d.in_stage(view, rollout.stage)) {
+    d.note("later_stage", fmt::format("rollout {} is in stage {} of {}; this device is in {}", rollout.id, rollout.stage, rollout.policy.stage_count(),
+                                      d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
+    return false;
+  }
+  auto const limit = rollout.policy.in_flight;
+  if (limit > 0 && view.at_work->load(std::memory_order_relaxed) >= limit) {
+    d.out.retry_soon = true;
+    d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
+    return false;
+  }
+  if (rollout.policy.egress > 0 && view.line_free_at->load(std::memory_order_relaxed) > to_unix_ms(d.now)) {
+    d.out.retry_soon = true;
+    d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
+    return false;
+  }
+  d.target(view, rollout.attempt, true);
+  d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
+  return true;
+}
+
+/// Whether a rollout has a say at all; otherwise notes why not.
+bool covers(Deciding& d, RolloutView const& view, DeviceRow const* row) {
+  auto const& rollout = view.rollout;
+  if (view.revoked()) {
+    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version, rollout.id));
+    return false;
+  }
+  if (!selects(view, d.device, row)) {
+    d.note("not_selected", fmt::format("rollout {} selects '{}'", rollout.id, rollout.selector));
+    return false;
+  }
+  if (view.has_variant(d.device.hardware)) return true;
+  d.note("no_variant", fmt::format("release {} has no variant for hardware {}", rollout.version, d.device.hardware));
+  return false;
+}
+
+bool decide_live(Deciding& d, ModelRollouts const& of_model) {
+  RolloutView const* holder = nullptr;
+  bool found = false;
+  for (auto const& view : of_model.live) {
+    auto const* const row = find_row(d.rows, *view);
+    if (holder != nullptr) {
+      if (selects(*view, d.device, row)) d.note("blocked", fmt::format("rollout {} waits: {} holds this device", view->rollout.id, holder->rollout.id));
+      continue;
+    }
+    if (!covers(d, *view, row)) continue;
+    holder = view.get();
+    found = row != nullptr ? keeps(d, *view, *row) : joins(d, *view);
+  }
+  return found;
+}
+
+bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) {
+  if (row == nullptr || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || view.revoked()) return false;
+  auto const running = d.device.running.find(view.rollout.model);
+  if (running != d.device.running.end() && running->second != view.rollout.version) return false;
+  d.target(view, row->attempt, false);
+  d.note("aborted", fmt::format("rollout {} was aborted after this device had switched: it keeps {}", view.rollout.id, view.rollout.version));
+  return true;
+}
+
+bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row) {
+  auto const& rollout = view.rollout;
+  if (!covers(d, view, row)) return false;
+  if (row == nullptr && !d.in_stage(view, rollout.policy.stage_count())) return false;
+  bool const told = row != nullptr && row->state != ds::kDropped;
+  if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
+    d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
+    return false;
+  }
+  d.target(view, told ? row->attempt : rollout.attempt, !told);
+  d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version));
+  return true;
+}
+
+bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
+  std::set<std::int64_t> taken_back;  // releases that a newer rollout took back here
+  for (auto const& view : of_model.ended) {
+    auto const& rollout = view->rollout;
+    auto const* const row = find_row(d.rows, *view);
+    if (rollout.state == State::rolling_back || rollout.state == State::rolled_back) {
+      if (!selects(*view, d.device, row)) continue;
+      taken_back.insert(rollout.release_n);
+      if (row != nullptr && row->exposed) d.note("reverted", fmt::format("rollout {} of {} was taken back", rollout.id, rollout.version));
+    } else if (taken_back.contains(rollout.release_n)) {
+      continue;
+    } else if (rollout.state == State::aborted ? decide_aborted(d, *view, row) : decide_completed(d, *view, row)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether the version that the device ran before was withdrawn, too.
+bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {
+  auto const names_it = [&](auto const& view) { return view->rollout.version == *row.from_version && view->revoked(); };
+  return row.from_version &&
+         (std::any_of(of_model.ended.begin(), of_model.ended.end(), names_it) || std::any_of(of_model.live.begin(), of_model.live.end(), names_it));
+}
+
+/// Back to the version before; where that was revoked, to the newest completed rollout of what stands, and only where there is none to the former.
+void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& view, DeviceRow const& row) {
+  if (!returns_to_revoked(of_model, row)) return take_back(d, view, row);
+  d.note("revoked",
+         fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version, *row.from_version));
+  if (!decide_ended(d, of_model)) return take_back(d, view, row);
+  // A way back waits for no window.
+  d.out.desired.target.conditions = {};
+  d.out.desired.target.windows.clear();
+}
+
+}  // namespace
+
+bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts const& device) {
+  if (!row.exposed || row.state == ds::kReverted) return false;
+  auto const running = device.running.find(view.rollout.model);
+  return running == device.running.end() || running->second == view.rollout.version;
+}
+
+bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row) {
+  auto seen = registry::DeviceView{device.id, device.hardware, "active", &device.labels, &device.running};
+  if (row == nullptr || !view.selector.asks_running()) return view.selector.matches(seen);
+  auto before = device.running;
+  if (row->from_version) before[view.rollout.model] = *row->from_version;
+  else before.erase(view.rollout.model);
+  seen.running = &before;
+  return view.selector.matches(seen);
+}
+
+ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
+  Deciding d{snapshot, device, rows, now, {}};
+  d.out.desired.model = model;
+  auto const found = snapshot.models.find(model);
+  if (found == snapshot.models.end()) {
+    d.note("no_rollout", "no rollout of this model was ever started");
+    return std::move(d.out);
+  }
+  for (auto const& view : found->second.ended) {
+    auto const state = view->rollout.state;
+    auto const* const row = find_row(rows, *view);
+    if ((state == State::rolling_back || state == State::rolled_back) && row != nullptr && must_return(*view, *row, device)) {
+      give_back(d, found->second, *view, *row);
+      return std::move(d.out);
+    }
+  }
+  if (decide_live(d, found->second) || decide_ended(d, found->second)) return std::move(d.out);
+  if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");
+  return std::move(d.out);
+}
+
+}  // namespace fleet::rollout

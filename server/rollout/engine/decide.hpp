@@ -1,0 +1,39 @@
+#pragma once
+
+#include "server/rollout/engine/desired.hpp"
+#include "server/rollout/engine/snapshot.hpp"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What one device should run. Pure: a snapshot, the device and its own rows in, the desired state out.
+namespace fleet::rollout {
+
+/// The device's row in a rollout.
+struct DeviceRow {
+  std::string state;
+  bool exposed = false;
+  std::optional<std::string> from_version;
+  std::optional<Digest> from_digest;
+  std::int64_t attempt = 1;
+  std::string error = {};  ///< what the device said when it failed: a code
+};
+using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
+
+/// True while the device runs, as far as is known, what `view` took back.
+[[nodiscard]] bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts const& device);
+
+/// Does the selector choose this device? For a device that switched, what it ran before counts, or it would drop out by switching.
+[[nodiscard]] bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row);
+
+/// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
+/// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees. `now`: of limits alone.
+struct ModelDecision {
+  Desired desired;
+  bool retry_soon = false;
+};
+[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now);
+
+}  // namespace fleet::rollout

@@ -1,0 +1,45 @@
+#pragma once
+
+#include "core/wire/device.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace fleet::rollout {
+
+/// A device as the decision sees it.
+struct DeviceFacts {
+  std::int64_t n = 0;
+  std::string id;
+  std::string hardware;
+  wire::Labels labels;
+  std::map<std::string, std::string> running;  ///< model -> version
+};
+
+/// Why a device should run what it should: for directives and for `explain`.
+struct Because {
+  std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress; not_selected, no_variant, revoked, no_rollout; of the rollout:
+                     ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
+  std::string text;
+};
+
+/// What one device should run of one model.
+struct Desired {
+  std::string model;
+  std::string version;           ///< empty for remove, or when nothing is said
+  wire::DirectiveTarget target;  ///< as it goes into the directive; `model` empty: nothing is said
+  std::int64_t rollout_n = 0;    ///< 0: none
+  int stage = 0;
+  std::string stratum;
+  bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
+  std::vector<Because> because;
+};
+
+/// The answer for all models, and how long it stands (windows, back-offs).
+struct Decision {
+  std::vector<Desired> models;
+  SysTime valid_until{};
+};
+
+}  // namespace fleet::rollout

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/time.hpp"
+#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/policy/policy.hpp"
+#include "server/rollout/policy/states.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace fleet::rollout {
+
+/// A row of `rollouts`, with what it needs of its release.
+struct Rollout {
+  std::int64_t n = 0;
+  std::string id, model, version;
+  std::int64_t release_n = 0;
+  std::string selector;
+  Policy policy;
+  std::string policy_json;
+  std::string salt;
+  State state = State::draft;
+  int stage = 0;  ///< 0: not started
+  bool baking = false;
+  std::optional<SysTime> stage_since, bake_since, deadline;
+  bool full = false;
+  std::int64_t attempt = 1;
+  std::optional<std::int64_t> after_n, supersedes_n;
+  std::optional<SysTime> started_at;
+  std::optional<SysTime> ended_at;     ///< completed, aborted, or began to roll back
+  std::optional<std::int64_t> moment;  ///< raised when a rollout starts or ends: which came later, whatever the clock said
+  std::string verdict;                 ///< JSON: what verdict_json.hpp writes
+  Latches latches;
+  std::string reason;
+  std::string created_by;
+  SysTime created_at{};
+  std::int64_t revision = 1;
+  std::string release_state;
+  Digest digest;                    ///< of release.json
+  std::int64_t document_bytes = 0;  ///< length of release.json
+};
+
+/// Moves to a stage: dispatching, with its deadline running from now.
+void enter_stage(Rollout& rollout, int stage, SysTime now);
+
+}  // namespace fleet::rollout

@@ -1,0 +1,89 @@
+#include "server/rollout/gates/verdict_json.hpp"
+
+#include "server/rollout/policy/json_number.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace fleet::rollout {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kHistoryMax = 50;
+
+json::object parse_object(std::string_view text) {
+  boost::system::error_code fault;
+  auto value = json::parse(json::string_view(text.data(), text.size()), fault);
+  return !fault && value.is_object() ? value.get_object() : json::object{};
+}
+
+json::object gate_json(GateVerdict const& gate) {
+  json::object evidence;
+  for (auto const& [name, value] : gate.evidence) evidence[name] = json_number<json::value>(value);
+  return {{"name", gate.name},
+          {"test", gate.test},
+          {"decision", to_string(gate.decision)},
+          {"text", gate.text},
+          {"e_value", json_number<json::value>(gate.e_value)},
+          {"threshold", json_number<json::value>(gate.threshold)},
+          {"evidence", std::move(evidence)}};
+}
+
+void add_history(json::object& kept, std::string_view decision, std::string_view reason, SysTime now) {
+  auto& history = kept["history"];
+  if (!history.is_array()) history = json::array{};
+  auto& list = history.get_array();
+  list.push_back(json::object{{"time", to_rfc3339(now, true)}, {"decision", decision}, {"reason", reason}});
+  if (list.size() > kHistoryMax) list.erase(list.begin(), list.end() - kHistoryMax);
+}
+
+}  // namespace
+
+std::string first_verdict(std::int64_t ineligible) {
+  return json::serialize(json::object{
+      {"decision", "hold"}, {"reason", "not started"}, {"gates", json::array{}}, {"reach", {{"offline", 0}, {"blocked", 0}, {"ineligible", ineligible}}}});
+}
+
+std::string updated_verdict(std::string_view text, Verdict const& verdict, Facts const& facts, SysTime now) {
+  auto kept = parse_object(text);
+  auto const decision = to_string(verdict.decision);
+  if (verdict.event || kept["decision"] != json::string(decision)) add_history(kept, verdict.event ? to_string(*verdict.event) : decision, verdict.reason, now);
+  kept["decision"] = decision;
+  kept["reason"] = verdict.reason;
+  json::array gates;
+  for (auto const& gate : verdict.gates) gates.push_back(gate_json(gate));
+  if (!gates.empty()) kept["gates"] = std::move(gates);
+  auto& reach = kept["reach"];
+  if (!reach.is_object()) reach = json::object{};
+  reach.get_object()["offline"] = facts.offline;
+  reach.get_object()["blocked"] = facts.blocked;
+  return json::serialize(kept);
+}
+
+std::string noted(std::string_view text, std::string_view decision, std::string_view reason, SysTime now) {
+  auto kept = parse_object(text);
+  add_history(kept, decision, reason, now);
+  return json::serialize(kept);
+}
+
+std::string encode_latches(Latches const& latches) {
+  json::object out;
+  for (auto const& [gate, latch] : latches) out[gate] = {{"bad", latch.bad}, {"e_value", latch.e_value}, {"accepted", latch.accepted}};
+  return json::serialize(out);
+}
+
+Latches decode_latches(std::string_view text) {
+  Latches out;
+  for (auto const& member : parse_object(text)) {
+    auto const* const one = member.value().if_object();
+    if (one == nullptr) continue;
+    auto const* const bad = one->if_contains("bad");
+    auto const* const e_value = one->if_contains("e_value");
+    auto const* const accepted = one->if_contains("accepted");
+    if (bad == nullptr || e_value == nullptr || accepted == nullptr || !bad->is_number() || !e_value->is_number() || !accepted->is_bool()) continue;
+    out[member.key()] = {bad->to_number<std::int64_t>(), e_value->to_number<double>(), accepted->get_bool()};
+  }
+  return out;
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "server/rollout/engine/decide.hpp"
+#include "server/store/store.hpp"
+
+/// What devices do, written to their rows: in the transaction that takes a report or commits a directive.
+namespace fleet::rollout {
+
+/// The device's own rows, of all rollouts.
+[[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n);
+/// Reports that a device may miss before it counts as silent, as time (docs/protocol.md, Silence).
+[[nodiscard]] Result<Millis> silence_window(db::Connection& reader, std::int64_t device_n, Policy const& policy);
+/// The device must decide anew.
+[[nodiscard]] Result<void> raise_device(store::Tx& tx, std::int64_t device_n);
+
+/// Writes what a directive tells the device: a row when it joins, `reverting` when it must return.
+[[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, Decision const& decision, SysTime now);
+/// Moves the row of the item's rollout, and marks what the device returned from.
+/// @param changed  receives the numbers of the rollouts whose rows moved
+[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+                                       std::vector<std::int64_t>& changed);
+/// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
+[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
+                                        std::vector<std::int64_t>& changed);
+
+/// Where a report moves a row. Pure. `state` is the row's now, `evidence` false: the outcome says nothing about the release.
+struct RowMove {
+  std::string_view state;
+  bool exposed = false;
+  bool evidence = true;
+};
+[[nodiscard]] std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem const& item);
+
+}  // namespace fleet::rollout

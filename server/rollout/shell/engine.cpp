@@ -1,0 +1,114 @@
+#include "server/rollout/shell/engine.hpp"
+
+#include "core/base/log.hpp"
+#include "server/rollout/shell/device_facts.hpp"
+#include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/judge_loop.hpp"
+#include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/verbs.hpp"
+
+#include <atomic>
+#include <mutex>
+
+namespace fleet::rollout {
+namespace {
+
+constexpr Millis kStands = std::chrono::hours(1);
+constexpr Millis kLimitedStands = seconds(5);
+
+/// What a device returns to, as the catalog has it. A version the catalog does not know keeps what the device told of it.
+Result<void> fill_return(db::Connection& reader, Desired& desired) {
+  if (desired.target.action != wire::Action::revert) return {};
+  auto row = reader.prepare(queries::kReleaseTarget);
+  row.bind_all(desired.model, desired.version);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return {};
+  desired.target.hashes = {{"sha256", row.digest(0).hex()}};
+  desired.target.length = static_cast<std::uint64_t>(row.int64(1));
+  return {};
+}
+
+class StoreEngine final : public Engine {
+public:
+  explicit StoreEngine(Services& services) : services_(services), judge_(services, [this] { return snapshot(); }) {}
+
+  Result<Decision> decide(db::Connection& reader, DeviceFacts const& device, SysTime now) override {
+    FLEET_TRY(auto const current, snapshot());
+    FLEET_TRY(auto const rows, read_device_rows(reader, device.n));
+    Decision out;
+    out.valid_until = now + kStands;
+    for (auto const& [model, views] : current->models) {
+      auto decided = decide_model(*current, model, device, rows, now);
+      FLEET_CHECK(fill_return(reader, decided.desired));
+      if (decided.retry_soon) out.valid_until = now + kLimitedStands;
+      out.models.push_back(std::move(decided.desired));
+    }
+    return out;
+  }
+
+  Result<void> dispatched(store::Tx& tx, DeviceFacts const& device, Decision const& decision, SysTime now) override {
+    FLEET_TRY(auto const current, snapshot());
+    FLEET_CHECK(note_dispatched(tx, *current, device, decision, now));
+    std::vector<std::int64_t> changed;
+    for (auto const& desired : decision.models)
+      if (desired.rollout_n != 0) changed.push_back(desired.rollout_n);
+    tell_judge(tx, std::move(changed));
+    return {};
+  }
+
+  Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) override {
+    FLEET_TRY(auto const current, snapshot());
+    if (item.error.code == wire::kUnheld) {
+      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {"device:" + device.id, "the hold was lifted on the device", "", now}));
+      if (models > 0) log::info("device.unheld", {{"device", device.id}, {"model", item.model}});
+      return {};
+    }
+    std::vector<std::int64_t> changed;
+    FLEET_CHECK(note_update(tx, *current, device, item, now, changed));
+    tell_judge(tx, std::move(changed));
+    return {};
+  }
+
+  Result<void> on_metrics(store::Tx& tx, DeviceFacts const& device, wire::MetricsItem const& item, SysTime) override {
+    FLEET_TRY(auto const current, snapshot());
+    std::vector<std::int64_t> changed;
+    FLEET_CHECK(note_metrics(tx, *current, device, item, changed));
+    tell_judge(tx, std::move(changed));
+    return {};
+  }
+
+  void start() override { judge_.start(); }
+  void stop() override { judge_.stop(); }
+
+private:
+  void tell_judge(store::Tx& tx, std::vector<std::int64_t> changed) {
+    if (changed.empty()) return;
+    tx.after_commit([this, rollouts = std::move(changed)] {
+      for (auto const n : rollouts) judge_.changed(n);
+    });
+  }
+
+  /// The snapshot of the newest policy epoch. The epoch is read before the rows, so that a snapshot is never older than it says.
+  Result<std::shared_ptr<Snapshot const>> snapshot() {
+    auto const epoch = services_.store.epochs().policy();
+    auto current = std::atomic_load(&snapshot_);
+    if (current != nullptr && current->epoch >= epoch) return current;
+    std::lock_guard const lock(loading_);
+    current = std::atomic_load(&snapshot_);
+    if (current != nullptr && current->epoch >= epoch) return current;
+    FLEET_TRY(auto fresh, load_snapshot(services_.store.reader(), services_.store.epochs().policy(), current.get()));
+    std::atomic_store(&snapshot_, fresh);
+    return fresh;
+  }
+
+  Services& services_;
+  std::shared_ptr<Snapshot const> snapshot_;
+  std::mutex loading_;
+  JudgeLoop judge_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::create(Services& services) { return std::unique_ptr<Engine>(std::make_unique<StoreEngine>(services)); }
+
+}  // namespace fleet::rollout

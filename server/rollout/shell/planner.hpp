@@ -1,0 +1,42 @@
+#pragma once
+
+#include "server/rollout/engine/plan.hpp"
+#include "server/store/store.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What a rollout would do, before anything moves. Scans the fleet: on a worker thread only.
+namespace fleet::rollout {
+
+/// What is asked for. Policy as decoded, release as it lies in the catalog.
+struct PlanRequest {
+  std::string model, version, selector, salt;
+  Policy policy;
+};
+
+/// The release that a request names. @errors not_found (`unknown_release`). In whatever state it is: starting asks for an approved one.
+struct ReleaseFacts {
+  std::int64_t n = 0;
+  std::string state;
+  std::vector<std::string> hardware;  ///< of all variants
+  std::int64_t security_floor = 0;
+};
+[[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
+
+/// The salt of the model's next rollout: `model@version#k`, k counted from 1 over all rollouts of the model. Each rollout draws its canaries anew,
+/// and a plan shows the very devices that the rollout made after it will take.
+[[nodiscard]] Result<std::string> next_salt(db::Connection& reader, std::string const& model, std::string const& version);
+
+/// Scans the matching devices once and plans.
+/// @errors bad_input, not_found; unprocessable (`floor_forbids_return`): on_harm is rollback, but devices could not return to what they run
+[[nodiscard]] Result<Plan> plan(db::Connection& reader, PlanRequest const& request);
+
+/// Live rollouts of a model that may overlap `selector`. Cheap: looks at rollouts, not at devices.
+[[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector,
+                                                           std::string const& except_id);
+
+}  // namespace fleet::rollout

@@ -1,0 +1,141 @@
+#pragma once
+
+#include "server/store/sqlite/db.hpp"
+
+#include <array>
+
+/// Every SQL text of this folder.
+namespace fleet::rollout::queries {
+
+using db::Query;
+
+// planning ------------------------------------------------------------------------------------------------------------------
+inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
+inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
+inline constexpr Query kScanDevices{"rollout_scan_devices", "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' ORDER BY n"};
+inline constexpr Query kScanHardware{"rollout_scan_hardware", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ? AND state = 'active' ORDER BY n"};
+inline constexpr Query kRunningOf{"rollout_running_of", "SELECT model, running FROM device_models WHERE device = ? AND running IS NOT NULL"};
+inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
+inline constexpr Query kLiveOfModel{
+    "rollout_live_of_model",
+    "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
+
+// one rollout ---------------------------------------------------------------------------------------------------------------
+#define FLEET_ROLLOUT_COLUMNS                                                                                                   \
+  "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
+  "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
+  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment " \
+  "FROM rollouts r JOIN releases l ON l.n = r.release "
+inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
+inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
+inline constexpr Query kListRollouts{
+    "rollout_list", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n < ?1 AND (?2 = '' OR r.model = ?2) AND (?3 = '' OR r.state = ?3) ORDER BY r.n DESC LIMIT ?4"};
+// Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not taken back yet.
+inline constexpr Query kStartedRollouts{
+    "rollout_started",
+    "SELECT " FLEET_ROLLOUT_COLUMNS
+    "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
+    "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts "
+    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
+    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted'))) ORDER BY r.n"};
+inline constexpr Query kJudgedRollouts{
+    "rollout_judged", "SELECT " FLEET_ROLLOUT_COLUMNS
+                      "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
+#undef FLEET_ROLLOUT_COLUMNS
+inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
+inline constexpr Query kInsertRollout{
+    "rollout_insert",
+    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?)"};
+inline constexpr Query kUpdateRollout{
+    "rollout_update",
+    "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
+    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, revision = revision + 1 WHERE n = ?"};
+inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
+inline constexpr Query kInsertStratum{"rollout_insert_stratum",
+                                      "INSERT INTO rollout_strata (rollout, stage, stratum, threshold, devices) VALUES (?, ?, ?, ?, ?)"};
+inline constexpr Query kStrata{"rollout_strata_of", "SELECT stage, stratum, threshold, devices FROM rollout_strata WHERE rollout = ? ORDER BY stage, stratum"};
+inline constexpr Query kApprove{"rollout_approve",
+                                "INSERT INTO rollout_approvals (rollout, stage, actor, reason, approved_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"};
+inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM rollout_approvals WHERE rollout = ? AND stage = ?"};
+
+// devices of a rollout ------------------------------------------------------------------------------------------------------
+inline constexpr Query kDeviceFacts{"rollout_device_facts", "SELECT id, hardware, labels FROM devices WHERE n = ?"};
+inline constexpr Query kRowsOfDevice{
+    "rollout_rows_of_device",
+    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
+inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, eligible, stage, stratum FROM rollout_devices WHERE rollout = ? AND device = ?"};
+inline constexpr Query kInsertRow{"rollout_insert_row",
+                                  "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, exposed, from_version, from_digest, attempt, "
+                                  "dispatched_at, since, silent_at, eligible) "
+                                  "VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"};
+inline constexpr Query kAgainRow{
+    "rollout_again_row",
+    "UPDATE rollout_devices SET state = 'dispatched', attempt = ?, stage = ?, dispatched_at = ?, since = ?, silent_at = ?, eligible = ?, error = NULL "
+    "WHERE rollout = ? AND device = ?"};
+inline constexpr Query kMoveRow{"rollout_move_row",
+                                "UPDATE rollout_devices SET state = ?, exposed = max(exposed, ?), eligible = min(eligible, ?), since = ?, error = coalesce(?, "
+                                "error) WHERE rollout = ? AND device = ?"};
+inline constexpr Query kSetRowState{"rollout_set_row_state", "UPDATE rollout_devices SET state = ?, since = ? WHERE rollout = ? AND device = ?"};
+inline constexpr Query kDropSamples{"rollout_drop_samples", "DELETE FROM rollout_samples WHERE rollout = ? AND device = ? AND metric = ?"};
+inline constexpr Query kAddSample{"rollout_add_sample",
+                                  "INSERT INTO rollout_samples (rollout, device, metric, count, sum) VALUES (?, ?, ?, ?, ?) "
+                                  "ON CONFLICT (rollout, metric, device) DO UPDATE SET count = count + excluded.count, sum = sum + excluded.sum"};
+inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running, running_digest FROM device_models WHERE device = ? AND model = ?"};
+inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
+inline constexpr Query kReleaseTarget{"rollout_release_target",
+                                      "SELECT digest, length(CAST(document AS BLOB)), state FROM releases WHERE model = ? AND version = ?"};
+inline constexpr Query kDropUnswitched{"rollout_drop_unswitched",
+                                       "UPDATE rollout_devices SET state = 'dropped', since = ?2 WHERE rollout = ?1 AND exposed = 0 "
+                                       "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'silent')"};
+inline constexpr Query kCountReturned{
+    "rollout_count_returned",
+    "UPDATE rollout_devices SET state = 'reverted', since = ?2 WHERE rollout = ?1 AND exposed = 1 AND state NOT IN ('reverting', 'reverted') "
+    "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?3 AND m.running IS NOT ?4)"};
+inline constexpr Query kRetryDevice{
+    "rollout_retry_device",
+    "UPDATE rollout_devices SET state = 'dispatched', attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, eligible = 1, error = NULL "
+    "WHERE rollout = ?1 AND device = ?2 AND state IN ('failed', 'ineligible')"};
+inline constexpr Query kUnholdRow{
+    "rollout_unhold_row",
+    "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, attempt = attempt + 1, since = ?3, silent_at = ?4 "
+    "WHERE rollout = ?1 AND device = ?2"};
+inline constexpr Query kUnholdModels{
+    "rollout_unhold_models",
+    "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
+    "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed'"};
+inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
+inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
+
+// judging -------------------------------------------------------------------------------------------------------------------
+inline constexpr Query kEvidence{
+    "rollout_evidence",
+    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt, from_version FROM rollout_devices WHERE rollout = ? ORDER BY device"};
+inline constexpr Query kSamples{"rollout_samples_of", "SELECT device, count, sum FROM rollout_samples WHERE rollout = ? AND metric = ? ORDER BY device"};
+inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
+inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
+
+// showing -------------------------------------------------------------------------------------------------------------------
+inline constexpr Query kAddPoint{"rollout_add_point", "INSERT OR REPLACE INTO rollout_series (rollout, time, point) VALUES (?, ?, ?)"};
+inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
+inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
+inline constexpr Query kCounts{"rollout_counts", "SELECT state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY state, exposed"};
+inline constexpr Query kStrataCounts{"rollout_strata_counts",
+                                     "SELECT stratum, state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY stratum, state, exposed"};
+inline constexpr Query kListDevices{
+    "rollout_list_devices",
+    "SELECT d.id, x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device FROM rollout_devices x JOIN devices d ON d.n = x.device "
+    "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR iif(x.stage = -1, ?6, x.stage) = ?4) "
+    "ORDER BY x.device LIMIT ?5"};
+
+/// For the test that prepares each on the newest schema.
+inline constexpr auto kAll = std::to_array<Query>(
+    {kFindRelease,  kCountOfModel,    kScanDevices,    kScanHardware,     kRunningOf,     kRunningVersion, kLiveOfModel,   kGetRollout,  kGetRolloutN,
+     kListRollouts, kStartedRollouts, kJudgedRollouts, kReleaseHardware,  kInsertRollout, kUpdateRollout,  kInsertStratum, kNextMoment,  kStrata,
+     kApprove,      kApprovals,       kDeviceFacts,    kRowsOfDevice,     kRow,           kInsertRow,      kAgainRow,      kMoveRow,     kSetRowState,
+     kDropSamples,  kAddSample,       kRunningDigest,  kReportEvery,      kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow,
+     kUnholdModels, kCountFailed,     kFindDevice,     kRaiseDeviceEpoch, kEvidence,      kSamples,        kSetSilentAt,   kWaitsFor,    kAddPoint,
+     kPoints,       kCounts,          kStrataCounts,   kListDevices});
+
+}  // namespace fleet::rollout::queries

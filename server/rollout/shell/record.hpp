@@ -1,0 +1,41 @@
+#pragma once
+
+#include "server/rollout/engine/membership.hpp"
+#include "server/rollout/engine/rollout.hpp"
+#include "server/store/store.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fleet::rollout {
+
+/// @errors not_found (`unknown_rollout`)
+[[nodiscard]] Result<Rollout> load_rollout(db::Connection& reader, std::string_view id);
+[[nodiscard]] Result<Rollout> load_rollout(db::Connection& reader, std::int64_t n);
+/// Reads the row that a statement with the columns of queries.hpp stands on.
+[[nodiscard]] Result<Rollout> read_rollout(db::Statement const& row);
+/// Writes what can change; the revision rises.
+[[nodiscard]] Result<void> save_rollout(store::Tx& tx, Rollout& rollout);
+[[nodiscard]] Result<std::vector<StageStratum>> load_strata(db::Connection& reader, std::int64_t rollout_n);
+[[nodiscard]] Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollout_n, int stage);
+
+/// Who acts, and why.
+struct Deed {
+  std::string actor;
+  std::string reason;
+  std::string request_id;
+  SysTime now{};
+};
+
+/// Takes an edge of the state machine and does what belongs to it: drops what has not switched, notes the times, saves, audits,
+/// emits the event, raises the policy epoch. `rollout.stage` and the like are set by the caller before.
+/// @errors conflict (`wrong_state`) when the table has no such edge
+[[nodiscard]] Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const& deed);
+/// The error of a verb that a state does not allow.
+[[nodiscard]] Error wrong_state(Rollout const& rollout, std::string_view verb);
+
+/// How many rollouts are in each state.
+[[nodiscard]] Result<std::vector<std::pair<std::string, std::int64_t>>> count_by_state(db::Connection& reader);
+
+}  // namespace fleet::rollout

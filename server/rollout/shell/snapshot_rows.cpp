@@ -1,0 +1,91 @@
+#include "server/rollout/shell/snapshot_rows.hpp"
+
+#include "core/wire/release.hpp"
+#include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/record.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+
+namespace fleet::rollout {
+namespace {
+
+/// A download slower than this is not waited for.
+constexpr std::uint64_t kSlowestBytesPerSecond = 16 * 1024;
+constexpr Millis kLeastLimit = std::chrono::minutes(10);
+
+std::uint64_t bytes_of(wire::Variant const& variant) {
+  std::uint64_t bytes = 0;
+  for (auto const& file : variant.files) bytes += file.size;
+  return bytes;
+}
+
+/// Download estimate + golden timeout + probation's maximum (docs/protocol.md, Silence).
+Millis limit_of(wire::Release const& release) {
+  std::uint64_t largest = 0;
+  for (auto const& variant : release.variants) largest = std::max(largest, bytes_of(variant));
+  Millis limit = kLeastLimit + seconds(static_cast<std::int64_t>(largest / kSlowestBytesPerSecond));
+  auto const& manifest = release.manifest;
+  if (manifest.golden) limit += manifest.golden->timeout;
+  if (manifest.probation)
+    limit += manifest.probation->max > Millis{0} ? manifest.probation->max : std::max<Millis>(4 * manifest.probation->time, std::chrono::minutes(1));
+  return limit;
+}
+
+Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
+  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  auto row = reader.prepare(queries::kReleaseHardware);
+  row.bind_all(rollout.release_n);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + " names a release that is not there"};
+  FLEET_TRY(auto const release, wire::decode_release(row.text_view(0)));
+  FLEET_TRY(auto view, make_view(std::move(rollout), strata));
+  for (auto const& variant : release.variants)
+    for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
+  view.attempt_limit = limit_of(release);
+  return std::make_shared<RolloutView const>(std::move(view));
+}
+
+/// Equal means: the view would come out the same.
+auto content_of(Rollout const& r) { return std::tie(r.revision, r.release_state); }
+
+}  // namespace
+
+Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, std::uint64_t epoch, Snapshot const* before) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->epoch = epoch;
+  std::vector<Rollout> rollouts;
+  {
+    auto rows = reader.prepare(queries::kStartedRollouts);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      FLEET_TRY(auto rollout, read_rollout(rows));
+      rollouts.push_back(std::move(rollout));
+    }
+  }
+  for (auto& rollout : rollouts) {
+    auto const old = [&]() -> ViewPtr {
+      if (before == nullptr) return nullptr;
+      auto const found = before->by_n.find(rollout.n);
+      return found == before->by_n.end() ? nullptr : found->second;
+    }();
+    if (old != nullptr && content_of(old->rollout) == content_of(rollout)) {
+      put_view(*snapshot, old);
+      continue;
+    }
+    if (old != nullptr) {  // thresholds, hardware and limits never change; the row did
+      auto view = *old;
+      view.rollout = std::move(rollout);
+      put_view(*snapshot, std::make_shared<RolloutView const>(std::move(view)));
+      continue;
+    }
+    FLEET_TRY(auto view, load_view(reader, std::move(rollout)));
+    put_view(*snapshot, std::move(view));
+  }
+  sort_views(*snapshot);
+  return std::shared_ptr<Snapshot const>(std::move(snapshot));
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,231 @@
+#include "server/rollout/shell/verbs.hpp"
+
+#include "server/events/audit.hpp"
+#include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/queries.hpp"
+#include "server/rollout/gates/verdict_json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::rollout {
+namespace {
+
+/// A person's deed joins the history that `explain` shows.
+void note_deed(Rollout& rollout, std::string_view verb, Deed const& deed) {
+  rollout.verdict = noted(rollout.verdict, verb, deed.reason.empty() ? "by " + deed.actor : fmt::format("by {}: {}", deed.actor, deed.reason), deed.now);
+}
+
+void accept_harm(Rollout& rollout) {
+  for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
+}
+
+/// No live rollout of the model may cover the same devices, but those this one follows or replaces.
+Result<void> check_overlap(db::Connection& reader, Rollout const& rollout) {
+  FLEET_TRY(auto const conflicts, find_conflicts(reader, rollout.model, rollout.selector, rollout.id));
+  for (auto const& conflict : conflicts) {
+    FLEET_TRY(auto const other, load_rollout(reader, conflict.rollout));
+    if (rollout.after_n == other.n || rollout.supersedes_n == other.n) continue;
+    return Error{Kind::conflict, "rollout_overlaps",
+                 fmt::format("rollout {} of {}@{} is {} and may cover the same devices (its selector: '{}')", other.id, other.model, other.version,
+                             conflict.state, other.selector),
+                 fmt::format("wait for it, or name it: --after {} or --supersede {}", other.id, other.id)};
+  }
+  return {};
+}
+
+Result<std::int64_t> approvals_missing(db::Connection& reader, Rollout const& rollout, int stage) {
+  auto const& policy = rollout.policy;
+  if (policy.approvals_required == 0 || policy.approvals_before_stage != stage) return 0;
+  FLEET_TRY(auto const have, count_approvals(reader, rollout.n, stage));
+  return std::max<std::int64_t>(0, policy.approvals_required - have);
+}
+
+Result<void> replace_superseded(store::Tx& tx, Rollout const& rollout, Deed const& deed) {
+  if (!rollout.supersedes_n) return {};
+  FLEET_TRY(auto old, load_rollout(tx.connection(), *rollout.supersedes_n));
+  if (!next_state(old.state, Event::abort)) return {};  // ended, or on its way back: nothing to stop
+  auto why = deed;
+  why.reason = fmt::format("superseded by {}", rollout.id);
+  note_deed(old, "abort", why);
+  return transition(tx, old, Event::abort, why);
+}
+
+Result<void> check_predecessor(db::Connection& reader, Rollout const& rollout) {
+  if (!rollout.after_n) return {};
+  FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
+  if (before.started_at || before.state == State::aborted) return {};
+  return Error{Kind::conflict, "predecessor_not_started", fmt::format("rollout {} comes after {}, which was not started", rollout.id, before.id),
+               fmt::format("fleetctl rollout start {}", before.id)};
+}
+
+Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
+  if (rollout.release_state != "approved")
+    return Error{Kind::conflict, "release_not_approved", fmt::format("release {}@{} is {}", rollout.model, rollout.version, rollout.release_state),
+                 fmt::format("fleetctl release approve {}@{}", rollout.model, rollout.version)};
+  FLEET_CHECK(check_overlap(tx.connection(), rollout));
+  FLEET_CHECK(check_predecessor(tx.connection(), rollout));
+  note_deed(rollout, "start", deed);
+  FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, 1));
+  if (missing > 0) return transition(tx, rollout, Event::ask_approval, deed);
+  FLEET_CHECK(replace_superseded(tx, rollout, deed));
+  enter_stage(rollout, 1, deed.now);
+  return transition(tx, rollout, Event::start, deed);
+}
+
+/// Loads, and answers the rollout unchanged where the verb holds already.
+struct Loaded {
+  Rollout rollout;
+  bool holds = false;
+};
+Result<Loaded> load_for(store::Tx& tx, std::string_view id, std::initializer_list<State> holding) {
+  FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
+  bool const holds = std::find(holding.begin(), holding.end(), rollout.state) != holding.end();
+  return Loaded{std::move(rollout), holds};
+}
+
+Result<void> insert_strata(store::Tx& tx, std::int64_t rollout_n, std::vector<StageStratum> const& membership) {
+  for (auto const& one : membership) {
+    auto row = tx.prepare(queries::kInsertStratum);
+    row.bind_all(rollout_n, one.stage, one.stratum, one.threshold, one.devices);
+    FLEET_CHECK(row.run());
+  }
+  return {};
+}
+
+Result<std::optional<std::int64_t>> number_of(db::Connection& reader, std::string const& id, std::string const& model) {
+  if (id.empty()) return std::optional<std::int64_t>{};
+  FLEET_TRY(auto const rollout, load_rollout(reader, id));
+  if (rollout.model == model) return std::optional<std::int64_t>{rollout.n};
+  return Error{Kind::bad_input, "other_model", fmt::format("rollout {} is of model {}, not {}", id, rollout.model, model)};
+}
+
+}  // namespace
+
+Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, Deed const& deed) {
+  auto const& want = request.plan;
+  FLEET_TRY(auto const release, find_release(tx.connection(), want.model, want.version));
+  if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
+  FLEET_TRY(auto const after_n, number_of(tx.connection(), request.after, want.model));
+  FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
+  {
+    auto row = tx.prepare(queries::kInsertRollout);
+    row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(want.policy), want.salt, after_n, supersedes_n,
+                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.now));
+    FLEET_CHECK(row.run());
+  }
+  FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
+  FLEET_CHECK(insert_strata(tx, rollout.n, plan.membership));
+  FLEET_CHECK(check_overlap(tx.connection(), rollout));
+  auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
+  FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "rollout.created", "rollout/" + rollout.id, "", after, deed.reason, deed.request_id}));
+  if (request.start) FLEET_CHECK(start_loaded(tx, rollout, deed));
+  return rollout;
+}
+
+Result<Rollout> start(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::awaiting_approval, State::running, State::paused, State::completed}));
+  auto& rollout = loaded.rollout;
+  if (loaded.holds) return rollout;
+  if (rollout.state != State::draft) return wrong_state(rollout, "start");
+  FLEET_CHECK(start_loaded(tx, rollout, deed));
+  return rollout;
+}
+
+Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
+  auto const stage = rollout.policy.approvals_before_stage;
+  if (rollout.policy.approvals_required == 0)
+    return Error{Kind::conflict, "no_approval_needed", fmt::format("the policy of rollout {} asks for no approval", rollout.id),
+                 "approvals: {required: 1, before_stage: 2}"};
+  if (rollout.stage >= stage) return rollout;  // it was approved
+  if (rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back) return wrong_state(rollout, "approve");
+  auto row = tx.prepare(queries::kApprove);
+  row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.now));
+  FLEET_CHECK(row.run());
+  if (tx.connection().changes() == 0) return rollout;
+  note_deed(rollout, "approve", deed);
+  FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, stage));
+  if (missing > 0 || rollout.state != State::awaiting_approval) {
+    FLEET_CHECK(save_rollout(tx, rollout));
+    FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "rollout.approval", "rollout/" + rollout.id, "",
+                                   fmt::format(R"({{"stage":{},"missing":{}}})", stage, missing), deed.reason, deed.request_id}));
+    return rollout;
+  }
+  if (rollout.stage == 0) {
+    FLEET_CHECK(check_overlap(tx.connection(), rollout));
+    FLEET_CHECK(replace_superseded(tx, rollout, deed));
+  }
+  enter_stage(rollout, stage, deed.now);
+  FLEET_CHECK(transition(tx, rollout, Event::approved, deed));
+  return rollout;
+}
+
+Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::paused}));
+  if (loaded.holds) return loaded.rollout;
+  if (!next_state(loaded.rollout.state, Event::pause)) return wrong_state(loaded.rollout, "pause");
+  note_deed(loaded.rollout, "pause", deed);
+  FLEET_CHECK(transition(tx, loaded.rollout, Event::pause, deed));
+  return loaded.rollout;
+}
+
+Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::running}));
+  auto& rollout = loaded.rollout;
+  if (loaded.holds) return rollout;
+  if (!next_state(rollout.state, Event::resume)) return wrong_state(rollout, "resume");
+  note_deed(rollout, "resume", deed);
+  accept_harm(rollout);
+  auto const limit = rollout.policy.stage(rollout.stage).deadline;
+  if (limit > Millis{0}) rollout.deadline = deed.now + limit;
+  FLEET_CHECK(transition(tx, rollout, Event::resume, deed));
+  return rollout;
+}
+
+Result<Rollout> promote(store::Tx& tx, std::string_view id, bool full, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::completed}));
+  auto& rollout = loaded.rollout;
+  auto const last = rollout.policy.stage_count();
+  if (loaded.holds || (full && rollout.full && rollout.stage == last && rollout.state == State::running)) return rollout;
+  if (!next_state(rollout.state, Event::widen)) return wrong_state(rollout, "promote");
+  auto const to = full ? last : rollout.stage + 1;
+  note_deed(rollout, full ? "promote --full" : "promote", deed);
+  accept_harm(rollout);
+  if (to > last) {
+    FLEET_CHECK(transition(tx, rollout, Event::complete, deed));
+    return rollout;
+  }
+  auto const gate = rollout.policy.approvals_before_stage;
+  FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, gate));
+  if (rollout.stage < gate && gate <= to && missing > 0) {
+    FLEET_CHECK(transition(tx, rollout, Event::ask_approval, deed));
+    return rollout;
+  }
+  rollout.full = rollout.full || full;
+  enter_stage(rollout, to, deed.now);
+  FLEET_CHECK(transition(tx, rollout, Event::widen, deed));
+  return rollout;
+}
+
+Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::aborted}));
+  if (loaded.holds) return loaded.rollout;
+  if (!next_state(loaded.rollout.state, Event::abort)) return wrong_state(loaded.rollout, "abort");
+  note_deed(loaded.rollout, "abort", deed);
+  FLEET_CHECK(transition(tx, loaded.rollout, Event::abort, deed));
+  return loaded.rollout;
+}
+
+Result<Rollout> rollback(store::Tx& tx, std::string_view id, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::rolling_back, State::rolled_back}));
+  if (loaded.holds) return loaded.rollout;
+  if (!next_state(loaded.rollout.state, Event::roll_back)) return wrong_state(loaded.rollout, "rollback");
+  if (!loaded.rollout.started_at) return wrong_state(loaded.rollout, "rollback of a rollout that never started");
+  note_deed(loaded.rollout, "rollback", deed);
+  FLEET_CHECK(transition(tx, loaded.rollout, Event::roll_back, deed));
+  return loaded.rollout;
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "server/rollout/shell/planner.hpp"
+#include "server/rollout/shell/record.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// What people do to rollouts. Each verb runs in a write transaction, is audited, raises the policy epoch, and repeating one that already
+/// holds changes nothing. Starting and promoting touch the rollout's row alone, whatever the fleet's size.
+namespace fleet::rollout {
+
+/// What `POST /rollouts` asks for.
+struct CreateRequest {
+  PlanRequest plan;  ///< with a fresh salt
+  std::string id;    ///< a fresh one
+  bool start = false;
+  std::string after, supersede;  ///< ids, or empty
+};
+
+/// Inserts the rollout as planned, and starts it where asked.
+/// @errors conflict (`rollout_overlaps`), not_found (`unknown_rollout`, `unknown_release`)
+[[nodiscard]] Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, Deed const& deed);
+
+/// @errors conflict (`wrong_state`, `rollout_overlaps`, `release_not_approved`)
+[[nodiscard]] Result<Rollout> start(store::Tx& tx, std::string_view id, Deed const& deed);
+/// Counts one approval an actor for the stage the policy asks it for, and moves on when none is missing.
+[[nodiscard]] Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed);
+/// Goes on; accepts the harm that is known by now, and renews the deadline.
+[[nodiscard]] Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed);
+/// Skips bake and evidence of this stage, or of all (`full`); harm gates stay armed.
+[[nodiscard]] Result<Rollout> promote(store::Tx& tx, std::string_view id, bool full, Deed const& deed);
+[[nodiscard]] Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> rollback(store::Tx& tx, std::string_view id, Deed const& deed);
+/// Failed devices again, from the first stage; with `device`, that one now.
+/// @errors not_found (`unknown_device`, `not_in_rollout`)
+[[nodiscard]] Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, Deed const& deed);
+/// Lets a device take again what it holds back: raises the attempt of its target, of one model or (empty) of all.
+/// @returns how many models were let go. @errors not_found (`unknown_device`)
+[[nodiscard]] Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, Deed const& deed);
+
+}  // namespace fleet::rollout

@@ -1,0 +1,111 @@
+#include "server/rollout/shell/verbs.hpp"
+
+#include "server/events/audit.hpp"
+#include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/queries.hpp"
+#include "server/rollout/gates/verdict_json.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+/// The verbs that concern single devices: retry and unhold.
+namespace fleet::rollout {
+namespace {
+
+Result<std::int64_t> find_device(store::Tx& tx, std::string const& id) {
+  auto row = tx.prepare(queries::kFindDevice);
+  row.bind_all(id);
+  FLEET_TRY(bool const found, row.step());
+  if (!found)
+    return Error{Kind::not_found, "unknown_device", fmt::format("there is no device {}", id.substr(0, 128)), "fleetctl device list shows what there is"};
+  return row.int64(0);
+}
+
+Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string const& device, Deed const& deed) {
+  FLEET_TRY(auto const device_n, find_device(tx, device));
+  {
+    auto row = tx.prepare(queries::kRow);
+    row.bind_all(rollout.n, device_n);
+    FLEET_TRY(bool const found, row.step());
+    if (!found)
+      return Error{Kind::not_found, "not_in_rollout", fmt::format("device {} was not told of rollout {}", device, rollout.id),
+                   fmt::format("fleetctl device explain {}", device)};
+  }
+  FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
+  auto row = tx.prepare(queries::kRetryDevice);
+  row.bind_all(rollout.n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window));
+  FLEET_CHECK(row.run());
+  if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
+  for (auto const& gate : rollout.policy.absolute) {
+    auto drop = tx.prepare(queries::kDropSamples);
+    drop.bind_all(rollout.n, device_n, gate.metric);
+    FLEET_CHECK(drop.run());
+  }
+  FLEET_CHECK(raise_device(tx, device_n));
+  return events::record(tx, {deed.now, deed.actor, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device),
+                            deed.reason, deed.request_id});
+}
+
+Result<std::int64_t> count_failed(store::Tx& tx, std::int64_t rollout_n) {
+  auto row = tx.prepare(queries::kCountFailed);
+  row.bind_all(rollout_n);
+  FLEET_TRY(bool const found, row.step());
+  return found ? row.int64(0) : 0;
+}
+
+}  // namespace
+
+Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, Deed const& deed) {
+  FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
+  if (!next_state(rollout.state, Event::retry)) return wrong_state(rollout, "retry");
+  if (!device.empty()) {
+    FLEET_CHECK(retry_device(tx, rollout, device, deed));
+    return load_rollout(tx.connection(), rollout.n);
+  }
+  FLEET_TRY(auto const failed, count_failed(tx, rollout.n));
+  if (failed == 0) return rollout;
+  if (rollout.state == State::completed) {  // it covers devices again: nothing else may
+    FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.selector, rollout.id));
+    if (!conflicts.empty())
+      return Error{Kind::conflict, "rollout_overlaps",
+                   fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, rollout.model, conflicts[0].state),
+                   "wait for it to end"};
+    rollout.ended_at = std::nullopt;
+  }
+  ++rollout.attempt;
+  rollout.full = false;
+  for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
+  rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.now);
+  enter_stage(rollout, 1, deed.now);
+  FLEET_CHECK(transition(tx, rollout, Event::retry, deed));
+  return rollout;
+}
+
+Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, Deed const& deed) {
+  FLEET_TRY(auto const device_n, find_device(tx, device));
+  std::vector<std::int64_t> rollouts;
+  {
+    auto rows = tx.prepare(queries::kUnholdModels);
+    rows.bind_all(device_n, model);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      rollouts.push_back(rows.int64(1));
+    }
+  }
+  for (auto const n : rollouts) {
+    FLEET_TRY(auto const rollout, load_rollout(tx.connection(), n));
+    FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
+    auto row = tx.prepare(queries::kUnholdRow);
+    row.bind_all(n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window));
+    FLEET_CHECK(row.run());
+  }
+  if (rollouts.empty()) return 0;
+  FLEET_CHECK(raise_device(tx, device_n));
+  FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "",
+                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, rollouts.size()), deed.reason, deed.request_id}));
+  return static_cast<int>(rollouts.size());
+}
+
+}  // namespace fleet::rollout

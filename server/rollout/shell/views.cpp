@@ -1,0 +1,290 @@
+#include "server/rollout/shell/views.hpp"
+
+#include "server/rollout/policy/json_number.hpp"
+#include "server/rollout/shell/queries.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace fleet::rollout {
+namespace json = boost::json;
+namespace {
+
+/// Our own columns: what does not parse is a bug, and shows as null.
+json::value parse_own(std::string_view text) {
+  boost::system::error_code fault;
+  auto value = json::parse(json::string_view(text.data(), text.size()), fault);
+  return fault ? json::value{} : value;
+}
+
+json::value time_or_null(std::optional<SysTime> at) { return at ? json::value(to_rfc3339(*at, true)) : json::value{}; }
+
+std::int64_t number_in(json::object const& object, std::string_view key) {
+  auto const* const value = object.if_contains(key);
+  return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
+}
+
+/// Devices by state, and how many ever switched.
+struct Tallies {
+  std::map<std::string, std::int64_t, std::less<>> by_state;
+  std::int64_t exposed = 0, told = 0;
+  void add(std::string_view state, bool switched, std::int64_t devices) {
+    by_state[std::string(state)] += devices;
+    told += devices;
+    if (switched) exposed += devices;
+  }
+  [[nodiscard]] std::int64_t of(std::string_view state) const {
+    auto const found = by_state.find(state);
+    return found == by_state.end() ? 0 : found->second;
+  }
+};
+
+Result<Tallies> count_devices(db::Connection& reader, std::int64_t rollout_n) {
+  Tallies out;
+  auto rows = reader.prepare(queries::kCounts);
+  rows.bind_all(rollout_n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out.add(rows.text_view(0), rows.int64(1) != 0, rows.int64(2));
+  }
+}
+
+std::int64_t planned(std::vector<StageStratum> const& strata, int stage) {
+  std::int64_t out = 0;
+  for (auto const& one : strata)
+    if (one.stage == stage) out += one.devices;
+  return out;
+}
+
+double percent_of(Rollout const& rollout, std::vector<StageStratum> const& strata, int stage) {
+  if (stage < 1) return 0;
+  auto const& spec = rollout.policy.stage(stage);
+  auto const targeted = planned(strata, kWhole);
+  if (spec.percent) return *spec.percent;
+  return targeted == 0 ? 0 : 100. * static_cast<double>(planned(strata, stage)) / static_cast<double>(targeted);
+}
+
+json::object counts_json(Tallies const& tallies, json::object const& reach, std::int64_t targeted, std::int64_t holdback) {
+  namespace ds = device_state;
+  return {{"targeted", std::max(targeted, tallies.told)},
+          {"holdback", holdback},
+          {"dispatched", tallies.told},
+          {"exposed", tallies.exposed},
+          {"healthy", tallies.of(ds::kHealthy)},
+          {"failed", tallies.of(ds::kFailed)},
+          {"silent", tallies.of(ds::kSilent)},
+          {"waiting", tallies.of(ds::kWaiting)},
+          {"offline", number_in(reach, "offline")},
+          {"ineligible", number_in(reach, "ineligible") + tallies.of(ds::kIneligible)},
+          {"blocked", number_in(reach, "blocked")},
+          {"reverting", tallies.of(ds::kReverting)},
+          {"reverted", tallies.of(ds::kReverted)}};
+}
+
+/// The kept verdict, split into what the object shows and what only `explain` does.
+struct Kept {
+  json::object verdict, reach;
+  json::array history;
+};
+Kept read_kept(Rollout const& rollout) {
+  Kept out;
+  auto const value = parse_own(rollout.verdict);
+  json::object const kept = value.is_object() ? value.get_object() : json::object{};
+  auto const take = [&](std::string_view key, json::value const& fallback) {
+    auto const* const found = kept.if_contains(key);
+    return found == nullptr ? fallback : *found;
+  };
+  out.verdict = {{"decision", take("decision", "hold")}, {"reason", take("reason", "")}, {"gates", take("gates", json::array{})}};
+  if (auto reach = take("reach", json::object{}); reach.is_object()) out.reach = std::move(reach.get_object());
+  if (auto history = take("history", json::array{}); history.is_array()) out.history = std::move(history.get_array());
+  return out;
+}
+
+json::object stage_json(Rollout const& rollout, std::vector<StageStratum> const& strata) {
+  return {{"index", rollout.stage},
+          {"of", rollout.policy.stage_count()},
+          {"percent", json_number<json::value>(percent_of(rollout, strata, rollout.stage))},
+          {"state", rollout.baking ? "baking" : "dispatching"},
+          {"devices", planned(strata, rollout.stage)},
+          {"deadline", time_or_null(rollout.deadline)}};
+}
+
+std::string_view stage_word(Rollout const& rollout, int stage) {
+  if (rollout.state == State::completed || stage < rollout.stage) return "passed";
+  if (stage > rollout.stage) return "to come";
+  if (rollout.state != State::running) return to_string(rollout.state);
+  return rollout.baking ? "baking" : "dispatching";
+}
+
+Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, std::vector<StageStratum> const& strata) {
+  std::map<std::string, Tallies> by_stratum;
+  {
+    auto rows = reader.prepare(queries::kStrataCounts);
+    rows.bind_all(rollout.n);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      by_stratum[rows.text(0)].add(rows.text_view(1), rows.int64(2) != 0, rows.int64(3));
+    }
+  }
+  json::array out;
+  for (auto const& one : strata) {
+    if (one.stage != kWhole) continue;
+    auto const& tallies = by_stratum[one.stratum];
+    json::array stages;
+    for (auto const& of_stage : strata)
+      if (of_stage.stratum == one.stratum && of_stage.stage > 0) stages.push_back(of_stage.devices);
+    out.push_back(json::object{{"stratum", one.stratum},
+                               {"devices", one.devices},
+                               {"stages", std::move(stages)},
+                               {"dispatched", tallies.told},
+                               {"exposed", tallies.exposed},
+                               {"healthy", tallies.of(device_state::kHealthy)},
+                               {"failed", tallies.of(device_state::kFailed)},
+                               {"silent", tallies.of(device_state::kSilent)},
+                               {"reverted", tallies.of(device_state::kReverted)}});
+  }
+  return out;
+}
+
+std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string_view reason) {
+  auto const what = fmt::format("Rollout of {}@{} is {}", rollout.model, rollout.version, to_string(rollout.state));
+  auto const where = rollout.stage == 0 ? std::string("not started") : fmt::format("stage {} of {}", rollout.stage, rollout.policy.stage_count());
+  return fmt::format("{}, {}: {} told, {} switched, {} healthy, {} failed, {} silent, {} returned. {}.", what, where, tallies.told, tallies.exposed,
+                     tallies.of(device_state::kHealthy), tallies.of(device_state::kFailed), tallies.of(device_state::kSilent),
+                     tallies.of(device_state::kReverted), reason);
+}
+
+}  // namespace
+
+Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout) {
+  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
+  auto kept = read_kept(rollout);
+  return json::serialize(json::object{{"id", rollout.id},
+                                      {"model", rollout.model},
+                                      {"version", rollout.version},
+                                      {"selector", rollout.selector},
+                                      {"policy", parse_own(rollout.policy_json)},
+                                      {"state", to_string(rollout.state)},
+                                      {"stage", stage_json(rollout, strata)},
+                                      {"counts", counts_json(tallies, kept.reach, planned(strata, kWhole), planned(strata, kHeldBack))},
+                                      {"verdict", std::move(kept.verdict)},
+                                      {"attempt", rollout.attempt},
+                                      {"reason", rollout.reason},
+                                      {"created_by", rollout.created_by},
+                                      {"created_at", to_rfc3339(rollout.created_at, true)},
+                                      {"started_at", time_or_null(rollout.started_at)},
+                                      {"ended_at", time_or_null(rollout.ended_at)}});
+}
+
+Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout) {
+  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
+  FLEET_TRY(auto by_stratum, strata_json(reader, rollout, strata));
+  auto kept = read_kept(rollout);
+  json::array stages;
+  for (int stage = 1; stage <= rollout.policy.stage_count(); ++stage)
+    stages.push_back(json::object{{"index", stage},
+                                  {"percent", json_number<json::value>(percent_of(rollout, strata, stage))},
+                                  {"devices", planned(strata, stage)},
+                                  {"state", stage_word(rollout, stage)}});
+  auto const reason = std::string(kept.verdict["reason"].as_string());
+  return json::serialize(json::object{{"rollout", rollout.id},
+                                      {"state", to_string(rollout.state)},
+                                      {"text", sentence(rollout, tallies, reason)},
+                                      {"stages", std::move(stages)},
+                                      {"gates", std::move(kept.verdict["gates"])},
+                                      {"strata", std::move(by_stratum)},
+                                      {"history", std::move(kept.history)}});
+}
+
+std::string plan_json(PlanRequest const& request, Plan const& plan) {
+  json::array stages, conflicts, warnings;
+  for (auto const& stage : plan.stages) {
+    json::array strata, detects;
+    for (auto const& [stratum, devices] : stage.strata) strata.push_back(json::object{{"stratum", stratum}, {"devices", devices}});
+    for (auto const& text : stage.detects) detects.push_back(json::string(text));
+    stages.push_back(json::object{{"index", stage.index},
+                                  {"percent", json_number<json::value>(stage.percent)},
+                                  {"devices", stage.devices},
+                                  {"strata", std::move(strata)},
+                                  {"detects", std::move(detects)},
+                                  {"certifies", stage.certifies.empty() ? json::value{} : json::value(stage.certifies)}});
+  }
+  for (auto const& conflict : plan.conflicts)
+    conflicts.push_back(json::object{{"rollout", conflict.rollout}, {"state", conflict.state}, {"devices", conflict.devices}});
+  for (auto const& text : plan.warnings) warnings.push_back(json::string(text));
+  return json::serialize(json::object{{"release", request.model + "@" + request.version},
+                                      {"selector", request.selector},
+                                      {"targeted", plan.targeted},
+                                      {"holdback", plan.holdback},
+                                      {"stages", std::move(stages)},
+                                      {"conflicts", std::move(conflicts)},
+                                      {"warnings", std::move(warnings)},
+                                      {"ineligible", plan.ineligible}});
+}
+
+Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::int64_t before, int limit,
+                               std::optional<registry::Selector> const& scope) {
+  std::vector<Rollout> found;
+  {
+    auto rows = reader.prepare(queries::kListRollouts);
+    rows.bind_all(before, model, state, limit + 1);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      FLEET_TRY(auto rollout, read_rollout(rows));
+      found.push_back(std::move(rollout));
+    }
+  }
+  ListPage out;
+  bool const more = found.size() > static_cast<std::size_t>(limit);
+  if (more) found.pop_back();
+  for (auto const& rollout : found) {
+    if (scope) {
+      FLEET_TRY(auto const reach, registry::Selector::parse(rollout.selector));
+      if (!reach.is_within(*scope)) continue;
+    }
+    FLEET_TRY(auto text, rollout_json(reader, rollout));
+    out.items.push_back(std::move(text));
+  }
+  if (more) out.next = std::to_string(found.back().n);
+  return out;
+}
+
+Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after, int limit) {
+  ListPage out;
+  std::int64_t last = 0;
+  auto rows = reader.prepare(queries::kListDevices);
+  auto const last_stage = rollout.policy.stage_count();  // where those that are held back count
+  rows.bind_all(rollout.n, after, state, stage, limit + 1, last_stage);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    if (out.items.size() == static_cast<std::size_t>(limit)) {
+      out.next = std::to_string(last);
+      return out;
+    }
+    auto const from = rows.maybe_text(3);
+    bool const held_back = rows.int64(1) == kHeldBack;
+    auto const error = rows.maybe_text(6);
+    last = rows.int64(7);
+    out.items.push_back(json::serialize(json::object{{"device", rows.text(0)},
+                                                     {"stage", held_back ? last_stage : rows.int64(1)},
+                                                     {"arm", held_back ? "holdback" : "canary"},
+                                                     {"state", rows.text(2)},
+                                                     {"from", from ? json::value(*from) : json::value{}},
+                                                     {"to", rollout.version},
+                                                     {"attempt", rows.int64(4)},
+                                                     {"since", to_rfc3339(from_unix_ms(rows.int64(5)), true)},
+                                                     {"error", error ? parse_own(*error) : json::value{}}}));
+  }
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,61 @@
+#include "server/upkeep/retention.hpp"
+
+#include "server/upkeep/queries.hpp"
+
+#include "core/base/log.hpp"
+
+#include <array>
+#include <memory>
+
+namespace fleet::upkeep {
+namespace {
+
+using std::chrono::hours;
+
+constexpr int kRowsAStep = 1'000;
+constexpr Millis kRest{100};
+constexpr std::chrono::minutes kEvery{10};
+
+struct Kept {
+  db::Query const& forget;  ///< ?1: what is older; ?2: how many rows at most
+  hours time;
+};
+constexpr auto kKept = std::to_array<Kept>({
+    {kForgetReplays, hours{24}},
+    {kForgetEvents, hours{24 * 30}},
+    {kForgetHistory, hours{24 * 90}},
+    {kForgetExchanged, hours{24 * 7}},
+});
+
+void schedule(Services& services, Millis rest) {
+  services.net->after(0, rest, [&services] {
+    if (services.draining.load()) return;
+    auto const more = std::make_shared<bool>(false);
+    auto const job = [&services, more](store::Tx& tx) -> Result<void> {
+      FLEET_TRY(*more, forget_old(tx, services.clock.wall()));
+      return {};
+    };
+    // The next step is armed when this one is done: a writer that is busy is not asked twice.
+    services.store.write(job, [&services, more](Result<void> const& done) {
+      if (!done) log::error("retention.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+      if (!services.draining.load()) schedule(services, *more ? kRest : Millis{kEvery});
+    });
+  });
+}
+
+}  // namespace
+
+Result<bool> forget_old(store::Tx& tx, SysTime now) {
+  bool more = false;
+  for (auto const& [query, time] : kKept) {
+    auto forget = tx.prepare(query);
+    forget.bind_all(to_unix_ms(now - time), kRowsAStep);
+    FLEET_CHECK(forget.run());
+    more = more || tx.connection().changes() == kRowsAStep;
+  }
+  return more;
+}
+
+void schedule_retention(Services& services) { schedule(services, kRest); }
+
+}  // namespace fleet::upkeep

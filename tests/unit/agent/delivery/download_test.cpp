@@ -1,0 +1,276 @@
+#include "agent/delivery/download.hpp"
+#include "tests/unit/agent/fake_server.hpp"
+
+#include <charconv>
+
+using namespace fleet;
+using namespace fleet::agent;
+
+namespace {
+
+std::string const kContent = [] {
+  std::string out(300'000, '\0');
+  SeededRandom random{3};
+  random.fill({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+  return out;
+}();
+
+/// A device that downloads one file of `kContent` from a server that a test shapes.
+struct Bench {
+  FakeServer server;
+  CrashFs fs;
+  FakeClock fake{FakeFleet::now()};
+  TrustedClock trusted = TrustedClock::load(fs, fake, "/state/floor");
+  Slots slots{fs, Layout{"/agent"}};
+  wire::Variant variant{{"cam-a"}, {{"model/part.bin", kContent.size(), crypto::sha256(kContent), false}}};
+  std::string const digest = std::string(64, 'd');
+  std::string const blob = "/blobs/sha256/" + crypto::sha256(kContent).hex();
+  std::string const staged = slots.staging("reader", digest) + "/model/part.bin";
+  std::string const running = std::string(64, 'a');
+  std::atomic<bool> stop{false};
+  std::vector<std::string> ranges;
+  std::mutex mutex;
+
+  Bench() { fs.put("/agent/agent.yaml", ""); }
+
+  Result<void> run(std::vector<std::string> sources = {}, std::uint64_t rate = 0, std::string running_slot = {}) {
+    auto const remote = server.remote(trusted);
+    Throttle throttle(system_clock(), rate);
+    DownloadPlan const plan{"reader", digest, variant, std::move(sources), std::move(running_slot)};
+    return download(fs, slots, *remote, throttle, plan, stop);
+  }
+
+  /// Answers a Range as a blob store does; `cut` bytes are sent and then the connection ends.
+  FakeServer::Answer ranged(std::string content, std::size_t cut = std::string::npos) {
+    return [this, content = std::move(content), cut](net::Request const& request) {
+      std::string range{request.header("Range")};
+      {
+        std::lock_guard const lock(mutex);
+        ranges.push_back(range);
+      }
+      std::size_t from = 0;
+      if (range.starts_with("bytes=")) std::from_chars(range.data() + 6, range.data() + range.size(), from);
+      net::Response response;
+      response.status = from > 0 ? 206 : 200;
+      response.body = content.substr(std::min(from, content.size()), cut);
+      return response;
+    };
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a file arrives whole in the staging folder, its folders made") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+}
+
+TEST_CASE("a download goes on from the bytes that are there, also where it was cut several times") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent, 100'000));
+  for (int i = 0; i < 2; ++i) {
+    auto const part = bench.run();
+    REQUIRE_FALSE(part.has_value());
+    CHECK(part.error().code == "network");
+  }
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+  CHECK(bench.ranges == std::vector<std::string>{"", "bytes=100000-", "bytes=200000-"});
+}
+
+TEST_CASE("a server that answers a Range with the whole file is understood") {
+  Bench bench;
+  bench.fs.put(bench.staged, kContent.substr(0, 123'456));
+  bench.server.answer(bench.blob, [](net::Request const&) {
+    net::Response response;
+    response.body = kContent;
+    return response;
+  });
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+}
+
+TEST_CASE("what is wrong on the wire is refused by name and never resumed") {
+  auto flipped = kContent;
+  flipped[150'000] = static_cast<char>(flipped[150'000] ^ 1);
+  struct Case {
+    std::string what, content, code;
+  };
+  for (auto const& [what, content, code] : std::to_array<Case>({
+           {"one bit", flipped, "digest_mismatch"},
+           {"too long", kContent + "x", "too_long"},
+           {"too short", kContent.substr(0, 299'999), "network"},
+       })) {
+    CAPTURE(what);
+    Bench bench;
+    bench.server.answer(bench.blob, bench.ranged(content));
+    auto const got = bench.run();
+    REQUIRE_FALSE(got.has_value());
+    CHECK(got.error().code == code);
+    bench.server.answer(bench.blob, bench.ranged(kContent));
+    REQUIRE(bench.run().has_value());
+    CHECK(bench.fs.text(bench.staged) == kContent);
+  }
+}
+
+TEST_CASE("a wrong start on the disk is dropped when the digest differs, and the same source asked for the whole file") {
+  Bench bench;
+  bench.fs.put(bench.staged, std::string(1000, 'x'));
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+  CHECK(bench.ranges == std::vector<std::string>{"bytes=1000-", ""});
+}
+
+TEST_CASE("a source that lies costs nothing but time: the next is asked in the same try") {
+  auto flipped = kContent;
+  flipped[150'000] = static_cast<char>(flipped[150'000] ^ 1);
+  struct Case {
+    std::string what, content;
+    std::size_t cut;
+    std::string start;               ///< on the disk before
+    std::vector<std::string> asked;  ///< of liar and server, what they were asked for
+  };
+  for (auto const& [what, content, cut, start, asked] : std::to_array<Case>({
+           {"one bit", flipped, std::string::npos, "", {"", ""}},
+           {"too long", kContent + std::string(20'000, 'x'), std::string::npos, "", {"", ""}},
+           {"too long and wrong", std::string(400'000, 'x'), std::string::npos, "", {"", ""}},
+           {"too long, after a right start", kContent + std::string(20'000, 'x'), std::string::npos, kContent.substr(0, 1000), {"bytes=1000-", "bytes=1000-"}},
+           {"a wrong start, then nothing", std::string(400'000, 'x'), 200'000, "", {"", "bytes=200000-", ""}},
+           {"wrong after a right start", flipped, std::string::npos, kContent.substr(0, 1000), {"bytes=1000-", "", ""}},
+       })) {
+    CAPTURE(what);
+    Bench bench;
+    if (!start.empty()) bench.fs.put(bench.staged, start);
+    bench.server.answer("/mirror" + bench.blob, bench.ranged(content, cut));
+    bench.server.answer(bench.blob, bench.ranged(kContent));
+    REQUIRE(bench.run({bench.server.url() + "/mirror"}).has_value());
+    CHECK(bench.fs.text(bench.staged) == kContent);
+    CHECK(bench.ranges == asked);
+  }
+}
+
+TEST_CASE("a source that speaks of the device's own budget, disk or wishes ends nothing but its own turn") {
+  for (std::string const code : {"over_budget", "cancelled", "disk_full", "too_long", "interrupted"}) {
+    CAPTURE(code);
+    Bench bench;
+    bench.server.answer("/mirror" + bench.blob, [&](net::Request const&) { return net::json_response(503, R"({"code":")" + code + R"(","detail":"x"})"); });
+    bench.server.answer(bench.blob, bench.ranged(kContent));
+    REQUIRE(bench.run({bench.server.url() + "/mirror"}).has_value());
+    CHECK(bench.fs.text(bench.staged) == kContent);
+  }
+}
+
+TEST_CASE("a source that was caught lying is not asked for the other files") {
+  Bench bench;
+  auto const other = kContent.substr(0, 5000);
+  bench.variant.files.push_back({"other.bin", other.size(), crypto::sha256(other), false});
+  auto const other_blob = "/blobs/sha256/" + crypto::sha256(other).hex();
+  bench.server.answer("/mirror" + bench.blob, bench.ranged(std::string(kContent.size(), 'x')));
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  bench.server.answer(other_blob, bench.ranged(other));
+  REQUIRE(bench.run({bench.server.url() + "/mirror"}).has_value());
+  CHECK(bench.server.asked() == std::vector<std::string>{"/mirror" + bench.blob, bench.blob, other_blob});
+}
+
+TEST_CASE("sources are tried in their order, the server last, each going on where the one before ended") {
+  Bench bench;
+  FakeServer dead_end;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  REQUIRE(bench.run({"https://127.0.0.1:1", bench.server.url() + "/nothing-here"}).has_value());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+  CHECK(bench.server.asked() == std::vector<std::string>{"/nothing-here" + bench.blob, bench.blob});
+}
+
+TEST_CASE("a file that is nowhere is an error of its own, not a wait") {
+  Bench bench;
+  auto const got = bench.run();
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().kind == Kind::not_found);
+}
+
+TEST_CASE("what the running version has is copied, not fetched; a spoiled copy of it is not taken") {
+  Bench bench;
+  auto const slot = bench.slots.slot("reader", bench.running);
+  bench.fs.put(slot + "/model/part.bin", kContent);
+  REQUIRE(bench.run({}, 0, slot).has_value());
+  CHECK(bench.server.asked().empty());
+  CHECK(bench.fs.text(bench.staged) == kContent);
+
+  Bench other;
+  auto spoiled = kContent;
+  spoiled[5] = static_cast<char>(spoiled[5] ^ 1);
+  other.fs.put(slot + "/model/part.bin", spoiled);
+  other.server.answer(other.blob, other.ranged(kContent));
+  REQUIRE(other.run({}, 0, slot).has_value());
+  CHECK(other.fs.text(other.staged) == kContent);
+}
+
+TEST_CASE("without the space nothing is fetched") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  bench.fs.set_free(200'000);
+  auto const got = bench.run();
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().code == "disk_full");
+  CHECK(bench.server.asked().empty());
+}
+
+TEST_CASE("a disk that fills or fails while writing ends the download with its code, and it goes on later") {
+  for (auto const& error : {Error{Kind::unavailable, "disk_full", "no space left"}, Error{Kind::io, "io_failed", "input/output error"}}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      Bench bench;
+      bench.server.answer(bench.blob, bench.ranged(kContent));
+      bench.fs.fail_at(step, error);
+      auto const got = bench.run();
+      if (!bench.fs.was_hit()) break;
+      REQUIRE_FALSE(got.has_value());
+      CHECK(got.error().code == error.code);
+      REQUIRE(bench.run().has_value());
+      CHECK(bench.fs.text(bench.staged) == kContent);
+      if (step > 40) break;
+    }
+  }
+}
+
+TEST_CASE("past the day's bytes a download waits for the next day and goes on where it was") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  auto const remote = bench.server.remote(bench.trusted);
+  Throttle throttle(bench.fake, 0, Budget(bench.fs, "/agent/budget", 100'000));
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, {}, {}};
+  auto const go = [&] { return download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop); };
+  auto const first = go();
+  REQUIRE_FALSE(first.has_value());
+  CHECK(first.error().code == "over_budget");
+  auto const part = bench.fs.text(bench.staged)->size();
+  CHECK(part >= 100'000);
+  CHECK(part < kContent.size());
+  CHECK(throttle.is_spent());
+  for (int day = 0; day < 3; ++day) {
+    bench.fake.advance(std::chrono::hours{24});
+    if (go()) break;
+  }
+  CHECK(bench.fs.text(bench.staged) == kContent);
+}
+
+TEST_CASE("a stop ends a download at once and keeps what came") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  bench.stop = true;
+  auto const got = bench.run();
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().code == "interrupted");
+}
+
+TEST_CASE("the cap of the device's owner holds") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  auto const from = system_clock().mono();
+  REQUIRE(bench.run({}, 1'000'000).has_value());
+  // 300 kB at 1 MB/s.
+  CHECK(system_clock().mono() - from >= Millis{250});
+}

@@ -1,0 +1,125 @@
+#pragma once
+
+#include "agent/trust/verifier.hpp"
+#include "agent/commands/daemon.hpp"
+#include "agent/update/runner.hpp"
+#include "core/crypto/hash.hpp"
+#include "core/crypto/x509.hpp"
+#include "tests/unit/agent/crash_fs.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+
+namespace fleet::agent {
+
+/// A release whose files lie in staging already, so that no network is needed to install it.
+struct Sample {
+  std::string version, content, document, digest;
+};
+
+inline Sample sample(std::string const& version, wire::Manifest manifest = {}) {
+  Sample out{version, "model of " + version, {}, {}};
+  wire::Release release{"reader", version, 1, {{{"cam-a"}, {{"model.onnx", out.content.size(), crypto::sha256(out.content), false}}}}, std::move(manifest)};
+  release.release_counter = static_cast<std::int64_t>(version.back() - '0');
+  out.document = wire::encode(release);
+  out.digest = crypto::sha256(out.document).hex();
+  return out;
+}
+
+/// A device on a file system that can be cut: its runner is stepped by the test, its clock is the test's.
+class Device {
+public:
+  Device() {
+    fs.put("/agent/agent.yaml", "{}");
+    Identity identity{"cam-1", "cam-a", {"https://127.0.0.1:1"}, {}, "KEY", {}, authority()};
+    REQUIRE(save_identity(fs, layout, identity).has_value());
+    boot();
+  }
+
+  /// Starts, as after a power cut or an upgrade. False when it cannot, which only a disk that fails may cause.
+  bool boot() {
+    runner.reset();
+    remote.reset();
+    context.reset();
+    auto opened = open_context(fs, clock, random, layout);
+    if (!opened) return false;
+    context = std::move(*opened);
+    remote = Remote::create(context->identity, context->identity.servers, context->trusted).value();
+    auto told = load_told(fs, layout.directive());
+    runner = std::make_unique<Runner>(*context, *remote, told ? *told : Told{});
+    runner->settle_at_start();
+    return true;
+  }
+
+  /// What the verifier and the downloads leave behind: the release's document and its files.
+  void bring(Sample const& release) {
+    fs.put("/agent/models/reader/releases/" + release.digest + ".json", release.document);
+    if (!fs.text("/agent/models/reader/versions/" + release.digest + "/model.onnx"))
+      fs.put("/agent/models/reader/staging/" + release.digest + "/model.onnx", release.content);
+  }
+
+  static wire::DirectiveTarget target(Sample const& release, std::string rollout = "ro-1", std::int64_t attempt = 1) {
+    wire::DirectiveTarget out;
+    out.model = "reader";
+    out.path = "models/reader/" + release.version + "/release.json";
+    out.length = release.document.size();
+    out.hashes = {{"sha256", release.digest}};
+    out.rollout = std::move(rollout);
+    out.attempt = attempt;
+    out.action = wire::Action::revert;  // what is kept on the device needs no server
+    return out;
+  }
+
+  /// A directive as the link hands it over: kept first.
+  bool direct(std::vector<wire::DirectiveTarget> targets) {
+    Told told{++sequence, clock.wall() + std::chrono::days{7}, std::move(targets)};
+    if (!save_told(fs, layout.directive(), told)) return false;
+    runner->direct(std::move(told));
+    return true;
+  }
+
+  /// As many rounds as it takes to come to rest; backoffs pass in between.
+  void settle(int rounds = 12) {
+    for (int i = 0; i < rounds; ++i) {
+      runner->round();
+      clock.advance(std::chrono::minutes{20});
+    }
+  }
+
+  [[nodiscard]] ModelState state() const {
+    auto const models = runner->models();
+    auto const found = models.find("reader");
+    return found == models.end() ? ModelState{} : found->second;
+  }
+  [[nodiscard]] std::string current() const { return context->slots.current("reader").value(); }
+  [[nodiscard]] std::vector<wire::UpdateItem> reports() const {
+    std::vector<wire::UpdateItem> out;
+    for (auto const& item : context->spool->next(64 << 20))
+      if (item.update) out.push_back(*item.update);
+    return out;
+  }
+  [[nodiscard]] std::vector<std::string> reported_states() const {
+    std::vector<std::string> out;
+    for (auto const& item : reports()) out.push_back(item.state);
+    return out;
+  }
+
+  CrashFs fs;
+  FakeClock clock{compiled_at() + std::chrono::days{1}};
+  SeededRandom random{7};
+  Layout layout{"/agent"};
+  std::int64_t sequence = 0;
+  std::unique_ptr<Context> context;
+  std::unique_ptr<Remote> remote;
+  std::unique_ptr<Runner> runner;
+
+private:
+  static std::string const& authority() {
+    static auto const made = crypto::make_ca("test", compiled_at(), compiled_at() + std::chrono::days{3650}).value();
+    return made.certificate;
+  }
+};
+
+}  // namespace fleet::agent

@@ -1,0 +1,80 @@
+#include "tests/unit/agent/proof/release_folder.hpp"
+
+using namespace fleet;
+using namespace fleet::agent;
+
+TEST_CASE("outputs are compared cell by cell, numbers within the tolerance, and the first difference is named") {
+  struct Case {
+    std::string_view expected, got;
+    double tolerance;
+    std::string_view difference;
+  };
+  for (auto const& [expected, got, tolerance, difference] : std::to_array<Case>({
+           {"", "", 0, ""},
+           {"1,2\n3,4\n", "1,2\n3,4\n", 0, ""},
+           {"1,2\n3,4\n", "1 2\r\n3\t4", 0, ""},
+           {"0.5", "0.50001", 1e-4, ""},
+           {"0.5", "0.5002", 1e-4, "line 1, cell 1"},
+           {"1e3", "1000", 0, ""},
+           {"-0", "0", 0, ""},
+           {"cat,0.9", "cat,0.9", 0, ""},
+           {"cat,0.9", "dog,0.9", 1, "line 1, cell 1"},
+           {"1,2\n3,4", "1,2\n3,5", 0.5, "line 2, cell 2"},
+           {"1,2", "1", 0, "the output ends"},
+           {"1", "1,2", 0, "the output has more"},
+           {"1", "nan", 1e9, "line 1"},
+           {"1", "inf", 1e9, "line 1"},
+           {"inf", "inf", 0, ""},
+           {"1", "", 0, "the output ends"},
+       })) {
+    CAPTURE(expected);
+    CAPTURE(got);
+    auto const compared = compare_outputs(expected, got, tolerance);
+    CHECK(compared.has_value() == difference.empty());
+    if (compared) continue;
+    CHECK(compared.error().code == "golden_mismatch");
+    CHECK(compared.error().detail.find(difference) != std::string::npos);
+  }
+}
+
+TEST_CASE("the golden test runs the release's own program on its inputs and judges what it wrote") {
+  struct Case {
+    std::string body, code, words;
+  };
+  for (
+      auto const& [body, code, words] : std::to_array<Case>({
+          {"cat $FLEET_INPUTS > $FLEET_OUTPUT", "", ""},
+          {"printf '1.00001,2\\n' > $FLEET_OUTPUT", "", ""},
+          {"printf '1,3\\n' > $FLEET_OUTPUT; echo about to differ", "golden_mismatch", "cell 2"},
+          {"true", "golden_mismatch", "wrote no"},
+          {"ln -s $FLEET_INPUTS $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
+          {"mkdir $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
+          {"echo broken; exit 4", "golden_failed", "ended with 4"},
+          {"kill -6 $$", "golden_failed", "signal 6"},
+          {"sleep 100", "golden_timeout", "still running"},
+          {R"sh([ "$FLEET_MODEL $FLEET_RELEASE" = "reader $(printf 'a%.0s' $(seq 64))" ] && [ "$FLEET_SLOT" = "$PWD" ] && cat $FLEET_INPUTS > $FLEET_OUTPUT)sh",
+           "", ""},
+      })) {
+    CAPTURE(body);
+    ReleaseFolder folder;
+    folder.put("in.csv", "1,2\n");
+    folder.put("out.csv", "1,2\n");
+    folder.script("golden", body);
+    wire::Golden const golden{{"golden"}, Millis{2'000}, "in.csv", "out.csv", 1e-4};
+    auto const tested = golden_test(folder.bench(), folder.candidate(), golden);
+    CHECK((tested ? std::string() : tested.error().code) == code);
+    if (!tested) CHECK(tested.error().detail.find(words) != std::string::npos);
+    if (words == "cell 2") CHECK(tested.error().hint == "about to differ\n");
+  }
+}
+
+TEST_CASE("a command that the device does not have fails the test, and a stop is no failure") {
+  ReleaseFolder folder;
+  folder.put("out.csv", "1");
+  wire::Golden golden{{"none"}, Millis{1'000}, {}, "out.csv", 0};
+  CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "golden_failed");
+  folder.script("slow", "sleep 100");
+  golden.command = {"slow"};
+  folder.stop = true;
+  CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "interrupted");
+}

@@ -1,0 +1,149 @@
+#include "server/blobs/paths.hpp"
+#include "tests/unit/server/catalog/catalog_fixture.hpp"
+
+#include <fstream>
+#include <thread>
+
+using namespace fleet;
+using namespace fleet::blobs;
+using namespace fleet::catalog;
+using namespace fleet::catalog::test;
+
+namespace {
+
+std::string const kContent = std::string(3000, 'a') + std::string(2000, 'b');
+
+struct Started : Catalog {
+  Digest digest = crypto::sha256(kContent);
+  Upload upload = must(begin_upload(uploads, digest, kContent.size(), "token:ci", now));
+  Result<Upload> send(std::uint64_t offset, std::string_view piece) { return append_piece(uploads, upload.id, offset, as_bytes(piece), now); }
+  bool on_disk(std::string const& path) { return std::filesystem::exists(path); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Started, "pieces become a blob by its digest") {
+  CHECK(must(send(0, kContent.substr(0, 3000))).received == 3000);
+  CHECK(must(send(3000, kContent.substr(3000))).received == 5000);
+  auto const done = must(finish_upload(uploads, upload.id, now));
+  CHECK(done.done);
+  CHECK(must(system_fs().read(blob_path(dir, digest), 10'000)) == kContent);
+  CHECK_FALSE(on_disk(upload_path(dir, upload.id)));
+  CHECK(must(finish_upload(uploads, upload.id, now)).done);  // again: nothing changes
+  CHECK(upload_json(done) == fmt::format(R"({{"id":"{}","sha256":"{}","size":5000,"offset":5000,"state":"done"}})", upload.id, digest.hex()));
+}
+
+TEST_CASE_FIXTURE(Started, "a blob that is there is not sent again") {
+  must(send(0, kContent));
+  must(finish_upload(uploads, upload.id, now));
+  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", now)).done);
+  CHECK(code_of(begin_upload(uploads, digest, 7, "token:other", now)) == "size_mismatch");
+}
+
+TEST_CASE_FIXTURE(Started, "an upload goes on where it stopped, also after a restart, for the one who began it") {
+  must(send(0, kContent.substr(0, 1000)));
+  auto const again = must(begin_upload(uploads, digest, kContent.size(), "token:ci", now));
+  CHECK(again.id == upload.id);
+  CHECK(again.received == 1000);
+  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", now)).id != upload.id);
+  // Bytes that were written and not acknowledged are written again.
+  std::ofstream(upload_path(dir, upload.id), std::ios::app) << "torn piece";
+  must(send(1000, kContent.substr(1000)));
+  CHECK(must(finish_upload(uploads, upload.id, now)).done);
+}
+
+TEST_CASE_FIXTURE(Started, "what does not fit is refused and changes nothing") {
+  must(send(0, kContent.substr(0, 1000)));
+  CHECK(code_of(send(0, "again")) == "wrong_offset");
+  CHECK(code_of(send(1001, "a gap")) == "wrong_offset");
+  CHECK(code_of(send(1000, kContent)) == "too_long");
+  CHECK(code_of(finish_upload(uploads, upload.id, now)) == "incomplete");
+  CHECK(code_of(append_piece(uploads, "up_none", 0, as_bytes("x"), now)) == "unknown_upload");
+  CHECK(code_of(finish_upload(uploads, "../fleet.db", now)) == "unknown_upload");
+  CHECK(code_of(begin_upload(uploads, digest, kBlobBytesMax + 1, "token:ci", now)) == "too_large");
+  CHECK(must(load_upload(store->reader(), upload.id)).received == 1000);
+}
+
+TEST_CASE_FIXTURE(Started, "bytes with another digest are dropped and can be sent anew") {
+  must(send(0, std::string(kContent.size(), 'x')));
+  auto const refused = finish_upload(uploads, upload.id, now);
+  REQUIRE(code_of(refused) == "digest_mismatch");
+  CHECK(refused.error().detail.find(digest.hex()) != std::string::npos);
+  CHECK_FALSE(on_disk(upload_path(dir, upload.id)));
+  CHECK_FALSE(on_disk(blob_path(dir, digest)));
+  CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
+  CHECK(add_blob(kContent) == digest);
+}
+
+TEST_CASE_FIXTURE(Started, "a process that ended between the move and its row goes on") {
+  must(send(0, kContent));
+  auto const blob = std::filesystem::path(blob_path(dir, digest));
+  std::filesystem::create_directories(blob.parent_path());
+  std::filesystem::rename(upload_path(dir, upload.id), blob);
+  CHECK(must(finish_upload(uploads, upload.id, now)).done);
+  CHECK(findings().empty());
+}
+
+TEST_CASE_FIXTURE(Started, "an upload whose bytes are gone says so, once") {
+  must(send(0, kContent));
+  std::filesystem::remove(upload_path(dir, upload.id));
+  CHECK(code_of(finish_upload(uploads, upload.id, now)) == "upload_lost");
+  CHECK(add_blob(kContent) == digest);
+}
+
+TEST_CASE_FIXTURE(Started, "an upload that nobody went on with for a week is dropped") {
+  must(send(0, "some"));
+  now += std::chrono::hours{24 * 8};
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
+  CHECK_FALSE(on_disk(upload_path(dir, upload.id)));
+}
+
+TEST_CASE_FIXTURE(Started, "an upload whose bytes arrive for longer than a week is kept") {
+  must(send(0, "some"));
+  now += std::chrono::hours{24 * 6};
+  must(send(4, "more"));
+  now += std::chrono::hours{24 * 2};
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  CHECK(must(send(8, "and more")).received == 16);
+}
+
+TEST_CASE_FIXTURE(Started, "a file that cannot be removed keeps its row, and is removed later") {
+  auto const path = upload_path(dir, upload.id);
+  std::filesystem::remove(path);
+  std::filesystem::create_directories(path + "/in the way");
+  now += std::chrono::hours{24 * 8};
+  CHECK(code_of(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now)) != "fine");
+  CHECK(must(load_upload(store->reader(), upload.id)).id == upload.id);
+  std::filesystem::remove(path + "/in the way");
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  CHECK_FALSE(on_disk(path));
+  CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
+}
+
+TEST_CASE_FIXTURE(Started, "of requests that work on one upload at once, each is done or told to wait, and the blob is right") {
+  std::vector<std::thread> threads;
+  std::atomic<int> strange{0};
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (std::size_t at = 0; at < kContent.size();) {
+        auto const now_there = load_upload(store->reader(), upload.id);
+        if (!now_there || now_there->done) return;
+        at = static_cast<std::size_t>(now_there->received);
+        if (at == kContent.size()) break;
+        auto const sent = append_piece(uploads, upload.id, at, as_bytes(std::string_view(kContent).substr(at, 50)), now);
+        if (!sent && sent.error().code != "wrong_offset" && sent.error().code != "upload_busy") ++strange;
+      }
+      auto const done = finish_upload(uploads, upload.id, now);
+      if (!done && done.error().code != "upload_busy" && done.error().code != "incomplete") ++strange;
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(strange == 0);
+  must(finish_upload(uploads, upload.id, now));
+  CHECK(must(crypto::sha256_file(system_fs(), blob_path(dir, digest))).sha256 == digest);
+}
+
+TEST_CASE_FIXTURE(Catalog, "an empty file is a blob, too") {
+  CHECK(add_blob("") == crypto::sha256(""));
+  CHECK(findings().empty());
+}
