@@ -136,6 +136,6 @@ inline constexpr auto kAll = std::to_array<Query>(
      kApprove,      kApprovals,       kDeviceFacts,    kRowsOfDevice,     kRow,           kInsertRow,      kAgainRow,      kMoveRow,     kSetRowState,
      kDropSamples,  kAddSample,       kRunningDigest,  kReportEvery,      kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow,
      kUnholdModels, kCountFailed,     kFindDevice,     kRaiseDeviceEpoch, kEvidence,      kSamples,        kSetSilentAt,   kWaitsFor,    kAddPoint,
-     kPoints,       kCounts,          kStrataCounts,   kListDevices});
+     kPoints,       kCounts,          kStrataCounts,   kListDevices,      kByState});
 
 }  // namespace fleet::rollout::queries

@@ -69,7 +69,7 @@ private:
   sqlite3_stmt* stmt_;
 };
 
-/// A SQL text with a name, so that every one can be prepared by a test: `inline constexpr db::Query kGetDevice{"get_device", "SELECT ..."};`
+/// A SQL text with a name, so that every one can be prepared by a test: a constant `kGetDevice` of the room's queries.hpp.
 /// Its constructor registers nothing: parts list their queries in `queries.hpp` of their folder as one array.
 struct Query {
   std::string_view name;

@@ -16,7 +16,7 @@
 /// A server's delivery without sockets: the real store in a folder of its own, an engine that says what the test told it, a clock that stands.
 namespace fleet::fronts::test {
 
-using namespace delivery;
+using delivery::DeviceRecord;
 
 /// Runs what the parts post, one job at a time, on the test's own thread.
 class FakeNet final : public net::Server {
