@@ -23,7 +23,7 @@ struct Context {
   Identity identity;
   TrustedClock trusted;
   Slots slots;
-  Journal journal;  ///< the updater's
+  Journal journal;  ///< what every model does
   std::unique_ptr<Spool> spool;
   Collector collector;
   std::atomic<bool> stop{false};

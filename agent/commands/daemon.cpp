@@ -11,48 +11,19 @@
 
 #include <malloc.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include <boost/json/serialize.hpp>
 
 #include <csignal>
-#include <functional>
 
 namespace fleet::agent {
 namespace {
-
-constexpr std::size_t kStackBytes = 512 * 1024;
 
 std::string error_json(Error const& error) {
   return boost::json::serialize(boost::json::object{
       {"error", boost::json::object{{"kind", to_string(error.kind)}, {"code", error.code}, {"detail", error.detail}, {"hint", error.hint}}}});
 }
-
-/// A thread with a small stack: a device has little memory, and nothing here recurses.
-class Thread {
-public:
-  explicit Thread(std::function<void()> body) : body_(std::move(body)) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, kStackBytes);
-    int const made = pthread_create(
-        &thread_, &attributes,
-        [](void* self) -> void* {
-          static_cast<Thread*>(self)->body_();
-          return nullptr;
-        },
-        this);
-    pthread_attr_destroy(&attributes);
-    if (made != 0) throw std::runtime_error("no thread can be started");
-  }
-  Thread(Thread const&) = delete;
-  ~Thread() { pthread_join(thread_, nullptr); }
-
-private:
-  std::function<void()> body_;
-  pthread_t thread_{};
-};
 
 /// SIGTERM and SIGINT as a descriptor; blocked in every thread made after.
 class Signals {
@@ -152,13 +123,13 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
   FLEET_TRY(auto control, ControlSocket::open(layout.control_socket()));
   auto servers = context->config.servers;
   servers.insert(servers.end(), context->identity.servers.begin(), context->identity.servers.end());
-  FLEET_TRY(auto const polls, Remote::create(context->identity, servers, context->trusted));
-  FLEET_TRY(auto const reports, Remote::create(context->identity, servers, context->trusted));
-  FLEET_TRY(auto const downloads, Remote::create(context->identity, servers, context->trusted));
+  Remotes remotes(context->identity, servers, context->trusted);
+  FLEET_TRY(auto const polls, remotes.make());
+  FLEET_TRY(auto const reports, remotes.make());
   FLEET_TRY(auto told, load_last_told(*context));
   Signals const signals;
-  Runner runner(*context, *downloads, std::move(told));
-  Link link(*context, *polls, runner, {polls.get(), reports.get(), downloads.get()});
+  Runner runner(*context, remotes, std::move(told));
+  Link link(*context, *polls, runner, remotes);
   Reporter reporter(*context, *reports);
   log::info("agent.running", {{"device", context->identity.id}, {"root", layout.root}, {"server", servers.front()}});
   {
@@ -174,8 +145,8 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
       for (std::size_t i = 2; i < fds.size(); ++i)
         if (fds[i].revents != 0) statsd.receive(fds[i].fd, [&](std::string_view datagram) { context->collector.take(datagram); });
     }
-    for (auto* const remote : {polls.get(), reports.get(), downloads.get()}) remote->cancel();
-    runner.wake();
+    for (auto const& remote : {polls, reports}) remote->cancel();
+    runner.stop();
     reporter.wake();
     link.hurry();
   }

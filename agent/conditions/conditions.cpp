@@ -19,47 +19,64 @@ std::optional<int> battery_percent(Context const& context) {
   return percent;
 }
 
-bool is_metered(Context const& context) {
-  if (context.config.metered != "auto") return context.config.metered == "yes";
-  auto const& words = context.config.metered_command;
+/// How often the owner's program is run at most, while something waits for its word or goes on by it.
+constexpr Millis kAskAgain{15'000};
+
+}  // namespace
+
+/// By the owner's word or program; one of the threads runs it, the others go by its last word.
+bool Conditions::is_metered(std::atomic<bool> const& stop) {
+  if (context_.config.metered != "auto") return context_.config.metered == "yes";
+  auto const& words = context_.config.metered_command;
   if (words.empty()) return false;
+  {
+    std::lock_guard const lock(mutex_);
+    auto const now = context_.clock.mono();
+    if (ask_at_ != MonoTime{} && now < ask_at_) return metered_;
+    ask_at_ = now + kAskAgain;
+  }
   Command command;
   command.program = words.front();
   command.arguments.assign(words.begin() + 1, words.end());
   command.directory = "/";
-  command.run_as = context.config.run_as;
-  auto const ran = run(command, context.stop);
-  return ran && ran->ok();
+  command.run_as = context_.config.run_as;
+  auto const ran = run(command, stop);
+  std::lock_guard const lock(mutex_);
+  if (!ran && ran.error().code == "interrupted") ask_at_ = {};
+  else metered_ = ran && ran->ok();
+  return metered_;
 }
 
-bool in_any_window(Context const& context, wire::DirectiveTarget const& target, std::string_view gate) {
+bool Conditions::in_any_window(wire::DirectiveTarget const& target, std::string_view gate) const {
   bool gated = false;
   for (auto const& window : target.windows) {
     if (window.gates != gate && window.gates != "both") continue;
     gated = true;
-    auto const inside = in_window(context.fs, window, context.trusted.now());
+    auto const inside = in_window(context_.fs, window, context_.trusted.now());
     if (!inside) log::warn("window.unusable", {{"zone", window.zone}, {"error", inside.error().detail}});
     if (inside && *inside) return true;
   }
   return !gated;
 }
 
-}  // namespace
+bool Conditions::is_battery_low(wire::DirectiveTarget const& target) const {
+  auto const percent = battery_percent(context_);
+  return percent && *percent < target.conditions.battery_min_percent;
+}
 
-std::string download_blocked(Context const& context, wire::DirectiveTarget const& target, std::uint64_t bytes) {
-  if (!in_any_window(context, target, "download")) return "window";
+std::string Conditions::download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop) {
+  if (!in_any_window(target, "download")) return "window";
+  if (is_battery_low(target)) return "battery";
   auto const& rule = target.conditions;
   bool const too_dear =
       rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
-  if (too_dear && is_metered(context)) return "metered";
+  if (too_dear && is_metered(stop)) return "metered";
   return {};
 }
 
-std::string switch_blocked(Context const& context, wire::DirectiveTarget const& target) {
-  if (!in_any_window(context, target, "switch")) return "window";
-  auto const percent = battery_percent(context);
-  if (percent && *percent < target.conditions.battery_min_percent) return "battery";
-  return {};
+std::string Conditions::switch_blocked(wire::DirectiveTarget const& target) const {
+  if (!in_any_window(target, "switch")) return "window";
+  return is_battery_low(target) ? "battery" : "";
 }
 
 }  // namespace fleet::agent

@@ -3,13 +3,31 @@
 #include "agent/context.hpp"
 #include "core/wire/device.hpp"
 
+#include <mutex>
 #include <string>
 
 namespace fleet::agent {
 
-/// Why a download or a switch may not start now: `window`, `battery`, `metered`; empty: it may. Read anew at each question.
-/// @param bytes  what the download would fetch at most
-[[nodiscard]] std::string download_blocked(Context const& context, wire::DirectiveTarget const& target, std::uint64_t bytes);
-[[nodiscard]] std::string switch_blocked(Context const& context, wire::DirectiveTarget const& target);
+/// The device's own conditions, as its owner says how to read them: windows, battery, link. Thread-safe.
+class Conditions {
+public:
+  explicit Conditions(Context const& context) : context_(context) {}
+
+  /// Why a download may not start or go on now: `window`, `battery`, `metered`; empty: it may.
+  /// @param bytes  what it would fetch from now on, at most
+  /// @param stop   ends the owner's program
+  [[nodiscard]] std::string download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop);
+  /// Why a switch may not start now: `window`, `battery`.
+  [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
+
+private:
+  [[nodiscard]] bool in_any_window(wire::DirectiveTarget const& target, std::string_view gate) const;
+  [[nodiscard]] bool is_battery_low(wire::DirectiveTarget const& target) const;
+  [[nodiscard]] bool is_metered(std::atomic<bool> const& stop);
+  Context const& context_;
+  std::mutex mutex_;
+  bool metered_ = true;  ///< as the owner's program said last; until it has said anything nothing is spent
+  MonoTime ask_at_{};    ///< when it is asked again
+};
 
 }  // namespace fleet::agent

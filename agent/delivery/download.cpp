@@ -21,8 +21,8 @@ Error interrupted() { return {Kind::unavailable, "interrupted", "the agent was t
 /// Writes what arrives behind what is there. A 200 that answers a Range is the whole file: its head is sliced off.
 class FileSink {
 public:
-  FileSink(File& file, std::uint64_t have, std::uint64_t size, Throttle& throttle, std::atomic<bool> const& stop)
-      : file_(file), have_(have), size_(size), throttle_(throttle), stop_(stop) {}
+  FileSink(File& file, std::uint64_t have, std::uint64_t size, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
+      : file_(file), have_(have), size_(size), throttle_(throttle), plan_(plan), stop_(stop) {}
 
   Result<void> take(net::ClientResponse const& head, BytesView piece) {
     if (!started_) {
@@ -33,6 +33,7 @@ public:
     skip_ -= cut;
     piece = piece.subspan(static_cast<std::size_t>(cut));
     if (piece.size() > size_ - have_) return too_long(size_);
+    if (plan_.may_go_on) FLEET_CHECK(plan_.may_go_on());
     FLEET_CHECK(throttle_.take(piece.size(), stop_));
     FLEET_CHECK(file_.write_at(have_, piece));
     have_ += piece.size();
@@ -48,6 +49,7 @@ private:
   std::uint64_t have_;
   std::uint64_t size_;
   Throttle& throttle_;
+  DownloadPlan const& plan_;
   std::atomic<bool> const& stop_;
   std::uint64_t skip_ = 0;
   std::uint64_t unsynced_ = 0;
@@ -57,9 +59,7 @@ private:
 class Download {
 public:
   Download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
-      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)), sources_(plan.sources) {
-    sources_.emplace_back();
-  }
+      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)) {}
 
   Result<void> run() {
     FLEET_CHECK(fs_.make_dirs(dir_));
@@ -132,18 +132,20 @@ private:
     Part part{file, path, *target, have};
     if (have >= file.size) FLEET_CHECK(cut(part, 0));
     Error last{Kind::unavailable, "network", "no source answered"};
-    for (std::size_t at = 0; at < sources_.size();) {
-      auto const& source = sources_[at];
+    for (auto const& source : plan_.sources.in_order(throttle_.now())) {
+      auto const before = part.have;
       auto const got = fetch_from(source, part);
-      if (got) return target->sync();
+      if (got) {
+        plan_.sources.worked(source);
+        return target->sync();
+      }
       last = got.error();
       log::info(
           "download.source_failed",
           {{"file", file.name}, {"source", source.empty() ? remote_.server() : source}, {"have", part.have}, {"code", last.code}, {"error", last.detail}});
-      if (is_final(last)) return last;
-      // A mirror that was caught is not asked for the other files either; the server, which is the last, always is.
-      if (is_lie(last) && !source.empty()) sources_.erase(sources_.begin() + static_cast<std::ptrdiff_t>(at));
-      else ++at;
+      if (is_final(last)) break;
+      if (is_lie(last)) plan_.sources.lied(source, throttle_.now());
+      else if (part.have <= before && last.kind != Kind::not_found) plan_.sources.failed(source, throttle_.now());
     }
     FLEET_CHECK(target->sync());
     return last;
@@ -161,7 +163,7 @@ private:
   Result<void> receive(std::string const& source, Part& part) {
     auto const& wanted = part.wanted;
     auto const from = part.have;
-    FileSink sink(part.file, from, wanted.size, throttle_, stop_);
+    FileSink sink(part.file, from, wanted.size, throttle_, plan_, stop_);
     auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
     auto const got = remote_.fetch(source, "/blobs/sha256/" + wanted.sha256.hex(), {from, wanted.size}, take);
     part.have = sink.have();
@@ -190,7 +192,7 @@ private:
   static bool is_lie(Error const& error) { return error.code == "digest_mismatch" || error.code == "too_long"; }
   /// What no other source would change.
   bool is_final(Error const& error) const {
-    return stop_ || error.code == "disk_full" || error.code == "over_budget" || error.code == "cancelled" || error.kind == Kind::io;
+    return stop_ || error.code == "disk_full" || error.code == "over_budget" || error.code == "waits" || error.code == "cancelled" || error.kind == Kind::io;
   }
 
   Fs& fs_;
@@ -199,26 +201,40 @@ private:
   DownloadPlan const& plan_;
   std::atomic<bool> const& stop_;
   std::string dir_;
-  std::vector<std::string> sources_;  ///< to ask, the server (empty) last
 };
 
 }  // namespace
 
+bool Throttle::is_spent() const {
+  std::lock_guard const lock(mutex_);
+  return budget_.is_spent(clock_.wall());
+}
+
 Result<void> Throttle::take(std::uint64_t bytes, std::atomic<bool> const& stop) {
-  if (is_spent())
-    return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
-  budget_.use(bytes, clock_.wall());
-  if (rate_ == 0) return stop ? Result<void>(interrupted()) : Result<void>{};
-  auto const rate = static_cast<double>(rate_);
-  level_ -= static_cast<double>(bytes);
-  for (;;) {
-    auto const now = clock_.mono();
-    if (last_ != MonoTime{}) level_ = std::min(rate, level_ + rate * static_cast<double>((now - last_).count()) / 1000);
-    last_ = now;
-    if (stop) return interrupted();
-    if (level_ >= 0) return {};
-    ::poll(nullptr, 0, static_cast<int>(std::clamp(-level_ / rate * 1000, 1.0, 100.0)));
+  {
+    std::lock_guard const lock(mutex_);
+    if (budget_.is_spent(clock_.wall()))
+      return Error{Kind::throttled, "over_budget", "the bytes that the device's owner allows in a day are used up", "bandwidth: {per_day: ...} in agent.yaml"};
+    budget_.use(bytes, clock_.wall());
+    level_ -= static_cast<double>(bytes);
   }
+  for (;;) {
+    auto const wait = refill();
+    if (stop) return interrupted();
+    if (wait == 0) return {};
+    ::poll(nullptr, 0, wait);
+  }
+}
+
+/// @returns how long to wait before looking again, in milliseconds; 0: what was taken is paid for
+int Throttle::refill() {
+  if (rate_ == 0) return 0;
+  std::lock_guard const lock(mutex_);
+  auto const rate = static_cast<double>(rate_);
+  auto const now = clock_.mono();
+  if (last_ != MonoTime{}) level_ = std::min(rate, level_ + rate * static_cast<double>((now - last_).count()) / 1000);
+  last_ = now;
+  return level_ >= 0 ? 0 : static_cast<int>(std::clamp(-level_ / rate * 1000, 1.0, 100.0));
 }
 
 Result<void> download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop) {

@@ -23,11 +23,11 @@ bool followed(Result<bool> const& done) {
 
 }  // namespace
 
-Link::Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*> all)
+Link::Link(Context& context, Remote& remote, Runner& runner, Remotes& all)
     : context_(context),
       remote_(remote),
       runner_(runner),
-      all_(std::move(all)),
+      all_(all),
       verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
       authorities_(context.fs, context.layout, context.trusted),
       kept_(context.fs, context.layout),
@@ -52,6 +52,7 @@ void Link::loop() {
     if (context_.stop) return;
     if (!next && mend(next.error())) next = Millis{0};
     if (next) failures_ = 0;
+    else runner_.unanswered();
     auto const pause = next ? *next : pause_after(next.error());
     {
       std::lock_guard const lock(mutex_);
@@ -122,7 +123,7 @@ Result<Millis> Link::poll_once() {
     server_ = remote_.server();
     last_contact_ = context_.trusted.now();
   }
-  runner_.set_sources(response.sources);
+  runner_.answered(response.sources);
   if (!response.directive.empty()) FLEET_CHECK(accept(response.directive, request.nonce));
   if (auto const promoted = used_ == 0 ? kept_.promote() : Result<void>{}; !promoted) log::warn("renewal.not_kept", {{"error", promoted.error().detail}});
   // Answered before its time: the next one may be long again.

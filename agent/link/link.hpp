@@ -10,7 +10,7 @@ namespace fleet::agent {
 class Link {
 public:
   /// @param all  every remote of this device, `remote` among them: they follow a renewed credential and a new CA
-  Link(Context& context, Remote& remote, Runner& runner, std::vector<Remote*> all);
+  Link(Context& context, Remote& remote, Runner& runner, Remotes& all);
   void loop();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
@@ -37,7 +37,7 @@ private:
   Context& context_;
   Remote& remote_;
   Runner& runner_;
-  std::vector<Remote*> all_;
+  Remotes& all_;
   DirectiveVerifier verifier_;
   Authorities authorities_;
   Credentials kept_;

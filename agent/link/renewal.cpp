@@ -32,7 +32,7 @@ bool Link::mend(Error const& error) {
 
 void Link::use(std::size_t credential) {
   used_ = credential;
-  for (auto* const remote : all_) remote->use(credentials_[used_]);
+  all_.use(credentials_[used_]);
 }
 
 Result<bool> Link::renew() {
@@ -60,7 +60,7 @@ Result<bool> Link::follow_ca(Remote& remote) {
   FLEET_TRY(auto ca, authorities_.follow(remote));
   ca_version_ = authorities_.version();
   if (!ca) return false;
-  for (auto* const each : all_) each->trust(*ca);
+  all_.trust(*ca);
   log::info("ca.followed", {{"version", ca_version_}});
   return true;
 }

@@ -113,9 +113,11 @@ Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::G
   return error;
 }
 
-Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code) {
+Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
+                         Millis timeout) {
   auto command = resolve(words, candidate.slot, bench.config.programs);
   if (!command) return Error{Kind::unprocessable, code, command.error().detail};
+  command->timeout = timeout;
   command->run_as = bench.config.run_as;
   command->environment = environment_of(candidate);
   auto const ran = run(*command, bench.stop);

@@ -11,6 +11,7 @@ namespace fleet::agent {
 namespace {
 
 constexpr int kFailuresMax = 3;
+constexpr Millis kLookMin{100}, kLookMax{1'000};
 
 /// One check with what it last said.
 struct Watched {
@@ -34,6 +35,7 @@ struct ProbationRun::State {
   Candidate candidate;
   wire::Manifest manifest;
   MonoTime started;
+  ProbationSoFar before;
   std::vector<Watched> checks;
   wire::DeviceError error;
 
@@ -57,7 +59,9 @@ struct ProbationRun::State {
     request.url = one.check->http;
     request.timeout = one.check->timeout;
     request.body_limit = 64 * 1024;
+    Interrupt::Watch const watch(bench.stop, [&] { client->cancel(); });
     auto const answer = client->send(request);
+    if (!answer && bench.stop.is_raised()) return;
     if (!answer) return note(one, false, answer.error().detail, {});
     note(one, answer->status < 400, fmt::format("answered {}", answer->status), answer->body.substr(0, 1024));
   }
@@ -102,12 +106,26 @@ struct ProbationRun::State {
   }
 };
 
-ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest)
-    : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), {}, {}}) {
+ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
+    : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), before, {}, {}}) {
   for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}});
 }
 
+ProbationRun::ProbationRun(ProbationRun&&) noexcept = default;
+ProbationRun& ProbationRun::operator=(ProbationRun&&) noexcept = default;
 ProbationRun::~ProbationRun() = default;
+
+ProbationSoFar ProbationRun::so_far() const {
+  auto const& self = *state_;
+  return {self.before.spent + (self.bench.clock.mono() - self.started), self.before.inferences + self.bench.collector.inferences(self.candidate.digest, self.started)};
+}
+
+MonoTime ProbationRun::next_step() const {
+  auto const now = state_->bench.clock.mono();
+  auto next = now + kLookMax;
+  for (auto const& one : state_->checks) next = std::min(next, one.due);
+  return std::max(next, now + kLookMin);
+}
 
 wire::DeviceError const& ProbationRun::error() const { return state_->error; }
 
@@ -122,10 +140,10 @@ ProbationRun::Verdict ProbationRun::step() {
     self.error = {"health_failed", fmt::format("health check {}: {}", name_of(*one.check), one.text), one.output};
     return Verdict::failed;
   }
-  auto const inferences = self.bench.collector.inferences(self.candidate.digest, self.started);
+  auto const [spent, inferences] = so_far();
   bool const proved = inferences >= rules.inferences && std::all_of(self.checks.begin(), self.checks.end(), [](Watched const& one) { return one.good; });
-  if (proved && now - self.started >= rules.time) return Verdict::healthy;
-  if (now - self.started < std::max(rules.max, rules.time)) return Verdict::pending;
+  if (proved && spent >= rules.time) return Verdict::healthy;
+  if (spent < std::max(rules.max, rules.time)) return Verdict::pending;
   self.error = {"probation_timeout", fmt::format("after {}: {}", to_string(std::max(rules.max, rules.time)), self.missing(inferences)), {}};
   return Verdict::failed;
 }

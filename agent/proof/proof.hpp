@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/proof/interrupt.hpp"
 #include "agent/proof/process.hpp"
 #include "agent/store/config.hpp"
 #include "agent/telemetry/collector.hpp"
@@ -30,7 +31,7 @@ struct Bench {
   Clock& clock;
   Config const& config;
   Collector& collector;
-  std::atomic<bool> const& stop;
+  Interrupt& stop;
 };
 
 /// Runs the golden test's command in the slot and compares its output with what the manifest expects, number by number.
@@ -42,18 +43,31 @@ struct Bench {
 /// @errors unprocessable (code `golden_mismatch`)
 [[nodiscard]] Result<void> compare_outputs(std::string_view expected, std::string_view got, double tolerance);
 
+inline constexpr Millis kProgramTimeout{10'000};
 /// A program that must end well (activate, hooks). @errors unprocessable (code `activate_failed`)
-[[nodiscard]] Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code);
+[[nodiscard]] Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
+                                       Millis timeout = kProgramTimeout);
+
+/// How far a probation has come.
+struct ProbationSoFar {
+  Millis spent{0};
+  std::int64_t inferences = 0;
+};
 
 /// The time after the switch: health checks for a time and a count of inferences.
 class ProbationRun {
 public:
   enum class Verdict { pending, healthy, failed };
-  ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest);
+  /// @param before  what earlier starts of this probation had, which counts on
+  ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before = {});
+  ProbationRun(ProbationRun&&) noexcept;
+  ProbationRun& operator=(ProbationRun&&) noexcept;
   ~ProbationRun();
-  /// Runs what is due, then judges. Call it every 100 ms or so. A check fails the probation when it fails at its last run three times in
+  /// Runs what is due, then judges. Call it again at `next_step`. A check fails the probation when it fails at its last run three times in
   /// a row (exec, http) or when its window has the samples and the value is outside (statsd); at `max` without the inferences or samples: failed.
   Verdict step();
+  [[nodiscard]] ProbationSoFar so_far() const;
+  [[nodiscard]] MonoTime next_step() const;
   /// Codes health_failed, probation_timeout; with the check and numbers in words.
   [[nodiscard]] wire::DeviceError const& error() const;
 

@@ -23,7 +23,21 @@ Result<Journal::Opened> Journal::open(Fs& fs, std::string const& path) {
   return Opened{std::move(journal), opened.damaged || strange || empty};
 }
 
+std::map<std::string, ModelState> Journal::models() const {
+  std::lock_guard const lock(*mutex_);
+  return models_;
+}
+
+ModelState Journal::state(std::string const& model) const {
+  std::lock_guard const lock(*mutex_);
+  if (auto const found = models_.find(model); found != models_.end()) return found->second;
+  ModelState fresh;
+  fresh.model = model;
+  return fresh;
+}
+
 Result<void> Journal::save(ModelState const& state) {
+  std::lock_guard const lock(*mutex_);
   if (file_->size() > kCompactAt) FLEET_CHECK(compact());
   FLEET_CHECK(file_->append(encode(state), true));
   models_.insert_or_assign(state.model, state);

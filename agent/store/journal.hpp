@@ -4,11 +4,13 @@
 #include "agent/store/record_file.hpp"
 
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 namespace fleet::agent {
 
-/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown.
+/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown. Thread-safe.
 class Journal {
 public:
   /// `damaged`: records were lost; the caller compares with the links and slots and never takes it for a fresh device.
@@ -16,12 +18,15 @@ public:
   static Result<Opened> open(Fs& fs, std::string const& path);
   /// Durable before it returns.
   Result<void> save(ModelState const& state);
-  [[nodiscard]] std::map<std::string, ModelState> const& models() const { return models_; }
+  [[nodiscard]] std::map<std::string, ModelState> models() const;
+  /// A model's last state; a fresh one for a model that has none.
+  [[nodiscard]] ModelState state(std::string const& model) const;
 
 private:
   Journal(Fs& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
   Result<void> compact();
   Fs* fs_;
+  std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
   std::string path_;
   std::unique_ptr<RecordFile> file_;
   std::map<std::string, ModelState> models_;

@@ -11,8 +11,29 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kBytesMax = 64 * 1024;
+constexpr std::int64_t kNumberMax = std::int64_t{1} << 53;
 
 json::object version_json(Version const& version) { return {{"digest", version.digest}, {"version", version.version}}; }
+
+json::value unproven_json(std::optional<Unproven> const& unproven) {
+  return unproven ? json::value(json::object{{"rollout", unproven->rollout}, {"attempt", unproven->attempt}}) : json::value(nullptr);
+}
+
+/// What a record says of tries and starts.
+void read_runs(wire::ObjectReader& reader, ModelState& out, std::vector<FieldError>& faults) {
+  out.tries = static_cast<int>(reader.integer("tries", 0, 1'000'000, 0));
+  out.stalled = Millis{reader.integer("stalled_ms", 0, kNumberMax, 0)};
+  out.staged_bytes = static_cast<std::uint64_t>(reader.integer("staged_bytes", 0, kNumberMax, 0));
+  if (auto const* const run = reader.find("run")) {
+    wire::ObjectReader inner(*run, "/run", faults);
+    out.run = {static_cast<int>(inner.integer("starts", 0, 1'000'000, 0)), Millis{inner.integer("spent_ms", 0, kNumberMax, 0)},
+               inner.integer("inferences", 0, kNumberMax, 0)};
+  }
+  if (auto const* const unproven = reader.find("unproven"); unproven != nullptr && !unproven->is_null()) {
+    wire::ObjectReader inner(*unproven, "/unproven", faults);
+    out.unproven = Unproven{inner.text("rollout", 64, {}), inner.integer("attempt", 0, 1'000'000, 0)};
+  }
+}
 
 Version read_version(wire::ObjectReader& parent, std::string_view key, std::vector<FieldError>& faults) {
   auto const* const value = parent.find(key);
@@ -42,6 +63,10 @@ std::string encode(ModelState const& state) {
                                       {"rollout", state.rollout},
                                       {"attempt", state.attempt},
                                       {"tries", state.tries},
+                                      {"stalled_ms", state.stalled.count()},
+                                      {"staged_bytes", state.staged_bytes},
+                                      {"run", json::object{{"starts", state.run.starts}, {"spent_ms", state.run.spent.count()}, {"inferences", state.run.inferences}}},
+                                      {"unproven", unproven_json(state.unproven)},
                                       {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
                                       {"refusals", std::move(refusals)},
@@ -65,7 +90,7 @@ Result<ModelState> decode_model_state(std::string_view text) {
   out.target = read_version(reader, "target", faults);
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
-  out.tries = static_cast<int>(reader.integer("tries", 0, 1'000'000, 0));
+  read_runs(reader, out, faults);
   out.waiting = reader.text("waiting", 64, {});
   if (auto const* const error = reader.find("error")) {
     wire::ObjectReader inner(*error, "/error", faults);

@@ -30,6 +30,18 @@ struct Refusal {
   std::int64_t attempt = 0;
 };
 
+/// A step that runs the release (testing, switching, probation), across restarts (docs/protocol.md, Attempts).
+struct StepRun {
+  int starts = 0;                ///< in a row that no ordinary stop ended
+  Millis spent{0};               ///< the time it took so far
+  std::int64_t inferences = 0;   ///< that were counted in it
+};
+/// For which rollout a version runs that was switched to and never proved.
+struct Unproven {
+  std::string rollout;
+  std::int64_t attempt = 0;
+};
+
 /// All that the device knows of one model: the journal's record.
 struct ModelState {
   std::string model;
@@ -40,7 +52,11 @@ struct ModelState {
   Version target;    ///< what the machine works on, or worked on last
   std::string rollout;
   std::int64_t attempt = 0;
-  int tries = 0;                  ///< failures before the golden test, of this target and attempt
+  int tries = 0;                  ///< failures before the golden test with an answer and without progress, in a row
+  Millis stalled{0};              ///< time of contact in which nothing of it moved
+  std::uint64_t staged_bytes = 0; ///< the most that was there of its files
+  StepRun run;                    ///< of the state it is in
+  std::optional<Unproven> unproven;  ///< of what runs: something newer is wanted before it was proved
   std::string waiting;            ///< why it waits
   wire::DeviceError error;        ///< of the last target
   std::vector<Refusal> refusals;  ///< the last 16

@@ -133,6 +133,36 @@ Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string
   return response;
 }
 
+Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock)
+    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock) {}
+
+Result<std::shared_ptr<Remote>> Remotes::make() {
+  std::lock_guard const lock(mutex_);
+  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_));
+  std::shared_ptr<Remote> out = std::move(made);
+  std::erase_if(made_, [](auto const& one) { return one.expired(); });
+  made_.push_back(out);
+  return out;
+}
+
+void Remotes::use(Credential credential) {
+  std::lock_guard const lock(mutex_);
+  identity_.certificate = credential.certificate;
+  identity_.private_key = credential.private_key;
+  each([&](Remote& one) { one.use(credential); });
+}
+
+void Remotes::trust(std::string ca) {
+  std::lock_guard const lock(mutex_);
+  identity_.ca = std::move(ca);
+  each([&](Remote& one) { one.trust(identity_.ca); });
+}
+
+void Remotes::each(std::function<void(Remote&)> const& apply) {
+  for (auto const& one : made_)
+    if (auto const remote = one.lock()) apply(*remote);
+}
+
 Result<net::ClientResponse> Remote::refused(net::ClientResponse const& response) {
   auto const text = response.header("Retry-After");
   std::int64_t wanted_s = 0;

@@ -4,6 +4,7 @@
 #include "agent/store/trusted_clock.hpp"
 #include "core/net/client.hpp"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +56,24 @@ private:
   std::vector<std::string> servers_;
   std::size_t at_ = 0;
   Millis retry_after_{0};
+};
+
+/// Makes remotes, one for each thread that speaks to the server, and lets all of them follow a renewed credential and a new CA. Thread-safe.
+class Remotes {
+public:
+  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock);
+  /// @errors bad_input (no server, certificate or key)
+  Result<std::shared_ptr<Remote>> make();
+  void use(Credential credential);
+  void trust(std::string ca);
+
+private:
+  void each(std::function<void(Remote&)> const& apply);
+  std::mutex mutex_;
+  Identity identity_;
+  std::vector<std::string> servers_;
+  TrustedClock const& clock_;
+  std::vector<std::weak_ptr<Remote>> made_;
 };
 
 /// What the code of an error begins with that a peer's answer stands for: `server_unknown_device`. No code made on the device begins so, and

@@ -21,6 +21,8 @@ enum class Event {
   failed,        ///< final for this digest, rollout and attempt
   withdrawn,     ///< the directive no longer names it
   ordered_back,  ///< the server or the owner wants the version before
+  superseded,    ///< the directive names another release before this one was proved
+  resumed,       ///< what runs was superseded, and what came in its place ended before the switch: its proof is taken up again
   returned,      ///< `current` points at the version before, or at nothing
 };
 
@@ -55,9 +57,14 @@ inline constexpr auto kEdges = std::to_array<Edge>({
     {State::testing, Event::withdrawn, State::idle},
     {State::switching, Event::switched, State::probation},
     {State::switching, Event::failed, State::rolling_back},
+    {State::switching, Event::ordered_back, State::rolling_back},
+    {State::switching, Event::superseded, State::idle},
     {State::probation, Event::healthy, State::committed},
     {State::probation, Event::failed, State::rolling_back},
     {State::probation, Event::ordered_back, State::rolling_back},
+    {State::probation, Event::superseded, State::idle},
+    {State::idle, Event::resumed, State::switching},
+    {State::failed, Event::resumed, State::switching},
     {State::idle, Event::ordered_back, State::rolling_back},
     {State::committed, Event::ordered_back, State::rolling_back},
     {State::failed, Event::ordered_back, State::rolling_back},

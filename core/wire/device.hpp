@@ -99,7 +99,9 @@ struct Conditions {
   int battery_min_percent = 0;
   std::string metered = "allow";  ///< allow | avoid | never
   std::int64_t metered_max_bytes = 0;
-  int attempts = 3;
+  int attempts = 3;                              ///< tries in a row with an answer and without progress
+  Millis give_up = std::chrono::days{7};         ///< of contact in which nothing moved
+  Millis waiting_max = std::chrono::hours{72};   ///< for a window or condition; the server judges it
   auto operator<=>(Conditions const&) const = default;
 };
 /// A maintenance window in a named IANA zone.

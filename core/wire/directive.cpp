@@ -57,6 +57,8 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
     out.conditions.metered = inner.text("metered", 16, out.conditions.metered);
     out.conditions.metered_max_bytes = inner.integer("metered_max", 0, std::int64_t{1} << 50, 0);
     out.conditions.attempts = static_cast<int>(inner.integer("attempts", 1, 100, out.conditions.attempts));
+    out.conditions.give_up = inner.duration("give_up").value_or(out.conditions.give_up);
+    out.conditions.waiting_max = inner.duration("waiting_max").value_or(out.conditions.waiting_max);
   }
   if (auto const* const windows = reader.array("window", 16))
     for (std::size_t i = 0; i < windows->size(); ++i) out.windows.push_back(read_window((*windows)[i], at + "/window/" + std::to_string(i), faults));
@@ -93,7 +95,12 @@ json::object target_json(DirectiveTarget const& target) {
           {"attempt", target.attempt},
           {"action", name_of(target.action)},
           {"conditions",
-           json::object{{"battery_min", c.battery_min_percent}, {"metered", c.metered}, {"metered_max", c.metered_max_bytes}, {"attempts", c.attempts}}},
+           json::object{{"battery_min", c.battery_min_percent},
+                        {"metered", c.metered},
+                        {"metered_max", c.metered_max_bytes},
+                        {"attempts", c.attempts},
+                        {"give_up", to_string(c.give_up)},
+                        {"waiting_max", to_string(c.waiting_max)}}},
           {"window", std::move(windows)}};
 }
 

@@ -41,16 +41,24 @@ public:
   /// Starts, as after a power cut or an upgrade. False when it cannot, which only a disk that fails may cause.
   bool boot() {
     runner.reset();
-    remote.reset();
+    remotes.reset();
     context.reset();
     auto opened = open_context(fs, clock, random, layout);
     if (!opened) return false;
     context = std::move(*opened);
-    remote = Remote::create(context->identity, context->identity.servers, context->trusted).value();
     auto told = load_told(fs, layout.directive());
-    runner = std::make_unique<Runner>(*context, *remote, told ? *told : Told{});
-    runner->settle_at_start();
+    run_with(context->identity.servers, context->identity.ca, told ? *told : Told{});
     return true;
+  }
+
+  /// A runner that speaks to these servers.
+  void run_with(std::vector<std::string> servers, std::string const& ca, Told told = {}) {
+    auto identity = context->identity;
+    identity.ca = ca;
+    runner.reset();
+    remotes = std::make_unique<Remotes>(identity, std::move(servers), context->trusted);
+    runner = std::make_unique<Runner>(*context, *remotes, std::move(told));
+    runner->settle_at_start();
   }
 
   /// What the verifier and the downloads leave behind: the release's document and its files.
@@ -112,7 +120,7 @@ public:
   Layout layout{"/agent"};
   std::int64_t sequence = 0;
   std::unique_ptr<Context> context;
-  std::unique_ptr<Remote> remote;
+  std::unique_ptr<Remotes> remotes;
   std::unique_ptr<Runner> runner;
 
 private:

@@ -27,16 +27,18 @@ struct Bench {
   std::string const blob = "/blobs/sha256/" + crypto::sha256(kContent).hex();
   std::string const staged = slots.staging("reader", digest) + "/model/part.bin";
   std::string const running = std::string(64, 'a');
+  Sources sources;
   std::atomic<bool> stop{false};
   std::vector<std::string> ranges;
   std::mutex mutex;
 
   Bench() { fs.put("/agent/agent.yaml", ""); }
 
-  Result<void> run(std::vector<std::string> sources = {}, std::uint64_t rate = 0, std::string running_slot = {}) {
+  Result<void> run(std::vector<std::string> announced = {}, std::uint64_t rate = 0, std::string running_slot = {}) {
     auto const remote = server.remote(trusted);
     Throttle throttle(system_clock(), rate);
-    DownloadPlan const plan{"reader", digest, variant, std::move(sources), std::move(running_slot)};
+    sources.announce(std::move(announced));
+    DownloadPlan const plan{"reader", digest, variant, sources, std::move(running_slot)};
     return download(fs, slots, *remote, throttle, plan, stop);
   }
 
@@ -241,7 +243,7 @@ TEST_CASE("past the day's bytes a download waits for the next day and goes on wh
   bench.server.answer(bench.blob, bench.ranged(kContent));
   auto const remote = bench.server.remote(bench.trusted);
   Throttle throttle(bench.fake, 0, Budget(bench.fs, "/agent/budget", 100'000));
-  DownloadPlan const plan{"reader", bench.digest, bench.variant, {}, {}};
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, bench.sources, {}};
   auto const go = [&] { return download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop); };
   auto const first = go();
   REQUIRE_FALSE(first.has_value());

@@ -17,7 +17,8 @@ struct Bench {
   FakeServer server;
   FakeFleet fleet{server};
   Device device;
-  std::unique_ptr<Remote> remote;
+  std::unique_ptr<Remotes> remotes;
+  std::shared_ptr<Remote> remote;
   std::mutex mutex;
   std::condition_variable came;
   std::vector<wire::PollRequest> polls;
@@ -32,7 +33,11 @@ struct Bench {
     REQUIRE(save_identity(device.fs, device.layout, identity).has_value());
     FolderStore store(device.fs, device.layout.directive_metadata());
     REQUIRE(trust::Updater::init(store, as_bytes(fleet.directive_root)).has_value());
-    remote = Remote::create(identity, {server.url()}, device.context->trusted).value();
+    speak_to({server.url()});
+  }
+  void speak_to(std::vector<std::string> servers) {
+    remotes = std::make_unique<Remotes>(device.context->identity, std::move(servers), device.context->trusted);
+    remote = remotes->make().value();
   }
   ~Bench() { server.stop(); }
   [[nodiscard]] std::string certify(std::string const& csr) const {
@@ -60,7 +65,7 @@ struct Bench {
   }
   /// Runs the loop until so many polls came.
   void run_until(std::size_t count) {
-    Link link(*device.context, *remote, *device.runner, {remote.get()});
+    Link link(*device.context, *remote, *device.runner, *remotes);
     std::thread looping([&] { link.loop(); });
     bool reached = false;
     {
@@ -182,8 +187,8 @@ TEST_CASE("a newer announcement of CAs is followed, and told from then on") {
 TEST_CASE("the server that is spoken to is told to other threads while the link changes it") {
   Bench bench;
   bench.answer_polls([](std::size_t, auto const&) { return Bench::idle(); });
-  bench.remote = bench.server.remote(bench.device.context->trusted, {"https://127.0.0.1:1", bench.server.url()});
-  Link link(*bench.device.context, *bench.remote, *bench.device.runner, {bench.remote.get()});
+  bench.speak_to({"https://127.0.0.1:1", bench.server.url()});
+  Link link(*bench.device.context, *bench.remote, *bench.device.runner, *bench.remotes);
   CHECK(link.server() == "https://127.0.0.1:1");
   std::thread looping([&] { link.loop(); });
   auto const until = std::chrono::steady_clock::now() + std::chrono::seconds{20};
@@ -197,7 +202,7 @@ TEST_CASE("the server that is spoken to is told to other threads while the link 
 TEST_CASE("hurried, a poll that waits is given up and the next one starts") {
   Bench bench;
   bench.answer_polls([](std::size_t, auto const&) { return net::json_response(200, wire::encode(wire::PollResponse{{}, 3600, false, 0, {}})); });
-  Link link(*bench.device.context, *bench.remote, *bench.device.runner, {bench.remote.get()});
+  Link link(*bench.device.context, *bench.remote, *bench.device.runner, *bench.remotes);
   std::thread looping([&] { link.loop(); });
   auto const reach = [&](std::size_t count) {
     std::unique_lock lock(bench.mutex);

@@ -75,6 +75,6 @@ TEST_CASE("a command that the device does not have fails the test, and a stop is
   CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "golden_failed");
   folder.script("slow", "sleep 100");
   golden.command = {"slow"};
-  folder.stop = true;
+  folder.stop.raise();
   CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "interrupted");
 }

@@ -91,7 +91,7 @@ TEST_CASE("a program has a clean environment, its own group, no descriptors, no 
 
 TEST_CASE("a stop kills what runs and says so") {
   ReleaseFolder folder;
-  folder.stop = true;
+  folder.stop.raise();
   auto const ran = folder.run_script("sleep 1000", Millis{100'000});
   REQUIRE_FALSE(ran.has_value());
   CHECK(ran.error().code == "interrupted");

@@ -54,7 +54,7 @@ public:
   FakeClock clock{from_unix_ms(1'700'000'000'000)};
   Config config;
   Collector collector{clock};
-  std::atomic<bool> stop{false};
+  Interrupt stop;
 
 private:
   std::string root_;

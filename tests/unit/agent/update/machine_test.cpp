@@ -13,8 +13,8 @@ constexpr auto kStates = [] {
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<State>(i);
   return out;
 }();
-constexpr std::array kEvents{Event::directed, Event::adopted, Event::verified, Event::fetched,   Event::blocked,      Event::ready,   Event::passed,
-                             Event::switched, Event::healthy, Event::failed,   Event::withdrawn, Event::ordered_back, Event::returned};
+constexpr std::array kEvents{Event::directed, Event::adopted, Event::verified,  Event::fetched,      Event::blocked,  Event::ready,      Event::passed, Event::switched,
+                             Event::healthy,  Event::failed,  Event::withdrawn, Event::ordered_back, Event::returned, Event::superseded, Event::resumed};
 
 }  // namespace
 

@@ -170,44 +170,130 @@ TEST_CASE("a failed golden test never switches, and only a higher attempt tries 
   CHECK(device.state().attempt == 2);
 }
 
-TEST_CASE("failures of the network are tried again up to the policy's attempts, then told with their code") {
-  Device device;
-  run_one(device);
-  auto wanted = Device::target(sample("3"), "ro-3");
-  wanted.action = wire::Action::install;  // asks the server, and there is none
-  wanted.conditions.attempts = 3;
-  REQUIRE(device.direct({wanted}));
-  device.runner->round();
-  CHECK(device.state().state == State::checking);
-  CHECK(device.state().tries == 1);
-  device.runner->round();
-  CHECK(device.state().tries == 1);  // the backoff has not passed
-  device.settle(5);
-  CHECK(device.state().state == State::failed);
-  CHECK(device.state().tries == 3);
-  CHECK_FALSE(device.state().error.code.empty());
-  CHECK(device.current() == kOne.digest);
-}
+namespace {
 
-TEST_CASE("a server that says it was cancelled, or is over budget, is one that failed: tries are counted and end") {
-  for (std::string const code : {"cancelled", "over_budget", "waits", "interrupted"}) {
-    CAPTURE(code);
-    Device device;
+/// A device that runs version 1 and is directed to version 2, whose file a server of the test has, or has not.
+struct Fetching {
+  Device device;
+  FakeServer server;
+  std::string const blob = "/blobs/sha256/" + crypto::sha256(kTwo.content).hex();
+
+  explicit Fetching(wire::Conditions rule) {
     run_one(device);
-    FakeServer server;
-    server.answer("/blobs/sha256/" + crypto::sha256(kTwo.content).hex(),
-                  [&](net::Request const&) { return net::json_response(503, R"({"code":")" + code + R"(","detail":"because"})"); });
-    device.remote = server.remote(device.context->trusted);
-    device.runner = std::make_unique<Runner>(*device.context, *device.remote, Told{});
+    device.run_with({server.url()}, server.authority().certificate);
     device.fs.put("/agent/models/reader/releases/" + kTwo.digest + ".json", kTwo.document);
     auto wanted = Device::target(kTwo, "ro-2");
-    wanted.conditions.attempts = 2;
+    wanted.conditions = rule;
     REQUIRE(device.direct({wanted}));
-    device.settle(4);
-    CHECK(device.state().state == State::failed);
-    CHECK(device.state().error.code == "server_" + code);
-    CHECK(device.current() == kOne.digest);
   }
+  /// Nobody is there any more.
+  void vanish() { server.stop(); }
+  /// In contact all the time, and nothing moves.
+  void look_for(Millis time) {
+    for (Millis passed{0}; passed < time; passed += std::chrono::hours{1}) {
+      device.runner->answered({});
+      device.runner->round();
+      device.clock.advance(std::chrono::hours{1});
+    }
+  }
+};
+
+wire::Conditions patience(int attempts, Millis give_up = std::chrono::days{7}) {
+  wire::Conditions rule;
+  rule.attempts = attempts;
+  rule.give_up = give_up;
+  return rule;
+}
+
+net::Response says(int status, std::string const& code) { return net::json_response(status, R"({"code":")" + code + R"(","detail":"because"})"); }
+
+}  // namespace
+
+TEST_CASE("answers without progress are tries: they end at the policy's attempts, and the last is told with its code") {
+  // A peer's word stands for itself, never for a wish, a budget or a stop of this device.
+  for (auto const& [status, code] : std::to_array<std::pair<int, std::string>>({{404, "not_found"}, {500, "cancelled"}, {500, "over_budget"}, {500, "waits"}, {500, "interrupted"}})) {
+    CAPTURE(code);
+    Fetching test(patience(3));
+    test.server.answer(test.blob, [&](net::Request const&) { return says(status, code); });
+    test.device.runner->round();
+    CHECK(test.device.state().state == State::downloading);
+    CHECK(test.device.state().tries == 1);
+    test.device.runner->round();
+    CHECK(test.device.state().tries == 1);  // the backoff has not passed
+    test.device.settle(4);
+    CHECK(test.device.state().state == State::failed);
+    CHECK(test.device.state().error.code == "server_" + code);
+    CHECK(test.device.current() == kOne.digest);
+    CHECK(test.device.reports().back().state == "failed");
+  }
+}
+
+TEST_CASE("nobody there, or a server that asks to come later, is no try; nothing moved for `give_up` of contact ends it") {
+  for (bool const busy : {false, true}) {
+    CAPTURE(busy);
+    Fetching test(patience(1, std::chrono::hours{48}));
+    if (busy) test.server.answer(test.blob, [&](net::Request const&) { return says(503, "busy"); });
+    else test.vanish();
+    test.device.settle(50);  // days without any contact
+    CHECK(test.device.state().state == State::downloading);
+    CHECK(test.device.state().tries == 0);
+    test.look_for(std::chrono::hours{40});
+    CHECK(test.device.state().state == State::downloading);
+    test.look_for(std::chrono::hours{12});
+    CHECK(test.device.state().state == State::failed);
+    CHECK(test.device.current() == kOne.digest);
+  }
+}
+
+TEST_CASE("bytes that came are progress: tries and backoff begin anew, whatever a link breaks how often") {
+  Fetching test(patience(2));
+  std::size_t asked = 0;
+  // Two bytes each time, then the connection ends.
+  test.server.answer(test.blob, [&](net::Request const& request) {
+    std::size_t from = 0;
+    if (auto const range = request.header("Range"); range.starts_with("bytes=")) from = static_cast<std::size_t>(std::stoul(std::string(range.substr(6))));
+    ++asked;
+    net::Response response;
+    response.status = from > 0 ? 206 : 200;
+    response.body = kTwo.content.substr(from, 2);
+    return response;
+  });
+  for (std::size_t i = 0; i < kTwo.content.size() && test.device.state().running.version != "2"; ++i) {
+    test.device.runner->round();
+    CHECK(test.device.state().tries == 0);
+    test.device.clock.advance(Millis{1600});  // the first step of the backoff, at most
+  }
+  CHECK(test.device.state().running.version == "2");
+  CHECK(asked >= kTwo.content.size() / 2);
+}
+
+TEST_CASE("contact that comes again ends the wait for it") {
+  Fetching test(patience(1));
+  test.server.answer(test.blob, [&](net::Request const&) { return says(503, "busy"); });
+  test.device.runner->round();
+  test.server.put(test.blob, kTwo.content);
+  test.device.runner->round();
+  CHECK(test.device.state().state == State::downloading);  // the backoff has not passed
+  test.device.runner->answered({});
+  test.device.runner->round();
+  CHECK(test.device.state().state == State::committed);
+}
+
+TEST_CASE("a battery that runs low pauses a download, which costs no try") {
+  Device device;
+  device.fs.put("/agent/agent.yaml", "conditions: {battery: /sys/battery}");
+  device.fs.put("/sys/battery", "20\n");
+  REQUIRE(device.boot());
+  run_one(device);
+  device.bring(kTwo);
+  auto wanted = Device::target(kTwo, "ro-2");
+  wanted.conditions.battery_min_percent = 30;
+  REQUIRE(device.direct({wanted}));
+  device.settle(20);
+  CHECK(device.state().state == State::downloading);
+  CHECK(device.state().waiting == "battery");
+  CHECK(device.state().tries == 0);
+  CHECK(device.reports().back().state == "downloading");
 }
 
 TEST_CASE("a restart tells nothing that was told, acknowledged or not") {
@@ -417,23 +503,134 @@ TEST_CASE("a journal that is gone, empty or damaged is rebuilt from the link, ne
   }
 }
 
-TEST_CASE("a golden test that took the device down each time is given up after three starts") {
-  Device device;
-  run_one(device);
-  auto const bad = sample("2", failing_golden());
-  device.bring(bad);
-  REQUIRE(device.direct({Device::target(bad, "ro-2")}));
+namespace {
+
+wire::Manifest slow_probation() {
+  wire::Manifest manifest;
+  manifest.probation = wire::Probation{std::chrono::hours{1}, 0, std::chrono::hours{4}};
+  return manifest;
+}
+
+/// Version 2 in its slot and the journal in a state of its update, as a power cut leaves them.
+void put_into(Device& device, Sample const& release, State at, StepRun run) {
+  device.bring(release);
+  REQUIRE(device.context->slots.install("reader", release.digest, wire::decode_release(release.document)->variants[0]).has_value());
   auto state = device.state();
-  state.state = State::testing;
-  state.target = {bad.digest, "2"};
+  state.state = at;
+  state.target = {release.digest, release.version};
   state.rollout = "ro-2";
   state.attempt = 1;
-  state.tries = 3;
+  state.run = run;
+  if (at == State::probation) {
+    state.previous = state.running;
+    state.running = state.target;
+  }
   REQUIRE(device.context->journal.save(state).has_value());
+  if (at != State::testing) REQUIRE(device.context->slots.switch_to("reader", release.digest).has_value());
+}
+
+}  // namespace
+
+TEST_CASE("what took the device down three times in a row fails as interrupted and goes back, wherever it did") {
+  struct Case {
+    State at;
+    wire::Manifest manifest;
+    State ends;
+  };
+  for (auto const& [at, manifest, ends] :
+       {Case{State::testing, failing_golden(), State::failed}, Case{State::switching, {}, State::rolled_back}, Case{State::probation, slow_probation(), State::rolled_back}}) {
+    CAPTURE(to_string(at));
+    Device device;
+    run_one(device);
+    auto const bad = sample("2", manifest);
+    put_into(device, bad, at, {3, Millis{0}, 0});
+    REQUIRE(device.boot());
+    REQUIRE(device.direct({Device::target(bad, "ro-2")}));
+    device.settle(3);
+    CHECK(device.state().state == ends);
+    CHECK(device.state().error.code == "interrupted");
+    CHECK(device.current() == kOne.digest);
+    CHECK(device.reports().back().error.code == "interrupted");
+  }
+}
+
+TEST_CASE("each start of a probation is journalled before it begins, an ordinary stop takes it back, and the time counts on") {
+  Device device;
+  run_one(device);
+  auto const two = sample("2", slow_probation());
+  put_into(device, two, State::probation, {2, Millis{0}, 0});
+  REQUIRE(device.direct({Device::target(two, "ro-2")}));
   REQUIRE(device.boot());
-  device.settle(1);
-  CHECK(device.state().state == State::failed);
-  CHECK(device.state().error.code == "golden_interrupted");
+  device.runner->round();
+  CHECK(device.context->journal.state("reader").run.starts == 3);
+  device.clock.advance(std::chrono::minutes{20});
+  device.runner->round();
+  CHECK(device.context->journal.state("reader").run.spent >= std::chrono::minutes{20});  // kept now and then, for who is cut
+  device.runner->rest();
+  CHECK(device.context->journal.state("reader").run.starts == 0);
+  for (int boot = 0; boot < 5; ++boot) {
+    REQUIRE(device.boot());
+    device.runner->round();
+    CHECK(device.state().state == State::probation);
+    device.clock.advance(std::chrono::minutes{7});
+    device.runner->rest();
+  }
+  REQUIRE(device.boot());
+  device.runner->round();
+  device.clock.advance(std::chrono::minutes{6});
+  device.runner->round();
+  CHECK(device.state().state == State::committed);
+}
+
+TEST_CASE("something newer does not wait for a probation; what runs is proved after all should it fail before its switch") {
+  for (bool const newer_is_good : {true, false}) {
+    CAPTURE(newer_is_good);
+    Device device;
+    run_one(device);
+    auto const two = sample("2", slow_probation());
+    device.bring(two);
+    REQUIRE(device.direct({Device::target(two, "ro-2")}));
+    device.settle(1);
+    REQUIRE(device.state().state == State::probation);
+    auto const three = sample("3", newer_is_good ? wire::Manifest{} : failing_golden());
+    device.bring(three);
+    REQUIRE(device.direct({Device::target(three, "ro-3")}));
+    device.runner->round();
+    if (newer_is_good) {
+      CHECK(device.state().state == State::committed);
+      CHECK(device.current() == three.digest);
+      CHECK(device.state().previous == Version{kOne.digest, "1"});  // 2 was never proved: it is no way back
+      continue;
+    }
+    CHECK(device.state().state == State::probation);
+    CHECK(device.state().rollout == "ro-2");
+    CHECK(device.current() == two.digest);
+    CHECK(std::any_of(device.reports().begin(), device.reports().end(), [](auto const& item) { return item.rollout == "ro-3" && item.state == "failed"; }));
+    device.settle(6);
+    CHECK(device.state().state == State::committed);
+    CHECK(device.state().running == Version{two.digest, "2"});
+  }
+}
+
+TEST_CASE("an order back reaches an update in its probation and in its switch") {
+  for (auto const at : {State::switching, State::probation}) {
+    for (bool const of_owner : {true, false}) {
+      CAPTURE(to_string(at));
+      CAPTURE(of_owner);
+      Device device;
+      run_one(device);
+      auto const two = sample("2", slow_probation());
+      put_into(device, two, at, {});
+      REQUIRE(device.boot());
+      if (of_owner) REQUIRE(device.runner->roll_back("reader").has_value());
+      else REQUIRE(device.direct({Device::target(kOne, "ro-2")}));
+      device.runner->round();
+      CHECK(device.state().state == State::rolled_back);
+      CHECK(device.current() == kOne.digest);
+      CHECK(device.state().running == Version{kOne.digest, "1"});
+      CHECK((device.state().held == two.digest) == of_owner);
+    }
+  }
 }
 
 TEST_CASE("an ordered return below the owners' floor is refused, kept or not; the owner of the device may still go back") {

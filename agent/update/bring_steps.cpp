@@ -1,0 +1,183 @@
+#include "agent/update/model_update.hpp"
+
+#include "core/base/log.hpp"
+
+#include <fmt/format.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr Millis kBackoffMax = std::chrono::minutes{10};
+constexpr Millis kLookAgain{5'000};
+constexpr Millis kLookWhileFetching{15'000};
+constexpr std::string_view kWaits = "waits";
+
+std::uint64_t memory_bytes() {
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? static_cast<std::uint64_t>(info.totalram) * info.mem_unit : 0;
+}
+
+/// What the release itself says is final. Network, disk, and bytes that are not what was signed are none of its fault and may pass: a mirror
+/// that lies must not make a device refuse the release for good.
+bool is_final(Error const& error) { return error.code == "ineligible" || error.code == "below_floor" || error.code == "bad_path" || error.code == "bad_release"; }
+
+/// Whether somebody answered, or the device itself did: then it was a try. Who is offline, behind a captive portal or told to come later has not tried.
+bool is_try(Error const& error) {
+  if (error.code == "disk_full" || error.code == "answer_cut") return true;
+  if (error.kind == Kind::unavailable || error.kind == Kind::timeout || error.kind == Kind::throttled) return false;
+  return error.code != "peer_not_trusted";
+}
+
+}  // namespace
+
+Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, Error const& error) {
+  if (interrupt_.is_raised() || error.code == "cancelled") {  // somebody's wish, no failure
+    remote_.reset();                                           // it may keep the cancel for its next exchange
+    look_again_in(Millis{0});
+    return Error{Kind::unavailable, "interrupted", error.detail};
+  }
+  auto const& rule = target.conditions;
+  std::uint64_t const there = staged_bytes(state);
+  bool const moved = there > state.staged_bytes;
+  auto const contact = shop_.contact.total();
+  state.stalled = moved ? Millis{0} : state.stalled + (contact - contact_seen_);
+  state.tries = moved ? 0 : state.tries + (is_try(error) ? 1 : 0);
+  state.staged_bytes = std::max(state.staged_bytes, there);
+  contact_seen_ = contact;
+  contacts_ = shop_.contact.times();
+  backoff_ = moved ? 0 : std::min(backoff_ + 1, 20);
+  log::warn("update.try_failed", {{"model", model_}, {"tries", state.tries}, {"there", there}, {"code", error.code}, {"error", error.detail}});
+  if (is_final(error) || state.tries >= std::max(1, rule.attempts) || state.stalled >= rule.give_up) {
+    FLEET_CHECK(fail(std::move(state), told_of(error)));
+    return {};
+  }
+  state.error = fit_to_tell(told_of(error));
+  FLEET_CHECK(context_.journal.save(state));
+  show(state);
+  auto const wait = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << backoff_));
+  auto const asked = remote_ ? remote_->retry_after() : Millis{0};
+  auto const pause = std::max(asked, Millis{static_cast<std::int64_t>(wait * (0.5 + context_.random.uniform()))});
+  quiet_until_ = now() + pause;
+  look_again_in(pause);
+  return {};
+}
+
+std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
+  auto const release = release_of(state);
+  auto const* const variant = release ? wire::find_variant(*release, context_.identity.hardware) : nullptr;
+  if (variant == nullptr) return 0;
+  std::uint64_t out = 0;
+  for (auto const& file : variant->files)
+    if (auto const there = context_.fs.info(context_.slots.staging(model_, state.target.digest) + "/" + file.name)) out += std::min(file.size, there->size);
+  return out;
+}
+
+Result<std::shared_ptr<Remote>> ModelUpdate::remote() {
+  if (!remote_) {
+    FLEET_TRY(remote_, shop_.remotes.make());
+  }
+  return remote_;
+}
+
+Result<void> ModelUpdate::check(ModelState state, Target const& target) {
+  auto const checked = [&]() -> Result<void> {
+    // A version that ran here before and is whole needs no network and no fresh metadata: expiry governs what is adopted, not what is kept.
+    auto const kept = context_.slots.load_release(model_, state.target.digest);
+    if (kept && target.action == wire::Action::revert) {
+      FLEET_TRY(auto const release, wire::decode_release(*kept));
+      if (release.model != model_) return Error{Kind::signature, "chains_disagree", fmt::format("the kept release is of model {}", release.model)};
+      return check_floor(release, state.floor);
+    }
+    FLEET_TRY(auto const remote, this->remote());
+    Interrupt::Watch const watch(interrupt_, [&] { remote->cancel(); });
+    FLEET_TRY(auto const turn, shop_.metadata.take(interrupt_.flag()));
+    FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
+    FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
+    return context_.slots.save_release(model_, state.target.digest, verified.document);
+  }();
+  if (!checked) return early_failure(std::move(state), target, checked.error());
+  state.tries = 0;
+  state.stalled = Millis{0};
+  backoff_ = 0;
+  FLEET_CHECK(advance(std::move(state), Event::verified));
+  return {};
+}
+
+Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
+  auto const fetched = [&]() -> Result<void> {
+    FLEET_TRY(auto const release, release_of(state));
+    auto const* const variant = wire::find_variant(release, context_.identity.hardware);
+    if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("no variant for hardware {}", context_.identity.hardware)};
+    FLEET_TRY(bool const whole, context_.slots.is_whole(model_, state.target.digest, *variant));
+    if (whole) return {};
+    return fetch_files(state, target, *variant);
+  }();
+  if (!fetched && fetched.error().code == kWaits) return {};
+  if (!fetched) return early_failure(std::move(state), target, fetched.error());
+  FLEET_CHECK(advance(std::move(state), Event::fetched));
+  return {};
+}
+
+Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, wire::Variant const& variant) {
+  std::uint64_t bytes = 0;
+  for (auto const& file : variant.files) bytes += file.size;
+  auto const left = [&] { return bytes - std::min(bytes, staged_bytes(state)); };
+  auto const blocked = [&]() -> std::string {
+    auto const why = shop_.conditions.download_blocked(target, left(), interrupt_.flag());
+    return why.empty() && shop_.throttle.is_spent() ? "budget" : why;
+  };
+  FLEET_CHECK(wait_because(state, blocked()));
+  FLEET_TRY(auto const remote, this->remote());
+  Interrupt::Watch const watch(interrupt_, [&] { remote->cancel(); });
+  auto looked = now();
+  std::string why;
+  auto const may_go_on = [&]() -> Result<void> {
+    if (now() - looked < kLookWhileFetching) return {};
+    looked = now();
+    why = blocked();
+    return why.empty() ? Result<void>{} : Error{Kind::unavailable, std::string(kWaits), why};
+  };
+  auto const running = state.running.none() ? std::string() : context_.slots.slot(model_, state.running.digest);
+  DownloadPlan const plan{model_, state.target.digest, variant, shop_.sources, running, may_go_on};
+  auto const fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+  if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
+  if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
+  FLEET_CHECK(fetched);
+  return context_.slots.install(model_, state.target.digest, variant);
+}
+
+/// Tells the reason once; a wait is no failure and costs no attempt.
+Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why) {
+  if (state.waiting != why) {
+    state.waiting = why;
+    FLEET_CHECK(context_.journal.save(state));
+    report(state);
+  }
+  if (why.empty()) return {};
+  contact_seen_ = shop_.contact.total();
+  look_again_in(kLookAgain);
+  return Error{Kind::unavailable, std::string(kWaits), why};
+}
+
+Result<void> ModelUpdate::wait_or_test(ModelState state, Target const& target) {
+  auto const why = shop_.conditions.switch_blocked(target);
+  if (why.empty()) {
+    FLEET_CHECK(advance(std::move(state), Event::ready));
+    return {};
+  }
+  look_again_in(kLookAgain);
+  if (state.waiting == why && state.state == State::waiting) return {};
+  state.waiting = why;
+  if (state.state == State::staged) {
+    FLEET_CHECK(advance(std::move(state), Event::blocked));
+    return {};
+  }
+  FLEET_CHECK(context_.journal.save(state));
+  report(state);
+  return {};
+}
+
+}  // namespace fleet::agent

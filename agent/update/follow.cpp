@@ -1,0 +1,221 @@
+#include "agent/update/model_update.hpp"
+
+#include "core/base/log.hpp"
+
+#include <algorithm>
+
+namespace fleet::agent {
+namespace {
+
+constexpr Millis kTroubleAgain{5'000};
+
+bool is_refused(ModelState const& state, std::string const& digest, std::string const& rollout, std::int64_t attempt) {
+  return std::any_of(state.refusals.begin(), state.refusals.end(),
+                     [&](Refusal const& one) { return one.digest == digest && one.rollout == rollout && attempt <= one.attempt; });
+}
+
+/// The owner holds it; a higher attempt of what was held is the operator's word to take it again, another rollout of it is not.
+bool is_held(ModelState const& state, std::string const& digest, std::string const& rollout) {
+  return state.held == digest && std::none_of(state.refusals.begin(), state.refusals.end(),
+                                              [&](Refusal const& one) { return one.digest == digest && one.rollout == rollout; });
+}
+
+}  // namespace
+
+ModelUpdate::ModelUpdate(Shop& shop, std::string model)
+    : shop_(shop), context_(shop.context), model_(std::move(model)), interrupt_(shop.wishes.interrupt(model_)), contact_seen_(shop.contact.total()) {}
+
+void ModelUpdate::go() {
+  auto const wish = shop_.wishes.take(model_, context_.trusted.now());
+  auto const* const target = wish.target ? &*wish.target : nullptr;
+  may_act_ = wish.may_act;
+  next_look_.reset();
+  for (auto const order : wish.orders) obey(order);
+  // Once more when a turn has changed something: what came to rest may be asked for the next.
+  for (bool again = true; again && !interrupt_.is_raised();) {
+    auto const before = state();
+    consider(target);
+    work(target);
+    auto const after = state();
+    again = at_rest(after.state) && (after.state != before.state || after.target != before.target || after.rollout != before.rollout ||
+                                     after.attempt != before.attempt);
+  }
+  if (at_rest(state().state)) remote_.reset();
+}
+
+/// What the directive says now: drops what it no longer names before the switch, begins, goes back. What was switched goes on to its end also when no
+/// directive names it any more.
+void ModelUpdate::consider(Target const* target) {
+  auto const before = state();
+  if (before_switch(before.state) && (target == nullptr || !is_work_on(*target, before))) {
+    if (auto const dropped = advance(before, Event::withdrawn); !dropped) return log_failed("withdraw", dropped.error());
+    quiet_until_.reset();
+  }
+  if (target != nullptr) follow(*target);
+  resume();
+}
+
+void ModelUpdate::log_failed(std::string_view doing, Error const& error) const {
+  log::warn("update.failed", {{"doing", doing}, {"model", model_}, {"code", error.code}, {"error", error.detail}});
+}
+
+void ModelUpdate::look_again_in(Millis time) {
+  auto const at = now() + time;
+  next_look_ = next_look_ ? std::min(*next_look_, at) : at;
+}
+
+ModelState ModelUpdate::state() const { return context_.journal.state(model_); }
+
+void ModelUpdate::obey(Order order) {
+  auto state = this->state();
+  if (order == Order::unhold) {
+    std::erase_if(state.refusals, [&](Refusal const& one) { return one.digest == state.held; });
+    state.held.clear();
+    if (auto const saved = context_.journal.save(state); !saved) return log_failed("unhold", saved.error());
+    state.error = {std::string(wire::kUnheld), "the device's owner lets the held release be taken again", {}};
+    return report(state);  // so that the server directs it here again
+  }
+  if (before_switch(state.state)) {
+    auto dropped = advance(std::move(state), Event::withdrawn);
+    if (!dropped) return log_failed("roll back", dropped.error());
+    state = std::move(*dropped);
+  }
+  state = settled(std::move(state));
+  if (state.running.none() || !next_state(state.state, Event::ordered_back)) return;
+  quiet_until_.reset();
+  state.held = state.running.digest;
+  state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
+  wire::DeviceError const why{"rolled_back_by_owner", "the device's owner asked for the version before", {}};
+  if (auto const going = advance(std::move(state), Event::ordered_back, why); !going) return log_failed("roll back", going.error());
+}
+
+void ModelUpdate::follow(Target const& target) {
+  switch (target.action) {
+    case wire::Action::install: return follow_install(target);
+    case wire::Action::revert:
+    case wire::Action::remove: return follow_return(target);
+    case wire::Action::unknown: log::warn("directive.unknown_action", {{"model", model_}}); return;
+  }
+}
+
+void ModelUpdate::follow_install(Target const& target) {
+  auto state = this->state();
+  auto const digest = digest_of(target);
+  if (digest.empty() || is_refused(state, digest, target.rollout, target.attempt) || is_held(state, digest, target.rollout)) return;
+  bool const proving = state.state == State::switching || state.state == State::probation;
+  if (proving && digest != state.target.digest && may_act_) {
+    give_way(std::move(state));
+    state = this->state();
+  }
+  if (!at_rest(state.state)) return;
+  if (state.running.digest == digest && !state.unproven) return adopt(target, std::move(state));
+  if (state.running.digest != digest && may_act_) begin(target, std::move(state));
+}
+
+/// It runs already: said once for this rollout, nothing is done. Its name is the one that was verified, not the one a directive gives it.
+void ModelUpdate::adopt(Target const& target, ModelState state) {
+  if (state.rollout == target.rollout && state.attempt == target.attempt && state.state == State::committed) return;
+  if (state.running.version.empty())
+    if (auto const named = version_of_path(model_, target.path)) state.running.version = *named;
+  state.target = state.running;
+  state.rollout = target.rollout;
+  state.attempt = target.attempt;
+  state.error = {};
+  if (auto const adopted = advance(std::move(state), Event::adopted); !adopted) log_failed("adopt", adopted.error());
+}
+
+void ModelUpdate::begin(Target const& target, ModelState state) {
+  // A path that names no version fails when it is checked, and is told then.
+  auto const named = version_of_path(model_, target.path);
+  state.target = {digest_of(target), named ? *named : std::string()};
+  state.rollout = target.rollout;
+  state.attempt = target.attempt;
+  state.tries = 0;
+  state.stalled = Millis{0};
+  state.staged_bytes = 0;
+  state.waiting.clear();
+  if (state.held == state.target.digest) state.held.clear();
+  backoff_ = 0;
+  quiet_until_.reset();
+  contact_seen_ = shop_.contact.total();
+  if (auto const started = advance(std::move(state), Event::directed); !started) return log_failed("start", started.error());
+}
+
+/// Something newer is wanted before this was proved: it runs on, and its proof is taken up again should what comes in its place end before the switch.
+void ModelUpdate::give_way(ModelState state) {
+  probation_.reset();
+  auto const current = context_.slots.current(model_);
+  bool const runs = state.state == State::probation || (current && *current == state.target.digest);
+  if (runs) {
+    state = settled(std::move(state));
+    state.unproven = Unproven{state.rollout, state.attempt};
+  }
+  if (auto const given = advance(std::move(state), Event::superseded); !given) log_failed("supersede", given.error());
+}
+
+void ModelUpdate::resume() {
+  auto state = this->state();
+  if (!state.unproven || !next_state(state.state, Event::resumed)) return;
+  state.target = state.running;
+  state.rollout = state.unproven->rollout;
+  state.attempt = state.unproven->attempt;
+  state.unproven.reset();
+  if (auto const resumed = advance(std::move(state), Event::resumed); !resumed) log_failed("resume", resumed.error());
+}
+
+/// To none, or to the version before: at once, unless the owners' floor forbids it.
+bool ModelUpdate::is_way_back(Target const& target, ModelState const& state) const {
+  if (target.action == wire::Action::remove) return true;
+  if (target.action != wire::Action::revert || state.previous.none() || digest_of(target) != state.previous.digest) return false;
+  auto const document = context_.slots.load_release(model_, state.previous.digest);
+  if (!document) return state.floor == 0;
+  auto const release = wire::decode_release(*document);
+  return release && check_floor(*release, state.floor);
+}
+
+/// Back to a version that ran here before, or to none. Local where its slot is whole; fetched like any other release otherwise.
+void ModelUpdate::follow_return(Target const& target) {
+  auto const digest = target.action == wire::Action::remove ? std::string() : digest_of(target);
+  auto state = settled(this->state());
+  if (!next_state(state.state, Event::ordered_back) || state.running.digest == digest) return;
+  if (!is_way_back(target, state)) return follow_install(target);
+  state.rollout = target.rollout;
+  if (digest.empty()) state.previous = state.older = {};  // to none, not to the version before
+  if (auto const going = advance(std::move(state), Event::ordered_back); !going) return log_failed("go back", going.error());
+}
+
+void ModelUpdate::work(Target const* target) {
+  if (quiet_until_ && shop_.contact.times() != contacts_) quiet_until_.reset();  // the server is there again
+  if (quiet_until_ && now() < *quiet_until_) return look_again_in(*quiet_until_ - now());
+  quiet_until_.reset();
+  while (!interrupt_.is_raised()) {
+    auto const before = state();
+    auto const stepped = step(before, target);
+    if (!stepped && stepped.error().code == "interrupted") return;
+    if (!stepped) {
+      log_failed(to_string(before.state), stepped.error());
+      return look_again_in(kTroubleAgain);
+    }
+    if (state().state == before.state) return;
+  }
+}
+
+Result<void> ModelUpdate::step(ModelState const& state, Target const* target) {
+  switch (state.state) {
+    case State::checking: return target == nullptr ? Result<void>{} : check(state, *target);
+    case State::downloading: return target == nullptr ? Result<void>{} : fetch(state, *target);
+    case State::staged:
+    case State::waiting: return target == nullptr ? Result<void>{} : wait_or_test(state, *target);
+    case State::testing: return test(state);
+    case State::switching: return switch_over(state);
+    case State::probation: return prove(state);
+    case State::rolling_back: return go_back(state);
+    case State::idle:
+    case State::committed:
+    case State::failed:
+    case State::rolled_back: return {};
+  }
+  return {};
+}
+
+}  // namespace fleet::agent

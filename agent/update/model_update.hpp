@@ -1,0 +1,122 @@
+#pragma once
+
+#include "agent/proof/proof.hpp"
+#include "agent/trust/verifier.hpp"
+#include "agent/conditions/conditions.hpp"
+#include "agent/update/contact.hpp"
+#include "agent/context.hpp"
+#include "agent/delivery/download.hpp"
+#include "agent/update/machine.hpp"
+#include "agent/update/turn.hpp"
+#include "agent/update/wishes.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fleet::agent {
+
+/// What the updates of all models share; each part is thread-safe.
+struct Shop {
+  Context& context;
+  Remotes& remotes;
+  Wishes& wishes;
+  Contact& contact;
+  Throttle throttle;
+  Conditions conditions;
+  Sources sources;
+  Turn metadata = {};  ///< whose turn it is to refresh the release metadata
+};
+
+/// Made fit for journal and report: printable ASCII, cut at what the server takes.
+[[nodiscard]] wire::DeviceError fit_to_tell(wire::DeviceError error);
+[[nodiscard]] wire::DeviceError told_of(Error const& error);
+
+/// The update machine of one model: compares what is wanted with what the journal has, journals each transition, then acts on it, reports it.
+/// One thread at a time calls `go`; what it waits for ends when the model's interrupt is raised.
+class ModelUpdate {
+public:
+  ModelUpdate(Shop& shop, std::string model);
+
+  /// At start, once: the journal is compared with what lies there, and what was journalled and not told is told.
+  void settle();
+  /// Obeys what is wanted now and goes as far as it can without waiting for a time or a condition.
+  void go();
+  /// The agent stops in an orderly way: what a probation had is kept.
+  void stop();
+  /// When to go again without being woken; nothing: only a new word can move it.
+  [[nodiscard]] std::optional<MonoTime> next_look() const { return next_look_; }
+
+private:
+  using Target = wire::DirectiveTarget;
+
+  // What a word means to this model (follow.cpp).
+  void obey(Order order);
+  void consider(Target const* target);
+  void follow(Target const& target);
+  void follow_install(Target const& target);
+  void follow_return(Target const& target);
+  void begin(Target const& target, ModelState state);
+  void adopt(Target const& target, ModelState state);
+  void give_way(ModelState state);
+  void resume();
+  [[nodiscard]] bool is_way_back(Target const& target, ModelState const& state) const;
+  /// Steps until one changes nothing; `target` is what the directive has for this model.
+  void work(Target const* target);
+  Result<void> step(ModelState const& state, Target const* target);
+
+  // One step of the machine each; they journal, then act (steps.cpp).
+  Result<void> check(ModelState state, Target const& target);
+  Result<void> fetch(ModelState state, Target const& target);
+  Result<void> fetch_files(ModelState& state, Target const& target, wire::Variant const& variant);
+  Result<void> wait_because(ModelState& state, std::string const& why);
+  Result<void> wait_or_test(ModelState state, Target const& target);
+  Result<void> test(ModelState state);
+  Result<void> switch_over(ModelState state);
+  Result<void> prove(ModelState state);
+  Result<void> commit(ModelState state);
+  Result<void> go_back(ModelState state);
+
+  Result<ModelState> advance(ModelState state, Event event, wire::DeviceError error = {});
+  /// A failure before the golden test: tried again with backoff, until the policy's patience is over (docs/protocol.md, Attempts).
+  Result<void> early_failure(ModelState state, Target const& target, Error const& error);
+  Result<ModelState> fail(ModelState state, wire::DeviceError error);
+  /// Journals that a start of a step that runs the release begins. False: the third in a row never ended; it has failed.
+  Result<bool> start(ModelState& state);
+  /// An ordinary end of a start, by a stop or another wish: it counts no more, the time it took does.
+  Result<void> pause(ModelState state, Millis spent);
+  void show(ModelState const& state);
+  void report(ModelState const& state);
+  Result<wire::Release> release_of(ModelState const& state) const;
+  /// For the steps past the download. Nothing: its document is lost, and the update has failed with `release_lost`.
+  Result<std::optional<wire::Release>> release_or_fail(ModelState const& state);
+  /// For what `current` points at now; once it is gone, for what it pointed at.
+  void run_hook(std::vector<std::string> const& words, ModelState const& state);
+  [[nodiscard]] Result<std::shared_ptr<Remote>> remote();
+  [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
+  [[nodiscard]] Candidate candidate_of(ModelState const& state) const;
+  [[nodiscard]] Bench bench();
+  [[nodiscard]] ModelState state() const;
+  /// A switch that goes on counts as made: from there it goes back like a version that runs.
+  [[nodiscard]] ModelState settled(ModelState state) const;
+  [[nodiscard]] MonoTime now() const { return context_.clock.mono(); }
+  void look_again_in(Millis time);
+  void log_failed(std::string_view doing, Error const& error) const;
+
+  Shop& shop_;
+  Context& context_;
+  std::string model_;
+  Interrupt& interrupt_;
+  std::shared_ptr<Remote> remote_;  ///< while it is at work
+  std::optional<ProbationRun> probation_;
+  MonoTime kept_{};                          ///< when the time of the probation was journalled last
+  bool may_act_ = false;
+  std::optional<MonoTime> next_look_;
+  std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
+  int contacts_ = 0;                     ///< how often the server had been found when it failed
+  int backoff_ = 0;                      ///< failures in a row without progress
+  Millis contact_seen_{0};               ///< of the contact's time, what `stalled` has
+};
+
+}  // namespace fleet::agent

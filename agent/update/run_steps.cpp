@@ -1,0 +1,292 @@
+#include "agent/update/model_update.hpp"
+
+#include "core/base/log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace fleet::agent {
+namespace {
+
+constexpr int kStartsMax = 3;
+constexpr Millis kKeepTimeEvery = std::chrono::minutes{1};
+constexpr std::size_t kRefusalsMax = 16;
+// States that people and the judge need to know of; the others pass in an instant.
+constexpr std::array kTold{State::downloading, State::waiting, State::testing,     State::probation,
+                           State::committed,   State::failed,  State::rolled_back, State::idle};
+
+/// The kept document of a release is gone or damaged, and stays so: waiting brings nothing. A disk that fails now may answer later.
+bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind != Kind::unavailable; }
+
+/// From now on what runs is the target, and what ran is the version before: what a way back goes by. A version that was never proved is none.
+void shift_versions(ModelState& state) {
+  if (state.running == state.target) return;
+  if (!state.unproven) {
+    state.older = state.previous;
+    state.previous = state.running;
+  }
+  state.unproven.reset();
+  state.running = state.target;
+}
+
+bool was_told(std::optional<wire::UpdateItem> const& last, ModelState const& state) {
+  return last && last->state == to_string(state.state) && last->digest == state.target.digest && last->rollout == state.rollout &&
+         last->attempt == state.attempt && last->running_digest == state.running.digest && last->error.code == state.error.code;
+}
+
+std::string_view step_of(State state) {
+  if (state == State::testing) return "the golden test";
+  return state == State::switching ? "the switch" : "the probation";
+}
+
+/// A program that is started anew each time has its time-out for itself, and all its starts together three of them: restarts that go on for ever,
+/// orderly ones too, end.
+Millis time_left(Millis timeout, ModelState const& state) { return std::clamp(kStartsMax * timeout - state.run.spent, Millis{1}, timeout); }
+
+}  // namespace
+
+wire::DeviceError fit_to_tell(wire::DeviceError error) {
+  constexpr std::size_t kCodeMax = 64, kTextMax = 1000, kOutputMax = 4000;
+  for (auto const& [text, most] : {std::pair{&error.code, kCodeMax}, std::pair{&error.text, kTextMax}, std::pair{&error.output, kOutputMax}}) {
+    if (text->size() > most) text->erase(most);
+    std::replace_if(
+        text->begin(), text->end(), [](char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f || static_cast<unsigned char>(c) > 0x7f; }, '?');
+  }
+  return error;
+}
+
+wire::DeviceError told_of(Error const& error) {
+  return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()};
+}
+
+Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::DeviceError error) {
+  auto const next = next_state(state.state, event);
+  if (!next)
+    return Error{Kind::internal, "stray_event",
+                 fmt::format("model {}: event {} means nothing in state {}", model_, static_cast<int>(event), to_string(state.state))};
+  log::info("update", {{"model", model_}, {"version", state.target.version}, {"from", to_string(state.state)}, {"to", to_string(*next)}});
+  state.state = *next;
+  state.since = context_.trusted.now();
+  state.run = {};
+  if (event == Event::directed) state.error = {};
+  if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
+  if (*next != State::waiting) state.waiting.clear();
+  if (*next != State::probation) probation_.reset();
+  FLEET_CHECK(context_.journal.save(state));
+  report(state);
+  return state;
+}
+
+void ModelUpdate::show(ModelState const& state) {
+  if (!state.running.none()) context_.collector.running(model_, state.running.digest);
+  shop_.wishes.show(state);
+}
+
+void ModelUpdate::report(ModelState const& state) {
+  show(state);
+  if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
+  wire::ReportItem item;
+  item.update = wire::UpdateItem{context_.trusted.now(),
+                                 model_,
+                                 state.target.version,
+                                 state.target.digest,
+                                 state.rollout,
+                                 state.attempt,
+                                 std::string(to_string(state.state)),
+                                 state.running.version,
+                                 state.running.digest,
+                                 state.error};
+  if (auto const added = context_.spool->add(std::move(item)); !added) log::error("report.lost", {{"model", model_}, {"error", added.error().detail}});
+}
+
+/// What `current` points at runs and is kept, whatever a journal that is damaged or gone has of it. A state whose transition was journalled and not
+/// spooled is told now.
+void ModelUpdate::settle() {
+  auto state = this->state();
+  auto const current = context_.slots.current(model_);
+  // While switching and rolling back the link may be ahead of the journal: those steps are taken again.
+  bool const may_differ = !context_.journal_damaged && (state.state == State::switching || state.state == State::rolling_back);
+  if (current && *current != state.running.digest && !may_differ) {
+    log::warn("journal.rebuilt", {{"model", model_}, {"journal", state.running.digest}, {"current", *current}});
+    state.previous = state.running;
+    state.running = state.target = {*current, {}};
+    if (auto const release = release_of(state)) state.running.version = state.target.version = release->version;
+    state.state = current->empty() ? State::idle : State::committed;
+    state.error = {};
+    state.unproven.reset();
+    if (auto const saved = context_.journal.save(state); !saved) return log_failed("rebuild", saved.error());
+  }
+  if (!context_.journal.models().contains(model_)) return;
+  if (was_told(context_.spool->last_update(model_), state)) show(state);
+  else report(state);
+}
+
+Result<ModelState> ModelUpdate::fail(ModelState state, wire::DeviceError error) {
+  state.refusals.push_back({state.target.digest, state.rollout, state.attempt});
+  if (state.refusals.size() > kRefusalsMax) state.refusals.erase(state.refusals.begin());
+  return advance(settled(std::move(state)), Event::failed, std::move(error));
+}
+
+ModelState ModelUpdate::settled(ModelState state) const {
+  if (state.state == State::switching) shift_versions(state);
+  return state;
+}
+
+Result<bool> ModelUpdate::start(ModelState& state) {
+  if (state.run.starts >= kStartsMax) {
+    auto text = fmt::format("{} of {} began {} times in a row and never ended: the device or its agent was stopped each time", step_of(state.state),
+                            state.target.version, kStartsMax);
+    FLEET_CHECK(fail(std::move(state), {"interrupted", std::move(text), {}}));
+    return false;
+  }
+  state.run.starts += 1;
+  FLEET_CHECK(context_.journal.save(state));
+  return true;
+}
+
+Result<void> ModelUpdate::pause(ModelState state, Millis spent) {
+  state.run.starts = 0;
+  state.run.spent += spent;
+  FLEET_CHECK(context_.journal.save(state));
+  return Error{Kind::unavailable, "interrupted", "something else is wanted meanwhile"};
+}
+
+Result<wire::Release> ModelUpdate::release_of(ModelState const& state) const {
+  auto const& digest = state.target.none() ? state.running.digest : state.target.digest;
+  FLEET_TRY(auto const document, context_.slots.load_release(model_, digest));
+  return wire::decode_release(document);
+}
+
+Result<std::optional<wire::Release>> ModelUpdate::release_or_fail(ModelState const& state) {
+  auto release = release_of(state);
+  if (release) return std::optional(*std::move(release));
+  if (!is_lost(release.error())) return release.error();
+  FLEET_CHECK(fail(state, {"release_lost", release.error().detail, {}}));
+  return std::optional<wire::Release>{};
+}
+
+Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.config, context_.collector, interrupt_}; }
+
+Candidate ModelUpdate::candidate_of(ModelState const& state) const {
+  return {model_,
+          state.target.version,
+          state.target.digest,
+          context_.slots.slot(model_, state.target.digest),
+          context_.slots.scratch(model_),
+          context_.layout.statsd_socket()};
+}
+
+void ModelUpdate::run_hook(std::vector<std::string> const& words, ModelState const& state) {
+  if (words.empty()) return;
+  auto about = state;
+  if (!state.running.none()) about.target = state.running;
+  if (auto const ran = run_program(bench(), candidate_of(about), words, "hook_failed"); !ran)
+    log::warn("hook.failed", {{"model", model_}, {"error", ran.error().detail}});
+}
+
+Result<void> ModelUpdate::test(ModelState state) {
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
+  if (auto golden = release->manifest.golden) {
+    FLEET_TRY(bool const may_start, start(state));
+    if (!may_start) return {};
+    golden->timeout = time_left(golden->timeout, state);
+    FLEET_CHECK(context_.slots.make_scratch(model_));
+    auto const began = now();
+    auto const passed = golden_test(bench(), candidate_of(state), *golden);
+    if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
+    if (!passed) {
+      FLEET_CHECK(fail(std::move(state), told_of(passed.error())));
+      return {};
+    }
+  }
+  bool const wanted = shop_.wishes.is_wanted(state, context_.trusted.now());
+  FLEET_CHECK(advance(std::move(state), wanted ? Event::passed : Event::withdrawn));
+  return {};
+}
+
+Result<void> ModelUpdate::switch_over(ModelState state) {
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
+  FLEET_TRY(bool const may_start, start(state));
+  if (!may_start) return {};
+  FLEET_CHECK(context_.slots.switch_to(model_, state.target.digest));
+  auto const switched = settled(state);
+  context_.collector.running(model_, switched.running.digest);
+  auto const began = now();
+  run_hook(context_.config.switched_hook, switched);
+  if (!release->manifest.activate.empty() && !interrupt_.is_raised()) {
+    auto const activated = run_program(bench(), candidate_of(state), release->manifest.activate, "activate_failed", time_left(kProgramTimeout, state));
+    if (!activated && activated.error().code != "interrupted") {
+      FLEET_CHECK(fail(std::move(state), told_of(activated.error())));
+      return {};
+    }
+  }
+  if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
+  FLEET_CHECK(advance(switched, Event::switched));
+  return {};
+}
+
+/// One look at the probation; its time and inferences count on over restarts.
+Result<void> ModelUpdate::prove(ModelState state) {
+  if (!probation_) {
+    FLEET_TRY(auto const release, release_or_fail(state));
+    if (!release) return {};
+    if (release->manifest.probation) {
+      FLEET_TRY(bool const may_start, start(state));
+      if (!may_start) return {};
+      FLEET_CHECK(context_.slots.make_scratch(model_));
+    }
+    probation_.emplace(bench(), candidate_of(state), release->manifest, ProbationSoFar{state.run.spent, state.run.inferences});
+    kept_ = now();
+  }
+  auto const verdict = probation_->step();
+  if (verdict == ProbationRun::Verdict::failed) {
+    FLEET_CHECK(fail(std::move(state), probation_->error()));
+    return {};
+  }
+  if (verdict == ProbationRun::Verdict::healthy) return commit(std::move(state));
+  look_again_in(probation_->next_step() - now());
+  if (now() - kept_ < kKeepTimeEvery) return {};
+  kept_ = now();
+  auto const sofar = probation_->so_far();
+  state.run.spent = sofar.spent;
+  state.run.inferences = sofar.inferences;
+  return context_.journal.save(state);
+}
+
+void ModelUpdate::stop() {
+  if (!probation_) return;
+  auto state = this->state();
+  auto const sofar = probation_->so_far();
+  state.run = {0, sofar.spent, sofar.inferences};
+  probation_.reset();
+  if (auto const kept = context_.journal.save(state); !kept) log_failed("keep the time of the probation", kept.error());
+}
+
+Result<void> ModelUpdate::commit(ModelState state) {
+  FLEET_TRY(auto const release, release_or_fail(state));
+  if (!release) return {};
+  state.floor = std::max(state.floor, release->manifest.security_floor);
+  state.older = {};
+  FLEET_TRY(auto const committed, advance(std::move(state), Event::healthy));
+  return context_.slots.collect(model_, {committed.running.digest, committed.previous.digest});
+}
+
+/// Local and immediate. Without a version before, `current` is taken away and the app is told.
+Result<void> ModelUpdate::go_back(ModelState state) {
+  bool const back = !state.previous.none();
+  FLEET_CHECK(back ? context_.slots.switch_to(model_, state.previous.digest) : context_.slots.remove_current(model_));
+  if (!back) run_hook(context_.config.removed_hook, state);
+  state.running = state.previous;
+  state.previous = state.older;
+  state.older = {};
+  state.unproven.reset();
+  if (back) run_hook(context_.config.switched_hook, state);
+  FLEET_CHECK(advance(std::move(state), Event::returned));
+  return {};
+}
+
+}  // namespace fleet::agent

@@ -1,0 +1,124 @@
+#include "agent/update/wishes.hpp"
+
+#include "agent/update/machine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace fleet::agent {
+namespace {
+
+/// Whether a model at work must hear of its new target at once. What was switched goes on to its end when nothing else is asked for.
+bool is_overtaken(ModelState const& doing, wire::DirectiveTarget const* target) {
+  if (at_rest(doing.state)) return true;  // it may be about to begin what was wanted before
+  if (before_switch(doing.state)) return target == nullptr || !is_work_on(*target, doing);
+  if (target == nullptr) return false;
+  if (target->action == wire::Action::remove) return true;
+  auto const wanted = digest_of(*target);
+  return wanted != doing.target.digest && (doing.state != State::rolling_back || wanted != doing.previous.digest);
+}
+
+}  // namespace
+
+std::string digest_of(wire::DirectiveTarget const& target) {
+  auto const found = target.hashes.find("sha256");
+  return found == target.hashes.end() ? std::string() : found->second;
+}
+
+bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state) {
+  return target.action != wire::Action::remove && digest_of(target) == state.target.digest && target.attempt == state.attempt;
+}
+
+Wishes::Wishes(Told told, std::map<std::string, ModelState> shown, std::function<void(std::string const& model)> wake)
+    : wake_(std::move(wake)), told_(std::move(told)), shown_(std::move(shown)) {}
+
+wire::DirectiveTarget const* Wishes::target_of(std::string const& model) const {
+  auto const found = std::find_if(told_.targets.begin(), told_.targets.end(), [&](auto const& one) { return one.model == model; });
+  return found == told_.targets.end() ? nullptr : &*found;
+}
+
+void Wishes::direct(Told told) {
+  std::set<std::string> models;
+  {
+    std::lock_guard const lock(mutex_);
+    told_ = std::move(told);
+    for (auto const& [model, state] : shown_) {
+      models.insert(model);
+      if (auto const doing = interrupts_.find(model); doing != interrupts_.end() && is_overtaken(state, target_of(model))) doing->second->raise();
+    }
+    for (auto const& target : told_.targets) models.insert(target.model);
+  }
+  for (auto const& model : models) wake_(model);
+}
+
+Result<void> Wishes::order(std::string const& model, Order order) {
+  {
+    std::lock_guard const lock(mutex_);
+    auto const found = shown_.find(model);
+    if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
+    auto const& state = found->second;
+    if (order == Order::unhold && state.held.empty()) return Error{Kind::conflict, "not_held", fmt::format("model {} holds no release", model)};
+    if (order == Order::roll_back) {
+      auto const& from = state.state == State::switching ? state.target : state.running;
+      auto const& back = state.state == State::switching ? state.running : state.previous;
+      if (from.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", model)};
+      if (back.none())
+        return Error{Kind::conflict, "nothing_before", fmt::format("no version of model {} ran before {}", model, from.version),
+                     "going back would leave none; an operator takes a release away: fleetctl rollout rollback"};
+    }
+    orders_[model].push_back(order);
+    if (auto const doing = interrupts_.find(model); doing != interrupts_.end()) doing->second->raise();
+  }
+  wake_(model);
+  return {};
+}
+
+void Wishes::stop() {
+  std::lock_guard const lock(mutex_);
+  stopped_ = true;
+  for (auto const& [model, interrupt] : interrupts_) interrupt->raise();
+}
+
+Wish Wishes::take(std::string const& model, SysTime now) {
+  std::lock_guard const lock(mutex_);
+  Wish out;
+  if (auto const* const target = target_of(model)) out.target = *target;
+  out.may_act = now < told_.act_before;
+  if (auto const found = orders_.find(model); found != orders_.end()) out.orders = std::move(found->second);
+  orders_.erase(model);
+  if (auto const doing = interrupts_.find(model); doing != interrupts_.end() && !stopped_) doing->second->lower();
+  return out;
+}
+
+bool Wishes::is_wanted(ModelState const& state, SysTime now) const {
+  std::lock_guard const lock(mutex_);
+  auto const* const target = target_of(state.model);
+  return now < told_.act_before && target != nullptr && is_work_on(*target, state);
+}
+
+Interrupt& Wishes::interrupt(std::string const& model) {
+  std::lock_guard const lock(mutex_);
+  auto& found = interrupts_[model];
+  if (!found) found = std::make_unique<Interrupt>();
+  if (stopped_) found->raise();
+  return *found;
+}
+
+void Wishes::show(ModelState const& state) {
+  std::lock_guard const lock(mutex_);
+  shown_.insert_or_assign(state.model, state);
+}
+
+std::map<std::string, ModelState> Wishes::models() const {
+  std::lock_guard const lock(mutex_);
+  return shown_;
+}
+
+Told Wishes::told() const {
+  std::lock_guard const lock(mutex_);
+  return told_;
+}
+
+}  // namespace fleet::agent

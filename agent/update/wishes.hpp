@@ -1,0 +1,63 @@
+#pragma once
+
+#include "agent/store/model_state.hpp"
+#include "agent/trust/verifier.hpp"
+#include "agent/proof/interrupt.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fleet::agent {
+
+/// What the device's owner asks for at the control socket.
+enum class Order { roll_back, unhold };
+
+/// What is wanted of one model now.
+struct Wish {
+  std::optional<wire::DirectiveTarget> target;  ///< nothing: the directive does not name it
+  bool may_act = false;                         ///< before the directive's `act_before`
+  std::vector<Order> orders;                    ///< of the owner, each handed out once
+};
+
+[[nodiscard]] std::string digest_of(wire::DirectiveTarget const& target);
+/// Whether `target` is what `state` works on.
+[[nodiscard]] bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state);
+
+/// What the fleet and the owner want of every model, and what every model shows of itself. The link and the control socket write here, the models'
+/// updates read here; what a new word overtakes is interrupted there and then. Thread-safe.
+class Wishes {
+public:
+  /// @param wake  called for each model that has something new to look at
+  Wishes(Told told, std::map<std::string, ModelState> shown, std::function<void(std::string const& model)> wake);
+
+  /// A newly accepted directive.
+  void direct(Told told);
+  /// @errors not_found (unknown_model), conflict (nothing_before, not_held)
+  Result<void> order(std::string const& model, Order order);
+  /// Everything that goes on is to end: the agent stops.
+  void stop();
+
+  /// What is wanted of a model; what comes later interrupts anew.
+  [[nodiscard]] Wish take(std::string const& model, SysTime now);
+  /// Whether what a state works on is still to be switched to.
+  [[nodiscard]] bool is_wanted(ModelState const& state, SysTime now) const;
+  [[nodiscard]] Interrupt& interrupt(std::string const& model);
+  void show(ModelState const& state);
+  [[nodiscard]] std::map<std::string, ModelState> models() const;
+  [[nodiscard]] Told told() const;
+
+private:
+  [[nodiscard]] wire::DirectiveTarget const* target_of(std::string const& model) const;
+  mutable std::mutex mutex_;
+  std::function<void(std::string const&)> wake_;
+  Told told_;
+  std::map<std::string, ModelState> shown_;
+  std::map<std::string, std::vector<Order>> orders_;
+  std::map<std::string, std::unique_ptr<Interrupt>> interrupts_;
+  bool stopped_ = false;
+};
+
+}  // namespace fleet::agent
