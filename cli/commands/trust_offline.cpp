@@ -100,6 +100,7 @@ Result<int> sign(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const keys, load_signing_keys(fs, arguments.texts("key"), arguments.text("passphrase-file")));
   session.say(proposal_text(proposal));
   FLEET_CHECK(check_readable(proposal));
+  FLEET_CHECK(check_floors(proposal));
   FLEET_CHECK(session.confirm(fmt::format("This signs it with {} key{}.", keys.size(), keys.size() == 1 ? "" : "s")));
   for (auto& file : proposal.files) {
     FLEET_TRY(file.after, trust::cosign(file.after, keys));

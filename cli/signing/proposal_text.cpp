@@ -1,6 +1,9 @@
 #include "cli/signing/proposal_text.hpp"
 
+#include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
+#include "cli/signing/addition.hpp"
+#include "core/wire/json.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -98,6 +101,22 @@ std::string proposal_text(trust::Proposal const& proposal) {
 
 Result<void> check_readable(trust::Proposal const& proposal) {
   for (auto const& file : proposal.files) FLEET_CHECK(trust::check_nothing_hidden(file.role, as_bytes(file.after)));
+  return {};
+}
+
+Result<void> check_floors(trust::Proposal const& proposal) {
+  for (auto const& file : proposal.files) {
+    if (file.role == "root" || file.role == "directive-root") continue;
+    FLEET_TRY(auto const read, trust::read_signed(as_bytes(file.after), trust::Proposal::kBytesMax));
+    FLEET_TRY(auto const targets, trust::decode_targets(read));
+    for (auto const& [path, target] : targets.targets) {
+      auto const custom = wire::parse_json(target.custom.empty() ? "{}" : target.custom, 1024 * 1024);
+      if (!custom) return custom.error();
+      auto const floor = render::number_at(*custom, "security_floor"), counter = render::number_at(*custom, "release_counter");
+      if (floor > counter)
+        return unexpected(fmt::format("{} has the security_floor {}, above its own counter {}: devices that run it would take no later release", path, floor, counter));
+    }
+  }
   return {};
 }
 

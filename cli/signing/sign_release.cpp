@@ -123,6 +123,8 @@ Result<int> sign_release(Session& session, Arguments const& arguments, std::vect
   FLEET_CHECK(check_entry(entry, release, ref));
   FLEET_CHECK(published != nullptr ? check_published(*published, release) : check_files(*api, release));
   session.say(fmt::format("signing {}@{}: {}", ref.model, ref.version, wire::encode(release)));
+  if (auto const floor = release.manifest.security_floor; floor > 0)
+    session.say(fmt::format("its security_floor is {}: a device that has committed it takes no release of counter {} or less again", floor, floor - 1));
   FLEET_TRY(int const agreed, agree());
   if (agreed != 0) return agreed;
   FLEET_TRY(proposal.files[0].after, trust::cosign(proposal.files[0].after, keys));

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 4096;
+constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
 constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>({{"", 1},
                                                                                        {"B", 1},
@@ -30,6 +31,13 @@ constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint6
                                                                                        {"MB", 1'000'000},
                                                                                        {"GB", 1'000'000'000},
                                                                                        {"TB", 1'000'000'000'000}});
+
+/// A time that a device spends on a release has an end: what is longer, or nothing, is refused where it is written.
+Millis read_time(ObjectReader& reader, std::string_view key, Millis fallback, Millis most) {
+  auto const time = reader.duration(key).value_or(fallback);
+  if (time > most) reader.fault(key, fmt::format("at most {}, got {}", to_string(most), to_string(time)));
+  return time;
+}
 
 std::uint64_t read_size(ObjectReader& reader, std::string_view key) {
   auto const* const value = reader.find(key);
@@ -45,11 +53,12 @@ void read_golden(json::value const& value, std::string const& at, bool strict, M
   ObjectReader reader(value, at + "/golden", faults);
   Golden golden;
   golden.command = reader.texts("command", kWordsMax, kWordBytesMax);
-  golden.timeout = reader.duration("timeout").value_or(golden.timeout);
+  golden.timeout = read_time(reader, "timeout", golden.timeout, kProgramTimeMax);
   golden.inputs = reader.text("inputs", 1024, {});
   golden.expect = reader.required_text("expect", 1024);
   golden.tolerance = reader.number("tolerance", 0);
   if (golden.command.empty()) reader.fault("command", "is required");
+  if (golden.timeout <= Millis{0}) reader.fault("timeout", "must be longer than 0");
   if (!(golden.tolerance >= 0)) reader.fault("tolerance", "must not be negative");
   for (auto const& [key, path] : {std::pair{"inputs", &golden.inputs}, std::pair{"expect", &golden.expect}})
     if (!path->empty() && !is_safe_relative_path(*path)) reader.fault(key, "must be the relative path of a file of the release");
@@ -62,8 +71,8 @@ HealthCheck read_check(json::value const& value, std::string const& pointer, boo
   HealthCheck check;
   check.exec = reader.texts("exec", kWordsMax, kWordBytesMax);
   check.http = reader.text("http", 1024, {});
-  check.every = reader.duration("every").value_or(check.every);
-  check.timeout = reader.duration("timeout").value_or(check.timeout);
+  check.every = read_time(reader, "every", check.every, kProbationMax);
+  check.timeout = read_time(reader, "timeout", check.timeout, kProgramTimeMax);
   if (auto const* const inner = reader.find("statsd")) {
     ObjectReader statsd(*inner, pointer + "/statsd", faults);
     HealthCheck::StatsD rule;
@@ -71,7 +80,7 @@ HealthCheck read_check(json::value const& value, std::string const& pointer, boo
     if (statsd.find("min") != nullptr) rule.min = statsd.number("min", 0);
     if (statsd.find("max") != nullptr) rule.max = statsd.number("max", 0);
     rule.stat = statsd.text("stat", 8, rule.stat);
-    rule.window = statsd.duration("window").value_or(rule.window);
+    rule.window = read_time(statsd, "window", rule.window, kProbationMax);
     rule.samples = statsd.integer("samples", 1, 1'000'000'000, rule.samples);
     if (std::find(kStats.begin(), kStats.end(), rule.stat) == kStats.end()) statsd.fault("stat", fmt::format("is one of {}", fmt::join(kStats, ", ")));
     if (!rule.min && !rule.max) statsd.fault("min", "min or max is required");
@@ -84,6 +93,7 @@ HealthCheck read_check(json::value const& value, std::string const& pointer, boo
   bool const loopback = std::any_of(kLoopback.begin(), kLoopback.end(), [&](auto prefix) { return check.http.starts_with(prefix); });
   if (!check.http.empty() && !loopback) reader.fault("http", "only loopback is checked: http://127.0.0.1:PORT/path");
   if (check.every < Millis{100}) reader.fault("every", "at least 100ms");
+  if (check.timeout <= Millis{0}) reader.fault("timeout", "must be longer than 0");
   if (strict) reader.refuse_unknown();
   return check;
 }
@@ -91,10 +101,11 @@ HealthCheck read_check(json::value const& value, std::string const& pointer, boo
 void read_probation(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
   ObjectReader reader(value, at + "/probation", faults);
   Probation probation;
-  probation.time = reader.duration("time").value_or(Millis{0});
+  probation.time = read_time(reader, "time", Millis{0}, kProbationMax);
   probation.inferences = reader.integer("inferences", 0, 1'000'000'000'000, 0);
-  probation.max = reader.duration("max").value_or(std::max<Millis>(probation.time * 4, std::chrono::minutes{1}));
-  if (probation.max < probation.time) reader.fault("max", fmt::format("is shorter than time ({})", to_string(probation.time)));
+  auto const usual = std::clamp<Millis>(probation.time * 4, std::chrono::minutes{1}, kProbationMax);
+  probation.max = read_time(reader, "max", usual, kProbationMax);
+  if (probation.max < probation.time && probation.time <= kProbationMax) reader.fault("max", fmt::format("is shorter than time ({})", to_string(probation.time)));
   if (strict) reader.refuse_unknown();
   manifest.probation = probation;
 }
@@ -119,7 +130,7 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
     if (manifest.activate.empty()) rules.fault("exec", "is required");
     if (strict) rules.refuse_unknown();
   }
-  manifest.security_floor = reader.integer("security_floor", 0, std::int64_t{1} << 53, 0);
+  manifest.security_floor = reader.integer("security_floor", 0, kCounterMax, 0);
   if (strict) reader.refuse_unknown();
   return manifest;
 }
@@ -210,6 +221,14 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
 
 }  // namespace
 
+Result<void> check_floor_of(Release const& release) {
+  if (release.manifest.security_floor <= release.release_counter) return {};
+  return Error{Kind::unprocessable, "floor_above_counter",
+               fmt::format("security_floor {} is above the release's own counter {}: a device that ran it would take no later release below that",
+                           release.manifest.security_floor, release.release_counter),
+               "a floor is a counter of this model: that of the first release that is still safe"};
+}
+
 Result<Manifest> decode_manifest(std::string_view text) {
   FLEET_TRY(auto const value, parse_json(text, kReleaseBytesMax));
   std::vector<FieldError> faults;
@@ -225,22 +244,25 @@ Result<Release> decode_release(std::string_view text) {
   Release release;
   release.model = reader.required_text("model", 64);
   release.version = reader.required_text("version", 64);
-  release.release_counter = reader.required_integer("release_counter", 1, std::int64_t{1} << 53);
+  release.release_counter = reader.required_integer("release_counter", 1, kCounterMax);
   if (auto const ok = check_model_name(release.model); !ok) reader.fault("model", ok.error().detail);
   if (auto const ok = check_version_name(release.version); !ok) reader.fault("version", ok.error().detail);
   if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
   if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
   if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
+  if (auto const fine = check_floor_of(release); !fine) faults.push_back({"/manifest/security_floor", fine.error().detail});
   FLEET_CHECK(no_faults(faults, "release"));
   return release;
 }
 
 Result<Release> decode_wanted_release(std::string_view model, std::string_view body) {
   FLEET_TRY(auto const value, parse_json(body, kReleaseBytesMax));
-  json::object document{{"model", model}, {"release_counter", 1}};
+  json::object document{{"model", model}, {"release_counter", kCounterMax}};
   for (auto const* const key : {"version", "variants", "manifest"})
     if (auto const* const member = value.is_object() ? value.get_object().if_contains(key) : nullptr) document[key] = *member;
-  return decode_release(json::serialize(document));
+  FLEET_TRY(auto wanted, decode_release(json::serialize(document)));
+  wanted.release_counter = 1;
+  return wanted;
 }
 
 std::string encode(Release const& release) {

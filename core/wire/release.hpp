@@ -53,6 +53,10 @@ struct Match {
   std::string runtime;  ///< `name>=version`, against what the device reports; empty: any
   std::uint64_t memory_min_bytes = 0;
 };
+/// The longest that a golden test or one check may take, and a probation.
+inline constexpr Millis kProgramTimeMax = std::chrono::hours{1};
+inline constexpr Millis kProbationMax = std::chrono::days{30};
+
 struct Manifest {
   std::optional<Golden> golden;
   std::vector<HealthCheck> health;
@@ -68,11 +72,13 @@ struct Release {
   std::vector<Variant> variants;
   Manifest manifest;
 };
-/// Decodes and checks names, paths (safe, no duplicates), sizes, limits (10,000 files, 64 variants). @errors bad_input
+/// Decodes and checks names, paths (safe, no duplicates), sizes, times, the floor, limits (10,000 files, 64 variants). @errors bad_input
 [[nodiscard]] Result<Release> decode_release(std::string_view json);
 [[nodiscard]] std::string encode(Release const& release);
+/// A floor above the release's own counter would end its model on every device that commits it. @errors unprocessable (code `floor_above_counter`)
+[[nodiscard]] Result<void> check_floor_of(Release const& release);
 /// The release that a publication asks for: `version`, `variants` and `manifest` of its body, which are as in release.json; the counter, which is the
-/// server's to give, is 1. @errors bad_input
+/// server's to give, is 1, and the floor is judged when it is given. @errors bad_input
 [[nodiscard]] Result<Release> decode_wanted_release(std::string_view model, std::string_view body);
 /// A manifest as people write it, already JSON (fleetctl converts YAML). Unknown keys are refused by name with their pointer.
 [[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);

@@ -132,6 +132,7 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   FLEET_TRY(auto const parents, find_parents(tx.connection(), wanted.parents));
   auto document = asked;
   FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
+  FLEET_CHECK(wire::check_floor_of(document));
   Release release;
   release.model = asked.model;
   release.version = asked.version;

@@ -52,7 +52,10 @@ json::array texts_json(std::vector<std::string> const& texts) {
 }
 
 json::object device_json(wire::Conditions const& device) {
-  json::object out{{"attempts", device.attempts}, {"metered", device.metered}};
+  json::object out{{"attempts", device.attempts},
+                   {"give_up", fleet::to_string(device.give_up)},
+                   {"waiting_max", fleet::to_string(device.waiting_max)},
+                   {"metered", device.metered}};
   if (device.battery_min_percent > 0) out["battery_min"] = fmt::format("{}%", device.battery_min_percent);
   if (device.metered_max_bytes > 0) out["metered_max"] = device.metered_max_bytes;
   return out;

@@ -170,6 +170,11 @@ void read_device(ObjectReader& policy_reader, Policy& policy, Faults& faults) {
   device.metered = reader.text("metered", 16, "allow");
   if (device.metered != "allow" && device.metered != "avoid" && device.metered != "never") reader.fault("metered", "is allow, avoid or never");
   device.attempts = static_cast<int>(reader.integer("attempts", 1, 100, 3));
+  for (auto const& [key, time] : {std::pair{"give_up", &device.give_up}, std::pair{"waiting_max", &device.waiting_max}}) {
+    if (reader.find(key) == nullptr) continue;
+    *time = read_duration(reader, key);
+    if (*time < std::chrono::minutes{1}) reader.fault(key, "at least 1m");
+  }
   if (auto const* const size = reader.find("metered_max"); size != nullptr && size->is_number()) {
     device.metered_max_bytes = reader.integer("metered_max", 0, std::int64_t{1} << 50, 0);
   } else if (size != nullptr) {

@@ -41,7 +41,7 @@ constexpr auto kShows = std::to_array<Shows>({
 
 /// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
 constexpr auto kNotTheRelease = std::to_array<std::string_view>(
-    {"network", "disk_full", "io", "timeout", "unavailable", "throttled", "interrupted", "operator", "held", "rolled_back_by_owner"});
+    {"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner"});
 
 bool is_evidence(std::string_view row_state, wire::UpdateItem const& item) {
   auto const& code = item.error.code;

@@ -1,4 +1,5 @@
 #include "cli/signing/addition.hpp"
+#include "cli/signing/proposal_text.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -26,6 +27,17 @@ trust::Targets list(std::int64_t version, int releases) {
 }
 
 std::string code_of(Result<void> const& result) { return result ? "" : result.error().code; }
+
+TEST_CASE("a floor above its release's own counter is not signed") {
+  for (auto const& [floor, code] : {std::pair{4, ""}, std::pair{5, "unexpected_change"}}) {
+    CAPTURE(floor);
+    auto const custom = fmt::format(R"({{"hardware":["cam-a"],"release_counter":4,"security_floor":{}}})", floor);
+    trust::Proposal proposal;
+    proposal.files.push_back({"m-m", "", trust::compose_targets(2, kNow, {{path_of(4), 100, {{"sha256", kHash}}, custom}}, {}, {})});
+    CHECK(code_of(check_floors(proposal)) == code);
+    CHECK(proposal_text(proposal).find(fmt::format("\"security_floor\":{}", floor)) != std::string::npos);
+  }
+}
 
 TEST_CASE("an owner's key signs one release that joins, and nothing else") {
   auto const before = list(7, 2);

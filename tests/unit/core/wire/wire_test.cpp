@@ -82,6 +82,46 @@ TEST_CASE("a manifest names what it does not know and what was meant") {
   CHECK(has("/health/1", "exactly one"));
 }
 
+TEST_CASE("a time that a device would spend on a release for ever is refused where it is written") {
+  struct Case {
+    std::string manifest, pointer, words;
+  };
+  for (auto const& [manifest, pointer, words] : std::to_array<Case>({
+           {R"({"golden":{"command":["a"],"expect":"e","timeout":"61m"}})", "/golden/timeout", "at most 1h, got 1h1m"},
+           {R"({"golden":{"command":["a"],"expect":"e","timeout":"0"}})", "/golden/timeout", "longer than 0"},
+           {R"({"health":[{"exec":["a"],"timeout":"2h"}]})", "/health/0/timeout", "at most 1h"},
+           {R"({"health":[{"exec":["a"],"every":"31d"}]})", "/health/0/every", "at most 30d"},
+           {R"({"health":[{"statsd":{"metric":"a","min":1,"window":"31d"}}]})", "/health/0/statsd/window", "at most 30d"},
+           {R"({"probation":{"time":"31d"}})", "/probation/time", "at most 30d"},
+           {R"({"probation":{"time":"1h","max":"90d"}})", "/probation/max", "at most 30d"},
+       })) {
+    CAPTURE(manifest);
+    auto const refused = decode_manifest(manifest);
+    REQUIRE_FALSE(refused.has_value());
+    REQUIRE(refused.error().errors.size() == 1);
+    CHECK(refused.error().errors[0].pointer == pointer);
+    CHECK(refused.error().errors[0].detail.find(words) != std::string::npos);
+  }
+  auto const longest = decode_manifest(R"({"golden":{"command":["a"],"expect":"e","timeout":"1h"},"probation":{"time":"20d"}})");
+  REQUIRE(longest.has_value());
+  CHECK(longest->probation->max == kProbationMax);
+}
+
+TEST_CASE("a release whose floor is above its own counter is refused: it would be its model's last on each device") {
+  auto release = sample();
+  release.release_counter = 7;
+  release.manifest.security_floor = 7;
+  CHECK(decode_release(encode(release)).has_value());
+  release.manifest.security_floor = 8;
+  auto const refused = decode_release(encode(release));
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().errors.at(0).pointer == "/manifest/security_floor");
+  // A publication has no counter yet: the server judges it when it gives one.
+  auto const wanted = decode_wanted_release(release.model, encode(release));
+  REQUIRE(wanted.has_value());
+  CHECK(wanted->manifest.security_floor == 8);
+}
+
 TEST_CASE("a poll reads back, and every wrong member is named") {
   PollRequest poll;
   poll.nonce = to_base64(Bytes(16, 7));

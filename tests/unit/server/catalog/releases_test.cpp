@@ -269,6 +269,14 @@ TEST_CASE_FIXTURE(WithModel, "a publication that fails late leaves nothing behin
   CHECK(must(publish_body("reader", body("1", "x"))).fresh);
 }
 
+TEST_CASE_FIXTURE(WithModel, "a security floor above the counter that the release gets is refused, and takes no counter") {
+  add_release("reader", "1");
+  add_blob("x");
+  auto const floor = [](int at) { return R"(,"manifest":{"security_floor":)" + std::to_string(at) + "}"; };
+  CHECK(code_of(publish_body("reader", body("2", "x", floor(3)))) == "floor_above_counter");
+  CHECK(must(wire::decode_release(must(publish_body("reader", body("2", "x", floor(2)))).release.document)).release_counter == 2);
+}
+
 TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases") {
   add_model("reader");
   auto const create = [&](std::string const& name) {

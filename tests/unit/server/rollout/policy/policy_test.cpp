@@ -15,7 +15,7 @@ constexpr std::string_view kWhole = R"({
   "gates": {"silent": {"after_reports": 3}, "absolute": [{"metric": "agent.install_failure", "devices_max": "2%"}, {"metric": "accuracy", "min": 0.90, "samples": 50, "devices_max": "2%"}],
             "certify": {"devices_max": ["60%", "20%", "12%"]}},
   "on_harm": "rollback", "on_deadline": "pause",
-  "device": {"battery_min": "30%", "metered": "avoid", "metered_max": "20MiB", "attempts": 3},
+  "device": {"battery_min": "30%", "metered": "avoid", "metered_max": "20MiB", "attempts": 4, "give_up": "12h", "waiting_max": "2d"},
   "limits": {"in_flight": 500}, "strata": ["hardware", "region"],
   "windows": [{"zone": "Europe/Berlin", "days": ["mon", "fri"], "from": "01:00", "to": "05:00", "gates": "switch"}],
   "approvals": {"required": 1, "before_stage": 2}, "holdback": "0%"})";
@@ -38,6 +38,9 @@ TEST_CASE("every key of a policy is read") {
   CHECK(policy->certify_at(3) == doctest::Approx(.12));
   CHECK(policy->device.battery_min_percent == 30);
   CHECK(policy->device.metered_max_bytes == 20 * 1024 * 1024);
+  CHECK(policy->device.attempts == 4);
+  CHECK(policy->device.give_up == std::chrono::hours{12});
+  CHECK(policy->device.waiting_max == std::chrono::hours{48});
   CHECK(policy->in_flight == 500);
   CHECK(policy->windows.at(0).zone == "Europe/Berlin");
   CHECK(policy->approvals_before_stage == 2);
@@ -72,6 +75,9 @@ TEST_CASE("a wrong policy is refused at its place") {
            {R"({"stages":[{"percent":50},{"percent":20}]})", "/policy/stages/1", "cumulative"},
            {R"({"stages":[{"percent":50,"bake":"soon"}]})", "/policy/stages/0/bake", ""},
            {R"({"stages":[{"percent":50,"backe":"5m"}]})", "/policy/stages/0/backe", "did you mean 'bake'"},
+           {R"({"stages":[{"percent":100}],"device":{"give_up":"0"}})", "/policy/device/give_up", "at least 1m"},
+           {R"({"stages":[{"percent":100}],"device":{"give_up":"9000d"}})", "/policy/device/give_up", "366d"},
+           {R"({"stages":[{"percent":100}],"device":{"waiting_max":"soon"}})", "/policy/device/waiting_max", ""},
            {R"({"stages":[{"percent":100}],"gate":{}})", "/policy/gate", "did you mean 'gates'"},
            {R"({"stages":[{"percent":100}],"gates":{"failures":{"harm_alpha":0.004}}})", "/policy/gates/failures", "not built yet"},
            {R"({"stages":[{"percent":100}],"gates":{"metrics":[]}})", "/policy/gates/metrics", "not built yet"},
