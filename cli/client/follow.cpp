@@ -1,5 +1,8 @@
 #include "cli/client/follow.hpp"
 
+#include "cli/render/failure.hpp"
+#include "cli/render/json.hpp"
+
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
 
@@ -12,6 +15,7 @@ namespace {
 constexpr Millis kEvery{1'000};
 constexpr Millis kEveryMax{10'000};
 constexpr Millis kPatience{600'000};
+constexpr std::size_t kFailuresShown = 5;
 
 struct End {
   std::string_view state;
@@ -64,6 +68,20 @@ Result<int> follow_rollout(Session& session, std::string const& id, std::optiona
                    "the rollout goes on; follow it again"};
     session.around().console.pause(limit ? std::min(every, *limit - gone) : every);
   }
+}
+
+std::vector<std::string> failures_of(Session& session, boost::json::value const& rollout) {
+  std::vector<std::string> out;
+  auto const failed = render::number_at(rollout, "counts.failed");
+  auto const api = failed > 0 ? session.api() : Result<Api*>(nullptr);
+  if (!api || *api == nullptr) return out;
+  auto const id = render::text_at(rollout, "id");
+  auto const take = [&](boost::json::value const& device) {
+    for (auto& line : render::failure_lines(device)) out.push_back(std::move(line));
+  };
+  auto const listed = (*api)->list(Route("/rollouts/{}/devices", {id}).with("state", "failed"), kFailuresShown, take);
+  if (listed && failed > static_cast<double>(kFailuresShown)) out.push_back("all of them: fleetctl rollout devices " + id + " --state failed");
+  return out;
 }
 
 }  // namespace fleet::cli

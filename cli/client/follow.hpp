@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace fleet::cli {
 
@@ -19,5 +20,8 @@ namespace fleet::cli {
 /// Exit code of a rollout in this state when somebody follows it: 0 completed, 5 rolled back or aborted, 9 waiting for a person when
 /// `fail_on_pause`; nothing while it goes on.
 [[nodiscard]] std::optional<int> ended(std::string_view state, bool fail_on_pause);
+
+/// The first devices of a rollout that failed, with their codes and the last lines of their programs; empty where none did, or they cannot be asked for.
+[[nodiscard]] std::vector<std::string> failures_of(Session& session, boost::json::value const& rollout);
 
 }  // namespace fleet::cli

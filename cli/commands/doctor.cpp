@@ -28,6 +28,8 @@ std::optional<SysTime> parse_http_date(std::string_view text) {
 class Report {
 public:
   void ok(std::string_view check, std::string const& detail) { add(check, "ok", detail, ""); }
+  /// Something to look at, and nothing broken.
+  void differs(std::string_view check, std::string const& detail, std::string const& hint) { add(check, "differs", detail, hint); }
   void fail(std::string_view check, Error const& error) {
     if (exit_ == 0) exit_ = exit_code(error.kind);
     add(check, "fail", error.detail, error.hint);
@@ -58,6 +60,34 @@ void check_clock(Report& report, Answer const& answer, SysTime now) {
   else report.fail("clock", {Kind::unprocessable, "clock_skew", words, "set this machine's or the server's clock (NTP)"});
 }
 
+/// Since a backup was restored: what waits for a person, and what this server does not know.
+void check_restored(Report& report, json::value const& told) {
+  auto const each = [&](std::string_view key, auto const& tell) {
+    if (auto const* const list = render::member(told, key).if_array())
+      for (auto const& one : *list) tell(one);
+  };
+  auto const since = render::text_at(told, "restored_at");
+  each("rollouts", [&](json::value const& one) {
+    auto const id = render::text_at(one, "id");
+    report.differs("restored",
+                   fmt::format("rollout {} of {}@{}, {}, is from before the restore of {}: it sends no device back", id, render::text_at(one, "model"),
+                               render::text_at(one, "version"), render::text_at(one, "state"), since),
+                   fmt::format("fleetctl rollout resume {} if it still holds", id));
+  });
+  each("releases", [&](json::value const& one) {
+    report.differs("restored",
+                   fmt::format("{} devices ({}, ...) run {}@{} ({}), which this server does not know", render::text_at(one, "devices"), render::text_at(one, "example"),
+                               render::text_at(one, "model"), render::text_at(one, "version"), render::text_at(one, "digest").substr(0, 12)),
+                   "publish it again");
+  });
+  each("lost_rollouts", [&](json::value const& one) {
+    report.differs("restored",
+                   fmt::format("{} devices ({}, ...) name rollout {}, which this server does not know", render::text_at(one, "devices"),
+                               render::text_at(one, "example"), render::text_at(one, "id")),
+                   "roll out what they should run");
+  });
+}
+
 void check_server(Report& report, Session& session, Settings const& settings) {
   auto const made = session.api();
   if (!report.take("credentials", made, settings.ca.value + " (from " + settings.ca.from + ")")) return;
@@ -71,7 +101,9 @@ void check_server(Report& report, Session& session, Settings const& settings) {
     return report.fail("token", {Kind::unauthenticated, "no_token", "no token is known", "use --token-file, FLEETCTL_TOKEN_FILE or a context with one"});
   auto const me = api.get(Route("/auth/status"));
   auto const words = me ? fmt::format("{}, role {} (from {})", render::text_at(*me, "name"), render::text_at(*me, "role"), token.from) : "";
-  static_cast<void>(report.take("token", me, words));
+  if (!report.take("token", me, words)) return;
+  // A token that sees a part of the fleet is not told of the whole.
+  if (auto const told = api.get(Route("/restored"))) check_restored(report, *told);
 }
 
 Shape const& check_shape() {

@@ -52,6 +52,8 @@ void ListPrinter::add(json::value const& item) {
   for (auto const& field : shape_->fields)
     if (!field.wide || session_->format() == Format::wide) row.push_back(cell_of(item, field, session_->now()));
   table_.rows.push_back(std::move(row));
+  if (shape_->below == nullptr) return;
+  for (auto const& line : shape_->below(item)) below_ += line + "\n";
 }
 
 void ListPrinter::finish(std::string const& next) {
@@ -62,6 +64,7 @@ void ListPrinter::finish(std::string const& next) {
   if (!session_->for_people()) return;
   if (items_ == 0) return session_->say(fmt::format("no {}s", shape_->noun));
   session_->data(render::draw(table_, session_->paper()));
+  if (!below_.empty()) session_->data("\n" + below_);
   if (!next.empty()) session_->say(fmt::format("the first {}; there are more", items_));
 }
 

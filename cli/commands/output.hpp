@@ -21,6 +21,7 @@ private:
   Session* session_;
   Shape const* shape_;
   render::Table table_;
+  std::string below_;
   std::size_t items_ = 0;
 };
 

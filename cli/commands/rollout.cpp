@@ -1,7 +1,9 @@
+#include "cli/client/follow.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/commands/policy_file.hpp"
 #include "cli/args/refs.hpp"
+#include "cli/render/failure.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
@@ -101,6 +103,7 @@ Result<int> get_rollout(Session& session, Arguments const& arguments) {
   if (!session.for_people()) return show_object(session, rollout, rollout_shape());
   auto const window = render::Window{session.paper().width.value_or(10'000), 10'000};
   for (auto const& line : render::rollout_frame(render::read_rollout(rollout), session.now(), window, session.paper().color)) session.data(line + "\n");
+  for (auto const& line : failures_of(session, rollout)) session.data(line + "\n");
   return 0;
 }
 
@@ -122,6 +125,10 @@ void tell_explanation(Session& session, json::value const& told) {
                      e_value.empty() ? "" : fmt::format(" (e = {} of {})", e_value, render::short_number_at(gate, "threshold"))));
     if (auto const text = render::text_at(gate, "text"); !text.empty()) line("  " + text);
   });
+  each("failures", [&](json::value const& device) {
+    for (auto const& text : render::failure_lines(device)) session.data(text + "\n");
+  });
+  if (auto const blockers = render::joined(render::member(told, "blocked_by")); !blockers.empty()) line("devices of the stage are held by rollout " + blockers);
   each("history", [&](json::value const& one) {
     line(fmt::format("{} {}: {}", render::text_at(one, "time"), render::text_at(one, "decision"), render::text_at(one, "reason")));
   });

@@ -1,9 +1,13 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <cmath>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -23,6 +27,14 @@ Result<int> approve(Session& session, Arguments const& arguments) { return do_ve
 Result<int> pause(Session& session, Arguments const& arguments) { return do_verb(session, arguments.text("ID"), "pause", {}); }
 Result<int> resume(Session& session, Arguments const& arguments) { return do_verb(session, arguments.text("ID"), "resume", {}); }
 
+/// The stage that the caller names, else the one that the rollout is in: a request that is sent twice skips one stage.
+Result<std::int64_t> stage_to_skip(Session& session, std::string const& id, Arguments const& arguments) {
+  if (arguments.has("stage")) return parse_count("--stage", arguments.text("stage"), 1);
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const rollout, api->get(Route("/rollouts/{}", {id})));
+  return std::max<std::int64_t>(1, std::llround(render::number_at(rollout, "stage.index")));
+}
+
 Result<int> promote(Session& session, Arguments const& arguments) {
   auto const id = arguments.text("ID");
   json::object body;
@@ -31,7 +43,9 @@ Result<int> promote(Session& session, Arguments const& arguments) {
       return Error{Kind::bad_input, "reason_required", "`fleetctl rollout promote --full` needs a reason", "add --reason TEXT; it is kept in the audit log"};
     FLEET_CHECK(session.confirm("This takes rollout " + id + " to every device at once, without bake and evidence."));
     body["full"] = true;
+    return do_verb(session, id, "promote", std::move(body));
   }
+  FLEET_TRY(body["stage"], stage_to_skip(session, id, arguments));
   return do_verb(session, id, "promote", std::move(body));
 }
 
@@ -72,9 +86,9 @@ std::vector<Command> const& rollout_verb_commands() {
       {"rollout resume", "go on after a pause", "rollout resume r_01J", resume, {id}},
       {"rollout promote",
        "skip bake and evidence of one stage, or of all",
-       "rollout promote r_01J\nrollout promote r_01J --full --reason \"security fix\" --yes",
+       "rollout promote r_01J --stage 1\nrollout promote r_01J --full --reason \"security fix\" --yes",
        promote,
-       {id, {flag, "--full", "", "of all stages; harm gates stay armed"}}},
+       {id, {value, "--stage", "N", "the stage to skip (default the current one): a repeat skips no other"}, {flag, "--full", "", "of all stages; harm gates stay armed"}}},
       {"rollout abort", "end it for good; devices that switched keep the release", "rollout abort r_01J --reason \"wrong selector\" --yes", abort, {id}},
       {"rollout rollback",
        "end it; each exposed device returns to its own previous version",

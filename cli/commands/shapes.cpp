@@ -1,5 +1,6 @@
 #include "cli/commands/shapes.hpp"
 
+#include "cli/render/failure.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
@@ -151,7 +152,8 @@ Shape const& history_shape() {
                             {"ROLLOUT", "rollout"},
                             {"ATTEMPT", "attempt", Form::text, false, true},
                             {"ERROR", "error", Form::error},
-                            {"RECEIVED", "received", Form::text, true}}};
+                            {"RECEIVED", "received", Form::text, true}},
+                           render::failure_lines};
   return shape;
 }
 
@@ -192,8 +194,8 @@ Shape const& rollout_shape() {
                             {"SELECTOR", "selector"},
                             {"CREATED", "created_at", Form::time},
                             {"VERDICT", "verdict.decision", Form::state, true},
-                            {"REASON", "verdict.reason", Form::text, true},
-                            {"BY", "created_by", Form::text, true}}};
+                            {"BY", "created_by", Form::text, true},
+                            {"REASON", "verdict.reason"}}};
   return shape;
 }
 
@@ -204,11 +206,13 @@ Shape const& rollout_device_shape() {
                             {"STAGE", "stage", Form::text, false, true},
                             {"ARM", "arm"},
                             {"STATE", "state", Form::state},
+                            {"OUTCOME", "outcome", Form::state},
                             {"FROM", "from"},
                             {"TO", "to"},
                             {"ATTEMPT", "attempt", Form::text, false, true},
                             {"SINCE", "since", Form::time},
-                            {"ERROR", "error", Form::error}}};
+                            {"ERROR", "error", Form::error}},
+                           render::failure_lines};
   return shape;
 }
 

@@ -29,6 +29,7 @@ struct Shape {
   std::string_view noun;
   std::string_view name;  ///< path of what -o name prints; `model@version` joins two
   std::vector<Field> fields;
+  std::vector<std::string> (*below)(boost::json::value const& item) = nullptr;  ///< lines that a list tells people of an item below its table
 };
 
 [[nodiscard]] render::Cell cell_of(boost::json::value const& object, Field const& field, SysTime now);

@@ -4,6 +4,7 @@
 #include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/screen.hpp"
+#include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -32,8 +33,10 @@ public:
     session_->data(screen_.redraw(render::rollout_frame(view, session_->now(), window, session_->paper().color), window));
   }
 
-  /// What programs want at the end.
+  /// What programs want at the end, and people: which devices failed, and of what.
   void finish(json::value const& rollout) {
+    if (session_->for_people())
+      for (auto const& line : failures_of(*session_, rollout)) session_->data(line + "\n");
     if (session_->format() == Format::json || session_->format() == Format::name) static_cast<void>(show_object(*session_, rollout, rollout_shape()));
   }
 
@@ -89,9 +92,11 @@ Result<int> wait(Session& session, Arguments const& arguments) {
     auto const state = render::text_at(rollout, "state");
     auto exit = goal.reached(rollout) ? std::optional<int>(0) : ended(state, fail_on_pause);
     if (exit == 0 && !goal.reached(rollout)) exit = 1;  // it completed, and will not come to what was waited for
-    if (exit)
-      static_cast<void>(
-          show_done(session, rollout, rollout_shape(), fmt::format("rollout {} is {}: {}", id, state, render::text_at(rollout, "verdict.reason"))));
+    if (!exit) return exit;
+    static_cast<void>(
+        show_done(session, rollout, rollout_shape(), render::safe_text(fmt::format("rollout {} is {}: {}", id, state, render::text_at(rollout, "verdict.reason")))));
+    if (session.for_people())
+      for (auto const& line : failures_of(session, rollout)) session.say(line);
     return exit;
   });
 }

@@ -32,6 +32,7 @@ constexpr auto kCounts = std::to_array<Count>({
     {"ineligible", true, Tone::dim},
     {"blocked", true, Tone::warn},
     {"reverted", true, Tone::warn},
+    {"left", true, Tone::dim},
 });
 
 std::int64_t integer_at(json::value const& value, std::string_view path) { return static_cast<std::int64_t>(std::llround(number_at(value, path))); }

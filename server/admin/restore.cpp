@@ -8,6 +8,7 @@
 #include "server/events/audit.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
+#include "server/rollout/shell/restored.hpp"
 
 #include <fmt/format.h>
 
@@ -31,6 +32,7 @@ Result<void> recover(store::Tx& tx, signing::KeyRing& keys, SysTime now) {
   FLEET_CHECK(raise_announcement(tx, now));
   FLEET_CHECK(tx.prepare(kRaiseSequences).bind(1, std::chrono::floor<seconds>(now).time_since_epoch().count()).run());
   FLEET_CHECK(tx.prepare(kDropOpenUploads).run());  // their bytes are not in a backup
+  FLEET_CHECK(rollout::hold_restored(tx, now));
   return events::record(tx, {.time = now, .actor = "system:restore", .action = "server.restored", .subject = "server"});
 }
 
@@ -45,6 +47,31 @@ Result<std::vector<std::string>> offline_roles(db::Connection& reader, signing::
   }
 }
 
+/// Whatever fails, nothing that looks like a server and no private key stays behind; what cannot be removed is found by the next attempt.
+class Unfinished {
+public:
+  Unfinished(Fs& fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
+  Unfinished(Unfinished const&) = delete;
+  ~Unfinished() {
+    if (!dir_.empty()) [[maybe_unused]] auto const removed = fs_.remove_tree(dir_);
+  }
+  void finished() { dir_.clear(); }
+
+private:
+  Fs& fs_;
+  std::string dir_;
+};
+
+/// @returns the roles whose keys lie elsewhere
+Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, SysTime now) {
+  FLEET_TRY(auto const store, store::Store::open(layout.dir));
+  auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
+  FLEET_CHECK(store->write_wait(job));
+  FLEET_TRY(auto offline, offline_roles(store->reader(), keys));
+  store->close();
+  return offline;
+}
+
 }  // namespace
 
 Result<void> restore(BackupOptions const& options) {
@@ -54,26 +81,19 @@ Result<void> restore(BackupOptions const& options) {
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto archive, ArchiveReader::open(fs, options.file, passphrase));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
+  Unfinished unfinished(fs, layout.dir);
   FLEET_CHECK(extract_all(archive, layout));
-
-  auto const files = open_keys(fs, layout, options.keys_passphrase_file);
-  if (!files) {
-    // Private keys that nobody could open shall not stay behind; what cannot be removed is found by the next attempt.
-    [[maybe_unused]] auto const removed = fs.remove_tree(layout.dir);
-    return files.error();
-  }
-  signing::KeyRing keys(fs, system_random(), *files, layout.keys());
-  FLEET_TRY(auto const store, store::Store::open(layout.dir));
-  auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
-  FLEET_CHECK(store->write_wait(job));
-  FLEET_TRY(auto const offline, offline_roles(store->reader(), keys));
-  store->close();
+  FLEET_TRY(auto const files, open_keys(fs, layout, options.keys_passphrase_file));
+  signing::KeyRing keys(fs, system_random(), files, layout.keys());
+  FLEET_TRY(auto const offline, recover_store(layout, keys, now));
   FLEET_CHECK(fs.rename(layout.ca_certificate() + ".restoring", layout.ca_certificate()));
   FLEET_CHECK(fs.sync_dir(layout.dir));
+  unfinished.finished();
 
   fmt::print("restored {} files to {}; metadata and directives continue above what the lost server can have signed\n", archive.entries().size(), layout.dir);
+  fmt::print("what ran is paused, and no device is sent back: once devices have polled, fleetctl doctor lists what differs\n");
   for (auto const& role : offline) fmt::print("import again: role {} (its key is kept offline)\n", role);
-  fmt::print("next: fleet-server run --data {}{}\n", layout.dir, files->sealed() ? " --passphrase-file " + options.keys_passphrase_file : "");
+  fmt::print("next: fleet-server run --data {}{}\n", layout.dir, files.sealed() ? " --passphrase-file " + options.keys_passphrase_file : "");
   return {};
 }
 

@@ -2,6 +2,8 @@
 
 #include "server/api/device_scope.hpp"
 #include "server/catalog/models.hpp"
+#include "server/catalog/releases.hpp"
+#include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/engine.hpp"
 
 #include <fmt/format.h>
@@ -37,6 +39,15 @@ std::vector<rollout::Because> device_wide(Services& services, registry::Device c
   return out;
 }
 
+/// Whether what the device runs was revoked.
+void add_revoked(db::Connection& reader, registry::ModelRow const& row, Explained& out) {
+  if (!row.running) return;
+  auto const release = catalog::load_release(reader, row.model, *row.running);
+  if (!release || release->state != "revoked") return;
+  out.because.push_back({"runs_revoked", fmt::format("the device runs {}@{}, which was revoked{}", row.model, *row.running,
+                                                     out.wants.empty() ? ": no rollout says what to run in its place" : "")});
+}
+
 /// What the device told of this model.
 void add_device_side(registry::ModelRow const& row, Explained& out) {
   if (row.running) out.has = row.running;
@@ -44,7 +55,8 @@ void add_device_side(registry::ModelRow const& row, Explained& out) {
   if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}", row.waiting)});
   if (row.version.empty() || row.state == "idle" || row.state == "committed") return;
   auto text = fmt::format("the device is at {} with {}@{} since {}", row.state, row.model, row.version, to_rfc3339(row.since));
-  if (!row.error.empty()) text += ": " + row.error;
+  if (auto const error = rollout::read_device_error(row.error); !error.code.empty())
+    text += fmt::format(": {}{}{}", error.code, error.text.empty() ? "" : ": ", error.text);
   out.because.push_back({"device_" + row.state, std::move(text)});
 }
 
@@ -68,7 +80,10 @@ Result<std::map<std::string, Explained>> explain_all(Services& services, db::Con
   FLEET_TRY(auto const decision, services.rollouts->decide(reader, facts, now));
   for (auto const& desired : decision.models) out[desired.model] = {desired.version, std::nullopt, desired.because};
   FLEET_TRY(auto const rows, registry::load_models(reader, device.n));
-  for (auto const& row : rows) add_device_side(row, out[row.model]);
+  for (auto const& row : rows) {
+    add_device_side(row, out[row.model]);
+    add_revoked(reader, row, out[row.model]);
+  }
   auto const wide = device_wide(services, device, now);
   for (auto& [model, explained] : out) {
     explained.because.insert(explained.because.begin(), wide.begin(), wide.end());

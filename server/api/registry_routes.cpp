@@ -4,6 +4,7 @@
 #include "server/registry/enrol.hpp"
 #include "server/registry/join_tokens.hpp"
 #include "server/registry/lifecycle.hpp"
+#include "server/rollout/shell/device_rows.hpp"
 
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
@@ -91,6 +92,7 @@ Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) 
   FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
   FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, cause_of(call)));
   FLEET_CHECK(check_scope(call, tx.connection(), changed));  // nor may a change move a device out of a token's reach, or into it
+  FLEET_CHECK(rollout::note_left(tx, changed.n, rollout::Leaving::relabelled, call.now));
   return device_reply(services, call, tx.connection(), changed);
 }
 
@@ -98,6 +100,7 @@ Result<Reply> delete_device(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const body, read_verb(call, false));
   FLEET_CHECK(registry::remove_device(tx, device, cause_of(call, body.reason)));
+  FLEET_CHECK(rollout::name_gone(tx, device.n, device.id));
   Reply reply;
   reply.status = 204;
   return reply;
@@ -107,6 +110,7 @@ Result<Reply> move_device(Services& services, Call const& call, store::Tx& tx, s
   FLEET_TRY(auto const body, read_verb(call, reason_required));
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const moved, registry::set_state(tx, device, state, cause_of(call, body.reason)));
+  FLEET_CHECK(rollout::note_left(tx, moved.n, rollout::Leaving::wholly, call.now));
   return device_reply(services, call, tx.connection(), moved);
 }
 
@@ -123,9 +127,11 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
   if (!text("replaces").empty()) {
     FLEET_TRY(auto const replaced, registry::load_device(tx.connection(), text("replaces")));
     FLEET_CHECK(check_scope(call, tx.connection(), replaced));
+    FLEET_CHECK(rollout::note_left(tx, replaced.n, rollout::Leaving::wholly, call.now));
   }
   FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
   FLEET_CHECK(check_scope(call, tx.connection(), approved));  // what it enrolled as may be another hardware, or other labels
+  if (approved.key != device.key) FLEET_CHECK(rollout::note_left(tx, approved.n, rollout::Leaving::wholly, call.now));  // what the board before did
   return device_reply(services, call, tx.connection(), approved);
 }
 

@@ -1,5 +1,6 @@
 #include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
+#include "server/rollout/shell/restored.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/verbs.hpp"
 #include "server/rollout/shell/views.hpp"
@@ -22,6 +23,7 @@ using rollout::Rollout;
 constexpr std::uint64_t kSmall = 64 * 1024;
 constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr std::size_t kReasonMax = 1'000;
+constexpr std::int64_t kStagesMax = 1'000;
 
 rollout::Deed deed_of(Call const& call, std::string reason) { return {call.actor.name, std::move(reason), call.request_id, call.now}; }
 
@@ -153,6 +155,14 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
   return list_reply(call, devices.items, devices.next);
 }
 
+/// What differs since a backup was restored, in the whole fleet.
+Result<Reply> what_differs(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {}));
+  Reply reply;
+  FLEET_TRY(reply.body, rollout::restored_json(services.store.reader()));
+  return reply;
+}
+
 /// Runs a verb: the answer is the rollout after it. Verbs are writes, not work: whatever holds the workers, a rollout must stop all the same.
 template <class Verb>
 Result<Reply> act(Call const& call, store::Tx& tx, Verb const& verb) {
@@ -173,11 +183,14 @@ Result<Reply> promote_one(Services&, Call const& call, store::Tx& tx) {
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);
   auto const reason = reader.text("reason", kReasonMax, "");
-  bool const full = reader.boolean("full", false);
-  if (full && reason.empty()) reader.fault("reason", "required with full: why evidence is skipped, for the audit log");
+  rollout::Promotion what;
+  what.full = reader.boolean("full", false);
+  if (what.full && reason.empty()) reader.fault("reason", "required with full: why evidence is skipped, for the audit log");
+  // It names the stage that it saw, so that the same request, sent twice, skips one.
+  if (!what.full) what.stage = static_cast<int>(reader.required_integer("stage", 1, kStagesMax));
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  return act(call, tx, [&](std::string const& id) { return rollout::promote(tx, id, full, deed_of(call, reason)); });
+  return act(call, tx, [&](std::string const& id) { return rollout::promote(tx, id, what, deed_of(call, reason)); });
 }
 
 Result<Reply> retry_one(Services&, Call const& call, store::Tx& tx) {
@@ -222,6 +235,7 @@ std::vector<Route> const& rollout_routes() {
       {get, "/api/v1/rollouts/{id}/explain", P::read, &explain_one},
       {get, "/api/v1/rollouts/{id}/series", P::read, WorkHandler{series_of_one}},
       {get, "/api/v1/rollouts/{id}/devices", P::read, &list_its_devices},
+      {get, "/api/v1/restored", P::administer, WorkHandler{what_differs}},
       {post, "/api/v1/rollouts/{id}:start", P::operate, &plain_verb<&rollout::start>, kSmall},
       {post, "/api/v1/rollouts/{id}:pause", P::operate, &plain_verb<&rollout::pause>, kSmall},
       {post, "/api/v1/rollouts/{id}:resume", P::operate, &plain_verb<&rollout::resume>, kSmall},

@@ -35,7 +35,11 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
   Settled settled;
   FLEET_TRY(settled.record, load_record(tx.connection(), device_n));
   auto& record = settled.record;
-  if (told != nullptr) FLEET_CHECK(record_poll(tx, record, *told, now));
+  if (told != nullptr) {
+    auto const before = record.models;
+    FLEET_CHECK(record_poll(tx, record, *told, now));
+    FLEET_CHECK(engine.on_poll(tx, device_n, before, told->models, now));
+  }
   FLEET_TRY(auto const plan, plan_device(tx.connection(), engine, device_n, now));
   settled.valid_until = plan.decision.valid_until;
   if (is_settled(record, plan, device_sequence)) return settled;

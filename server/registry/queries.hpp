@@ -41,7 +41,10 @@ inline constexpr db::Query kHistory{
 
 inline constexpr db::Query kAddDevice{
     "registry.add_device",
-    "INSERT INTO devices (id, hardware, state, labels, reported, key_sha256, not_after, created_at) VALUES (?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7)"};
+    // A number is never given twice: what a deleted device did in rollouts stands under it.
+    "INSERT INTO devices (n, id, hardware, state, labels, reported, key_sha256, not_after, created_at) "
+    "SELECT coalesce(max(tops.n), 0) + 1, ?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7 "
+    "FROM (SELECT max(n) AS n FROM devices UNION ALL SELECT max(device) FROM rollout_devices) AS tops"};
 inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kRekeyDevice{"registry.rekey_device",

@@ -155,7 +155,7 @@ void VirtualFleet::dispatch(Device& device, std::int64_t attempt) {
 void VirtualFleet::poll(Device& device) {
   DeviceRows rows;
   if (device.told) rows[rollout_.n] = device.row;
-  auto const [desired, retry_soon] = decide_model(*snapshot_, "m", device.facts, rows, now_);
+  auto const [desired, retry_soon, holder] = decide_model(*snapshot_, "m", device.facts, rows, now_);
   device.next_poll = retry_soon ? now_ + kPollEvery : SysTime::max();
   if (desired.joins) return dispatch(device, desired.target.attempt);
   bool const returns = desired.target.action == wire::Action::revert && device.row.state != ds::kReverting;

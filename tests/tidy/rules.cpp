@@ -45,7 +45,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/delivery", {"server/rollout/shell", "server/signing"}},
     {"server/fronts/agent", {"server/delivery", "server/telemetry"}},
     {"server/api", {"server/access", "server/ceremony", "server/simulation", "server/fronts/agent"}},
-    {"server/admin", {"server/catalog"}},
+    {"server/admin", {"server/catalog", "server/rollout/shell"}},
     {"server/upkeep", {"server/admin", "server/telemetry"}},
     {"server", {"server/api", "server/upkeep"}},
 

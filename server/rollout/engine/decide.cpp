@@ -69,7 +69,7 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   target.hashes.clear();
   if (row.from_digest) target.hashes = {{"sha256", row.from_digest->hex()}};
   d.note("reverting", fmt::format("rollout {} of {} is taken back: {}", view.rollout.id, view.rollout.version,
-                                  row.from_version ? "return to " + *row.from_version : std::string("it ran nothing before, so remove it")));
+                                  row.from_version ? "return to " + *row.from_version : std::string("nothing that stands ran before, so remove it")));
 }
 
 std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
@@ -78,13 +78,13 @@ std::string said(DeviceRow const& row) { return row.error.empty() ? std::string(
 bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   auto const& rollout = view.rollout;
   bool const failed = row.state == ds::kFailed;
-  if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped) {
+  if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
     d.target(view, row.attempt, false);
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
     return true;
   }
-  // A row is dropped in a live rollout where it was paused between the decision and its commit.
-  bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped;
+  // A row is dropped in a live rollout where it was paused between the decision and its commit; who left may have come back.
+  bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
   if (again && rollout.state == State::running && d.in_stage(view, rollout.stage)) {
     d.target(view, rollout.attempt, true);
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
@@ -100,12 +100,13 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
 /// A device that a live rollout covers and has not told yet.
 bool joins(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
-  if (rollout.after_n)
-    if (auto const before = d.snapshot.by_n.find(*rollout.after_n); before != d.snapshot.by_n.end() && is_live(before->second->rollout.state)) {
-      d.note("blocked",
-             fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
-      return false;
-    }
+  if (rollout.waits_for_predecessor()) {
+    auto const before = d.snapshot.by_n.find(rollout.after_n.value_or(0));
+    d.note("blocked", before == d.snapshot.by_n.end()
+                          ? fmt::format("rollout {} waits for the one that it comes after", rollout.id)
+                          : fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
+    return false;
+  }
   if (rollout.state != State::running) {
     d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
     return false;
@@ -162,13 +163,16 @@ bool decide_live(Deciding& d, ModelRollouts const& of_model) {
     }
     if (!covers(d, *view, row)) continue;
     holder = view.get();
+    d.out.holder = view->rollout.id;
     found = row != nullptr ? keeps(d, *view, *row) : joins(d, *view);
   }
   return found;
 }
 
 bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) {
-  if (row == nullptr || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || view.revoked()) return false;
+  if (row == nullptr || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
+      view.revoked())
+    return false;
   auto const running = d.device.running.find(view.rollout.model);
   if (running != d.device.running.end() && running->second != view.rollout.version) return false;
   d.target(view, row->attempt, false);
@@ -180,7 +184,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   auto const& rollout = view.rollout;
   if (!covers(d, view, row)) return false;
   if (row == nullptr && !d.in_stage(view, rollout.policy.stage_count())) return false;
-  bool const told = row != nullptr && row->state != ds::kDropped;
+  bool const told = row != nullptr && row->state != ds::kDropped && row->state != ds::kLeft;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
     return false;
@@ -215,15 +219,55 @@ bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {
          (std::any_of(of_model.ended.begin(), of_model.ended.end(), names_it) || std::any_of(of_model.live.begin(), of_model.live.end(), names_it));
 }
 
-/// Back to the version before; where that was revoked, to the newest completed rollout of what stands, and only where there is none to the former.
+/// Back to the version before; where that was revoked, to the newest completed rollout of what stands. A revoked release is no place to go back to: where
+/// nothing stands the model is taken away, as where none ran before.
 void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& view, DeviceRow const& row) {
   if (!returns_to_revoked(of_model, row)) return take_back(d, view, row);
   d.note("revoked",
          fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version, *row.from_version));
-  if (!decide_ended(d, of_model)) return take_back(d, view, row);
+  if (!decide_ended(d, of_model)) {
+    auto nowhere = row;
+    nowhere.from_version.reset();
+    nowhere.from_digest.reset();
+    return take_back(d, view, nowhere);
+  }
   // A way back waits for no window.
   d.out.desired.target.conditions = {};
   d.out.desired.target.windows.clear();
+}
+
+void decide_among(Deciding& d, ModelRollouts const& of_model) {
+  for (auto const& view : of_model.ended) {
+    auto const state = view->rollout.state;
+    auto const* const row = find_row(d.rows, *view);
+    if ((state == State::rolling_back || state == State::rolled_back) && row != nullptr && must_return(*view, *row, d.device))
+      return give_back(d, of_model, *view, *row);
+  }
+  if (decide_live(d, of_model) || decide_ended(d, of_model)) return;
+  if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");
+}
+
+/// Would the target send the device from what it runs to an older release, or to none? What the catalog does not know counts as newer.
+bool sends_back(Desired const& desired, RolloutView const& view, DeviceFacts const& device) {
+  auto const runs = device.running.find(desired.model);
+  if (runs == device.running.end() || runs->second == desired.version) return false;
+  if (desired.target.action != wire::Action::install) return true;
+  auto const known = device.known.find(desired.model);
+  return known == device.known.end() || known->second > view.rollout.release_n;
+}
+
+/// What a backup says of the past is no order: a device that has gone on since stays where it is until a person resumes the rollout.
+void hold_restored(Deciding& d) {
+  auto& desired = d.out.desired;
+  auto const view = d.snapshot.by_n.find(desired.rollout_n);
+  if (desired.target.model.empty() || view == d.snapshot.by_n.end()) return;
+  auto const& rollout = view->second->rollout;
+  if (rollout.restored != Restored::held || !sends_back(desired, *view->second, d.device)) return;
+  d.note("restored", fmt::format("this server was restored from a backup: rollout {} would send the device from {} back to {}; it waits until a person resumes it",
+                                 rollout.id, d.device.running.at(desired.model), desired.version.empty() ? "none" : desired.version));
+  desired.target = {};
+  desired.version.clear();
+  desired.joins = false;
 }
 
 }  // namespace
@@ -234,34 +278,25 @@ bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts cons
   return running == device.running.end() || running->second == view.rollout.version;
 }
 
-bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row) {
+bool selects(registry::Selector const& selector, std::string const& model, DeviceFacts const& device, DeviceRow const* row) {
   auto seen = registry::DeviceView{device.id, device.hardware, "active", &device.labels, &device.running};
-  if (row == nullptr || !view.selector.asks_running()) return view.selector.matches(seen);
+  if (row == nullptr || !selector.asks_running()) return selector.matches(seen);
   auto before = device.running;
-  if (row->from_version) before[view.rollout.model] = *row->from_version;
-  else before.erase(view.rollout.model);
+  if (row->from_version) before[model] = *row->from_version;
+  else before.erase(model);
   seen.running = &before;
-  return view.selector.matches(seen);
+  return selector.matches(seen);
 }
+
+bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row) { return selects(view.selector, view.rollout.model, device, row); }
 
 ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
   Deciding d{snapshot, device, rows, now, {}};
   d.out.desired.model = model;
   auto const found = snapshot.models.find(model);
-  if (found == snapshot.models.end()) {
-    d.note("no_rollout", "no rollout of this model was ever started");
-    return std::move(d.out);
-  }
-  for (auto const& view : found->second.ended) {
-    auto const state = view->rollout.state;
-    auto const* const row = find_row(rows, *view);
-    if ((state == State::rolling_back || state == State::rolled_back) && row != nullptr && must_return(*view, *row, device)) {
-      give_back(d, found->second, *view, *row);
-      return std::move(d.out);
-    }
-  }
-  if (decide_live(d, found->second) || decide_ended(d, found->second)) return std::move(d.out);
-  if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");
+  if (found == snapshot.models.end()) d.note("no_rollout", "no rollout of this model was ever started");
+  else decide_among(d, found->second);
+  hold_restored(d);
   return std::move(d.out);
 }
 

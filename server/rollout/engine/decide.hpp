@@ -18,7 +18,7 @@ struct DeviceRow {
   std::optional<std::string> from_version;
   std::optional<Digest> from_digest;
   std::int64_t attempt = 1;
-  std::string error = {};  ///< what the device said when it failed: a code
+  std::string error = {};  ///< what the device said when it failed: "golden_mismatch: line 3 differs"
 };
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 
@@ -27,12 +27,14 @@ using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's num
 
 /// Does the selector choose this device? For a device that switched, what it ran before counts, or it would drop out by switching.
 [[nodiscard]] bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row);
+[[nodiscard]] bool selects(registry::Selector const& selector, std::string const& model, DeviceFacts const& device, DeviceRow const* row);
 
 /// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
 /// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees. `now`: of limits alone.
 struct ModelDecision {
   Desired desired;
   bool retry_soon = false;
+  std::string holder = {};  ///< id of the live rollout that the device is in, or comes to; empty: none
 };
 [[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now);
 

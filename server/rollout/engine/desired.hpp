@@ -15,11 +15,15 @@ struct DeviceFacts {
   std::string hardware;
   wire::Labels labels;
   std::map<std::string, std::string> running;  ///< model -> version
+  std::map<std::string, std::int64_t> known;   ///< model -> number of the release that runs, where the catalog knows its bytes
 };
+
+/// What a device's models do, as its polls tell it.
+using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress; not_selected, no_variant, revoked, no_rollout; of the rollout:
+  std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
   std::string text;
 };

@@ -11,4 +11,10 @@ void enter_stage(Rollout& rollout, int stage, SysTime now) {
   rollout.deadline = limit > Millis{0} ? std::optional(now + limit) : std::nullopt;
 }
 
+void await_predecessor(Rollout& rollout) {
+  rollout.stage = 1;
+  rollout.baking = false;
+  rollout.stage_since = rollout.bake_since = rollout.deadline = std::nullopt;
+}
+
 }  // namespace fleet::rollout

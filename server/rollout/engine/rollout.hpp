@@ -12,6 +12,9 @@
 
 namespace fleet::rollout {
 
+/// Whether a backup brought the rollout back, and a person has resumed it since.
+enum class Restored { no, held, resumed };
+
 /// A row of `rollouts`, with what it needs of its release.
 struct Rollout {
   std::int64_t n = 0;
@@ -37,12 +40,18 @@ struct Rollout {
   std::string created_by;
   SysTime created_at{};
   std::int64_t revision = 1;
+  Restored restored = Restored::no;
   std::string release_state;
   Digest digest;                    ///< of release.json
   std::int64_t document_bytes = 0;  ///< length of release.json
+
+  /// It was started, and tells no device anything until the rollout that it comes after has completed.
+  [[nodiscard]] bool waits_for_predecessor() const { return after_n && !stage_since; }
 };
 
 /// Moves to a stage: dispatching, with its deadline running from now.
 void enter_stage(Rollout& rollout, int stage, SysTime now);
+/// Stands before its first stage: nobody is told anything, no deadline runs.
+void await_predecessor(Rollout& rollout);
 
 }  // namespace fleet::rollout

@@ -1,6 +1,7 @@
 #include "server/rollout/gates/judge.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -20,8 +21,34 @@ struct Case {
 
 std::string devices_text(std::int64_t count) { return fmt::format("{} {}", count, count == 1 ? "device" : "devices"); }
 
+/// ": golden_mismatch", or ": 6 golden_mismatch, 2 network": the three that are told most; nothing where none says why.
+std::string codes_text(Facts const& facts) {
+  std::vector<std::pair<std::int64_t, std::string_view>> codes;
+  for (auto const& [code, devices] : facts.failures)
+    if (!code.empty()) codes.emplace_back(-devices, code);
+  std::sort(codes.begin(), codes.end());
+  if (codes.size() == 1 && facts.failures.size() == 1) return fmt::format(": {}", codes.front().second);
+  std::string out;
+  for (std::size_t i = 0; i < codes.size() && i < 3; ++i) out += fmt::format("{}{} {}", out.empty() ? ": " : ", ", -codes[i].first, codes[i].second);
+  return out + (codes.size() > 3 ? ", and others" : "");
+}
+
+std::int64_t failed_devices(Facts const& facts) {
+  std::int64_t sum = 0;
+  for (auto const& [code, devices] : facts.failures) sum += devices;
+  return sum;
+}
+
+/// "2 devices still at work: cam-1 (probation), cam-2 (testing)".
+std::string busy_text(Facts const& facts) {
+  auto out = fmt::format("{} still at work", devices_text(facts.undecided));
+  if (facts.busy.empty()) return out;
+  return fmt::format("{}: {}{}", out, fmt::join(facts.busy, ", "), static_cast<std::int64_t>(facts.busy.size()) < facts.undecided ? ", ..." : "");
+}
+
 /// A guardrail: trips when the share of bad devices is shown to exceed `p0`; latched until a person accepts it, and then only by more bad ones.
-GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, double p0, double alpha, std::string_view bad_means) {
+/// @param found  the bad ones in words: "2 of 4 devices fell silent"
+GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, double p0, double alpha, std::string_view found) {
   auto const evidence = stats::harm(tally, p0);
   GateVerdict out{name, "harm", Ruling::hold, evidence.e_value(), 1 / alpha, {}, {}};
   auto const latch = c.standing.latches.find(name);
@@ -30,7 +57,7 @@ GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, do
   bool const trips = evidence.reaches(1 / alpha);
   if ((trips || (latched && !latch->second.accepted)) && !accepted) out.decision = c.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
   out.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", p0}, {"alpha", alpha}};
-  out.text = fmt::format("{}: {} of {} {} (at most {} are allowed): e-value {:.3g}, trips at {:.0f}", name, tally.bad, devices_text(tally.devices), bad_means,
+  out.text = fmt::format("{}{}; at most {} are allowed (e-value {:.3g}, trips at {:.0f})", name == kInstallFailure ? "failures: " : name + ": ", found,
                          percent_text(p0), out.e_value, out.threshold);
   if (accepted) out.text += fmt::format("; {} bad were accepted by a person", latch->second.bad);
   else if (latched && !trips) out.text += fmt::format("; it tripped with {} bad, and that stands", latch->second.bad);
@@ -42,21 +69,27 @@ GateVerdict need(std::string name, double have, double want, std::string text) {
   return {std::move(name), "safe", met ? Ruling::promote : Ruling::hold, have, want, {{"have", have}, {"need", want}}, std::move(text)};
 }
 
-std::string bad_words(AbsoluteGate const& gate) {
-  if (gate.metric == kInstallFailure) return "failed to update";
-  if (gate.min && gate.max) return fmt::format("have a mean outside {:g} to {:g}", *gate.min, *gate.max);
-  return gate.min ? fmt::format("have a mean below {:g}", *gate.min) : fmt::format("have a mean above {:g}", *gate.max);
+std::string found_by(AbsoluteGate const& gate, stats::Tally tally, Facts const& facts) {
+  if (gate.metric == kInstallFailure)
+    return fmt::format("{} of {} failed{}", tally.bad, tally.devices, codes_text(facts));
+  auto const bad = gate.min && gate.max ? fmt::format("outside {:g} to {:g}", *gate.min, *gate.max)
+                   : gate.min           ? fmt::format("below {:g}", *gate.min)
+                                        : fmt::format("above {:g}", *gate.max);
+  return fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.devices), bad);
 }
 
 void absolute_gates(Case const& c, std::vector<GateVerdict>& out) {
   for (std::size_t i = 0; i < c.policy.absolute.size(); ++i) {
     auto const& gate = c.policy.absolute[i];
-    out.push_back(guard(c, gate.metric, c.facts.absolute[i], gate.devices_max, kAlphaAbsolute, bad_words(gate)));
+    auto const tally = c.facts.absolute[i];
+    out.push_back(guard(c, gate.metric, tally, gate.devices_max, kAlphaAbsolute, found_by(gate, tally, c.facts)));
   }
 }
 
 void silent_gate(Case const& c, std::vector<GateVerdict>& out) {
-  if (c.policy.silent) out.push_back(guard(c, "silent", c.facts.silent, c.policy.silent->devices_max, kAlphaSilent, "fell silent"));
+  auto const tally = c.facts.silent;
+  if (c.policy.silent)
+    out.push_back(guard(c, "silent", tally, c.policy.silent->devices_max, kAlphaSilent, fmt::format("{} of {} fell silent", tally.bad, devices_text(tally.devices))));
 }
 
 /// Every member runs the release already, since a rollout that was aborted, say: there is nothing to learn and nobody to harm.
@@ -110,21 +143,20 @@ bool without_gates(Policy const& policy) { return policy.absolute.empty() && !po
 std::string waits_for_devices(Case const& c) {
   bool const baking = c.standing.bake_since.has_value();
   if (!baking && c.facts.undispatched > 0) return "reachable devices of this stage have not been told yet";
-  if (c.facts.undecided > 0) return fmt::format("{} still at work", devices_text(c.facts.undecided));
+  if (c.facts.undecided > 0) return busy_text(c.facts);
   if (without_gates(c.policy) && c.facts.healthy < c.facts.decided - c.facts.silent.bad)
-    return fmt::format("{} failed; without gates a stage passes when all have committed: retry, promote or roll back",
-                       devices_text(c.facts.decided - c.facts.silent.bad - c.facts.healthy));
+    return fmt::format("failures: {} of {} failed{}; without gates a stage passes when all have committed: retry, promote or roll back",
+                       c.facts.decided - c.facts.silent.bad - c.facts.healthy, c.facts.decided, codes_text(c.facts));
   return {};
 }
 
-void latch_trips(Case const& c, Verdict& verdict) {
+void latch_trips(Verdict& verdict) {
   for (auto const& gate : verdict.gates)
     if (gate.test == "harm" && (gate.decision == Ruling::rollback || gate.decision == Ruling::pause)) {
       auto const bad = static_cast<std::int64_t>(gate.evidence.front().second);
       auto const [latch, fresh] = verdict.latches.try_emplace(gate.name, Latch{bad, gate.e_value, false});
       if (!fresh && latch->second.accepted) latch->second = {bad, gate.e_value, false};
     }
-  if (!c.standing.predecessor_failed.empty()) verdict.latches.try_emplace("after");
 }
 
 /// Decides on harm; true when it did.
@@ -144,19 +176,22 @@ bool ruled_by_harm(Case const& c, Verdict& verdict) {
 bool ruled_by_standing(Case const& c, Verdict& verdict) {
   auto const& standing = c.standing;
   if (standing.state == State::awaiting_approval) verdict.reason = fmt::format("waits for approval: {} of {}", standing.approvals, c.policy.approvals_required);
-  else if (standing.state == State::paused) verdict.reason = "paused";
-  else if (!standing.blocked_by.empty()) verdict.reason = fmt::format("waits for rollout {} to end", standing.blocked_by);
+  else if (standing.state == State::paused) verdict.reason = standing.cause.empty() ? "paused" : standing.cause;
   else return false;
   return true;
 }
 
+/// A rollout that comes after another begins when that one completed; where it ended otherwise, a person decides.
 bool ruled_by_predecessor(Case const& c, Verdict& verdict) {
-  if (c.standing.predecessor_failed.empty()) return false;
-  auto const latch = c.standing.latches.find("after");
-  if (latch != c.standing.latches.end() && latch->second.accepted) return false;
+  auto const& standing = c.standing;
+  if (standing.begun) return false;
+  verdict.begin = standing.predecessor.empty();
+  if (verdict.begin) verdict.reason = "the rollout before this one completed: stage 1 begins";
+  else verdict.reason = fmt::format("waits for rollout {}", standing.predecessor);
+  if (!standing.predecessor_ended || verdict.begin) return true;
   verdict.decision = Ruling::pause;
   verdict.event = Event::pause;
-  verdict.reason = fmt::format("the rollout before this one ended {}; resume to go on all the same", c.standing.predecessor_failed);
+  verdict.reason = fmt::format("comes after rollout {}; resume to go on all the same", standing.predecessor);
   return true;
 }
 
@@ -188,6 +223,9 @@ void rule_stage(Case const& c, Verdict& verdict) {
   if (waits.empty() && baked < bake)
     waits = fmt::format("bakes for {}, until {}", fleet::to_string(bake), to_rfc3339(standing.bake_since.value_or(c.now) + bake));
   if (waits.empty()) return rule_promotion(c, verdict);
+  if (!c.facts.failures.empty() && !without_gates(c.policy)) waits += fmt::format("; {} failed{}", failed_devices(c.facts), codes_text(c.facts));
+  if (c.facts.blocked > 0 && !c.facts.blocked_by.empty())
+    waits += fmt::format("; {} held by rollout {}", devices_text(c.facts.blocked), fmt::join(c.facts.blocked_by, ", "));
   verdict.reason = std::move(waits);
   if (!standing.deadline || c.now < *standing.deadline) return;
   bool const back = c.policy.on_deadline == OnDeadline::rollback;
@@ -198,10 +236,10 @@ void rule_stage(Case const& c, Verdict& verdict) {
 
 void rule_return(Case const& c, Verdict& verdict) {
   verdict.decision = Ruling::rollback;
-  verdict.reason = fmt::format("rolling back: {} reachable to return", devices_text(c.facts.to_revert));
+  verdict.reason = c.standing.cause.empty() ? "rolled back" : c.standing.cause;
   if (c.facts.to_revert > 0) return;
   verdict.event = Event::all_reverted;
-  verdict.reason = "every reachable exposed device returned to its previous version";
+  verdict.step = "every reachable exposed device returned to its previous version";
 }
 
 }  // namespace
@@ -218,7 +256,12 @@ void Fold::add(DeviceEvidence const& device) {
   bool const failed = device.state == device_state::kFailed;
   bool const silent = device.state == device_state::kSilent;
   if (device.exposed) ++facts.exposed;
+  if (device.state == device_state::kLeft) {  // no harm, but whoever would promote a release by taking its canaries away does not
+    if (device.exposed && device.eligible) facts.certify = {facts.certify.bad + 1, facts.certify.devices + 1};
+    return;
+  }
   if (device_state::is_undecided(device.state)) ++facts.at_work;
+  if (failed) ++facts.failures[device.error];
   ++facts.told;
   if (healthy && device.was_there) ++facts.there;
   if (!device.eligible) return;
@@ -262,14 +305,14 @@ Verdict judge(Policy const& policy, Standing const& standing, Facts const& facts
     return verdict;
   }
   for (auto const gate : kGates) gate(c, verdict.gates);
-  latch_trips(c, verdict);
+  latch_trips(verdict);
   if (standing.release_revoked) {
     verdict.decision = Ruling::pause;
     verdict.event = Event::abort;
     verdict.reason = "the release was revoked";
     return verdict;
   }
-  if (ruled_by_harm(c, verdict) || ruled_by_standing(c, verdict) || ruled_by_predecessor(c, verdict)) return verdict;
+  if ((!standing.restored && ruled_by_harm(c, verdict)) || ruled_by_standing(c, verdict) || ruled_by_predecessor(c, verdict)) return verdict;
   rule_stage(c, verdict);
   return verdict;
 }

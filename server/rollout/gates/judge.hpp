@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct DeviceEvidence {
   SysTime dispatched_at{};
   std::vector<Samples> samples;  ///< one a gate of Policy::absolute, in its order
   bool was_there = false;        ///< ran the release before it was told
+  std::string error = {};        ///< code of its failure
 };
 
 /// Counts that gates look at; one process over all stages.
@@ -52,6 +54,10 @@ struct Facts {
   std::int64_t undispatched = 0;  ///< members of the stage that are reachable and were not told yet
   std::int64_t offline = 0;       ///< members that are not reachable
   std::int64_t blocked = 0;       ///< members that another rollout holds
+  // For people: what failed, and who is waited for.
+  std::map<std::string, std::int64_t> failures;  ///< failed devices by the code of their error
+  std::vector<std::string> busy;                 ///< a few of the undecided: "cam-1 (probation)"
+  std::set<std::string> blocked_by;              ///< ids of the rollouts that hold members
 };
 
 /// Folds devices into facts. A device under way counts as one that has not failed and is not silent: failures are told sooner than success,
@@ -101,15 +107,20 @@ struct Standing {
   Latches latches;
   std::int64_t approvals = 0;  ///< for the next stage, where the policy asks for them
   bool release_revoked = false;
-  std::string blocked_by;          ///< the rollout this one comes after, while that is live; empty: none
-  std::string predecessor_failed;  ///< state of the rollout this one comes after, when it ended without completing
+  bool restored = false;    ///< a backup brought it back, and nobody has resumed it: nothing is taken back
+  std::string cause;        ///< why it is paused or rolling back
+  bool begun = true;        ///< false: it waits for the rollout that it comes after
+  std::string predecessor;  ///< that one, in words, until it completed: "r_1, which is running"
+  bool predecessor_ended = false;
 };
 
 struct Verdict {
   Ruling decision = Ruling::hold;
-  std::string reason;
+  std::string reason;          ///< what lists, `get`, `watch` and `wait` show: at an end its cause, not its last step
+  std::string step = {};       ///< what just happened, for the history, where that is something else
   std::vector<GateVerdict> gates;
   std::optional<Event> event;  ///< what the state machine is to be told
+  bool begin = false;          ///< the rollout before it completed: its first stage begins now
   bool start_bake = false;     ///< all reachable devices are decided: baking begins now
   Latches latches;
 };

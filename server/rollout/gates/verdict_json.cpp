@@ -47,7 +47,8 @@ std::string first_verdict(std::int64_t ineligible) {
 std::string updated_verdict(std::string_view text, Verdict const& verdict, Facts const& facts, SysTime now) {
   auto kept = parse_object(text);
   auto const decision = to_string(verdict.decision);
-  if (verdict.event || kept["decision"] != json::string(decision)) add_history(kept, verdict.event ? to_string(*verdict.event) : decision, verdict.reason, now);
+  if (verdict.event || kept["decision"] != json::string(decision)) 
+    add_history(kept, verdict.event ? to_string(*verdict.event) : decision, verdict.step.empty() ? verdict.reason : verdict.step, now);
   kept["decision"] = decision;
   kept["reason"] = verdict.reason;
   json::array gates;
@@ -57,13 +58,27 @@ std::string updated_verdict(std::string_view text, Verdict const& verdict, Facts
   if (!reach.is_object()) reach = json::object{};
   reach.get_object()["offline"] = facts.offline;
   reach.get_object()["blocked"] = facts.blocked;
+  reach.get_object()["blocked_by"] = json::array(facts.blocked_by.begin(), facts.blocked_by.end());
   return json::serialize(kept);
 }
 
 std::string noted(std::string_view text, std::string_view decision, std::string_view reason, SysTime now) {
   auto kept = parse_object(text);
   add_history(kept, decision, reason, now);
+  kept["reason"] = reason;
   return json::serialize(kept);
+}
+
+std::string with_history(std::string_view text, std::string_view decision, std::string_view reason, SysTime now) {
+  auto kept = parse_object(text);
+  add_history(kept, decision, reason, now);
+  return json::serialize(kept);
+}
+
+std::string reason_of(std::string_view text) {
+  auto const kept = parse_object(text);
+  auto const* const reason = kept.if_contains("reason");
+  return reason != nullptr && reason->is_string() ? std::string(reason->get_string()) : std::string();
 }
 
 std::string encode_latches(Latches const& latches) {

@@ -49,10 +49,7 @@ inline constexpr auto kEdges = std::to_array<Edge>({
     {State::running, Event::roll_back, State::rolling_back},
     {State::running, Event::abort, State::aborted},
     {State::running, Event::retry, State::running},
-    {State::paused, Event::ask_approval, State::awaiting_approval},
     {State::paused, Event::resume, State::running},
-    {State::paused, Event::widen, State::running},
-    {State::paused, Event::complete, State::completed},
     {State::paused, Event::roll_back, State::rolling_back},
     {State::paused, Event::abort, State::aborted},
     {State::paused, Event::retry, State::paused},
@@ -96,13 +93,15 @@ static_assert(deterministic(kEdges), "two edges leave one state on one event");
 namespace device_state {
 inline constexpr std::string_view kDispatched = "dispatched", kDownloading = "downloading", kWaiting = "waiting", kTesting = "testing",
                                   kProbation = "probation", kHealthy = "healthy", kFailed = "failed", kSilent = "silent", kIneligible = "ineligible",
-                                  kDropped = "dropped", kReverting = "reverting", kReverted = "reverted";
+                                  kDropped = "dropped", kLeft = "left", kReverting = "reverting", kReverted = "reverted";
 inline constexpr auto kNames = std::to_array<std::string_view>(
-    {kDispatched, kDownloading, kWaiting, kTesting, kProbation, kHealthy, kFailed, kSilent, kIneligible, kDropped, kReverting, kReverted});
+    {kDispatched, kDownloading, kWaiting, kTesting, kProbation, kHealthy, kFailed, kSilent, kIneligible, kDropped, kLeft, kReverting, kReverted});
 /// Its attempt is under way: neither good nor bad yet.
 [[nodiscard]] constexpr bool is_undecided(std::string_view state) {
   return state == kDispatched || state == kDownloading || state == kWaiting || state == kTesting || state == kProbation;
 }
+/// What an attempt came to: kept beside the state, whatever follows.
+[[nodiscard]] constexpr bool is_outcome(std::string_view state) { return state == kHealthy || state == kFailed || state == kSilent || state == kIneligible; }
 }  // namespace device_state
 
 }  // namespace fleet::rollout

@@ -18,14 +18,16 @@ wire::Labels read_labels(std::string_view text) {
   return out;
 }
 
-Result<std::map<std::string, std::string>> read_running(db::Connection& reader, std::int64_t device_n) {
-  std::map<std::string, std::string> out;
+Result<void> read_running(db::Connection& reader, DeviceFacts& device) {
+  device.running.clear();
+  device.known.clear();
   auto rows = reader.prepare(queries::kRunningOf);
-  rows.bind_all(device_n);
+  rows.bind_all(device.n);
   while (true) {
     FLEET_TRY(bool const more, rows.step());
-    if (!more) return out;
-    out.emplace(rows.text(0), rows.text(1));
+    if (!more) return {};
+    device.running.emplace(rows.text(0), rows.text(1));
+    if (!rows.is_null(2)) device.known.emplace(rows.text(0), rows.int64(2));
   }
 }
 
@@ -41,7 +43,7 @@ Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t devic
   out.id = row.text(0);
   out.hardware = row.text(1);
   out.labels = read_labels(row.text_view(2));
-  FLEET_TRY(out.running, read_running(reader, device_n));
+  FLEET_CHECK(read_running(reader, out));
   return out;
 }
 
@@ -58,9 +60,7 @@ Result<void> scan_selected(db::Connection& reader, registry::Selector const& sel
     device.id = rows.text(1);
     device.hardware = rows.text(2);
     device.labels = read_labels(rows.text_view(3));
-    if (asks_running) {
-      FLEET_TRY(device.running, read_running(reader, device.n));
-    }
+    if (asks_running) FLEET_CHECK(read_running(reader, device));
     if (!selector.matches(view_of(device))) continue;
     FLEET_CHECK(take(device));
   }

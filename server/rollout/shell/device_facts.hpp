@@ -10,8 +10,8 @@ namespace fleet::rollout {
 
 /// Labels from the JSON column; what is no text is left out.
 [[nodiscard]] wire::Labels read_labels(std::string_view json);
-/// Versions by model that a device runs.
-[[nodiscard]] Result<std::map<std::string, std::string>> read_running(db::Connection& reader, std::int64_t device_n);
+/// Fills in what a device runs of each model.
+[[nodiscard]] Result<void> read_running(db::Connection& reader, DeviceFacts& device);
 [[nodiscard]] registry::DeviceView view_of(DeviceFacts const& device);
 /// Calls `take` with each active device that the selector matches. `running` is filled only where the selector asks for it.
 [[nodiscard]] Result<void> scan_selected(db::Connection& reader, registry::Selector const& selector,

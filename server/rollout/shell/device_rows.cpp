@@ -1,9 +1,11 @@
 #include "server/rollout/shell/device_rows.hpp"
 
+#include "server/rollout/shell/engine.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
@@ -51,6 +53,9 @@ bool is_evidence(std::string_view row_state, wire::UpdateItem const& item) {
   return !before_test || code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
 }
 
+/// For the column `outcome`: nothing leaves what it holds.
+std::optional<std::string_view> outcome_of(std::string_view state) { return ds::is_outcome(state) ? std::optional(state) : std::nullopt; }
+
 std::optional<std::string> error_json(wire::DeviceError const& error) {
   if (error.code.empty()) return std::nullopt;
   return boost::json::serialize(boost::json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
@@ -66,26 +71,43 @@ void take_line(RolloutView const& view, std::string_view hardware, SysTime now) 
   view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
 }
 
-Result<void> insert_row(store::Tx& tx, RolloutView const& view, DeviceFacts const& device, Desired const& desired, SysTime now) {
+/// A row of a device that is in a rollout from now on.
+struct NewRow {
+  std::int64_t device_n;
+  int stage;
+  std::string stratum;
+  std::string_view state;
+  bool exposed;
   std::optional<std::string> from_version;
   std::optional<Digest> from_digest;
+  std::int64_t attempt;
+  bool eligible;
+};
+Result<void> insert_row(store::Tx& tx, RolloutView const& view, NewRow const& made, SysTime now) {
+  FLEET_TRY(auto const window, silence_window(tx.connection(), made.device_n, view.rollout.policy));
+  auto row = tx.prepare(queries::kInsertRow);
+  row.bind_all(view.rollout.n, made.device_n, made.stage, made.stratum, made.state, outcome_of(made.state), made.exposed, made.from_version, made.from_digest,
+               made.attempt, to_unix_ms(now), to_unix_ms(now), to_unix_ms(now + window), made.eligible);
+  return row.run();
+}
+
+Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, DeviceFacts const& device, Desired const& desired, SysTime now) {
+  NewRow made{device.n, desired.stage, desired.stratum, ds::kDispatched, false, {}, {}, desired.target.attempt, true};
   {
     auto running = tx.prepare(queries::kRunningDigest);
     running.bind_all(device.n, desired.model);
     FLEET_TRY(bool const found, running.step());
-    if (found) from_version = running.maybe_text(0);
-    if (found && !running.is_null(1)) from_digest = running.digest(1);
+    if (found) made.from_version = running.maybe_text(0);
+    if (found && !running.is_null(1)) made.from_digest = running.digest(1);
   }
   FLEET_TRY(auto const current, load_rollout(tx.connection(), desired.rollout_n));
+  // Runs it already: nothing to learn from. The same version of other bytes is not that.
+  bool const there = made.from_digest ? *made.from_digest == view.rollout.digest : made.from_version == view.rollout.version;
   bool const open = current.state == State::running || current.state == State::completed;  // it may have been stopped since the decision
-  bool const there = from_version == view.rollout.version;                                 // runs it already: nothing to learn from
-  auto const state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
-  FLEET_TRY(auto const window, silence_window(tx.connection(), device.n, view.rollout.policy));
-  auto row = tx.prepare(queries::kInsertRow);
-  row.bind_all(desired.rollout_n, device.n, desired.stage, desired.stratum, state, from_version, from_digest, desired.target.attempt, to_unix_ms(now),
-               to_unix_ms(now), to_unix_ms(now + window), !there);
-  FLEET_CHECK(row.run());
-  if (state != ds::kDispatched) return {};
+  made.state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
+  made.eligible = !there;
+  FLEET_CHECK(insert_row(tx, view, made, now));
+  if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
   take_line(view, device.hardware, now);
   return {};
@@ -122,7 +144,7 @@ Result<std::optional<Row>> find_row(store::Tx& tx, std::int64_t rollout_n, std::
 
 Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n, std::string_view state, SysTime now) {
   auto row = tx.prepare(queries::kSetRowState);
-  row.bind_all(state, to_unix_ms(now), rollout_n, device_n);
+  row.bind_all(state, outcome_of(state), to_unix_ms(now), rollout_n, device_n);
   return row.run();
 }
 
@@ -149,12 +171,46 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, De
   if (!move) return {};
   bool const was_at_work = ds::is_undecided(row.state);
   auto write = tx.prepare(queries::kMoveRow);
-  write.bind_all(move->state, move->exposed, move->evidence, to_unix_ms(now), error_json(item.error), view.rollout.n, device.n);
+  write.bind_all(move->state, outcome_of(move->state), move->exposed, move->evidence, to_unix_ms(now), error_json(item.error), view.rollout.n, device.n);
   FLEET_CHECK(write.run());
   if (was_at_work && !ds::is_undecided(move->state)) view.at_work->fetch_sub(1, std::memory_order_relaxed);
   if (move->state != row.state) FLEET_CHECK(raise_device(tx, device.n));
   changed.push_back(view.rollout.n);
   return {};
+}
+
+/// One model of a poll, in a rollout that this server knows.
+Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& polled, wire::ModelStatus const& status, SysTime now,
+                         std::vector<std::int64_t>& changed) {
+  auto const& rollout = view.rollout;
+  bool const committed = status.state == "committed" && status.version == rollout.version;
+  FLEET_TRY(auto const row, find_row(tx, rollout.n, polled.device_n));
+  if (row) {
+    if (!committed || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
+    wire::UpdateItem item;
+    item.model = rollout.model;
+    item.version = item.running_version = rollout.version;
+    item.state = status.state;
+    item.rollout = rollout.id;
+    item.attempt = status.attempt;
+    FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
+    return move_row(tx, view, *row, device, item, now, changed);
+  }
+  auto const shows = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == status.state; });
+  if (rollout.restored == Restored::no || shows == kShows.end()) return {};
+  // It was told after the backup. That it failed is told by the report that it keeps, with the reason.
+  FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
+  auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
+  auto const device_place = place(rollout.salt, device.id);
+  int stage = 1;
+  while (stage < rollout.policy.stage_count() && !view.in_stage(stage, stratum, device_place)) ++stage;
+  NewRow made{polled.device_n, stage, stratum, shows->row == ds::kFailed ? ds::kTesting : shows->row, status.version == rollout.version, {}, {}, status.attempt, true};
+  if (auto const before = polled.before.find(rollout.model); before != polled.before.end() && before->second.version != rollout.version) {
+    if (!before->second.version.empty()) made.from_version = before->second.version;
+    if (auto const digest = Digest::parse(before->second.digest)) made.from_digest = *digest;
+  }
+  changed.push_back(rollout.n);
+  return insert_row(tx, view, made, now);
 }
 
 }  // namespace
@@ -165,7 +221,7 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
   bool const exposed = shows->exposed || (!item.version.empty() && item.running_version == item.version);
   // Final for the gate, even if the device returns; what it ran is noted all the same, so that it can be taken back.
   if (row_state == ds::kSilent) return RowMove{ds::kSilent, exposed, true};
-  if (row_state == ds::kReverted || row_state == ds::kReverting) return exposed ? std::optional(RowMove{row_state, true, true}) : std::nullopt;
+  if (row_state == ds::kReverted || row_state == ds::kReverting || row_state == ds::kLeft) return exposed ? std::optional(RowMove{row_state, true, true}) : std::nullopt;
   if (row_state == ds::kDropped) {  // it missed the abort: what it did is told as it was
     if (!exposed) return std::nullopt;
     return RowMove{shows->row, true, true};
@@ -176,6 +232,18 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
   return RowMove{ds::kFailed, exposed, is_evidence(row_state, item)};
 }
 
+wire::DeviceError read_device_error(std::string_view column) {
+  boost::system::error_code fault;
+  auto const value = boost::json::parse(boost::json::string_view(column.data(), column.size()), fault);
+  auto const* const object = fault ? nullptr : value.if_object();
+  if (object == nullptr) return {std::string(column), {}, {}};
+  auto const text = [&](std::string_view key) {
+    auto const* const found = object->if_contains(key);
+    return found != nullptr && found->is_string() ? std::string(found->get_string()) : std::string();
+  };
+  return {text("code"), text("text"), text("output")};
+}
+
 Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n) {
   DeviceRows out;
   auto rows = reader.prepare(queries::kRowsOfDevice);
@@ -183,7 +251,9 @@ Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), rows.maybe_text(6).value_or("")};
+    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), ""};
+    if (auto const error = read_device_error(rows.maybe_text(6).value_or("")); !error.code.empty())
+      row.error = error.text.empty() ? error.code : error.code + ": " + error.text;
     if (!rows.is_null(4)) row.from_digest = rows.digest(4);
     out.emplace(rows.int64(0), std::move(row));
   }
@@ -215,12 +285,42 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFact
     if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting)
       FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now));
     if (returns || !desired.joins) continue;
-    bool const again = row && (row->state == ds::kDropped || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
+    bool const again = row && (row->state == ds::kDropped || row->state == ds::kLeft || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
     if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
-    if (!row) FLEET_CHECK(insert_row(tx, *view->second, device, desired, now));
+    if (!row) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, now));
   }
   return {};
 }
+
+Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now) {
+  struct Open {
+    std::int64_t rollout_n;
+    std::string model, selector;
+    DeviceRow row;
+  };
+  std::vector<Open> open;
+  {
+    auto rows = tx.prepare(queries::kOpenRowsOf);
+    rows.bind_all(device_n);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      open.push_back({rows.int64(0), rows.text(4), rows.text(5), {rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}}});
+    }
+  }
+  if (open.empty()) return {};
+  FLEET_TRY(auto const device, load_device_facts(tx.connection(), device_n));
+  for (auto const& one : open) {
+    if (how == Leaving::relabelled) {  // who must return does, whatever it is called
+      FLEET_TRY(auto const selector, registry::Selector::parse(one.selector));
+      if (one.row.state == ds::kReverting || selects(selector, one.model, device, &one.row)) continue;
+    }
+    FLEET_CHECK(set_state(tx, one.rollout_n, device_n, ds::kLeft, now));
+  }
+  return {};
+}
+
+Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id) { return tx.prepare(queries::kNameGone).bind_all(device_n, id).run(); }
 
 Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                          std::vector<std::int64_t>& changed) {
@@ -231,6 +331,17 @@ Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts co
     if (row && item.attempt >= row->attempt) FLEET_CHECK(move_row(tx, view, *row, device, item, now, changed));
   }
   return note_returns(tx, snapshot, device, item, now, changed);
+}
+
+Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, SysTime now, std::vector<std::int64_t>& changed) {
+  for (auto const& [model, status] : polled.told) {
+    auto const before = polled.before.find(model);
+    if (status.rollout.empty() || (before != polled.before.end() && before->second == status)) continue;
+    auto const view = snapshot.by_id.find(status.rollout);
+    if (view == snapshot.by_id.end() || view->second->rollout.model != model) continue;
+    FLEET_CHECK(note_status(tx, *view->second, polled, status, now, changed));
+  }
+  return {};
 }
 
 Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,

@@ -10,15 +10,34 @@ namespace fleet::rollout {
 [[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n);
 /// Reports that a device may miss before it counts as silent, as time (docs/protocol.md, Silence).
 [[nodiscard]] Result<Millis> silence_window(db::Connection& reader, std::int64_t device_n, Policy const& policy);
+/// What a device said of its failure, as a row keeps it; what is not readable is a code.
+[[nodiscard]] wire::DeviceError read_device_error(std::string_view column);
 /// The device must decide anew.
 [[nodiscard]] Result<void> raise_device(store::Tx& tx, std::int64_t device_n);
 
 /// Writes what a directive tells the device: a row when it joins, `reverting` when it must return.
 [[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, Decision const& decision, SysTime now);
+/// How a device leaves the rollouts that it is in, by an operator's hand.
+enum class Leaving {
+  relabelled,  ///< only those whose selector covers it no more
+  wholly,      ///< retired, revoked, or another board took its place
+};
+/// Closes its rows of live rollouts that have no outcome: neither failed nor silent. An outcome that it had is kept.
+[[nodiscard]] Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now);
+/// Before the device is deleted: its rows stay, under the id it had.
+[[nodiscard]] Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id);
 /// Moves the row of the item's rollout, and marks what the device returned from.
 /// @param changed  receives the numbers of the rollouts whose rows moved
 [[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                                        std::vector<std::int64_t>& changed);
+/// A device's poll: its models as they were recorded until then, and as it tells them.
+struct Polled {
+  std::int64_t device_n;
+  ModelStatuses const& before;
+  ModelStatuses const& told;
+};
+/// Takes from a poll what no report told: that an attempt was committed; and of a rollout that was restored, that the device is in it.
+[[nodiscard]] Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, SysTime now, std::vector<std::int64_t>& changed);
 /// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
 [[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
                                         std::vector<std::int64_t>& changed);

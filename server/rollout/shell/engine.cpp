@@ -7,6 +7,8 @@
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/verbs.hpp"
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <mutex>
 
@@ -16,15 +18,26 @@ namespace {
 constexpr Millis kStands = std::chrono::hours(1);
 constexpr Millis kLimitedStands = seconds(5);
 
-/// What a device returns to, as the catalog has it. A version the catalog does not know keeps what the device told of it.
+/// What a device returns to, as the catalog has it. A version the catalog does not know keeps what the device told of it; one that was revoked, by a
+/// rollout that is long past, is no place to return to.
 Result<void> fill_return(db::Connection& reader, Desired& desired) {
-  if (desired.target.action != wire::Action::revert) return {};
+  auto& target = desired.target;
+  if (target.action != wire::Action::revert) return {};
   auto row = reader.prepare(queries::kReleaseTarget);
   row.bind_all(desired.model, desired.version);
   FLEET_TRY(bool const found, row.step());
   if (!found) return {};
-  desired.target.hashes = {{"sha256", row.digest(0).hex()}};
-  desired.target.length = static_cast<std::uint64_t>(row.int64(1));
+  if (row.text_view(2) == "revoked") {
+    desired.because.push_back({"revoked", fmt::format("{} was revoked: the model is taken away", desired.version)});
+    desired.version.clear();
+    target.action = wire::Action::remove;
+    target.path.clear();
+    target.length = 0;
+    target.hashes.clear();
+    return {};
+  }
+  target.hashes = {{"sha256", row.digest(0).hex()}};
+  target.length = static_cast<std::uint64_t>(row.int64(1));
   return {};
 }
 
@@ -52,6 +65,14 @@ public:
     std::vector<std::int64_t> changed;
     for (auto const& desired : decision.models)
       if (desired.rollout_n != 0) changed.push_back(desired.rollout_n);
+    tell_judge(tx, std::move(changed));
+    return {};
+  }
+
+  Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) override {
+    FLEET_TRY(auto const current, snapshot());
+    std::vector<std::int64_t> changed;
+    FLEET_CHECK(note_poll(tx, *current, {device_n, before, told}, now, changed));
     tell_judge(tx, std::move(changed));
     return {};
   }

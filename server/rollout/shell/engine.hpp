@@ -3,6 +3,7 @@
 #include "server/rollout/engine/desired.hpp"
 #include "server/services.hpp"
 
+#include <map>
 #include <memory>
 
 namespace fleet::rollout {
@@ -17,6 +18,9 @@ public:
   virtual Result<Decision> decide(db::Connection& reader, DeviceFacts const& device, SysTime now) = 0;
   /// In the transaction that commits a new directive: creates or updates rollout_devices rows for what is dispatched.
   virtual Result<void> dispatched(store::Tx& tx, DeviceFacts const& device, Decision const& decision, SysTime now) = 0;
+  /// In the transaction that records a poll: an outcome that no report told (it was acknowledged by a server that is lost, say) is taken from it.
+  /// @param before  what was recorded of the device's models until now
+  virtual Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) = 0;
   /// In the transaction that takes a report: moves the device's row in rollout_devices, adds samples.
   virtual Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) = 0;
   virtual Result<void> on_metrics(store::Tx& tx, DeviceFacts const& device, wire::MetricsItem const& item, SysTime now) = 0;

@@ -25,6 +25,8 @@ constexpr Millis kParked = seconds(75);
 constexpr std::int64_t kPollEveryDefault_s = 60;
 /// A round's cost in time is paid back by so many times its length before the next.
 constexpr int kRestFactor = 10;
+/// Of the devices that a stage waits for, so many are named.
+constexpr std::size_t kNamed = 3;
 
 }  // namespace
 
@@ -120,10 +122,11 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Rollout const& rollout
     FLEET_TRY(gathered, gather(reader, rollout, now));
   }
   FLEET_TRY(auto const standing, standing_of(reader, rollout));
-  bool const joining = rollout.state == State::running && !rollout.baking && standing.blocked_by.empty();
+  bool const joining = rollout.state == State::running && !rollout.baking && standing.begun;
   if (joining && gathered.facts.undecided == 0) FLEET_CHECK(look_at_members(reader, rollout, watch, gathered, now));
   gathered.facts.offline = watch.offline;
   gathered.facts.blocked = watch.blocked;
+  gathered.facts.blocked_by = watch.blocked_by;
   FLEET_TRY(auto const snapshot, snapshot_());
   if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end())
     view->second->at_work->store(gathered.facts.at_work, std::memory_order_relaxed);
@@ -152,6 +155,7 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
   Gathered out;
   Fold fold(rollout.policy, rollout.bake_since);
   std::vector<std::int64_t> to_return;
+  std::vector<std::pair<std::int64_t, std::string>> busy;
   {
     auto rows = reader.prepare(queries::kEvidence);
     rows.bind_all(rollout.n);
@@ -159,13 +163,15 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
       auto const device = rows.int64(0);
-      DeviceEvidence evidence{rows.text_view(1), rows.int64(2) != 0, rows.int64(3) != 0, from_unix_ms(rows.int64(4)), {}, !rows.is_null(8) && rows.text_view(8) == rollout.version};
+      DeviceEvidence evidence{rows.text_view(1), rows.int64(2) != 0, rows.int64(3) != 0, from_unix_ms(rows.int64(4)), {}, !rows.is_null(8) && rows.text_view(8) == rollout.version,
+                              rows.is_null(9) ? std::string() : read_device_error(rows.text_view(9)).code};
       bool const fails = evidence.state == device_state::kFailed;
       if (rollout.state == State::rolling_back && evidence.exposed && evidence.state != device_state::kReverted) to_return.push_back(device);
       if (fails && rows.int64(7) < rollout.attempt && rollout.state == State::running) continue;  // it will be told again
       out.told.push_back(device);
       if (device_state::is_undecided(evidence.state) && rows.int64(6) <= to_unix_ms(now))
         out.quiet.push_back({device, evidence.state == device_state::kWaiting, from_unix_ms(rows.int64(5))});
+      if (device_state::is_undecided(evidence.state) && busy.size() < kNamed) busy.emplace_back(device, evidence.state);
       for (auto const& of_gate : samples) {
         auto const found = of_gate.find(device);
         evidence.samples.push_back(found == of_gate.end() ? Samples{} : found->second);
@@ -174,6 +180,10 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
     }
   }
   out.facts = std::move(fold.facts);
+  for (auto const& [device, state] : busy) {
+    FLEET_TRY(auto const facts, load_device_facts(reader, device));
+    out.facts.busy.push_back(fmt::format("{} ({})", facts.id, state));
+  }
   for (auto const device : to_return) {
     FLEET_TRY(bool const there, reachable(reader, device, now, kParked));
     out.facts.to_revert += there;
@@ -199,7 +209,7 @@ Result<void> JudgeLoop::mark_silent(Rollout const& rollout, Gathered const& gath
       auto const result_until = due.since + limit + window;
       bool const silent = heard_until <= now || (!due.waiting && result_until <= now);
       auto row = tx.prepare(silent ? queries::kSetRowState : queries::kSetSilentAt);
-      if (silent) row.bind_all(device_state::kSilent, to_unix_ms(now), rollout.n, due.device);
+      if (silent) row.bind_all(device_state::kSilent, device_state::kSilent, to_unix_ms(now), rollout.n, due.device);
       else row.bind_all(to_unix_ms(due.waiting ? heard_until : std::min(heard_until, result_until)), rollout.n, due.device);
       FLEET_CHECK(row.run());
     }
@@ -210,10 +220,11 @@ Result<void> JudgeLoop::mark_silent(Rollout const& rollout, Gathered const& gath
 Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n, SysTime now, Millis least) {
   auto const seen = services_.store.last_contact(device_n);
   if (seen == SysTime{}) return false;
-  auto row = reader.prepare(queries::kReportEvery);
+  auto row = reader.prepare(queries::kPollEvery);
   row.bind_all(device_n);
   FLEET_TRY(bool const found, row.step());
-  auto const every_s = found ? row.int64(1) : kPollEveryDefault_s;
+  if (!found) return false;  // retired, revoked or deleted
+  auto const every_s = row.maybe_int64(0).value_or(kPollEveryDefault_s);
   return now - seen <= std::max<Millis>(seconds(2 * every_s), least);
 }
 
@@ -239,6 +250,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     watch.members_until = now + kRescan;
   }
   std::int64_t offline = 0, blocked = 0;
+  std::set<std::string> blocked_by;
   bool const settling = now < rollout.stage_since.value_or(now) + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
   for (auto const device_n : watch.members) {
     if (std::binary_search(gathered.told.begin(), gathered.told.end(), device_n)) continue;
@@ -249,16 +261,18 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     }
     FLEET_TRY(auto const device, load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
-    auto const desired = decide_model(*snapshot, rollout.model, device, rows, now).desired;
-    if (desired.joins && desired.rollout_n == rollout.n) {
+    auto const decided = decide_model(*snapshot, rollout.model, device, rows, now);
+    if (decided.desired.joins && decided.desired.rollout_n == rollout.n) {
       gathered.facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
       break;
     }
     ++blocked;
+    if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
   }
   if (gathered.facts.undispatched == 0) {
     watch.offline = offline;
     watch.blocked = blocked;
+    watch.blocked_by = std::move(blocked_by);
   }
   return {};
 }
@@ -272,17 +286,21 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
   out.deadline = rollout.deadline;
   out.latches = rollout.latches;
   out.release_revoked = rollout.release_state == "revoked";
+  out.cause = reason_of(rollout.verdict);
+  out.restored = rollout.restored == Restored::held;
   FLEET_TRY(out.approvals, count_approvals(reader, rollout.n, rollout.policy.approvals_before_stage));
-  if (!rollout.after_n) return out;
+  out.begun = !rollout.waits_for_predecessor();
+  if (out.begun) return out;
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
-  if (is_live(before.state) || before.state == State::draft) out.blocked_by = before.id;
-  else if (before.state != State::completed) out.predecessor_failed = std::string(to_string(before.state));
+  if (before.state == State::completed) return out;
+  out.predecessor = fmt::format("{}, which is {}", before.id, to_string(before.state));
+  out.predecessor_ended = !is_live(before.state);
   return out;
 }
 
 Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch) {
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
-  if (!verdict.event && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
+  if (!verdict.event && !verdict.begin && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
   Deed const deed{"system:judge", verdict.reason, "", now};
   return services_.store.write_wait([&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
@@ -292,6 +310,11 @@ Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Fac
     if (verdict.event || now >= watch.next_point) {
       FLEET_CHECK(add_point(tx, rollout, verdict, facts, now));
       watch.next_point = now + point_spacing(now - rollout.started_at.value_or(now));
+    }
+    if (verdict.begin) {
+      enter_stage(rollout, 1, now);
+      tx.raise_policy_epoch();
+      FLEET_CHECK(events::emit(tx, now, "rollout.stage", "rollout/" + rollout.id, deed.actor, R"({"stage":1,"state":"dispatching"})"));
     }
     if (verdict.start_bake) {
       rollout.baking = true;

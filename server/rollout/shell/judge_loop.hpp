@@ -38,6 +38,7 @@ private:
     SysTime members_until{};
     SysTime next_point{};                   ///< of the series
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
+    std::set<std::string> blocked_by;
   };
   struct Gathered;
 

@@ -14,7 +14,8 @@ inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, do
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
 inline constexpr Query kScanDevices{"rollout_scan_devices", "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' ORDER BY n"};
 inline constexpr Query kScanHardware{"rollout_scan_hardware", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ? AND state = 'active' ORDER BY n"};
-inline constexpr Query kRunningOf{"rollout_running_of", "SELECT model, running FROM device_models WHERE device = ? AND running IS NOT NULL"};
+inline constexpr Query kRunningOf{"rollout_running_of", "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND l.digest = m.running_digest "
+                                  "WHERE m.device = ? AND m.running IS NOT NULL"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
@@ -24,7 +25,8 @@ inline constexpr Query kLiveOfModel{
 #define FLEET_ROLLOUT_COLUMNS                                                                                                   \
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
-  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment " \
+  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
+  "r.restored "                                                                                                                 \
   "FROM rollouts r JOIN releases l ON l.n = r.release "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
@@ -37,10 +39,11 @@ inline constexpr Query kStartedRollouts{
     "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
     "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts "
     "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
-    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted'))) ORDER BY r.n"};
+    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL))) ORDER BY r.n"};
 inline constexpr Query kJudgedRollouts{
     "rollout_judged", "SELECT " FLEET_ROLLOUT_COLUMNS
                       "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
+inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL ORDER BY r.n"};
 #undef FLEET_ROLLOUT_COLUMNS
 inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
 inline constexpr Query kInsertRollout{
@@ -50,7 +53,8 @@ inline constexpr Query kInsertRollout{
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
-    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, revision = revision + 1 WHERE n = ?"};
+    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, restored = ?, revision = revision + 1 "
+    "WHERE n = ?"};
 inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
 inline constexpr Query kInsertStratum{"rollout_insert_stratum",
                                       "INSERT INTO rollout_strata (rollout, stage, stratum, threshold, devices) VALUES (?, ?, ?, ?, ?)"};
@@ -66,22 +70,34 @@ inline constexpr Query kRowsOfDevice{
     "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
 inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, eligible, stage, stratum FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
-                                  "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, exposed, from_version, from_digest, attempt, "
+                                  "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, from_version, from_digest, attempt, "
                                   "dispatched_at, since, silent_at, eligible) "
-                                  "VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)"};
+                                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
 inline constexpr Query kAgainRow{
     "rollout_again_row",
-    "UPDATE rollout_devices SET state = 'dispatched', attempt = ?, stage = ?, dispatched_at = ?, since = ?, silent_at = ?, eligible = ?, error = NULL "
+    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?, stage = ?, dispatched_at = ?, since = ?, silent_at = ?, eligible = ?, "
+    "error = NULL "
     "WHERE rollout = ? AND device = ?"};
 inline constexpr Query kMoveRow{"rollout_move_row",
-                                "UPDATE rollout_devices SET state = ?, exposed = max(exposed, ?), eligible = min(eligible, ?), since = ?, error = coalesce(?, "
-                                "error) WHERE rollout = ? AND device = ?"};
-inline constexpr Query kSetRowState{"rollout_set_row_state", "UPDATE rollout_devices SET state = ?, since = ? WHERE rollout = ? AND device = ?"};
+                                "UPDATE rollout_devices SET state = ?, outcome = coalesce(?, outcome), exposed = max(exposed, ?), eligible = min(eligible, ?), "
+                                "since = ?, error = coalesce(?, error) WHERE rollout = ? AND device = ?"};
+inline constexpr Query kSetRowState{"rollout_set_row_state",
+                                    "UPDATE rollout_devices SET state = ?, outcome = coalesce(?, outcome), since = ? WHERE rollout = ? AND device = ?"};
+/// Rows without an outcome of a device that an operator moves out of the fleet or of a selector.
+inline constexpr Query kOpenRowsOf{
+    "rollout_open_rows_of",
+    "SELECT x.rollout, x.state, x.exposed, x.from_version, r.model, r.selector FROM rollout_devices x INDEXED BY rollout_devices_of "
+    "JOIN rollouts r ON r.n = x.rollout WHERE x.device = ? AND x.state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation', 'reverting') "
+    "AND r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back')"};
+inline constexpr Query kNameGone{"rollout_name_gone", "UPDATE rollout_devices SET gone = ?2 WHERE device = ?1"};
 inline constexpr Query kDropSamples{"rollout_drop_samples", "DELETE FROM rollout_samples WHERE rollout = ? AND device = ? AND metric = ?"};
 inline constexpr Query kAddSample{"rollout_add_sample",
                                   "INSERT INTO rollout_samples (rollout, device, metric, count, sum) VALUES (?, ?, ?, ?, ?) "
                                   "ON CONFLICT (rollout, metric, device) DO UPDATE SET count = count + excluded.count, sum = sum + excluded.sum"};
 inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running, running_digest FROM device_models WHERE device = ? AND model = ?"};
+/// A device within reach of an order: still one of the fleet, and how often it polls.
+inline constexpr Query kPollEvery{"rollout_poll_every",
+                                  "SELECT c.poll_every_s FROM devices d LEFT JOIN contacts c ON c.device = d.n WHERE d.n = ? AND d.state = 'active'"};
 inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
 inline constexpr Query kReleaseTarget{"rollout_release_target",
                                       "SELECT digest, length(CAST(document AS BLOB)), state FROM releases WHERE model = ? AND version = ?"};
@@ -90,28 +106,50 @@ inline constexpr Query kDropUnswitched{"rollout_drop_unswitched",
                                        "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'silent')"};
 inline constexpr Query kCountReturned{
     "rollout_count_returned",
-    "UPDATE rollout_devices SET state = 'reverted', since = ?2 WHERE rollout = ?1 AND exposed = 1 AND state NOT IN ('reverting', 'reverted') "
+    "UPDATE rollout_devices SET state = 'reverted', since = ?2 WHERE rollout = ?1 AND exposed = 1 AND state NOT IN ('reverting', 'reverted', 'left') "
     "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?3 AND m.running IS NOT ?4)"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
-    "UPDATE rollout_devices SET state = 'dispatched', attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, eligible = 1, error = NULL "
+    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, eligible = 1, error = NULL "
     "WHERE rollout = ?1 AND device = ?2 AND state IN ('failed', 'ineligible')"};
 inline constexpr Query kUnholdRow{
     "rollout_unhold_row",
-    "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, attempt = attempt + 1, since = ?3, silent_at = ?4 "
-    "WHERE rollout = ?1 AND device = ?2"};
+    "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, "
+    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4 "
+    "WHERE rollout = ?1 AND device = ?2 AND (state = 'failed' OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
+    "AND m.waiting = 'held' AND m.attempt >= rollout_devices.attempt))"};
 inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed'"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
+
+// after a restore -----------------------------------------------------------------------------------------------------------
+inline constexpr Query kSetRestoredAt{
+    "rollout_set_restored_at", "INSERT INTO settings (name, value) VALUES ('restored_at', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
+inline constexpr Query kRestoredAt{"rollout_restored_at", "SELECT value FROM settings WHERE name = 'restored_at'"};
+// Of those that ended, one that a later one of the same selector stands before says nothing any more.
+inline constexpr Query kHeldRollouts{
+    "rollout_held",
+    "SELECT r.id, r.model, r.version, r.state FROM rollouts r WHERE r.restored = 1 AND (r.state NOT IN ('completed', 'aborted', 'rolled_back') OR NOT EXISTS "
+    "(SELECT 1 FROM rollouts o WHERE o.model = r.model AND o.selector = r.selector AND o.state = 'completed' AND o.moment > r.moment)) ORDER BY r.n DESC LIMIT ?"};
+inline constexpr Query kUnknownRunning{
+    "rollout_unknown_running",
+    "SELECT m.model, coalesce(m.running, ''), m.running_digest, count(*), min(d.id) FROM device_models m JOIN devices d ON d.n = m.device "
+    "LEFT JOIN releases l ON l.model = m.model AND l.digest = m.running_digest WHERE m.running_digest IS NOT NULL AND l.n IS NULL "
+    "GROUP BY m.model, m.running, m.running_digest ORDER BY m.model, m.running LIMIT ?"};
+inline constexpr Query kUnknownRollouts{
+    "rollout_unknown_rollouts",
+    "SELECT m.rollout, count(*), min(d.id) FROM device_models m JOIN devices d ON d.n = m.device LEFT JOIN rollouts r ON r.id = m.rollout "
+    "WHERE m.rollout IS NOT NULL AND r.n IS NULL GROUP BY m.rollout ORDER BY m.rollout LIMIT ?"};
 
 // judging -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kEvidence{
     "rollout_evidence",
-    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt, from_version FROM rollout_devices WHERE rollout = ? ORDER BY device"};
+    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt, from_version, "
+    "CASE WHEN state = 'failed' THEN error END FROM rollout_devices WHERE rollout = ? ORDER BY device"};
 inline constexpr Query kSamples{"rollout_samples_of", "SELECT device, count, sum FROM rollout_samples WHERE rollout = ? AND metric = ? ORDER BY device"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
@@ -120,22 +158,23 @@ inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_dev
 inline constexpr Query kAddPoint{"rollout_add_point", "INSERT OR REPLACE INTO rollout_series (rollout, time, point) VALUES (?, ?, ?)"};
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
-inline constexpr Query kCounts{"rollout_counts", "SELECT state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY state, exposed"};
+inline constexpr Query kCounts{"rollout_counts", "SELECT state, outcome, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY state, outcome, exposed"};
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
-                                     "SELECT stratum, state, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY stratum, state, exposed"};
+                                     "SELECT stratum, state, outcome, exposed, count(*) FROM rollout_devices WHERE rollout = ? "
+                                     "GROUP BY stratum, state, outcome, exposed"};
 inline constexpr Query kListDevices{
     "rollout_list_devices",
-    "SELECT d.id, x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device FROM rollout_devices x JOIN devices d ON d.n = x.device "
-    "WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3) AND (?4 = 0 OR iif(x.stage = -1, ?6, x.stage) = ?4) "
+    "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome FROM rollout_devices x "
+    "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) AND (?4 = 0 OR iif(x.stage = -1, ?6, x.stage) = ?4) "
     "ORDER BY x.device LIMIT ?5"};
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
-    {kFindRelease,  kCountOfModel,    kScanDevices,    kScanHardware,     kRunningOf,     kRunningVersion, kLiveOfModel,   kGetRollout,  kGetRolloutN,
-     kListRollouts, kStartedRollouts, kJudgedRollouts, kReleaseHardware,  kInsertRollout, kUpdateRollout,  kInsertStratum, kNextMoment,  kStrata,
-     kApprove,      kApprovals,       kDeviceFacts,    kRowsOfDevice,     kRow,           kInsertRow,      kAgainRow,      kMoveRow,     kSetRowState,
-     kDropSamples,  kAddSample,       kRunningDigest,  kReportEvery,      kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow,
-     kUnholdModels, kCountFailed,     kFindDevice,     kRaiseDeviceEpoch, kEvidence,      kSamples,        kSetSilentAt,   kWaitsFor,    kAddPoint,
-     kPoints,       kCounts,          kStrataCounts,   kListDevices,      kByState});
+    {kFindRelease, kCountOfModel, kScanDevices, kScanHardware, kRunningOf, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
+     kStartedRollouts, kJudgedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertStratum, kStrata,
+     kApprove, kApprovals, kDeviceFacts, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
+     kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow, kUnholdModels,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kEvidence, kSamples,
+     kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <array>
 
 namespace fleet::rollout {
@@ -90,6 +91,7 @@ Result<Rollout> read_rollout(db::Statement const& row) {
   out.digest = row.digest(27);
   out.document_bytes = row.int64(28);
   out.moment = row.maybe_int64(29);
+  out.restored = static_cast<Restored>(std::clamp<std::int64_t>(row.int64(30), 0, 2));
   return out;
 }
 
@@ -108,7 +110,7 @@ Result<Rollout> load_rollout(db::Connection& reader, std::int64_t n) {
 Result<void> save_rollout(store::Tx& tx, Rollout& r) {
   auto row = tx.prepare(queries::kUpdateRollout);
   row.bind_all(to_string(r.state), r.stage, r.baking ? "baking" : "dispatching", maybe_ms(r.stage_since), maybe_ms(r.bake_since), maybe_ms(r.deadline), r.full,
-               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.moment, r.verdict, encode_latches(r.latches), r.reason, r.n);
+               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.moment, r.verdict, encode_latches(r.latches), r.reason, static_cast<std::int64_t>(r.restored), r.n);
   ++r.revision;
   return row.run();
 }
@@ -144,6 +146,9 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   if (starts || ends) {
     FLEET_TRY(rollout.moment, next_moment(tx.connection()));
   }
+  // What a person says after a restore is said of now.
+  bool const said = event == Event::resume || event == Event::approved || event == Event::retry || event == Event::roll_back;
+  if (said && rollout.restored == Restored::held) rollout.restored = Restored::resumed;
   if (event == Event::abort || event == Event::roll_back) {
     auto drop = tx.prepare(queries::kDropUnswitched);
     drop.bind_all(rollout.n, to_unix_ms(deed.now));

@@ -12,9 +12,12 @@
 namespace fleet::rollout {
 namespace {
 
-/// A person's deed joins the history that `explain` shows.
-void note_deed(Rollout& rollout, std::string_view verb, Deed const& deed) {
-  rollout.verdict = noted(rollout.verdict, verb, deed.reason.empty() ? "by " + deed.actor : fmt::format("by {}: {}", deed.actor, deed.reason), deed.now);
+/// "paused by token:ops: support calls".
+std::string done_by(std::string_view done, Deed const& deed) { return fmt::format("{} by {}{}{}", done, deed.actor, deed.reason.empty() ? "" : ": ", deed.reason); }
+
+/// A person's deed joins the history that `explain` shows, and is the reason that lists show.
+void note_deed(Rollout& rollout, std::string_view verb, std::string_view done, Deed const& deed) {
+  rollout.verdict = noted(rollout.verdict, verb, done_by(done, deed), deed.now);
 }
 
 void accept_harm(Rollout& rollout) {
@@ -48,7 +51,7 @@ Result<void> replace_superseded(store::Tx& tx, Rollout const& rollout, Deed cons
   if (!next_state(old.state, Event::abort)) return {};  // ended, or on its way back: nothing to stop
   auto why = deed;
   why.reason = fmt::format("superseded by {}", rollout.id);
-  note_deed(old, "abort", why);
+  note_deed(old, "abort", "aborted", why);
   return transition(tx, old, Event::abort, why);
 }
 
@@ -60,18 +63,48 @@ Result<void> check_predecessor(db::Connection& reader, Rollout const& rollout) {
                fmt::format("fleetctl rollout start {}", before.id)};
 }
 
+/// The first stage begins; of a rollout that comes after another, when that one has completed.
+Result<void> begin_first_stage(db::Connection& reader, Rollout& rollout, SysTime now) {
+  enter_stage(rollout, 1, now);
+  if (!rollout.after_n) return {};
+  FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
+  if (before.state != State::completed) await_predecessor(rollout);
+  return {};
+}
+
 Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
   if (rollout.release_state != "approved")
     return Error{Kind::conflict, "release_not_approved", fmt::format("release {}@{} is {}", rollout.model, rollout.version, rollout.release_state),
                  fmt::format("fleetctl release approve {}@{}", rollout.model, rollout.version)};
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   FLEET_CHECK(check_predecessor(tx.connection(), rollout));
-  note_deed(rollout, "start", deed);
+  note_deed(rollout, "start", "started", deed);
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, 1));
   if (missing > 0) return transition(tx, rollout, Event::ask_approval, deed);
   FLEET_CHECK(replace_superseded(tx, rollout, deed));
-  enter_stage(rollout, 1, deed.now);
+  FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.now));
   return transition(tx, rollout, Event::start, deed);
+}
+
+/// What a backup says of a rollout that is not paused counts again.
+Result<void> believe_restored(store::Tx& tx, Rollout& rollout, Deed const& deed) {
+  rollout.restored = Restored::resumed;
+  rollout.verdict = with_history(rollout.verdict, "resume", done_by("resumed after a restore", deed), deed.now);
+  FLEET_CHECK(save_rollout(tx, rollout));
+  tx.raise_policy_epoch();
+  return events::record(tx, {deed.now, deed.actor, "rollout.resumed", "rollout/" + rollout.id, "", R"({"restored":true})", deed.reason, deed.request_id});
+}
+
+/// The stage's deadline runs anew. A rollout that waits for another begins, unless that one still goes on.
+Result<void> go_on(db::Connection& reader, Rollout& rollout, SysTime now) {
+  if (!rollout.waits_for_predecessor()) {
+    auto const limit = rollout.policy.stage(rollout.stage).deadline;
+    if (limit > Millis{0}) rollout.deadline = now + limit;
+    return {};
+  }
+  FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
+  if (!is_live(before.state)) enter_stage(rollout, 1, now);
+  return {};
 }
 
 /// Loads, and answers the rollout unchanged where the verb holds already.
@@ -99,6 +132,22 @@ Result<std::optional<std::int64_t>> number_of(db::Connection& reader, std::strin
   FLEET_TRY(auto const rollout, load_rollout(reader, id));
   if (rollout.model == model) return std::optional<std::int64_t>{rollout.n};
   return Error{Kind::bad_input, "other_model", fmt::format("rollout {} is of model {}, not {}", id, rollout.model, model)};
+}
+
+/// Nothing where `what` may be done now.
+std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what) {
+  if (rollout.state == State::paused) {
+    auto error = wrong_state(rollout, "promote");
+    error.hint = fmt::format("promoting does not resume: fleetctl rollout resume {}, then promote", rollout.id);
+    return error;
+  }
+  if (!next_state(rollout.state, Event::widen)) return wrong_state(rollout, "promote");
+  if (!what.full && what.stage > rollout.stage)
+    return Error{Kind::conflict, "wrong_stage", fmt::format("rollout {} is in stage {}, not in {}", rollout.id, rollout.stage, what.stage),
+                 fmt::format("fleetctl rollout get {} shows where it stands", rollout.id)};
+  if (!rollout.waits_for_predecessor()) return std::nullopt;
+  return Error{Kind::conflict, "waits_for_predecessor", fmt::format("rollout {} waits for the one that it comes after", rollout.id),
+               fmt::format("fleetctl rollout explain {} names it", rollout.id)};
 }
 
 }  // namespace
@@ -145,7 +194,7 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.now));
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return rollout;
-  note_deed(rollout, "approve", deed);
+  note_deed(rollout, "approve", "approved", deed);
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, stage));
   if (missing > 0 || rollout.state != State::awaiting_approval) {
     FLEET_CHECK(save_rollout(tx, rollout));
@@ -156,8 +205,10 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   if (rollout.stage == 0) {
     FLEET_CHECK(check_overlap(tx.connection(), rollout));
     FLEET_CHECK(replace_superseded(tx, rollout, deed));
+    FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.now));
+  } else {
+    enter_stage(rollout, stage, deed.now);
   }
-  enter_stage(rollout, stage, deed.now);
   FLEET_CHECK(transition(tx, rollout, Event::approved, deed));
   return rollout;
 }
@@ -166,7 +217,7 @@ Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::paused}));
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::pause)) return wrong_state(loaded.rollout, "pause");
-  note_deed(loaded.rollout, "pause", deed);
+  note_deed(loaded.rollout, "pause", "paused", deed);
   FLEET_CHECK(transition(tx, loaded.rollout, Event::pause, deed));
   return loaded.rollout;
 }
@@ -175,24 +226,28 @@ Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::running}));
   auto& rollout = loaded.rollout;
   if (loaded.holds) return rollout;
+  if (rollout.restored == Restored::held && rollout.state != State::paused) {
+    FLEET_CHECK(believe_restored(tx, rollout, deed));
+    return rollout;
+  }
   if (!next_state(rollout.state, Event::resume)) return wrong_state(rollout, "resume");
-  note_deed(rollout, "resume", deed);
+  note_deed(rollout, "resume", "resumed", deed);
   accept_harm(rollout);
-  auto const limit = rollout.policy.stage(rollout.stage).deadline;
-  if (limit > Millis{0}) rollout.deadline = deed.now + limit;
+  FLEET_CHECK(go_on(tx.connection(), rollout, deed.now));
   FLEET_CHECK(transition(tx, rollout, Event::resume, deed));
   return rollout;
 }
 
-Result<Rollout> promote(store::Tx& tx, std::string_view id, bool full, Deed const& deed) {
-  FLEET_TRY(auto loaded, load_for(tx, id, {State::completed}));
+Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, Deed const& deed) {
+  FLEET_TRY(auto loaded, load_for(tx, id, {State::completed, State::awaiting_approval}));
   auto& rollout = loaded.rollout;
   auto const last = rollout.policy.stage_count();
-  if (loaded.holds || (full && rollout.full && rollout.stage == last && rollout.state == State::running)) return rollout;
-  if (!next_state(rollout.state, Event::widen)) return wrong_state(rollout, "promote");
-  auto const to = full ? last : rollout.stage + 1;
-  note_deed(rollout, full ? "promote --full" : "promote", deed);
-  accept_harm(rollout);
+  bool const passed = what.full ? rollout.full : rollout.stage > what.stage;
+  if (is_live(rollout.state) && rollout.state != State::rolling_back && passed) return rollout;  // a repeat
+  if (loaded.holds && (what.full || what.stage <= rollout.stage)) return rollout;
+  if (auto refused = no_promotion(rollout, what)) return *std::move(refused);
+  auto const to = what.full ? last : rollout.stage + 1;
+  note_deed(rollout, what.full ? "promote --full" : "promote", what.full ? "promoted to all" : fmt::format("stage {} promoted", rollout.stage), deed);
   if (to > last) {
     FLEET_CHECK(transition(tx, rollout, Event::complete, deed));
     return rollout;
@@ -203,7 +258,7 @@ Result<Rollout> promote(store::Tx& tx, std::string_view id, bool full, Deed cons
     FLEET_CHECK(transition(tx, rollout, Event::ask_approval, deed));
     return rollout;
   }
-  rollout.full = rollout.full || full;
+  rollout.full = rollout.full || what.full;
   enter_stage(rollout, to, deed.now);
   FLEET_CHECK(transition(tx, rollout, Event::widen, deed));
   return rollout;
@@ -213,7 +268,7 @@ Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::aborted}));
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::abort)) return wrong_state(loaded.rollout, "abort");
-  note_deed(loaded.rollout, "abort", deed);
+  note_deed(loaded.rollout, "abort", "aborted", deed);
   FLEET_CHECK(transition(tx, loaded.rollout, Event::abort, deed));
   return loaded.rollout;
 }
@@ -223,7 +278,7 @@ Result<Rollout> rollback(store::Tx& tx, std::string_view id, Deed const& deed) {
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::roll_back)) return wrong_state(loaded.rollout, "rollback");
   if (!loaded.rollout.started_at) return wrong_state(loaded.rollout, "rollback of a rollout that never started");
-  note_deed(loaded.rollout, "rollback", deed);
+  note_deed(loaded.rollout, "rollback", "rolled back", deed);
   FLEET_CHECK(transition(tx, loaded.rollout, Event::roll_back, deed));
   return loaded.rollout;
 }

@@ -47,9 +47,10 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
                             deed.reason, deed.request_id});
 }
 
-Result<std::int64_t> count_failed(store::Tx& tx, std::int64_t rollout_n) {
+/// Those that failed the attempt of now: who failed an earlier one is to try again already.
+Result<std::int64_t> count_failed(store::Tx& tx, Rollout const& rollout) {
   auto row = tx.prepare(queries::kCountFailed);
-  row.bind_all(rollout_n);
+  row.bind_all(rollout.n, rollout.attempt);
   FLEET_TRY(bool const found, row.step());
   return found ? row.int64(0) : 0;
 }
@@ -63,7 +64,7 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
     FLEET_CHECK(retry_device(tx, rollout, device, deed));
     return load_rollout(tx.connection(), rollout.n);
   }
-  FLEET_TRY(auto const failed, count_failed(tx, rollout.n));
+  FLEET_TRY(auto const failed, count_failed(tx, rollout));
   if (failed == 0) return rollout;
   if (rollout.state == State::completed) {  // it covers devices again: nothing else may
     FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.selector, rollout.id));
@@ -94,17 +95,19 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
       rollouts.push_back(rows.int64(1));
     }
   }
+  std::int64_t raised = 0;
   for (auto const n : rollouts) {
     FLEET_TRY(auto const rollout, load_rollout(tx.connection(), n));
     FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
     auto row = tx.prepare(queries::kUnholdRow);
-    row.bind_all(n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window));
+    row.bind_all(n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window), rollout.model);
     FLEET_CHECK(row.run());
+    raised += tx.connection().changes();
   }
-  if (rollouts.empty()) return 0;
+  if (raised == 0) return static_cast<int>(rollouts.size());
   FLEET_CHECK(raise_device(tx, device_n));
   FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "",
-                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, rollouts.size()), deed.reason, deed.request_id}));
+                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, raised), deed.reason, deed.request_id}));
   return static_cast<int>(rollouts.size());
 }
 

@@ -14,6 +14,8 @@ namespace fleet::rollout {
 namespace json = boost::json;
 namespace {
 
+constexpr int kFailuresShown = 10;
+
 /// Our own columns: what does not parse is a bug, and shows as null.
 json::value parse_own(std::string_view text) {
   boost::system::error_code fault;
@@ -28,18 +30,21 @@ std::int64_t number_in(json::object const& object, std::string_view key) {
   return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
 }
 
-/// Devices by state, and how many ever switched.
+/// Devices by state and by outcome, and how many ever switched.
 struct Tallies {
-  std::map<std::string, std::int64_t, std::less<>> by_state;
+  std::map<std::string, std::int64_t, std::less<>> by_state, by_outcome;
   std::int64_t exposed = 0, told = 0;
-  void add(std::string_view state, bool switched, std::int64_t devices) {
+  void add(std::string_view state, std::string_view outcome, bool switched, std::int64_t devices) {
     by_state[std::string(state)] += devices;
+    by_outcome[std::string(outcome)] += devices;
     told += devices;
     if (switched) exposed += devices;
   }
-  [[nodiscard]] std::int64_t of(std::string_view state) const {
-    auto const found = by_state.find(state);
-    return found == by_state.end() ? 0 : found->second;
+  /// How many are in the state now, or came to the outcome, whatever followed it.
+  [[nodiscard]] std::int64_t of(std::string_view word) const {
+    auto const& counts = device_state::is_outcome(word) ? by_outcome : by_state;
+    auto const found = counts.find(word);
+    return found == counts.end() ? 0 : found->second;
   }
 };
 
@@ -50,7 +55,7 @@ Result<Tallies> count_devices(db::Connection& reader, std::int64_t rollout_n) {
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    out.add(rows.text_view(0), rows.int64(1) != 0, rows.int64(2));
+    out.add(rows.text_view(0), rows.maybe_text(1).value_or(""), rows.int64(2) != 0, rows.int64(3));
   }
 }
 
@@ -83,7 +88,8 @@ json::object counts_json(Tallies const& tallies, json::object const& reach, std:
           {"ineligible", number_in(reach, "ineligible") + tallies.of(ds::kIneligible)},
           {"blocked", number_in(reach, "blocked")},
           {"reverting", tallies.of(ds::kReverting)},
-          {"reverted", tallies.of(ds::kReverted)}};
+          {"reverted", tallies.of(ds::kReverted)},
+          {"left", tallies.of(ds::kLeft)}};
 }
 
 /// The kept verdict, split into what the object shows and what only `explain` does.
@@ -129,7 +135,7 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
-      by_stratum[rows.text(0)].add(rows.text_view(1), rows.int64(2) != 0, rows.int64(3));
+      by_stratum[rows.text(0)].add(rows.text_view(1), rows.maybe_text(2).value_or(""), rows.int64(3) != 0, rows.int64(4));
     }
   }
   json::array out;
@@ -149,6 +155,19 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
                                {"silent", tallies.of(device_state::kSilent)},
                                {"reverted", tallies.of(device_state::kReverted)}});
   }
+  return out;
+}
+
+json::array blocked_by(json::object const& reach) {
+  auto const* const found = reach.if_contains("blocked_by");
+  return found != nullptr && found->is_array() ? found->get_array() : json::array{};
+}
+
+/// The first of the devices that failed, whatever followed.
+Result<json::array> failures_json(db::Connection& reader, Rollout const& rollout) {
+  FLEET_TRY(auto const page, list_rollout_devices(reader, rollout, std::string(device_state::kFailed), 0, 0, kFailuresShown));
+  json::array out;
+  for (auto const& item : page.items) out.push_back(json::parse(item));  // our own text
   return out;
 }
 
@@ -174,8 +193,10 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"state", to_string(rollout.state)},
                                       {"stage", stage_json(rollout, strata)},
                                       {"counts", counts_json(tallies, kept.reach, planned(strata, kWhole), planned(strata, kHeldBack))},
+                                      {"blocked_by", blocked_by(kept.reach)},
                                       {"verdict", std::move(kept.verdict)},
                                       {"attempt", rollout.attempt},
+                                      {"restored", rollout.restored == Restored::held},
                                       {"reason", rollout.reason},
                                       {"created_by", rollout.created_by},
                                       {"created_at", to_rfc3339(rollout.created_at, true)},
@@ -187,6 +208,7 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
   FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
   FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
   FLEET_TRY(auto by_stratum, strata_json(reader, rollout, strata));
+  FLEET_TRY(auto failures, failures_json(reader, rollout));
   auto kept = read_kept(rollout);
   json::array stages;
   for (int stage = 1; stage <= rollout.policy.stage_count(); ++stage)
@@ -201,6 +223,8 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
                                       {"stages", std::move(stages)},
                                       {"gates", std::move(kept.verdict["gates"])},
                                       {"strata", std::move(by_stratum)},
+                                      {"failures", std::move(failures)},
+                                      {"blocked_by", blocked_by(kept.reach)},
                                       {"history", std::move(kept.history)}});
 }
 
@@ -273,12 +297,13 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
     }
     auto const from = rows.maybe_text(3);
     bool const held_back = rows.int64(1) == kHeldBack;
-    auto const error = rows.maybe_text(6);
+    auto const error = rows.maybe_text(6), outcome = rows.maybe_text(8);
     last = rows.int64(7);
     out.items.push_back(json::serialize(json::object{{"device", rows.text(0)},
                                                      {"stage", held_back ? last_stage : rows.int64(1)},
                                                      {"arm", held_back ? "holdback" : "canary"},
                                                      {"state", rows.text(2)},
+                                                     {"outcome", outcome ? json::value(*outcome) : json::value{}},
                                                      {"from", from ? json::value(*from) : json::value{}},
                                                      {"to", rollout.version},
                                                      {"attempt", rows.int64(4)},

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <fmt/format.h>
@@ -69,7 +70,28 @@ TEST_CASE("watch and wait end with the rollout, and their exit codes say how") {
     Bench bench;
     bench.use(server);
     CHECK(bench.run(row.words) == row.exit);
-    for (auto const& request : server.seen()) CHECK(request.line == "GET /api/v1/rollouts/ro_1");
+    for (auto const& request : server.seen()) CHECK(request.line.starts_with("GET /api/v1/rollouts/ro_1"));
+  }
+}
+
+TEST_CASE("an end that is no good one names the devices that failed, their codes and the last lines of their programs") {
+  auto ended = json::parse(rollout("rolled_back"));
+  ended.at("counts").as_object()["failed"] = 7;
+  ended.at("verdict").as_object()["reason"] = "failures: 7 of 8 failed: golden_mismatch";
+  auto const devices = R"({"items":[{"device":"cam-1","state":"reverted","outcome":"failed","error":{"code":"golden_mismatch","text":"line 3 differs",
+    "output":"one\ntwo\nthree\nfour\nfive\nsix \u001b[31m\n"}}],"next":null})";
+  for (auto const* verb : {"get", "wait", "watch"}) {
+    CAPTURE(verb);
+    FakeServer const server(in_turn({json::serialize(ended), devices}));
+    Bench bench;
+    bench.use(server);
+    CHECK(bench.run({"rollout", verb, "ro_1"}) == (std::string_view(verb) == "get" ? 0 : 5));
+    auto const told = bench.console.stdout_text + bench.console.stderr_text;
+    CHECK(told.find("failures: 7 of 8 failed: golden_mismatch") != std::string::npos);
+    CHECK(told.find("cam-1 failed: golden_mismatch: line 3 differs\n  | two\n") != std::string::npos);
+    CHECK(told.find("all of them: fleetctl rollout devices ro_1 --state failed") != std::string::npos);
+    CHECK(told.find('\x1b') == std::string::npos);
+    CHECK(server.seen().back().line == "GET /api/v1/rollouts/ro_1/devices?state=failed&limit=5");
   }
 }
 
@@ -156,7 +178,7 @@ TEST_CASE("verbs send their reason and tell the new state") {
   FakeServer const server(in_turn({rollout("paused")}));
   Bench bench;
   bench.use(server);
-  for (auto const* verb : {"start", "pause", "resume", "promote", "retry"}) {
+  for (auto const* verb : {"start", "pause", "resume", "retry"}) {
     CHECK(bench.run({"rollout", verb, "ro_1", "--reason", "because"}) == 0);
     CHECK(server.seen().back().line == std::string("POST /api/v1/rollouts/ro_1:") + verb);
     CHECK(json::parse(server.seen().back().body) == json::parse(R"({"reason":"because"})"));
@@ -166,6 +188,21 @@ TEST_CASE("verbs send their reason and tell the new state") {
   CHECK(bench.run({"rollout", "retry", "ro_1", "--device", "cam-1", "-o", "name"}) == 0);
   CHECK(json::parse(server.seen().back().body) == json::parse(R"({"device":"cam-1"})"));
   CHECK(bench.console.stdout_text == "ro_1\n");
+}
+
+TEST_CASE("a promotion names the stage that it skips: the one that was said, else the one that the rollout is in") {
+  FakeServer const server(in_turn({rollout("running")}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "promote", "ro_1", "--stage", "3"}) == 0);
+  REQUIRE(server.seen().size() == 1);
+  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"stage":3})"));
+  CHECK(bench.run({"rollout", "promote", "ro_1", "--reason", "fix"}) == 0);
+  REQUIRE(server.seen().size() == 3);
+  CHECK(server.seen()[1].line == "GET /api/v1/rollouts/ro_1");
+  auto const stage = json::parse(rollout("running")).at("stage").at("index");
+  CHECK(json::parse(server.seen().back().body) == json::value{{"stage", stage}, {"reason", "fix"}});
+  CHECK(bench.run({"rollout", "promote", "ro_1", "--stage", "0"}) == 2);
 }
 
 TEST_CASE("simulate sends shares as numbers and tells the first run, then what all came to") {

@@ -48,7 +48,7 @@ TEST_CASE_FIXTURE(RolloutApi, "verbs answer while every worker is busy") {
       {{"pause", "paused"}, {"resume", "running"}, {"promote", "running"}, {"retry", "running"}, {"abort", "aborted"}, {"rollback", "rolling_back"}});
   for (auto const& [verb, state] : kCases) {
     CAPTURE(verb);
-    auto const answer = submit(fmt::format("/api/v1/rollouts/r_1:{}", verb), R"({"reason":"x"})", "flt_operator");
+    auto const answer = submit(fmt::format("/api/v1/rollouts/r_1:{}", verb), verb == "promote" ? R"({"stage":1})" : R"({"reason":"x"})", "flt_operator");
     CHECK_MESSAGE(answer.status == 200, answer.body);
     CHECK(answer.text("state") == state);
     CHECK_FALSE(answer.header("ETag").empty());

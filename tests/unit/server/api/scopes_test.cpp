@@ -140,6 +140,7 @@ std::vector<Case> cases() {
       {del, "/api/v1/roles/{id}", P::administer, "/api/v1/roles/none"},
       {get, "/api/v1/events", P::read, "/api/v1/events?after=0"},
       {get, "/api/v1/audit", P::administer, "/api/v1/audit"},
+      {get, "/api/v1/restored", P::administer, "/api/v1/restored"},
       {get, "/api/v1/audit/checkpoints", P::administer, "/api/v1/audit/checkpoints"},
       {get, "/api/v1/trust", P::read, "/api/v1/trust"},
       {post, "/api/v1/trust:rotate", P::administer, "/api/v1/trust:rotate", "", "", "{}"},
@@ -202,9 +203,11 @@ std::vector<Case> cases() {
       out.push_back({get, std::string("/api/v1/rollouts/{id}") + view, P::read, std::string("/api/v1/rollouts/r_eu") + view,
                      std::string("/api/v1/rollouts/r_other") + view, fmt::format("/api/v1/rollouts/{}{}", foreign, view)});
   }
-  for (auto const* const verb : {"start", "pause", "resume", "promote", "retry", "abort", "rollback"})
+  for (auto const* const verb : {"start", "pause", "resume", "promote", "retry", "abort", "rollback"}) {
+    auto const body = std::string_view(verb) == "promote" ? std::string(R"({"stage":1})") : r;
     out.push_back({post, fmt::format("/api/v1/rollouts/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/rollouts/r_eu:{}", verb),
-                   fmt::format("/api/v1/rollouts/r_other:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), r, r, r});
+                   fmt::format("/api/v1/rollouts/r_other:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), body, body, body});
+  }
   out.push_back(
       {post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"out"})"});
   out.push_back({post, "/api/v1/rollouts/{id}:approve", P::approve, "/api/v1/rollouts/r_eu:approve", "/api/v1/rollouts/r_other:approve",

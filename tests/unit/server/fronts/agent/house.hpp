@@ -58,10 +58,15 @@ public:
   int dispatches = 0;
   std::vector<wire::UpdateItem> updates;
   std::vector<wire::MetricsItem> metrics;
+  std::vector<std::pair<rollout::ModelStatuses, rollout::ModelStatuses>> polled;  ///< before, told
 
   Result<rollout::Decision> decide(db::Connection&, rollout::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, rollout::DeviceFacts const&, rollout::Decision const&, SysTime) override {
     ++dispatches;
+    return {};
+  }
+  Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const& before, rollout::ModelStatuses const& told, SysTime) override {
+    polled.emplace_back(before, told);
     return {};
   }
   Result<void> on_update(store::Tx&, rollout::DeviceFacts const&, wire::UpdateItem const& item, SysTime) override {

@@ -68,14 +68,14 @@ TEST_CASE("the judge's table: what a stage's devices lead to") {
            {"twenty healthy", 2, {.good = 20}, Ruling::promote, "widen", "stage 2 of 3 passed"},
            {"thirty-six healthy", 3, {.good = 36}, Ruling::promote, "complete", "stage 3 of 3 passed"},
            {"failures are told first: 5 of 5 decided, 1,000 under way", 1, {.failed = 5, .busy = 1000}, Ruling::hold, "none", "1000 devices still at work"},
-           {"and when they are too many all the same", 1, {.failed = 60, .busy = 1000}, Ruling::rollback, "roll_back", "60 of 1060 devices failed"},
+           {"and when they are too many all the same", 1, {.failed = 60, .busy = 1000}, Ruling::rollback, "roll_back", "60 of 1060 failed"},
            {"silence is told first, too", 1, {.silent = 6, .busy = 1000}, Ruling::hold, "none", "1000 devices still at work"},
            {"three healthy are too little evidence", 1, {.good = 3}, Ruling::hold, "none", "certify"},
            {"nobody", 1, {}, Ruling::hold, "none", "0 devices decided"},
            {"four inaccurate canaries", 1, {.inaccurate = 4}, Ruling::rollback, "roll_back", "accuracy: 4 of 4 devices have a mean below 0.9"},
            {"three of four inaccurate", 1, {.good = 1, .inaccurate = 3}, Ruling::rollback, "roll_back", "accuracy: 3 of 4"},
            {"two of four inaccurate are not enough to roll back, and enough not to promote", 1, {.good = 2, .inaccurate = 2}, Ruling::hold, "none", "certify"},
-           {"three of four failed", 1, {.good = 1, .failed = 3}, Ruling::rollback, "roll_back", "agent.install_failure: 3 of 4"},
+           {"three of four failed", 1, {.good = 1, .failed = 3}, Ruling::rollback, "roll_back", "failures: 3 of 4 failed"},
            {"four silent", 1, {.silent = 4}, Ruling::rollback, "roll_back", "silent: 4 of 4"},
            {"failures of devices that were offline, or that the release did not cause, are no evidence",
             1,
@@ -231,15 +231,17 @@ TEST_CASE("a revoked release aborts; a rollout after another waits for it, and p
   standing.release_revoked = true;
   CHECK(judge(policy, standing, facts, kNow).event == Event::abort);
   standing = baked(1);
-  standing.blocked_by = "r_1";
+  standing.begun = false;
+  standing.deadline = kNow - seconds(1);
+  standing.predecessor = "r_1, which is running";
   CHECK_FALSE(judge(policy, standing, facts, kNow).event.has_value());
-  standing = baked(1);
-  standing.predecessor_failed = "rolled_back";
-  auto const verdict = judge(policy, standing, facts, kNow);
-  CHECK(verdict.event == Event::pause);
-  standing.latches = verdict.latches;
-  standing.latches.at("after").accepted = true;
-  CHECK(judge(policy, standing, facts, kNow).event == Event::widen);
+  CHECK(judge(policy, standing, facts, kNow).reason == "waits for rollout r_1, which is running");
+  CHECK_FALSE(judge(policy, standing, facts, kNow).begin);
+  standing.predecessor_ended = true;
+  CHECK(judge(policy, standing, facts, kNow).event == Event::pause);
+  standing.predecessor.clear();
+  CHECK_FALSE(judge(policy, standing, facts, kNow).event.has_value());
+  CHECK(judge(policy, standing, facts, kNow).begin);
 }
 
 TEST_CASE("rolled back is when every reachable exposed device returned") {

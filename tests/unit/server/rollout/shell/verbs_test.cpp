@@ -18,7 +18,7 @@ struct VerbFixture : RolloutFixture {
     auto const policy = R"({"stages":[{"percent":10},{"percent":100}],"approvals":{"required":1,"before_stage":2}})";
     auto const id = make("2", policy, state != State::draft)->id;
     auto const to = [&](auto const& verb) { REQUIRE(act(verb)); };
-    auto const promoted = [&] { to([&](store::Tx& tx) { return promote(tx, id, false, deed()); }); };
+    auto const promoted = [&] { to([&](store::Tx& tx) { return promote(tx, id, {.stage = get(id).stage}, deed()); }); };
     auto const approved = [&] { to([&](store::Tx& tx) { return approve(tx, id, deed()); }); };
     if (state == State::awaiting_approval) promoted();
     if (state == State::paused) to([&](store::Tx& tx) { return pause(tx, id, deed()); });
@@ -52,7 +52,8 @@ TEST_CASE("every verb in every state: where it leads, or that it is refused; rep
       {"abort", [](store::Tx& tx, std::string const& id, Deed const& d) { return rollout::abort(tx, id, d); }},
       {"rollback", [](store::Tx& tx, std::string const& id, Deed const& d) { return rollback(tx, id, d); }},
       {"retry", [](store::Tx& tx, std::string const& id, Deed const& d) { return retry(tx, id, "", d); }},
-      {"promote --full", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, true, d); }},
+      {"promote --full", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, {.full = true}, d); }},
+      {"promote --stage 1", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, {.stage = 1}, d); }},
   };
   // For each state, where each verb leads, in the order above; "-" is refused with wrong_state.
   struct Row {
@@ -60,14 +61,14 @@ TEST_CASE("every verb in every state: where it leads, or that it is refused; rep
     std::vector<std::string> to;
   };
   std::vector<Row> const table{
-      {State::draft, {"running", "draft", "-", "-", "aborted", "-", "-", "-"}},
-      {State::awaiting_approval, {"awaiting_approval", "running", "-", "-", "aborted", "rolling_back", "-", "-"}},
-      {State::running, {"running", "running", "paused", "running", "aborted", "rolling_back", "running", "awaiting_approval"}},
-      {State::paused, {"paused", "paused", "paused", "running", "aborted", "rolling_back", "paused", "awaiting_approval"}},
-      {State::completed, {"completed", "completed", "-", "-", "-", "rolling_back", "completed", "completed"}},
-      {State::rolling_back, {"-", "-", "-", "-", "-", "rolling_back", "-", "-"}},
-      {State::rolled_back, {"-", "-", "-", "-", "-", "rolled_back", "-", "-"}},
-      {State::aborted, {"-", "-", "-", "-", "aborted", "rolling_back", "-", "-"}},
+      {State::draft, {"running", "draft", "-", "-", "aborted", "-", "-", "-", "-"}},
+      {State::awaiting_approval, {"awaiting_approval", "running", "-", "-", "aborted", "rolling_back", "-", "awaiting_approval", "awaiting_approval"}},
+      {State::running, {"running", "running", "paused", "running", "aborted", "rolling_back", "running", "awaiting_approval", "awaiting_approval"}},
+      {State::paused, {"paused", "paused", "paused", "running", "aborted", "rolling_back", "paused", "-", "-"}},
+      {State::completed, {"completed", "completed", "-", "-", "-", "rolling_back", "completed", "completed", "completed"}},
+      {State::rolling_back, {"-", "-", "-", "-", "-", "rolling_back", "-", "-", "-"}},
+      {State::rolled_back, {"-", "-", "-", "-", "-", "rolled_back", "-", "-", "-"}},
+      {State::aborted, {"-", "-", "-", "-", "aborted", "rolling_back", "-", "-", "-"}},
   };
   for (auto const& row : table)
     for (std::size_t i = 0; i < verbs.size(); ++i) {
@@ -150,6 +151,50 @@ TEST_CASE("a rollout after another takes its devices when that is completed, and
   }
 }
 
+TEST_CASE("a promotion that is sent twice skips the one stage that it names, and resumes no pause") {
+  VerbFixture f;
+  auto const id = f.make("1", R"({"stages":[{"percent":10,"bake":"1h"},{"percent":50,"bake":"1h"},{"percent":100,"bake":"1h"}]})")->id;
+  auto const send = [&](int stage) { return f.act([&](store::Tx& tx) { return promote(tx, id, {.stage = stage}, f.deed()); }); };
+  CHECK(send(1)->stage == 2);
+  CHECK(send(1)->stage == 2);
+  auto const ahead = send(3);
+  REQUIRE_FALSE(ahead.has_value());
+  CHECK(ahead.error().code == "wrong_stage");
+  REQUIRE(f.act([&](store::Tx& tx) { return rollout::pause(tx, id, f.deed()); }));
+  CHECK(send(1)->state == State::paused);  // said before the pause
+  auto const paused = send(2);
+  REQUIRE_FALSE(paused.has_value());
+  CHECK(paused.error().code == "wrong_state");
+  CHECK(f.get(id).stage == 2);
+}
+
+TEST_CASE("a rollout after another has no deadline until that one completed, and tells nobody anything even when it ended otherwise") {
+  constexpr auto kDeadline = R"({"stages":[{"percent":100,"deadline":"25s"}],"on_deadline":"pause"})";
+  for (bool const completes : {true, false}) {
+    VerbFixture f;
+    auto const first = *f.make("1", R"({"stages":[{"percent":100,"bake":"60s"}]})");
+    auto const second = f.make("2", kDeadline, true, "", first.id)->id;
+    auto const early = f.act([&](store::Tx& tx) { return promote(tx, second, {.stage = 1}, f.deed()); });
+    REQUIRE_FALSE(early.has_value());
+    CHECK(early.error().code == "waits_for_predecessor");
+    f.steps(40);
+    CHECK(f.get(second).state == State::running);
+    CHECK_FALSE(f.get(second).deadline.has_value());
+    if (completes) {
+      CHECK(f.reaches(first.id, State::completed));
+      CHECK(f.reaches(second, State::completed));
+      continue;
+    }
+    REQUIRE(f.act([&](store::Tx& tx) { return rollout::abort(tx, first.id, f.deed()); }));
+    CHECK_FALSE(f.decide(1).models[0].target.rollout == second);  // not before the judge has seen it, either
+    CHECK(f.reaches(second, State::paused));
+    CHECK(f.count(second, "") == 0);
+    REQUIRE(f.act([&](store::Tx& tx) { return resume(tx, second, f.deed()); }));
+    CHECK(f.get(second).deadline.has_value());
+    CHECK(f.reaches(second, State::completed));
+  }
+}
+
 TEST_CASE("which rollout completed last does not depend on the clock: one that was ahead by years for a while takes nobody back") {
   VerbFixture f;
   auto const right = f.clock.wall();
@@ -223,17 +268,28 @@ TEST_CASE("starting and promoting touch the rollout's row alone") {
     }));
   };
   CHECK(changes([&](store::Tx& tx) { return start(tx, rollout.id, f.deed()); }) <= 3);  // the row, its event and its audit entry
-  CHECK(changes([&](store::Tx& tx) { return promote(tx, rollout.id, false, f.deed()); }) <= 3);
+  CHECK(changes([&](store::Tx& tx) { return promote(tx, rollout.id, {.stage = 1}, f.deed()); }) <= 3);
 }
 
-TEST_CASE("unhold raises the attempt of what the device is told") {
+TEST_CASE("unhold and retry raise the attempt of what failed or is held back, once") {
   VerbFixture f;
   auto const rollout = *f.make("1", kPlainPolicy);
   REQUIRE(f.reaches(rollout.id, State::completed));
-  auto const before = f.decide(1).models[0].target.attempt;
-  auto const let_go = f.store->write_value<int>([&](store::Tx& tx) { return unhold(tx, "cam-a-0", "reader", f.deed()); });
-  REQUIRE(let_go.has_value());
-  CHECK(*let_go == 1);
-  CHECK(f.decide(1).models[0].target.attempt == before + 1);
+  auto const let_go = [&] { return f.store->write_value<int>([&](store::Tx& tx) { return unhold(tx, "cam-a-0", "reader", f.deed()); }); };
+  auto const attempt = [&] { return f.decide(1).models[0].target.attempt; };
+  auto const before = attempt();
+  CHECK(*let_go() == 1);
+  CHECK(attempt() == before);  // it holds nothing back
+  f.sql({"test.hold", "UPDATE device_models SET waiting = 'held', attempt = ? WHERE device = 1"}, before);
+  CHECK(*let_go() == 1);
+  CHECK(*let_go() == 1);
+  CHECK(attempt() == before + 1);
   CHECK_FALSE(f.store->write_value<int>([&](store::Tx& tx) { return unhold(tx, "nobody", "", f.deed()); }).has_value());
+
+  f.behaviour = [](auto const&, auto const&) { return Behaviour::fails_golden; };
+  auto const failing = f.make("2", kPlainPolicy)->id;
+  f.steps(4);
+  auto const retried = f.act([&](store::Tx& tx) { return retry(tx, failing, "", f.deed()); });
+  CHECK(retried->attempt == 2);
+  CHECK(f.act([&](store::Tx& tx) { return retry(tx, failing, "", f.deed()); })->attempt == 2);
 }
