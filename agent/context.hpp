@@ -6,6 +6,7 @@
 #include "agent/store/journal.hpp"
 #include "agent/store/spool.hpp"
 #include "agent/store/trusted_clock.hpp"
+#include "agent/store/watched_fs.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "core/base/random.hpp"
 
@@ -28,6 +29,7 @@ struct Context {
   Collector collector;
   std::atomic<bool> stop{false};
   bool journal_damaged = false;
+  std::unique_ptr<WatchedFs> disk;  ///< what `fs` is
 };
 
 }  // namespace fleet::agent

@@ -1,5 +1,6 @@
 #include "agent/commands/commands.hpp"
 #include "agent/commands/enroll.hpp"
+#include "agent/commands/config_check.hpp"
 #include "agent/commands/daemon.hpp"
 
 #include <fmt/format.h>
@@ -61,8 +62,10 @@ CLI::App* describe_enroll(CLI::App& app, Layout& layout, Enrolling& told) {
   return command;
 }
 
-Result<std::string> try_enroll(Layout const& layout, Enrolling const& told) {
+Result<std::string> try_enroll(Layout const& layout, Enrolling& told) {
   auto& options = told.options;
+  FLEET_TRY(auto const config, load_config(system_fs(), layout.config()));
+  FLEET_TRY(options.proxy, proxy_of(config));
   if (!told.wait) return enroll(system_fs(), system_clock(), system_random(), layout, options);
   Waiting waiting;
   FLEET_TRY(waiting.timeout, parse_duration(told.timeout));
@@ -116,6 +119,7 @@ int main(int argc, char** argv) try {
   auto* const explaining = add("explain", "why each model is where it is");
   explaining->add_option("model", model, "one model");
   for (auto* const command : {status, explaining}) command->add_option("-o,--output", output, "table or json")->check(CLI::IsMember({"table", "json"}));
+  auto* const checking = add("check-config", "names every mistake of agent.yaml, and what it names that this machine lacks; run does not start with one");
   auto* const rollback = add("rollback", "returns to the version before and holds the one that runs");
   rollback->add_option("--model", model, "needed where several run");
   auto* const unhold = add("unhold", "lets a held release be taken again");
@@ -128,9 +132,13 @@ int main(int argc, char** argv) try {
   } catch (CLI::ParseError const& fault) {
     return app.exit(fault) == 0 ? 0 : kUsage;
   }
+  auto const root = absolute_path(layout.root);
+  if (!root) return finish(root.error());
+  layout.root = *root;
   bool const json = output == "json";
   if (enrolling->parsed()) return run_enroll(layout, std::move(told));
   if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
+  if (checking->parsed()) return finish(check_config(system_fs(), layout));
   if (status->parsed()) return show(show_status(layout, json));
   if (explaining->parsed()) return show(explain(layout, model, json));
   if (rollback->parsed()) return finish(order(layout, "rollback", model));

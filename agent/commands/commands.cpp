@@ -1,7 +1,10 @@
 #include "agent/commands/commands.hpp"
 
+#include "agent/commands/config_check.hpp"
 #include "agent/commands/control.hpp"
 #include "agent/commands/daemon.hpp"
+#include "core/base/dir_lock.hpp"
+#include "core/base/log.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
@@ -34,9 +37,29 @@ Result<std::string> status_of(Layout const& layout) {
   auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})");
   if (answer || answer.error().code != "no_daemon") return answer;
   // What the journal has: the same object, with nobody in touch with a server.
-  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout));
+  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout, Config{}));
   auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
-  return status_json(*context, context->journal.models(), {server, {}, "no agent runs"});
+  auto const config = ready_config(system_fs(), layout);
+  return status_json(*context, context->journal.models(), {server, {}, config ? "no agent runs" : "no agent runs, and none starts: " + config.error().detail});
+}
+
+/// The owner's order on a folder whose daemon does not run, or cannot: without a server, and without hooks where agent.yaml has a mistake.
+Result<void> obey_alone(Layout const& layout, std::string const& what, std::string const& model) {
+  auto& fs = system_fs();
+  auto const lock = DirLock::acquire(layout.root);
+  if (!lock) return Error{Kind::unavailable, "daemon_busy", fmt::format("the agent on {} begins or ends", layout.root), "try again"};
+  auto config = ready_config(fs, layout);
+  if (!config) log::warn("config.refused", {{"error", config.error().detail}, {"without", "hooks"}});
+  FLEET_TRY(auto const context, open_context(fs, system_clock(), system_random(), layout, config ? *std::move(config) : Config{}));
+  Remotes remotes(context->identity, context->identity.servers, context->trusted);
+  Runner runner(*context, remotes, Told{});
+  bool const back = what == "rollback";
+  FLEET_CHECK(back ? runner.roll_back(model) : runner.unhold(model));
+  runner.go(model);
+  auto const state = context->journal.state(model);
+  if (back && state.state != State::rolled_back)
+    return Error{Kind::io, "not_rolled_back", fmt::format("model {} is at {}: the log above says why", model, to_string(state.state))};
+  return {};
 }
 
 std::string_view text_at(json::object const& object, std::string_view key) {
@@ -110,8 +133,9 @@ Result<void> order(Layout const& layout, std::string const& what, std::string co
     if (models.size() != 1) return Error{Kind::bad_input, "which_model", fmt::format("{} models run here", models.size()), "say which: --model M"};
     model = text_at(models[0].get_object(), "model");
   }
-  FLEET_TRY(auto const answer, ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}})));
-  return check_answer(answer);
+  auto const answer = ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}}));
+  if (!answer && answer.error().code == "no_daemon") return obey_alone(layout, what, model);
+  return answer ? check_answer(*answer) : answer.error();
 }
 
 Result<void> collect(Layout const& layout, std::string const& file) {

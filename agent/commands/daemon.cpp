@@ -1,10 +1,10 @@
 #include "agent/commands/daemon.hpp"
 
+#include "agent/commands/config_check.hpp"
+#include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
 #include "agent/commands/control.hpp"
-#include "agent/link/link.hpp"
-#include "agent/report/reporter.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
 #include "core/wire/json.hpp"
@@ -16,6 +16,8 @@
 #include <boost/json/serialize.hpp>
 
 #include <csignal>
+#include <optional>
+#include <utility>
 
 namespace fleet::agent {
 namespace {
@@ -25,7 +27,7 @@ std::string error_json(Error const& error) {
       {"error", boost::json::object{{"kind", to_string(error.kind)}, {"code", error.code}, {"detail", error.detail}, {"hint", error.hint}}}});
 }
 
-/// SIGTERM and SIGINT as a descriptor; blocked in every thread made after.
+/// SIGTERM, SIGINT and SIGHUP as a descriptor; blocked in every thread made after.
 class Signals {
 public:
   Signals() {
@@ -33,6 +35,7 @@ public:
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGTERM);
     sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     fd_ = ::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -40,6 +43,11 @@ public:
   Signals(Signals const&) = delete;
   ~Signals() { ::close(fd_); }
   [[nodiscard]] int descriptor() const { return fd_; }
+  /// The next one that came; 0: none.
+  [[nodiscard]] int take() const {
+    signalfd_siginfo info{};
+    return ::read(fd_, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
 
 private:
   int fd_;
@@ -85,13 +93,68 @@ Result<void> report_facts(Context& context, wire::Labels const& enrolled) {
   return context.fs.replace(context.layout.facts(), now);
 }
 
+/// The owner's file as it is now. What is wrong in it is logged, and the one before goes on.
+std::optional<Config> reread(Fs& fs, Layout const& layout, std::string const& before) {
+  auto config = ready_config(fs, layout);
+  if (!config) {
+    log::error("config.refused", {{"error", config.error().detail}});
+    for (auto const& one : config.error().errors) log::error("config.refused", {{"at", one.pointer}, {"error", one.detail}});
+    return std::nullopt;
+  }
+  if (config->written == before) log::info("config.unchanged", {{"file", layout.config()}});
+  return config->written == before ? std::nullopt : std::optional(*std::move(config));
+}
+
+/// A disk that takes no socket leaves a daemon without it, which still keeps what runs and tells its server; any other error ends the start.
+template <class Socket>
+Result<std::optional<Socket>> unless_disk_fails(Result<Socket> opened, std::string_view name) {
+  if (opened) return std::optional<Socket>(*std::move(opened));
+  if (opened.error().kind != Kind::io && opened.error().kind != Kind::unavailable) return opened.error();
+  log::error("socket.missing", {{"socket", name}, {"error", opened.error().detail}});
+  return std::optional<Socket>();
+}
+
+/// Runs until a signal ends it. @returns what the owner's file says now, where SIGHUP asked for that
+Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Signals const& signals) {
+  FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config));
+  auto& context = *daemon.context;
+  FLEET_TRY(auto statsd, unless_disk_fails(StatsdSockets::open(layout.statsd_socket(), config.udp_port), "statsd"));
+  FLEET_TRY(auto control, unless_disk_fails(ControlSocket::open(layout.control_socket()), "control"));
+  std::optional<Config> next;
+  log::info("agent.running", {{"device", context.identity.id}, {"root", layout.root}, {"server", daemon.polls->server()}});
+  {
+    Thread const updater([&] { daemon.runner->loop(); });
+    Thread const reporting([&] { daemon.reporter->loop(); });
+    Thread const polling([&] { daemon.link->loop(); });
+    std::vector<pollfd> fds{{signals.descriptor(), POLLIN, 0}, {control ? control->descriptor() : -1, POLLIN, 0}};
+    if (statsd)
+      for (int const fd : statsd->descriptors()) fds.push_back({fd, POLLIN, 0});
+    while (!context.stop) {
+      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      int const signal = fds[0].revents != 0 ? signals.take() : 0;
+      if (signal == SIGHUP) next = reread(fs, layout, config.written);
+      context.stop = next || (signal != 0 && signal != SIGHUP);
+      if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); });
+      for (std::size_t i = 2; i < fds.size(); ++i)
+        if (fds[i].revents != 0) statsd->receive(fds[i].fd, [&](std::string_view datagram) { context.collector.take(datagram); });
+    }
+    for (auto const& remote : {daemon.polls, daemon.reports}) remote->cancel();
+    daemon.runner->stop();
+    daemon.reporter->wake();
+    daemon.link->hurry();
+  }
+  log::info("agent.stopped", {{"device", context.identity.id}});
+  return next;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
-  FLEET_TRY(auto config, load_config(fs, layout.config()));
+Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config) {
+  auto disk = std::make_unique<WatchedFs>(below);
+  auto& fs = *disk;
   FLEET_TRY(auto identity, load_identity(fs, layout));
-  FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.state(), 0700));
-  FLEET_CHECK(make_kept_dirs(fs, layout.root, layout.models()));
+  FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.state(), 0700));
+  FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.models()));
   for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   FLEET_TRY(auto spool, Spool::open(fs, layout.spool(), clock));
@@ -107,51 +170,53 @@ Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& rand
                                               std::move(spool),
                                               Collector(clock),
                                               {false},
-                                              journal.damaged});
+                                              journal.damaged,
+                                              std::move(disk)});
+}
+
+Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config) {
+  Daemon out;
+  FLEET_TRY(out.context, open_context(fs, clock, random, layout, config));
+  auto& identity = out.context->identity;
+  if (identity.certificate.empty())
+    return Error{Kind::unavailable, "enrolment_pending", "the enrolment waits for a person", "approve it with fleetctl device approve, then enrol again"};
+  // What a power cut in the middle of a renewal left is no pair: the first that is one is begun with.
+  FLEET_TRY(auto const credentials, Credentials(fs, layout).load(identity));
+  identity.private_key = credentials.front().private_key;
+  identity.certificate = credentials.front().certificate;
+  FLEET_TRY(auto const enrolled, load_identity(fs, layout));
+  if (auto const told = report_facts(*out.context, enrolled.reported); !told) log::warn("facts.not_told", {{"error", told.error().detail}});
+  if (auto const made = fs.make_dirs(layout.run()); !made) log::warn("folder.missing", {{"error", made.error().detail}});
+  make_told_ready(fs, layout.directive());
+  auto servers = config.servers;
+  servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());
+  out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, config.proxy.value_or(net::ProxyRules()));
+  FLEET_TRY(out.polls, out.remotes->make());
+  FLEET_TRY(out.reports, out.remotes->make());
+  FLEET_TRY(auto told, load_last_told(*out.context));
+  out.runner = std::make_unique<Runner>(*out.context, *out.remotes, std::move(told));
+  out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes);
+  out.reporter = std::make_unique<Reporter>(*out.context, *out.reports);
+  return out;
 }
 
 Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
   ::mallopt(M_ARENA_MAX, 1);
   FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
-  FLEET_TRY(auto const context, open_context(fs, clock, random, layout));
-  if (context->identity.certificate.empty())
-    return Error{Kind::unavailable, "enrolment_pending", "the enrolment waits for a person", "approve it with fleetctl device approve, then enrol again"};
-  FLEET_TRY(auto const enrolled, load_identity(fs, layout));
-  FLEET_CHECK(report_facts(*context, enrolled.reported));
-  FLEET_CHECK(fs.make_dirs(layout.run()));
-  FLEET_TRY(auto statsd, StatsdSockets::open(layout.statsd_socket(), context->config.udp_port));
-  FLEET_TRY(auto control, ControlSocket::open(layout.control_socket()));
-  auto servers = context->config.servers;
-  servers.insert(servers.end(), context->identity.servers.begin(), context->identity.servers.end());
-  Remotes remotes(context->identity, servers, context->trusted);
-  FLEET_TRY(auto const polls, remotes.make());
-  FLEET_TRY(auto const reports, remotes.make());
-  FLEET_TRY(auto told, load_last_told(*context));
   Signals const signals;
-  Runner runner(*context, remotes, std::move(told));
-  Link link(*context, *polls, runner, remotes);
-  Reporter reporter(*context, *reports);
-  log::info("agent.running", {{"device", context->identity.id}, {"root", layout.root}, {"server", servers.front()}});
-  {
-    Thread const updater([&] { runner.loop(); });
-    Thread const reporting([&] { reporter.loop(); });
-    Thread const polling([&] { link.loop(); });
-    std::vector<pollfd> fds{{signals.descriptor(), POLLIN, 0}, {control.descriptor(), POLLIN, 0}};
-    for (int const fd : statsd.descriptors()) fds.push_back({fd, POLLIN, 0});
-    while (!context->stop) {
-      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
-      if (fds[0].revents != 0) context->stop = true;
-      if (fds[1].revents != 0) control.serve([&](std::string_view line) { return answer_line(*context, runner, link, line); });
-      for (std::size_t i = 2; i < fds.size(); ++i)
-        if (fds[i].revents != 0) statsd.receive(fds[i].fd, [&](std::string_view datagram) { context->collector.take(datagram); });
+  FLEET_TRY(auto config, ready_config(fs, layout));
+  for (std::optional<Config> before;;) {
+    auto next = serve(fs, clock, random, layout, config, signals);
+    if (next && !*next) return {};
+    if (!next && !before) return next.error();
+    if (next) {
+      before = std::exchange(config, *std::move(*next));
+      log::info("config.taken", {{"file", layout.config()}});
+    } else {
+      log::error("config.not_taken", {{"error", next.error().detail}});
+      config = *std::exchange(before, std::nullopt);
     }
-    for (auto const& remote : {polls, reports}) remote->cancel();
-    runner.stop();
-    reporter.wake();
-    link.hurry();
   }
-  log::info("agent.stopped", {{"device", context->identity.id}});
-  return {};
 }
 
 }  // namespace fleet::agent

@@ -1,16 +1,31 @@
 #pragma once
 
 #include "agent/context.hpp"
+#include "agent/link/link.hpp"
+#include "agent/report/reporter.hpp"
 
 #include <string>
 
 namespace fleet::agent {
 
-/// Opens everything under the root: lock, config, identity, journal, spool.
-/// @errors not_found (not_enrolled), conflict (locked), bad_input (agent.yaml), io
-[[nodiscard]] Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout);
+/// Opens what lies under the root: identity, journal, spool. @errors not_found (not_enrolled), io
+[[nodiscard]] Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config config);
 
-/// Runs until SIGTERM or SIGINT.
+/// The daemon without its sockets, threads and signals.
+struct Daemon {
+  std::unique_ptr<Context> context;
+  std::unique_ptr<Remotes> remotes;
+  std::shared_ptr<Remote> polls, reports;
+  std::unique_ptr<Runner> runner;
+  std::unique_ptr<Link> link;
+  std::unique_ptr<Reporter> reporter;
+};
+/// Opens it from whatever its own writes can have left, a power cut at any instant included, and on a disk that takes no more.
+/// @errors as open_context; unavailable (enrolment_pending), corrupt (no_credential), bad_input (servers)
+[[nodiscard]] Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config);
+
+/// Runs until SIGTERM or SIGINT. SIGHUP reads agent.yaml again: where it changed and has no mistake, everything is opened anew by it.
+/// @errors as open_daemon; conflict (locked), bad_input (agent.yaml)
 Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout);
 
 /// The object `agent status` of the API, from the daemon's memory or the journal.

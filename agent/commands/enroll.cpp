@@ -72,7 +72,7 @@ Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions c
       FLEET_TRY(identity.private_key, fs.read(options.factory_key, kFileMax));
     }
   }
-  return Remote::create(identity, options.servers, trusted);
+  return Remote::create(identity, options.servers, trusted, options.proxy);
 }
 
 Result<void> trust_roots(Fs& fs, Layout const& layout, EnrollOptions const& options, wire::EnrollResponse const& response) {

@@ -4,6 +4,7 @@
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
 #include "core/base/time.hpp"
+#include "core/net/proxy.hpp"
 #include "core/wire/device.hpp"
 
 #include <functional>
@@ -18,6 +19,7 @@ struct EnrollOptions {
   std::string factory_certificate_file, factory_key;  ///< in place of the token: what the factory gave the device; the key is a file or a URI
   std::string key;                                    ///< URI of a key in a TPM; empty: one is made, in a file
   wire::Labels reported;
+  net::ProxyRules proxy;
 };
 
 /// Makes a key, asks for a certificate, keeps what the device trusts from now on. May be repeated: the same key is used again.

@@ -1,8 +1,7 @@
 #include "agent/conditions/conditions.hpp"
 
 #include "agent/proof/process.hpp"
-#include "agent/conditions/zone.hpp"
-#include "core/base/log.hpp"
+#include "agent/conditions/window.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -47,16 +46,16 @@ bool Conditions::is_metered(std::atomic<bool> const& stop) {
   return metered_;
 }
 
-bool Conditions::in_any_window(wire::DirectiveTarget const& target, std::string_view gate) const {
-  bool gated = false;
+/// Empty: no window keeps this from going on. `zone`: one may, but this device does not know its time zone.
+std::string Conditions::closed_window(wire::DirectiveTarget const& target, std::string_view gate) const {
+  std::string why;
   for (auto const& window : target.windows) {
     if (window.gates != gate && window.gates != "both") continue;
-    gated = true;
     auto const inside = in_window(context_.fs, window, context_.trusted.now());
-    if (!inside) log::warn("window.unusable", {{"zone", window.zone}, {"error", inside.error().detail}});
-    if (inside && *inside) return true;
+    if (inside && *inside) return {};
+    if (why != "zone") why = inside ? "window" : "zone";
   }
-  return !gated;
+  return why;
 }
 
 bool Conditions::is_battery_low(wire::DirectiveTarget const& target) const {
@@ -65,7 +64,7 @@ bool Conditions::is_battery_low(wire::DirectiveTarget const& target) const {
 }
 
 std::string Conditions::download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop) {
-  if (!in_any_window(target, "download")) return "window";
+  if (auto why = closed_window(target, "download"); !why.empty()) return why;
   if (is_battery_low(target)) return "battery";
   auto const& rule = target.conditions;
   bool const too_dear =
@@ -75,7 +74,7 @@ std::string Conditions::download_blocked(wire::DirectiveTarget const& target, st
 }
 
 std::string Conditions::switch_blocked(wire::DirectiveTarget const& target) const {
-  if (!in_any_window(target, "switch")) return "window";
+  if (auto why = closed_window(target, "switch"); !why.empty()) return why;
   return is_battery_low(target) ? "battery" : "";
 }
 

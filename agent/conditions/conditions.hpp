@@ -13,15 +13,15 @@ class Conditions {
 public:
   explicit Conditions(Context const& context) : context_(context) {}
 
-  /// Why a download may not start or go on now: `window`, `battery`, `metered`; empty: it may.
+  /// Why a download may not start or go on now: `window`, `zone` (of a window: not known here), `battery`, `metered`; empty: it may.
   /// @param bytes  what it would fetch from now on, at most
   /// @param stop   ends the owner's program
   [[nodiscard]] std::string download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop);
-  /// Why a switch may not start now: `window`, `battery`.
+  /// Why a switch may not start now: `window`, `zone`, `battery`.
   [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
 
 private:
-  [[nodiscard]] bool in_any_window(wire::DirectiveTarget const& target, std::string_view gate) const;
+  [[nodiscard]] std::string closed_window(wire::DirectiveTarget const& target, std::string_view gate) const;
   [[nodiscard]] bool is_battery_low(wire::DirectiveTarget const& target) const;
   [[nodiscard]] bool is_metered(std::atomic<bool> const& stop);
   Context const& context_;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;
 constexpr std::uint64_t kSpare = 1024 * 1024;
+constexpr std::uint64_t kBlock = 4096;  ///< what a file takes is a multiple of it
 
 Error too_long(std::uint64_t size) { return {Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size)}; }
 
@@ -59,21 +60,28 @@ private:
 class Download {
 public:
   Download(Fs& fs, Slots& slots, Remote& remote, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
-      : fs_(fs), remote_(remote), throttle_(throttle), plan_(plan), stop_(stop), dir_(slots.staging(plan.model, plan.digest)) {}
+      : fs_(fs),
+        slots_(slots),
+        remote_(remote),
+        throttle_(throttle),
+        plan_(plan),
+        stop_(stop),
+        dir_(slots.staging(plan.model, plan.digest)) {}
 
   Result<void> run() {
-    FLEET_CHECK(fs_.make_dirs(dir_));
-    FLEET_CHECK(reserve());
+    FLEET_CHECK(slots_.prepare_staging(plan_.model, plan_.digest, plan_.variant));
+    FLEET_CHECK(check_space());
     for (auto const& file : plan_.variant.files) FLEET_CHECK(bring(file));
     return {};
   }
 
 private:
-  Result<void> reserve() {
+  Result<void> check_space() {
     std::uint64_t needed = kSpare;
     for (auto const& file : plan_.variant.files) {
       auto const there = fs_.info(dir_ + "/" + file.name);
-      needed += file.size - std::min(file.size, there ? there->size : 0);
+      auto const missing = file.size - std::min(file.size, there ? there->size : 0);
+      needed += (missing + kBlock - 1) / kBlock * kBlock;
     }
     FLEET_TRY(auto const free, fs_.free_bytes(dir_));
     if (free >= needed) return {};
@@ -90,8 +98,9 @@ private:
   Result<void> bring(wire::ReleaseFile const& file) {
     auto const path = dir_ + "/" + file.name;
     if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(fs_.make_dirs(dir_ + "/" + file.name.substr(0, slash)));
-    FLEET_TRY(bool const there, is_right(path, file));
-    if (there) return {};
+    auto const there = is_right(path, file);
+    if (there && *there) return {};
+    if (!there) FLEET_CHECK(fs_.remove(path));  // its bytes cannot be read any more
     FLEET_TRY(bool const copied, copy_from_running(file, path));
     if (copied) return {};
     return fetch(file, path);
@@ -102,8 +111,7 @@ private:
     auto const from = plan_.running_slot + "/" + file.name;
     auto const info = fs_.info(from);
     if (!info || info->type != FileInfo::Type::file || info->size != file.size) return false;
-    FLEET_TRY(bool const same, is_right(from, file));
-    if (!same) return false;
+    if (auto const same = is_right(from, file); !same || !*same) return false;
     FLEET_TRY(auto const source, fs_.open(from, Fs::Mode::read));
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
     FLEET_CHECK(target->truncate(0));
@@ -125,8 +133,15 @@ private:
     std::uint64_t have;
   };
 
-  /// From one source after the other until the bytes are right: who lies, or fails, only costs time.
+  /// What the disk refused once is not believed where it is read back: such a file is begun anew.
   Result<void> fetch(wire::ReleaseFile const& file, std::string const& path) {
+    auto const fetched = fetch_from_any(file, path);
+    if (!fetched && fetched.error().kind == Kind::io) static_cast<void>(fs_.remove(path));
+    return fetched;
+  }
+
+  /// From one source after the other until the bytes are right: who lies, or fails, only costs time.
+  Result<void> fetch_from_any(wire::ReleaseFile const& file, std::string const& path) {
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
     FLEET_TRY(auto const have, target->size());
     Part part{file, path, *target, have};
@@ -196,6 +211,7 @@ private:
   }
 
   Fs& fs_;
+  Slots& slots_;
   Remote& remote_;
   Throttle& throttle_;
   DownloadPlan const& plan_;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kWaitS = 50;
 constexpr Millis kMargin{20'000};
+constexpr std::size_t kCheckBytes = 4096;  ///< an empty file finds room on a full disk
 constexpr Millis kBackoffMax = std::chrono::minutes{15};
 constexpr Millis kNextPollMax = std::chrono::hours{24};
 // A directive this close to its `act_before` is asked for anew: the server then sends the equal one with a later date.
@@ -110,9 +111,12 @@ Result<Millis> Link::poll_once() {
   request.ca_version = ca_version_;
   request.clock = context_.clock.wall();
   request.agent = FLEET_VERSION;
+  auto const trouble = disk_trouble();
   for (auto const& [model, state] : runner_.models())
     request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)),
-                             state.rollout,        state.attempt,         state.held.empty() ? state.waiting : "held"};
+                             state.rollout,        state.attempt,         !trouble.empty() ? trouble : state.held.empty() ? state.waiting : "held"};
+  if (!trouble.empty())
+    for (auto const& model : unkept_) request.models.try_emplace(model, wire::ModelStatus{"", "", "idle", "", 0, trouble});
   FLEET_TRY(auto const answer, remote_.post("/device/v1/poll", wire::encode(request), Millis{request.wait_s * 1000} + kMargin, 2 * wire::kDirectiveBytesMax));
   FLEET_TRY(auto const response, wire::decode_poll_response(answer.body));
   prior_ = request.nonce;
@@ -141,10 +145,21 @@ Result<void> Link::accept(std::string const& envelope, std::string const& nonce)
   auto const last = runner_.told();
   FLEET_TRY(auto directive, verifier_.verify(envelope, nonce, last));
   Told told{directive.sequence, directive.act_before, std::move(directive.targets)};
-  FLEET_CHECK(save_told(context_.fs, context_.layout.directive(), told));
+  auto const saved = save_told(context_.fs, context_.layout.directive(), told);
+  unkept_.clear();
+  if (!saved)
+    for (auto const& target : told.targets) unkept_.push_back(target.model);
+  FLEET_CHECK(saved);
   log::info("directive.accepted", {{"sequence", told.sequence}, {"targets", told.targets.size()}});
   runner_.direct(std::move(told));
   return {};
+}
+
+/// A disk that would not take something is tried again at each poll: what is told of it is so now.
+std::string Link::disk_trouble() {
+  if (context_.disk->trouble().empty()) return {};
+  static_cast<void>(context_.fs.replace(context_.layout.state() + "/disk-check", std::string(kCheckBytes, '\n'), 0600));
+  return context_.disk->trouble();
 }
 
 std::string Link::server() const {

@@ -23,6 +23,7 @@ private:
   /// @returns how long to wait before the next poll
   Result<Millis> poll_once();
   Result<void> accept(std::string const& envelope, std::string const& nonce);
+  [[nodiscard]] std::string disk_trouble();
   /// A certificate for the next key (or for the same one, where a TPM holds it).
   Result<bool> renew();
   /// What a failed poll may be mended by: true when the next one is worth trying at once.
@@ -47,6 +48,7 @@ private:
   std::int64_t ca_version_ = 0;
   std::string boot_id_;
   std::string prior_;
+  std::vector<std::string> unkept_;  ///< models of a directive that the disk would not take
   int failures_ = 0;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #include "agent/slots/slots.hpp"
 
 #include "agent/store/kept_dirs.hpp"
+#include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
@@ -14,6 +15,28 @@ Result<void> ignore_absent(Result<void> const& result) { return !result && resul
 
 Error differs(std::string const& dir, std::string const& what) {
   return {Kind::unprocessable, "digest_mismatch", fmt::format("{}: {}", dir, what), "the files are fetched again"};
+}
+
+/// Takes away what lies in the place of a file or folder of ours and is none.
+Result<void> clear_unless(Fs& fs, std::string const& path, FileInfo::Type wanted) {
+  auto const there = fs.info(path);
+  if (!there && there.error().kind == Kind::not_found) return {};
+  if (!there) return there.error();
+  return there->type == wanted ? Result<void>{} : fs.remove_tree(path);
+}
+
+/// Takes away everything below a folder that is neither one of `files` nor one of `folders`, by relative path and by kind.
+Result<void> clear_strangers(Fs& fs, std::string const& dir, std::string const& prefix, std::set<std::string> const& files,
+                             std::set<std::string> const& folders) {
+  FLEET_TRY(auto const names, fs.list(dir));
+  for (auto const& name : names) {
+    auto const path = dir + "/" + name, relative = prefix + name;
+    FLEET_TRY(auto const info, fs.info(path));
+    bool const is_folder = info.type == FileInfo::Type::directory && folders.contains(relative);
+    bool const is_file = info.type == FileInfo::Type::file && files.contains(relative);
+    FLEET_CHECK(is_folder ? clear_strangers(fs, path, relative + "/", files, folders) : is_file ? Result<void>{} : fs.remove_tree(path));
+  }
+  return {};
 }
 
 /// Every file below a folder, by relative path. Links and other things are faults: nothing we install makes them.
@@ -46,8 +69,30 @@ Result<std::string> Slots::load_release(std::string const& model, std::string co
 }
 
 Result<void> Slots::save_release(std::string const& model, std::string const& digest, std::string const& document) {
-  FLEET_CHECK(make_kept_dirs(fs_, layout_.root, home(model) + "/releases"));
-  return fs_.replace(fmt::format("{}/releases/{}.json", home(model), digest), document);
+  auto const path = fmt::format("{}/releases/{}.json", home(model), digest);
+  FLEET_CHECK(make_folder(model, "releases"));
+  FLEET_CHECK(clear_unless(fs_, path, FileInfo::Type::file));
+  return fs_.replace(path, document);
+}
+
+/// A folder of the model's, with nothing else in its place.
+Result<void> Slots::make_folder(std::string const& model, std::string const& name) {
+  FLEET_CHECK(clear_unless(fs_, home(model), FileInfo::Type::directory));
+  FLEET_CHECK(clear_unless(fs_, home(model) + "/" + name, FileInfo::Type::directory));
+  return make_kept_dirs(fs_, layout_.root, home(model) + "/" + name);
+}
+
+Result<void> Slots::prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant) {
+  auto const dir = staging(model, digest);
+  FLEET_CHECK(make_folder(model, "staging"));
+  FLEET_CHECK(clear_unless(fs_, dir, FileInfo::Type::directory));
+  FLEET_CHECK(fs_.make_dirs(dir));
+  std::set<std::string> files, folders;
+  for (auto const& file : variant.files) {
+    files.insert(file.name);
+    for (auto slash = file.name.find('/'); slash != std::string::npos; slash = file.name.find('/', slash + 1)) folders.insert(file.name.substr(0, slash));
+  }
+  return clear_strangers(fs_, dir, "", files, folders);
 }
 
 Result<void> Slots::check_files(std::string const& dir, wire::Variant const& variant) const {
@@ -67,7 +112,7 @@ Result<void> Slots::check_files(std::string const& dir, wire::Variant const& var
 Result<bool> Slots::is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const {
   auto const checked = check_files(slot(model, digest), variant);
   if (checked) return true;
-  bool const means_no = checked.error().kind == Kind::not_found || checked.error().code == "digest_mismatch";
+  bool const means_no = checked.error().kind == Kind::not_found || checked.error().kind == Kind::io || checked.error().code == "digest_mismatch";
   if (!means_no) return checked.error();
   return false;
 }
@@ -82,7 +127,11 @@ Result<void> Slots::sync_tree(std::string const& dir) {
       continue;
     }
     FLEET_TRY(auto const file, fs_.open(path, Fs::Mode::read));
-    FLEET_CHECK(file->sync());
+    if (auto const synced = file->sync(); !synced) {
+      // Its bytes may be nowhere but in memory, and would be read from there: it is fetched anew.
+      static_cast<void>(fs_.remove(path));
+      return synced;
+    }
   }
   return fs_.sync_dir(dir);
 }
@@ -92,7 +141,7 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
   FLEET_CHECK(sync_tree(from));
   FLEET_CHECK(check_files(from, variant));  // from the disk, not from what was received
-  FLEET_CHECK(make_kept_dirs(fs_, layout_.root, home(model) + "/versions"));
+  FLEET_CHECK(make_folder(model, "versions"));
   FLEET_CHECK(fs_.remove_tree(to));  // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));
   FLEET_CHECK(fs_.sync_dir(home(model) + "/staging"));
@@ -107,13 +156,27 @@ Result<std::string> Slots::current(std::string const& model) const {
 }
 
 Result<void> Slots::switch_to(std::string const& model, std::string const& digest) {
-  auto const link = home(model) + "/current", next = home(model) + "/current.new";
+  auto const link = home(model) + "/current";
   // A slot found in place after a kill may have been renamed and not synced: its name is kept before anything points at it.
   FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
-  FLEET_CHECK(ignore_absent(fs_.remove(next)));
-  FLEET_CHECK(fs_.symlink("versions/" + digest, next));
+  auto next = home(model) + "/current.back";
+  if (auto const back = fs_.read_link(next); !back || *back != "versions/" + digest) {
+    FLEET_TRY(auto const now, current(model));
+    if (!now.empty() && now != digest) FLEET_CHECK(ready_way_back(model, now));
+    next = home(model) + "/current.new";
+    FLEET_CHECK(fs_.remove_tree(next));
+    FLEET_CHECK(fs_.symlink("versions/" + digest, next));
+  }
+  FLEET_CHECK(clear_unless(fs_, link, FileInfo::Type::link));
   FLEET_CHECK(fs_.rename(next, link));
   return fs_.sync_dir(home(model));
+}
+
+Result<void> Slots::ready_way_back(std::string const& model, std::string const& digest) {
+  auto const link = home(model) + "/current.back", target = "versions/" + digest;
+  if (auto const there = fs_.read_link(link); there && *there == target) return {};
+  FLEET_CHECK(fs_.remove_tree(link));
+  return fs_.symlink(target, link);
 }
 
 Result<void> Slots::remove_current(std::string const& model) {
@@ -133,10 +196,24 @@ Result<void> Slots::collect(std::string const& model, std::set<std::string> cons
   return {};
 }
 
+Result<std::uint64_t> Slots::size_of(std::string const& model, std::string const& digest) const {
+  std::map<std::string, FileInfo> files;
+  FLEET_CHECK(walk(fs_, slot(model, digest), "", files));
+  std::uint64_t bytes = 0;
+  for (auto const& [name, info] : files) bytes += info.size;
+  return bytes;
+}
+
 Result<std::vector<std::string>> Slots::models() const {
   auto const names = fs_.list(layout_.models());
   if (!names && names.error().kind == Kind::not_found) return std::vector<std::string>{};
-  return names;
+  if (!names) return names.error();
+  std::vector<std::string> out;
+  for (auto const& name : *names) {
+    auto const info = fs_.info(layout_.models() + "/" + name);
+    if (check_model_name(name) && info && info->type == FileInfo::Type::directory) out.push_back(name);
+  }
+  return out;
 }
 
 Result<void> Slots::make_scratch(std::string const& model) {

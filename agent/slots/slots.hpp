@@ -24,25 +24,32 @@ public:
   Result<std::string> load_release(std::string const& model, std::string const& digest) const;
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
-  /// True: the slot is there and every file has its size and digest, no more and no less.
+  /// True: the slot is there and every file has its size and digest, no more and no less. What cannot be read is not whole.
   Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
   /// Makes the staged files the slot: modes, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
   /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full)
   Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant);
   /// Digest that `current` points at; empty: none.
   Result<std::string> current(std::string const& model) const;
-  /// Atomic: a stale temporary link is removed first, so that it cannot block every later install.
+  /// Atomic. Whatever lies in the way goes first, and the link of the way back is made: to what `current` pointed at so far.
   Result<void> switch_to(std::string const& model, std::string const& digest);
+  /// The link by which `switch_to` goes back to `digest` on a disk that is full: then it is only renamed.
+  Result<void> ready_way_back(std::string const& model, std::string const& digest);
   Result<void> remove_current(std::string const& model);
-  /// Removes every slot, staging folder and release.json that is not in `keep`.
+  /// Gives back every slot, staging folder and release.json that is not in `keep`, and whatever else lies in their folders.
   Result<void> collect(std::string const& model, std::set<std::string> const& keep);
-  /// Models that have a folder.
+  /// What the files of a slot take.
+  Result<std::uint64_t> size_of(std::string const& model, std::string const& digest) const;
+  /// An empty staging folder, but for the files of this variant that were begun: what else lies there, or in its place, goes.
+  Result<void> prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant);
+  /// Models that have a folder. What else lies beside them is nobody's.
   Result<std::vector<std::string>> models() const;
   /// An empty folder that release programs may write to.
   Result<void> make_scratch(std::string const& model);
 
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
+  Result<void> make_folder(std::string const& model, std::string const& name);
   Result<void> check_files(std::string const& dir, wire::Variant const& variant) const;
   Result<void> sync_tree(std::string const& dir);
   Fs& fs_;

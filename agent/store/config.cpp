@@ -1,5 +1,6 @@
 #include "agent/store/config.hpp"
 
+#include "core/net/client.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
@@ -92,26 +93,71 @@ void read_hooks(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+void read_keep(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("keep");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/keep", faults);
+  out.keep_versions = static_cast<int>(reader.integer("versions", 2, 16, out.keep_versions));
+  out.keep_max_bytes = read_size(reader, "max");
+  reader.refuse_unknown();
+}
+
+void read_statsd(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("statsd");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/statsd", faults);
+  out.statsd_group = reader.text("group", 64, {});
+  reader.refuse_unknown();
+}
+
+void read_proxy(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("proxy");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/proxy", faults);
+  auto rules = net::ProxyRules::create(reader.text("https", 1024, {}), reader.texts("no_proxy", 256, 256), "agent.yaml");
+  if (rules) out.proxy = std::move(*rules);
+  else reader.fault("https", fmt::format("{}: {}", rules.error().detail, rules.error().hint));
+  reader.refuse_unknown();
+}
+
+void check_servers(Config const& config, Faults& faults) {
+  for (std::size_t i = 0; i < config.servers.size(); ++i)
+    if (auto const url = net::Url::parse(config.servers[i]); !url || url->scheme != "https")
+      faults.push_back({fmt::format("/servers/{}", i), url ? "expected https://HOST[:PORT]" : url.error().detail});
+}
+
+/// Where text is wanted: a version, a port or a user may be written without quotes.
+constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
+                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*",
+                                                         "/conditions/battery", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
+                                                         "/statsd/group", "/proxy/https", "/proxy/no_proxy/*"});
+
 }  // namespace
 
-Result<Config> parse_config(std::string_view yaml) {
-  FLEET_TRY(auto const text, wire::yaml_to_json(yaml, kBytesMax));
+Result<Config> parse_config(std::string_view yaml, std::string_view file) {
+  auto const document = wire::read_yaml(yaml, kBytesMax, kTexts);
+  if (!document) return wire::in_file(document.error(), file);
   Config out;
-  if (text == "null") return out;
-  FLEET_TRY(auto const value, wire::parse_json(text, kBytesMax));
+  out.written = yaml;
+  if (document->json == "null") return out;
+  FLEET_TRY(auto const value, wire::parse_json(document->json, kBytesMax));
   Faults faults;
   wire::ObjectReader top(value, "", faults);
   out.servers = top.texts("servers", 8, 1024);
+  check_servers(out, faults);
   read_poll(top, out, faults);
   read_bandwidth(top, out, faults);
   read_telemetry(top, out, faults);
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
+  read_keep(top, out, faults);
+  read_statsd(top, out, faults);
+  read_proxy(top, out, faults);
   for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));
   for (auto const& name : top.texts("handlers", 8, 32))
     if (name != "files") top.fault("handlers", fmt::format("'{}' is no handler of this agent; it has files", name));
   top.refuse_unknown();
-  FLEET_CHECK(wire::no_faults(faults, "agent.yaml"));
+  if (auto const fine = wire::no_faults(faults, "agent.yaml"); !fine) return document->located(fine.error(), file);
   return out;
 }
 
@@ -119,11 +165,7 @@ Result<Config> load_config(Fs& fs, std::string const& path) {
   auto const text = fs.read(path, kBytesMax);
   if (!text && text.error().kind == Kind::not_found) return Config{};
   if (!text) return text.error();
-  auto config = parse_config(*text);
-  if (config) return config;
-  auto error = config.error();
-  error.detail = path + ": " + error.detail;
-  return error;
+  return parse_config(*text, path);
 }
 
 }  // namespace fleet::agent

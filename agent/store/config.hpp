@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
+#include "core/net/proxy.hpp"
 
 #include <map>
 #include <string>
@@ -11,6 +12,7 @@ namespace fleet::agent {
 
 /// DIR/agent.yaml: what the device's owner decides. Keys as in docs/devices.md; unknown ones are refused by name.
 struct Config {
+  std::string written;               ///< the file
   std::vector<std::string> servers;  ///< before those of the enrolment
   Millis poll_interval = std::chrono::minutes{15};
   double poll_jitter = 0.5;  ///< share of the interval, both ways
@@ -25,12 +27,16 @@ struct Config {
   std::map<std::string, std::string> programs;  ///< what releases may call by name
   std::vector<std::string> switched_hook, removed_hook;
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
+  int keep_versions = 2;              ///< of each model, the current and the previous one among them
+  std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
+  std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root
+  std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
   std::vector<std::string> metered_command;  ///< exit 0: the link is metered
 };
 
-/// Defaults where the file is absent. @errors bad_input with every wrong place
+/// Defaults where the file is absent. @errors bad_input with every wrong place: file, line and what is wrong
 [[nodiscard]] Result<Config> load_config(Fs& fs, std::string const& path);
-[[nodiscard]] Result<Config> parse_config(std::string_view yaml);
+[[nodiscard]] Result<Config> parse_config(std::string_view yaml, std::string_view file = "agent.yaml");
 
 }  // namespace fleet::agent

@@ -1,7 +1,12 @@
 #include "agent/store/credentials.hpp"
 
+#include "core/crypto/certificates.hpp"
 #include "core/crypto/private_key.hpp"
 #include "core/crypto/x509.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fleet::agent {
 namespace {
@@ -11,6 +16,15 @@ constexpr unsigned kOwnerOnly = 0600;
 constexpr char kKey[] = "/key.pem", kCertificate[] = "/certificate.pem";
 constexpr char kRenewedKey[] = "/renewed-key.pem", kRenewed[] = "/renewed-certificate.pem";
 constexpr char kPreviousKey[] = "/previous-key.pem", kPrevious[] = "/previous-certificate.pem";
+
+/// A key in a TPM is not asked: it stays, and its certificates are all of it.
+bool fits(Credential const& one) {
+  if (one.private_key.empty() || one.certificate.empty()) return false;
+  if (crypto::is_key_uri(one.private_key)) return true;
+  auto const key = crypto::public_key_digest(one.private_key);
+  auto const certificate = crypto::inspect_certificate(one.certificate);
+  return key && certificate && certificate->key_sha256 == *key;
+}
 
 }  // namespace
 
@@ -24,12 +38,11 @@ Result<std::vector<Credential>> Credentials::load(Identity const& identity) cons
   FLEET_TRY(auto const renewed, read(kRenewed));
   FLEET_TRY(auto const previous_key, read(kPreviousKey));
   FLEET_TRY(auto const previous, read(kPrevious));
-  std::vector<Credential> out;
-  if (!renewed.empty()) out.push_back({renewed_key.empty() ? identity.private_key : renewed_key, renewed});
-  // A renewed certificate without a key of its own is of the key in use: one in a TPM, or a promotion that was cut, whose old certificate
-  // no longer fits the key.
-  if (renewed.empty() || !renewed_key.empty()) out.push_back({identity.private_key, identity.certificate});
-  if (!previous_key.empty() && !previous.empty()) out.push_back({previous_key, previous});
+  // A renewed certificate without a key of its own is of the key in use: one in a TPM, or a promotion that was cut.
+  std::vector<Credential> out{{renewed_key, renewed}, {identity.private_key, renewed}, {identity.private_key, identity.certificate}, {previous_key, previous}};
+  std::erase_if(out, [](Credential const& one) { return !fits(one); });
+  if (out.empty())
+    return Error{Kind::corrupt, "no_credential", fmt::format("no certificate in {} is of a key that lies there", dir_), "enrol the device anew"};
   return out;
 }
 

@@ -11,7 +11,8 @@ class Credentials {
 public:
   Credentials(Fs& fs, Layout const& layout) : fs_(fs), dir_(layout.identity()) {}
 
-  /// What to try, best first: the renewed one, the one in use, the one before. @errors io
+  /// What to try, best first: the renewed one, the one in use, the one before; only pairs whose certificate is of their key, whatever a power cut
+  /// left of the others. @errors io, corrupt (code `no_credential`: there is no such pair)
   [[nodiscard]] Result<std::vector<Credential>> load(Identity const& identity) const;
   /// The key to ask a renewal for: made once, and kept until its certificate has come. @errors io
   [[nodiscard]] Result<std::string> renewal_key(std::string const& key_in_use);

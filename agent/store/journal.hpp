@@ -10,7 +10,8 @@
 
 namespace fleet::agent {
 
-/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown. Thread-safe.
+/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown, or when a sync of it failed. Room
+/// for some fifty records is kept, so that a way back can be journalled on a full disk. Thread-safe.
 class Journal {
 public:
   /// `damaged`: records were lost; the caller compares with the links and slots and never takes it for a fresh device.
@@ -24,11 +25,13 @@ public:
 
 private:
   Journal(Fs& fs, std::string path) : fs_(&fs), path_(std::move(path)) {}
-  Result<void> compact();
+  Result<void> rewrite(std::map<std::string, ModelState> const& models);
+  void keep_room();
   Fs* fs_;
   std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
   std::string path_;
-  std::unique_ptr<RecordFile> file_;
+  std::unique_ptr<RecordFile> file_;  ///< none: it was replaced and could not be opened again
+  std::uint64_t room_until_ = 0;      ///< as long as the file is shorter, there is room
   std::map<std::string, ModelState> models_;
 };
 

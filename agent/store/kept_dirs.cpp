@@ -11,4 +11,9 @@ Result<void> make_kept_dirs(Fs& fs, std::string const& top, std::string const& p
   return {};
 }
 
+Result<void> find_or_make_dirs(Fs& fs, std::string const& top, std::string const& path, unsigned permissions) {
+  auto const made = make_kept_dirs(fs, top, path, permissions);
+  return made || !fs.info(path) ? made : Result<void>{};
+}
+
 }  // namespace fleet::agent

@@ -60,6 +60,7 @@ std::string encode(ModelState const& state) {
                                       {"previous", version_json(state.previous)},
                                       {"older", version_json(state.older)},
                                       {"target", version_json(state.target)},
+                                      {"former", json::array(state.former.begin(), state.former.end())},
                                       {"rollout", state.rollout},
                                       {"attempt", state.attempt},
                                       {"tries", state.tries},
@@ -88,6 +89,7 @@ Result<ModelState> decode_model_state(std::string_view text) {
   out.previous = read_version(reader, "previous", faults);
   out.older = read_version(reader, "older", faults);
   out.target = read_version(reader, "target", faults);
+  out.former = reader.texts("former", 64, 64);
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   read_runs(reader, out, faults);

@@ -50,6 +50,7 @@ struct ModelState {
   Version previous;  ///< the committed version before it: what a local rollback returns to
   Version older;     ///< the one before `previous`, kept until the next commit
   Version target;    ///< what the machine works on, or worked on last
+  std::vector<std::string> former;  ///< digests of committed versions before `previous`, the newest first: for the owner's `keep`
   std::string rollout;
   std::int64_t attempt = 0;
   int tries = 0;                  ///< failures before the golden test with an answer and without progress, in a row

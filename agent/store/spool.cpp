@@ -21,7 +21,7 @@ Spool::Spool(Fs& fs, Clock& clock, std::string dir) : fs_(fs), clock_(clock), di
 }
 
 Result<std::unique_ptr<Spool>> Spool::open(Fs& fs, std::string const& dir, Clock& clock) {
-  FLEET_CHECK(make_kept_dirs(fs, dir.substr(0, dir.find_last_of('/')), dir, 0700));
+  FLEET_CHECK(find_or_make_dirs(fs, dir.substr(0, dir.find_last_of('/')), dir, 0700));
   std::unique_ptr<Spool> spool(new Spool(fs, clock, dir));
   FLEET_CHECK(spool->open_queue(spool->critical_));
   FLEET_CHECK(spool->open_queue(spool->bulk_));
@@ -86,6 +86,7 @@ std::int64_t Spool::evict(Queue& queue, std::uint64_t needed) {
 }
 
 Result<void> Spool::append(Queue& queue, Entry entry, bool sync) {
+  if (queue.file->is_spoilt()) FLEET_CHECK(rewrite(queue));
   FLEET_CHECK(queue.file->append(entry.text, sync));
   queue.bytes += entry.text.size();
   queue.entries.push_back(std::move(entry));

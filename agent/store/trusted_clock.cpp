@@ -21,9 +21,8 @@ Result<void> TrustedClock::set_floor(SysTime issued_at) {
   // Hours are enough, and spare the flash.
   constexpr std::chrono::hours kGrain{1};
   if (at < floor() + kGrain && at + kGrain > floor()) return {};
-  FLEET_CHECK(fs_.replace(path_, to_rfc3339(at)));
   start_from(at);
-  return {};
+  return fs_.replace(path_, to_rfc3339(at));
 }
 
 }  // namespace fleet::agent

@@ -21,6 +21,7 @@ public:
   [[nodiscard]] SysTime unaided() const;
   /// The newest word counts, also where it is earlier: a directive carries this device's nonce, so it was signed after the one before. A time
   /// far in the future, by a thief or a server whose clock was wrong, is thus mended by the next directive (uptane-standard #31).
+  /// It counts from now on also where it could not be kept: a restart then begins from an older one. @errors as Fs::replace
   Result<void> set_floor(SysTime issued_at);
   [[nodiscard]] Clock& clock() const { return clock_; }
   TrustedClock(TrustedClock&& other) noexcept

@@ -16,9 +16,10 @@ namespace fleet::agent {
 /// The server as this device reaches it: its servers in turn, its certificate, the trust in time. One thread uses one; `cancel` from any.
 class Remote {
 public:
-  static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock);
+  static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock,
+                                                net::ProxyRules proxy = {});
   /// Whoever answers, and without a certificate: for signed metadata alone, when the servers are no longer known by their CA.
-  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers);
+  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, net::ProxyRules proxy = {});
 
   /// A JSON exchange with the first server that answers. A problem of the server comes back as its Error.
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
@@ -38,6 +39,7 @@ public:
   /// From any thread: the next exchange trusts servers of these CAs (PEM), and no others.
   void trust(std::string ca);
   [[nodiscard]] std::vector<std::string> const& servers() const { return servers_; }
+  [[nodiscard]] net::ProxyRules const& proxy() const { return config_.proxy; }
   [[nodiscard]] std::string const& server() const { return servers_[at_]; }
   /// What the last refusal asked for (Retry-After, in seconds, at most an hour); 0 when it asked for nothing.
   [[nodiscard]] Millis retry_after() const { return retry_after_; }
@@ -61,7 +63,7 @@ private:
 /// Makes remotes, one for each thread that speaks to the server, and lets all of them follow a renewed credential and a new CA. Thread-safe.
 class Remotes {
 public:
-  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock);
+  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, net::ProxyRules proxy = {});
   /// @errors bad_input (no server, certificate or key)
   Result<std::shared_ptr<Remote>> make();
   void use(Credential credential);
@@ -73,6 +75,7 @@ private:
   Identity identity_;
   std::vector<std::string> servers_;
   TrustedClock const& clock_;
+  net::ProxyRules proxy_;
   std::vector<std::weak_ptr<Remote>> made_;
 };
 

@@ -1,6 +1,8 @@
 #include "agent/trust/verifier.hpp"
 
+#include "agent/store/spare_file.hpp"
 #include "agent/trust/directive_root.hpp"
+#include "core/base/log.hpp"
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/dsse.hpp"
@@ -16,6 +18,8 @@ namespace fleet::agent {
 namespace {
 
 namespace json = boost::json;
+
+constexpr std::uint64_t kToldSpare = 64 * 1024;
 
 /// 1.16 >= 1.9: numbers part by part; what is missing counts as 0.
 bool at_least(std::string_view have, std::string_view wanted) {
@@ -69,9 +73,15 @@ Result<Told> load_told(Fs& fs, std::string const& path) {
 }
 
 Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
-  return fs.replace(
-      path, fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)),
-      0600);
+  SpareFile file(fs, path, kToldSpare);
+  auto const saved = file.replace(
+      fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)));
+  if (saved) make_told_ready(fs, path);
+  return saved;
+}
+
+void make_told_ready(Fs& fs, std::string const& path) {
+  if (auto const ready = SpareFile(fs, path, kToldSpare).make_ready(); !ready) log::info("directive.no_reserve", {{"error", ready.error().detail}});
 }
 
 DirectiveVerifier::DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device)
@@ -93,7 +103,7 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
   if (at >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
   // Signed at a time at which its root is expired, it is signed by nobody.
   FLEET_CHECK(open_by_directive_root(store_, remote_, at, envelope, wire::kDirectivePayloadType));
-  FLEET_CHECK(clock_.set_floor(directive.issued_at));
+  if (auto const kept = clock_.set_floor(directive.issued_at); !kept) log::warn("time.not_kept", {{"error", kept.error().detail}});
   return directive;
 }
 

@@ -17,7 +17,10 @@ struct Told {
   std::vector<wire::DirectiveTarget> targets;
 };
 [[nodiscard]] Result<Told> load_told(Fs& fs, std::string const& path);
+/// Works also on a full disk, once, where it was made ready for that: a way back may be what it orders.
 Result<void> save_told(Fs& fs, std::string const& path, Told const& told);
+/// Takes room for the next one. What it cannot have now it gets after the next directive, or at the next start.
+void make_told_ready(Fs& fs, std::string const& path);
 
 /// Opens an answer's directive: signed by the `targets` role of the directive root, for this device and this poll's nonce, not expired,
 /// its sequence higher than the last, or equal with identical targets (docs/protocol.md, directive). An accepted one sets trusted time's floor.

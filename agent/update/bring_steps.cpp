@@ -142,7 +142,12 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, w
   };
   auto const running = state.running.none() ? std::string() : context_.slots.slot(model_, state.running.digest);
   DownloadPlan const plan{model_, state.target.digest, variant, shop_.sources, running, may_go_on};
-  auto const fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+  auto fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+  if (!fetched && fetched.error().code == "disk_full") {
+    // Before that is said, what the owner keeps besides is given up, too.
+    give_back(state, Keep{});
+    fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+  }
   if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
   FLEET_CHECK(fetched);

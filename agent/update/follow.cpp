@@ -55,6 +55,25 @@ void ModelUpdate::consider(Target const* target) {
   resume();
 }
 
+Keep ModelUpdate::kept_by_owner() const { return {context_.config.keep_versions, context_.config.keep_max_bytes}; }
+
+void ModelUpdate::give_back(ModelState const& state, Keep const& keep) {
+  auto const size_of = [&](std::string const& digest) {
+    auto const size = context_.slots.size_of(model_, digest);
+    return size ? *size : 0;
+  };
+  auto kept = kept_versions(state, keep, size_of);
+  // What was begun of something that is named again, by another rollout or at once after this, goes on from there.
+  for (auto const& target : shop_.wishes.told().targets) {
+    auto const digest = digest_of(target);
+    bool const wanted = target.model == model_ && target.action != wire::Action::remove && !digest.empty();
+    if (wanted && !is_refused(state, digest, target.rollout, target.attempt) && !is_held(state, digest, target.rollout)) kept.insert(digest);
+  }
+  auto done = context_.slots.collect(model_, kept);
+  if (done && !state.previous.none()) done = context_.slots.ready_way_back(model_, state.previous.digest);
+  if (!done) log_failed("give back what is kept", done.error());
+}
+
 void ModelUpdate::log_failed(std::string_view doing, Error const& error) const {
   log::warn("update.failed", {{"doing", doing}, {"model", model_}, {"code", error.code}, {"error", error.detail}});
 }

@@ -6,6 +6,7 @@
 #include "agent/update/contact.hpp"
 #include "agent/context.hpp"
 #include "agent/delivery/download.hpp"
+#include "agent/slots/retention.hpp"
 #include "agent/update/machine.hpp"
 #include "agent/update/turn.hpp"
 #include "agent/update/wishes.hpp"
@@ -86,6 +87,9 @@ private:
   Result<bool> start(ModelState& state);
   /// An ordinary end of a start, by a stop or another wish: it counts no more, the time it took does.
   Result<void> pause(ModelState state, Millis spent);
+  [[nodiscard]] Keep kept_by_owner() const;
+  /// What is kept of releases that the device needs no more goes; the link of the way back is made ready.
+  void give_back(ModelState const& state, Keep const& keep);
   void show(ModelState const& state);
   void report(ModelState const& state);
   Result<wire::Release> release_of(ModelState const& state) const;

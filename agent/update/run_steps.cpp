@@ -76,6 +76,7 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   if (*next != State::probation) probation_.reset();
   FLEET_CHECK(context_.journal.save(state));
   report(state);
+  if (at_rest(*next)) give_back(state, kept_by_owner());
   return state;
 }
 
@@ -118,6 +119,7 @@ void ModelUpdate::settle() {
     state.unproven.reset();
     if (auto const saved = context_.journal.save(state); !saved) return log_failed("rebuild", saved.error());
   }
+  if (current && (*current == state.running.digest || may_differ)) give_back(state, kept_by_owner());
   if (!context_.journal.models().contains(model_)) return;
   if (was_told(context_.spool->last_update(model_), state)) show(state);
   else report(state);
@@ -270,9 +272,9 @@ Result<void> ModelUpdate::commit(ModelState state) {
   FLEET_TRY(auto const release, release_or_fail(state));
   if (!release) return {};
   state.floor = std::max(state.floor, release->manifest.security_floor);
-  state.older = {};
-  FLEET_TRY(auto const committed, advance(std::move(state), Event::healthy));
-  return context_.slots.collect(model_, {committed.running.digest, committed.previous.digest});
+  retire_older(state);
+  FLEET_CHECK(advance(std::move(state), Event::healthy));
+  return {};
 }
 
 /// Local and immediate. Without a version before, `current` is taken away and the app is told.

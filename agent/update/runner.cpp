@@ -63,6 +63,10 @@ void Runner::round() {
   for (auto const& [model, lane] : lanes_) lane->update.go();
 }
 
+void Runner::go(std::string const& model) {
+  if (auto const lane = lanes_.find(model); lane != lanes_.end()) lane->second->update.go();
+}
+
 void Runner::loop() {
   settle_at_start();
   std::unique_lock lock(mutex_);

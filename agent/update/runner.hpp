@@ -27,6 +27,8 @@ public:
   /// What `loop` does first. Then each model as far as it goes without waiting: what a test does in place of `loop`.
   void settle_at_start();
   void round();
+  /// One model as far as it goes: for a command where no daemon runs.
+  void go(std::string const& model);
   /// A newly accepted directive.
   void direct(Told told) { wishes_.direct(std::move(told)); }
   /// An answered poll, and where downloads may come from as it said; a failed one.

@@ -96,6 +96,7 @@ Result<Api> Api::create(Settings const& settings, Surroundings const& around, Mi
   net::ClientConfig config;
   FLEET_TRY(config.ca_pem, around.fs.read(settings.ca.value, kCaBytesMax));
   config.user_agent = "fleetctl/" FLEET_VERSION;
+  FLEET_TRY(config.proxy, net::ProxyRules::from_environment(around.environment));
   config.connect = std::min(config.connect, timeout);
   auto token = settings.token.value;
   if (token.empty() && !settings.token_file.value.empty()) {

@@ -4,6 +4,7 @@
 #include "cli/args/command.hpp"
 #include "cli/render/table.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,6 +35,10 @@ public:
   /// The problem object that `error` was made of, where the server wrote one; else one made here.
   [[nodiscard]] std::string problem(Error const& error) const;
 
+  /// What a request was read from: places that an error names are then told with file and line.
+  void read_from(std::function<Error(Error)> located) { located_ = std::move(located); }
+  [[nodiscard]] Error located(Error error) const { return located_ ? located_(std::move(error)) : error; }
+
   void data(std::string_view text) { around_.console.out(text); }
   /// A message for people: a line on standard error, unless -q.
   void say(std::string_view text);
@@ -58,6 +63,7 @@ private:
   std::optional<Millis> timeout_;
   bool color_ = true, progress_ = true, yes_ = false, quiet_ = false;
   std::unique_ptr<Api> api_;
+  std::function<Error(Error)> located_;
 };
 
 }  // namespace fleet::cli

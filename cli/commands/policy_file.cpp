@@ -15,21 +15,23 @@ namespace {
 constexpr std::size_t kPolicyBytesMax = 256 * 1024;
 constexpr auto kPresets = std::to_array<std::string_view>({"cautious", "standard", "fast", "small-fleet"});
 
+/// Where text is wanted.
+constexpr auto kTexts = std::to_array<std::string_view>({"/strata/*", "/windows/*/zone", "/windows/*/from", "/windows/*/to", "/limits/per"});
+
 }  // namespace
 
-Result<json::value> read_policy(Fs& fs, std::string const& text) {
+Result<json::value> read_policy(Session& session, std::string const& text) {
   if (std::find(kPresets.begin(), kPresets.end(), text) != kPresets.end()) return json::value(text);
-  auto const yaml = fs.read(text, kPolicyBytesMax);
+  auto const yaml = session.around().fs.read(text, kPolicyBytesMax);
   if (!yaml) {
     auto error = yaml.error();
     if (error.kind == Kind::not_found) error.hint = fmt::format("a policy is a file or one of {}", fmt::join(kPresets, ", "));
     return error;
   }
-  auto const as_json = wire::yaml_to_json(*yaml, kPolicyBytesMax);
-  if (as_json) return wire::parse_json(*as_json, kPolicyBytesMax);
-  auto error = as_json.error();
-  error.detail = text + ": " + error.detail;
-  return error;
+  auto const document = wire::read_yaml(*yaml, kPolicyBytesMax, kTexts);
+  if (!document) return wire::in_file(document.error(), text);
+  session.read_from([document = *document, text](Error error) { return document.located(std::move(error), text, "/policy"); });
+  return wire::parse_json(document->json, kPolicyBytesMax);
 }
 
 }  // namespace fleet::cli

@@ -23,6 +23,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kManifestBytesMax = 1024 * 1024;
+/// Where text is wanted: the words of commands, names of files, rules with versions.
+constexpr auto kManifestTexts = std::to_array<std::string_view>({"/golden/command/*", "/golden/inputs", "/golden/expect", "/shadow/command/*", "/health/*/exec/*",
+                                                                 "/activate/exec/*", "/match/runtime"});
 
 /// What is published: the body of the POST, and the files behind it by digest.
 struct Draft {
@@ -33,14 +36,10 @@ struct Draft {
 /// The manifest as JSON, judged here already: a wrong one is told before anything is uploaded.
 Result<json::value> read_manifest(Fs& fs, std::string const& path) {
   FLEET_TRY(auto const text, fs.read(path, kManifestBytesMax));
-  auto const in_file = [&path](Error error) {
-    error.detail = path + ": " + error.detail;
-    return error;
-  };
-  auto const as_json = wire::yaml_to_json(text, kManifestBytesMax);
-  if (!as_json) return in_file(as_json.error());
-  if (auto const manifest = wire::decode_manifest(*as_json); !manifest) return in_file(manifest.error());
-  return wire::parse_json(*as_json, kManifestBytesMax);
+  auto const document = wire::read_yaml(text, kManifestBytesMax, kManifestTexts);
+  if (!document) return wire::in_file(document.error(), path);
+  if (auto const manifest = wire::decode_manifest(document->json); !manifest) return document->located(manifest.error(), path);
+  return wire::parse_json(document->json, kManifestBytesMax);
 }
 
 Result<void> add_variants(Draft& draft, Session& session, Arguments const& arguments) {

@@ -19,7 +19,7 @@ Result<json::object> rollout_body(Session& session, Arguments const& arguments) 
     return Error{Kind::bad_input, "bad_argument", "say which devices: either -l SELECTOR or --all", "-l site=lab"};
   FLEET_TRY(auto const release, parse_release(arguments.text("release")));
   json::object body{{"model", release.model}, {"version", release.version}, {"selector", session.selector()}};
-  FLEET_TRY(body["policy"], read_policy(session.around().fs, arguments.text("policy")));
+  FLEET_TRY(body["policy"], read_policy(session, arguments.text("policy")));
   for (auto const key : {"after", "supersede"})
     if (arguments.has(key)) body[key] = arguments.text(key);
   if (!session.reason().empty()) body["reason"] = session.reason();

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -24,14 +25,15 @@ Result<double> read_share(std::string_view option, std::string const& text) {
   double number = 0;
   auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   auto const rest = std::string_view(text).substr(static_cast<std::size_t>(end - text.data()));
-  if (failed == std::errc{} && rest == "%") return number / 100;
-  if (failed == std::errc{} && rest.empty()) return number;
+  bool const fine = failed == std::errc{} && std::isfinite(number);
+  if (fine && rest == "%") return number / 100;
+  if (fine && rest.empty()) return number;
   return Error{Kind::bad_input, "bad_argument", fmt::format("--{}: '{}' is no share of devices", option, text), "write 5% or 0.05"};
 }
 
 Result<json::object> simulate_body(Session& session, Arguments const& arguments) {
   json::object body;
-  FLEET_TRY(body["policy"], read_policy(session.around().fs, arguments.text("policy")));
+  FLEET_TRY(body["policy"], read_policy(session, arguments.text("policy")));
   for (auto const key : {"devices", "runs", "seed", "bytes"}) {
     if (!arguments.has(key)) continue;
     auto const text = arguments.text(key);

@@ -8,9 +8,10 @@
 namespace fleet::cli {
 namespace {
 
-void tell(Session const& session, Error const& error) {
+void tell(Session const& session, Error const& told) {
   auto& console = session.around().console;
-  if (!session.for_people() && session.format() != Format::name) return console.err(session.problem(error) + "\n");
+  if (!session.for_people() && session.format() != Format::name) return console.err(session.problem(told) + "\n");
+  auto const error = session.located(told);
   auto text = "error: " + error.detail + " (" + error.code + ")\n";
   for (auto const& one : error.errors) text += "  " + (one.pointer.empty() ? "/" : one.pointer) + ": " + one.detail + "\n";
   if (!error.hint.empty()) text += "hint: " + error.hint + "\n";

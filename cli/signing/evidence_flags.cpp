@@ -40,8 +40,9 @@ Result<void> set_evidence(Fs& fs, Arguments const& arguments, json::value const&
   body["demands"] = demands == nullptr ? json::array() : *demands;
   if (arguments.has("demands")) {
     FLEET_TRY(auto const text, fs.read(arguments.text("demands"), kFileBytesMax));
-    FLEET_TRY(auto const as_json, wire::yaml_to_json(text, kFileBytesMax));
-    FLEET_TRY(body["demands"], wire::parse_json(as_json, kFileBytesMax));
+    auto const document = wire::read_yaml(text, kFileBytesMax);
+    if (!document) return wire::in_file(document.error(), arguments.text("demands"));
+    FLEET_TRY(body["demands"], wire::parse_json(document->json, kFileBytesMax));
   }
   // As the server writes it: what is the same compares as the same.
   FLEET_TRY(auto const policy, trust::decode_evidence_policy(render::json_text(body, 0)));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace fleet {
 namespace {
@@ -81,6 +82,24 @@ Result<Bytes> from_hex(std::string_view hex) {
     out[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   return out;
+}
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    auto const lead = static_cast<unsigned char>(text[at++]);
+    if (lead < 0x80) continue;
+    int const more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    if (lead < 0xc2 || lead > 0xf4 || text.size() - at < static_cast<std::size_t>(more)) return false;
+    auto point = static_cast<std::uint32_t>(lead & (0x3f >> more));
+    for (int i = 0; i < more; ++i) {
+      auto const next = static_cast<unsigned char>(text[at++]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = point << 6 | (next & 0x3f);
+    }
+    constexpr std::array<std::uint32_t, 4> kLeast{0, 0x80, 0x800, 0x10000};
+    if (point < kLeast[static_cast<std::size_t>(more)] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
+  }
+  return true;
 }
 
 std::string Digest::hex() const { return to_hex(bytes); }

@@ -19,6 +19,9 @@ using Bytes = std::vector<std::uint8_t>;
 [[nodiscard]] inline BytesView as_bytes(std::string_view text) { return {reinterpret_cast<std::uint8_t const*>(text.data()), text.size()}; }
 [[nodiscard]] inline std::string_view as_text(BytesView bytes) { return {reinterpret_cast<char const*>(bytes.data()), bytes.size()}; }
 
+/// Whole and in its shortest form, without surrogates (RFC 3629).
+[[nodiscard]] bool is_utf8(std::string_view text);
+
 /// SHA-256 of something. Compared and ordered as bytes, printed as 64 lower-case hex characters.
 struct Digest {
   std::array<std::uint8_t, 32> bytes{};

@@ -12,7 +12,8 @@ namespace fleet {
 
 Result<DirLock> DirLock::acquire(std::string const& dir) {
   auto const path = dir + "/lock";
-  int const fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0 && errno == EROFS) fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);  // locked all the same
   if (fd < 0) return Error{Kind::io, "io", fmt::format("opening {}: {}", path, std::strerror(errno))};
   DirLock lock(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;

@@ -24,6 +24,7 @@ Error failed(std::string_view doing, std::string const& path, int number) {
   if (number == ENOSPC || number == EDQUOT) return {Kind::unavailable, "disk_full", text, "free some space and try again"};
   if (number == EEXIST || number == ENOTEMPTY) return {Kind::conflict, "file_exists", text};
   if (number == EROFS) return {Kind::io, "read_only", text, "the file system is read-only: look for disk errors"};
+  if (number == EIO) return {Kind::io, "io_error", text, "the disk answers with errors"};
   return {Kind::io, "io_failed", text};
 }
 
@@ -74,6 +75,12 @@ public:
     if (::fdatasync(fd_.get()) != 0) return failed("fdatasync", path_, errno);
     return {};
   }
+  Result<void> reserve(std::uint64_t bytes) override {
+    FLEET_TRY(auto const end, size());
+    if (::fallocate(fd_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off_t>(end), static_cast<off_t>(bytes)) == 0) return {};
+    if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR) return {};
+    return failed("reserve room in", path_, errno);
+  }
 
 private:
   Descriptor fd_;
@@ -116,14 +123,16 @@ public:
 
   Result<void> replace(std::string const& path, std::string_view content, unsigned permissions) override {
     auto const temporary = path + ".new";
-    if (::unlink(temporary.c_str()) != 0 && errno != ENOENT) return failed("remove", temporary, errno);
-    {
+    FLEET_CHECK(remove_tree(temporary));
+    auto const replaced = [&]() -> Result<void> {
       FLEET_TRY(auto const file, open(temporary, Mode::create_new, permissions));
       FLEET_CHECK(file->write_at(0, as_bytes(content)));
       FLEET_CHECK(file->sync());
-    }
-    FLEET_CHECK(rename(temporary, path));
-    return sync_dir(parent_of(path));
+      return rename(temporary, path);
+    }();
+    if (replaced) return sync_dir(parent_of(path));
+    ::unlink(temporary.c_str());
+    return replaced;
   }
 
   Result<void> make_dirs(std::string const& path, unsigned permissions) override {
@@ -206,6 +215,16 @@ public:
 Fs& system_fs() {
   static SystemFs fs;
   return fs;
+}
+
+Result<std::string> absolute_path(std::string path) {
+  if (!path.starts_with('/')) {
+    std::array<char, PATH_MAX> here{};
+    if (::getcwd(here.data(), here.size()) == nullptr) return failed("look for the folder of", path, errno);
+    path = std::string(here.data()) + "/" + path;
+  }
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
 }
 
 bool is_safe_relative_path(std::string_view path) {

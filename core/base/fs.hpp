@@ -28,8 +28,11 @@ public:
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::uint8_t> out) = 0;
   virtual Result<std::uint64_t> size() = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
-  /// fdatasync(2). An error is final for this file: rewrite it from scratch.
+  /// fdatasync(2). An error is final for this file: the kernel forgets what it could not write, and reads it back all the same. Rewrite it from scratch.
   virtual Result<void> sync() = 0;
+  /// Room behind the end: that many bytes can be appended when the disk is full. Where the file system cannot, nothing happens.
+  /// @errors unavailable (`disk_full`), io
+  virtual Result<void> reserve(std::uint64_t bytes) = 0;
 };
 
 /// The file system as it is handed to those that need one, so that tests can fail, fill and cut it.
@@ -41,7 +44,8 @@ public:
   virtual Result<std::unique_ptr<File>> open(std::string const& path, Mode mode, unsigned permissions = 0644) = 0;
   /// Whole content. @errors not_found, io, too_large (over `limit` bytes)
   virtual Result<std::string> read(std::string const& path, std::uint64_t limit) = 0;
-  /// Replaces `path` durably: temporary file beside it, fsync, rename, fsync of the folder.
+  /// Replaces `path` durably: temporary file beside it (whatever lay there under its name goes), fsync, rename, fsync of the folder. An error leaves
+  /// no temporary file.
   virtual Result<void> replace(std::string const& path, std::string_view content, unsigned permissions = 0644) = 0;
   virtual Result<void> make_dirs(std::string const& path, unsigned permissions = 0755) = 0;
   virtual Result<void> rename(std::string const& from, std::string const& to) = 0;
@@ -58,6 +62,9 @@ public:
 
 /// The machine's file system.
 [[nodiscard]] Fs& system_fs();
+
+/// The same path from the file system's root on, without slashes at its end: for a process that works in other folders, too. @errors io
+[[nodiscard]] Result<std::string> absolute_path(std::string path);
 
 /// True for a relative path of plain components: no empty, `.` or `..` part, no leading `/`, no NUL or backslash.
 [[nodiscard]] bool is_safe_relative_path(std::string_view path);

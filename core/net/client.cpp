@@ -124,7 +124,7 @@ Result<void> Client::State::connect(Origin& origin, Url const& url, Millis timeo
   Patience const patience{clock, clock.mono() + std::min(timeout, config.connect), cancel};
   // A session serves once: TLS 1.3 asks for it, lest an observer link two connections.
   auto const session = std::move(origin.session);
-  auto opened = ClientConnection::open(url, url.scheme == "https" ? context.get() : nullptr, session.get(), patience);
+  auto opened = ClientConnection::open(url, config.proxy.find(url), url.scheme == "https" ? context.get() : nullptr, session.get(), patience);
   if (!opened) return opened.error();
   origin.connection.emplace(*std::move(opened));
   return {};

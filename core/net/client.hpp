@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/net/http.hpp"
+#include "core/net/proxy.hpp"
 
 #include <functional>
 #include <memory>
@@ -23,6 +24,7 @@ struct ClientConfig {
   bool trust_any_server = false;    ///< for metadata alone, which proves itself by signatures: the channel then proves nothing
   bool allow_plain_http = false;   ///< tuf-client alone, and checks of loopback health
   bool ignore_not_before = false;  ///< while the system clock is below the floor of trusted time (protocol.md, Time)
+  ProxyRules proxy;                ///< https only
   std::string user_agent = "fleet";
   Millis connect{15'000};
 };

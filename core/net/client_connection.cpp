@@ -20,8 +20,8 @@ int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(s
 
 }  // namespace
 
-Result<ClientConnection> ClientConnection::open(Url const& url, SSL_CTX* context, SSL_SESSION* session, Patience const& connect) {
-  FLEET_TRY(auto fd, connect_to(url.host, url.port, connect));
+Result<ClientConnection> ClientConnection::open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect) {
+  FLEET_TRY(auto fd, proxy == nullptr ? connect_to(url.host, url.port, connect) : proxy->connect(url.host, url.port, connect));
   SslPtr<SSL> ssl;
   if (context != nullptr) {
     ssl.reset(SSL_new(context));
@@ -48,6 +48,11 @@ Result<void> ClientConnection::handshake(Url const& url, Patience const& patienc
     if (next) continue;
     auto const verdict = SSL_get_verify_result(ssl_.get());
     if (verdict == X509_V_OK || next.error().kind == Kind::timeout || next.error().code == "cancelled") return next;
+    if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID)
+      return Error{Kind::signature, "clock_wrong",
+                   fmt::format("the certificate of {}:{} {} by this machine's clock, which says {}", url.host, url.port,
+                               verdict == X509_V_ERR_CERT_HAS_EXPIRED ? "has expired" : "is not valid yet", to_rfc3339(patience.clock.wall())),
+                   "set the clock if it is wrong; else the server's certificate must be renewed"};
     return Error{Kind::signature, "peer_not_trusted",
                  fmt::format("the certificate of {}:{} was refused: {}", url.host, url.port, X509_verify_cert_error_string(verdict)),
                  "is this the server meant, and the CA file its own?"};

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 namespace fleet::trust {
@@ -93,7 +94,7 @@ Result<void> read_test_result(json::object const& predicate, Statement& out, std
   if (std::find(kResults.begin(), kResults.end(), out.result) == kResults.end()) return bad("a test result is PASSED, WARNED or FAILED");
   if (auto const* const metrics = object_at(predicate, "metrics"))
     for (auto const& [name, value] : *metrics) {
-      if (!value.is_number()) return bad(fmt::format("metric '{}' is no number", std::string_view(name).substr(0, 100)));
+      if (!value.is_number() || !std::isfinite(value.to_number<double>())) return bad(fmt::format("metric '{}' is no number", std::string_view(name).substr(0, 100)));
       out.metrics.emplace(std::string(name), value.to_number<double>());
     }
   return read_resources(predicate, "configuration", out);

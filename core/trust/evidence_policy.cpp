@@ -67,8 +67,8 @@ private:
   std::optional<double> number(json::object const& object, std::string_view key, std::string const& at) {
     auto const* const value = object.if_contains(key);
     if (value == nullptr) return std::nullopt;
-    if (value->is_number()) return value->to_number<double>();
-    fault(fmt::format("{}/{}", at, key), "expected a number");
+    if (value->is_number() && std::isfinite(value->to_number<double>())) return value->to_number<double>();
+    fault(fmt::format("{}/{}", at, key), "expected a number that is finite");
     return std::nullopt;
   }
   void demand(std::string const& at, json::value const& value, EvidencePolicy& out) {

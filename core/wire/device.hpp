@@ -66,7 +66,7 @@ struct ModelStatus {
                         ///< rolled_back
   std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
-  std::string waiting;  ///< why it waits (window, battery, metered, disk, held), or empty
+  std::string waiting;  ///< why it waits (window, zone, battery, metered, budget, held; disk_full, disk_read_only, disk_failed), or empty
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {

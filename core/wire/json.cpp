@@ -43,14 +43,22 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::size_t members_in_value(json::value const& value) {
-  std::size_t count = 0;
-  if (auto const* const object = value.if_object())
-    for (auto const& member : *object) count += 1 + members_in_value(member.value());
-  if (auto const* const array = value.if_array())
-    for (auto const& item : *array) count += members_in_value(item);
-  return count;
-}
+/// What a parsed text turned out to hold.
+struct Census {
+  std::size_t members = 0;
+  bool finite = true;
+
+  void take(json::value const& value) {
+    if (auto const* const object = value.if_object())
+      for (auto const& member : *object) {
+        ++members;
+        take(member.value());
+      }
+    if (auto const* const array = value.if_array())
+      for (auto const& item : *array) take(item);
+    if (auto const* const number = value.if_double()) finite = finite && std::isfinite(*number);
+  }
+};
 
 }  // namespace
 
@@ -66,7 +74,10 @@ Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
   if (text.find_first_not_of(" \t\r\n", used) != std::string_view::npos)
     return Error{Kind::bad_input, "bad_json", fmt::format("something follows the JSON at byte {}", used)};
   auto value = parser.release();
-  if (count_json_members(text.substr(0, used)) != members_in_value(value)) return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
+  Census found;
+  found.take(value);
+  if (count_json_members(text.substr(0, used)) != found.members) return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
+  if (!found.finite) return Error{Kind::bad_input, "bad_number", "a number is too large to be kept (beyond 1.8e308)"};
   return value;
 }
 
@@ -215,11 +226,12 @@ std::vector<std::pair<std::string, std::string>> ObjectReader::text_map(std::str
   }
   for (auto const& member : *object) {
     auto const& item = member.value();
-    bool const plain = item.is_string() || item.is_number() || item.is_bool();
+    bool const plain = item.is_string() || item.is_int64() || item.is_uint64() || item.is_bool();
     auto written = item.is_string() ? std::string(item.get_string()) : plain ? json::serialize(item) : std::string();
     if (!plain || written.size() > max_each || member.key().empty() || member.key().size() > max_each)
       faults_->push_back(
-          {pointer(key) + "/" + std::string(member.key().substr(0, 64)), fmt::format("expected a name and a text of at most {} bytes", max_each)});
+          {pointer(key) + "/" + std::string(member.key().substr(0, 64)),
+           item.is_double() ? "expected a text: write this number in quotes" : fmt::format("expected a name and a text of at most {} bytes", max_each)});
     else out.emplace_back(std::string(member.key()), std::move(written));
   }
   return out;

@@ -15,7 +15,8 @@
 /// Reading JSON from outside: one place for limits, types and error texts. For .cpp files only: it pulls in Boost.JSON.
 namespace fleet::wire {
 
-/// Parses at most `limit_bytes`, 32 levels, no duplicate keys. @errors bad_input, too_large
+/// Parses at most `limit_bytes`, 32 levels, no duplicate keys, no number beyond a double (it would be infinite, which no JSON can say).
+/// @errors bad_input, too_large
 [[nodiscard]] Result<boost::json::value> parse_json(std::string_view text, std::size_t limit_bytes);
 
 /// Reads the members of one object and collects every fault with its JSON pointer, so that one answer names them all.
@@ -33,7 +34,8 @@ public:
   [[nodiscard]] std::vector<std::string> texts(std::string_view key, std::size_t max_items, std::size_t max_each);
   [[nodiscard]] std::optional<SysTime> time(std::string_view key);
   [[nodiscard]] std::optional<Millis> duration(std::string_view key);
-  /// Values must be texts (numbers and booleans are taken as their text).
+  /// Values must be texts. Whole numbers and booleans are taken as their text; other numbers are refused, because how they were written (`1.10`)
+  /// is not known any more.
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> text_map(std::string_view key, std::size_t max_items, std::size_t max_each);
   /// The member, or null when absent.
   [[nodiscard]] boost::json::value const* find(std::string_view key);

@@ -12,6 +12,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace fleet::api {
 namespace {
@@ -48,11 +49,30 @@ void add_revoked(db::Connection& reader, registry::ModelRow const& row, Explaine
                                                      out.wants.empty() ? ": no rollout says what to run in its place" : "")});
 }
 
+/// Why a device waits, as it says it, in words. What is not known here is told as it came.
+struct Wait {
+  std::string_view code, words;
+};
+constexpr auto kWaits = std::to_array<Wait>({
+    {"disk_full", "its disk is full, also after it gave back all it keeps of other releases"},
+    {"disk_read_only", "its disk has turned read-only: the file system met errors"},
+    {"disk_failed", "its disk answers with errors (EIO)"},
+    {"zone", "it does not know the time zone of a window: tzdata is missing or old"},
+    {"window", "no maintenance window is open"},
+    {"budget", "the bytes that its owner allows in a day are used up"},
+    {"held", "its owner rolled back and holds the release"},
+});
+
+std::string words_of(std::string const& waiting) {
+  auto const found = std::find_if(kWaits.begin(), kWaits.end(), [&](Wait const& one) { return one.code == waiting; });
+  return found == kWaits.end() ? waiting : fmt::format("{} ({})", found->words, waiting);
+}
+
 /// What the device told of this model.
 void add_device_side(registry::ModelRow const& row, Explained& out) {
   if (row.running) out.has = row.running;
   if (row.running_unknown) out.because.push_back({"unknown_release", "the device runs bytes that are no release of this server"});
-  if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}", row.waiting)});
+  if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}", words_of(row.waiting))});
   if (row.version.empty() || row.state == "idle" || row.state == "committed") return;
   auto text = fmt::format("the device is at {} with {}@{} since {}", row.state, row.model, row.version, to_rfc3339(row.since));
   if (auto const error = rollout::read_device_error(row.error); !error.code.empty())

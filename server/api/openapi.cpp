@@ -15,9 +15,9 @@ constexpr std::string_view kYaml =
 
 std::string const& openapi_json() {
   static std::string const text = [] {
-    auto converted = wire::yaml_to_json(kYaml);
+    auto converted = wire::read_yaml(kYaml);
     if (!converted) throw std::logic_error("schema/openapi.yaml: " + converted.error().detail);
-    return std::move(*converted);
+    return std::move(converted->json);
   }();
   return text;
 }

@@ -70,7 +70,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   FLEET_CHECK(check_selector_within(call, plan.selector, "the rollout's selector"));
   for (auto const* const other : {&out.request.after, &out.request.supersede})
     if (!other->empty()) FLEET_CHECK(load_in_scope_of(call, services.store.reader(), *other));
-  FLEET_TRY(plan.policy, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
+  FLEET_TRY(plan.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
   return out;

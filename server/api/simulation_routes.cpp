@@ -55,7 +55,7 @@ Result<Study> read_study(Services& services, Call const& call) {
     reader.fault("runs", fmt::format("{} devices times {} runs are more than {}", study.devices, study.runs, simulation::kWorkMax));
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  FLEET_TRY(study.policy, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
+  FLEET_TRY(study.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
   return study;
 }
 

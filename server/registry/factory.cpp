@@ -17,6 +17,9 @@ constexpr std::uint64_t kFileMax = 64 * 1024;
 constexpr std::uint64_t kAllowedMax = 16 * 1024 * 1024;
 constexpr std::size_t kFactoriesMax = 64;
 
+/// Where text is wanted.
+constexpr auto kTexts = std::to_array<std::string_view>({"/factories/*/name", "/factories/*/hardware", "/factories/*/labels/*"});
+
 std::string beside(std::string const& file, std::string const& path) {
   auto const slash = file.rfind('/');
   return path.starts_with('/') || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
@@ -65,8 +68,9 @@ Error refused(std::string code, std::string detail) {
 
 Result<std::vector<Factory>> load_factories(Fs& fs, std::string const& path) {
   FLEET_TRY(auto const yaml, fs.read(path, kFileMax));
-  FLEET_TRY(auto const text, wire::yaml_to_json(yaml, kFileMax));
-  FLEET_TRY(auto const value, wire::parse_json(text, kFileMax));
+  auto const document = wire::read_yaml(yaml, kFileMax, kTexts);
+  if (!document) return wire::in_file(document.error(), path);
+  FLEET_TRY(auto const value, wire::parse_json(document->json, kFileMax));
   std::vector<FieldError> faults;
   wire::ObjectReader top(value, "", faults);
   std::vector<Factory> out;
@@ -77,7 +81,7 @@ Result<std::vector<Factory>> load_factories(Fs& fs, std::string const& path) {
     }
   }
   top.refuse_unknown();
-  FLEET_CHECK(wire::no_faults(faults, path));
+  if (auto const fine = wire::no_faults(faults, "factories"); !fine) return document->located(fine.error(), path);
   return out;
 }
 

@@ -36,6 +36,15 @@ expect "with room and a retry" ctl rollout retry "$r" --reason "a bigger disk"
 expect "it takes the release" until_true 30 content_is d1 "$(cat "$work/v2/model.bin")"
 expect "and the rollout completes" ctl rollout wait "$r" --timeout 30s
 
+# Others take every byte of the device's disk: the way back is there all the same.
+dd if=/dev/zero of="$work/d1/app.log" bs=64k 2>/dev/null; dd if=/dev/zero of="$work/d1/app2.log" bs=1 2>/dev/null
+expect "the owner goes back on a full disk" "$bin/fleet-agent" rollback --root "$work/d1" --model m
+expect "to the version before" until_true 20 content_is d1 one
+rm "$work/d1/app.log" "$work/d1/app2.log"
+expect "what was taken back is given back at once" test "$(ls "$work/d1/models/m/versions" | wc -l)" -eq 1
+expect "with room it is taken again" "$bin/fleet-agent" unhold --root "$work/d1" --model m
+expect "and runs" until_true 40 content_is d1 "$(cat "$work/v2/model.bin")"
+
 # The server's turn: every byte of its disk is taken.
 dd if=/dev/zero of="$work/server/filler" bs=64k 2>/dev/null
 make_release "$work/v3" "$(noise 3000000)"

@@ -15,9 +15,9 @@ namespace {
 
 /// What was taken is written in its canonical form, which is taken again and is its own.
 void policy(std::string_view yaml) {
-  auto const json = wire::yaml_to_json(yaml, 64 * 1024);
+  auto const json = wire::read_yaml(yaml, 64 * 1024);
   if (!json) return;
-  auto const taken = rollout::decode_policy(*json);
+  auto const taken = rollout::decode_policy(json->json);
   if (!taken) return;
   auto const again = rollout::decode_policy(rollout::encode(*taken));
   if (!again || rollout::encode(*again) != rollout::encode(*taken)) std::abort();

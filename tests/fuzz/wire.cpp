@@ -25,9 +25,9 @@ void targets(std::string_view text) {
 }
 /// A manifest as people write it: the JSON that their YAML becomes.
 void people(std::string_view text) {
-  if (auto const json = wire::yaml_to_json(text, 64 * 1024)) manifest(*json);
+  if (auto const document = wire::read_yaml(text, 64 * 1024)) manifest(document->json);
 }
-void yaml(std::string_view text) { static_cast<void>(wire::yaml_to_json(text, 64 * 1024)); }
+void yaml(std::string_view text) { static_cast<void>(wire::read_yaml(text, 64 * 1024)); }
 
 void jwt(std::string_view text) {
   auto const value = wire::decode_jwt(text);

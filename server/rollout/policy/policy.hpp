@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/fs.hpp"
 #include "core/base/time.hpp"
 #include "core/wire/device.hpp"
 
@@ -65,6 +66,9 @@ struct Policy {
 /// @param pointer  where the policy stands in the body, for the errors
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
+/// The same of a policy that somebody writes now. What only a device reads, and would wait on for ever, is checked here: time zones, by this
+/// machine's database. @errors as decode_policy
+[[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
 /// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same.
 [[nodiscard]] std::string encode(Policy const& policy);
 /// cautious, standard, fast, small-fleet. @errors bad_input

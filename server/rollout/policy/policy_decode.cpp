@@ -1,6 +1,7 @@
 #include "server/rollout/policy/policy.hpp"
 
 #include "core/base/names.hpp"
+#include "core/base/zone.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/release.hpp"
 
@@ -267,6 +268,16 @@ Result<Policy> decode_policy(std::string_view text, std::string const& pointer) 
     for (std::size_t i = 0; i < windows->size(); ++i)
       policy.windows.push_back(read_window((*windows)[i], fmt::format("{}/{}", reader.pointer("windows"), i), faults));
   reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "policy"));
+  return policy;
+}
+
+Result<Policy> take_policy(Fs& fs, std::string_view text, std::string const& pointer) {
+  FLEET_TRY(auto policy, decode_policy(text, pointer));
+  Faults faults;
+  for (std::size_t i = 0; i < policy.windows.size(); ++i)
+    if (auto const zone = Zone::load(fs, policy.windows[i].zone); !zone)
+      faults.push_back({fmt::format("{}/windows/{}/zone", pointer, i), fmt::format("{}; {}", zone.error().detail, zone.error().hint)});
   FLEET_CHECK(wire::no_faults(faults, "policy"));
   return policy;
 }

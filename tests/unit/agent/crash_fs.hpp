@@ -12,7 +12,8 @@
 namespace fleet::agent {
 
 /// A file system in memory that tells what is written from what would survive a power cut: content is kept by `File::sync`, names by
-/// `sync_dir` of their folder. Every changing call is a step; the n-th can be made to fail, or to be the last before the power goes.
+/// `sync_dir` of their folder. Every changing call is a step; the n-th can be made to fail, or to be the last before the power goes. On a disk that
+/// is full nothing is made and no file grows but into what was reserved for it.
 class CrashFs final : public Fs {
 public:
   enum class Loss { nothing, unsynced };  ///< kill -9, or the power
@@ -24,6 +25,12 @@ public:
   void cut_at(int n);
   /// What a restart finds.
   void restart(Loss loss);
+  /// Others took every byte and every inode, or gave them back.
+  void fill(bool full = true) { full_ = full; }
+  /// From now on every changing call fails so; nothing: it works again.
+  void refuse(std::optional<Error> error) { refused_ = std::move(error); }
+  /// From now on every sync of this file fails.
+  void break_sync(std::string path) { unsyncable_ = std::move(path); }
   [[nodiscard]] int steps() const { return steps_; }
   [[nodiscard]] bool was_hit() const { return hit_; }
   void set_free(std::uint64_t bytes) { free_ = bytes; }
@@ -52,11 +59,13 @@ private:
     FileInfo::Type type = FileInfo::Type::file;
     std::string now, kept;
     bool executable_now = false, executable_kept = false;
+    std::size_t room = 0;  ///< bytes that it has on the disk
     std::map<std::string, std::shared_ptr<Node>> entries_now, entries_kept;
   };
   using NodePtr = std::shared_ptr<Node>;
   Result<void> step();
   [[nodiscard]] Result<void> alive() const;
+  [[nodiscard]] Result<void> has_room() const;
   [[nodiscard]] NodePtr find(std::string const& path) const;
   Result<NodePtr> parent(std::string const& path) const;
   static void lose(Node& node, Loss loss);
@@ -65,7 +74,9 @@ private:
   int steps_ = 0;
   int left_ = 0;
   std::optional<Error> planned_;
-  bool cuts_ = false, dead_ = false, hit_ = false;
+  bool cuts_ = false, dead_ = false, hit_ = false, full_ = false;
+  std::string unsyncable_;
+  std::optional<Error> refused_;
   std::uint64_t free_ = std::uint64_t{1} << 40;
 };
 
@@ -73,11 +84,13 @@ inline Error absent(std::string const& path) { return {Kind::not_found, "not_fou
 
 class CrashFile final : public File {
 public:
-  CrashFile(CrashFs& fs, CrashFs::NodePtr node) : fs_(fs), node_(std::move(node)) {}
+  CrashFile(CrashFs& fs, CrashFs::NodePtr node, std::string path) : fs_(fs), node_(std::move(node)), path_(std::move(path)) {}
   Result<void> write_at(std::uint64_t offset, BytesView bytes) override {
     FLEET_CHECK(fs_.step());
     auto& text = node_->now;
     auto const end = static_cast<std::size_t>(offset) + bytes.size();
+    if (end > std::max(node_->room, text.size())) FLEET_CHECK(fs_.has_room());
+    node_->room = std::max({node_->room, text.size(), end});
     if (text.size() < end) text.resize(end);
     text.replace(static_cast<std::size_t>(offset), bytes.size(), as_text(bytes));
     return {};
@@ -94,10 +107,19 @@ public:
   Result<void> truncate(std::uint64_t size) override {
     FLEET_CHECK(fs_.step());
     node_->now.resize(static_cast<std::size_t>(size));
+    node_->room = std::min(node_->room, node_->now.size());
+    return {};
+  }
+  Result<void> reserve(std::uint64_t bytes) override {
+    FLEET_CHECK(fs_.alive());
+    auto const end = node_->now.size() + static_cast<std::size_t>(bytes);
+    if (end > node_->room) FLEET_CHECK(fs_.has_room());
+    node_->room = std::max(node_->room, end);
     return {};
   }
   Result<void> sync() override {
     FLEET_CHECK(fs_.step());
+    if (path_ == fs_.unsyncable_) return Error{Kind::io, "io_failed", path_ + ": input/output error"};
     node_->kept = node_->now;
     node_->executable_kept = node_->executable_now;
     return {};
@@ -106,6 +128,7 @@ public:
 private:
   CrashFs& fs_;
   CrashFs::NodePtr node_;
+  std::string path_;
 };
 
 inline CrashFs::CrashFs() : root_(std::make_shared<Node>()) { root_->type = FileInfo::Type::directory; }
@@ -143,11 +166,17 @@ inline Result<void> CrashFs::alive() const {
 
 inline Result<void> CrashFs::step() {
   FLEET_CHECK(alive());
+  if (refused_) return *refused_;
   ++steps_;
   if (!planned_ || --left_ != 0) return {};
   hit_ = true;
   dead_ = cuts_;
   return *std::exchange(planned_, std::nullopt);
+}
+
+inline Result<void> CrashFs::has_room() const {
+  if (full_) return Error{Kind::unavailable, "disk_full", "no space left on device"};
+  return {};
 }
 
 inline CrashFs::NodePtr CrashFs::find(std::string const& path) const {
@@ -196,15 +225,17 @@ inline Result<std::unique_ptr<File>> CrashFs::open(std::string const& path, Mode
   FLEET_CHECK(alive());
   auto node = find(path);
   if (node && node->type != FileInfo::Type::file) return Error{Kind::io, "io_failed", path + ": not a file"};
+  if (node && mode != Mode::read && refused_ && refused_->code == "read_only") return *refused_;
   if (node && mode == Mode::create_new) return Error{Kind::conflict, "file_exists", path + ": exists"};
   if (!node && (mode == Mode::read || mode == Mode::write)) return absent(path);
   if (!node) {
     FLEET_CHECK(step());
+    FLEET_CHECK(has_room());
     node = std::make_shared<Node>();
     node->executable_now = node->executable_kept = (permissions & 0100U) != 0;
     folder->entries_now[name_of(path)] = node;
   }
-  return std::unique_ptr<File>(std::make_unique<CrashFile>(*this, node));
+  return std::unique_ptr<File>(std::make_unique<CrashFile>(*this, node, path));
 }
 
 inline Result<std::string> CrashFs::read(std::string const& path, std::uint64_t limit) {
@@ -218,12 +249,16 @@ inline Result<std::string> CrashFs::read(std::string const& path, std::uint64_t 
 
 inline Result<void> CrashFs::replace(std::string const& path, std::string_view content, unsigned permissions) {
   auto const temporary = path + ".new";
-  if (find(temporary)) FLEET_CHECK(remove(temporary));
-  FLEET_TRY(auto const file, open(temporary, Mode::create_new, permissions));
-  FLEET_CHECK(file->write_at(0, as_bytes(content)));
-  FLEET_CHECK(file->sync());
-  FLEET_CHECK(rename(temporary, path));
-  return sync_dir(folder_of(path));
+  FLEET_CHECK(remove_tree(temporary));
+  auto const replaced = [&]() -> Result<void> {
+    FLEET_TRY(auto const file, open(temporary, Mode::create_new, permissions));
+    FLEET_CHECK(file->write_at(0, as_bytes(content)));
+    FLEET_CHECK(file->sync());
+    return rename(temporary, path);
+  }();
+  if (replaced) return sync_dir(folder_of(path));
+  static_cast<void>(remove_tree(temporary));
+  return replaced;
 }
 
 inline Result<void> CrashFs::make_dirs(std::string const& path, unsigned) {
@@ -234,10 +269,12 @@ inline Result<void> CrashFs::make_dirs(std::string const& path, unsigned) {
     auto const name = path.substr(from, slash - from);
     if (!node->entries_now.contains(name)) {
       FLEET_CHECK(step());
+      FLEET_CHECK(has_room());
       node->entries_now[name] = std::make_shared<Node>();
       node->entries_now[name]->type = FileInfo::Type::directory;
     }
     node = node->entries_now[name];
+    if (node->type != FileInfo::Type::directory) return absent(path.substr(0, slash));
     from = slash + 1;
   }
   return {};
@@ -250,6 +287,7 @@ inline Result<void> CrashFs::rename(std::string const& from, std::string const& 
   if (!node) return absent(from);
   auto const there = find(to);
   if (there && there->type == FileInfo::Type::directory && !there->entries_now.empty()) return Error{Kind::conflict, "file_exists", to + ": not empty"};
+  if (there && there->type == FileInfo::Type::directory && node->type != there->type) return Error{Kind::io, "io_failed", to + ": is a folder"};
   FLEET_CHECK(step());
   source->entries_now.erase(name_of(from));
   target->entries_now[name_of(to)] = node;
@@ -260,6 +298,7 @@ inline Result<void> CrashFs::symlink(std::string const& target, std::string cons
   FLEET_TRY(auto const folder, parent(link));
   if (find(link)) return Error{Kind::conflict, "file_exists", link + ": exists"};
   FLEET_CHECK(step());
+  FLEET_CHECK(has_room());
   auto node = std::make_shared<Node>();
   node->type = FileInfo::Type::link;
   node->now = node->kept = target;

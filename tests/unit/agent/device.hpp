@@ -43,7 +43,7 @@ public:
     runner.reset();
     remotes.reset();
     context.reset();
-    auto opened = open_context(fs, clock, random, layout);
+    auto opened = open_context(fs, clock, random, layout, load_config(fs, layout.config()).value());
     if (!opened) return false;
     context = std::move(*opened);
     auto told = load_told(fs, layout.directive());

@@ -178,3 +178,69 @@ TEST_CASE("CVE-2020-25860: a kept release.json is checked against its digest eac
   REQUIRE_FALSE(spoiled.has_value());
   CHECK(spoiled.error().kind == Kind::corrupt);
 }
+
+TEST_CASE("what lies in the way of a link, a folder or a document goes, and nobody's files stay") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  fs.put(kHome + "/current.new/deep/file", "x");
+  fs.put(kHome + "/current.back/deep/file", "x");
+  fs.put(kHome + "/releases", "a file");
+  fs.put("/agent/models/README", "x");
+  fs.put("/agent/models/lost+found/x", "x");
+  fs.put("/agent/models/notes", "a file with a model's name");
+  CHECK(*slots.models() == std::vector<std::string>{"reader"});
+  REQUIRE(slots.save_release("reader", kNew, "{}").has_value());
+  REQUIRE(slots.save_release("notes", kNew, "{}").has_value());
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  REQUIRE(slots.switch_to("reader", kNew).has_value());
+  CHECK(*slots.current("reader") == kNew);
+  CHECK(fs.text("/agent/models/README") == "x");
+  REQUIRE(fs.remove(kHome + "/current").has_value());
+  fs.put(kHome + "/current/file", "a person's try");
+  REQUIRE(slots.switch_to("reader", kOld).has_value());
+  CHECK(*slots.current("reader") == kOld);
+}
+
+TEST_CASE("staging is prepared: what was begun stays, junk of every kind goes") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  auto const dir = slots.staging("reader", kNew);
+  fs.put(dir + "/junk/deep", "x");
+  fs.put(dir + "/bin/more", "x");
+  REQUIRE(fs.remove(dir + "/golden/in.csv").has_value());
+  fs.put(dir + "/golden/in.csv/deep", "a folder in the place of a file");
+  REQUIRE(fs.symlink("/etc/passwd", dir + "/link").has_value());
+  REQUIRE(slots.prepare_staging("reader", kNew, variant_of("new")).has_value());
+  CHECK(fs.text(dir + "/model.onnx") == "model new");
+  fs.put(dir + "/golden/in.csv", "1,2");
+  CHECK(slots.install("reader", kNew, variant_of("new")).has_value());
+  REQUIRE(fs.remove_tree(kHome + "/staging").has_value());
+  fs.put(kHome + "/staging", "a file");
+  REQUIRE(slots.prepare_staging("reader", kNew, variant_of("new")).has_value());
+  CHECK(fs.list(dir)->empty());
+}
+
+TEST_CASE("the way back is a rename: on a full disk it works once a switch was made, and again after it could be made ready") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  REQUIRE(slots.switch_to("reader", kNew).has_value());
+  fs.fill();
+  REQUIRE(slots.switch_to("reader", kOld).has_value());
+  CHECK(*slots.current("reader") == kOld);
+  CHECK(slots.switch_to("reader", kNew).error().code == "disk_full");
+  CHECK(*slots.current("reader") == kOld);
+  fs.fill(false);
+  REQUIRE(slots.ready_way_back("reader", kNew).has_value());
+  fs.fill();
+  REQUIRE(slots.switch_to("reader", kNew).has_value());
+}
+
+TEST_CASE("a file whose sync failed is not believed: it goes, and is brought anew") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  auto const file = slots.staging("reader", kNew) + "/model.onnx";
+  fs.break_sync(file);
+  CHECK(slots.install("reader", kNew, variant_of("new")).error().kind == Kind::io);
+  CHECK_FALSE(fs.text(file).has_value());
+}

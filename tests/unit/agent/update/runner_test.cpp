@@ -142,6 +142,9 @@ TEST_CASE("an error of the disk at any call is outlived: the update ends committ
         CHECK(device.current() == kOne.digest);
         continue;
       }
+      // What the disk refused to sync is not believed, and brought once more.
+      device.bring(kTwo);
+      device.settle();
       CHECK(device.state().state == State::committed);
       CHECK(device.current() == kTwo.digest);
       CHECK(is_whole(device, kTwo));
@@ -398,6 +401,8 @@ TEST_CASE("the owner's rollback is local, holds what ran also against another ro
   REQUIRE(device.boot());
   device.settle(2);
   CHECK(device.current() == kOne.digest);
+  CHECK_FALSE(device.fs.text("/agent/models/reader/versions/" + kTwo.digest + "/model.onnx").has_value());
+  device.bring(kTwo);
   REQUIRE(device.runner->unhold("reader").has_value());
   device.settle(2);
   CHECK(device.current() == kTwo.digest);
@@ -433,6 +438,7 @@ TEST_CASE("an ordered return goes to the kept version without test or probation;
   CHECK(device.state().state == State::rolled_back);
   CHECK(device.state().running == Version{kOne.digest, "1"});
   CHECK(device.current() == kOne.digest);
+  device.bring(kTwo);
   REQUIRE(device.direct({Device::target(kTwo, "ro-3")}));
   device.settle(2);
   REQUIRE(device.current() == kTwo.digest);
@@ -605,7 +611,8 @@ TEST_CASE("something newer does not wait for a probation; what runs is proved af
     CHECK(device.state().state == State::probation);
     CHECK(device.state().rollout == "ro-2");
     CHECK(device.current() == two.digest);
-    CHECK(std::any_of(device.reports().begin(), device.reports().end(), [](auto const& item) { return item.rollout == "ro-3" && item.state == "failed"; }));
+    auto const reports = device.reports();
+    CHECK(std::any_of(reports.begin(), reports.end(), [](auto const& item) { return item.rollout == "ro-3" && item.state == "failed"; }));
     device.settle(6);
     CHECK(device.state().state == State::committed);
     CHECK(device.state().running == Version{two.digest, "2"});
@@ -693,5 +700,32 @@ TEST_CASE("a release whose document is damaged or gone fails its update, goes ba
       CHECK(device.reports().back().error.code == "release_lost");
       CHECK(device.reports().back().state == to_string(ends));
     }
+  }
+}
+
+TEST_CASE("what was refused or taken back is given back at once, and the owner's `keep` says what else stays") {
+  auto const three = sample("3"), four = sample("4", failing_golden());
+  for (bool const keeps_more : {false, true}) {
+    CAPTURE(keeps_more);
+    Device device;
+    if (keeps_more) device.fs.put("/agent/agent.yaml", "keep: {versions: 3}");
+    REQUIRE(device.boot());
+    run_one(device);
+    for (auto const& [release, rollout] : {std::pair{kTwo, "ro-2"}, std::pair{three, "ro-3"}, std::pair{four, "ro-4"}}) {
+      device.bring(release);
+      REQUIRE(device.direct({Device::target(release, rollout)}));
+      device.settle(3);
+    }
+    CHECK(device.state().state == State::failed);
+    CHECK(device.current() == three.digest);
+    CHECK(is_whole(device, three));
+    CHECK(is_whole(device, kTwo));
+    CHECK(is_whole(device, kOne) == keeps_more);
+    CHECK_FALSE(is_whole(device, four));
+    device.fs.fill();
+    REQUIRE(device.runner->roll_back("reader").has_value());
+    device.settle(2);
+    CHECK(device.current() == kTwo.digest);
+    CHECK_FALSE(is_whole(device, three));
   }
 }

@@ -1,6 +1,5 @@
 #include "core/wire/device.hpp"
 #include "core/wire/release.hpp"
-#include "core/wire/yaml.hpp"
 
 #include <doctest/doctest.h>
 
@@ -225,28 +224,6 @@ TEST_CASE("a report reads back; sequences must rise and end with the report's ow
   auto const unknown = decode_report(R"({"sequence":1,"items":[{"sequence":1,"type":"hologram"}]})");
   REQUIRE(unknown.has_value());
   CHECK_FALSE(unknown->items[0].update.has_value());
-}
-
-TEST_CASE("a text behind which the YAML parser finds documents for ever is refused") {
-  for (auto const* const text : {", b: [a]}\nc: {d: e}\n", "a: 1\n---\nb: 2\n", "]"}) CHECK_FALSE(yaml_to_json(text).has_value());
-}
-
-TEST_CASE("YAML becomes JSON by the core schema") {
-  auto const out = yaml_to_json("a: 1\nb: 2%\nc: \"01:00\"\nd: [true, no, ~, 1.5, '7']\ne: {from: 01:00}\nf: 30m\n");
-  REQUIRE(out.has_value());
-  CHECK(*out == R"({"a":1,"b":"2%","c":"01:00","d":[true,"no",null,1.5E0,"7"],"e":{"from":"01:00"},"f":"30m"})");
-  CHECK(yaml_to_json("a: [1\n").error().detail.find("line 2") != std::string::npos);
-  CHECK(yaml_to_json("a: 1\na: 2\n").error().detail.find("twice") != std::string::npos);
-  CHECK_FALSE(yaml_to_json("a: !!python/object x\n").has_value());
-  CHECK_FALSE(yaml_to_json("---\na: 1\n---\nb: 2\n").has_value());
-  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
-  for (int i = 1; i < 9; ++i) {
-    auto const prior = "*a" + std::to_string(i - 1);
-    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + prior;
-    for (int k = 0; k < 9; ++k) bomb += "," + prior;
-    bomb += "]\n";
-  }
-  CHECK_FALSE(yaml_to_json(bomb).has_value());
 }
 
 TEST_CASE("sizes") {

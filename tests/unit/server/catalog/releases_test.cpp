@@ -298,3 +298,15 @@ TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases"
   CHECK(must(list_models(store->reader(), "", 10)).size() == 2);
   CHECK(must(list_models(store->reader(), "another", 10)).front().name == "reader");
 }
+
+TEST_CASE_FIXTURE(WithModel, "a metric beyond a double is refused, and one that an older server let in spoils no release") {
+  add_blob("weights");
+  for (auto const* const number : {"1e999", "-1e309"}) {
+    auto const refused = publish_body("reader", body("1.0.0", "weights", std::string(R"(,"metrics":{"accuracy":)") + number + "}"));
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == Kind::bad_input);
+  }
+  must(publish_body("reader", body("1.0.0", "weights", R"(,"metrics":{"accuracy":0.97})")));
+  script(R"(UPDATE releases SET metrics = '{"accuracy":Infinity}')");
+  CHECK(shown(load("1.0.0")).at("metrics").as_object().empty());
+}

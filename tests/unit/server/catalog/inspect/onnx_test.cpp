@@ -27,6 +27,7 @@ public:
   Result<std::uint64_t> size() override { return size_; }
   Result<void> truncate(std::uint64_t) override { return Error{}; }
   Result<void> sync() override { return Error{}; }
+  Result<void> reserve(std::uint64_t) override { return {}; }
 
 private:
   std::string const& content_;

@@ -115,3 +115,20 @@ TEST_CASE("a policy that is no JSON is refused") {
   CHECK_FALSE(decode_policy("[]").has_value());
   CHECK_FALSE(decode_policy("null").has_value());
 }
+
+TEST_CASE("a policy that is written now names time zones that there are; one that was kept is read all the same") {
+  auto const with = [](std::string const& zone) {
+    return R"({"stages":[{"percent":100}],"windows":[{"zone":"Europe/Berlin","from":"01:00","to":"05:00"},{"zone":")" + zone +
+           R"(","from":"01:00","to":"05:00"}]})";
+  };
+  CHECK(take_policy(system_fs(), with("America/New_York"), "/policy").has_value());
+  for (auto const* const zone : {"Europe/Berln", "Berlin", "UTC+2", "local", "localtime", "europe/berlin"}) {
+    CAPTURE(zone);
+    auto const policy = take_policy(system_fs(), with(zone), "/policy");
+    REQUIRE_FALSE(policy.has_value());
+    CHECK(policy.error().code == "bad_policy");
+    REQUIRE(policy.error().errors.size() == 1);
+    CHECK(policy.error().errors[0].pointer == "/policy/windows/1/zone");
+    CHECK(decode_policy(with(zone)).has_value());
+  }
+}
