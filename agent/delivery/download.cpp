@@ -14,16 +14,31 @@ namespace {
 constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;
 constexpr std::uint64_t kSpare = 1024 * 1024;
 constexpr std::uint64_t kBlock = 4096;  ///< what a file takes is a multiple of it
+constexpr std::uint64_t kPieceBytes = 256 * 1024;
 
 Error too_long(std::uint64_t size) { return {Kind::unprocessable, "too_long", fmt::format("more than the {} bytes that the release names", size)}; }
 
 Error interrupted() { return {Kind::unavailable, "interrupted", "the agent was told to stop"}; }
 
-/// Writes what arrives behind what is there. A 200 that answers a Range is the whole file: its head is sliced off.
+/// Writes what arrives behind what is there, and hashes it on its way: from the disk a file is read once, when it is installed. A 200 that answers a
+/// Range is the whole file: its head is sliced off.
 class FileSink {
 public:
   FileSink(File& file, std::uint64_t have, std::uint64_t size, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
       : file_(file), have_(have), size_(size), throttle_(throttle), plan_(plan), stop_(stop) {}
+
+  /// Of what was there before.
+  Result<void> hash_begun() {
+    Bytes piece(static_cast<std::size_t>(std::min(have_, kPieceBytes)));
+    for (std::uint64_t at = 0; at < have_;) {
+      FLEET_TRY(auto const n, file_.read_at(at, piece));
+      if (n == 0) return Error{Kind::io, "io_failed", fmt::format("a file of {} bytes ends at {}", have_, at)};
+      auto const part = BytesView(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, have_ - at)));
+      hash_.update(part);
+      at += part.size();
+    }
+    return {};
+  }
 
   Result<void> take(net::ClientResponse const& head, BytesView piece) {
     if (!started_) {
@@ -37,6 +52,7 @@ public:
     if (plan_.may_go_on) FLEET_CHECK(plan_.may_go_on());
     FLEET_CHECK(throttle_.take(piece.size(), stop_));
     FLEET_CHECK(file_.write_at(have_, piece));
+    hash_.update(piece);
     have_ += piece.size();
     unsynced_ += piece.size();
     if (unsynced_ < kSyncEvery) return {};
@@ -44,6 +60,8 @@ public:
     return file_.sync();
   }
   [[nodiscard]] std::uint64_t have() const { return have_; }
+  /// Of all that is there. Once.
+  [[nodiscard]] Digest digest() { return hash_.finish(); }
 
 private:
   File& file_;
@@ -52,6 +70,7 @@ private:
   Throttle& throttle_;
   DownloadPlan const& plan_;
   std::atomic<bool> const& stop_;
+  crypto::Sha256 hash_;
   std::uint64_t skip_ = 0;
   std::uint64_t unsynced_ = 0;
   bool started_ = false;
@@ -89,6 +108,7 @@ private:
   }
 
   Result<bool> is_right(std::string const& path, wire::ReleaseFile const& file) {
+    if (auto const there = fs_.info(path); there && there->size != file.size) return false;
     auto const found = crypto::sha256_file(fs_, path);
     if (!found && found.error().kind == Kind::not_found) return false;
     if (!found) return found.error();
@@ -115,7 +135,7 @@ private:
     FLEET_TRY(auto const source, fs_.open(from, Fs::Mode::read));
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
     FLEET_CHECK(target->truncate(0));
-    Bytes piece(256 * 1024);
+    Bytes piece(kPieceBytes);
     for (std::uint64_t at = 0; at < file.size;) {
       FLEET_TRY(auto const n, source->read_at(at, piece));
       if (n == 0) return false;
@@ -128,7 +148,6 @@ private:
   /// What is there of a file that is fetched.
   struct Part {
     wire::ReleaseFile const& wanted;
-    std::string const& path;
     File& file;
     std::uint64_t have;
   };
@@ -144,7 +163,7 @@ private:
   Result<void> fetch_from_any(wire::ReleaseFile const& file, std::string const& path) {
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
     FLEET_TRY(auto const have, target->size());
-    Part part{file, path, *target, have};
+    Part part{file, *target, have};
     if (have >= file.size) FLEET_CHECK(cut(part, 0));
     Error last{Kind::unavailable, "network", "no source answered"};
     for (auto const& source : plan_.sources.in_order(throttle_.now())) {
@@ -179,12 +198,12 @@ private:
     auto const& wanted = part.wanted;
     auto const from = part.have;
     FileSink sink(part.file, from, wanted.size, throttle_, plan_, stop_);
+    FLEET_CHECK(sink.hash_begun());
     auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
     auto const got = remote_.fetch(source, "/blobs/sha256/" + wanted.sha256.hex(), {from, wanted.size}, take);
     part.have = sink.have();
     if (part.have == wanted.size) {
-      FLEET_TRY(bool const right, is_right(part.path, wanted));
-      if (right) return {};
+      if (sink.digest() == wanted.sha256) return {};
       FLEET_CHECK(cut(part, 0));
       return Error{Kind::unprocessable, "digest_mismatch",
                    fmt::format("file '{}' arrived with other bytes than its digest {} names", wanted.name, wanted.sha256.hex())};
