@@ -1,10 +1,10 @@
 #pragma once
 
+#include "agent/report/spool.hpp"
 #include "agent/slots/slots.hpp"
 #include "agent/store/config.hpp"
 #include "agent/store/identity.hpp"
 #include "agent/store/journal.hpp"
-#include "agent/store/spool.hpp"
 #include "agent/store/trusted_clock.hpp"
 #include "agent/store/watched_fs.hpp"
 #include "agent/telemetry/collector.hpp"

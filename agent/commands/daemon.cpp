@@ -76,6 +76,17 @@ std::string answer_line(Context& context, Runner& runner, Link& link, std::strin
   return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback and unhold"});
 }
 
+/// Without the group that the owner named nobody of it is heard: no reason to leave the device without its agent.
+std::optional<gid_t> senders(Config const& config) {
+  auto const found = senders_of(config.statsd_group, config.run_as);
+  if (!found) log::error("statsd.group_shut_out", {{"error", found.error().detail}, {"hint", found.error().hint}});
+  return found ? *found : std::nullopt;
+}
+
+bool is_working(std::map<std::string, ModelState> const& models) {
+  return std::any_of(models.begin(), models.end(), [](auto const& entry) { return !at_rest(entry.second.state); });
+}
+
 /// Facts that changed since the server was told, at the enrolment or by a report, are reported: once.
 Result<void> report_facts(Context& context, wire::Labels const& enrolled) {
   auto const as_text = [](wire::Labels const& facts) {
@@ -118,7 +129,7 @@ Result<std::optional<Socket>> unless_disk_fails(Result<Socket> opened, std::stri
 Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Signals const& signals) {
   FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config));
   auto& context = *daemon.context;
-  FLEET_TRY(auto statsd, unless_disk_fails(StatsdSockets::open(layout.statsd_socket(), config.udp_port), "statsd"));
+  FLEET_TRY(auto statsd, unless_disk_fails(StatsdSockets::open(layout.statsd_socket(), senders(config), config.udp_port), "statsd"));
   FLEET_TRY(auto control, unless_disk_fails(ControlSocket::open(layout.control_socket()), "control"));
   std::optional<Config> next;
   log::info("agent.running", {{"device", context.identity.id}, {"root", layout.root}, {"server", daemon.polls->server()}});
@@ -128,7 +139,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
     Thread const polling([&] { daemon.link->loop(); });
     std::vector<pollfd> fds{{signals.descriptor(), POLLIN, 0}, {control ? control->descriptor() : -1, POLLIN, 0}};
     if (statsd)
-      for (int const fd : statsd->descriptors()) fds.push_back({fd, POLLIN, 0});
+      for (auto const& socket : statsd->sockets()) fds.push_back({socket.fd, POLLIN, 0});
     while (!context.stop) {
       if (::poll(fds.data(), fds.size(), -1) < 0) continue;
       int const signal = fds[0].revents != 0 ? signals.take() : 0;
@@ -136,7 +147,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
       context.stop = next || (signal != 0 && signal != SIGHUP);
       if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); });
       for (std::size_t i = 2; i < fds.size(); ++i)
-        if (fds[i].revents != 0) statsd->receive(fds[i].fd, [&](std::string_view datagram) { context.collector.take(datagram); });
+        if (fds[i].revents != 0) StatsdSockets::receive(statsd->sockets()[i - 2], context.collector);
     }
     for (auto const& remote : {daemon.polls, daemon.reports}) remote->cancel();
     daemon.runner->stop();
@@ -157,7 +168,6 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
   FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.models()));
   for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
-  FLEET_TRY(auto spool, Spool::open(fs, layout.spool(), clock));
   return std::unique_ptr<Context>(new Context{fs,
                                               clock,
                                               random,
@@ -167,7 +177,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
                                               TrustedClock::load(fs, clock, layout.floor()),
                                               Slots(fs, layout),
                                               std::move(journal.journal),
-                                              std::move(spool),
+                                              Spool::open(fs, layout.spool(), clock),
                                               Collector(clock),
                                               {false},
                                               journal.damaged,
@@ -195,8 +205,9 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   FLEET_TRY(out.reports, out.remotes->make());
   FLEET_TRY(auto told, load_last_told(*out.context));
   out.runner = std::make_unique<Runner>(*out.context, *out.remotes, std::move(told));
-  out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes);
-  out.reporter = std::make_unique<Reporter>(*out.context, *out.reports);
+  out.reporter = std::make_unique<Reporter>(*out.context, *out.reports, [runner = out.runner.get()] { return is_working(runner->models()); });
+  // A server that was restored directs every device anew: then it hears again what it forgot.
+  out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes, [reporter = out.reporter.get()] { reporter->greet(); });
   return out;
 }
 

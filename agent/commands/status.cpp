@@ -39,7 +39,7 @@ std::string status_json(Context const& context, std::map<std::string, ModelState
                                       {"last_error", view.last_error},
                                       {"clock", json::object{{"time", to_rfc3339(context.clock.wall())}, {"trusted", to_rfc3339(context.trusted.now())}}},
                                       {"models", std::move(list)},
-                                      {"spool", json::object{{"items", context.spool->size()}}}});
+                                      {"spool", json::object{{"waits", context.spool->has_items()}, {"bytes", context.spool->bytes()}}}});
 }
 
 }  // namespace fleet::agent

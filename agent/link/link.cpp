@@ -24,17 +24,17 @@ bool followed(Result<bool> const& done) {
 
 }  // namespace
 
-Link::Link(Context& context, Remote& remote, Runner& runner, Remotes& all)
+Link::Link(Context& context, Remote& remote, Runner& runner, Remotes& all, std::function<void()> directed)
     : context_(context),
       remote_(remote),
       runner_(runner),
       all_(all),
+      directed_(std::move(directed)),
       verifier_(context.fs, remote, context.trusted, context.layout.directive_metadata(), context.identity.id),
       authorities_(context.fs, context.layout, context.trusted),
       kept_(context.fs, context.layout),
       boot_id_(read_boot_id(context.fs)),
       server_(remote.server()) {
-  if (auto const kept = context.fs.read(context.layout.state() + "/nonce", 64)) prior_ = *kept;
   auto known = kept_.load(context.identity);
   if (!known) log::warn("credentials.unread", {{"error", known.error().detail}});
   credentials_ = known && !known->empty() ? std::move(*known) : std::vector{Credential{context.identity.private_key, context.identity.certificate}};
@@ -120,8 +120,6 @@ Result<Millis> Link::poll_once() {
   FLEET_TRY(auto const answer, remote_.post("/device/v1/poll", wire::encode(request), Millis{request.wait_s * 1000} + kMargin, 2 * wire::kDirectiveBytesMax));
   FLEET_TRY(auto const response, wire::decode_poll_response(answer.body));
   prior_ = request.nonce;
-  if (auto const kept = context_.fs.replace(context_.layout.state() + "/nonce", prior_, 0600); !kept)
-    log::warn("nonce.not_kept", {{"error", kept.error().detail}});
   {
     std::lock_guard const lock(mutex_);
     server_ = remote_.server();
@@ -152,6 +150,7 @@ Result<void> Link::accept(std::string const& envelope, std::string const& nonce)
   FLEET_CHECK(saved);
   log::info("directive.accepted", {{"sequence", told.sequence}, {"targets", told.targets.size()}});
   runner_.direct(std::move(told));
+  directed_();
   return {};
 }
 

@@ -4,13 +4,16 @@
 #include "agent/trust/authorities.hpp"
 #include "agent/update/runner.hpp"
 
+#include <functional>
+
 namespace fleet::agent {
 
 /// The long poll: tells the server what runs, takes directives, verifies and keeps them before the runner acts. One thread calls `loop`.
 class Link {
 public:
   /// @param all  every remote of this device, `remote` among them: they follow a renewed credential and a new CA
-  Link(Context& context, Remote& remote, Runner& runner, Remotes& all);
+  /// @param directed  called when a directive was accepted
+  Link(Context& context, Remote& remote, Runner& runner, Remotes& all, std::function<void()> directed = [] {});
   void loop();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
@@ -39,6 +42,7 @@ private:
   Remote& remote_;
   Runner& runner_;
   Remotes& all_;
+  std::function<void()> directed_;
   DirectiveVerifier verifier_;
   Authorities authorities_;
   Credentials kept_;

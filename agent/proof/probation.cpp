@@ -76,7 +76,7 @@ struct ProbationRun::State {
   /// The window has the samples: its value decides at once. Before that it is only missing.
   bool judge_statsd(Watched& one) {
     auto const& rule = *one.check->statsd;
-    auto const value = bench.collector.stat(candidate.digest, rule.metric, rule.stat, rule.window, rule.samples);
+    auto const value = bench.collector.stat(candidate.digest, {rule.metric, rule.window}, rule.stat, rule.samples);
     one.good = value.has_value();
     one.text = fmt::format("fewer than {} samples in {}", rule.samples, to_string(rule.window));
     if (!value) return true;
@@ -109,6 +109,10 @@ struct ProbationRun::State {
 ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
     : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), before, {}, {}}) {
   for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}});
+  std::vector<Collector::Watched> watched;
+  for (auto const& check : state_->manifest.health)
+    if (check.statsd) watched.push_back({check.statsd->metric, check.statsd->window});
+  bench.collector.watch(state_->candidate.digest, watched);
 }
 
 ProbationRun::ProbationRun(ProbationRun&&) noexcept = default;
@@ -130,6 +134,12 @@ MonoTime ProbationRun::next_step() const {
 wire::DeviceError const& ProbationRun::error() const { return state_->error; }
 
 ProbationRun::Verdict ProbationRun::step() {
+  auto const verdict = judge();
+  if (verdict != Verdict::pending) state_->bench.collector.watch(state_->candidate.digest, {});  // nobody asks any more
+  return verdict;
+}
+
+ProbationRun::Verdict ProbationRun::judge() {
   auto& self = *state_;
   // Without `probation` a device commits at the switch (docs/protocol.md, Without).
   if (!self.manifest.probation) return Verdict::healthy;

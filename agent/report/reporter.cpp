@@ -2,7 +2,6 @@
 
 #include "agent/store/boot_id.hpp"
 #include "core/base/log.hpp"
-#include "core/wire/json.hpp"
 
 #include <malloc.h>
 
@@ -12,26 +11,23 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kBatchBytes = 512 * 1024;
+constexpr std::size_t kAnswerBytesMax = 4096;
+constexpr Millis kTimeout{60'000};
+constexpr Millis kResendMin{1'000};
 constexpr Millis kBackoffMax = std::chrono::minutes{15};
-/// A server that was restored is ahead of a device by what it had; one far ahead would leave no numbers.
-constexpr std::int64_t kAckedLeapMax = std::int64_t{1} << 32;
-
-Result<std::int64_t> decode_acked(std::string_view body) {
-  FLEET_TRY(auto const value, wire::parse_json(body, 4096));
-  std::vector<FieldError> faults;
-  wire::ObjectReader reader(value, "", faults);
-  auto const acked = reader.required_integer("acked", 0, std::int64_t{1} << 53);
-  FLEET_CHECK(wire::no_faults(faults, "acknowledgement"));
-  return acked;
-}
 
 }  // namespace
 
-Reporter::Reporter(Context& context, Remote& remote)
+Reporter::Reporter(Context& context, Remote& remote, std::function<bool()> is_working)
     : context_(context),
       remote_(remote),
+      is_working_(std::move(is_working)),
       budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day),
-      boot_id_(read_boot_id(context.fs)) {}
+      boot_id_(read_boot_id(context.fs)) {
+  context_.spool->on_urgent([this] { wake(); });
+}
+
+Reporter::~Reporter() { context_.spool->on_urgent({}); }
 
 void Reporter::wake() {
   {
@@ -41,24 +37,39 @@ void Reporter::wake() {
   changed_.notify_all();
 }
 
+void Reporter::greet() {
+  greets_ = true;
+  wake();
+}
+
+void Reporter::wait(MonoTime until) {
+  std::unique_lock lock(mutex_);
+  auto const pause = until - context_.clock.mono();
+  if (pause > Millis{0}) changed_.wait_for(lock, pause, [this] { return woken_ || context_.stop; });
+  woken_ = false;
+}
+
+void Reporter::keep(wire::ReportItem item) {
+  if (auto const added = context_.spool->add(std::move(item)); !added) log::warn("telemetry.not_kept", {{"error", added.error().detail}});
+}
+
 void Reporter::gather() {
   for (auto& metrics : context_.collector.drain()) {
     wire::ReportItem item;
     item.metrics = std::move(metrics);
-    if (auto const added = context_.spool->add(std::move(item)); !added) log::warn("telemetry.lost", {{"error", added.error().detail}});
+    keep(std::move(item));
+  }
+  for (auto& note : context_.collector.notes()) {
+    wire::ReportItem item;
+    item.note = std::move(note);
+    keep(std::move(item));
   }
 }
 
 void Reporter::loop() {
   auto next_gather = context_.clock.mono() + context_.config.telemetry_interval;
-  MonoTime quiet_until{};
   while (!context_.stop) {
-    {
-      // Critical items wake it; a short look-out besides, because items are added where nobody could wake it from.
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, std::min<Millis>(Millis{200}, context_.config.telemetry_interval), [this] { return woken_ || context_.stop; });
-      woken_ = false;
-    }
+    wait(std::min({next_gather, resend_at_, context_.clock.mono() < quiet_until_ ? quiet_until_ : MonoTime::max()}));
     auto const now = context_.clock.mono();
     bool const due = now >= next_gather;
     if (due) {
@@ -66,53 +77,59 @@ void Reporter::loop() {
       if (!budget_.is_spent(context_.clock.wall())) gather();
       ::malloc_trim(0);  // what an install or a report took goes back to the device
       next_gather = now + context_.config.telemetry_interval;
+      if (is_working_()) greets_ = true;
     }
-    if (now < quiet_until || context_.spool->size() == 0 || !(due || context_.spool->has_critical())) continue;
+    if (now >= resend_at_) {
+      resend_at_ = MonoTime::max();
+      context_.spool->resend();
+    }
+    if (now < quiet_until_ || !(greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) continue;
     auto const sent = send_all();
-    if (sent || context_.stop) {
-      failures_ = 0;
-      continue;
-    }
-    if (failures_++ == 0) log::warn("report.failed", {{"code", sent.error().code}, {"error", sent.error().detail}});
-    auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
-    quiet_until = now + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))});
+    if (!sent && !context_.stop) failed(sent.error());
   }
+  context_.spool->spill();
 }
 
 Result<void> Reporter::send_all() {
-  auto size = kBatchBytes;
-  while (context_.spool->size() > 0 && !context_.stop) {
-    wire::Report report;
-    report.items = context_.spool->next(size);
-    if (report.items.empty()) return {};
-    report.sequence = report.items.back().sequence;
+  for (auto size = kBatchBytes;;) {
+    auto report = context_.spool->next(size);
+    auto const items = report.size();
+    if (context_.stop || (items == 0 && !greets_)) return {};
     report.boot_id = boot_id_;
     auto body = wire::encode(report);
     budget_.use(body.size(), context_.clock.wall());
-    auto const answer = remote_.post("/device/v1/reports", std::move(body), Millis{60'000}, 64 * 1024);
-    if (!answer && answer.error().kind == Kind::too_large && report.items.size() > 1) {
-      size /= 2;
-      continue;
-    }
+    auto const answer = remote_.post("/device/v1/reports", std::move(body), kTimeout, kAnswerBytesMax);
     bool const refused = !answer && (answer.error().kind == Kind::bad_input || answer.error().kind == Kind::too_large);
-    if (refused && report.items.size() > 1) {
-      size = 1;  // one by one: only the one that is wrong is lost
-      continue;
+    if (refused && items > 1) {
+      size = answer.error().kind == Kind::too_large ? size / 2 : 1;  // one by one only the one that is wrong is lost
+    } else if (refused && items == 1) {
+      log::error("report.refused", {{"error", answer.error().detail}});
+      context_.spool->forget(report);
+    } else if (!answer) {
+      return answer.error();
+    } else {
+      FLEET_TRY(auto const told, wire::decode_report_answer(answer->body));
+      FLEET_CHECK(settle(report, told));
     }
-    if (refused) {
-      // The server will never take it: keeping it would hold back everything after.
-      log::error("report.refused", {{"sequence", report.sequence}, {"error", answer.error().detail}});
-      FLEET_CHECK(context_.spool->acknowledge(report.sequence));
-      continue;
-    }
-    if (!answer) return answer.error();
-    FLEET_TRY(auto const acked, decode_acked(answer->body));
-    if (acked > report.sequence + kAckedLeapMax)
-      return Error{Kind::bad_input, "acked_leap", fmt::format("the server acknowledged {}, {} was sent", acked, report.sequence)};
-    FLEET_CHECK(context_.spool->acknowledge(acked));
-    if (acked < report.sequence) return Error{Kind::conflict, "not_acknowledged", "the server acknowledged less than was sent"};
   }
+}
+
+Result<void> Reporter::settle(wire::Report const& sent, wire::ReportAnswer const& answer) {
+  FLEET_CHECK(context_.spool->settle(answer));
+  greets_ = false;
+  failures_ = 0;
+  resend_at_ = context_.spool->is_unsettled() ? context_.clock.mono() + std::max(kResendMin, Millis{answer.resend_after_s * 1000}) : MonoTime::max();
+  for (auto const tier : wire::kTiers)
+    if (auto const& items = sent.items[tier]; !items.empty() && std::max(answer.acked[tier], answer.received[tier]) < items.back().sequence)
+      return Error{Kind::conflict, "not_received", fmt::format("the server received {} of tier {}, {} was sent", answer.received[tier], wire::tier_name(tier),
+                                                               items.back().sequence)};
   return {};
+}
+
+void Reporter::failed(Error const& error) {
+  if (failures_++ == 0) log::warn("report.failed", {{"code", error.code}, {"error", error.detail}});
+  auto const most = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << std::min(failures_, 20)));
+  quiet_until_ = context_.clock.mono() + std::max(remote_.retry_after(), Millis{static_cast<std::int64_t>(most * (0.5 + context_.random.uniform() / 2))});
 }
 
 }  // namespace fleet::agent

@@ -4,29 +4,46 @@
 #include "agent/store/budget.hpp"
 #include "agent/trust/remote.hpp"
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 
 namespace fleet::agent {
 
-/// Sends what is spooled: critical items at once, the rest each telemetry interval. One thread calls `loop`.
+/// Sends what is spooled: what is critical or diagnostic at once, the rest each telemetry interval. Sleeps until then: an idle device is not woken.
+/// One thread calls `loop`.
 class Reporter {
 public:
-  Reporter(Context& context, Remote& remote);
+  /// @param is_working  an update or a proof is under way: at least an empty report goes out each interval, so that silence means something
+  Reporter(Context& context, Remote& remote, std::function<bool()> is_working);
+  ~Reporter();
   void loop();
+  /// From any thread: looks at once.
   void wake();
+  /// From any thread: reports at once, if only to hear what the server has (one that was restored has less than it acknowledged).
+  void greet();
 
 private:
+  void wait(MonoTime until);
   Result<void> send_all();
+  Result<void> settle(wire::Report const& sent, wire::ReportAnswer const& answer);
   void gather();
+  void keep(wire::ReportItem item);
+  void failed(Error const& error);
+
   Context& context_;
   Remote& remote_;
+  std::function<bool()> is_working_;
   Budget budget_;
   std::string boot_id_;
   int failures_ = 0;
+  MonoTime quiet_until_{};  ///< after a failure
+  MonoTime resend_at_ = MonoTime::max();
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool woken_ = false;
+  bool woken_ = true;  ///< what lies there from before is looked at first
+  std::atomic<bool> greets_ = false;
 };
 
 }  // namespace fleet::agent

@@ -29,7 +29,7 @@ struct Config {
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
   int keep_versions = 2;              ///< of each model, the current and the previous one among them
   std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
-  std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root
+  std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as
   std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
   std::vector<std::string> metered_command;  ///< exit 0: the link is metered

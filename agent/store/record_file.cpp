@@ -7,14 +7,14 @@ namespace {
 
 constexpr std::size_t kSumHex = 16;
 
-/// The text of a line without its newline, where its checksum fits.
-bool fits(std::string_view line, std::string_view& text) {
-  if (line.size() <= kSumHex || line[kSumHex] != ' ') return false;
-  text = line.substr(kSumHex + 1);
-  return crypto::sha256(text).hex().substr(0, kSumHex) == line.substr(0, kSumHex);
-}
-
 }  // namespace
+
+std::optional<std::string_view> RecordFile::text_of(std::string_view line) {
+  if (line.size() <= kSumHex || line[kSumHex] != ' ') return std::nullopt;
+  auto const text = line.substr(kSumHex + 1);
+  if (crypto::sha256(text).hex().compare(0, kSumHex, line.substr(0, kSumHex)) != 0) return std::nullopt;
+  return text;
+}
 
 std::string RecordFile::line_of(std::string_view text) {
   auto line = crypto::sha256(text).hex().substr(0, kSumHex);
@@ -35,13 +35,12 @@ Result<RecordFile::Opened> RecordFile::open(Fs& fs, std::string const& path, std
   bool damaged = false;
   while (good < content.size()) {
     auto const end = content.find('\n', good);
-    std::string_view text;
-    bool const whole = end != std::string::npos && fits(std::string_view(content).substr(good, end - good), text);
-    if (!whole) {
+    auto const text = end == std::string::npos ? std::nullopt : text_of(std::string_view(content).substr(good, end - good));
+    if (!text) {
       damaged = end != std::string::npos && end + 1 < content.size();
       break;
     }
-    each(text);
+    each(*text);
     good = end + 1;
   }
   // What cannot be cut off here is left behind by the next record, in a file that is written anew.

@@ -29,6 +29,8 @@ public:
   Result<void> reserve(std::uint64_t bytes) { return file_ ? file_->reserve(bytes) : *read_only_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] static std::string line_of(std::string_view text);
+  /// The text of a line (without its newline) whose checksum fits.
+  [[nodiscard]] static std::optional<std::string_view> text_of(std::string_view line);
 
 private:
   RecordFile(std::unique_ptr<File> file, std::optional<Error> read_only, std::uint64_t size)

@@ -1,13 +1,14 @@
 #include "agent/telemetry/collector.hpp"
 
-#include "agent/telemetry/statsd.hpp"
-#include "core/stats/sketch.hpp"
+#include "agent/telemetry/fold.hpp"
+#include "core/base/log.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <deque>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace fleet::agent {
 namespace {
@@ -15,77 +16,27 @@ namespace {
 constexpr std::size_t kSeriesMax = 512;
 constexpr std::size_t kMetricsOfItem = 200;  // a report's item may have 256
 constexpr std::size_t kBucketsOfItem = 20'000;
-constexpr std::size_t kBucketsOfMetric = 1'000;
-constexpr std::size_t kWindowsMax = 64;
-constexpr std::size_t kWindowSamples = 4096;
-constexpr Millis kWindowMax = std::chrono::minutes{10};
 constexpr std::size_t kModelsMax = 64;
-constexpr std::size_t kMarksMax = 4096;
-constexpr Millis kMarkEvery{100};
+constexpr std::size_t kNotesMax = 16;
+constexpr Millis kForgetAfter = std::chrono::hours{1};
 
 constexpr std::string_view kInferences = "inferences";
+constexpr std::string_view kOther = "other";
 
-struct Fold {
-  std::string kind;
-  double count = 0;  ///< weighed by sample rates
-  double sum = 0, min = 0, max = 0;
-  stats::Sketch sketch;
+/// What may be added up together: timers, histograms and distributions are all of samples.
+std::string_view meaning(std::string_view type) { return type == "ms" || type == "h" ? "d" : type; }
+
+struct Owner {
+  std::string model, release;
+  auto operator<=>(Owner const&) const = default;
 };
-struct Point {
-  MonoTime at{};
-  double value = 0, weight = 1;
+struct Series {
+  std::string type;  ///< of its first sample
+  MonoTime touched{};
+  double gauge = 0;  ///< of a gauge: its value, across intervals
+  bool told = false;  ///< that its types disagree
+  Fold fold;          ///< of this interval; count 0: nothing came
 };
-/// The running count of inferences of a release, marked in time, so that any count since a time can be told however many came.
-class Inferences {
-public:
-  void add(MonoTime at, double many) {
-    total_ += many;
-    if (!marks_.empty() && at < marks_.back().first + kMarkEvery) {
-      marks_.back().second = total_;
-      return;
-    }
-    marks_.emplace_back(at, total_);
-    if (marks_.size() <= kMarksMax) return;
-    std::deque<std::pair<MonoTime, double>> coarser;
-    for (std::size_t i = 1; i < marks_.size(); i += 2) coarser.push_back(marks_[i]);
-    marks_ = std::move(coarser);
-  }
-  [[nodiscard]] double since(MonoTime from) const {
-    auto const first = std::lower_bound(marks_.begin(), marks_.end(), from, [](auto const& mark, MonoTime at) { return mark.first < at; });
-    return total_ - (first == marks_.begin() ? 0 : std::prev(first)->second);
-  }
-
-private:
-  double total_ = 0;
-  std::deque<std::pair<MonoTime, double>> marks_;  ///< start of a span, total at its end
-};
-using Owner = std::pair<std::string, std::string>;  ///< model, release digest
-using Key = std::pair<std::string, std::string>;    ///< release digest, metric
-
-void fold(Fold& into, Sample const& sample) {
-  if (into.count <= 0) into.min = into.max = sample.value;
-  into.kind = sample.type;
-  into.min = std::min(into.min, sample.value);
-  into.max = std::max(into.max, sample.value);
-  if (sample.type == "g") {  // the last one counts
-    into.sum = sample.value;
-    into.count = 1;
-    return;
-  }
-  into.count += sample.weight;
-  into.sum += sample.value * sample.weight;
-  if (sample.type != "c") into.sketch.add(sample.value, std::max<std::int64_t>(1, std::llround(sample.weight)));
-}
-
-/// A report has room for so many: of a wider spread the lowest are counted together (Masson, Rim, Lee, 2019, section 3.3).
-stats::Sketch::Buckets capped(stats::Sketch::Buckets buckets) {
-  while (buckets.size() > kBucketsOfMetric) {
-    auto const lowest = buckets.begin();
-    std::next(lowest)->second += lowest->second;
-    buckets.erase(lowest);
-  }
-  return buckets;
-}
 
 }  // namespace
 
@@ -94,51 +45,110 @@ struct Collector::State {
   Clock& clock;
   mutable std::mutex mutex;
   SysTime since;
-  std::map<Owner, std::map<std::string, Fold>> folds;
+  std::map<Owner, std::map<std::string, Series>> owners;
   std::size_t series = 0;
-  std::map<Key, std::deque<Point>> windows;      ///< of releases that run or ran, newest point last
-  std::map<std::string, Inferences> inferences;  ///< by release digest, of the same
-  std::map<std::string, std::string> model_of;   ///< release digest -> model
-  std::deque<std::string> known;                 ///< order of model_of
+  double other = 0;  ///< samples that have no series
+  std::vector<wire::NoteItem> notes;
+  std::map<std::string, std::map<Watched, Window>> windows;  ///< by release digest
+  std::map<std::string, Inferences> inferences;              ///< by release digest, of those that run or ran
+  std::map<std::string, std::string> model_of;               ///< release digest -> model
+  std::deque<std::string> known;                             ///< order of model_of
 
   void add(Sample const& sample) {
-    auto model = sample.model;
-    if (auto const found = model_of.find(sample.release); model.empty() && found != model_of.end()) model = found->second;
-    Owner const owner{model, sample.release};
-    auto const there = folds.find(owner);
-    if (there == folds.end() || !there->second.contains(sample.name)) {
-      if (series >= kSeriesMax) return;  // more names than any app should have
-      ++series;
+    auto const now = clock.mono();
+    auto* const own = series_of(sample, now);
+    if (own == nullptr) {
+      ++other;
+      return;
     }
-    fold(folds[owner][sample.name], sample);
-    if (model_of.contains(sample.release)) look(sample, clock.mono());
+    if (!own->fold.add(sample, own->gauge)) {
+      ++other;
+      return;
+    }
+    if (!model_of.contains(sample.release)) return;
+    if (sample.name == kInferences && sample.type == "c") inferences[sample.release].add(now, sample.value * sample.weight);
+    if (auto const watched = windows.find(sample.release); watched != windows.end())
+      for (auto& [what, window] : watched->second)
+        if (what.metric == sample.name) window.add(sample, own->gauge, now);
   }
 
-  /// What health checks ask for: only releases that run or ran can be asked about.
-  void look(Sample const& sample, MonoTime now) {
-    if (sample.name == kInferences && sample.type == "c") inferences[sample.release].add(now, sample.value * sample.weight);
-    Key const key{sample.release, sample.name};
-    if (!windows.contains(key) && windows.size() >= kWindowsMax) return;
-    auto& points = windows[key];
-    points.push_back({now, sample.value, sample.weight});
-    while (points.size() > kWindowSamples || points.front().at + kWindowMax < now) points.pop_front();
+  /// Null: there is no room, or it was of another type.
+  Series* series_of(Sample const& sample, MonoTime now) {
+    auto model = sample.model;
+    if (auto const found = model_of.find(sample.release); model.empty() && found != model_of.end()) model = found->second;
+    Owner const owner{std::move(model), sample.release};
+    auto const of_owner = owners.find(owner);
+    bool const is_new = of_owner == owners.end() || !of_owner->second.contains(sample.name);
+    if (is_new && series >= kSeriesMax && !is_watched(sample) && !drop_idle()) return nullptr;
+    if (is_new) ++series;
+    auto& own = owners[owner][sample.name];
+    if (is_new) own.type = sample.type;
+    own.touched = now;
+    if (meaning(own.type) == meaning(sample.type)) return &own;
+    if (!std::exchange(own.told, true)) tell_types(sample, own.type);
+    return nullptr;
+  }
+
+  /// What a proof asks for has its place.
+  bool is_watched(Sample const& sample) const {
+    if (sample.name == kInferences && model_of.contains(sample.release)) return true;
+    auto const watched = windows.find(sample.release);
+    return watched != windows.end() &&
+           std::any_of(watched->second.begin(), watched->second.end(), [&](auto const& entry) { return entry.first.metric == sample.name; });
+  }
+
+  void tell_types(Sample const& sample, std::string const& first) {
+    if (notes.size() >= kNotesMax) return;
+    auto text = fmt::format("metric {} is sent as {} and as {}: it is taken as {}", sample.name, first, sample.type, first);
+    log::warn("statsd.types_differ", {{"metric", sample.name}, {"taken", first}, {"refused", sample.type}});
+    notes.push_back({clock.wall(), "metric_types_differ", std::move(text)});
+  }
+
+  /// The series that was silent for longest makes room; none does that was heard in this interval.
+  bool drop_idle() {
+    auto found = owners.end();
+    std::map<std::string, Series>::iterator oldest;
+    for (auto owner = owners.begin(); owner != owners.end(); ++owner)
+      for (auto one = owner->second.begin(); one != owner->second.end(); ++one)
+        if (one->second.fold.count <= 0 && (found == owners.end() || one->second.touched < oldest->second.touched)) {
+          found = owner;
+          oldest = one;
+        }
+    if (found == owners.end()) return false;
+    found->second.erase(oldest);
+    if (found->second.empty()) owners.erase(found);
+    --series;
+    return true;
+  }
+
+  void begin_interval(SysTime now) {
+    for (auto owner = owners.begin(); owner != owners.end();) {
+      for (auto& [name, one] : owner->second) one.fold = {};
+      series -= std::erase_if(owner->second, [old = clock.mono() - kForgetAfter](auto const& entry) { return entry.second.touched < old; });
+      owner = owner->second.empty() ? owners.erase(owner) : std::next(owner);
+    }
+    other = 0;
+    since = now;
   }
 
   void forget(std::string const& digest) {
     model_of.erase(digest);
     inferences.erase(digest);
-    std::erase_if(windows, [&](auto const& entry) { return entry.first.first == digest; });
+    windows.erase(digest);
   }
 };
 
 Collector::Collector(Clock& clock) : state_(std::make_unique<State>(clock)) {}
 Collector::~Collector() = default;
 
-void Collector::take(std::string_view datagram) {
+void Collector::take(std::string_view datagram, Source source) {
   std::lock_guard const lock(state_->mutex);
   while (!datagram.empty()) {
     auto const end = datagram.find('\n');
-    parse_line(datagram.substr(0, end), [this](Sample const& sample) { state_->add(sample); });
+    parse_line(datagram.substr(0, end), [&](Sample sample) {
+      if (source == Source::anybody) sample.release.clear();
+      state_->add(sample);
+    });
     datagram.remove_prefix(end == std::string_view::npos ? datagram.size() : end + 1);
   }
 }
@@ -156,58 +166,49 @@ std::vector<wire::MetricsItem> Collector::drain() {
   std::lock_guard const lock(state_->mutex);
   std::vector<wire::MetricsItem> out;
   auto const now = state_->clock.wall();
-  for (auto const& [owner, metrics] : state_->folds) {
+  for (auto const& [owner, metrics] : state_->owners) {
     std::size_t room = 0;
-    for (auto const& [name, fold] : metrics) {
-      auto buckets = capped(fold.sketch.buckets());
-      if (room < buckets.size() + 1 || out.back().metrics.size() >= kMetricsOfItem) {
-        out.push_back({state_->since, now, owner.first, owner.second, {}});
+    for (auto const& [name, one] : metrics) {
+      if (one.fold.count <= 0) continue;
+      auto const buckets = one.fold.sketch.buckets().size();
+      if (room < buckets + 1 || out.back().metrics.size() >= kMetricsOfItem) {
+        out.push_back({state_->since, now, owner.model, owner.release, {}});
         room = kBucketsOfItem;
       }
-      room -= buckets.size();
-      out.back().metrics.push_back({name, fold.kind, std::llround(fold.count), fold.sum, fold.min, fold.max, std::move(buckets)});
+      room -= buckets;
+      out.back().metrics.push_back(one.fold.told(name, one.type));
     }
   }
-  std::erase_if(state_->windows, [old = state_->clock.mono() - kWindowMax](auto const& entry) { return entry.second.back().at < old; });
-  state_->folds.clear();
-  state_->series = 0;
-  state_->since = now;
+  if (state_->other > 0) out.push_back({state_->since, now, {}, {}, {{std::string(kOther), "c", 1, state_->other, state_->other, state_->other, {}}}});
+  state_->begin_interval(now);
   return out;
+}
+
+std::vector<wire::NoteItem> Collector::notes() {
+  std::lock_guard const lock(state_->mutex);
+  return std::exchange(state_->notes, {});
+}
+
+void Collector::watch(std::string const& digest, std::vector<Watched> const& watched) {
+  std::lock_guard const lock(state_->mutex);
+  auto& windows = state_->windows[digest];
+  std::erase_if(windows, [&](auto const& entry) { return std::find(watched.begin(), watched.end(), entry.first) == watched.end(); });
+  for (auto const& one : watched) windows.try_emplace(one, one.window);
+  if (windows.empty()) state_->windows.erase(digest);
+}
+
+std::optional<double> Collector::stat(std::string const& digest, Watched const& watched, std::string_view stat, std::int64_t samples) const {
+  std::lock_guard const lock(state_->mutex);
+  auto const of_release = state_->windows.find(digest);
+  if (of_release == state_->windows.end()) return std::nullopt;
+  auto const found = of_release->second.find(watched);
+  return found == of_release->second.end() ? std::nullopt : found->second.stat(stat, samples, state_->clock.mono());
 }
 
 std::int64_t Collector::inferences(std::string_view digest, MonoTime since) const {
   std::lock_guard const lock(state_->mutex);
   auto const found = state_->inferences.find(std::string(digest));
-  return found == state_->inferences.end() ? 0 : std::llround(found->second.since(since));
-}
-
-std::optional<double> Collector::stat(std::string_view digest, std::string_view metric, std::string_view stat, Millis window, std::int64_t samples) const {
-  std::lock_guard const lock(state_->mutex);
-  auto const found = state_->windows.find({std::string(digest), std::string(metric)});
-  if (found == state_->windows.end()) return std::nullopt;
-  auto const from = state_->clock.mono() - window;
-  stats::Sketch sketch;
-  double sum = 0, weight = 0, least = 0, most = 0;
-  for (auto const& point : found->second) {
-    if (point.at < from) continue;
-    if (weight <= 0) least = most = point.value;
-    least = std::min(least, point.value);
-    most = std::max(most, point.value);
-    sum += point.value * point.weight;
-    weight += point.weight;
-    sketch.add(point.value, std::max<std::int64_t>(1, std::llround(point.weight)));
-  }
-  // At most so many are kept: of a busier app the newest ones are judged.
-  auto const enough = std::min(static_cast<double>(samples), static_cast<double>(kWindowSamples));
-  if (weight <= 0 || weight < enough) return std::nullopt;
-  if (stat == "min") return least;
-  if (stat == "max") return most;
-  if (stat == "sum") return sum;
-  if (stat == "rate") return sum * 1000 / static_cast<double>(std::max<std::int64_t>(1, window.count()));
-  if (stat == "p50") return sketch.quantile(0.5);
-  if (stat == "p95") return sketch.quantile(0.95);
-  if (stat == "p99") return sketch.quantile(0.99);
-  return sum / weight;
+  return found == state_->inferences.end() ? 0 : found->second.since(since);
 }
 
 }  // namespace fleet::agent

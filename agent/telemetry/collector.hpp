@@ -13,23 +13,37 @@
 namespace fleet::agent {
 
 /// Takes what apps send by StatsD, folds it per model, release and metric for the next report, and answers health checks from a sliding
-/// window. Thread-safe; bounded memory whatever arrives (names, releases, window samples; what is over is counted as dropped).
+/// window. Counters sum, gauges keep their last value and know changes of it, sets count what is distinct, timers and distributions become sketches.
+/// Thread-safe; bounded memory whatever arrives: what is over, or is sent as another type than before, is counted as the metric `other`.
 class Collector {
 public:
   explicit Collector(Clock& clock);
   ~Collector();
 
+  /// Where a datagram came from. What anybody can send is told, and is no evidence for a release.
+  enum class Source { known, anybody };
   /// One datagram: lines of plain or DogStatsD StatsD. Malformed lines are counted, never fatal. Names under `agent.` are not taken.
-  void take(std::string_view datagram);
+  void take(std::string_view datagram, Source source = Source::known);
   /// Which release of which model runs: fills `model` of samples that only name the release, and the other way round not.
   void running(std::string const& model, std::string const& digest);
   /// What came since the last drain, one item a (model, release); empty when nothing came.
   std::vector<wire::MetricsItem> drain();
+  /// What people should know: a metric whose types disagree; told once.
+  std::vector<wire::NoteItem> notes();
 
+  /// What a health check asks about.
+  struct Watched {
+    std::string metric;
+    Millis window{60'000};
+    auto operator<=>(Watched const&) const = default;
+  };
+  /// From now on these are kept for `stat`, however much else arrives; in place of what was watched of that release before.
+  void watch(std::string const& digest, std::vector<Watched> const& watched);
+  /// A statistic over the last `window` of a metric that is watched (mean, min, max, sum, rate a second, p50, p95, p99), or nothing with fewer than
+  /// `samples`. A counter has as many samples as it counts: who adds up before sending has them, too.
+  [[nodiscard]] std::optional<double> stat(std::string const& digest, Watched const& watched, std::string_view stat, std::int64_t samples) const;
   /// Sum of the counter `inferences` of a release since `since`.
   [[nodiscard]] std::int64_t inferences(std::string_view digest, MonoTime since) const;
-  /// A statistic over the last `window` (mean, min, max, sum, rate a second, p50, p95, p99), or nothing with fewer than `samples`.
-  [[nodiscard]] std::optional<double> stat(std::string_view digest, std::string_view metric, std::string_view stat, Millis window, std::int64_t samples) const;
 
 private:
   struct State;

@@ -2,20 +2,20 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/names.hpp"
+#include "core/wire/device.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <functional>
 
 namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kNameMax = 128;
-// Beyond these a value is a mistake, and its sums would leave what JSON can say.
-constexpr double kValueMax = 1e15;
 constexpr double kRateMin = 1e-6;
-constexpr std::array<std::string_view, 5> kTypes{"c", "g", "ms", "h", "d"};
+constexpr std::array<std::string_view, 6> kTypes{"c", "g", "s", "ms", "h", "d"};
 
 std::string_view take(std::string_view& text, char separator) {
   auto const at = text.find(separator);
@@ -40,14 +40,25 @@ void read_tags(std::string_view tags, Sample& out) {
   }
 }
 
-}  // namespace
-
 std::optional<double> parse_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (fault != std::errc{} || end != text.data() + text.size() || !(std::abs(value) <= kValueMax)) return std::nullopt;
+  if (fault != std::errc{} || end != text.data() + text.size() || !(std::abs(value) <= wire::kValueMax)) return std::nullopt;
   return value;
+}
+
+}  // namespace
+
+bool read_value(std::string_view text, Sample& out) {
+  if (out.type == "s") {
+    out.member = std::hash<std::string_view>{}(text);
+    return !text.empty();
+  }
+  auto const number = parse_number(text);
+  out.value = number.value_or(0);
+  out.is_change = out.type == "g" && (text.starts_with('+') || text.starts_with('-'));
+  return number.has_value();
 }
 
 std::optional<Line> split_line(std::string_view line) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,9 +10,11 @@ namespace fleet::agent {
 /// One sample of a StatsD line: `name:value|type[|@rate][|#tag:v,...]`, plain (etsy/statsd) and DogStatsD forms.
 struct Sample {
   std::string name;
-  std::string type;  ///< c, g, ms, h, d
+  std::string type;  ///< c, g, s, ms, h, d
   double value = 0;
-  double weight = 1;           ///< 1 / sample rate
+  double weight = 1;         ///< 1 / sample rate
+  bool is_change = false;    ///< of a gauge: its value has a sign, and is added to what the gauge was
+  std::uint64_t member = 0;  ///< of a set: a hash of what was seen, which is any text
   std::string model, release;  ///< tags `model` and `release`; empty: none
 };
 
@@ -25,7 +28,8 @@ struct Line {
   std::string_view values;
 };
 [[nodiscard]] std::optional<Line> split_line(std::string_view line);
-[[nodiscard]] std::optional<double> parse_number(std::string_view text);
+/// Fills what the type makes of one value; false: it is none.
+[[nodiscard]] bool read_value(std::string_view text, Sample& out);
 
 template <class Each>
 bool parse_line(std::string_view line, Each const& each) {
@@ -34,9 +38,7 @@ bool parse_line(std::string_view line, Each const& each) {
   auto values = found->values;
   while (!values.empty()) {
     auto const colon = values.find(':');
-    auto const number = parse_number(values.substr(0, colon));
-    if (!number) return false;
-    found->shared.value = *number;
+    if (!read_value(values.substr(0, colon), found->shared)) return false;
     each(found->shared);
     values.remove_prefix(colon == std::string_view::npos ? values.size() : colon + 1);
   }

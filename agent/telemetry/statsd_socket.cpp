@@ -1,8 +1,12 @@
 #include "agent/telemetry/statsd_socket.hpp"
 
+#include "core/base/log.hpp"
+
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,12 +20,26 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kDatagramMax = 64 * 1024;
+constexpr int kDatagramsAtOnce = 1'000;  // whoever floods the socket must not keep its thread from the owner's orders
 
 Error failed(std::string_view doing, std::string const& what) {
   return {Kind::io, "socket_failed", fmt::format("{} {}: {}", doing, what, std::strerror(errno))};
 }
 
-Result<int> open_unix(std::string const& path) {
+/// Never, not for a moment, open to more than it should be: who connects stays connected.
+Result<void> bind_for(int fd, sockaddr_un const& address, std::string const& path, std::optional<gid_t> senders) {
+  auto const mask = ::umask(0177);
+  bool const bound = ::bind(fd, reinterpret_cast<sockaddr const*>(&address), sizeof address) == 0;
+  ::umask(mask);
+  if (!bound) return failed("bind", path);
+  if (!senders) return {};
+  bool const given = ::chown(path.c_str(), static_cast<uid_t>(-1), *senders) == 0 && ::chmod(path.c_str(), 0660) == 0;
+  // Then nobody but the agent's own user sends: no reason to leave the device without its agent.
+  if (!given) log::error("statsd.group_shut_out", {{"path", path}, {"group", *senders}, {"error", std::strerror(errno)}});
+  return {};
+}
+
+Result<int> open_unix(std::string const& path, std::optional<gid_t> senders) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -31,11 +49,10 @@ Result<int> open_unix(std::string const& path) {
   int const fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed("socket", path);
   ::unlink(path.c_str());  // the lock on the root says that no other agent listens
-  bool const bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::chmod(path.c_str(), 0666) == 0;
+  auto const bound = bind_for(fd, address, path, senders);
   if (bound) return fd;
-  auto error = failed("bind", path);
   ::close(fd);
-  return error;
+  return bound.error();
 }
 
 Result<int> open_udp(int port) {
@@ -52,30 +69,43 @@ Result<int> open_udp(int port) {
 
 }  // namespace
 
-Result<StatsdSockets> StatsdSockets::open(std::string const& path, int udp_port) {
+Result<std::optional<gid_t>> senders_of(std::string const& group, std::string const& run_as) {
+  if (!group.empty()) {
+    auto const* const found = ::getgrnam(group.c_str());
+    if (found == nullptr) return Error{Kind::not_found, "unknown_group", fmt::format("there is no group {}", group), "statsd: {group: ...} in agent.yaml"};
+    return std::optional(found->gr_gid);
+  }
+  if (run_as.empty()) return std::optional<gid_t>{};
+  auto const* const found = ::getpwnam(run_as.c_str());
+  if (found == nullptr) return Error{Kind::not_found, "unknown_user", fmt::format("there is no user {}", run_as), "exec: {run_as: ...} in agent.yaml"};
+  return std::optional(found->pw_gid);
+}
+
+Result<StatsdSockets> StatsdSockets::open(std::string const& path, std::optional<gid_t> senders, int udp_port) {
   StatsdSockets out;
-  FLEET_TRY(int const unix_fd, open_unix(path));
-  out.fds_.push_back(unix_fd);
+  FLEET_TRY(int const unix_fd, open_unix(path, senders));
+  out.sockets_.push_back({unix_fd, Collector::Source::known});
   out.path_ = path;
   if (udp_port == 0) return out;
   FLEET_TRY(int const udp_fd, open_udp(udp_port));
-  out.fds_.push_back(udp_fd);
+  out.sockets_.push_back({udp_fd, Collector::Source::anybody});
   return out;
 }
 
-StatsdSockets::StatsdSockets(StatsdSockets&& other) noexcept : fds_(std::exchange(other.fds_, {})), path_(std::exchange(other.path_, {})) {}
+StatsdSockets::StatsdSockets(StatsdSockets&& other) noexcept : sockets_(std::exchange(other.sockets_, {})), path_(std::exchange(other.path_, {})) {}
 
 StatsdSockets::~StatsdSockets() {
-  for (int const fd : fds_) ::close(fd);
+  for (auto const& socket : sockets_) ::close(socket.fd);
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
-bool StatsdSockets::read_one(int fd, std::string& out) {
-  out.resize(kDatagramMax);
-  auto const n = ::recv(fd, out.data(), out.size(), MSG_DONTWAIT);
-  if (n < 0) return false;
-  out.resize(static_cast<std::size_t>(n));
-  return true;
+void StatsdSockets::receive(Socket const& socket, Collector& collector) {
+  std::string datagram(kDatagramMax, '\0');
+  for (int i = 0; i < kDatagramsAtOnce; ++i) {
+    auto const n = ::recv(socket.fd, datagram.data(), datagram.size(), MSG_DONTWAIT);
+    if (n < 0) return;
+    collector.take(std::string_view(datagram).substr(0, static_cast<std::size_t>(n)), socket.source);
+  }
 }
 
 }  // namespace fleet::agent

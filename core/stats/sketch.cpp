@@ -52,6 +52,14 @@ void Sketch::merge(Sketch const& other) {
   count_ += other.count_;
 }
 
+void Sketch::collapse(std::size_t most) {
+  while (buckets_.size() > std::max<std::size_t>(1, most)) {
+    auto const lowest = buckets_.begin();
+    std::next(lowest)->second += lowest->second;
+    buckets_.erase(lowest);
+  }
+}
+
 double Sketch::quantile(double q) const {
   if (count_ == 0) return 0;
   double const rank = std::clamp(q, 0., 1.) * static_cast<double>(count_ - 1);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 
@@ -23,6 +24,8 @@ public:
   [[nodiscard]] static int key_of(double x);
   void add(double x, std::int64_t count = 1);
   void merge(Sketch const& other);
+  /// At most `most` buckets: of a wider spread the lowest are counted together (section 3.3), so that the quantiles people watch stay right.
+  void collapse(std::size_t most);
   /// Value at `q` in [0, 1], within 1 %; 0 of an empty sketch.
   [[nodiscard]] double quantile(double q) const;
   [[nodiscard]] std::int64_t count() const { return count_; }

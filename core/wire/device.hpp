@@ -3,6 +3,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/time.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -164,16 +165,18 @@ struct UpdateItem {
   std::string running_version, running_digest;  ///< what `current` points at after it; empty for none
   DeviceError error;                            ///< code empty: none
 };
+/// Beyond this a sample is a mistake, and its sums would leave what JSON can say.
+inline constexpr double kValueMax = 1e15;
 /// Samples of one interval, folded per model, release and metric.
 struct MetricsItem {
   SysTime since{}, until{};
   std::string model, digest;  ///< digest empty: untagged, no evidence for a release
   struct Metric {
     std::string name;
-    std::string kind;  ///< c, g, ms, h, d
+    std::string kind;  ///< c, g, s, ms, h, d
     std::int64_t count = 0;
-    double sum = 0, min = 0, max = 0;
-    std::map<int, std::int64_t> buckets;  ///< DDSketch of relative accuracy 1 %: index -> count; empty for c and g
+    double sum = 0, min = 0, max = 0;     ///< each at most kValueMax; the sum no more than so many samples between min and max can have
+    std::map<int, std::int64_t> buckets;  ///< DDSketch of relative accuracy 1 %: index -> count; empty for c, g and s
   };
   std::vector<Metric> metrics;
 };
@@ -188,20 +191,51 @@ struct DroppedItem {
   std::string tier;
   std::int64_t items = 0;
 };
+/// What people should know of the device and is no result of an update: types of a metric that disagree, senders that were refused.
+struct NoteItem {
+  SysTime at{};
+  std::string code, text;
+};
 struct ReportItem {
-  std::int64_t sequence = 0;  ///< of the item, per device, never restarts
+  std::int64_t sequence = 0;  ///< of the item in its tier, per device, never restarts
   std::optional<UpdateItem> update;
   std::optional<MetricsItem> metrics;
   std::optional<FactsItem> facts;
-  std::optional<DroppedItem> dropped;  ///< none of them: a kind from a newer agent, kept out
+  std::optional<DroppedItem> dropped;
+  std::optional<NoteItem> note;  ///< none of them: a kind from a newer agent, kept out
+};
+
+/// Items travel in tiers that count for themselves: no result waits behind a hundred megabytes of samples.
+enum class Tier : std::uint8_t { critical, diagnostic, bulk };
+inline constexpr std::array<Tier, 3> kTiers{Tier::critical, Tier::diagnostic, Tier::bulk};
+[[nodiscard]] std::string_view tier_name(Tier tier);
+/// One of each tier.
+template <class T>
+struct ByTier {
+  std::array<T, kTiers.size()> of{};
+  [[nodiscard]] constexpr T& operator[](Tier tier) { return of[static_cast<std::size_t>(tier)]; }
+  [[nodiscard]] constexpr T const& operator[](Tier tier) const { return of[static_cast<std::size_t>(tier)]; }
+  bool operator==(ByTier const&) const = default;
 };
 struct Report {
-  std::int64_t sequence = 0;  ///< of the last item
   std::string boot_id;
-  std::vector<ReportItem> items;
+  ByTier<std::vector<ReportItem>> items;  ///< in each the sequences rise; no item at all says that the device is there
+  /// How many there are.
+  [[nodiscard]] std::size_t size() const;
 };
+/// At most this many items a report, over its tiers.
+inline constexpr std::size_t kReportItemsMax = 10'000;
+struct ReportAnswer {
+  ByTier<std::int64_t> acked;     ///< up to it, everything is at the server for good
+  ByTier<std::int64_t> received;  ///< up to it, it need not be sent again now; at least `acked`
+  int resend_after_s = 0;         ///< when what was received and is not acknowledged should be sent again
+  bool operator==(ReportAnswer const&) const = default;
+};
+/// Bodies of the days before tiers are refused with a hint.
 [[nodiscard]] Result<Report> decode_report(std::string_view json);
 [[nodiscard]] std::string encode(Report const& message);
+[[nodiscard]] Result<ReportAnswer> decode_report_answer(std::string_view json);
+[[nodiscard]] std::string encode(ReportAnswer const& message);
 /// One item alone, as an agent spools it.
 [[nodiscard]] std::string encode(ReportItem const& item);
 [[nodiscard]] Result<ReportItem> decode_report_item(std::string_view json);

@@ -1,8 +1,10 @@
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -11,7 +13,9 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::int64_t kSequenceMax = std::int64_t{1} << 53;
+constexpr std::size_t kAnswerBytesMax = 4096;
 constexpr std::size_t kOutputMax = 4096;
+constexpr ByTier<std::string_view> kTierNames{{"critical", "diagnostic", "bulk"}};
 
 UpdateItem read_update(ObjectReader& reader, std::vector<FieldError>& faults) {
   UpdateItem out;
@@ -49,6 +53,16 @@ void read_buckets(ObjectReader& reader, MetricsItem::Metric& metric) {
   }
 }
 
+/// Values that samples can have, and a sum that they can have together: one device's nonsense must not become the mean of a fleet.
+void check_values(ObjectReader& reader, MetricsItem::Metric const& metric) {
+  for (auto const& [key, value] : {std::pair{"min", metric.min}, std::pair{"max", metric.max}})
+    if (!(std::abs(value) <= kValueMax)) reader.fault(key, fmt::format("a value is between -{:g} and {:g}", kValueMax, kValueMax));
+  if (metric.min > metric.max) reader.fault("min", fmt::format("{:g} is above max, {:g}", metric.min, metric.max));
+  // Counts are rounded, where samples are weighed by their rates.
+  auto const most = (static_cast<double>(metric.count) + 1) * std::max(std::abs(metric.min), std::abs(metric.max)) * 1.001;
+  if (!(std::abs(metric.sum) <= most)) reader.fault("sum", fmt::format("{} samples between {:g} and {:g} have none like it", metric.count, metric.min, metric.max));
+}
+
 MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) {
   MetricsItem out;
   out.since = reader.time("since").value_or(SysTime{});
@@ -63,10 +77,11 @@ MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) 
     metric.kind = one.text("kind", 4, {});
     metric.count = one.integer("count", 0, kCountMax, 0);
     metric.sum = one.number("sum", 0);
-    metric.min = one.number("min", 0);
-    metric.max = one.number("max", 0);
+    auto const mean = metric.sum / static_cast<double>(std::max<std::int64_t>(1, metric.count));
+    metric.min = one.number("min", mean);
+    metric.max = one.number("max", mean);
     read_buckets(one, metric);
-    if (!std::isfinite(metric.sum)) one.fault("sum", "is not finite");
+    check_values(one, metric);
     out.metrics.push_back(std::move(metric));
   }
   return out;
@@ -85,6 +100,7 @@ ReportItem read_item(json::value const& value, std::string pointer, std::vector<
     out.facts = std::move(facts);
   } else if (type == "dropped")
     out.dropped = DroppedItem{reader.time("at").value_or(SysTime{}), reader.text("tier", 32, {}), reader.integer("items", 0, kSequenceMax, 0)};
+  else if (type == "note") out.note = NoteItem{reader.time("at").value_or(SysTime{}), reader.required_text("code", 64), reader.text("text", 1024, {})};
   return out;
 }
 
@@ -127,6 +143,7 @@ json::object item_json(ReportItem const& item) {
     out = {{"type", "facts"}, {"at", to_rfc3339(item.facts->at, true)}, {"reported", std::move(reported)}};
   } else if (item.dropped)
     out = {{"type", "dropped"}, {"at", to_rfc3339(item.dropped->at, true)}, {"tier", item.dropped->tier}, {"items", item.dropped->items}};
+  else if (item.note) out = {{"type", "note"}, {"at", to_rfc3339(item.note->at, true)}, {"code", item.note->code}, {"text", item.note->text.substr(0, 1024)}};
   else out["type"] = "unknown";  // a newer peer's, of which the number alone is kept
   out["sequence"] = item.sequence;
   return out;
@@ -144,28 +161,82 @@ Result<ReportItem> decode_report_item(std::string_view text) {
 
 std::string encode(ReportItem const& item) { return json::serialize(item_json(item)); }
 
+std::string_view tier_name(Tier tier) { return kTierNames[tier]; }
+
+std::size_t Report::size() const {
+  std::size_t sum = 0;
+  for (auto const& tier : items.of) sum += tier.size();
+  return sum;
+}
+
 Result<Report> decode_report(std::string_view text) {
   FLEET_TRY(auto const value, parse_json(text, kReportBytesMax));
   std::vector<FieldError> faults;
   ObjectReader reader(value, "", faults);
+  if (reader.valid() && reader.find("tiers") == nullptr && (reader.find("sequence") != nullptr || reader.find("items") != nullptr))
+    return Error{Kind::bad_input, "single_sequence", "this report has one sequence for everything; a report has tiers, each with a sequence of its own",
+                 R"(update the agent; {"boot_id": ..., "tiers": {"critical": {"items": [...]}}}, docs/protocol.md, reports)"};
   Report out;
-  out.sequence = reader.required_integer("sequence", 1, kSequenceMax);
   out.boot_id = reader.text("boot_id", 64, {});
-  auto const* const items = reader.array("items", 10'000);
-  for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
-    out.items.push_back(read_item((*items)[i], "/items/" + std::to_string(i), faults));
-    if (i > 0 && out.items[i].sequence <= out.items[i - 1].sequence) reader.fault("items", "sequences must rise");
+  auto const* const tiers = reader.find("tiers");
+  static json::value const kNone = json::object{};
+  if (tiers == nullptr) reader.fault("tiers", "is required");
+  ObjectReader by_tier(tiers == nullptr ? kNone : *tiers, "/tiers", faults);
+  for (auto const tier : kTiers) {
+    auto const name = tier_name(tier);
+    auto const* const body = by_tier.find(name);
+    if (body == nullptr) continue;
+    ObjectReader one(*body, by_tier.pointer(name), faults);
+    auto const* const items = one.array("items", kReportItemsMax);
+    for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
+      auto& own = out.items[tier];
+      own.push_back(read_item((*items)[i], one.pointer("items") + "/" + std::to_string(i), faults));
+      if (i > 0 && own[i].sequence <= own[i - 1].sequence) one.fault("items", fmt::format("sequences must rise, {} follows {}", own[i].sequence, own[i - 1].sequence));
+    }
   }
-  if (out.items.empty()) reader.fault("items", "at least one item is required");
-  else if (out.items.back().sequence != out.sequence) reader.fault("sequence", "must be the sequence of the last item");
+  if (out.size() > kReportItemsMax) reader.fault("tiers", fmt::format("{} items, at most {} are taken", out.size(), kReportItemsMax));
   FLEET_CHECK(no_faults(faults, "report"));
   return out;
 }
 
 std::string encode(Report const& message) {
-  json::array items;
-  for (auto const& item : message.items) items.push_back(item_json(item));
-  return json::serialize(json::object{{"sequence", message.sequence}, {"boot_id", message.boot_id}, {"items", std::move(items)}});
+  json::object tiers;
+  for (auto const tier : kTiers) {
+    if (message.items[tier].empty()) continue;
+    json::array items;
+    for (auto const& item : message.items[tier]) items.push_back(item_json(item));
+    tiers[tier_name(tier)] = json::object{{"items", std::move(items)}};
+  }
+  return json::serialize(json::object{{"boot_id", message.boot_id}, {"tiers", std::move(tiers)}});
+}
+
+Result<ReportAnswer> decode_report_answer(std::string_view text) {
+  FLEET_TRY(auto const value, parse_json(text, kAnswerBytesMax));
+  std::vector<FieldError> faults;
+  ObjectReader reader(value, "", faults);
+  ReportAnswer out;
+  static json::value const kNone = json::object{};
+  auto const* const acked = reader.find("acked");
+  auto const* const received = reader.find("received");
+  if (acked == nullptr) reader.fault("acked", "is required");
+  ObjectReader of_acked(acked == nullptr ? kNone : *acked, "/acked", faults);
+  ObjectReader of_received(received == nullptr ? kNone : *received, "/received", faults);
+  for (auto const tier : kTiers) {
+    out.acked[tier] = of_acked.integer(tier_name(tier), 0, kSequenceMax, 0);
+    out.received[tier] = std::max(out.acked[tier], of_received.integer(tier_name(tier), 0, kSequenceMax, 0));
+  }
+  out.resend_after_s = static_cast<int>(reader.integer("resend_after_s", 0, 86'400, 0));
+  FLEET_CHECK(no_faults(faults, "acknowledgement"));
+  return out;
+}
+
+std::string encode(ReportAnswer const& message) {
+  json::object acked, received;
+  for (auto const tier : kTiers) {
+    acked[tier_name(tier)] = message.acked[tier];
+    received[tier_name(tier)] = message.received[tier];
+  }
+  return json::serialize(json::object{{"acked", std::move(acked)}, {"received", std::move(received)}, {"resend_after_s", message.resend_after_s}});
 }
 
 }  // namespace fleet::wire

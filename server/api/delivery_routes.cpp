@@ -19,25 +19,36 @@ void post_poll(Services& services, Call&& call, net::Responder responder) {
       std::move(responder));
 }
 
-// Decoded here, on the io thread: the writer is one for all, and a report may have a mebibyte.
-void post_reports(Services& services, Call&& call, net::Responder responder) {
-  struct Work {
-    wire::Report report;
-    std::int64_t acked = 0;
-    std::string request_id;
-    net::Responder responder;
-  };
-  auto decoded = wire::decode_report(call.request.body);
-  if (!decoded) return responder(problem(decoded.error(), call.request_id));
-  auto const work = std::make_shared<Work>(Work{std::move(*decoded), 0, call.request_id, std::move(responder)});
-  auto const job = [&services, work, device_n = call.actor.device_n, now = call.now](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(work->acked, fronts::take_report(tx, *services.rollouts, device_n, work->report, now));
+/// A report on its way in, piece by piece: others' come between.
+struct Intake {
+  Services& services;
+  std::int64_t device_n;
+  SysTime now;
+  std::vector<wire::Report> pieces;
+  std::string request_id;
+  net::Responder responder;
+  std::size_t next = 0;
+  wire::ReportAnswer answer = {};
+};
+
+void take_next(std::shared_ptr<Intake> const& intake) {
+  auto const job = [intake](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(intake->answer, fronts::take_report(tx, *intake->services.rollouts, intake->device_n, intake->pieces[intake->next], intake->now));
     return {};
   };
-  services.store.write(job, [work](Result<void> const& written) {
-    if (!written) return work->responder(problem(written.error(), work->request_id));
-    work->responder(net::json_response(200, fmt::format(R"({{"acked":{}}})", work->acked)));
+  intake->services.store.write(job, [intake](Result<void> const& written) {
+    if (!written) return intake->responder(problem(written.error(), intake->request_id));
+    if (++intake->next < intake->pieces.size()) return take_next(intake);
+    intake->responder(net::json_response(200, wire::encode(intake->answer)));
   });
+}
+
+// Decoded here, on the io thread: the writer is one for all, and a report may have a mebibyte.
+void post_reports(Services& services, Call&& call, net::Responder responder) {
+  auto decoded = wire::decode_report(call.request.body);
+  if (!decoded) return responder(problem(decoded.error(), call.request_id));
+  take_next(std::make_shared<Intake>(
+      Intake{services, call.actor.device_n, call.now, fronts::cut(std::move(*decoded)), call.request_id, std::move(responder)}));
 }
 
 /// `<n>.root.json`; 0 when it is none.

@@ -40,9 +40,9 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
                       .boot_id = row.text(4),
                       .sequence = row.int64(5),
                       .targets = row.text(6),
-                      .report_sequence = row.int64(7),
-                      .not_after = from_unix_ms(row.int64(8)),
-                      .models = {}};
+                      .not_after = from_unix_ms(row.int64(7)),
+                      .models = {},
+                      .strangers = {}};
   FLEET_CHECK(check_active(record));
   auto models = reader.prepare(kGetRecordModels);
   models.bind(1, device_n);
@@ -59,15 +59,38 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
   }
 }
 
+Result<wire::ByTier<std::int64_t>> load_tiers(db::Connection& reader, std::int64_t device_n) {
+  wire::ByTier<std::int64_t> out;
+  auto rows = reader.prepare(kGetTiers);
+  rows.bind(1, device_n);
+  for (;;) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    for (auto const tier : wire::kTiers)
+      if (wire::tier_name(tier) == rows.text_view(0)) out[tier] = rows.int64(1);
+  }
+}
+
+Result<void> find_strangers(db::Connection& reader, DeviceRecord& record, wire::PollRequest const& poll) {
+  for (auto const& entry : poll.models) {
+    if (record.models.contains(entry.first)) continue;
+    auto row = reader.prepare(kKnowsModel);
+    FLEET_TRY(bool const known, row.bind(1, entry.first).step());
+    if (!known) record.strangers.insert(entry.first);
+  }
+  return {};
+}
+
 bool is_recorded(DeviceRecord const& record, wire::PollRequest const& poll) {
-  if (record.agent != poll.agent || record.boot_id != poll.boot_id || record.models.size() != poll.models.size()) return false;
+  if (record.agent != poll.agent || record.boot_id != poll.boot_id) return false;
   auto known = record.models.begin();
   for (auto const& [model, status] : poll.models) {
-    if (known->first != model) return false;
+    if (record.strangers.contains(model)) continue;
+    if (known == record.models.end() || known->first != model) return false;
     if (known->second != status && known->second != as_recorded(status)) return false;
     ++known;
   }
-  return true;
+  return known == record.models.end();
 }
 
 Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest const& poll, SysTime now) {
@@ -76,7 +99,9 @@ Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest 
     record.agent = poll.agent;
     record.boot_id = poll.boot_id;
   }
+  FLEET_CHECK(find_strangers(tx.connection(), record, poll));
   for (auto const& [model, told] : poll.models) {
+    if (record.strangers.contains(model)) continue;
     auto const status = as_recorded(told);
     auto& known = record.models[model];
     if (known == status) continue;

@@ -4,6 +4,7 @@
 #include "server/store/store.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 
 namespace fleet::delivery {
@@ -18,13 +19,17 @@ struct DeviceRecord {
   std::string boot_id;
   std::int64_t sequence = 0;  ///< of its newest directive
   std::string targets;        ///< of that directive, as wire::encode_targets gave them
-  std::int64_t report_sequence = 0;
   SysTime not_after{};  ///< of its newest certificate
   std::map<std::string, wire::ModelStatus> models;
+  std::set<std::string> strangers;  ///< models that its poll names and nobody made: remembered with the decision, never recorded
 };
 
 /// @errors unauthenticated (code `unknown_device`: it was deleted), forbidden (`device_revoked`, `device_retired`)
 [[nodiscard]] Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n);
+/// What was acknowledged of its reports.
+[[nodiscard]] Result<wire::ByTier<std::int64_t>> load_tiers(db::Connection& reader, std::int64_t device_n);
+/// Which of the models that a poll names nobody made.
+Result<void> find_strangers(db::Connection& reader, DeviceRecord& record, wire::PollRequest const& poll);
 /// True when the poll tells nothing that is not recorded.
 [[nodiscard]] bool is_recorded(DeviceRecord const& record, wire::PollRequest const& poll);
 /// Records what a poll tells, and puts it into `record`. A model that the poll does not name is gone from the device.

@@ -8,7 +8,7 @@ namespace fleet::delivery {
 
 inline constexpr db::Query kGetRecord{
     "delivery_get_record",
-    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, report_sequence, not_after FROM devices WHERE n = ?1"};
+    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after FROM devices WHERE n = ?1"};
 inline constexpr db::Query kGetRecordModels{
     "delivery_get_record_models",
     "SELECT model, running, running_digest, state, rollout, attempt, waiting FROM device_models WHERE device = ?1 ORDER BY model"};
@@ -28,7 +28,11 @@ inline constexpr db::Query kPutModelFromReport{
     "since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM device_models WHERE device = ?1 AND model = ?2"};
 inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3 WHERE n = ?1"};
-inline constexpr db::Query kSetReportSequence{"delivery_set_report_sequence", "UPDATE devices SET report_sequence = ?2 WHERE n = ?1"};
+inline constexpr db::Query kGetTiers{"delivery_get_tiers", "SELECT tier, acked FROM device_tiers WHERE device = ?1"};
+inline constexpr db::Query kPutTier{"delivery_put_tier",
+                                    "INSERT INTO device_tiers (device, tier, acked) VALUES (?1, ?2, ?3) "
+                                    "ON CONFLICT (device, tier) DO UPDATE SET acked = excluded.acked"};
+inline constexpr db::Query kKnowsModel{"delivery_knows_model", "SELECT 1 FROM models WHERE name = ?1"};
 // A report is a contact, too: a device may report more often than it polls.
 inline constexpr db::Query kTouchContact{"delivery_touch_contact", "UPDATE contacts SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2"};
 inline constexpr db::Query kSetReported{"delivery_set_reported", "UPDATE devices SET reported = ?2, revision = revision + 1 WHERE n = ?1 AND reported <> ?2"};
@@ -36,12 +40,16 @@ inline constexpr db::Query kSuspectClone{"delivery_suspect_clone", "UPDATE devic
 inline constexpr db::Query kAddHistory{
     "delivery_add_history",
     "INSERT INTO device_history (device, time, received, model, version, state, rollout, attempt, error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
+// The newest ?2 of a device stay.
+inline constexpr db::Query kTrimHistory{
+    "delivery_trim_history",
+    "DELETE FROM device_history WHERE device = ?1 AND id <= (SELECT id FROM device_history WHERE device = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)"};
 inline constexpr db::Query kGetDirectiveRoot{"delivery_get_directive_root",
                                              "SELECT bytes FROM metadata WHERE repository = 'directive' AND role = 'root' AND version = ?1"};
 inline constexpr db::Query kGetNumberSetting{"delivery_get_number_setting", "SELECT value FROM settings WHERE name = ?1"};
 
 inline constexpr auto kQueries =
-    std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kSetReportSequence,
+    std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
                               kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
 
 }  // namespace fleet::delivery

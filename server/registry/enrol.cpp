@@ -205,6 +205,7 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
   auto rekey = tx.prepare(queries::kRekeyDevice);
   rekey.bind_all(device.n, chosen->hardware, labels_json(labels), labels_json(chosen->reported), chosen->key);
   FLEET_CHECK(rekey.run());
+  FLEET_CHECK(tx.prepare(queries::kForgetTiers).bind_all(device.n).run());
   auto forget = tx.prepare(queries::kForgetModels);  // another board: what the first one ran says nothing of it
   forget.bind(1, device.n);
   FLEET_CHECK(forget.run());

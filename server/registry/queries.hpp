@@ -49,9 +49,14 @@ inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
                                         "UPDATE devices SET hardware = ?2, state = 'active', labels = ?3, reported = ?4, key_sha256 = ?5, not_after = 0, "
-                                        "clone_suspected_at = NULL, report_sequence = "
-                                        "0, boot_id = '', "
+                                        "clone_suspected_at = NULL, boot_id = '', "
                                         "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
+// A key that an enrolment brings begins every tier of reports at 0.
+inline constexpr db::Query kForgetTiers{"registry.forget_tiers", "DELETE FROM device_tiers WHERE device = ?1"};
+inline constexpr db::Query kQuota{"registry.quota", "SELECT remaining, as_of, exceeded, told_at FROM device_quotas WHERE device = ?1 AND what = ?2"};
+inline constexpr db::Query kPutQuota{"registry.put_quota",
+                                     "INSERT INTO device_quotas (device, what, remaining, as_of, exceeded, told_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, what) "
+                                     "DO UPDATE SET remaining = excluded.remaining, as_of = excluded.as_of, exceeded = excluded.exceeded, told_at = excluded.told_at"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
 inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = max(not_after, ?2) WHERE n = ?1"};
 inline constexpr db::Query kSetKey{"registry.set_key", "UPDATE devices SET key_sha256 = ?2, revision = revision + 1 WHERE n = ?1"};
@@ -112,6 +117,9 @@ inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceB
                                                        kRefreshDevice,
                                                        kRekeyDevice,
                                                        kForgetModels,
+                                                       kForgetTiers,
+                                                       kQuota,
+                                                       kPutQuota,
                                                        kSetNotAfter,
                                                        kSetKey,
                                                        kSetState,

@@ -3,6 +3,7 @@
 #include "core/base/log.hpp"
 #include "core/crypto/x509.hpp"
 #include "server/events/audit.hpp"
+#include "server/registry/device_quota.hpp"
 #include "server/registry/queries.hpp"
 
 #include <fmt/format.h>
@@ -29,6 +30,15 @@ Result<KnownKey> known_renewer(db::Connection& connection, Digest const& present
     return Error{Kind::unauthenticated, "unknown_device", fmt::format("no device has the key {}", presented_key.hex()), "enrol the device with a join token"};
   FLEET_CHECK(check_state(known->id, known->state));
   return *known;
+}
+
+/// Another key before the certificate is due: a few are fair (a disk that was set back); each is an entry of the audit log, which is kept for ever.
+Result<void> check_may_rekey(store::Tx& tx, KnownKey const& known, Millis lifetime, SysTime now) {
+  FLEET_TRY(auto quota, DeviceQuota::load(tx, known.n, renewals_of_device(lifetime), now));
+  if (quota.take()) return quota.save(tx);
+  return Error{Kind::throttled, "too_many_renewals",
+               fmt::format("device {} asked for other keys too often before its certificate was due; the next may come in {}", known.id, to_string(quota.wait())),
+               "keep the key of the last renewal; ask again when a poll says `renew`"};
 }
 
 }  // namespace
@@ -99,12 +109,18 @@ Result<void> check_renewer(db::Connection& reader, Digest const& presented_key) 
 
 Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, Cause const& cause) {
   FLEET_TRY(auto const info, crypto::inspect_request(csr));
-  auto const until = cause.at + services.certificate_lifetime;
+  auto until = cause.at + services.certificate_lifetime;
   auto const job = [&](store::Tx& tx) -> Result<std::string> {
     FLEET_TRY(auto const known, known_renewer(tx.connection(), presented_key));
     FLEET_TRY(auto const holder, find_key(tx.connection(), info.key_sha256));
     if (holder && holder->n != known.n) {
       return Error{Kind::conflict, "key_in_use", fmt::format("the key of this request belongs to device {}", holder->id), "make a new key"};
+    }
+    if (cause.at < known.not_after - services.certificate_lifetime / 3) {
+      // Before its time: what was given is given again, and nothing is written down.
+      until = known.not_after;
+      if (holder) return known.id;
+      FLEET_CHECK(check_may_rekey(tx, known, services.certificate_lifetime, cause.at));
     }
     // One new key at a time: each that waits opens the door as the first one does.
     auto drop = tx.prepare(queries::kDropOtherRenewals);

@@ -2,6 +2,7 @@
 
 #include "core/stats/sketch.hpp"
 #include "server/telemetry/queries.hpp"
+#include "server/telemetry/series.hpp"
 
 #include <fmt/format.h>
 
@@ -12,6 +13,8 @@
 namespace fleet::telemetry {
 namespace {
 
+constexpr std::chrono::hours kInTime{1};
+
 Result<std::string> version_of(store::Tx& tx, std::string const& model, std::string const& hex) {
   auto const digest = Digest::parse(hex);
   if (!digest) return std::string{};
@@ -20,19 +23,31 @@ Result<std::string> version_of(store::Tx& tx, std::string const& model, std::str
   return found ? row.text(0) : std::string{};
 }
 
-struct Series {
-  std::string metric, model, version, hardware;
-};
+std::int64_t minute_of(SysTime at) { return to_unix_ms(std::chrono::floor<std::chrono::minutes>(at)); }
 
-Result<std::string> merged_sketch(store::Tx& tx, Series const& series, std::int64_t start, std::map<int, std::int64_t> const& reported) {
+/// What is stored of this interval already.
+Result<std::optional<stats::Sketch>> stored_sketch(store::Tx& tx, Series const& series, std::int64_t start) {
   auto row = tx.prepare(kGetSketch);
   FLEET_TRY(bool const found, row.bind_all(series.metric, series.model, series.version, series.hardware, start).step());
-  stats::Sketch sketch(reported);
-  if (found) {
-    FLEET_TRY(auto const stored, decode_buckets(row.text_view(0)));
-    sketch.merge(stats::Sketch(stored));
-  }
-  return encode_buckets(sketch.buckets());
+  if (!found) return std::optional<stats::Sketch>{};
+  FLEET_TRY(auto const buckets, decode_buckets(row.text_view(0)));
+  return std::optional(stats::Sketch(buckets));
+}
+
+Result<void> put(store::Tx& tx, Series const& series, std::int64_t start, wire::MetricsItem::Metric const& metric, std::optional<stats::Sketch> const& stored) {
+  stats::Sketch sketch(metric.buckets);
+  if (stored) sketch.merge(*stored);
+  sketch.collapse(kBucketsOfSketch);
+  return tx.prepare(kPutBucket)
+      .bind_all(series.metric, series.model, series.version, series.hardware, start, metric.count, metric.sum, metric.min, metric.max,
+                encode_buckets(sketch.buckets()))
+      .run();
+}
+
+/// Counted, not kept: how many samples had no place. As of now, whatever the device says: its clock makes no rows.
+Result<void> put_other(store::Tx& tx, std::string const& model, SysTime now, std::int64_t samples) {
+  auto const many = static_cast<double>(samples);
+  return put(tx, {std::string(kOther), model, {}, {}}, minute_of(now), {std::string(kOther), "c", 1, many, many, many, {}}, std::nullopt);
 }
 
 bool is_usable(wire::MetricsItem::Metric const& metric) {
@@ -55,33 +70,25 @@ bool skip(std::string_view& text, char expected) {
 
 }  // namespace
 
-Result<void> fold(store::Tx& tx, std::string const& hardware, wire::MetricsItem const& item, SysTime now) {
+Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem const& item, SysTime now) {
+  if (item.since < now - kRetention) return {};
   FLEET_TRY(auto const version, version_of(tx, item.model, item.digest));
-  auto const start = to_unix_ms(std::chrono::floor<std::chrono::minutes>(std::min(item.since, now)));
+  auto const start = minute_of(std::min(item.since, now));
+  std::int64_t without_place = 0;
   for (auto const& metric : item.metrics) {
     if (!is_usable(metric)) continue;
-    Series const series{metric.name, item.model, version, hardware};
-    FLEET_TRY(auto const sketch, merged_sketch(tx, series, start, metric.buckets));
-    FLEET_CHECK(tx.prepare(kPutBucket)
-                    .bind_all(series.metric, series.model, series.version, series.hardware, start, metric.count, metric.sum, metric.min, metric.max, sketch)
-                    .run());
-  }
-  return {};
-}
-
-// Series by series along the primary key: a plain DELETE by time would read the whole table.
-Result<void> prune(store::Tx& tx, SysTime now) {
-  auto const before = to_unix_ms(now - kRetention);
-  Series at;
-  for (;;) {
-    {
-      auto next = tx.prepare(kNextSeries);
-      FLEET_TRY(bool const found, next.bind_all(at.metric, at.model, at.version, at.hardware).step());
-      if (!found) return {};
-      at = {next.text(0), next.text(1), next.text(2), next.text(3)};
+    Series const series{metric.name, item.model, version, device.hardware};
+    FLEET_TRY(auto const stored, stored_sketch(tx, series, start));
+    FLEET_TRY(bool const admitted, stored ? Result<bool>(true) : admit(tx, series, device.new_series, now));
+    // What comes as it happens is bounded by time itself.
+    bool const in_time = stored || item.since >= now - kInTime;
+    if (!admitted || !(in_time || device.old_intervals.take())) {
+      without_place += metric.count;
+      continue;
     }
-    FLEET_CHECK(tx.prepare(kPruneSeries).bind_all(at.metric, at.model, at.version, at.hardware, before).run());
+    FLEET_CHECK(put(tx, series, start, metric, stored));
   }
+  return without_place == 0 ? Result<void>{} : put_other(tx, item.model, now, without_place);
 }
 
 std::string encode_buckets(std::map<int, std::int64_t> const& buckets) {

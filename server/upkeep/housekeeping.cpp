@@ -5,7 +5,6 @@
 #include "server/signing/repository.hpp"
 #include "server/signing/trust_status.hpp"
 #include "server/admin/data_dir.hpp"
-#include "server/telemetry/fold.hpp"
 
 #include <algorithm>
 
@@ -61,8 +60,7 @@ Result<void> tidy_up(store::Tx& tx, Services& services, SysTime now) {
   FLEET_TRY(int const signed_again, signing::refresh_online_roles(tx, *services.keys, now));
   if (signed_again > 0) log::info("metadata.refreshed", {{"roles", signed_again}});
   FLEET_CHECK(signing::warn_of_expiry(tx, *services.keys, now));
-  FLEET_CHECK(sign_log(tx, services, now));
-  return telemetry::prune(tx, now);
+  return sign_log(tx, services, now);
 }
 
 void schedule_renewal(Services& services, crypto::KeyFiles const& keys, std::vector<std::string> hosts) {

@@ -1,5 +1,6 @@
 #include "server/upkeep/retention.hpp"
 
+#include "server/telemetry/series.hpp"
 #include "server/upkeep/queries.hpp"
 
 #include "core/base/log.hpp"
@@ -53,7 +54,8 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
     FLEET_CHECK(forget.run());
     more = more || tx.connection().changes() == kRowsAStep;
   }
-  return more;
+  FLEET_TRY(bool const more_telemetry, telemetry::forget_old(tx, now, kRowsAStep));
+  return more || more_telemetry;
 }
 
 void schedule_retention(Services& services) { schedule(services, kRest); }

@@ -88,7 +88,7 @@ TEST_CASE("every query that a folder declares is in its array, and every folder 
   CHECK(folders.size() == kFolders.size());
 }
 
-TEST_CASE("what every poll and report asks walks an index, never a whole table") {
+TEST_CASE("what every poll and report asks, and what retention drops, walks an index, never a whole table") {
   Database database;
   database.migrate(kMigrations);
   std::set<std::string_view> const hot{"access.token_by_hash",
@@ -105,7 +105,17 @@ TEST_CASE("what every poll and report asks walks an index, never a whole table")
                                        "document_by_digest",
                                        "release_of",
                                        "last_audit",
-                                       "telemetry_version_of_digest"};
+                                       "telemetry_version_of_digest",
+                                       "telemetry_get_series",
+                                       "telemetry_knows_metric",
+                                       "telemetry_count_metrics",
+                                       "telemetry_forget_buckets",
+                                       "telemetry_forget_series",
+                                       "telemetry_forget_metrics",
+                                       "delivery_get_tiers",
+                                       "delivery_knows_model",
+                                       "delivery_trim_history",
+                                       "registry.quota"};
   std::set<std::string_view> seen;
   for (auto const& [folder, queries] : kFolders)
     for (auto const& query : queries) {

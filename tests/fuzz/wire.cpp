@@ -55,6 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (data[0] == 'r') round_trip<wire::decode_release>(text);
   else if (data[0] == 'j') jwt(text);
   else if (data[0] == 'm') people(text);
+  else if (data[0] == 'a') round_trip<wire::decode_report_answer>(text);
   else kDecoders[data[0] % kDecoders.size()](text);
   return 0;
 }

@@ -80,7 +80,7 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   poll->memory = memory_of(asked.slot);
   poll->request_id = asked.request_id;
   poll->answer = std::move(answer);
-  bool const one_device = nonces_.check(asked.device_n, decoded->prior, decoded->nonce, mono);
+  bool const one_device = nonces_.check(asked.device_n, {decoded->nonce, decoded->prior, decoded->boot_id}, mono);
   poll->told = std::move(*decoded);
   auto const memory = poll->memory;
   proceed(std::move(poll));
@@ -112,6 +112,8 @@ void Polls::examine(PollPtr poll) {
   if (!record) return refuse(*poll, record.error());
   auto const plan = delivery::plan_device(reader, *services_.rollouts, poll->device_n, now);
   if (!plan) return refuse(*poll, plan.error());
+  if (poll->told)
+    if (auto const looked = delivery::find_strangers(reader, *record, *poll->told); !looked) return refuse(*poll, looked.error());
   bool const recorded = !poll->told || delivery::is_recorded(*record, *poll->told);
   if (!recorded || !delivery::is_settled(*record, *plan, poll->sequence)) return commit(std::move(poll), policy_epoch, device_epoch);
   auto const valid_until = until_renewal(*record, plan->decision.valid_until, now);

@@ -1,18 +1,24 @@
 #include "server/fronts/agent/reports.hpp"
 
-#include "server/events/audit.hpp"
 #include "server/delivery/device_record.hpp"
 #include "server/delivery/queries.hpp"
+#include "server/events/audit.hpp"
+#include "server/registry/device_quota.hpp"
 #include "server/telemetry/fold.hpp"
 
-#include <fmt/format.h>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <map>
 
 namespace fleet::fronts {
 namespace {
 
 namespace json = boost::json;
+
+/// Changes of state that are kept of one device; the oldest go.
+constexpr std::int64_t kHistoryOfDevice = 1'000;
 
 std::optional<std::string> or_null(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
 
@@ -26,29 +32,60 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
   return json::serialize(json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
 }
 
-/// One report on its way into the database.
+/// What the device may still make grow.
+struct Quotas {
+  registry::DeviceQuota events, series, intervals;
+  static Result<Quotas> load(store::Tx& tx, std::int64_t device_n, SysTime now) {
+    FLEET_TRY(auto events, registry::DeviceQuota::load(tx, device_n, registry::kEventsOfDevice, now));
+    FLEET_TRY(auto series, registry::DeviceQuota::load(tx, device_n, registry::kSeriesOfDevice, now));
+    FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, device_n, registry::kIntervalsOfDevice, now));
+    return Quotas{std::move(events), std::move(series), std::move(intervals)};
+  }
+  Result<void> save(store::Tx& tx) {
+    for (auto* const quota : {&events, &series, &intervals}) FLEET_CHECK(quota->save(tx));
+    return {};
+  }
+};
+
+/// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, rollout::DeviceFacts facts, SysTime now)
-      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), now_(now) {}
+  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, rollout::DeviceFacts facts, Quotas quotas, SysTime now)
+      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(std::move(quotas)), now_(now) {}
 
   Result<void> take(wire::ReportItem const& item) {
     if (item.update) return take_update(*item.update);
     if (item.metrics) return take_metrics(*item.metrics);
     if (item.facts) return take_facts(*item.facts);
-    if (item.dropped) return take_dropped(*item.dropped);
+    if (item.dropped) dropped_[item.dropped->tier] += item.dropped->items;
+    if (item.note) return emit("device.note", json::object{{"code", item.note->code}, {"text", item.note->text}});
     return {};  // a kind from a newer agent
   }
 
-  /// Only the last word of each model becomes its state: a late report tells a long story, and what it told first is past.
   Result<void> finish() {
+    // Only the last word of each model becomes its state: a late report tells a long story, and what it told first is past.
     for (auto const& [model, item] : last_updates_) FLEET_CHECK(put_model(*item));
-    if (!last_updates_.empty()) tx_.raise_device_epoch(record_.n);
-    return {};
+    if (!last_updates_.empty()) {
+      tx_.raise_device_epoch(record_.n);
+      FLEET_CHECK(tx_.prepare(delivery::kTrimHistory).bind_all(record_.n, kHistoryOfDevice).run());
+    }
+    for (auto const& [tier, items] : dropped_) FLEET_CHECK(emit("device.telemetry_dropped", json::object{{"tier", tier}, {"items", items}}));
+    if (auto const over = quotas_.events.tell(); over > 0) FLEET_CHECK(put_event("device.other", json::object{{"items", over}}));
+    return quotas_.save(tx_);
   }
 
 private:
+  /// Looked up once a piece. What nobody made is not kept: its name is the device's own invention.
+  Result<bool> is_known(std::string const& model) {
+    auto const found = known_.find(model);
+    if (found != known_.end()) return found->second;
+    FLEET_TRY(bool const known, tx_.prepare(delivery::kKnowsModel).bind_all(model).step());
+    return known_.emplace(model, known).first->second;
+  }
+
   Result<void> take_update(wire::UpdateItem const& item) {
+    FLEET_TRY(bool const known, is_known(item.model));
+    if (!known) return {};
     auto const error = error_json(item.error);
     FLEET_CHECK(
         tx_.prepare(delivery::kAddHistory)
@@ -69,13 +106,25 @@ private:
   }
 
   Result<void> emit_failure(wire::UpdateItem const& item) {
-    json::object const told{{"model", item.model},     {"version", item.version}, {"state", item.state},    {"rollout", item.rollout},
-                            {"attempt", item.attempt}, {"code", item.error.code}, {"text", item.error.text}};
-    return emit("device.update_failed", json::serialize(told));
+    return emit("device.update_failed", json::object{{"model", item.model},
+                                                     {"version", item.version},
+                                                     {"state", item.state},
+                                                     {"rollout", item.rollout},
+                                                     {"attempt", item.attempt},
+                                                     {"code", item.error.code},
+                                                     {"text", item.error.text}});
   }
 
   Result<void> take_metrics(wire::MetricsItem const& item) {
-    FLEET_CHECK(telemetry::fold(tx_, facts_.hardware, item, now_));
+    FLEET_TRY(bool const known, item.model.empty() ? Result<bool>(true) : is_known(item.model));
+    if (known) return fold(item);
+    auto nameless = item;
+    nameless.model.clear();
+    return fold(nameless);
+  }
+
+  Result<void> fold(wire::MetricsItem const& item) {
+    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, quotas_.series, quotas_.intervals}, item, now_));
     return engine_.on_metrics(tx_, facts_, item, now_);
   }
 
@@ -85,43 +134,59 @@ private:
     return tx_.prepare(delivery::kSetReported).bind_all(record_.n, json::serialize(reported)).run();
   }
 
-  Result<void> take_dropped(wire::DroppedItem const& item) {
-    return emit("device.telemetry_dropped", json::serialize(json::object{{"tier", item.tier}, {"items", item.items}}));
-  }
-
-  Result<void> emit(std::string_view type, std::string const& told) {
-    return events::emit(tx_, now_, type, "device/" + record_.id, "device:" + record_.id, told);
+  Result<void> emit(std::string_view type, json::object const& told) { return quotas_.events.take() ? put_event(type, told) : Result<void>{}; }
+  Result<void> put_event(std::string_view type, json::object const& told) {
+    return events::emit(tx_, now_, type, "device/" + record_.id, "device:" + record_.id, json::serialize(told));
   }
 
   store::Tx& tx_;
   rollout::Engine& engine_;
   delivery::DeviceRecord const& record_;
   rollout::DeviceFacts facts_;
+  Quotas quotas_;
   SysTime now_;
+  std::map<std::string, bool> known_;
   std::map<std::string, wire::UpdateItem const*> last_updates_;
+  std::map<std::string, std::int64_t> dropped_;  ///< by tier
 };
 
 }  // namespace
 
-Result<std::int64_t> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now) {
+std::vector<wire::Report> cut(wire::Report report) {
+  std::vector<wire::Report> out(1);
+  out.back().boot_id = report.boot_id;
+  std::size_t items = 0;
+  for (auto const tier : wire::kTiers)
+    for (auto& item : report.items[tier]) {
+      if (items++ == kItemsOfPiece) {
+        items = 1;
+        out.emplace_back().boot_id = report.boot_id;
+      }
+      out.back().items[tier].push_back(std::move(item));
+    }
+  return out;
+}
+
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now) {
   FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
   FLEET_TRY(auto facts, rollout::load_device_facts(tx.connection(), device_n));
-  Intake intake(tx, engine, record, std::move(facts), now);
-  std::int64_t acked = record.report_sequence;
-  std::int64_t previous = 0;
-  for (auto const& item : report.items) {
-    if (item.sequence <= previous)
-      return Error{Kind::bad_input, "sequence_order", fmt::format("an item of sequence {} follows one of {}", item.sequence, previous),
-                   "send items in the order of their sequences, each once"};
-    previous = item.sequence;
-    if (item.sequence <= acked) continue;
-    FLEET_CHECK(intake.take(item));
-    acked = item.sequence;
+  FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
+  FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
+  Intake intake(tx, engine, record, std::move(facts), std::move(quotas), now);
+  wire::ReportAnswer answer{before, before};
+  for (auto const tier : wire::kTiers) {
+    auto& acked = answer.acked[tier];
+    for (auto const& item : report.items[tier]) {
+      if (item.sequence <= acked) continue;
+      FLEET_CHECK(intake.take(item));
+      acked = item.sequence;
+    }
+    if (acked != before[tier]) FLEET_CHECK(tx.prepare(delivery::kPutTier).bind_all(device_n, wire::tier_name(tier), acked).run());
   }
   FLEET_CHECK(intake.finish());
   FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now)).run());
-  if (acked != record.report_sequence) FLEET_CHECK(tx.prepare(delivery::kSetReportSequence).bind_all(device_n, acked).run());
-  return acked;
+  answer.received = answer.acked;
+  return answer;
 }
 
 }  // namespace fleet::fronts

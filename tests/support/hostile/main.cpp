@@ -62,7 +62,10 @@ private:
 
   static net::Response reports(net::Request const& request) {
     auto const report = wire::decode_report(request.body);
-    return net::json_response(200, fmt::format(R"({{"acked":{}}})", report ? report->sequence : 0));
+    wire::ReportAnswer answer;
+    for (auto const tier : wire::kTiers)
+      if (report && !report->items[tier].empty()) answer.acked[tier] = answer.received[tier] = report->items[tier].back().sequence;
+    return net::json_response(200, wire::encode(answer));
   }
 
   net::Response blob(std::string_view hex, std::string_view range) {

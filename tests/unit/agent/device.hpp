@@ -104,8 +104,8 @@ public:
   [[nodiscard]] std::string current() const { return context->slots.current("reader").value(); }
   [[nodiscard]] std::vector<wire::UpdateItem> reports() const {
     std::vector<wire::UpdateItem> out;
-    for (auto const& item : context->spool->next(64 << 20))
-      if (item.update) out.push_back(*item.update);
+    auto const report = context->spool->next(64 << 20);
+    for (auto const& item : report.items[wire::Tier::critical]) out.push_back(*item.update);
     return out;
   }
   [[nodiscard]] std::vector<std::string> reported_states() const {

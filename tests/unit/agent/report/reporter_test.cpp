@@ -16,6 +16,7 @@ struct Bench {
   std::mutex mutex;
   std::condition_variable came;
   std::vector<wire::Report> reports;
+  bool working = false;
 
   void answer(std::function<net::Response(wire::Report const&)> with) {
     server.answer("/device/v1/reports", [this, with = std::move(with)](net::Request const& asked) {
@@ -25,7 +26,14 @@ struct Bench {
       return with(reports.back());
     });
   }
-  static net::Response ack(wire::Report const& report) { return net::json_response(200, R"({"acked":)" + std::to_string(report.sequence) + "}"); }
+  /// All of it is kept for good.
+  net::Response ack(wire::Report const& report) {
+    for (auto const tier : wire::kTiers)
+      if (!report.items[tier].empty()) kept.acked[tier] = kept.received[tier] = report.items[tier].back().sequence;
+    return net::json_response(200, wire::encode(kept));
+  }
+  wire::ReportAnswer kept;
+  static std::vector<wire::ReportItem> const& critical(wire::Report const& report) { return report.items[wire::Tier::critical]; }
   void add_update(std::string const& state) {
     wire::ReportItem item;
     item.update = wire::UpdateItem{device.clock.wall(), "reader", "1", std::string(64, 'a'), "ro-1", 1, state, "1", std::string(64, 'a'), {}};
@@ -33,7 +41,7 @@ struct Bench {
   }
   template <class Until>
   void run(Until const& until) {
-    Reporter reporter(*device.context, *remote);
+    Reporter reporter(*device.context, *remote, [this] { return working; });
     std::thread looping([&] { reporter.loop(); });
     bool reached = false;
     {
@@ -52,23 +60,42 @@ struct Bench {
 TEST_CASE("a change of state is told at once, long before the telemetry interval") {
   Bench bench;
   bench.device.context->config.telemetry_interval = std::chrono::hours{1};
-  bench.answer(&Bench::ack);
+  bench.answer([&](wire::Report const& report) { return bench.ack(report); });
   bench.add_update("probation");
   bench.run([&] { return !bench.reports.empty(); });
-  REQUIRE(bench.reports[0].items.size() == 1);
-  CHECK(bench.reports[0].items[0].update->state == "probation");
-  CHECK(bench.reports[0].sequence == bench.reports[0].items[0].sequence);
+  REQUIRE(bench.reports[0].size() == 1);
+  CHECK(Bench::critical(bench.reports[0]).at(0).update->state == "probation");
 }
 
-TEST_CASE("so are facts") {
+TEST_CASE("so is what is added while it sleeps, and so are facts") {
   Bench bench;
   bench.device.context->config.telemetry_interval = std::chrono::hours{1};
-  bench.answer(&Bench::ack);
-  wire::ReportItem item;
-  item.facts = wire::FactsItem{bench.device.clock.wall(), {{"os", "debian"}}};
-  REQUIRE(bench.device.context->spool->add(std::move(item)).has_value());
-  bench.run([&] { return !bench.reports.empty(); });
-  CHECK(bench.reports[0].items.at(0).facts->reported == wire::Labels{{"os", "debian"}});
+  bench.answer([&](wire::Report const& report) {
+    if (bench.reports.size() == 1) {
+      wire::ReportItem item;
+      item.facts = wire::FactsItem{bench.device.clock.wall(), {{"os", "debian"}}};
+      CHECK(bench.device.context->spool->add(std::move(item)).has_value());
+    }
+    return bench.ack(report);
+  });
+  bench.add_update("probation");
+  bench.run([&] { return bench.reports.size() == 2; });
+  CHECK(bench.reports[1].items[wire::Tier::diagnostic].at(0).facts->reported == wire::Labels{{"os", "debian"}});
+}
+
+TEST_CASE("a device that works on an update says that it is there, each interval; one that does not is silent") {
+  Bench bench;
+  bench.device.context->config.telemetry_interval = Millis{100};
+  bench.working = true;
+  bench.answer([&](wire::Report const& report) {
+    bench.device.clock.advance(Millis{200});
+    return bench.ack(report);
+  });
+  bench.device.clock.advance(Millis{200});
+  bench.add_update("probation");
+  bench.run([&] { return bench.reports.size() >= 3; });
+  CHECK(bench.reports[1].size() == 0);
+  CHECK(bench.reports[2].size() == 0);
 }
 
 TEST_CASE("what was not acknowledged stays and keeps its sequence") {
@@ -76,12 +103,12 @@ TEST_CASE("what was not acknowledged stays and keeps its sequence") {
   bench.answer([](wire::Report const&) { return net::json_response(503, R"({"code":"busy","detail":"later"})"); });
   bench.add_update("committed");
   bench.run([&] { return !bench.reports.empty(); });
-  CHECK(bench.device.context->spool->size() == 1);
-  auto const sequence = bench.reports[0].sequence;
+  CHECK(bench.device.context->spool->has_urgent());
+  auto const sequence = Bench::critical(bench.reports[0]).at(0).sequence;
   bench.reports.clear();
-  bench.answer(&Bench::ack);
+  bench.answer([&](wire::Report const& report) { return bench.ack(report); });
   bench.run([&] { return !bench.reports.empty(); });
-  CHECK(bench.reports[0].sequence == sequence);
+  CHECK(Bench::critical(bench.reports[0]).at(0).sequence == sequence);
 }
 
 TEST_CASE("one item that the server will never take costs no other") {
@@ -89,14 +116,14 @@ TEST_CASE("one item that the server will never take costs no other") {
   bench.add_update("testing");
   bench.add_update("failed");
   bench.add_update("idle");
-  bench.answer([](wire::Report const& report) {
-    for (auto const& item : report.items)
+  bench.answer([&](wire::Report const& report) {
+    for (auto const& item : Bench::critical(report))
       if (item.update->state == "failed") return net::json_response(400, R"({"code":"bad_input","detail":"no"})");
-    return Bench::ack(report);
+    return bench.ack(report);
   });
-  bench.run([&] { return !bench.reports.empty() && bench.reports.back().items.back().update->state == "idle" && bench.reports.size() > 1; });
-  CHECK(bench.reports.front().items.size() == 3);
-  CHECK(bench.device.context->spool->size() <= 1);
+  bench.run([&] { return bench.reports.size() > 1 && Bench::critical(bench.reports.back()).back().update->state == "idle"; });
+  CHECK(bench.reports.front().size() == 3);
+  CHECK_FALSE(bench.device.context->spool->has_items());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ poll:      {interval: 5m, jitter: 0.25, long_poll: false}
 bandwidth: {max: 1Mbit/s, metered: "yes", per_day: 50MiB}
 telemetry: {interval: 10s, per_day: 1MiB, udp_port: 8125}
 handlers:  [files]
+statsd:    {group: fleet-apps}
 exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}}
 hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
 conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/usr/bin/is-metered]}}
@@ -31,6 +32,7 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/u
   CHECK(config->telemetry_bytes_per_day == 1 << 20);
   CHECK(config->telemetry_interval == Millis{10'000});
   CHECK(config->udp_port == 8125);
+  CHECK(config->statsd_group == "fleet-apps");
   CHECK(config->run_as == "fleet-exec");
   CHECK(config->programs.at("reader") == "/usr/bin/meter-reader");
   CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
@@ -55,6 +57,7 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"bandwidth: {per_day: much}", "/bandwidth/per_day"},
            {"handlers: [files, exec]", "/handlers"},
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
+           {"statsd: {users: [anna]}", "/statsd/users"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
            {"hooks: {switch: [reader]}", "/hooks/switch"},
            {"conditions: {metered: {program: x}}", "/conditions/metered/program"},

@@ -63,6 +63,18 @@ TEST_CASE("a DogStatsD line may pack several values") {
   CHECK(got[2].value == 3.5);
 }
 
+TEST_CASE("a gauge's sign and a set's text mean what StatsD means by them") {
+  bool fine = false;
+  CHECK(samples_of("depth:+5|g", fine)[0].is_change);
+  CHECK(samples_of("depth:-5|g", fine)[0].is_change);
+  CHECK_FALSE(samples_of("depth:5|g", fine)[0].is_change);
+  CHECK_FALSE(samples_of("errors:-5|c", fine)[0].is_change);
+  auto const users = samples_of("users:anna:bert:anna|s", fine);
+  REQUIRE(users.size() == 3);
+  CHECK(users[0].member == users[2].member);
+  CHECK(users[0].member != users[1].member);
+}
+
 TEST_CASE("what is no sample is not taken") {
   for (std::string const line : {"",
                                  ":",
@@ -73,7 +85,7 @@ TEST_CASE("what is no sample is not taken") {
                                  "x:1|",
                                  "x:|c",
                                  "x:1|q",
-                                 "x:1|s",
+                                 "x:|s",
                                  ":1|c",
                                  "x:one|c",
                                  "x:nan|g",

@@ -195,8 +195,8 @@ TEST_CASE("a directive's model is a name, once, and its digest is one: each is a
 
 TEST_CASE("what a device counts is bounded: no sum of all devices can be spoilt by one") {
   auto const with = [](std::string const& metric) {
-    return R"({"sequence":1,"items":[{"sequence":1,"type":"metrics","since":"2026-11-20T10:00:00Z","until":"2026-11-20T10:01:00Z","model":"m","metrics":[{"name":"x","kind":"h",)" +
-           metric + "}]}]}";
+    return R"({"tiers":{"bulk":{"items":[{"sequence":1,"type":"metrics","since":"2026-11-20T10:00:00Z","until":"2026-11-20T10:01:00Z","model":"m","metrics":[{"name":"x","kind":"h",)" +
+           metric + "}]}]}}}";
   };
   auto const good = decode_report(with(R"("count":5,"buckets":{"1":"5"})"));
   REQUIRE_MESSAGE(good.has_value(), (good ? "" : good.error().detail));
@@ -207,23 +207,83 @@ TEST_CASE("what a device counts is bounded: no sum of all devices can be spoilt 
   }
 }
 
-TEST_CASE("a report reads back; sequences must rise and end with the report's own") {
-  Report report{3, "boot", {}};
-  report.items.push_back(
-      {1, UpdateItem{SysTime{}, "reader", "2.0.0", kDigest, "ro1", 1, "failed", "1.0.0", kDigest, {"golden_mismatch", "row 3", "out"}}, {}, {}, {}});
-  report.items.push_back({2, {}, MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}}}, {}, {}});
-  report.items.push_back({3, {}, {}, FactsItem{SysTime{}, {{"os", "debian"}}}, {}});
+TEST_CASE("a report reads back by tiers, and in each the sequences must rise") {
+  Report report;
+  report.boot_id = "boot";
+  ReportItem item;
+  item.sequence = 7;
+  item.update = UpdateItem{SysTime{}, "reader", "2.0.0", kDigest, "ro1", 1, "failed", "1.0.0", kDigest, {"golden_mismatch", "row 3", "out"}};
+  report.items[Tier::critical] = {item};
+  ReportItem facts;
+  facts.sequence = 1;
+  facts.facts = FactsItem{SysTime{}, {{"os", "debian"}}};
+  ReportItem note;
+  note.sequence = 2;
+  note.note = NoteItem{SysTime{}, "metric_types_differ", "t"};
+  report.items[Tier::diagnostic] = {facts, note};
+  ReportItem metrics;
+  metrics.sequence = 1;
+  metrics.metrics = MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}}};
+  report.items[Tier::bulk] = {metrics};
   auto const text = encode(report);
   auto const back = decode_report(text);
-  REQUIRE(back.has_value());
+  REQUIRE_MESSAGE(back.has_value(), (back ? "" : back.error().detail));
   CHECK(encode(*back) == text);
-  CHECK(back->items[1].metrics->metrics[0].buckets.at(-3) == 1);
-  report.items[1].sequence = 1;
+  CHECK(back->size() == 4);
+  CHECK(back->items[Tier::bulk][0].metrics->metrics[0].buckets.at(-3) == 1);
+  CHECK(back->items[Tier::diagnostic][1].note->code == "metric_types_differ");
+  report.items[Tier::diagnostic][1].sequence = 1;
   CHECK_FALSE(decode_report(encode(report)).has_value());
-  CHECK_FALSE(decode_report(R"({"sequence":1,"items":[]})").has_value());
-  auto const unknown = decode_report(R"({"sequence":1,"items":[{"sequence":1,"type":"hologram"}]})");
+  // Nothing to say is a word, too; what a newer peer says is kept out.
+  CHECK(decode_report(R"({"boot_id":"b","tiers":{}})")->size() == 0);
+  auto const unknown = decode_report(R"({"tiers":{"critical":{"items":[{"sequence":1,"type":"hologram"}]},"holographic":{"items":[{"no":"item"}]}}})");
   REQUIRE(unknown.has_value());
-  CHECK_FALSE(unknown->items[0].update.has_value());
+  CHECK(unknown->size() == 1);
+  CHECK_FALSE(unknown->items[Tier::critical][0].update.has_value());
+  for (auto const* const wrong : {R"({})", R"({"tiers":[]})", R"({"tiers":{"bulk":[]}})", R"({"tiers":{"bulk":{"items":[{"type":"facts"}]}}})",
+                                  R"({"tiers":{"bulk":{"items":[{"sequence":0,"type":"facts"}]}}})"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(decode_report(wrong).has_value());
+  }
+}
+
+TEST_CASE("a report of the days before tiers is refused with a hint") {
+  auto const old = decode_report(R"({"sequence":1,"boot_id":"b","items":[{"sequence":1,"type":"facts","reported":{}}]})");
+  REQUIRE_FALSE(old.has_value());
+  CHECK(old.error().code == "single_sequence");
+  CHECK(old.error().hint.find("tiers") != std::string::npos);
+}
+
+TEST_CASE("values that samples cannot have are refused by name: no device's sum becomes the mean of a fleet") {
+  auto const with = [](std::string const& metric) {
+    return R"({"tiers":{"bulk":{"items":[{"sequence":1,"type":"metrics","metrics":[{"name":"m","kind":"h",)" + metric + R"(}]}]}}})";
+  };
+  for (auto const* const good : {R"("count":1,"sum":0.9,"min":0.9,"max":0.9)", R"("count":3,"sum":3.5,"min":1,"max":1)", R"("count":2,"sum":-8,"min":-5,"max":-3)",
+                                 R"("count":2,"sum":5)", R"("count":0,"sum":0)"}) {
+    CAPTURE(good);
+    CHECK(decode_report(with(good)).has_value());
+  }
+  for (auto const* const bad : {R"("count":1,"sum":1.7e308,"min":0.9,"max":0.9)", R"("count":1,"sum":1.7e308)", R"("count":1,"sum":1e999,"min":0.9,"max":0.9)",
+                                R"("count":1,"sum":0.9,"min":0.9,"max":1.7e308)", R"("count":1,"sum":0.9,"min":-1e16,"max":0.9)",
+                                R"("count":10,"sum":20,"min":0,"max":1)", R"("count":1,"sum":1,"min":2,"max":1)"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(decode_report(with(bad)).has_value());
+  }
+}
+
+TEST_CASE("an acknowledgement reads back, and what is received is at least what is acknowledged") {
+  ReportAnswer answer;
+  answer.acked = {{3, 0, 7}};
+  answer.received = {{3, 2, 9}};
+  answer.resend_after_s = 5;
+  auto const back = decode_report_answer(encode(answer));
+  REQUIRE(back.has_value());
+  CHECK(*back == answer);
+  CHECK(decode_report_answer(R"({"acked":{"critical":5}})")->received[Tier::critical] == 5);
+  for (auto const* const wrong : {R"({"acked":5})", R"({})", R"({"acked":{"bulk":-1}})", R"({"acked":{},"resend_after_s":-1})"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(decode_report_answer(wrong).has_value());
+  }
 }
 
 TEST_CASE("sizes") {

@@ -157,12 +157,12 @@ TEST_CASE_FIXTURE(Fixture, "a second enrolment of a known id waits, and the firs
   REQUIRE(pending->items.size() == 1);
   CHECK(pending->items[0].find(second.sha.hex()) != std::string::npos);
 
-  sql({"test.reports", "UPDATE devices SET report_sequence = 41, boot_id = 'b'"});
+  sql({"test.reports", "INSERT INTO device_tiers (device, tier, acked) SELECT n, 'critical', 41 FROM devices"});
   sql({"test.running", "INSERT INTO device_models (device, model, running, since) SELECT n, 'reader', '1', 1 FROM devices"});
   auto const approved = approve("cam-1");
   REQUIRE_MESSAGE(approved, approved.error().detail);
   CHECK(approved->key == second.sha);
-  CHECK_MESSAGE(text({"test.sequence", "SELECT report_sequence FROM devices"}) == "0", "another board counts its reports from the start");
+  CHECK_MESSAGE(text({"test.sequence", "SELECT count(*) FROM device_tiers"}) == "0", "another board counts its reports from the start");
   CHECK(load_running(store->reader(), approved->n)->empty());
   CHECK_MESSAGE(approve("cam-1"), "repeating an approval is no error");
 
@@ -277,6 +277,37 @@ TEST_CASE_FIXTURE(Fixture, "one renewal waits at a time, and the same one may be
   CHECK_FALSE(*find_key(store->reader(), one.sha));
   REQUIRE(renew(services, two.sha, two.csr, cause()));  // by the key that waits
   CHECK((*find_key(store->reader(), two.sha))->renewed);
+}
+
+TEST_CASE_FIXTURE(Fixture, "only renewals that are due grow the audit log; other keys before that are few") {
+  Board const board, next;
+  REQUIRE(enrol_with(token(), board));
+  auto const entries = [&] {
+    auto row = store->reader().prepare(db::Query{"entries", "SELECT count(*) FROM audit"});
+    REQUIRE(*row.step());
+    return row.int64(0);
+  };
+  auto const before = entries();
+  auto const first_until = device().not_after;
+  for (int i = 0; i < 200; ++i) {
+    auto const again = renew(services, board.sha, board.csr, cause());
+    REQUIRE(again);
+    CHECK(crypto::inspect_certificate(again->certificate)->not_after == first_until);
+  }
+  CHECK(entries() == before);
+  for (int i = 0; i < 50; ++i) REQUIRE(renew(services, board.sha, next.csr, cause()));
+  CHECK(entries() == before + 1);
+  int taken = 1;
+  for (int i = 0; i < 20; ++i) {
+    auto const renewed = renew(services, board.sha, Board{}.csr, cause());
+    if (renewed) ++taken;
+    else CHECK(renewed.error().code == "too_many_renewals");
+  }
+  CHECK(taken == 10);
+  CHECK(entries() == before + 10);
+  clock.advance(300 * kDay);
+  REQUIRE(renew(services, board.sha, Board{}.csr, cause()));
+  CHECK(entries() == before + 11);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "server/telemetry/fold.hpp"
 #include "server/telemetry/queries.hpp"
 #include "server/telemetry/query.hpp"
+#include "server/telemetry/series.hpp"
 
 #include "core/base/random.hpp"
 
@@ -41,7 +42,19 @@ public:
     REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
   }
   void fold(std::string const& hardware, wire::MetricsItem const& item) {
-    write([&](store::Tx& tx) { return telemetry::fold(tx, hardware, item, kNow); });
+    write([&](store::Tx& tx) -> Result<void> {
+      FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, kNow));
+      FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, kNow));
+      return telemetry::fold(tx, {hardware, series, intervals}, item, kNow);
+    });
+  }
+  std::int64_t number(std::string const& sql) {
+    auto row = store->reader().prepare(db::Query{sql, sql});
+    REQUIRE(*row.step());
+    return row.int64(0);
+  }
+  bool forget(SysTime now, int rows) {
+    return *store->write_value<bool>([&](store::Tx& tx) { return forget_old(tx, now, rows); });
   }
   std::string query(RawQuery const& raw) {
     auto const parsed = parse_query(raw, kNow);
@@ -140,15 +153,51 @@ TEST_CASE("parameters that are not acceptable are all named") {
   CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, kNow).has_value());
 }
 
-TEST_CASE("old buckets are dropped, series by series") {
+TEST_CASE("what is older than the retention is not kept, and goes in steps, with series and names that nobody reports any more") {
   Kept kept;
   kept.fold("cam-a", sample(kNow - kRetention - std::chrono::hours{1}, "", accuracy(1, 1)));
-  kept.fold("cam-a", sample(kNow, "", accuracy(2, 1)));
-  kept.fold("cam-b", sample(kNow - kRetention - std::chrono::hours{1}, "", accuracy(4, 1)));
-  kept.write([](store::Tx& tx) { return prune(tx, kNow); });
-  auto rows = kept.store->reader().prepare(db::Query{"sum", "SELECT sum(count) FROM telemetry"});
-  REQUIRE(rows.step().has_value());
-  CHECK(rows.int64(0) == 2);
+  CHECK(kept.number("SELECT count(*) FROM telemetry") == 0);
+  for (int i = 0; i < 5; ++i) kept.fold("cam-a", sample(kNow - std::chrono::hours{i}, "", accuracy(2, 1)));
+  auto other = accuracy(4, 1);
+  other.name = "confidence";
+  kept.fold("cam-b", sample(kNow - std::chrono::hours{3}, "", other));
+  CHECK(kept.number("SELECT many FROM telemetry_series_count") == 2);
+  auto const later = kNow + kRetention - std::chrono::minutes{150};
+  int steps = 1;
+  while (kept.forget(later, 2)) ++steps;
+  CHECK(steps == 2);
+  CHECK(kept.number("SELECT sum(count) FROM telemetry") == 6);
+  CHECK(kept.number("SELECT count(*) FROM telemetry_series") == 2);
+  while (kept.forget(kNow + 2 * kRetention, 1)) {}
+  for (auto const* const table : {"telemetry", "telemetry_series", "telemetry_metrics"}) CHECK(kept.number(std::string("SELECT count(*) FROM ") + table) == 0);
+  CHECK(kept.number("SELECT many FROM telemetry_series_count") == 0);
+}
+
+TEST_CASE("a model's names have an end, and what comes after them is counted in one visible series") {
+  Kept kept;
+  for (int i = 0; i < 250; ++i) {
+    auto metric = accuracy(2, 1);
+    metric.name = "name-" + std::to_string(i);
+    kept.fold("cam-a", sample(kNow, "", metric));
+  }
+  CHECK(kept.number("SELECT count(*) FROM telemetry_metrics") == kMetricsOfModel);
+  CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = "model", .selector = {}}) ==
+        R"({"metric":"other","stat":"rate","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1.6666666666666667E0]]}]})");
+}
+
+TEST_CASE("a sketch that is stored has its bound, and keeps its upper quantiles") {
+  Kept kept;
+  wire::MetricsItem::Metric wide{.name = "latency_ms", .kind = "ms", .count = 4000, .sum = 4000, .min = 1, .max = 1, .buckets = {}};
+  for (int key = -2000; key < 2000; ++key) wide.buckets[key] = 1;
+  kept.fold("cam-a", sample(kNow, "", wide));
+  kept.fold("cam-a", sample(kNow, "", wide));
+  auto row = kept.store->reader().prepare(db::Query{"sketch", "SELECT sketch, count FROM telemetry"});
+  REQUIRE(*row.step());
+  auto const buckets = decode_buckets(row.text_view(0));
+  REQUIRE(buckets.has_value());
+  CHECK(buckets->size() == kBucketsOfSketch);
+  CHECK(buckets->rbegin()->first == 1999);
+  CHECK(row.int64(1) == 8000);
 }
 
 TEST_CASE("sketches survive their text, and damaged ones are told") {

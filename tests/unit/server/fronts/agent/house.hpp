@@ -209,6 +209,7 @@ private:
                  .net = &net} {
     REQUIRE(keys.get_or_create("directive-root").has_value());
     write(
+        "INSERT INTO models (name, created_at) VALUES ('reader', 0);"
         "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES "
         "(1, 'cam-1', 'cam-a', 'active', x'01', " +
         std::to_string(to_unix_ms(clock.wall() + std::chrono::hours{24 * 365})) + ", 0)");

@@ -80,13 +80,13 @@ TEST_CASE("a full parking leaves the poll with its caller") {
 
 TEST_CASE("a late answer to a poll that the device gave up accuses nobody") {
   NonceTrace trace;
-  CHECK(trace.check(7, "", "a", MonoTime{Millis{1}}));
+  CHECK(trace.check(7, {.nonce = "a", .prior = "", .boot_id = "b"}, MonoTime{Millis{1}}));
   trace.answered(7, "a");
-  CHECK(trace.check(7, "a", "given-up", MonoTime{Millis{2}}));
-  CHECK(trace.check(7, "a", "b", MonoTime{Millis{3}}));
+  CHECK(trace.check(7, {.nonce = "given-up", .prior = "a", .boot_id = "b"}, MonoTime{Millis{2}}));
+  CHECK(trace.check(7, {.nonce = "b", .prior = "a", .boot_id = "b"}, MonoTime{Millis{3}}));
   trace.answered(7, "b");
   trace.answered(7, "given-up");
-  CHECK(trace.check(7, "b", "c", MonoTime{Millis{4}}));
+  CHECK(trace.check(7, {.nonce = "c", .prior = "b", .boot_id = "b"}, MonoTime{Millis{4}}));
 }
 
 TEST_CASE("nonces tell one device from two") {
@@ -111,7 +111,7 @@ TEST_CASE("nonces tell one device from two") {
     CAPTURE(name);
     NonceTrace trace;
     for (auto const& step : steps) {
-      CHECK(trace.check(7, step.prior, step.answered, MonoTime{Millis{1}}) == step.one_device);
+      CHECK(trace.check(7, {.nonce = step.answered, .prior = step.prior, .boot_id = "b"}, MonoTime{Millis{1}}) == step.one_device);
       trace.answered(7, step.answered);
     }
   }

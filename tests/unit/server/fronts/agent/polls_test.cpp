@@ -159,6 +159,55 @@ TEST_CASE("two machines that poll as one device raise one event an hour") {
   CHECK(house.read("SELECT count(*) FROM events WHERE type = 'device.clone_suspected' AND subject = 'device/cam-1'") == "1");
 }
 
+TEST_CASE("a restart, a power cut, a full disk accuse nobody; boots that alternate do") {
+  House house;
+  auto const accusations = [&] {
+    house.write("SELECT 1");  // queued behind the event
+    return house.read("SELECT count(*) FROM events WHERE type = 'device.clone_suspected'");
+  };
+  house.send_through_write(House::request(1));
+  house.send(House::request(2));
+  auto restarted = House::request(10);
+  restarted.prior = "";
+  house.send(restarted);
+  house.send(House::request(11));
+  // What a device kept may be from before a power cut: believed once in a new boot, and no longer.
+  auto rebooted = House::request(500);
+  rebooted.boot_id = "boot-2";
+  house.send_through_write(rebooted);
+  auto next = House::request(501);
+  next.boot_id = "boot-2";
+  house.send(next);
+  CHECK(accusations() == "0");
+  SUBCASE("another nonce in the same boot") {
+    next.nonce = House::nonce_of(503);
+    next.prior = House::nonce_of(400);
+    house.send(next);
+  }
+  SUBCASE("a machine of an earlier boot") {
+    auto clone = House::request(12);
+    clone.prior = "";
+    house.send_through_write(clone);
+  }
+  CHECK(accusations() == "1");
+}
+
+TEST_CASE("models that nobody made are not recorded, and cost no write") {
+  House house;
+  auto poll = House::request(1);
+  poll.models["reader"].version = "1.0.0";
+  for (int i = 0; i < 60; ++i) poll.models["invented-" + std::to_string(i)].version = "1.0.0";
+  house.send_through_write(poll);
+  CHECK(house.read("SELECT count(*) || ' ' || min(model) FROM device_models") == "1 reader");
+  poll.nonce = House::nonce_of(2);
+  poll.prior = House::nonce_of(1);
+  CHECK(house.send(poll)->response.has_value());
+  poll.nonce = House::nonce_of(3);
+  poll.prior = House::nonce_of(2);
+  house.connection.reset();  // a connection that remembers nothing
+  CHECK(house.send(poll)->response.has_value());
+}
+
 TEST_CASE("a long poll is parked, and answered when its device may be told something else") {
   House house;
   house.send_through_write(House::request(1));

@@ -20,31 +20,54 @@ wire::ReportItem update(std::int64_t sequence, std::string const& state, std::st
   return item;
 }
 
+wire::ReportItem dropped(std::int64_t sequence, std::string const& tier, std::int64_t items) {
+  wire::ReportItem item;
+  item.sequence = sequence;
+  item.dropped = wire::DroppedItem{{}, tier, items};
+  return item;
+}
+
 wire::ReportItem latency(std::int64_t sequence) {
   wire::ReportItem item;
   item.sequence = sequence;
   item.metrics.emplace();
   item.metrics->model = "reader";
+  item.metrics->since = SysTime{std::chrono::sys_days{std::chrono::year{2026} / 11 / 20}};  // as the house's clock
   item.metrics->metrics = {{.name = "latency_ms", .kind = "ms", .count = 2, .sum = 30, .min = 10, .max = 20, .buckets = {{116, 1}, {150, 1}}}};
   return item;
 }
 
-Result<std::int64_t> take(House& house, std::vector<wire::ReportItem> items) {
+Result<wire::ReportAnswer> take(House& house, wire::Report const& report) {
+  wire::ReportAnswer answer;
+  for (auto const& piece : fronts::cut(report)) {
+    auto const job = [&](store::Tx& tx) { return fronts::take_report(tx, house.engine, 1, piece, house.clock.wall()); };
+    FLEET_TRY(answer, house.store->write_value<wire::ReportAnswer>(job));
+  }
+  return answer;
+}
+
+Result<std::int64_t> take(House& house, std::vector<wire::ReportItem> items, wire::Tier tier = wire::Tier::critical) {
   wire::Report report;
   report.boot_id = "boot-1";
-  report.sequence = items.empty() ? 0 : items.back().sequence;
-  report.items = std::move(items);
-  auto const job = [&](store::Tx& tx) { return fronts::take_report(tx, house.engine, 1, report, house.clock.wall()); };
-  return house.store->write_value<std::int64_t>(job);
+  report.items[tier] = std::move(items);
+  FLEET_TRY(auto const answer, take(house, report));
+  CHECK(answer.received == answer.acked);
+  return answer.acked[tier];
 }
 
 }  // namespace
 
-TEST_CASE("a report is counted once, however often it is sent") {
+TEST_CASE("a report is counted once, however often it is sent, each tier by its own sequence") {
   House house;
-  std::vector<wire::ReportItem> const items{update(1, "downloading", "1.0.0"), latency(2), update(3, "committed", "2.0.0")};
-  CHECK(*take(house, items) == 3);
-  CHECK(*take(house, items) == 3);
+  wire::Report report;
+  report.items[wire::Tier::critical] = {update(1, "downloading", "1.0.0"), update(3, "committed", "2.0.0")};
+  report.items[wire::Tier::bulk] = {latency(1)};
+  for (int i = 0; i < 2; ++i) {
+    auto const answer = take(house, report);
+    REQUIRE(answer.has_value());
+    CHECK(answer->acked == wire::ByTier<std::int64_t>{{3, 0, 1}});
+    CHECK(answer->received == answer->acked);
+  }
   CHECK(house.engine.updates.size() == 2);
   CHECK(house.engine.metrics.size() == 1);
   CHECK(house.read("SELECT count(*) FROM device_history") == "2");
@@ -52,6 +75,8 @@ TEST_CASE("a report is counted once, however often it is sent") {
   // A batch that overlaps: only what is new counts.
   CHECK(*take(house, {update(3, "committed", "2.0.0"), update(4, "idle", "2.0.0")}) == 4);
   CHECK(house.engine.updates.size() == 3);
+  // An empty one tells what the server has.
+  CHECK(take(house, wire::Report{})->acked == wire::ByTier<std::int64_t>{{4, 0, 1}});
 }
 
 TEST_CASE("the last word of a model becomes its state, and the device decides anew") {
@@ -66,31 +91,111 @@ TEST_CASE("the last word of a model becomes its state, and the device decides an
   CHECK(house.read("SELECT error IS NULL FROM device_models") == "1");
 }
 
-TEST_CASE("items out of order are refused as a whole") {
-  House house;
-  auto const taken = take(house, {update(2, "testing", "1.0.0"), update(1, "failed", "1.0.0")});
-  REQUIRE_FALSE(taken.has_value());
-  CHECK(taken.error().code == "sequence_order");
-  CHECK(house.read("SELECT count(*) FROM device_history") == "0");
-  CHECK(house.read("SELECT report_sequence FROM devices") == "0");
-}
-
-TEST_CASE("facts replace facts, losses are told, kinds from newer agents are kept out and acknowledged") {
+TEST_CASE("facts replace facts, losses and notes are told, kinds from newer agents are kept out and acknowledged") {
   House house;
   wire::ReportItem facts;
   facts.sequence = 1;
   facts.facts.emplace();
   facts.facts->reported = {{"runtime", "onnxruntime-1.17"}};
-  wire::ReportItem dropped;
-  dropped.sequence = 2;
-  dropped.dropped.emplace();
-  dropped.dropped->tier = "bulk";
-  dropped.dropped->items = 17;
+  wire::ReportItem note;
+  note.sequence = 3;
+  note.note = wire::NoteItem{{}, "metric_types_differ", "speed is sent as c and as g"};
   wire::ReportItem unknown;
-  unknown.sequence = 3;
-  CHECK(*take(house, {facts, dropped, unknown}) == 3);
+  unknown.sequence = 4;
+  CHECK(*take(house, {facts, dropped(2, "bulk", 17), note, unknown}, wire::Tier::diagnostic) == 4);
   CHECK(house.read("SELECT reported FROM devices") == R"({"runtime":"onnxruntime-1.17"})");
   CHECK(house.read("SELECT json_extract(data, '$.items') FROM events WHERE type = 'device.telemetry_dropped'") == "17");
+  CHECK(house.read("SELECT json_extract(data, '$.code') FROM events WHERE type = 'device.note'") == "metric_types_differ");
+}
+
+TEST_CASE("a long report is taken in pieces, critical items first, and whole") {
+  House house;
+  wire::Report report;
+  for (int i = 1; i <= 1'200; ++i) report.items[wire::Tier::bulk].push_back(latency(i));
+  for (int i = 1; i <= 700; ++i) report.items[wire::Tier::critical].push_back(update(i, "testing", "1.0.0"));
+  auto const pieces = fronts::cut(report);
+  REQUIRE(pieces.size() == 4);
+  CHECK(pieces[0].items[wire::Tier::critical].size() == fronts::kItemsOfPiece);
+  CHECK(pieces[1].items[wire::Tier::critical].size() == 200);
+  CHECK(pieces[1].items[wire::Tier::bulk].size() == 300);
+  CHECK(take(house, report)->acked == wire::ByTier<std::int64_t>{{700, 0, 1'200}});
+  CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2400");
+  CHECK(fronts::cut(wire::Report{}).size() == 1);
+}
+
+TEST_CASE("models that nobody made are not kept, whatever a device says of them") {
+  House house;
+  std::vector<wire::ReportItem> items;
+  for (int i = 1; i <= 1'000; ++i) {
+    items.push_back(update(i, "failed", "1.0.0", "golden_mismatch"));
+    if (i > 1) items.back().update->model = "invented-" + std::to_string(i);
+  }
+  CHECK(*take(house, items) == 1'000);
+  auto metrics = latency(1);
+  metrics.metrics->model = "invented";
+  CHECK(*take(house, {metrics}, wire::Tier::bulk) == 1);
+  CHECK(house.read("SELECT count(*) || ' ' || min(model) FROM device_models") == "1 reader");
+  CHECK(house.read("SELECT count(*) FROM device_history") == "1");
+  CHECK(house.read("SELECT count(*) FROM events") == "1");
+  CHECK(house.read("SELECT model || '.' FROM telemetry") == ".");
+  CHECK(house.engine.updates.size() == 1);
+}
+
+TEST_CASE("a device's history keeps its newest thousand") {
+  House house;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<wire::ReportItem> items;
+    for (int i = 1; i <= 800; ++i) items.push_back(update(round * 800 + i, "testing", std::to_string(round * 800 + i)));
+    REQUIRE(take(house, items).has_value());
+  }
+  CHECK(house.read("SELECT count(*) FROM device_history") == "1000");
+  CHECK(house.read("SELECT max(id) - min(id) FROM device_history") == "999");
+}
+
+TEST_CASE("events that one device makes are bounded, and the rest is counted in one") {
+  House house;
+  std::vector<wire::ReportItem> items;
+  for (int i = 1; i <= 2'000; ++i) items.push_back(update(i, "failed", "1.0.0", "golden_mismatch"));
+  REQUIRE(take(house, items).has_value());
+  CHECK(house.read("SELECT count(*) FROM events WHERE type = 'device.update_failed'") == "100");
+  CHECK(house.read("SELECT count(*) FROM events WHERE type = 'device.other'") == "1");
+  // Told again an hour later, with what came since; and some may be told again.
+  house.clock.advance(std::chrono::hours{1});
+  REQUIRE(take(house, {update(2'001, "failed", "1.0.0", "golden_mismatch")}).has_value());
+  CHECK(house.read("SELECT sum(json_extract(data, '$.items')) FROM events WHERE type = 'device.other'") == "1900");
+  CHECK(house.read("SELECT count(*) FROM events WHERE type = 'device.update_failed'") == "101");
+  std::vector<wire::ReportItem> losses;
+  for (int i = 1; i <= 10'000; ++i) losses.push_back(dropped(i, "bulk", 2));
+  REQUIRE(take(house, losses, wire::Tier::diagnostic).has_value());
+  CHECK(house.read("SELECT sum(json_extract(data, '$.items')) FROM events WHERE type = 'device.telemetry_dropped'") == "20000");
+  CHECK(house.read("SELECT count(*) < 30 FROM events WHERE type = 'device.telemetry_dropped'") == "1");
+}
+
+TEST_CASE("one device does not use up the names and series of all") {
+  House house;
+  house.write("INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (2, 'cam-2', 'cam-a', 'active', x'02', 9e12, 0)");
+  wire::Report report;
+  for (int i = 1; i <= 20; ++i) {
+    auto item = latency(i);
+    auto const metric = item.metrics->metrics[0];
+    item.metrics->metrics.clear();
+    for (int k = 0; k < 50; ++k) {
+      item.metrics->metrics.push_back(metric);
+      item.metrics->metrics.back().name = "name-" + std::to_string(i) + "-" + std::to_string(k);
+    }
+    report.items[wire::Tier::bulk].push_back(std::move(item));
+  }
+  REQUIRE(take(house, report).has_value());
+  CHECK(house.read("SELECT count(*) FROM telemetry_metrics") == "64");
+  CHECK(house.read("SELECT many FROM telemetry_series_count") == "64");
+  CHECK(house.read("SELECT sum FROM telemetry WHERE metric = 'other' AND model = 'reader'") == "1872.0");  // (1,000 - 64) x 2 samples
+  auto const other = [&](store::Tx& tx) {
+    wire::Report good;
+    good.items[wire::Tier::bulk] = {latency(1)};
+    return fronts::take_report(tx, house.engine, 2, good, house.clock.wall());
+  };
+  REQUIRE(house.store->write_value<wire::ReportAnswer>(other).has_value());
+  CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2");
 }
 
 TEST_CASE("a revoked device's report is refused") {
