@@ -92,6 +92,8 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
   run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
   run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
+  run->add_option("--public-api-url", parsed.run.public_api_url, "https://HOST[:PORT] by which people and CI reach the API listener");
+  run->add_option("--public-devices-url", parsed.run.public_devices_url, "https://HOST[:PORT] by which devices reach the device listener; polls tell it them");
   run->add_option("--certificate-lifetime", parsed.certificate_lifetime, "of devices' certificates and of the server's own; all renew at two thirds of it")
       ->capture_default_str();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");

@@ -8,6 +8,7 @@
 
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
+#include "core/net/client.hpp"
 #include "server/api/handler.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
@@ -113,9 +114,24 @@ Result<void> configure(Services& services, RunOptions const& options) {
   return {};
 }
 
-Result<void> announce(Running& running, admin::Layout const& layout, admin::Address const& api, std::string const& first_host) {
-  auto const api_url = url_of(reachable(api.host, first_host), running.net->port(kApi));
-  auto const text = fmt::format(R"({{"api":"{}","devices":"{}"}})", api_url, running.services.devices_url);
+/// How others reach a listener, as it was told; empty: it was not. @errors bad_input (code `bad_url`)
+Result<std::string> public_url(std::string_view flag, std::string told, std::vector<std::string> const& hosts) {
+  while (!told.empty() && told.back() == '/') told.pop_back();
+  if (told.empty()) return told;
+  auto const url = net::Url::parse(told);
+  if (!url || url->scheme != "https" || url->target != "/")
+    return Error{Kind::bad_input, "bad_url", fmt::format("{} '{}' is not https://HOST[:PORT]", flag, told)};
+  if (std::find(hosts.begin(), hosts.end(), url->host) == hosts.end())
+    log::warn("server.public_host", {{"flag", flag}, {"host", url->host}, {"detail", "is not in this server's certificate (init --host)"}});
+  return told;
+}
+
+/// `endpoints.json`: where the listeners listen, and how others reach them where that was told.
+Result<void> announce(admin::Layout const& layout, std::vector<std::pair<std::string_view, std::string>> const& endpoints) {
+  std::string text;
+  for (auto const& [name, url] : endpoints)
+    if (!url.empty()) text += fmt::format(R"({}"{}":"{}")", text.empty() ? "{" : ",", name, url);
+  text += "}";
   FLEET_CHECK(system_fs().replace(layout.endpoints(), text + "\n", 0644));
   fmt::print("{}\n", text);
   std::fflush(stdout);
@@ -149,6 +165,8 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
   FLEET_TRY(auto opened, store::Store::open(layout.dir));
   FLEET_TRY(auto const known_as, admin::load_identity(opened->reader()));
+  FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
+  FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));
   FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
   Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name);
   auto& services = running.services;
@@ -163,7 +181,12 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(running.engine, rollout::Engine::create(services));
   services.rollouts = running.engine.get();
   FLEET_CHECK(listen(running, identity, api, devices));
-  services.devices_url = url_of(reachable(devices.host, known_as.hosts.front()), running.net->port(kDevices));
+  auto const& host = known_as.hosts.front();
+  std::vector<std::pair<std::string_view, std::string>> const endpoints{{"api", url_of(reachable(api.host, host), running.net->port(kApi))},
+                                                                        {"devices", url_of(reachable(devices.host, host), running.net->port(kDevices))},
+                                                                        {"public_api", public_api},
+                                                                        {"public_devices", public_devices}};
+  services.devices_url = public_devices.empty() ? endpoints[1].second : public_devices;
   FLEET_TRY(auto const poll_settings, fronts::load_poll_settings(services.store.reader()));
   running.polls = std::make_unique<fronts::Polls>(services, poll_settings, api::problem);
   services.polls = running.polls.get();
@@ -174,7 +197,7 @@ Result<void> run(RunOptions const& options) {
   upkeep::schedule_housekeeping(services);
   upkeep::schedule_retention(services);
   upkeep::schedule_renewal(services, key_files, known_as.hosts);
-  auto const announced = announce(running, layout, api, known_as.hosts.front());
+  auto const announced = announce(layout, endpoints);
   if (announced) {
     log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});
     signals.wait();

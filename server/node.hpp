@@ -11,6 +11,8 @@ struct RunOptions {
   std::string data_dir;
   std::string api = "127.0.0.1:8443";
   std::string devices = "0.0.0.0:8444";
+  std::string public_api_url = {};                             ///< how others reach the listeners (a balancer, a NAT); empty: as they listen
+  std::string public_devices_url = {};
   std::string passphrase_file = {};                            ///< of the private keys, where they are sealed
   std::string factories_file = {};                             ///< which factories' certificates let devices in (docs/operators.md); empty: none
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own

@@ -42,9 +42,9 @@ Link::Link(Context& context, Remote& remote, Runner& runner, Remotes& all, std::
   ca_version_ = authorities_.version();
 }
 
+/// Somewhere up to the interval, which is the longest: a fleet does not poll in step.
 Millis Link::jittered(Millis interval) const {
-  auto const factor = 1 + context_.config.poll_jitter * (2 * context_.random.uniform() - 1);
-  return Millis{static_cast<std::int64_t>(static_cast<double>(interval.count()) * factor)};
+  return Millis{static_cast<std::int64_t>(static_cast<double>(interval.count()) * (1 - context_.config.poll_jitter * context_.random.uniform()))};
 }
 
 void Link::loop() {
@@ -104,10 +104,7 @@ Result<Millis> Link::poll_once() {
   request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
   // What the server judges `online` by: the longest that may pass between two polls.
   auto const gap = context_.config.long_poll ? Millis{kWaitS * 1000} : Millis{0};
-  request.poll_every_s =
-      static_cast<int>(
-          (gap.count() + static_cast<std::int64_t>(static_cast<double>(context_.config.poll_interval.count()) * (1 + context_.config.poll_jitter))) / 1000) +
-      1;
+  request.poll_every_s = static_cast<int>((gap + context_.config.poll_interval).count() / 1000) + 1;
   request.ca_version = ca_version_;
   request.clock = context_.clock.wall();
   request.agent = FLEET_VERSION;
@@ -133,9 +130,10 @@ Result<Millis> Link::poll_once() {
   if (response.ca_version > ca_version_) again = followed(follow_ca(remote_)) || again;
   if (response.renew) again = followed(renew()) || again;
   if (again) return Millis{0};
+  // The owner's interval is the longest, where the server names none: it names one under load, and 1 s when a long poll has run its time.
+  if (response.next_poll_s == 0) return jittered(context_.config.poll_interval);
   // No answer puts a device to sleep for longer than somebody notices.
-  auto const asked = std::min<Millis>(std::chrono::seconds{response.next_poll_s}, std::max(kNextPollMax, context_.config.poll_interval));
-  return response.next_poll_s > 0 ? jittered(asked) : jittered(context_.config.poll_interval);
+  return jittered(std::min<Millis>(std::chrono::seconds{response.next_poll_s}, std::max(kNextPollMax, context_.config.poll_interval)));
 }
 
 /// Verified, then kept, then acted on.

@@ -29,6 +29,8 @@ void ModelUpdate::go() {
   auto const wish = shop_.wishes.take(model_, context_.trusted.now());
   auto const* const target = wish.target ? &*wish.target : nullptr;
   may_act_ = wish.may_act;
+  revoked_ = wish.revoked;
+  ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
   next_look_.reset();
   for (auto const order : wish.orders) obey(order);
   // Once more when a turn has changed something: what came to rest may be asked for the next.
@@ -113,6 +115,7 @@ void ModelUpdate::follow(Target const& target) {
     case wire::Action::install: return follow_install(target);
     case wire::Action::revert:
     case wire::Action::remove: return follow_return(target);
+    case wire::Action::none: return;
     case wire::Action::unknown: log::warn("directive.unknown_action", {{"model", model_}}); return;
   }
 }

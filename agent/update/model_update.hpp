@@ -116,6 +116,8 @@ private:
   std::optional<ProbationRun> probation_;
   MonoTime kept_{};                          ///< when the time of the probation was journalled last
   bool may_act_ = false;
+  std::vector<std::string> revoked_;  ///< no place to go back to by itself
+  std::string ordered_;               ///< digest that the directive returns to
   std::optional<MonoTime> next_look_;
   std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
   int contacts_ = 0;                     ///< how often the server had been found when it failed

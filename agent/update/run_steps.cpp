@@ -277,16 +277,18 @@ Result<void> ModelUpdate::commit(ModelState state) {
   return {};
 }
 
-/// Local and immediate. Without a version before, `current` is taken away and the app is told.
+/// Local and immediate; past what was revoked. Without a version to return to, `current` is taken away and the app is told.
 Result<void> ModelUpdate::go_back(ModelState state) {
-  bool const back = !state.previous.none();
-  FLEET_CHECK(back ? context_.slots.switch_to(model_, state.previous.digest) : context_.slots.remove_current(model_));
-  if (!back) run_hook(context_.config.removed_hook, state);
-  state.running = state.previous;
-  state.previous = state.older;
+  auto const place = place_to_return(state, revoked_, ordered_);
+  if (place != state.previous)
+    log::warn("update.revoked_passed_over", {{"model", model_}, {"version", state.previous.version}, {"to", place.none() ? "none" : place.version}});
+  FLEET_CHECK(place.none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, place.digest));
+  if (place.none()) run_hook(context_.config.removed_hook, state);
+  state.previous = place == state.previous ? state.older : Version{};
+  state.running = place;
   state.older = {};
   state.unproven.reset();
-  if (back) run_hook(context_.config.switched_hook, state);
+  if (!place.none()) run_hook(context_.config.switched_hook, state);
   FLEET_CHECK(advance(std::move(state), Event::returned));
   return {};
 }

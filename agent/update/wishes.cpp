@@ -22,6 +22,12 @@ bool is_overtaken(ModelState const& doing, wire::DirectiveTarget const* target) 
 
 }  // namespace
 
+Version place_to_return(ModelState const& state, std::vector<std::string> const& revoked, std::string const& ordered) {
+  for (auto const* const version : {&state.previous, &state.older})
+    if (!version->none() && (version->digest == ordered || std::find(revoked.begin(), revoked.end(), version->digest) == revoked.end())) return *version;
+  return {};
+}
+
 std::string digest_of(wire::DirectiveTarget const& target) {
   auto const found = target.hashes.find("sha256");
   return found == target.hashes.end() ? std::string() : found->second;
@@ -34,9 +40,14 @@ bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state) {
 Wishes::Wishes(Told told, std::map<std::string, ModelState> shown, std::function<void(std::string const& model)> wake)
     : wake_(std::move(wake)), told_(std::move(told)), shown_(std::move(shown)) {}
 
-wire::DirectiveTarget const* Wishes::target_of(std::string const& model) const {
+wire::DirectiveTarget const* Wishes::entry_of(std::string const& model) const {
   auto const found = std::find_if(told_.targets.begin(), told_.targets.end(), [&](auto const& one) { return one.model == model; });
   return found == told_.targets.end() ? nullptr : &*found;
+}
+
+wire::DirectiveTarget const* Wishes::target_of(std::string const& model) const {
+  auto const* const entry = entry_of(model);
+  return entry == nullptr || entry->action == wire::Action::none ? nullptr : entry;
 }
 
 void Wishes::direct(Told told) {
@@ -60,18 +71,29 @@ Result<void> Wishes::order(std::string const& model, Order order) {
     if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
     auto const& state = found->second;
     if (order == Order::unhold && state.held.empty()) return Error{Kind::conflict, "not_held", fmt::format("model {} holds no release", model)};
-    if (order == Order::roll_back) {
-      auto const& from = state.state == State::switching ? state.target : state.running;
-      auto const& back = state.state == State::switching ? state.running : state.previous;
-      if (from.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", model)};
-      if (back.none())
-        return Error{Kind::conflict, "nothing_before", fmt::format("no version of model {} ran before {}", model, from.version),
-                     "going back would leave none; an operator takes a release away: fleetctl rollout rollback"};
-    }
+    if (order == Order::roll_back) FLEET_CHECK(check_way_back(state));
     orders_[model].push_back(order);
     if (auto const doing = interrupts_.find(model); doing != interrupts_.end()) doing->second->raise();
   }
   wake_(model);
+  return {};
+}
+
+Result<void> Wishes::check_way_back(ModelState const& state) const {
+  // A switch that goes on counts as made.
+  auto as_switched = state;
+  if (state.state == State::switching) {
+    as_switched.running = state.target;
+    as_switched.previous = state.running;
+  }
+  if (as_switched.running.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", state.model)};
+  if (as_switched.previous.none())
+    return Error{Kind::conflict, "nothing_before", fmt::format("no version of model {} ran before {}", state.model, as_switched.running.version),
+                 "going back would leave none; an operator takes a release away: fleetctl rollout rollback"};
+  auto const* const entry = entry_of(state.model);
+  if (entry != nullptr && place_to_return(as_switched, entry->revoked).none())
+    return Error{Kind::conflict, "revoked", fmt::format("{}@{}, which ran before, was revoked, and nothing else is left to go back to", state.model, as_switched.previous.version),
+                 "an operator takes a release away: fleetctl rollout rollback"};
   return {};
 }
 
@@ -85,6 +107,7 @@ Wish Wishes::take(std::string const& model, SysTime now) {
   std::lock_guard const lock(mutex_);
   Wish out;
   if (auto const* const target = target_of(model)) out.target = *target;
+  if (auto const* const entry = entry_of(model)) out.revoked = entry->revoked;
   out.may_act = now < told_.act_before;
   if (auto const found = orders_.find(model); found != orders_.end()) out.orders = std::move(found->second);
   orders_.erase(model);

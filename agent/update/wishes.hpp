@@ -18,10 +18,14 @@ enum class Order { roll_back, unhold };
 /// What is wanted of one model now.
 struct Wish {
   std::optional<wire::DirectiveTarget> target;  ///< nothing: the directive does not name it
+  std::vector<std::string> revoked;             ///< digests that are no place to go back to
   bool may_act = false;                         ///< before the directive's `act_before`
   std::vector<Order> orders;                    ///< of the owner, each handed out once
 };
 
+/// Where a model goes back to from what runs: the version before, past what was revoked; none when nothing stands.
+/// @param ordered  digest that the directive itself returns to: it may
+[[nodiscard]] Version place_to_return(ModelState const& state, std::vector<std::string> const& revoked, std::string const& ordered = {});
 [[nodiscard]] std::string digest_of(wire::DirectiveTarget const& target);
 /// Whether `target` is what `state` works on.
 [[nodiscard]] bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state);
@@ -50,7 +54,9 @@ public:
   [[nodiscard]] Told told() const;
 
 private:
+  [[nodiscard]] wire::DirectiveTarget const* entry_of(std::string const& model) const;
   [[nodiscard]] wire::DirectiveTarget const* target_of(std::string const& model) const;
+  [[nodiscard]] Result<void> check_way_back(ModelState const& state) const;
   mutable std::mutex mutex_;
   std::function<void(std::string const&)> wake_;
   Told told_;

@@ -20,6 +20,9 @@ constexpr std::size_t kReadBytes = 16 * 1024;
 /// A server that answers nothing but interim answers keeps nobody for ever.
 constexpr int kInterimAnswersMax = 8;
 
+/// The time that so many bytes may take.
+Millis earned(std::size_t bytes) { return Millis{static_cast<std::int64_t>(bytes) * 1000 / kBytesPerSecondMin}; }
+
 /// Holds a body to its least rate.
 class BodyPace {
 public:
@@ -124,7 +127,8 @@ Result<void> Client::State::connect(Origin& origin, Url const& url, Millis timeo
   Patience const patience{clock, clock.mono() + std::min(timeout, config.connect), cancel};
   // A session serves once: TLS 1.3 asks for it, lest an observer link two connections.
   auto const session = std::move(origin.session);
-  auto opened = ClientConnection::open(url, config.proxy.find(url), url.scheme == "https" ? context.get() : nullptr, session.get(), patience);
+  auto opened = ClientConnection::open(url, config.proxy.find(url), url.scheme == "https" ? context.get() : nullptr, session.get(), patience,
+                                       std::min(timeout, config.handshake));
   if (!opened) return opened.error();
   origin.connection.emplace(*std::move(opened));
   return {};
@@ -150,6 +154,7 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::rea
     }
     answered = true;
     if (sinks) pace.came(*got);
+    else patience.until += earned(*got);
     rest.append(buffer.data(), *got);
     for (bool more = true; more && !rest.empty();) {
       auto const used = parser->feed(rest);
@@ -169,7 +174,7 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::rea
 
 boost::system::result<ClientResponse, Client::State::Failure> Client::State::exchange(Origin& origin, ClientRequest const& request, std::string const& head,
                                                                                       BodySink const& sink) {
-  Patience const patience{clock, clock.mono() + request.timeout, cancel};
+  Patience const patience{clock, clock.mono() + request.timeout + earned(request.body.size()), cancel};
   auto& connection = *origin.connection;
   auto written = connection.write(head, patience);
   if (written) written = connection.write(request.body, patience);
@@ -214,6 +219,7 @@ Result<ClientResponse> Client::send(ClientRequest const& request, BodySink const
   }
   if (!answer) {
     auto error = answer.error().error;
+    if (answer.error().answered && error.code == "connection_lost") error.code = "answer_cut";
     error.detail = fmt::format("{} {}: {}", to_string(request.method), request.url, error.detail);
     return error;
   }

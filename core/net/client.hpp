@@ -27,19 +27,22 @@ struct ClientConfig {
   ProxyRules proxy;                ///< https only
   std::string user_agent = "fleet";
   Millis connect{15'000};
+  Millis handshake{45'000};  ///< after it: certificates take seconds at 9600 baud
 };
 
-/// A body that goes to a sink must come at 1 KiB/s: so many bytes in each minute that is spent waiting for them, and something within the
-/// request's timeout. What the sink takes for itself (a cap on bandwidth, a slow disk) does not count.
-inline constexpr std::uint64_t kBodyBytesMin = 60 * 1024;
+/// A peer must be as fast as a bad modem (9600 baud are 960 bytes/s). A body that goes to a sink must come at 256 bytes/s: so many in each minute
+/// that is spent waiting for them, and something within the request's timeout. What the sink takes for itself (a cap on bandwidth, a slow disk) does
+/// not count. Any other body earns time at that rate, going out and coming in.
+inline constexpr std::int64_t kBytesPerSecondMin = 256;
 inline constexpr Millis kBodyBytesMinWithin{60'000};
+inline constexpr std::uint64_t kBodyBytesMin = 60 * kBytesPerSecondMin;
 
 struct ClientRequest {
   Method method = Method::get;
   std::string url;  ///< absolute
   Headers headers;
   std::string body;
-  Millis timeout{30'000};                      ///< whole exchange; where a sink is given: until the header is there, then the longest silence
+  Millis timeout{30'000};  ///< whole exchange, and what its bodies earn; where a sink is given: until the header is there, then the longest silence
   std::uint64_t body_limit = 8 * 1024 * 1024;  ///< of a 2xx answer; any other may have 64 KiB
 };
 
@@ -64,7 +67,7 @@ public:
   ~Client();
 
   /// One exchange; a stale kept connection is replaced and tried once more when the request is safe to repeat.
-  /// @errors unavailable (refused, reset, name unknown; the text says which), timeout, signature (TLS: the peer's certificate), too_large
+  /// @errors unavailable (refused, reset, name unknown; the text says which; `answer_cut`: in mid-answer), timeout, signature (TLS: the peer's certificate), too_large
   /// (`body_too_large`; of an answer other than 2xx with the kind of its status), bad_input (answer is not HTTP) Any HTTP status is a success here.
   Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
   /// From any thread: ends the exchange under way with unavailable, code `cancelled`; with none under way, the next one.

@@ -20,7 +20,8 @@ int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(s
 
 }  // namespace
 
-Result<ClientConnection> ClientConnection::open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect) {
+Result<ClientConnection> ClientConnection::open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect,
+                                                Millis handshake) {
   FLEET_TRY(auto fd, proxy == nullptr ? connect_to(url.host, url.port, connect) : proxy->connect(url.host, url.port, connect));
   SslPtr<SSL> ssl;
   if (context != nullptr) {
@@ -29,7 +30,7 @@ Result<ClientConnection> ClientConnection::open(Url const& url, Proxy const* pro
     if (session != nullptr) SSL_set_session(ssl.get(), session);
   }
   ClientConnection connection{std::move(fd), std::move(ssl)};
-  if (connection.ssl_) FLEET_CHECK(connection.handshake(url, connect));
+  if (connection.ssl_) FLEET_CHECK(connection.handshake(url, {connect.clock, connect.clock.mono() + handshake, connect.cancel}));
   return connection;
 }
 

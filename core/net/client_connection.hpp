@@ -11,9 +11,10 @@ namespace fleet::net {
 /// A connection of the client: a socket, with or without TLS over it. Every step waits as long as its patience lasts.
 class ClientConnection {
 public:
-  /// Connects, through `proxy` where it is not null; with `context` also shakes hands, offering `session` for resumption when there is one.
+  /// Connects, through `proxy` where it is not null; with `context` also shakes hands, for which there is time of its own, offering `session` for resumption when there is one.
   /// @errors unavailable, timeout, signature (`peer_not_trusted`; `clock_wrong`: the certificate is of another time than this machine's)
-  static Result<ClientConnection> open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect);
+  static Result<ClientConnection> open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect,
+                                       Millis handshake);
   ClientConnection(ClientConnection&&) noexcept = default;
   ClientConnection& operator=(ClientConnection&&) noexcept = default;
 

@@ -117,6 +117,7 @@ enum class Action {
   install,  ///< run this release: fetch, test, switch, prove
   revert,   ///< return to this release, which the device ran before; from its kept slot where it can
   remove,   ///< stop running any release of this model: take `current` away
+  none,     ///< nothing is asked for of this model; the target only tells what was revoked
   unknown,  ///< from a newer server: kept out of decisions
 };
 struct DirectiveTarget {
@@ -129,6 +130,7 @@ struct DirectiveTarget {
   Action action = Action::install;
   Conditions conditions;
   std::vector<Window> windows;  ///< `window` on the wire: an array, empty for none
+  std::vector<std::string> revoked;  ///< digests (hex) of this model's releases that the device had and that were revoked: no place to go back to
   bool operator==(DirectiveTarget const&) const = default;
 };
 /// A device's whole desired state.

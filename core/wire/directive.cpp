@@ -12,7 +12,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr auto kActions =
-    std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}});
+    std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}, {"none", Action::none}});
 
 Action action_of(std::string_view name) {
   for (auto const& [text, action] : kActions)
@@ -60,6 +60,9 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
     out.conditions.give_up = inner.duration("give_up").value_or(out.conditions.give_up);
     out.conditions.waiting_max = inner.duration("waiting_max").value_or(out.conditions.waiting_max);
   }
+  out.revoked = reader.texts("revoked", 64, 64);
+  for (auto const& digest : out.revoked)
+    if (!Digest::parse(digest)) reader.fault("revoked", "expected digests of 64 hex characters, lower case");
   if (auto const* const windows = reader.array("window", 16))
     for (std::size_t i = 0; i < windows->size(); ++i) out.windows.push_back(read_window((*windows)[i], at + "/window/" + std::to_string(i), faults));
   return out;
@@ -87,7 +90,7 @@ json::object target_json(DirectiveTarget const& target) {
                                    {"to", window.to},
                                    {"gates", window.gates}});
   auto const& c = target.conditions;
-  return {{"model", target.model},
+  json::object out{{"model", target.model},
           {"path", target.path},
           {"length", target.length},
           {"hashes", std::move(hashes)},
@@ -102,6 +105,8 @@ json::object target_json(DirectiveTarget const& target) {
                         {"give_up", to_string(c.give_up)},
                         {"waiting_max", to_string(c.waiting_max)}}},
           {"window", std::move(windows)}};
+  if (!target.revoked.empty()) out["revoked"] = json::array(target.revoked.begin(), target.revoked.end());
+  return out;
 }
 
 json::array targets_json(std::vector<DirectiveTarget> const& targets) {

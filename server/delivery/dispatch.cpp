@@ -19,7 +19,13 @@ Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::i
   std::vector<wire::DirectiveTarget> targets;
   for (auto const& desired : plan.decision.models) {
     plan.joins = plan.joins || desired.joins;
-    if (!desired.target.model.empty()) targets.push_back(desired.target);
+    auto target = desired.target;
+    target.revoked = desired.revoked;
+    if (target.model.empty()) {  // nothing is said of what to run
+      target.model = desired.model;
+      target.action = wire::Action::none;
+    }
+    if (target.action != wire::Action::none || !target.revoked.empty()) targets.push_back(std::move(target));
   }
   std::sort(targets.begin(), targets.end(), [](auto const& a, auto const& b) { return a.model < b.model; });
   plan.targets = wire::encode_targets(targets);

@@ -60,8 +60,7 @@ Polls::Polls(Services& services, PollSettings settings, Problem problem)
       parking_(services.net->threads(), settings.max_parked, [this](PollPtr poll, Parking::Wake why) { woken(std::move(poll), why); }),
       watched_(services.net->threads(), 0) {
   for (bool const renew : {false, true})
-    for (bool const again : {false, true})
-      idle_[renew][again] = std::make_shared<std::string>(idle_body(services, again ? kAgainS : settings.interval_s, renew));
+    for (int const next : {0, kAgainS, settings.interval_s}) idle_[{renew, next}] = std::make_shared<std::string>(idle_body(services, next, renew));
 }
 
 void Polls::handle(Asked const& asked, net::Responder answer) {
@@ -151,7 +150,7 @@ void Polls::deliver(PollPtr poll) {
                      !wants_renewal(poll->memory->record, services_.clock.wall());
   auto const thread = services_.net->current_thread();
   if (waits && parking_.park(thread, poll)) return watch(thread);
-  send_idle(*poll, false);
+  send_idle(*poll, waits ? Why::no_room : Why::ready);
 }
 
 void Polls::refuse(Poll& poll, Error const& error) {
@@ -167,14 +166,14 @@ void Polls::send_directive(Poll& poll) {
   if (!envelope) return refuse(poll, envelope.error());
   nonces_.answered(poll.device_n, poll.nonce);
   wire::PollResponse const response{
-      .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, true), .renew = wants_renewal(record, now),
+      .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, Why::waited), .renew = wants_renewal(record, now),
                                     .ca_version = services_.ca_version, .sources = {services_.devices_url}};
   poll.answer(net::json_response(200, wire::encode(response)));
 }
 
-void Polls::send_idle(Poll& poll, bool was_parked) {
+void Polls::send_idle(Poll& poll, Why why) {
   nonces_.answered(poll.device_n, poll.nonce);
-  poll.answer(idle(next_poll_s(poll, was_parked), wants_renewal(poll.memory->record, services_.clock.wall())));
+  poll.answer(idle(next_poll_s(poll, why), wants_renewal(poll.memory->record, services_.clock.wall())));
 }
 
 bool Polls::wants_renewal(delivery::DeviceRecord const& record, SysTime now) const { return now >= record.not_after - services_.certificate_lifetime / 3; }
@@ -186,23 +185,25 @@ SysTime Polls::until_renewal(delivery::DeviceRecord const& record, SysTime valid
   return valid_until == SysTime{} ? due : std::min(valid_until, due);
 }
 
-int Polls::next_poll_s(Poll const& poll, bool was_parked) const {
-  if (!services_.draining.load(std::memory_order_relaxed)) return poll.waits && was_parked ? kAgainS : settings_.interval_s;
-  return std::min(settings_.interval_s, static_cast<int>(1 + released_.load(std::memory_order_relaxed) / kReturnsEachSecond));
+int Polls::next_poll_s(Poll const& poll, Why why) const {
+  if (services_.draining.load(std::memory_order_relaxed))
+    return std::min(settings_.interval_s, static_cast<int>(1 + released_.load(std::memory_order_relaxed) / kReturnsEachSecond));
+  if (why == Why::no_room) return settings_.interval_s;
+  return poll.waits && why == Why::waited ? kAgainS : 0;
 }
 
 net::Response Polls::idle(int next, bool renew) const {
   net::Response response;
   response.headers.push_back({"Content-Type", "application/json"});
-  if (next == settings_.interval_s) response.body = idle_[renew][false];
-  else if (next == kAgainS) response.body = idle_[renew][true];
+  auto const ready = idle_.find({renew, next});
+  if (ready != idle_.end()) response.body = ready->second;
   else response.body = idle_body(services_, next, renew);
   return response;
 }
 
 void Polls::woken(PollPtr poll, Parking::Wake why) {
   if (why == Parking::Wake::changed) return proceed(std::move(poll));
-  send_idle(*poll, true);
+  send_idle(*poll, Why::waited);
 }
 
 void Polls::watch(std::size_t thread) {

@@ -5,12 +5,13 @@
 #include "server/fronts/agent/parking.hpp"
 #include "server/services.hpp"
 
+#include <map>
 #include <string_view>
 
 namespace fleet::fronts {
 
 struct PollSettings {
-  int interval_s = 900;             ///< `poll_interval_s` in `settings`
+  int interval_s = 900;             ///< `poll_interval_s` in `settings`: what a device is told that finds no room to park; otherwise its owner's interval holds
   std::size_t max_parked = 10'000;  ///< `max_parked`
 };
 [[nodiscard]] Result<PollSettings> load_poll_settings(db::Connection& reader);
@@ -46,14 +47,17 @@ private:
   void deliver(PollPtr poll);
   void refuse(Poll& poll, Error const& error);
   void send_directive(Poll& poll);
-  void send_idle(Poll& poll, bool was_parked);
+  /// Why a poll is answered.
+  enum class Why { ready, waited, no_room };
+  void send_idle(Poll& poll, Why why);
   void woken(PollPtr poll, Parking::Wake why);
   void watch(std::size_t thread);
   void accuse(delivery::DeviceRecord const& record, SysTime now);
   [[nodiscard]] bool is_fresh(Poll const& poll, SysTime now) const;
   [[nodiscard]] bool wants_renewal(delivery::DeviceRecord const& record, SysTime now) const;
   [[nodiscard]] SysTime until_renewal(delivery::DeviceRecord const& record, SysTime valid_until, SysTime now) const;
-  [[nodiscard]] int next_poll_s(Poll const& poll, bool was_parked) const;
+  /// 0: the device's own interval
+  [[nodiscard]] int next_poll_s(Poll const& poll, Why why) const;
   [[nodiscard]] net::Response idle(int next_poll_s, bool renew) const;
 
   Services& services_;
@@ -63,7 +67,7 @@ private:
   NonceTrace nonces_;
   std::atomic<std::size_t> released_{0};  // how many were parked when draining began
   std::vector<char> watched_;             // by io thread, touched there: its sweep is armed
-  net::SharedBody idle_[2][2];            // [renew][again at once]
+  std::map<std::pair<bool, int>, net::SharedBody> idle_;  // prebuilt, by renew and next_poll_s
 };
 
 }  // namespace fleet::fronts

@@ -38,6 +38,7 @@ struct Desired {
   std::string stratum;
   bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
   std::vector<Because> because;
+  std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked
 };
 
 /// The answer for all models, and how long it stands (windows, back-offs).

@@ -1,6 +1,7 @@
 #include "server/rollout/shell/engine.hpp"
 
 #include "core/base/log.hpp"
+#include "server/rollout/engine/revoked.hpp"
 #include "server/rollout/shell/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
@@ -53,6 +54,7 @@ public:
     for (auto const& [model, views] : current->models) {
       auto decided = decide_model(*current, model, device, rows, now);
       FLEET_CHECK(fill_return(reader, decided.desired));
+      decided.desired.revoked = revoked_here(views, rows);
       if (decided.retry_soon) out.valid_until = now + kLimitedStands;
       out.models.push_back(std::move(decided.desired));
     }

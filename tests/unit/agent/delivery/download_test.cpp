@@ -177,6 +177,38 @@ TEST_CASE("a source that was caught lying is not asked for the other files") {
   CHECK(bench.server.asked() == std::vector<std::string>{"/mirror" + bench.blob, bench.blob, other_blob});
 }
 
+TEST_CASE("a source that does not answer is asked once, not for each file") {
+  Bench bench;
+  auto const other = kContent.substr(0, 5000);
+  bench.variant.files.push_back({"other.bin", other.size(), crypto::sha256(other), false});
+  auto const other_blob = "/blobs/sha256/" + crypto::sha256(other).hex();
+  std::string const mirror = bench.server.url() + "/mirror";
+  for (auto const& blob : {bench.blob, other_blob})
+    bench.server.answer("/mirror" + blob, [](net::Request const&) { return net::json_response(503, R"({"code":"down","detail":"x"})"); });
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  bench.server.answer(other_blob, bench.ranged(other));
+  REQUIRE(bench.run({mirror}).has_value());
+  CHECK(bench.server.asked() == std::vector<std::string>{"/mirror" + bench.blob, bench.blob, other_blob});
+}
+
+TEST_CASE("the device's own conditions are asked in mid-download, and end it where it is") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  auto const remote = bench.server.remote(bench.trusted);
+  Throttle throttle(bench.fake, 0);
+  int asked = 0;
+  auto const metered_soon = [&]() -> Result<void> { return ++asked < 3 ? Result<void>() : Error{Kind::unavailable, "waits", "metered"}; };
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, bench.sources, {}, metered_soon};
+  auto const paused = download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop);
+  REQUIRE_FALSE(paused.has_value());
+  CHECK(paused.error().code == "waits");
+  auto const there = bench.fs.text(bench.staged)->size();
+  CHECK(there > 0);
+  CHECK(there < kContent.size());
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.ranges.back() == "bytes=" + std::to_string(there) + "-");
+}
+
 TEST_CASE("sources are tried in their order, the server last, each going on where the one before ended") {
   Bench bench;
   FakeServer dead_end;

@@ -177,6 +177,16 @@ TEST_CASE("a server that does not know the newest key is shown the one before") 
   CHECK(bench.device.fs.text("/agent/identity/key.pem") == bench.key);
 }
 
+TEST_CASE("the owner's interval is the longest that a device waits, and what the server judges `online` by") {
+  Bench bench;
+  bench.device.context->config.long_poll = false;
+  bench.device.context->config.poll_interval = Millis{20};
+  bench.answer_polls([](std::size_t, auto const&) { return net::json_response(200, wire::encode(wire::PollResponse{{}, 0, false, 0, {}})); });
+  bench.run_until(3);
+  CHECK(bench.polls[0].wait_s == 0);
+  CHECK(bench.polls[0].poll_every_s == 1);
+}
+
 TEST_CASE("a newer announcement of CAs is followed, and told from then on") {
   Bench bench;
   auto const payload = wire::encode(wire::CaAnnouncement{7, bench.server.authority().certificate});

@@ -731,3 +731,64 @@ TEST_CASE("what was refused or taken back is given back at once, and the owner's
     CHECK_FALSE(is_whole(device, three));
   }
 }
+
+namespace {
+
+/// Versions 1 and 2 committed, 3 in its probation or committed, all told by the directive that names 3 and what was revoked.
+void run_three(Device& device, Sample const& three, std::vector<std::string> revoked) {
+  run_one(device);
+  device.bring(kTwo);
+  REQUIRE(device.direct({Device::target(kTwo, "ro-2")}));
+  device.settle(1);
+  device.bring(three);
+  REQUIRE(device.direct({Device::target(three, "ro-3")}));
+  device.settle(1);
+  REQUIRE(device.current() == three.digest);
+  auto wanted = Device::target(three, "ro-3");
+  wanted.revoked = std::move(revoked);
+  REQUIRE(device.direct({wanted}));
+}
+
+}  // namespace
+
+TEST_CASE("a revoked version is no place to go back to, once the device has heard") {
+  struct Case {
+    std::vector<std::string> revoked;
+    std::string ends;  ///< what runs after a probation that failed
+  };
+  for (auto const& [revoked, ends] : {Case{{}, "2"}, Case{{kTwo.digest}, "1"}, Case{{kOne.digest, kTwo.digest}, ""}}) {
+    CAPTURE(ends);
+    Device device;
+    auto const three = sample("3", slow_probation());
+    run_three(device, three, revoked);
+    REQUIRE(device.state().state == State::probation);
+    if (ends.empty()) CHECK(device.runner->roll_back("reader").error().code == "revoked");
+    // A power cut in its probation, for the third time.
+    auto state = device.state();
+    state.run.starts = 3;
+    REQUIRE(device.context->journal.save(state).has_value());
+    REQUIRE(device.boot());
+    device.settle(2);
+    CHECK(device.state().state == State::rolled_back);
+    CHECK(device.state().running.version == ends);
+    CHECK(device.current() == device.state().running.digest);
+  }
+}
+
+TEST_CASE("the owner does not go back to what was revoked, also where no release is directed; a directive may") {
+  Device device;
+  run_three(device, sample("3"), {});
+  wire::DirectiveTarget only_revoked;
+  only_revoked.model = "reader";
+  only_revoked.action = wire::Action::none;
+  only_revoked.revoked = {kTwo.digest};
+  REQUIRE(device.direct({only_revoked}));
+  device.settle(2);
+  CHECK(device.state().state == State::committed);
+  CHECK(device.runner->roll_back("reader").error().code == "revoked");
+  auto back = Device::target(kTwo, "ro-3");
+  back.revoked = {kTwo.digest};
+  REQUIRE(device.direct({back}));
+  device.settle(2);
+  CHECK(device.current() == kTwo.digest);
+}

@@ -91,7 +91,7 @@ TEST_CASE("a body for a sink must come at its least rate; a byte now and then ho
   };
   std::string const body(300'000, 'b');
   auto const head = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.size());
-  for (auto const& [piece, each, comes] : {Case{1, Millis{29'000}, false}, Case{1024, Millis{2'000}, false}, Case{8 * 1024, Millis{4'000}, true}}) {
+  for (auto const& [piece, each, comes] : {Case{1, Millis{29'000}, false}, Case{256, Millis{2'000}, false}, Case{960, Millis{1'000}, true}, Case{8 * 1024, Millis{4'000}, true}}) {
     CAPTURE(piece);
     SharedClock clock;
     std::atomic<std::size_t> sunk{0};

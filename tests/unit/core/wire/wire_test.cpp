@@ -159,7 +159,8 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
                                1,
                                Action::install,
                                {30, "avoid", 20 << 20, 3},
-                               {{"Europe/Berlin", {"mon"}, "01:00", "05:00", "switch"}}});
+                               {{"Europe/Berlin", {"mon"}, "01:00", "05:00", "switch"}},
+                               {kDigest}});
   auto const text = encode(directive);
   auto const back = decode_directive(text);
   REQUIRE(back.has_value());

@@ -130,6 +130,7 @@ TEST_CASE("rolling back past a revoked release goes to what still stands") {
   CHECK(desired.version == "4");
   CHECK(desired.target.action == wire::Action::install);
   CHECK(desired.because[0].code == "revoked");
+  CHECK(desired.revoked == std::vector{bad.digest.hex()});  // the device hears of it, for its own ways back
   REQUIRE(f.reaches(newest.id, State::rolled_back));
   CHECK(f.running_count("4") == 40);
 
