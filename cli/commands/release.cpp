@@ -119,7 +119,9 @@ Result<int> revoke_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   if (arguments.flag("recall")) return recall_release(session, ref);
   FLEET_CHECK(session.confirm("This revokes " + ref.model + "@" + ref.version + " for good: no device takes it any more."));
-  return act(session, Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), json::object(), release_shape(),
+  json::object body;
+  if (auto const kept = arguments.texts("keep"); !kept.empty()) body["keep"] = json::array(kept.begin(), kept.end());
+  return act(session, Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), std::move(body), release_shape(),
              ref.model + "@" + ref.version + " is revoked");
 }
 
@@ -186,7 +188,9 @@ std::vector<Command> const& release_commands() {
        "forbid a release for good",
        "release revoke reader@2.0.0 --reason \"leaks memory\" --yes\nrelease revoke reader@1.0.0 --recall --reason \"trained on data without consent\" --yes",
        revoke_release,
-       {release, {flag, "--recall", "", "and everything made from it, with a plan to take it back"}},
+       {release,
+        {flag, "--recall", "", "and everything made from it, with a plan to take it back"},
+        {values, "--keep", "M@V", "an approved release of the same bytes that stays (by an administrator); others go with it"}},
        false,
        false,
        true},

@@ -77,7 +77,7 @@ Result<void> read_resources(json::object const& parent, std::string_view key, St
 }
 
 /// https://slsa.dev/spec/v1.0/provenance
-Result<void> read_provenance(json::object const& predicate, Statement& out, std::vector<VariantFiles> const&) {
+Result<void> read_provenance(json::object const& predicate, Statement& out, ReleaseFiles const&) {
   auto const* const definition = object_at(predicate, "buildDefinition");
   auto const* const run = object_at(predicate, "runDetails");
   auto const* const builder = run == nullptr ? nullptr : object_at(*run, "builder");
@@ -88,7 +88,7 @@ Result<void> read_provenance(json::object const& predicate, Statement& out, std:
 }
 
 /// https://github.com/in-toto/attestation, test-result v0.1; `metrics`, an object of numbers, is ours.
-Result<void> read_test_result(json::object const& predicate, Statement& out, std::vector<VariantFiles> const&) {
+Result<void> read_test_result(json::object const& predicate, Statement& out, ReleaseFiles const&) {
   out.result = text_at(predicate, "result");
   constexpr auto kResults = std::to_array<std::string_view>({"PASSED", "WARNED", "FAILED"});
   if (std::find(kResults.begin(), kResults.end(), out.result) == kResults.end()) return bad("a test result is PASSED, WARNED or FAILED");
@@ -100,25 +100,45 @@ Result<void> read_test_result(json::object const& predicate, Statement& out, std
   return read_resources(predicate, "configuration", out);
 }
 
+/// The name that a manifest has for the only file of what it was made of.
+constexpr std::string_view kOnlyFile = ".";
+
+/// Whether a manifest lists the files of a variant: no more, no fewer. Of a single file it may not know the name.
+bool lists(VariantFiles const& manifest, VariantFiles const& variant) {
+  auto const only = manifest.find(std::string(kOnlyFile));
+  if (only == manifest.end()) return manifest == variant;
+  return manifest.size() == 1 && variant.size() == 1 && variant.begin()->second == only->second;
+}
+
+/// A boolean, where it is there. @errors bad_statement
+Result<std::optional<bool>> flag_at(json::object const& parent, std::string_view key) {
+  auto const* const value = parent.if_contains(key);
+  if (value == nullptr) return std::optional<bool>{};
+  if (!value->is_bool()) return bad(fmt::format("'{}' must be true or false", key));
+  return std::optional(value->get_bool());
+}
+
 /// OpenSSF model signing, v1.0: resources are the files of one variant, no more, no fewer, none twice.
-Result<void> read_file_manifest(json::object const& predicate, Statement& out, std::vector<VariantFiles> const& variants) {
+Result<void> read_file_manifest(json::object const& predicate, Statement& out, ReleaseFiles const& release) {
   FLEET_TRY(auto const resources, objects_at(predicate, "resources"));
   VariantFiles listed;
   for (auto const* const one : resources) {
     auto name = text_at(*one, "name");
     auto digest = text_at(*one, "digest");
     if (text_at(*one, "algorithm") != "sha256" || !Digest::parse(digest)) return bad(fmt::format("resource '{}' has no sha256 digest", name.substr(0, 200)));
-    if (!is_safe_relative_path(name)) return bad(fmt::format("resource '{}' is no plain relative path", name.substr(0, 200)));
-    if (!listed.emplace(std::move(name), std::move(digest)).second) return bad("a resource stands twice");
+    if (name != kOnlyFile && !is_safe_relative_path(name)) return bad(fmt::format("resource '{}' is no plain relative path", name.substr(0, 200)));
+    if (!listed.emplace(name, digest).second) return bad("a resource stands twice");
+    FLEET_TRY(auto const executable, flag_at(*one, "executable"));
+    out.subjects.push_back({std::move(name), std::move(digest), {}, {}, executable});
   }
-  if (std::find(variants.begin(), variants.end(), listed) == variants.end())
+  if (std::none_of(release.variants.begin(), release.variants.end(), [&](auto const& variant) { return lists(listed, variant.files); }))
     return mismatch(fmt::format("the manifest's {} files are those of no variant", listed.size()));
   out.manifest = std::move(listed);
   return {};
 }
 
 /// CycloneDX 1.5: the model is its component.
-Result<void> read_bom(json::object const& predicate, Statement&, std::vector<VariantFiles> const&) {
+Result<void> read_bom(json::object const& predicate, Statement&, ReleaseFiles const&) {
   auto const is_model = [](json::object const& component) { return text_at(component, "type") == "machine-learning-model"; };
   auto const* const metadata = object_at(predicate, "metadata");
   auto const* const subject = metadata == nullptr ? nullptr : object_at(*metadata, "component");
@@ -132,29 +152,71 @@ Result<void> read_bom(json::object const& predicate, Statement&, std::vector<Var
 struct PredicateKind {
   std::string_view kind, type;
   bool names_files;  ///< subjects are files of the release
-  Result<void> (*read)(json::object const&, Statement&, std::vector<VariantFiles> const&);
+  Result<void> (*read)(json::object const&, Statement&, ReleaseFiles const&);
 };
 constexpr auto kKinds = std::to_array<PredicateKind>({{"provenance", "https://slsa.dev/provenance/v1", true, read_provenance},
                                                       {"test-result", "https://in-toto.io/attestation/test-result/v0.1", true, read_test_result},
                                                       {"file-manifest", "https://model_signing/signature/v1.0", false, read_file_manifest},
                                                       {"bom", "https://cyclonedx.org/bom", true, read_bom}});
 
-Result<std::set<std::string>> read_subjects(json::object const& statement, std::vector<VariantFiles> const& variants) {
-  std::set<std::string> files;
-  for (auto const& variant : variants)
-    for (auto const& [name, sha256] : variant) files.insert(sha256);
+/// What a subject says beside its digest: the release, the hardware, whether it is executable. @errors bad_statement, statement_mismatch
+Result<void> read_annotations(json::object const& subject, ReleaseFiles const& release, Statement::Spoken& out) {
+  auto const* const notes = object_at(subject, "annotations");
+  if (notes == nullptr) return {};
+  out.release = text_at(*notes, "release");
+  if (!out.release.empty() && out.release != release.name) return mismatch(fmt::format("it speaks of {}, not of {}", out.release.substr(0, 200), release.name));
+  FLEET_TRY(out.executable, flag_at(*notes, "executable"));
+  auto const* const hardware = notes->if_contains("hardware");
+  if (hardware == nullptr) return {};
+  auto const* const list = hardware->if_array();
+  bool const texts = list != nullptr && !list->empty() && std::all_of(list->begin(), list->end(), [](auto const& one) { return one.is_string(); });
+  if (!texts) return bad("'hardware' must be a list of names");
+  for (auto const& one : *list) out.hardware.emplace_back(one.get_string());
+  return {};
+}
+
+/// A subject is a file of the release, under the name that it has there: two files that changed places are not those that were tested.
+Result<void> check_subject(Statement::Spoken const& subject, ReleaseFiles const& release) {
+  std::string other;
+  for (auto const& variant : release.variants)
+    for (auto const& [name, sha256] : variant.files) {
+      if (sha256 != subject.sha256) continue;
+      if (name == subject.name) return {};
+      other = name;
+    }
+  auto const said = subject.name.substr(0, 200);
+  if (other.empty()) return mismatch(fmt::format("subject '{}' ({}) is no file of the release", said, subject.sha256));
+  return mismatch(fmt::format("subject '{}' ({}) is file '{}' of the release", said, subject.sha256, other));
+}
+
+Result<std::vector<Statement::Spoken>> read_subjects(json::object const& statement, ReleaseFiles const& release) {
   FLEET_TRY(auto const subjects, objects_at(statement, "subject"));
   if (subjects.empty()) return bad("a statement has subjects");
-  std::set<std::string> out;
+  std::vector<Statement::Spoken> out;
   for (auto const* const one : subjects) {
-    FLEET_TRY(auto sha256, sha256_of(*one));
-    if (!files.contains(sha256)) return mismatch(fmt::format("subject '{}' ({}) is no file of the release", text_at(*one, "name").substr(0, 200), sha256));
-    out.insert(std::move(sha256));
+    Statement::Spoken subject{text_at(*one, "name"), {}};
+    FLEET_TRY(subject.sha256, sha256_of(*one));
+    FLEET_CHECK(check_subject(subject, release));
+    FLEET_CHECK(read_annotations(*one, release, subject));
+    out.push_back(std::move(subject));
   }
   return out;
 }
 
-Result<Statement> read_statement(BytesView payload, std::vector<VariantFiles> const& variants) {
+/// A manifest's one subject stands for the whole: what it is annotated with holds for each file.
+Result<void> annotate_all(json::object const& statement, ReleaseFiles const& release, Statement& out) {
+  FLEET_TRY(auto const subjects, objects_at(statement, "subject"));
+  if (subjects.empty()) return {};
+  Statement::Spoken whole;
+  FLEET_CHECK(read_annotations(*subjects.front(), release, whole));
+  for (auto& one : out.subjects) {
+    one.release = whole.release;
+    one.hardware = whole.hardware;
+  }
+  return {};
+}
+
+Result<Statement> read_statement(BytesView payload, ReleaseFiles const& release) {
   boost::system::error_code fault;
   json::parse_options options;
   options.max_depth = 32;
@@ -169,9 +231,10 @@ Result<Statement> read_statement(BytesView payload, std::vector<VariantFiles> co
   out.kind = kind->kind;
   out.predicate_type = type;
   if (kind->names_files) {
-    FLEET_TRY(out.subjects, read_subjects(*statement, variants));
+    FLEET_TRY(out.subjects, read_subjects(*statement, release));
   }
-  FLEET_CHECK(kind->read(*predicate, out, variants));
+  FLEET_CHECK(kind->read(*predicate, out, release));
+  if (!kind->names_files) FLEET_CHECK(annotate_all(*statement, release, out));
   return out;
 }
 
@@ -211,18 +274,37 @@ bool is_about(Demand const& demand, std::string const& file) {
 
 /// What one signer said: of what each statement spoke. A test is of the files together that it names; where something came from holds for each alone.
 struct Said {
-  std::vector<std::set<std::string>> subjects;
+  std::vector<std::vector<Statement::Spoken>> subjects;
   std::vector<VariantFiles> manifests;
 };
 
+/// Whether `spoken` is of this file in this variant, as far as it says, and says what the demand binds it to.
+bool speaks_of(Statement::Spoken const& spoken, Demand const& demand, ReleaseFiles::Variant const& variant, std::string const& name,
+               std::string const& sha256) {
+  if (spoken.sha256 != sha256 || (spoken.name != name && spoken.name != kOnlyFile)) return false;
+  if (spoken.release.empty() && demand.binds.contains("release")) return false;
+  if (!spoken.executable && demand.binds.contains("executable")) return false;
+  if (spoken.executable && *spoken.executable != variant.executable.contains(name)) return false;
+  if (spoken.hardware.empty()) return !demand.binds.contains("hardware");
+  auto const named = [&](std::string const& hardware) { return std::find(spoken.hardware.begin(), spoken.hardware.end(), hardware) != spoken.hardware.end(); };
+  return std::all_of(variant.hardware.begin(), variant.hardware.end(), named);
+}
+
 /// Whether it speaks of a variant: of every file that the demand is about, and there is one.
-bool covers(Said const& said, Demand const& demand, VariantFiles const& variant) {
-  if (demand.kind == "file-manifest") return std::find(said.manifests.begin(), said.manifests.end(), variant) != said.manifests.end();
-  std::set<std::string> wanted;
-  for (auto const& [name, sha256] : variant)
-    if (is_about(demand, name)) wanted.insert(sha256);
-  return !wanted.empty() && std::any_of(said.subjects.begin(), said.subjects.end(),
-                                        [&](auto const& named) { return std::includes(named.begin(), named.end(), wanted.begin(), wanted.end()); });
+bool covers(Said const& said, Demand const& demand, ReleaseFiles::Variant const& variant) {
+  VariantFiles wanted;
+  for (auto const& [name, sha256] : variant.files)
+    if (is_about(demand, name)) wanted.emplace(name, sha256);
+  if (wanted.empty()) return false;
+  for (std::size_t i = 0; i < said.subjects.size(); ++i) {
+    if (demand.kind == "file-manifest" && !lists(said.manifests[i], variant.files)) continue;
+    auto const spoken = [&](auto const& file) {
+      return std::any_of(said.subjects[i].begin(), said.subjects[i].end(),
+                         [&](auto const& one) { return speaks_of(one, demand, variant, file.first, file.second); });
+    };
+    if (std::all_of(wanted.begin(), wanted.end(), spoken)) return true;
+  }
+  return false;
 }
 
 std::string words(Demand const& demand) {
@@ -232,12 +314,14 @@ std::string words(Demand const& demand) {
   if (demand.max) out += fmt::format(" <= {}", *demand.max);
   if (!demand.dataset.empty()) out += " on data set " + demand.dataset;
   if (!demand.subjects.empty()) out += fmt::format(" about {}", fmt::join(demand.subjects, ", "));
+  if (!demand.binds.empty()) out += fmt::format(" that names its {}", fmt::join(demand.binds, ", "));
   return fmt::format("{} by {} of {}", out, demand.threshold,
                      demand.signers.empty() ? "the model's signers" : fmt::format("{}", fmt::join(demand.signers, ", ")));
 }
 
 /// Nothing where the demand is met for each variant; else what there is of it.
-std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Statement> const& statements, std::vector<VariantFiles> const& variants) {
+std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Statement> const& statements, ReleaseFiles const& release) {
+  auto const& variants = release.variants;
   std::map<std::string, Said> by;
   std::vector<std::string> short_of;
   for (auto const& statement : statements) {
@@ -249,9 +333,10 @@ std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Sta
     for (auto const& name : statement.signers) {
       if (!demand.signers.empty() && std::find(demand.signers.begin(), demand.signers.end(), name) == demand.signers.end()) continue;
       auto& said = by[name];
-      if (demand.kind == "test-result" || said.subjects.empty()) said.subjects.push_back(statement.subjects);
-      else said.subjects.back().insert(statement.subjects.begin(), statement.subjects.end());
-      said.manifests.push_back(statement.manifest);
+      bool const together = demand.kind == "test-result" || demand.kind == "file-manifest" || said.subjects.empty();
+      if (together) said.subjects.push_back(statement.subjects);
+      else said.subjects.back().insert(said.subjects.back().end(), statement.subjects.begin(), statement.subjects.end());
+      if (together) said.manifests.push_back(statement.manifest);
     }
   }
   for (std::size_t v = 0; v < variants.size(); ++v) {
@@ -268,7 +353,7 @@ std::optional<std::string> what_is_missing(Demand const& demand, std::vector<Sta
 
 }  // namespace
 
-Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, std::vector<VariantFiles> const& variants) {
+Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, ReleaseFiles const& release) {
   FLEET_TRY(auto const envelope, without_bundle(file));
   std::vector<std::string> signers;
   std::set<Bytes> keys;  // two names of one key are one signer
@@ -284,15 +369,15 @@ Result<Statement> open_statement(BytesView file, EvidencePolicy const& policy, s
   if (!payload)
     return Error{Kind::signature, "unknown_signer", fmt::format("the statement is signed by none of the model's {} signers", policy.signers.size()),
                  "fleetctl model set MODEL --signer NAME=KEY.pub"};
-  FLEET_TRY(auto out, read_statement(*payload, variants));
+  FLEET_TRY(auto out, read_statement(*payload, release));
   out.signers = std::move(signers);
   return out;
 }
 
-std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements, std::vector<VariantFiles> const& variants) {
+std::vector<FieldError> unmet_demands(EvidencePolicy const& policy, std::vector<Statement> const& statements, ReleaseFiles const& release) {
   std::vector<FieldError> out;
   for (std::size_t i = 0; i < policy.demands.size(); ++i)
-    if (auto const got = what_is_missing(policy.demands[i], statements, variants))
+    if (auto const got = what_is_missing(policy.demands[i], statements, release))
       out.push_back({fmt::format("/demands/{}", i), fmt::format("expected {}; {}", words(policy.demands[i]), *got)});
   return out;
 }

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::size_t kSignersMax = 64, kDemandsMax = 32, kNameMax = 256, kPatternsMax = 32;
 constexpr auto kKindNames = std::to_array<std::string_view>({"provenance", "test-result", "file-manifest", "bom"});
-constexpr auto kMembers = std::to_array<std::string_view>({"kind", "signers", "threshold", "dataset", "metric", "min", "max", "subjects"});
+constexpr auto kMembers = std::to_array<std::string_view>({"kind", "signers", "threshold", "dataset", "metric", "min", "max", "subjects", "binds"});
+constexpr auto kBindings = std::to_array<std::string_view>({"release", "hardware", "executable"});
 
 /// A TUF key object, or a key in PEM, as cosign and openssl write it: ECDSA P-256 or Ed25519.
 Result<crypto::PublicKey> read_key(json::value const& value) {
@@ -83,6 +84,7 @@ private:
       fault(at + "/kind", "expected provenance, test-result, file-manifest or bom");
     if (auto const* const names = object->if_contains("signers")) read_names(at + "/signers", *names, out, one);
     if (auto const* const patterns = object->if_contains("subjects")) read_subjects(at + "/subjects", *patterns, one);
+    if (auto const* const names = object->if_contains("binds")) read_binds(at + "/binds", *names, one);
     auto const threshold = number(*object, "threshold", at).value_or(1);
     auto const able = one.signers.empty() ? out.signers.size() : one.signers.size();
     if (threshold < 1 || threshold > static_cast<double>(able) || threshold != std::floor(threshold))
@@ -114,6 +116,16 @@ private:
     if (out.kind == "file-manifest") return fault(at, "a file-manifest speaks of all files");
     for (auto const& one : *list) out.subjects.emplace_back(one.get_string());
   }
+  void read_binds(std::string const& at, json::value const& value, Demand& out) {
+    auto const* const list = value.if_array();
+    if (list == nullptr) return fault(at, "expected a list");
+    for (auto const& one : *list) {
+      auto const* const name = one.if_string();
+      bool const known = name != nullptr && std::find(kBindings.begin(), kBindings.end(), std::string_view(*name)) != kBindings.end();
+      if (!known) fault(at, "expected release, hardware or executable");
+      else out.binds.emplace(*name);
+    }
+  }
   std::vector<FieldError>& faults_;
 };
 
@@ -125,6 +137,7 @@ json::object demand_json(Demand const& demand) {
   if (demand.min) out["min"] = *demand.min;
   if (demand.max) out["max"] = *demand.max;
   if (!demand.subjects.empty()) out["subjects"] = json::array(demand.subjects.begin(), demand.subjects.end());
+  if (!demand.binds.empty()) out["binds"] = json::array(demand.binds.begin(), demand.binds.end());
   return out;
 }
 

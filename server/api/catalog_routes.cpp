@@ -1,4 +1,5 @@
 #include "server/api/catalog_files.hpp"
+#include "server/access/roles.hpp"
 #include "server/api/route.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/releases.hpp"
@@ -179,12 +180,14 @@ Result<Reply> list_releases(Services& services, Call const& call) {
   return list_reply(call, items, more ? std::to_string(releases[items.size() - 1].n) : std::string());
 }
 
+catalog::Authority authority_of(Call const& call) { return {access::role_allows(call.actor.role, Permission::administer), call.actor.model}; }
+
 Result<Reply> publish_release(Services& services, Call const& call) {
   auto const model = call.path_value("m");
   FLEET_CHECK(catalog::load_model(services.store.reader(), model));
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
   FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.model));
-  auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call)); };
+  auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call), authority_of(call)); };
   FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(job));
   FLEET_TRY(auto reply, release_reply(services.store.reader(), published.release, published.fresh ? 201 : 200));
   reply.headers.push_back({"Location", fmt::format("/api/v1/models/{}/releases/{}", published.release.model, published.release.version)});
@@ -231,32 +234,33 @@ Result<Reply> approve_release(Services& services, Call const& call, store::Tx& t
   FLEET_TRY(auto const body, read_verb(call, true));
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
-  FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, cause_of(call, body.reason)));
+  FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, cause_of(call, body.reason), authority_of(call)));
   return release_reply(tx.connection(), after);
 }
 
-/// With `recall` everything made from it goes, too, and the answer says who runs what.
+/// With `recall` everything made from it goes, too, and the answer says who runs what. Approved releases of the same bytes go in any case, but those that
+/// an administrator keeps.
 Result<Reply> revoke_release(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(body, "", faults);
   auto const reason = reader.text("reason", 1000, "");
   if (reason.empty()) reader.fault("reason", "required: why this is done, for the audit log");
-  bool const recall = reader.boolean("recall", false);
+  catalog::Revocation how{reader.boolean("recall", false), reader.texts("keep", 100, 130), call.actor.model};
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
+  if (!how.keep.empty() && !authority_of(call).administers)
+    return Error{Kind::forbidden, "not_permitted", "to keep a release of revoked bytes takes an administrator", "revoke without keep"};
+  if (how.recall && !call.actor.model.empty())
+    return Error{Kind::forbidden, "out_of_scope", fmt::format("this token is for model {}, a recall reaches every model made from it", call.actor.model),
+                 "use a token without that limit"};
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
-  if (recall) {
-    if (!call.actor.model.empty())
-      return Error{Kind::forbidden, "out_of_scope", fmt::format("this token is for model {}, a recall reaches every model made from it", call.actor.model),
-                   "use a token without that limit"};
-    Reply reply;
-    FLEET_TRY(reply.body, catalog::recall(tx, *services.keys, before.model, before.version, cause_of(call, reason)));
-    return reply;
-  }
-  FLEET_TRY(auto const after, catalog::revoke(tx, *services.keys, before.model, before.version, cause_of(call, reason)));
-  return release_reply(tx.connection(), after);
+  FLEET_TRY(auto const revoked, catalog::revoke(tx, *services.keys, before.model, before.version, how, cause_of(call, reason)));
+  if (!how.recall) return release_reply(tx.connection(), revoked.front().release);
+  Reply reply;
+  FLEET_TRY(reply.body, catalog::revoked_json(tx.connection(), revoked));
+  return reply;
 }
 
 }  // namespace

@@ -36,12 +36,15 @@ void add_dataset(Publication& wanted, Dataset dataset) {
 
 }  // namespace
 
-std::vector<trust::VariantFiles> files_of(wire::Release const& release) {
-  std::vector<trust::VariantFiles> out;
+trust::ReleaseFiles files_of(wire::Release const& release) {
+  trust::ReleaseFiles out{release.model + "@" + release.version, {}};
   for (auto const& variant : release.variants) {
-    trust::VariantFiles files;
-    for (auto const& file : variant.files) files.emplace(file.name, file.sha256.hex());
-    out.push_back(std::move(files));
+    trust::ReleaseFiles::Variant one{{}, variant.hardware, {}};
+    for (auto const& file : variant.files) {
+      one.files.emplace(file.name, file.sha256.hex());
+      if (file.executable) one.executable.insert(file.name);
+    }
+    out.variants.push_back(std::move(one));
   }
   return out;
 }

@@ -9,8 +9,8 @@
 /// The evidence that a publication brings, judged at once and kept as received.
 namespace fleet::catalog {
 
-/// The files of each variant, as statements name them.
-[[nodiscard]] std::vector<trust::VariantFiles> files_of(wire::Release const& release);
+/// The release as statements are judged against it.
+[[nodiscard]] trust::ReleaseFiles files_of(wire::Release const& release);
 /// Opens every envelope, and adds the parents and data sets that provenance names to those of the publication.
 /// @errors signature (unknown_signer), unprocessable (bad_statement, statement_mismatch, evidence_missing: each unmet demand by name)
 Result<std::vector<trust::Statement>> judge_evidence(Model const& model, Publication& wanted);

@@ -145,7 +145,9 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, "", faults);
   Publication out;
-  out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(in_order(value))));
+  auto asked = in_order(value);
+  if (auto* const members = asked.if_object()) members->erase("reason");  // why, not what
+  out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(asked)));
   for (auto const* const key : {"version", "variants", "manifest"})
     if (reader.find(key) == nullptr && key != std::string_view("manifest")) reader.fault(key, "is required");
   read_parents(reader, out, faults);
@@ -153,6 +155,7 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   read_metrics(reader, out);
   read_attestations(reader, out, faults);
   out.commit = reader.text("commit", 256, {});
+  out.reason = reader.text("reason", 1000, {});
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "release"));
   auto const& object = value.get_object();

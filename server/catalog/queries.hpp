@@ -29,6 +29,7 @@ inline constexpr db::Query kInsertRelease{
     "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
+inline constexpr db::Query kDocumentsInState{"documents_in_state", "SELECT model, version, document FROM releases WHERE state = ?1 ORDER BY n"};
 inline constexpr db::Query kInsertParent{"insert_parent", "INSERT INTO release_parents (release, parent, relation) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kParents{
     "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 ORDER BY r.n"};
@@ -64,6 +65,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kDocumentsInState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

@@ -4,6 +4,7 @@
 #include "server/events/audit.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/catalog/same_bytes.hpp"
 #include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
@@ -127,7 +128,8 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
   }
 }
 
-Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause) {
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause,
+                          Authority const& authority) {
   auto const& asked = wanted.release;
   FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
   FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
@@ -135,6 +137,7 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   if (there)
     return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()),
                  "a release never changes: take another version"};
+  if (!authority.administers || wanted.reason.empty()) FLEET_CHECK(check_not_revoked(tx.connection(), asked, authority.model));
   FLEET_TRY(auto const statements, judge_evidence(model, wanted));
   FLEET_CHECK(check_parents(tx.connection(), statements));
   FLEET_TRY(auto const parents, find_parents(tx.connection(), wanted.parents));
@@ -160,16 +163,23 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
   FLEET_CHECK(keep_evidence(tx, release.n, statements, wanted.attestations));
   if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
-  FLEET_CHECK(note(tx, cause, "release.published", release, ""));
+  auto why = cause;
+  if (!wanted.reason.empty()) why.reason = wanted.reason;
+  FLEET_CHECK(note(tx, why, "release.published", release, ""));
   return Published{std::move(release), true};
 }
 
-Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause,
+                        Authority const& authority) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {} is revoked", name_of(release)), "publish a new version"};
   if (release.state == "approved") return release;
   if (release.created_by == cause.actor)
     return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", cause.actor, name_of(release)), "ask another approver"};
+  if (!authority.administers) {
+    FLEET_TRY(auto const document, wire::decode_release(release.document));
+    FLEET_CHECK(check_not_revoked(tx.connection(), document, authority.model));
+  }
   FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, cause.actor, cause.reason, to_unix_ms(cause.at)).run());
   bool const fresh = tx.connection().changes() > 0;
   FLEET_TRY(auto const rules, load_model(tx.connection(), model));
@@ -184,28 +194,19 @@ Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view 
   return after;
 }
 
-Result<void> revoke_each(store::Tx& tx, signing::KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause) {
-  std::set<std::string> models;
-  for (auto const& [release, reason] : releases) {
-    if (release.state == "revoked") continue;
-    FLEET_TRY(auto const after, set_state(tx, release, "revoked"));
-    auto why = cause;
-    why.reason = reason;
-    FLEET_CHECK(note(tx, why, "release.revoked", after, release.state));
-    models.insert(release.model);
-  }
+Result<Release> set_revoked(store::Tx& tx, Release const& release, Cause const& cause) {
+  FLEET_TRY(auto after, set_state(tx, release, "revoked"));
+  FLEET_CHECK(note(tx, cause, "release.revoked", after, release.state));
+  return after;
+}
+
+Result<void> sign_without(store::Tx& tx, signing::KeyRing& keys, std::set<std::string> const& models, SysTime now) {
   for (auto const& model : models) {
     FLEET_TRY(bool const here, is_signed_here(keys, model));
-    if (here) FLEET_CHECK(signing::sign_model_role(tx, keys, model, cause.at));
+    if (here) FLEET_CHECK(signing::sign_model_role(tx, keys, model, now));
   }
   if (!models.empty()) tx.raise_policy_epoch();  // where the owners sign, the server stops handing it out at once
   return {};
-}
-
-Result<Release> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause) {
-  FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
-  FLEET_CHECK(revoke_each(tx, keys, {{release, cause.reason}}, cause));
-  return load_release(tx.connection(), model, version);
 }
 
 Result<std::string> release_json(db::Connection& reader, Release const& release) {

@@ -4,6 +4,7 @@
 #include "server/catalog/models.hpp"
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,13 @@ struct Publication {
   std::string commit;
   Digest request;
   std::vector<Bytes> attestations = {};  ///< DSSE envelopes as received
+  std::string reason = {};               ///< an administrator's, why bytes that were revoked may come back
+};
+
+/// Who stands behind a change of releases, beyond the cause.
+struct Authority {
+  bool administers = false;  ///< may let revoked bytes pass, with a reason
+  std::string model = {};    ///< the one that the caller may know of and change; empty: all
 };
 
 /// How a release may come from another. @errors unprocessable (code `bad_statement`)
@@ -59,8 +67,9 @@ struct Published {
   bool fresh = true;  ///< false: the same was there already
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
-/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked), and what attestations.hpp says of evidence
-Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause);
+/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause,
+                          Authority const& authority = {});
 
 /// @errors not_found (code `unknown_release`, `unknown_model`)
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version);
@@ -68,16 +77,31 @@ Result<Release> load_release(db::Connection& reader, std::string_view model, std
 Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state,
                                            std::string_view created_by, int limit);
 /// One more approval; signs when it was the last that the model asks for. The publisher may not approve its own.
-/// @errors forbidden (code `own_release`), conflict (code `revoked`)
-Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
-/// Takes the release out of the signed metadata; rollouts of it stop, devices that run it keep it until a rollout says otherwise.
-Result<Release> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
-
-/// Revokes several, each for its own reason; each model's role is signed once.
-Result<void> revoke_each(store::Tx& tx, signing::KeyRing& keys, std::vector<std::pair<Release, std::string>> const& releases, Cause const& cause);
-/// Revokes a release and everything made from it, at once. @returns a list of `{"model","version","was","devices","rollouts":[{"id","state"}]}`: how
-/// many devices run each now, and the rollouts that brought it, newest first.
-Result<std::string> recall(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause);
+/// @errors forbidden (code `own_release`), conflict (codes `revoked`, `revoked_bytes`)
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause,
+                        Authority const& authority = {});
+/// The steps of `revoke`: one release, with its entry; and each model's role signed once without those.
+Result<Release> set_revoked(store::Tx& tx, Release const& release, Cause const& cause);
+Result<void> sign_without(store::Tx& tx, signing::KeyRing& keys, std::set<std::string> const& models, SysTime now);
+/// What goes with a release that is revoked.
+struct Revocation {
+  bool recall = false;                 ///< everything made from it, too
+  std::vector<std::string> keep = {};  ///< `M@V`: releases of the same bytes that an administrator keeps
+  std::string only_model = {};         ///< nothing of another model is touched; empty: no such limit
+};
+/// One of the releases that were revoked together, and what it was before.
+struct Revoked {
+  Release release;
+  std::string was;
+};
+/// Takes the release out of the signed metadata, and with it approved releases that hold the same bytes under another name; rollouts of them stop, devices
+/// that run them keep them until a rollout says otherwise. All at once, each with its own entry in the audit log.
+/// @returns those that were, or are, revoked: the release itself first
+Result<std::vector<Revoked>> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Revocation const& how,
+                                    Cause const& cause);
+/// `{"items":[{"model","version","was","devices","rollouts":[{"id","state"}]}],"next":null}`: how many devices run each now, and the rollouts that brought
+/// it, newest first.
+Result<std::string> revoked_json(db::Connection& reader, std::vector<Revoked> const& revoked);
 
 /// The object `release` of the API.
 Result<std::string> release_json(db::Connection& reader, Release const& release);

@@ -38,9 +38,9 @@ void statement(BytesView bytes) {
                                             {{"test-result", {}, 1, "digits", "accuracy", .9, {}, {"*.bin"}}, {"provenance", {}, 1, "digits", {}, {}, {}, {}}}};
   if (bytes.size() > 4096) return;
   auto const envelope = trust::make_envelope("application/vnd.in-toto+json", bytes, {&key, 1});
-  static std::vector<trust::VariantFiles> const variants{{{"model.bin", std::string(64, 'a')}}};
-  auto const opened = trust::open_statement(as_bytes(envelope), policy, variants);
-  if (opened) static_cast<void>(trust::unmet_demands(policy, {*opened}, variants));
+  static trust::ReleaseFiles const release{"m@1", {{{{"model.bin", std::string(64, 'a')}}, {"cam-a"}, {}}}};
+  auto const opened = trust::open_statement(as_bytes(envelope), policy, release);
+  if (opened) static_cast<void>(trust::unmet_demands(policy, {*opened}, release));
   else if (opened.error().code == "unknown_signer" && !bytes.empty()) std::abort();
 }
 

@@ -179,32 +179,36 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, De
   return {};
 }
 
-/// One model of a poll, in a rollout that this server knows.
+/// One model of a poll, in a rollout that this server knows. That it failed counts for a rollout that was restored alone, and is no evidence: what of was
+/// told to the server that is lost.
 Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& polled, wire::ModelStatus const& status, SysTime now,
                          std::vector<std::int64_t>& changed) {
   auto const& rollout = view.rollout;
-  bool const committed = status.state == "committed" && status.version == rollout.version;
+  auto const shows = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == status.state; });
+  if (shows == kShows.end()) return {};
+  bool const restored = rollout.restored != Restored::no;
+  bool const failed = shows->row == ds::kFailed;
   FLEET_TRY(auto const row, find_row(tx, rollout.n, polled.device_n));
+  FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
   if (row) {
-    if (!committed || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
+    bool const told = (shows->row == ds::kHealthy && status.version == rollout.version) || (failed && restored);
+    if (!told || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
     wire::UpdateItem item;
     item.model = rollout.model;
-    item.version = item.running_version = rollout.version;
+    item.version = rollout.version;
+    item.running_version = status.version;
     item.state = status.state;
     item.rollout = rollout.id;
     item.attempt = status.attempt;
-    FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
     return move_row(tx, view, *row, device, item, now, changed);
   }
-  auto const shows = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == status.state; });
-  if (rollout.restored == Restored::no || shows == kShows.end()) return {};
-  // It was told after the backup. That it failed is told by the report that it keeps, with the reason.
-  FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
+  if (!restored) return {};
+  // It was told after the backup.
   auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
   auto const device_place = place(rollout.salt, device.id);
   int stage = 1;
   while (stage < rollout.policy.stage_count() && !view.in_stage(stage, stratum, device_place)) ++stage;
-  NewRow made{polled.device_n, stage, stratum, shows->row == ds::kFailed ? ds::kTesting : shows->row, status.version == rollout.version, {}, {}, status.attempt, true};
+  NewRow made{polled.device_n, stage, stratum, shows->row, status.version == rollout.version, {}, {}, status.attempt, !failed};
   if (auto const before = polled.before.find(rollout.model); before != polled.before.end() && before->second.version != rollout.version) {
     if (!before->second.version.empty()) made.from_version = before->second.version;
     if (auto const digest = Digest::parse(before->second.digest)) made.from_digest = *digest;

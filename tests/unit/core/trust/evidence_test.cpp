@@ -17,15 +17,15 @@ struct Bench {
   SeededRandom random{3};
   SigningKey ci = SigningKey::generate(random), lab = SigningKey::generate(random), stranger = SigningKey::generate(random);
   std::string file = crypto::sha256("model").hex(), other = crypto::sha256("other").hex();
-  std::vector<VariantFiles> variants{{{"model.bin", file}, {"lib/run", other}}, {{"model.bin", file}}};
+  ReleaseFiles release{"reader@2", {{{{"model.bin", file}, {"lib/run", other}}, {"cam-a"}, {"lib/run"}}, {{{"model.bin", file}}, {"cam-b"}, {}}}};
   EvidencePolicy policy{{{"ci", ci.public_key()}, {"lab", lab.public_key()}}, {}};
 
   [[nodiscard]] Result<Statement> open(std::string const& payload, std::vector<SigningKey> const& by) const {
-    return open_statement(as_bytes(make_envelope(kType, as_bytes(payload), by)), policy, variants);
+    return open_statement(as_bytes(make_envelope(kType, as_bytes(payload), by)), policy, release);
   }
   [[nodiscard]] std::string statement(std::string_view type, std::string_view predicate) const {
     return fmt::format(
-        R"({{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"m","digest":{{"sha256":"{}"}}}}],"predicateType":"{}","predicate":{}}})", file,
+        R"({{"_type":"https://in-toto.io/Statement/v1","subject":[{{"name":"model.bin","digest":{{"sha256":"{}"}}}}],"predicateType":"{}","predicate":{}}})", file,
         type, predicate);
   }
   [[nodiscard]] std::string test(std::string_view result, double accuracy) const {
@@ -47,16 +47,16 @@ TEST_CASE("what none of the model's keys signed is never parsed") {
   CHECK(signed_by->signers == std::vector<std::string>{"ci", "lab"});
   auto envelope = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.ci});
   envelope.replace(envelope.find("\"keyid\":\"") + 9, 4, "zzzz");  // a hint, no more
-  CHECK(open_statement(as_bytes(envelope), bench.policy, bench.variants).has_value());
-  CHECK(code_of(open_statement(as_bytes(make_envelope("application/x", as_bytes("{}"), std::vector{bench.ci})), bench.policy, bench.variants)) ==
+  CHECK(open_statement(as_bytes(envelope), bench.policy, bench.release).has_value());
+  CHECK(code_of(open_statement(as_bytes(make_envelope("application/x", as_bytes("{}"), std::vector{bench.ci})), bench.policy, bench.release)) ==
         "bad_envelope");
-  CHECK(code_of(open_statement(as_bytes(std::string(kStatementBytesMax + 1, ' ')), bench.policy, bench.variants)) == "too_large");
+  CHECK(code_of(open_statement(as_bytes(std::string(kStatementBytesMax + 1, ' ')), bench.policy, bench.release)) == "too_large");
 }
 
 TEST_CASE("an envelope in a Sigstore bundle is judged as it is without") {
   Bench bench;
   auto const in_bundle = [](std::string_view type, std::string_view content) { return fmt::format(R"({{"mediaType":"{}",{}}})", type, content); };
-  auto const judged = [&](std::string const& file) { return code_of(open_statement(as_bytes(file), bench.policy, bench.variants)); };
+  auto const judged = [&](std::string const& file) { return code_of(open_statement(as_bytes(file), bench.policy, bench.release)); };
   std::string const v3 = "application/vnd.dev.sigstore.bundle.v0.3+json", v1 = "application/vnd.dev.sigstore.bundle+json;version=0.1";
   auto const envelope = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.ci});
   auto const foreign = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.stranger});
@@ -75,10 +75,10 @@ TEST_CASE("two names of one key are one signer") {
   bench.policy.demands = {{"test-result", {}, 2, {}, {}, {}, {}, {"model.bin"}}};
   auto const one = bench.open(bench.test("PASSED", 1), {bench.ci});
   REQUIRE(one.has_value());
-  CHECK(unmet_demands(bench.policy, {*one}, bench.variants).size() == 1);
+  CHECK(unmet_demands(bench.policy, {*one}, bench.release).size() == 1);
   auto const two = bench.open(bench.test("PASSED", 1), {bench.ci, bench.lab});
   REQUIRE(two.has_value());
-  CHECK(unmet_demands(bench.policy, {*two}, bench.variants).empty());
+  CHECK(unmet_demands(bench.policy, {*two}, bench.release).empty());
 }
 
 TEST_CASE("statements that say the wrong thing are refused by name") {
@@ -167,21 +167,26 @@ TEST_CASE("a demand: kind, signer, threshold, data set, measure") {
     bench.policy.demands[0].subjects = {"model.bin"};
     auto const statement = bench.open(bench.test(cases[i].result, cases[i].accuracy), {cases[i].by_lab ? bench.lab : bench.ci});
     REQUIRE(statement.has_value());
-    auto const unmet = unmet_demands(bench.policy, {*statement}, bench.variants);
+    auto const unmet = unmet_demands(bench.policy, {*statement}, bench.release);
     CHECK(unmet.empty() == cases[i].met);
     if (!unmet.empty()) CHECK(unmet[0].pointer == "/demands/0");
   }
-  CHECK(unmet_demands(bench.policy, {}, bench.variants)[0].detail == "expected provenance about model.bin by 1 of the model's signers; got none");
+  CHECK(unmet_demands(bench.policy, {}, bench.release)[0].detail == "expected provenance about model.bin by 1 of the model's signers; got none");
 }
 
 TEST_CASE("what is attested of one variant, or of one file, says nothing of another") {
   Bench bench;
   auto const met = [&](Demand const& demand, std::vector<std::string> const& statements, std::vector<VariantFiles> const& variants) {
+    ReleaseFiles release{"reader@2", {}};
+    for (auto const& files : variants) release.variants.push_back({files});
     bench.policy.demands = {demand};
     std::vector<Statement> opened;
-    for (auto const& text : statements)
-      opened.push_back(open_statement(as_bytes(make_envelope(kType, as_bytes(text), std::vector{bench.ci})), bench.policy, variants).value());
-    return unmet_demands(bench.policy, opened, variants).empty();
+    for (auto const& text : statements) {
+      auto one = open_statement(as_bytes(make_envelope(kType, as_bytes(text), std::vector{bench.ci})), bench.policy, release);
+      if (!one) return false;
+      opened.push_back(*std::move(one));
+    }
+    return unmet_demands(bench.policy, opened, release).empty();
   };
   Demand const all{"test-result", {}, 1, {}, {}, {}, {}, {}}, model{"test-result", {}, 1, {}, {}, {}, {}, {"*.bin"}},
       files{"file-manifest", {}, 1, {}, {}, {}, {}, {}};
@@ -202,6 +207,50 @@ TEST_CASE("what is attested of one variant, or of one file, says nothing of anot
   CHECK(met(files, {manifest(bench.file)}, {good}));
   CHECK_FALSE(met(files, {manifest(bench.file)}, {good, bad}));
   CHECK(met(files, {manifest(bench.file), manifest(evil)}, {good, bad}));
+}
+
+TEST_CASE("a statement is bound to what it names: file names, the release, the hardware, executable bits; and must name what the demand says") {
+  Bench bench;
+  ReleaseFiles const release{"reader@2", {{{{"model.bin", bench.file}, {"lib/run", bench.other}}, {"cam-a"}, {"lib/run"}}}};
+  struct Subject {
+    std::string name, sha256, notes;
+  };
+  auto const judged = [&](std::vector<Subject> const& subjects, std::set<std::string> const& binds) -> std::string {
+    std::string list;
+    for (auto const& one : subjects)
+      list += fmt::format(R"({}{{"name":"{}","digest":{{"sha256":"{}"}}{}}})", list.empty() ? "" : ",", one.name, one.sha256,
+                          one.notes.empty() ? "" : R"(,"annotations":)" + one.notes);
+    auto const text = fmt::format(R"({{"_type":"https://in-toto.io/Statement/v1","subject":[{}],"predicateType":"https://in-toto.io/attestation/test-result/v0.1",)"
+                                  R"("predicate":{{"result":"PASSED"}}}})", list);
+    bench.policy.demands = {{"test-result", {}, 1, {}, {}, {}, {}, {}, binds}};
+    auto const opened = open_statement(as_bytes(make_envelope(kType, as_bytes(text), std::vector{bench.ci})), bench.policy, release);
+    if (!opened) return opened.error().code;
+    return unmet_demands(bench.policy, {*opened}, release).empty() ? "met" : "unmet";
+  };
+  struct Case {
+    std::string model_notes, run_notes;
+    std::set<std::string> binds;
+    std::string outcome;
+  };
+  std::string const all = R"({"release":"reader@2","hardware":["cam-b","cam-a"],"executable":false})",
+                    run = R"({"release":"reader@2","hardware":["cam-a"],"executable":true})";
+  for (auto const& c : std::vector<Case>{{"", "", {}, "met"},
+                                         {"", "", {"release"}, "unmet"},
+                                         {"", "", {"hardware"}, "unmet"},
+                                         {"", "", {"executable"}, "unmet"},
+                                         {all, run, {"release", "hardware", "executable"}, "met"},
+                                         {all, "", {"release"}, "unmet"},
+                                         {R"({"release":"reader@1"})", "", {}, "statement_mismatch"},
+                                         {R"({"hardware":["cam-b"]})", "", {}, "unmet"},
+                                         {R"({"hardware":"cam-a"})", "", {}, "bad_statement"},
+                                         {R"({"executable":true})", "", {}, "unmet"},
+                                         {R"({"executable":1})", "", {}, "bad_statement"},
+                                         {"", R"({"executable":false})", {}, "unmet"}}) {
+    CAPTURE(c.model_notes);
+    CAPTURE(c.run_notes);
+    CHECK(judged({{"model.bin", bench.file, c.model_notes}, {"lib/run", bench.other, c.run_notes}}, c.binds) == c.outcome);
+  }
+  CHECK(judged({{"model.bin", bench.other, ""}, {"lib/run", bench.file, ""}}, {}) == "statement_mismatch");  // the files changed places
 }
 
 TEST_CASE("a policy is read with every wrong place, and written as it is read") {

@@ -123,7 +123,10 @@ struct Catalog {
     return store->write_value<Release>([&](store::Tx& tx) { return approve(tx, keys, model, version, by(actor)); });
   }
   Result<Release> revoke_it(std::string const& model, std::string const& version) {
-    return store->write_value<Release>([&](store::Tx& tx) { return revoke(tx, keys, model, version, by("token:admin")); });
+    return store->write_value<Release>([&](store::Tx& tx) -> Result<Release> {
+      FLEET_TRY(auto const revoked, revoke(tx, keys, model, version, {}, by("token:admin")));
+      return revoked.front().release;
+    });
   }
   int refresh() {
     return must(store->write_value<int>([&](store::Tx& tx) { return signing::refresh_online_roles(tx, keys, now); }));

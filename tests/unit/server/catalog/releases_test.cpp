@@ -218,7 +218,8 @@ TEST_CASE_FIXTURE(WithModel, "a recall takes the whole family at once, each with
       "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '3', 0)");
   auto const reader_before = std::stoi(version_of("m-reader")), snapshots = std::stoi(version_of("snapshot"));
   auto const recall_it = [&] {
-    return json::parse(must(store->write_value<std::string>([&](store::Tx& tx) { return recall(tx, keys, "reader", "1", by("token:admin")); })))
+    auto const revoked = must(store->write_value<std::vector<Revoked>>([&](store::Tx& tx) { return revoke(tx, keys, "reader", "1", {.recall = true}, by("token:admin")); }));
+    return json::parse(must(revoked_json(store->reader(), revoked)))
         .at("items")
         .as_array();
   };
