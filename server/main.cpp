@@ -96,6 +96,10 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   run->add_option("--public-devices-url", parsed.run.public_devices_url, "https://HOST[:PORT] by which devices reach the device listener; polls tell it them");
   run->add_option("--certificate-lifetime", parsed.certificate_lifetime, "of devices' certificates and of the server's own; all renew at two thirds of it")
       ->capture_default_str();
+  run->add_option("--proxy-protocol-from", parsed.run.balancers,
+                  "ADDRESS or ADDRESS/BITS of a balancer: its connections begin with a PROXY protocol v2 header, which tells the real address; repeatable")
+      ->expected(1)
+      ->take_all();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });

@@ -6,6 +6,7 @@
 #include "server/admin/passphrase.hpp"
 #include "server/upkeep/retention.hpp"
 
+#include "core/base/descriptors.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
 #include "core/net/client.hpp"
@@ -28,6 +29,8 @@ namespace {
 
 constexpr Millis kDrainDeadline{10'000};
 constexpr unsigned kThreadsMax = 32;
+constexpr std::uint64_t kOtherDescriptors = 128;  // the database, a reader a thread, logs
+constexpr double kOfDescriptors = .7;             // the rest are files on their way out
 
 enum ListenerIndex : std::size_t { kApi, kDevices };
 
@@ -84,19 +87,50 @@ struct Running {
                  .issuers = &issuers} {}
 };
 
-Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, admin::Address const& api, admin::Address const& devices) {
+/// What both listeners may hold together: the descriptors that the system allows, less those of database, logs and files on their way out.
+struct Room {
+  net::DoorLimits api{.connections = 4'000, .strangers = 2'000, .strangers_an_address = 500, .connections_an_identity = 256};
+  net::DoorLimits devices{.connections = 20'000, .strangers = 4'000, .strangers_an_address = 1'000, .connections_an_identity = 16};
+
+  explicit Room(std::uint64_t descriptors) {
+    auto const wanted = static_cast<double>(api.connections + devices.connections);
+    auto const share = std::min(1., static_cast<double>(descriptors > kOtherDescriptors ? descriptors - kOtherDescriptors : 0) * kOfDescriptors / wanted);
+    if (share == 1) return;
+    for (auto* door : {&api, &devices})
+      for (auto* part : {&door->connections, &door->strangers, &door->strangers_an_address})
+        *part = std::max<std::size_t>(8, static_cast<std::size_t>(static_cast<double>(*part) * share));
+    log::warn("server.few_descriptors", {{"limit", descriptors}, {"connections", api.connections + devices.connections}, {"hint", "raise LimitNOFILE"}});
+  }
+};
+
+Result<std::vector<net::AddressRange>> parse_balancers(std::vector<std::string> const& texts) {
+  std::vector<net::AddressRange> out;
+  for (auto const& text : texts) {
+    auto range = net::AddressRange::parse(text);
+    if (!range) return Error{Kind::bad_input, range.error().code, "--proxy-protocol-from " + text + ": " + range.error().detail, "for example 10.0.0.7 or 10.0.0.0/8"};
+    out.push_back(std::move(*range));
+  }
+  return out;
+}
+
+Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, admin::Address const& api, admin::Address const& devices,
+                    std::vector<net::AddressRange> const& balancers) {
   auto& services = running.services;
   net::ListenerConfig base;
   base.certificate_pem = identity.certificate;
   base.private_key_pem = identity.private_key;
+  base.balancers = balancers;
+  Room const room{raise_descriptor_limit()};
   std::vector<net::ListenerConfig> listeners(2, base);
   listeners[kApi].name = "api";
   listeners[kApi].address = api.host;
   listeners[kApi].port = api.port;
+  listeners[kApi].door = room.api;
   listeners[kApi].handler = api::make_handler(services, api::Listener::api);
   listeners[kDevices].name = "devices";
   listeners[kDevices].address = devices.host;
   listeners[kDevices].port = devices.port;
+  listeners[kDevices].door = room.devices;
   listeners[kDevices].request_client_certificate = true;
   listeners[kDevices].keep_client_certificate = !services.factories_file.empty();
   listeners[kDevices].client_ca_names_pem = services.ca.certificate;
@@ -154,6 +188,7 @@ Result<void> drain(Running& running, admin::Layout const& layout) {
 Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const api, admin::Address::parse(options.api));
   FLEET_TRY(auto const devices, admin::Address::parse(options.devices));
+  FLEET_TRY(auto const balancers, parse_balancers(options.balancers));
   admin::Layout const layout{options.data_dir};
   auto& fs = system_fs();
   FLEET_CHECK(admin::check_initialised(fs, layout));
@@ -176,11 +211,11 @@ Result<void> run(RunOptions const& options) {
     FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate));
     return upkeep::tidy_up(tx, services, services.clock.wall());
   };
-  FLEET_CHECK(services.store.write_wait(tidy));
+  FLEET_CHECK(services.store.write_wait(store::Lane::verbs, tidy));
 
   FLEET_TRY(running.engine, rollout::Engine::create(services));
   services.rollouts = running.engine.get();
-  FLEET_CHECK(listen(running, identity, api, devices));
+  FLEET_CHECK(listen(running, identity, api, devices, balancers));
   auto const& host = known_as.hosts.front();
   std::vector<std::pair<std::string_view, std::string>> const endpoints{{"api", url_of(reachable(api.host, host), running.net->port(kApi))},
                                                                         {"devices", url_of(reachable(devices.host, host), running.net->port(kDevices))},

@@ -4,6 +4,7 @@
 #include "core/base/time.hpp"
 
 #include <string>
+#include <vector>
 
 namespace fleet {
 
@@ -16,6 +17,7 @@ struct RunOptions {
   std::string passphrase_file = {};                            ///< of the private keys, where they are sealed
   std::string factories_file = {};                             ///< which factories' certificates let devices in (docs/operators.md); empty: none
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
+  std::vector<std::string> balancers = {};                     ///< addresses and ranges whose connections begin with a PROXY header (docs/operators.md)
 };
 /// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.
 /// @errors not_found (no data folder), conflict (in use), unavailable (address), bad_input

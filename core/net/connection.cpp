@@ -3,31 +3,77 @@
 #include "core/base/log.hpp"
 #include "core/net/answer_sink.hpp"
 #include "core/net/outgoing.hpp"
+#include "core/net/proxy_header.hpp"
 #include "core/net/response_head.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 namespace fleet::net {
 namespace {
 
 constexpr std::int64_t kBodyBytesPerSecondMin = 16 * 1024;
+/// Bodies up to this size always have room.
+constexpr std::uint64_t kSmallBody = 64 * 1024;
 /// A peer that shut down its half may still wait for the answer; one that has gone must not hold its descriptor.
 constexpr Millis kAnswerAfterEnd{2'000};
 
 }  // namespace
 
-Connection::Connection(Worker& worker, Listener const& listener, Fd fd, std::shared_ptr<Peer> peer)
+Connection::Connection(Worker& worker, Listener const& listener, Door& door, Fd fd, SocketAddress const& address)
     : worker_(worker),
       listener_(listener),
+      door_(door),
+      address_(address),
       descriptor_(worker.io.get_executor(), fd.release()),
       tls_(listener.tls->get().get(), descriptor_.native_handle()),
-      peer_(std::move(peer)) {}
+      peer_(std::make_shared<Peer>()) {
+  guest_.connection = this;
+}
 
 Connection::~Connection() = default;
 
 void Connection::start() {
   worker_.set_deadline(*this, worker_.shared().limits.handshake);
+  auto const& balancers = listener_.config.balancers;
+  if (std::none_of(balancers.begin(), balancers.end(), [&](AddressRange const& range) { return range.contains(address_); })) return enter(address_);
+  state_ = State::announced;
+  read_announcement();
+}
+
+/// Takes exactly the header off the socket: what follows is for OpenSSL, which reads the socket itself.
+void Connection::read_announcement() {
+  for (;;) {
+    auto const wanted = early_.size() < ProxyHeader::kFixedBytes ? Result<std::size_t>{ProxyHeader::kFixedBytes} : proxy_header_size(early_);
+    if (!wanted) return refuse_announcement(wanted.error());
+    if (early_.size() >= ProxyHeader::kFixedBytes && early_.size() == *wanted) break;
+    auto const got = ::recv(descriptor_.native_handle(), worker_.read_scratch.data(), *wanted - early_.size(), 0);
+    if (got < 0 && errno == EAGAIN) return arm_read();
+    if (got <= 0) return close();
+    early_.append(worker_.read_scratch.data(), static_cast<std::size_t>(got));
+  }
+  auto const header = parse_proxy_header(std::exchange(early_, {}));
+  if (!header) return refuse_announcement(header.error());
+  enter(header->client.value_or(address_));
+}
+
+void Connection::refuse_announcement(Error const& error) {
+  log::warn("balancer_refused", {{"listener", listener_.config.name}, {"balancer", to_string(address_)}, {"detail", error.detail}, {"hint", error.hint}});
+  close();
+}
+
+/// Takes a place among the strangers.
+void Connection::enter(SocketAddress const& address) {
+  peer_->address = to_string(address);
+  peer_->loopback = is_loopback(address);
+  auto const admitted = door_.admit(guest_, key_of(address), worker_.now());
+  if (admitted.leaves != nullptr || !admitted.in) count(worker_.counters.connections_refused);
+  if (!admitted.in) return close();
+  if (admitted.leaves != nullptr) admitted.leaves->connection->close();
+  state_ = State::handshake;
   shake_hands();
 }
 
@@ -39,12 +85,38 @@ void Connection::shake_hands() {
     default: count(worker_.counters.handshake_failures); return close();
   }
   count(worker_.counters.handshakes);
-  if (tls_.resumed()) count(worker_.counters.resumed);
-  read_peer_certificate(tls_.get(), *peer_, listener_.config.keep_client_certificate);
+  greet();
   state_ = State::head;
-  worker_.set_deadline(*this, worker_.shared().limits.idle);
+  worker_.set_deadline(*this, patience());
   on_readable();
 }
+
+/// Who resumes a session was known when it was kept; whether that still holds, each request shows.
+void Connection::greet() {
+  if (!tls_.resumed()) return read_peer_certificate(tls_.get(), *peer_, listener_.config.keep_client_certificate);
+  count(worker_.counters.resumed);
+  auto const known = Sessions::read(tls_.get());
+  if (!known) return;
+  peer_->has_certificate = known->peer.has_certificate;
+  peer_->key_sha256 = known->peer.key_sha256;
+  peer_->certificate_sha256 = known->peer.certificate_sha256;
+  peer_->common_name = known->peer.common_name;
+  peer_->not_after = known->peer.not_after;
+  recognise(known->who);
+}
+
+void Connection::recognise(Digest const& who) {
+  if (guest_.known || !door_.recognise(guest_, who)) return;
+  listener_.sessions->keep(tls_.get(), who, *peer_);
+}
+
+void Connection::disown() {
+  keeps_alive_ = false;
+  if (guest_.known) listener_.sessions->forget(guest_.who);
+}
+
+/// How long a peer may be silent between requests.
+Millis Connection::patience() const { return guest_.known ? worker_.shared().limits.idle : worker_.shared().limits.stranger; }
 
 void Connection::arm_read() {
   if (read_armed_ || state_ == State::closed) return;
@@ -70,6 +142,7 @@ void Connection::on_writable() {
 }
 
 void Connection::on_readable() {
+  if (state_ == State::announced) return read_announcement();
   if (state_ == State::handshake) return shake_hands();
   while (state_ != State::closed && !paused_ && !peer_ended_) {
     if (state_ == State::linger) return discard();
@@ -149,6 +222,10 @@ std::size_t Connection::take_head(std::string_view bytes) {
     refuse(allowed.error());
     return 0;
   }
+  if (!reserve_body()) {
+    refuse(503, "busy", "too many large bodies are under way", "try again in a moment");
+    return 0;
+  }
   state_ = State::body;
   body_began_ = worker_.now();
   worker_.set_deadline(*this, worker_.shared().limits.body);
@@ -176,7 +253,26 @@ std::size_t Connection::take_body(std::string_view bytes) {
   return *used;
 }
 
+/// What bodies take before any handler has seen them has an end: whoever announces large ones and sends them slowly, or not at all, takes others' room only
+/// so far.
+bool Connection::reserve_body() {
+  auto const& limits = worker_.shared().limits;
+  auto& sum = guest_.known ? worker_.known_bodies : worker_.stranger_bodies;
+  auto const bytes = parser_->announced_bytes();
+  if (bytes > kSmallBody && sum + bytes > (guest_.known ? limits.known_bodies : limits.stranger_bodies)) return false;
+  sum += bytes;
+  bodies_ = &sum;
+  body_reserved_ = bytes;
+  return true;
+}
+
+void Connection::release_body() {
+  if (bodies_ != nullptr) *bodies_ -= body_reserved_;
+  bodies_ = nullptr;
+}
+
 void Connection::dispatch() {
+  release_body();
   count(worker_.counters.requests);
   auto request = std::move(parser_->request());
   keeps_alive_ = parser_->keeps_alive();
@@ -184,6 +280,7 @@ void Connection::dispatch() {
   parser_.reset();
   request.peer = peer_.get();
   request.attachment = &attachment_;
+  request.standing = this;
   state_ = State::pending;
   worker_.clear_deadline(*this);
   sink_ = std::make_shared<AnswerSink>(worker_.shared_from_this(), *this, peer_);
@@ -209,6 +306,7 @@ void Connection::refuse(Error const& error) {
 
 void Connection::refuse(int status, std::string_view code, std::string_view detail, std::string_view hint) {
   count(worker_.counters.requests_refused);
+  release_body();
   parser_.reset();
   early_ = {};
   head_only_ = false;
@@ -224,7 +322,7 @@ void Connection::answer(Response response) {
 
 void Connection::next_request() {
   state_ = State::head;
-  worker_.set_deadline(*this, worker_.shared().limits.idle);
+  worker_.set_deadline(*this, patience());
   if (consuming_) return;
   bool const was_paused = std::exchange(paused_, false);
   if (!early_.empty()) take({});
@@ -252,6 +350,8 @@ void Connection::close() {
   sink_.reset();
   outgoing_.reset();
   auto const self = shared_from_this();
+  release_body();
+  door_.leave(guest_);
   descriptor_.close();
   worker_.forget(*this);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/net/door.hpp"
 #include "core/net/request_parser.hpp"
 #include "core/net/tls_socket.hpp"
 #include "core/net/worker.hpp"
@@ -11,10 +12,10 @@
 namespace fleet::net {
 
 /// One peer's life on its io thread. Between requests and while an answer is pending it holds no buffers, only what came too early.
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection : public std::enable_shared_from_this<Connection>, public Standing {
 public:
-  Connection(Worker& worker, Listener const& listener, Fd fd, std::shared_ptr<Peer> peer);
-  ~Connection();
+  Connection(Worker& worker, Listener const& listener, Door& door, Fd fd, SocketAddress const& address);
+  ~Connection() override;
   void start();
   /// The answer to the request under way; ignored when none is (the peer has gone).
   void answer(Response response);
@@ -22,11 +23,14 @@ public:
   /// The server stops: closes at once when between requests, else after the answer.
   void drain();
   void close();
+  void recognise(Digest const& who) override;
+  void disown() override;
 
   std::size_t slot = 0;  ///< the worker's, of this connection
 
 private:
   enum class State {
+    announced,  ///< by a balancer, whose header comes first
     handshake,
     head,  ///< between requests, or in the middle of a header block
     body,
@@ -43,11 +47,18 @@ private:
   void arm_write();
   void on_readable();
   void on_writable();
+  void read_announcement();
+  void refuse_announcement(Error const& error);
+  void enter(SocketAddress const& address);
   void shake_hands();
+  void greet();
+  [[nodiscard]] Millis patience() const;
   void take(std::string_view fresh);
   void consume(std::string_view bytes);
   std::size_t take_head(std::string_view bytes);
   std::size_t take_body(std::string_view bytes);
+  bool reserve_body();
+  void release_body();
   void on_peer_end(bool orderly);
   void dispatch();
   void refuse(Error const& error);
@@ -71,6 +82,9 @@ private:
 
   Worker& worker_;
   Listener const& listener_;
+  Door& door_;
+  Door::Guest guest_;
+  SocketAddress address_;  ///< of the other end of the socket
   Descriptor descriptor_;
   TlsSocket tls_;
   std::shared_ptr<Peer> peer_;
@@ -81,6 +95,8 @@ private:
   std::string early_;         ///< received, not consumed yet
   std::size_t searched_ = 0;  ///< of early_: known not to hold the end of the header block
   MonoTime body_began_{};
+  std::uint64_t body_reserved_ = 0;           ///< bytes of bodies_
+  std::uint64_t* bodies_ = nullptr;           ///< the worker's sum that they count in
   State state_ = State::handshake;
   bool head_began_ = false;  ///< part of a header block is in early_
   bool read_armed_ = false;

@@ -65,6 +65,10 @@ std::unique_ptr<Connection::Outgoing> Connection::open_file(Response& response) 
   out->file_left = wanted.length;
   if (error == 0 && wanted.offset <= size && wanted.length <= size - wanted.offset) return out;
   auto const id = worker_.make_request_id();
+  if (error == EMFILE || error == ENFILE) {
+    response = make_problem(503, "busy", "the server has no descriptor left for the file", "try again in a moment", id);
+    return {};
+  }
   log::error("file_body_unreadable",
              {{"path", wanted.path}, {"offset", wanted.offset}, {"length", wanted.length}, {"size", size}, {"error", system_words(error)}, {"request_id", id}});
   response = make_problem(500, "file_unreadable", "the server could not read the object", "ask the operator to run fleet-server check", id);

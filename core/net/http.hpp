@@ -42,6 +42,16 @@ struct Attachment {
   virtual ~Attachment() = default;
 };
 
+/// How a connection stands with the program. Called on the connection's io thread, inside Handler::handle.
+struct Standing {
+  virtual ~Standing() = default;
+  /// The peer proved to be `who` (the hash of a key, of a token's name), whom the program knows: while there is room, the connection is no stranger's any
+  /// more, and its TLS session is kept.
+  virtual void recognise(Digest const& who) = 0;
+  /// What the peer shows is not known, or no longer: the connection ends with this answer, and its session is forgotten.
+  virtual void disown() = 0;
+};
+
 /// Moving keeps `path` and `query` valid for requests that the server made; copying does not.
 struct Request {
   Method method = Method::other;
@@ -52,6 +62,7 @@ struct Request {
   std::string body;
   Peer const* peer = nullptr;                         ///< lives as long as the connection, or the request's Responder if that is longer
   std::unique_ptr<Attachment>* attachment = nullptr;  ///< of the connection; only valid inside Handler::handle
+  Standing* standing = nullptr;                       ///< of the connection; only valid inside Handler::handle
   [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
 };
 

@@ -19,6 +19,8 @@ public:
   Result<std::size_t> feed_body(std::string_view bytes);
 
   [[nodiscard]] Request& request() { return request_; }
+  /// Bytes that the body will have, as its header says; of a chunked one the most that it may.
+  [[nodiscard]] std::uint64_t announced_bytes() const { return content_length() ? *content_length() : limit_; }
   [[nodiscard]] bool keeps_alive() const { return version_ == 11 && keep_alive(); }
   [[nodiscard]] std::uint64_t body_bytes() const { return request_.body.size(); }
 

@@ -38,6 +38,7 @@ namespace {
 
 constexpr int kBacklog = 4096;
 constexpr unsigned kThreadsMax = 256;
+constexpr std::size_t kSessionsKept = 50'000;  // of a listener, some 600 bytes each
 
 Error cannot_listen(ListenerConfig const& config, std::uint16_t port, std::string_view step, int error) {
   return {Kind::unavailable, "cannot_listen", fmt::format("listener {}: {} on {}:{}: {}", config.name, step, config.address, port, system_words(error)),
@@ -92,6 +93,7 @@ public:
       config.certificate_pem = certificate_pem;
       config.private_key_pem = private_key_pem;
       FLEET_TRY(auto context, make_server_context(config));
+      listener.sessions->serve(context.get());
       made.push_back(std::move(context));
     }
     for (std::size_t i = 0; i < made.size(); ++i) shared_->listeners[i].tls->replace(std::move(made[i]));
@@ -146,12 +148,16 @@ private:
 
 Result<std::unique_ptr<Server>> Server::create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads, Clock& clock) {
   auto const shared = std::make_shared<Shared>(limits, clock);
+  auto const count = std::clamp(threads, 1U, kThreadsMax);
   for (auto& config : listeners) {
     FLEET_TRY(auto tls, make_server_context(config));
-    shared->listeners.push_back({std::move(config), std::make_unique<CurrentTls>(std::move(tls)), 0});
+    auto sessions = std::make_unique<Sessions>(kSessionsKept);
+    sessions->serve(tls.get());
+    config.door = config.door.shared_by(count);
+    shared->listeners.push_back({std::move(config), std::move(sessions), std::make_unique<CurrentTls>(std::move(tls)), 0});
   }
   std::vector<std::shared_ptr<Worker>> workers;
-  for (unsigned i = 0; i < std::clamp(threads, 1U, kThreadsMax); ++i) workers.push_back(std::make_shared<Worker>(shared, i));
+  for (unsigned i = 0; i < count; ++i) workers.push_back(std::make_shared<Worker>(shared, i));
   for (auto& listener : shared->listeners) {
     // SO_REUSEPORT would let a second server of the same user take half of our peers unseen: ask without it first.
     if (listener.config.port != 0) FLEET_CHECK(listen_on(listener.config, listener.config.port, false));

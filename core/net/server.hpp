@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/net/address_range.hpp"
+#include "core/net/door.hpp"
 #include "core/net/http.hpp"
 
 #include <chrono>
@@ -50,21 +52,25 @@ struct ListenerConfig {
   bool request_client_certificate = false;  ///< asked for, not demanded; any self-consistent certificate is let through to the handler
   bool keep_client_certificate = false;     ///< whole, in Peer::certificate
   std::string client_ca_names_pem;          ///< hint sent in the request, may be empty
+  std::vector<AddressRange> balancers;      ///< from there each connection begins with a PROXY header, which tells the real address
+  DoorLimits door;                          ///< for all io threads together
   std::shared_ptr<Handler> handler;
 };
 
 struct ServerLimits {
-  std::size_t connections = 16'000;
   std::size_t header_bytes = 16 * 1024;
   Millis handshake{10'000};
   Millis header{10'000};  ///< from the first byte of a request to the end of its header
   Millis body{60'000};    ///< a body, whole; longer ones must arrive at 16 KiB/s at least
   Millis write{60'000};   ///< without any progress
   Millis idle{120'000};   ///< between requests; a pending answer is not idle
+  std::uint64_t stranger_bodies = 64ULL << 20;  ///< bytes that bodies under way may take together, of strangers and of the known, on each io thread
+  std::uint64_t known_bodies = 256ULL << 20;
+  Millis stranger{5'000};  ///< a stranger's silence after the handshake and between requests
 };
 
 struct ServerCounters {
-  std::uint64_t accepted = 0, open = 0, connections_refused = 0;  ///< refused: over the limit of connections
+  std::uint64_t accepted = 0, open = 0, connections_refused = 0;  ///< refused: too many strangers, or shown out for another one
   std::uint64_t requests = 0, requests_refused = 0;               ///< refused: answered with 4xx before any handler saw them
   std::uint64_t handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
 };

@@ -17,7 +17,6 @@ constexpr char kTls12Ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384";
 constexpr char kAlpnHttp11[] = "\x08http/1.1";
 constexpr long kPeerCertificateBytesMax = 16 * 1024;
-constexpr long kSessionsKept = 20'000;
 constexpr long kSessionSeconds = 24 * 3600;
 
 Error bad_pem(std::string_view what) { return {Kind::bad_input, "bad_certificate", fmt::format("{}: {}", what, take_ssl_errors()), "expected PEM"}; }
@@ -132,8 +131,7 @@ Result<SslPtr<SSL_CTX>> make_server_context(ListenerConfig const& config) {
   // a request ends.
   SSL_CTX_set_options(context.get(), SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_num_tickets(context.get(), 1);
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_SERVER);
-  SSL_CTX_sess_set_cache_size(context.get(), kSessionsKept);
+  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);  // whoever keeps sessions says so (sessions.hpp)
   SSL_CTX_set_timeout(context.get(), kSessionSeconds);
   auto const session_context = crypto::sha256(config.name + "\n" + config.certificate_pem);
   SSL_CTX_set_session_id_context(context.get(), session_context.bytes.data(), static_cast<unsigned>(session_context.bytes.size()));

@@ -45,7 +45,7 @@ Worker::~Worker() = default;
 bool Worker::is_current() const { return current_worker == this; }
 
 void Worker::add_acceptor(Listener const& listener, Fd fd) {
-  acceptors_.push_back(std::make_unique<Acceptor>(Acceptor{listener, Descriptor{io.get_executor(), fd.release()}}));
+  acceptors_.push_back(std::make_unique<Acceptor>(Acceptor{listener, Descriptor{io.get_executor(), fd.release()}, Door{listener.config.door}}));
 }
 
 void Worker::run() {
@@ -83,7 +83,7 @@ void Worker::accept_some(Acceptor& acceptor) {
     socklen_t length = sizeof from;
     Fd fd{::accept4(acceptor.descriptor.native_handle(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC)};
     if (fd) {
-      open_connection(acceptor.listener, std::move(fd), from);
+      open_connection(acceptor, std::move(fd), from);
       continue;
     }
     if (!is_exhaustion(errno)) break;
@@ -96,20 +96,12 @@ void Worker::accept_some(Acceptor& acceptor) {
   arm(acceptor);
 }
 
-void Worker::open_connection(Listener const& listener, Fd fd, sockaddr_storage const& from) {
+void Worker::open_connection(Acceptor& acceptor, Fd fd, sockaddr_storage const& from) {
   count(counters.accepted);
-  if (shared_->open.fetch_add(1) >= shared_->limits.connections) {
-    shared_->open.fetch_sub(1);
-    count(counters.connections_refused);
-    return;
-  }
+  shared_->open.fetch_add(1);
   int const on = 1;
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  auto const peer = std::make_shared<Peer>();
-  SocketAddress const address{from, sizeof from};
-  peer->address = to_string(address);
-  peer->loopback = is_loopback(address);
-  auto connection = std::make_shared<Connection>(*this, listener, std::move(fd), peer);
+  auto connection = std::make_shared<Connection>(*this, acceptor.listener, acceptor.door, std::move(fd), SocketAddress{from, sizeof from});
   adopt(connection);
   connection->start();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/net/server.hpp"
+#include "core/net/sessions.hpp"
 #include "core/net/socket.hpp"
 #include "core/net/tls.hpp"
 
@@ -23,6 +24,7 @@ using Descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_c
 
 struct Listener {
   ListenerConfig config;
+  std::unique_ptr<Sessions> sessions;
   std::unique_ptr<CurrentTls> tls;
   std::uint16_t port = 0;
 };
@@ -78,6 +80,8 @@ public:
   std::array<char, 32 * 1024> read_scratch{};  ///< what was just received
   std::array<char, 64 * 1024> file_scratch{};  ///< a piece of a file on its way out
   std::string out_scratch;                     ///< head and small body of an answer
+  std::uint64_t stranger_bodies = 0;           ///< bytes that strangers' bodies under way may take
+  std::uint64_t known_bodies = 0;              ///< the same of those who are known
   Connection* handling = nullptr;              ///< whose request a handler is looking at right now
   std::optional<Response> inline_answer;       ///< given before that handler returned
 
@@ -85,11 +89,12 @@ private:
   struct Acceptor {
     Listener const& listener;
     Descriptor descriptor;
+    Door door;
   };
   static constexpr MonoTime kNever = MonoTime::max();
   void arm(Acceptor& acceptor);
   void accept_some(Acceptor& acceptor);
-  void open_connection(Listener const& listener, Fd fd, struct sockaddr_storage const& from);
+  void open_connection(Acceptor& acceptor, Fd fd, struct sockaddr_storage const& from);
   void schedule_tick();
   void tick();
   void run_due_jobs();

@@ -19,6 +19,22 @@ double log_ibetac(double a, double b, double x) {
   return value > 0 ? std::log(value) : std::numeric_limits<double>::lowest() / 4;
 }
 
+/// The fewest devices with which `reached` holds, which then holds with any more; nothing when kDevicesMax are too few. Some fifty questions at most,
+/// whatever share the caller asks for.
+template <class F>
+std::optional<std::int64_t> fewest(F const& reached) {
+  std::int64_t low = 0, high = 1;
+  for (; !reached(high); high = std::min(2 * high, kDevicesMax)) {
+    if (high == kDevicesMax) return std::nullopt;
+    low = high;
+  }
+  while (high - low > 1) {
+    auto const middle = low + (high - low) / 2;
+    (reached(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
 }  // namespace
 
 double LogEvidence::e_value() const {
@@ -62,23 +78,12 @@ std::optional<std::int64_t> trips_at(std::int64_t devices, double p0, double alp
   return high;
 }
 
-std::int64_t harm_needs(double p0, double alpha) {
-  std::int64_t devices = 1;
-  while (!harm({devices, devices}, p0).reaches(1 / alpha)) ++devices;
-  return devices;
+std::optional<std::int64_t> harm_needs(double p0, double alpha) {
+  return fewest([&](std::int64_t devices) { return harm({devices, devices}, p0).reaches(1 / alpha); });
 }
 
-std::int64_t certify_needs(double pm) {
-  std::int64_t low = 0, high = 1;
-  while (!certify({0, high}, pm).reaches(kCertifyBound)) {
-    low = high;
-    high *= 2;
-  }
-  while (high - low > 1) {
-    auto const middle = low + (high - low) / 2;
-    (certify({0, middle}, pm).reaches(kCertifyBound) ? high : low) = middle;
-  }
-  return high;
+std::optional<std::int64_t> certify_needs(double pm) {
+  return fewest([&](std::int64_t devices) { return certify({0, devices}, pm).reaches(kCertifyBound); });
 }
 
 double certifiable(std::int64_t devices) {

@@ -37,10 +37,12 @@ inline constexpr double kCertifyBound = 20;
 
 /// Fewest bad of `devices` at which `harm` reaches 1/alpha; nothing when even all bad do not.
 [[nodiscard]] std::optional<std::int64_t> trips_at(std::int64_t devices, double p0, double alpha);
-/// Fewest devices, all bad, at which `harm` reaches 1/alpha.
-[[nodiscard]] std::int64_t harm_needs(double p0, double alpha);
-/// Fewest devices, none bad, that certify `pm`.
-[[nodiscard]] std::int64_t certify_needs(double pm);
+/// No fleet is larger; no search goes further.
+inline constexpr std::int64_t kDevicesMax = 100'000'000;
+/// Fewest devices, all bad, at which `harm` reaches 1/alpha; nothing when more than kDevicesMax would be needed.
+[[nodiscard]] std::optional<std::int64_t> harm_needs(double p0, double alpha);
+/// Fewest devices, none bad, that certify `pm`; nothing when more than kDevicesMax would be needed.
+[[nodiscard]] std::optional<std::int64_t> certify_needs(double pm);
 /// Smallest share that `devices` without a bad one certify, to a thousandth; 1 when they certify nothing.
 [[nodiscard]] double certifiable(std::int64_t devices);
 

@@ -109,7 +109,7 @@ Result<void> change_stopped(Layout const& layout, std::string const& actor, std:
   auto const now = system_clock().wall();
   FLEET_CHECK(change(identity, now));
   auto const job = [&](store::Tx& tx) { return events::record(tx, {.time = now, .actor = actor, .action = action, .subject = "server/" + identity.name}); };
-  FLEET_CHECK(store->write_wait(job));
+  FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();
   return {};
 }

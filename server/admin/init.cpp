@@ -56,7 +56,7 @@ Result<void> init(InitOptions const& options) {
   signing::KeyRing keys(fs, system_random(), files, layout.keys());
   FLEET_TRY(auto const store, store::Store::open(layout.dir));
   auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, now); };
-  FLEET_CHECK(store->write_wait(job));
+  FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));

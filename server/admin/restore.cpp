@@ -66,7 +66,7 @@ private:
 Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, SysTime now) {
   FLEET_TRY(auto const store, store::Store::open(layout.dir));
   auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
-  FLEET_CHECK(store->write_wait(job));
+  FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   FLEET_TRY(auto offline, offline_roles(store->reader(), keys));
   store->close();
   return offline;

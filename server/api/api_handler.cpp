@@ -2,6 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "server/access/tokens.hpp"
+#include "core/crypto/hash.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/problem.hpp"
 #include "server/access/roles.hpp"
@@ -14,8 +15,14 @@
 namespace fleet::api {
 namespace {
 
-constexpr std::size_t kWorkers = 2;
-constexpr std::size_t kWorkQueueMax = 64;
+/// In the order of Pool. A pool of one thread serves all parties in turn; of more, one party leaves a thread to the others.
+constexpr std::array<WorkersLimits, kPools> kPoolLimits{{
+    {.threads = 4, .waiting = 64, .waiting_a_party = 32},   // scans
+    {.threads = 4, .waiting = 32, .waiting_a_party = 16},   // uploads: what waits holds its piece in memory
+    {.threads = 2, .waiting = 16, .waiting_a_party = 4},    // simulations
+    {.threads = 1, .waiting = 16, .waiting_a_party = 4},    // metrics
+    {.threads = 2, .waiting = 512, .waiting_a_party = 64},  // enrolment: a fleet's first day, from one address
+}};
 constexpr std::uint64_t kUnknownPathBodyMax = 64 * 1024;
 /// What answers while the server ends: whoever watches it must see that it does.
 constexpr auto kServedWhileDraining = std::to_array<std::string_view>({"/healthz", "/readyz", "/metrics"});
@@ -98,6 +105,7 @@ struct ApiHandler::Pending {
   Pending(Call&& c, net::Responder&& r) : call(std::move(c)), responder(std::move(r)) {
     settle(call.request);
     call.request.attachment = nullptr;
+    call.request.standing = nullptr;
     if (call.request.peer) peer = *call.request.peer;
     call.request.peer = &peer;
   }
@@ -106,9 +114,13 @@ struct ApiHandler::Pending {
 ApiHandler::ApiHandler(Services& services, Listener listener, std::vector<std::vector<Route> const*> const& tables)
     : services_(services),
       listener_(listener),
-      router_(routes_of(listener, tables)),
-      workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)),
-      long_workers_(std::make_unique<Workers>(kWorkers, kWorkQueueMax)) {
+      router_(routes_of(listener, tables)) {
+  for (auto const* table : tables)
+    for (auto const& route : *table) {
+      auto& pool = pools_[static_cast<std::size_t>(route.pool)];
+      bool const works = std::holds_alternative<WorkHandler>(route.handler) && (route.listener == listener || route.listener == Listener::both);
+      if (works && !pool) pool = std::make_unique<Workers>(kPoolLimits[static_cast<std::size_t>(route.pool)]);
+    }
   std::array<std::uint8_t, 6> raw{};
   services.random.fill(raw);
   id_prefix_ = to_hex(raw);
@@ -138,11 +150,11 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   call.path = std::move(match->values);
   auto const admitted = guarded([&] { return admit(*match->route, call); });
   if (!admitted) return send_problem(call, admitted.error(), responder);
+  if (auto const allowed = take_quota(*match->route, call); !allowed) return send_problem(call, allowed.error(), responder);
   auto const& handler = match->route->handler;
   if (auto const* read = std::get_if<ReadHandler>(&handler)) return run_read(*read, call, responder);
-  if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*write, std::move(call), std::move(responder));
-  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*workers_, *work, std::move(call), std::move(responder));
-  if (auto const* work = std::get_if<LongHandler>(&handler)) return run_work(*long_workers_, work->run, std::move(call), std::move(responder));
+  if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*match->route, *write, std::move(call), std::move(responder));
+  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*match->route, *work, std::move(call), std::move(responder));
   run_raw(std::get<RawHandler>(handler), std::move(call), std::move(responder));
 }
 
@@ -155,7 +167,13 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
     FLEET_TRY(auto pairs, net::parse_query(call.request.query));
     for (auto& [name, value] : pairs) call.query.insert_or_assign(std::move(name), std::move(value));
   }
-  FLEET_TRY(call.actor, identify(route, call));
+  auto actor = identify(route, call);
+  if (!actor) {
+    if (call.request.standing != nullptr) call.request.standing->disown();
+    return actor.error();
+  }
+  call.actor = std::move(*actor);
+  recognise(call);
   if (listener_ == Listener::api && route.permission != Permission::everyone) {
     auto const needed = route.permission == Permission::device ? Permission::read : route.permission;
     if (!access::role_allows(call.actor.role, needed)) {
@@ -165,6 +183,24 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
   }
   if (auto const model = call.path.find("m"); model != call.path.end()) return check_model_scope(call, model->second);
   return {};
+}
+
+/// Tells the connection whom the program knows its peer to be.
+void ApiHandler::recognise(Call const& call) const {
+  auto* const standing = call.request.standing;
+  if (standing == nullptr) return;
+  if (call.actor.device_n != 0) standing->recognise(call.request.peer->key_sha256);
+  else if (!call.actor.token_id.empty()) standing->recognise(crypto::sha256(call.actor.token_id));
+}
+
+/// Whoever changes something spends of what it may change; pieces of uploads have quotas of their own.
+Result<void> ApiHandler::take_quota(Route const& route, Call const& call) {
+  auto const method = call.request.method;
+  bool const changes = method != net::Method::get && method != net::Method::head && route.permission != Permission::read && route.pool != Pool::uploads;
+  if (!changes || call.actor.token_id.empty() || changes_.take(call.actor.name, services_.clock.mono())) return {};
+  return Error{Kind::throttled, "over_quota",
+               fmt::format("{} made {:g} changes at once and {:g} a second since", call.actor.name, ChangeQuota::kAtOnce, ChangeQuota::kEachSecond),
+               "slow down, or split the work between identities"};
 }
 
 Result<Actor> ApiHandler::identify(Route const& route, Call const& call) const {
@@ -195,12 +231,13 @@ void ApiHandler::run_read(ReadHandler handler, Call const& call, net::Responder&
   responder(render(std::move(*reply), call));
 }
 
-void ApiHandler::run_write(WriteHandler handler, Call&& call, net::Responder&& responder) {
-  auto use = read_idempotency(call);
+void ApiHandler::run_write(Route const& route, WriteHandler handler, Call&& call, net::Responder&& responder) {
+  auto use = read_idempotency(route, call);
   if (!use) return send_problem(call, use.error(), responder);
   auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
   pending->use = std::move(*use);
   services_.store.write(
+      listener_ == Listener::device ? store::Lane::devices : store::Lane::verbs,
       [this, pending, handler](store::Tx& tx) -> Result<void> {
         FLEET_TRY(pending->response, do_write(*pending, handler, tx));  // the store turns what it throws into an error
         return {};
@@ -216,27 +253,42 @@ Result<net::Response> ApiHandler::do_write(Pending& pending, WriteHandler handle
     FLEET_TRY(auto replay, find_replay(tx.connection(), *pending.use, pending.call));
     if (replay) return std::move(*replay);
   }
+  auto const before = tx.connection().total_changes();
   FLEET_TRY(auto reply, handler(services_, pending.call, tx));
+  bool const changed = tx.connection().total_changes() != before;
   auto kept = reply.replay_body ? *reply.replay_body : reply.body;
   auto response = render(std::move(reply), pending.call);
-  if (pending.use) FLEET_CHECK(keep_replay(tx, *pending.use, response, kept, pending.call.now));
+  if (pending.use && changed) FLEET_CHECK(keep_replay(tx, *pending.use, response, kept, pending.call.now));
   return response;
 }
 
-void ApiHandler::run_work(Workers& workers, WorkHandler handler, Call&& call, net::Responder&& responder) {
-  auto use = read_idempotency(call);
+/// Whose turn it is in a pool.
+std::string party_of(Call const& call) {
+  if (!call.actor.name.empty()) return call.actor.name;
+  auto const& address = call.request.peer->address;
+  return address.substr(0, address.rfind(':'));
+}
+
+void ApiHandler::run_work(Route const& route, WorkHandler handler, Call&& call, net::Responder&& responder) {
+  auto use = read_idempotency(route, call);
   if (!use) return send_problem(call, use.error(), responder);
   auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
   pending->use = std::move(*use);
-  bool const taken = workers.post([this, pending, handler] {
+  auto const index = static_cast<std::size_t>(route.pool);
+  auto const posted = pools_[index]->post(party_of(pending->call), [this, pending, handler] {
+    if (!pending->responder.alive()) return;  // whoever asked has gone
     auto response = guarded([&] { return do_work(*pending, handler); });
     if (!response) return send_problem(pending->call, response.error(), pending->responder);
     pending->responder(std::move(*response));
   });
-  if (!taken) {
-    send_problem(pending->call, Error{Kind::throttled, "busy", fmt::format("{} requests wait for a worker already", kWorkQueueMax), "try again in a moment"},
+  auto const& limits = kPoolLimits[index];
+  if (posted == Workers::Posted::full)
+    send_problem(pending->call, Error{Kind::unavailable, "busy", fmt::format("{} requests of this kind wait already", limits.waiting), "try again in a moment"},
                  pending->responder);
-  }
+  if (posted == Workers::Posted::full_for_party)
+    send_problem(pending->call,
+                 Error{Kind::throttled, "too_many_requests", fmt::format("{} requests of yours wait already", limits.waiting_a_party), "wait for their answers"},
+                 pending->responder);
 }
 
 Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler) {
@@ -257,7 +309,7 @@ Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler)
     FLEET_TRY(auto reply, handler(services_, pending.call));
     auto const kept = reply.replay_body ? *reply.replay_body : reply.body;
     auto response = render(std::move(reply), pending.call);
-    if (use) FLEET_CHECK(services_.store.write_wait([&](store::Tx& tx) { return keep_replay(tx, *use, response, kept, pending.call.now); }));
+    if (use) FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return keep_replay(tx, *use, response, kept, pending.call.now); }));
     return response;
   };
   auto response = guarded(run);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include "server/api/change_quota.hpp"
 #include "server/api/handler.hpp"
 #include "server/api/idempotency.hpp"
 #include "server/api/router.hpp"
 #include "server/api/workers.hpp"
 
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -12,8 +14,7 @@
 namespace fleet::api {
 
 /// The program's side of one listener. Finds the route, asks who calls and whether they may, and runs the handler where its kind belongs:
-/// reads on the io thread, writes on the writer (answered after the commit), work on a small pool, long
-/// work on another.
+/// reads on the io thread, writes on the writer (answered after the commit), work on the threads of the route's pool.
 class ApiHandler final : public net::Handler {
 public:
   /// @param tables  constant tables of routes; those of the other listener are left out
@@ -27,10 +28,12 @@ private:
   /// Everything before the handler: path, query, identity, permission, scope.
   Result<void> admit(Route const& route, Call& call) const;
   Result<Actor> identify(Route const& route, Call const& call) const;
+  void recognise(Call const& call) const;
+  Result<void> take_quota(Route const& route, Call const& call);
   void run_raw(RawHandler handler, Call&& call, net::Responder&& responder);
   void run_read(ReadHandler handler, Call const& call, net::Responder& responder);
-  void run_write(WriteHandler handler, Call&& call, net::Responder&& responder);
-  void run_work(Workers& workers, WorkHandler handler, Call&& call, net::Responder&& responder);
+  void run_write(Route const& route, WriteHandler handler, Call&& call, net::Responder&& responder);
+  void run_work(Route const& route, WorkHandler handler, Call&& call, net::Responder&& responder);
   Result<net::Response> do_write(Pending& pending, WriteHandler handler, store::Tx& tx);
   Result<net::Response> do_work(Pending& pending, WorkHandler handler);
   std::string next_request_id();
@@ -42,7 +45,8 @@ private:
   std::atomic<std::uint64_t> served_{0};
   std::mutex mutex_;
   std::set<std::string> working_;  ///< idempotent uses that a worker is at
-  std::unique_ptr<Workers> workers_, long_workers_;
+  ChangeQuota changes_;
+  std::array<std::unique_ptr<Workers>, kPools> pools_;
 };
 
 }  // namespace fleet::api

@@ -61,7 +61,7 @@ Result<Reply> get_key(Services& services, Call const& call) {
 
 Result<Reply> sign_head(Services& services, Call const& call) {
   FLEET_TRY(auto const key, services.keys->get_or_create("audit"));
-  FLEET_TRY(auto const made, services.store.write_value<events::KeptCheckpoint>([&](store::Tx& tx) { return events::checkpoint(tx, key, call.now); }));
+  FLEET_TRY(auto const made, services.store.write_value<events::KeptCheckpoint>(store::Lane::verbs, [&](store::Tx& tx) { return events::checkpoint(tx, key, call.now); }));
   Reply reply;
   reply.body = checkpoint_json(made);
   return reply;

@@ -188,7 +188,7 @@ Result<Reply> publish_release(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
   FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.model));
   auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call), authority_of(call)); };
-  FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(job));
+  FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(store::Lane::verbs, job));
   FLEET_TRY(auto reply, release_reply(services.store.reader(), published.release, published.fresh ? 201 : 200));
   reply.headers.push_back({"Location", fmt::format("/api/v1/models/{}/releases/{}", published.release.model, published.release.version)});
   return reply;
@@ -272,12 +272,12 @@ std::vector<Route> const& catalog_routes() {
       {M::get, "/api/v1/models", P::read, &list_models},
       {M::get, "/api/v1/models/{m}", P::read, &get_model},
       {M::put, "/api/v1/models/{m}", P::administer, &put_model, kSmall},
-      {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall},
+      {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall, Listener::api, Pool::uploads},
       {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
-      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, blobs::kPieceBytesMax},
-      {M::put, "/api/v1/uploads/{id}", P::publish, LongHandler{&finish_upload}, kSmall},
+      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
+      {M::put, "/api/v1/uploads/{id}", P::publish, &finish_upload, kSmall, Listener::api, Pool::uploads},
       {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
-      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax},
+      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax, Listener::api, Pool::uploads},
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
       {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
       {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, &list_attestations},

@@ -36,7 +36,9 @@ void take_next(std::shared_ptr<Intake> const& intake) {
     FLEET_TRY(intake->answer, fronts::take_report(tx, *intake->services.rollouts, intake->device_n, intake->pieces[intake->next], intake->now));
     return {};
   };
-  intake->services.store.write(job, [intake](Result<void> const& written) {
+  // Results come before samples: a rollout waits for them.
+  auto const lane = intake->pieces[intake->next].items[wire::Tier::critical].empty() ? store::Lane::telemetry : store::Lane::devices;
+  intake->services.store.write(lane, job, [intake](Result<void> const& written) {
     if (!written) return intake->responder(problem(written.error(), intake->request_id));
     if (++intake->next < intake->pieces.size()) return take_next(intake);
     intake->responder(net::json_response(200, wire::encode(intake->answer)));

@@ -36,7 +36,7 @@ Result<net::Headers> decode_headers(std::string_view text) {
 
 }  // namespace
 
-Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
+Result<std::optional<IdempotentUse>> read_idempotency(Route const& route, Call const& call) {
   auto const key = call.request.header("Idempotency-Key");
   if (key.empty() || call.request.method != net::Method::post || call.actor.token_id.empty()) return std::optional<IdempotentUse>{};
   if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
@@ -45,6 +45,7 @@ Result<std::optional<IdempotentUse>> read_idempotency(Call const& call) {
   crypto::Sha256 hash;
   hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));
   hash.update(as_bytes(call.request.body));
+  if (route.permission == Permission::read) return std::optional<IdempotentUse>{};
   return std::optional(IdempotentUse{call.actor.token_id, std::string(key), hash.finish()});
 }
 

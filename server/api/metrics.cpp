@@ -54,6 +54,11 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
     add_head(out, counter.name, counter.help, counter.type);
     out += fmt::format("{} {}\n", counter.name, counters.*counter.value);
   }
+  auto const lanes = services.store.lanes();
+  add_head(out, "fleet_store_waiting", "Writes that wait, by lane.", "gauge");
+  for (std::size_t i = 0; i < lanes.size(); ++i) out += fmt::format("fleet_store_waiting{{lane=\"{}\"}} {}\n", store::kLaneRules[i].name, lanes[i].waiting);
+  add_head(out, "fleet_store_refused_total", "Writes that a full lane refused.", "counter");
+  for (std::size_t i = 0; i < lanes.size(); ++i) out += fmt::format("fleet_store_refused_total{{lane=\"{}\"}} {}\n", store::kLaneRules[i].name, lanes[i].refused);
   if (services.parking) {
     add_head(out, "fleet_parked_polls", "Polls that wait for something to do.", "gauge");
     out += fmt::format("fleet_parked_polls {}\n", services.parking->count());

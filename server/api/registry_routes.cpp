@@ -228,8 +228,8 @@ std::vector<Route> const& registry_routes() {
       {get, "/api/v1/device-tokens", P::operate, &list_join_tokens},
       {post, "/api/v1/device-tokens", P::operate, &create_join_tokens, kSmall},
       {del, "/api/v1/device-tokens/{id}", P::operate, &delete_join_token, kSmall},
-      {post, "/device/v1/enroll", P::everyone, &enroll, wire::kEnrollBytesMax, Listener::device},
-      {post, "/device/v1/renew", P::everyone, &renew, wire::kEnrollBytesMax, Listener::device},
+      {post, "/device/v1/enroll", P::everyone, &enroll, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
+      {post, "/device/v1/renew", P::everyone, &renew, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
   };
   return routes;
 }

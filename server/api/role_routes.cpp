@@ -87,7 +87,7 @@ Result<Reply> exchange(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, decode_exchange(call.request.body));
   FLEET_TRY(auto const row, access::load_bound_role(services.store.reader(), wanted.role));
   FLEET_TRY(auto const claims, verify(services, row.role, wanted.token, call.now));
-  return services.store.write_value<Reply>([&](store::Tx& tx) { return give_token(services, call, tx, row, claims); });
+  return services.store.write_value<Reply>(store::Lane::verbs, [&](store::Tx& tx) { return give_token(services, call, tx, row, claims); });
 }
 
 }  // namespace

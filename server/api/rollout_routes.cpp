@@ -88,7 +88,7 @@ Result<Reply> create_rollout(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, read_create(services, call));
   FLEET_TRY(auto const plan, rollout::plan(services.store.reader(), wanted.request.plan));
   auto const job = [&](store::Tx& tx) { return rollout::create(tx, wanted.request, plan, deed_of(call, wanted.reason)); };
-  FLEET_TRY(auto const made, services.store.write_value<Rollout>(job));
+  FLEET_TRY(auto const made, services.store.write_value<Rollout>(store::Lane::verbs, job));
   FLEET_TRY(auto reply, rollout_reply(services.store.reader(), made, 201));
   reply.headers.push_back({"Location", "/api/v1/rollouts/" + made.id});
   return reply;

@@ -41,22 +41,29 @@ struct Reply {
 
 using ReadHandler = Result<Reply> (*)(Services&, Call const&, db::Connection&);  ///< on the io thread: short reads only
 using WriteHandler = Result<Reply> (*)(Services&, Call const&, store::Tx&);      ///< on the writer; answered after its commit
-using WorkHandler = Result<Reply> (*)(Services&, Call const&);                   ///< on a worker thread; may block, scan, write_wait
-/// As work, on threads of its own: what may take minutes must not hold up what takes none.
-struct LongHandler {
-  WorkHandler run;
-};
+using WorkHandler = Result<Reply> (*)(Services&, Call const&);                   ///< on a thread of the route's pool; may block, scan, write_wait
 using RawHandler = void (*)(Services&, Call&&, net::Responder);                  ///< on the io thread; answers when it likes
 
 enum class Listener { api, device, both };
+
+/// Threads for work of one kind: what takes minutes, or comes in floods, holds up nothing of another kind.
+enum class Pool : std::uint8_t {
+  scans,        ///< lists, plans, lineage, trust
+  uploads,      ///< pieces and their hashes, publication
+  simulations,
+  metrics,
+  enrolment,
+};
+inline constexpr std::size_t kPools = 5;
 
 struct Route {
   net::Method method;
   std::string_view pattern;  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
   Permission permission;
-  std::variant<ReadHandler, WriteHandler, WorkHandler, LongHandler, RawHandler> handler;
+  std::variant<ReadHandler, WriteHandler, WorkHandler, RawHandler> handler;
   std::uint64_t body_limit = 1024 * 1024;
   Listener listener = Listener::api;
+  Pool pool = Pool::scans;  ///< of work
 };
 
 /// Each part lists its routes as one constant table.

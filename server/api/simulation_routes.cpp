@@ -56,6 +56,12 @@ Result<Study> read_study(Services& services, Call const& call) {
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_TRY(study.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
+  auto const looks = std::int64_t{study.devices} * study.runs * study.policy.stage_count() * (1 + static_cast<std::int64_t>(study.policy.absolute.size()));
+  if (looks > simulation::kLooksMax)
+    return Error{Kind::unprocessable, "too_much_to_simulate",
+                 fmt::format("{} devices times {} runs times {} stages times {} gates are more than one request may ask for", study.devices, study.runs,
+                             study.policy.stage_count(), study.policy.absolute.size()),
+                 "simulate fewer devices or runs"};
   return study;
 }
 
@@ -69,7 +75,7 @@ Result<Reply> simulate(Services& services, Call const& call) {
 }  // namespace
 
 std::vector<Route> const& simulation_routes() {
-  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, LongHandler{&simulate}, kBodyMax}};
+  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, &simulate, kBodyMax, Listener::api, Pool::simulations}};
   return routes;
 }
 

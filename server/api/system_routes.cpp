@@ -53,7 +53,7 @@ std::vector<Route> const& system_routes() {
   static std::vector<Route> const routes{
       {get, "/healthz", P::everyone, &get_healthz},
       {get, "/readyz", P::everyone, &get_readyz},
-      {get, "/metrics", P::everyone, &get_metrics},
+      {get, "/metrics", P::everyone, &get_metrics, 0, Listener::api, Pool::metrics},
       {get, "/openapi.json", P::everyone, &get_openapi},
       {get, "/api/v1/auth/status", P::read, &get_auth_status},
       {get, "/api/v1/tokens", P::administer, &list_tokens},

@@ -72,7 +72,7 @@ Result<Reply> rotate(Services& services, Call const& call) {
   };
   std::promise<Result<void>> promise;
   auto finished = promise.get_future();
-  services.store.write(job, [&](Result<void> const& written) {
+  services.store.write(store::Lane::verbs, job, [&](Result<void> const& written) {
     if (!written && begun) keys.undo_rotation(wanted.role);
     promise.set_value(written ? keys.end_rotation(wanted.role) : written);
   });
@@ -133,7 +133,7 @@ Result<Reply> take(Services& services, Call const& call, trust::Proposal const& 
   };
   std::promise<Result<void>> promise;
   auto finished = promise.get_future();
-  services.store.write(job, [&](Result<void> const& written) {
+  services.store.write(store::Lane::verbs, job, [&](Result<void> const& written) {
     if (!written && imported.moved) keys.undo_withhold(*imported.moved);
     promise.set_value(!written ? written : imported.moved ? keys.drop(*imported.moved) : imported.rotated ? keys.end_rotation("directive-root") : written);
   });

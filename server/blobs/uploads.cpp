@@ -15,6 +15,9 @@ namespace fleet::blobs {
 namespace {
 
 constexpr auto kForgottenAfter = std::chrono::hours{7 * 24};
+constexpr std::int64_t kOpenMax = 64;                               // of one identity
+constexpr std::uint64_t kAnnouncedMax = std::uint64_t{1} << 40;      // bytes that its open uploads still lack
+constexpr std::uint64_t kDiskReserve = std::uint64_t{64} << 20;      // whatever is uploaded, the database must go on
 
 /// One request at a time works on an upload: a late piece must not write into a file whose digest was computed already.
 class Claim {
@@ -54,14 +57,14 @@ Result<std::optional<std::uint64_t>> size_of_blob(db::Connection& reader, Digest
 
 Result<void> set_received(store::Store& store, Upload const& upload, SysTime now) {
   auto const received = static_cast<std::int64_t>(upload.received);
-  return store.write_wait([&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, received, to_unix_ms(now)).run(); });
+  return store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, received, to_unix_ms(now)).run(); });
 }
 
 /// The file goes before its row: a file without a row is found by nobody, a row without a file is dropped again.
 Result<void> drop(UploadContext const& context, std::string const& id) {
   auto const removed = context.fs.remove(upload_path(context.data_dir, id));
   if (!removed && removed.error().kind != Kind::not_found) return removed.error();
-  return context.store.write_wait([&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); });
+  return context.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); });
 }
 
 /// What nobody went on with; a few at a time.
@@ -81,6 +84,27 @@ Result<void> drop_forgotten(UploadContext const& context, SysTime now) {
     if (claim) FLEET_CHECK(drop(context, id));
   }
   return {};
+}
+
+/// @param bytes  that shall be written
+Result<void> check_disk(UploadContext const& context, std::uint64_t bytes) {
+  FLEET_TRY(auto const free, context.fs.free_bytes(context.data_dir));
+  if (free >= kDiskReserve && bytes <= free - kDiskReserve) return {};
+  return Error{Kind::unavailable, "disk_full", fmt::format("{} bytes do not fit: the disk has {} free, of which {} are kept for the database", bytes, free, kDiskReserve),
+               "make room on the server's disk"};
+}
+
+/// What is announced must have a place: uploads fill neither the disk nor the list of what is open.
+Result<void> check_room(UploadContext const& context, std::uint64_t size, std::string const& actor) {
+  auto open = context.store.reader().prepare(kOpenUploads);
+  FLEET_CHECK(open.bind(1, actor).step());
+  if (open.int64(0) >= kOpenMax)
+    return Error{Kind::throttled, "over_quota", fmt::format("{} has {} open uploads, at most {} are kept", actor, open.int64(0), kOpenMax),
+                 "finish them, or wait: what no bytes came for in a week is dropped"};
+  if (auto const announced = static_cast<std::uint64_t>(open.int64(1)); size > kAnnouncedMax - std::min(announced, kAnnouncedMax))
+    return Error{Kind::throttled, "over_quota", fmt::format("{} has announced {} bytes more, with these it were over {}", actor, announced, kAnnouncedMax),
+                 "finish the open uploads first"};
+  return check_disk(context, size);
 }
 
 /// Moves a checked file among the blobs, durable before it returns.
@@ -156,6 +180,7 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
     FLEET_TRY(bool const found, open.bind_all(sha256, static_cast<std::int64_t>(size), actor).step());
     if (found) return read_row(open);
   }
+  FLEET_CHECK(check_room(context, size, actor));
   Upload upload{make_ulid("up_", to_unix_ms(now), context.random), sha256, size, 0, false, actor};
   FLEET_CHECK(context.fs.make_dirs(context.data_dir + "/uploads", 0700));
   {
@@ -163,7 +188,7 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
     FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));
   }
   FLEET_CHECK(context.store.write_wait(
-      [&](store::Tx& tx) { return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run(); }));
+      store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run(); }));
   return upload;
 }
 
@@ -176,6 +201,7 @@ Result<Upload> append_piece(UploadContext const& context, std::string_view id, s
   if (piece.size() > upload.size - upload.received)
     return Error{Kind::too_large, "too_long",
                  fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
+  FLEET_CHECK(check_disk(context, piece.size()));
   FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, id), Fs::Mode::write));
   FLEET_CHECK(file->write_at(offset, piece));
   FLEET_CHECK(file->sync());
@@ -207,7 +233,7 @@ Result<Upload> finish_upload(UploadContext const& context, std::string_view id, 
     FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
     return tx.prepare(kFinishUpload).bind(1, upload.id).run();
   };
-  FLEET_CHECK(context.store.write_wait(job));
+  FLEET_CHECK(context.store.write_wait(store::Lane::verbs, job));
   upload.done = true;
   return upload;
 }

@@ -60,7 +60,7 @@ inline constexpr db::Query kWithDescendants{
     "release_with_descendants",
     "WITH RECURSIVE down(n) AS (SELECT ?1 UNION SELECT p.release FROM release_parents p JOIN down ON p.parent = down.n) "
     "SELECT r.model, r.version, r.state FROM down JOIN releases r ON r.n = down.n ORDER BY r.n"};
-inline constexpr db::Query kCountRunning{"count_running", "SELECT count(*) FROM device_models WHERE model = ?1 AND running = ?2"};
+inline constexpr db::Query kCountRunning{"count_running", "SELECT coalesce((SELECT devices FROM running_counts WHERE model = ?1 AND version = ?2), 0)"};
 inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};

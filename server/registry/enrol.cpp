@@ -11,6 +11,8 @@
 namespace fleet::registry {
 namespace {
 
+constexpr std::int64_t kPendingMax = 4;  // of one device
+
 /// What lets a device in, and what it binds: wins over what the device claims.
 struct Admission {
   std::string id, device_id, hardware;
@@ -110,11 +112,23 @@ Result<void> add_device(store::Tx& tx, std::string const& id, std::string const&
 Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, Admission const& admission, Asked const& asked,
                             Cause const& cause) {
   FLEET_CHECK(check_state(device.id, device.state));
-  auto refresh = tx.prepare(queries::kRefreshDevice);
-  refresh.bind_all(device.n, hardware, labels_json(merged(device.labels, admission.labels)), labels_json(asked.request.reported));
-  FLEET_CHECK(refresh.run());
+  auto const labels = merged(device.labels, admission.labels);
   FLEET_CHECK(set_not_after(tx, device.n, asked.not_after));
+  // A factory's certificate may be shown again and again: what tells nothing new leaves nothing behind.
+  if (asked.request.token.empty() && hardware == device.hardware && labels == device.labels && asked.request.reported == device.reported) return {};
+  auto refresh = tx.prepare(queries::kRefreshDevice);
+  refresh.bind_all(device.n, hardware, labels_json(labels), labels_json(asked.request.reported));
+  FLEET_CHECK(refresh.run());
   return record_key(tx, "device.enrolled", device.id, asked.key, cause, admission.id);
+}
+
+/// Keys that wait for an operator are few for each device. @return whether this one is new among them
+Result<bool> check_waiting(store::Tx& tx, std::string const& id, Digest const& key) {
+  auto beside = tx.prepare(queries::kPendingBeside);
+  FLEET_CHECK(beside.bind_all(id, key).step());
+  if (beside.int64(0) < kPendingMax) return beside.int64(1) == 0;
+  return Error{Kind::throttled, "too_many_pending", fmt::format("{} other keys wait for an operator to settle device {} already", kPendingMax, id),
+               "`fleetctl device approve` one of them; what nobody settles is forgotten after 30 days"};
 }
 
 Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& asked, Cause const& cause) {
@@ -135,8 +149,9 @@ Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& 
   } else if (active) {
     FLEET_CHECK(refresh_device(tx, *known, hardware, admission, asked, cause));
   } else {
+    FLEET_TRY(bool const fresh, check_waiting(tx, id, asked.key));
     FLEET_CHECK(put_pending(tx, id, hardware, admission.labels, admission.id, asked, cause));
-    FLEET_CHECK(record_key(tx, "device.enrolment_pending", id, asked.key, cause, admission.id));
+    if (fresh) FLEET_CHECK(record_key(tx, "device.enrolment_pending", id, asked.key, cause, admission.id));
   }
   return Enrolled{id, active};
 }
@@ -174,7 +189,7 @@ Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const
     FLEET_TRY(factory, admit_by_factory(services, peer, cause.at));
   }
   auto const job = [&](store::Tx& tx) { return request.token.empty() ? settle(tx, factory, asked, cause) : settle_token(tx, asked, cause); };
-  FLEET_TRY(auto const enrolled, services.store.write_value<Enrolled>(job));
+  FLEET_TRY(auto const enrolled, services.store.write_value<Enrolled>(store::Lane::devices, job));
   return answer_device(services, enrolled.id, request.csr, enrolled.active, cause, until);
 }
 

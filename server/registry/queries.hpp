@@ -76,6 +76,10 @@ inline constexpr db::Query kPendingOf{"registry.pending_of",
 inline constexpr db::Query kPending{"registry.pending",
                                     "SELECT device_id, key_sha256, hardware, labels, reported, token_id, created_at FROM pending_enrolments "
                                     "WHERE (device_id, key_sha256) > (?1, ?2) AND token_id <> 'renewal' ORDER BY device_id, key_sha256"};
+/// Other keys that wait for this device, and whether this one does.
+inline constexpr db::Query kPendingBeside{"registry.pending_beside",
+                                          "SELECT count(*) FILTER (WHERE key_sha256 <> ?2), count(*) FILTER (WHERE key_sha256 = ?2) FROM pending_enrolments "
+                                          "WHERE device_id = ?1 AND token_id <> 'renewal'"};
 inline constexpr db::Query kDropPending{"registry.drop_pending", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND key_sha256 = ?2"};
 inline constexpr db::Query kDropRenewals{"registry.drop_renewals", "DELETE FROM pending_enrolments WHERE device_id = ?1 AND token_id = 'renewal'"};
 inline constexpr db::Query kDropOtherRenewals{"registry.drop_other_renewals",
@@ -104,7 +108,7 @@ inline constexpr db::Query kNewestRoot{"registry.newest_root",
 inline constexpr db::Query kOriginKnown{"registry.origin_known",
                                         "SELECT 1 FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
                                         "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) LIMIT 1"};
-inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, count(*) FROM devices GROUP BY state"};
+inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, devices FROM device_counts WHERE devices > 0 ORDER BY state"};
 
 inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceById,
                                                        kDeviceByKey,
@@ -128,6 +132,7 @@ inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceB
                                                        kPutPending,
                                                        kPendingOf,
                                                        kPending,
+                                                       kPendingBeside,
                                                        kDropPending,
                                                        kDropRenewals,
                                                        kDropOtherRenewals,

@@ -135,7 +135,7 @@ Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_k
     FLEET_CHECK(record_key(tx, "device.renewed", known.id, info.key_sha256, cause));
     return known.id;
   };
-  FLEET_TRY(auto const id, services.store.write_value<std::string>(job));
+  FLEET_TRY(auto const id, services.store.write_value<std::string>(store::Lane::devices, job));
   return answer_device(services, id, csr, true, cause, until);
 }
 
@@ -152,7 +152,7 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
     tx.raise_device_epoch(device_n);
     return record_key(tx, "device.rekeyed", known->id, key, Cause{now, {}, {}, {}});
   };
-  store.write(job, [device_n](Result<void> const& written) {
+  store.write(store::Lane::devices, job, [device_n](Result<void> const& written) {
     if (!written) log::error("renewed_key_not_adopted", {{"device", device_n}, {"detail", written.error().detail}});
   });
 }

@@ -17,6 +17,12 @@
 namespace fleet::signing {
 namespace json = boost::json;
 using namespace std::chrono_literals;
+namespace {
+
+/// Of each role but the root. A client in the middle of an update asks for one that was the newest a moment ago.
+constexpr std::int64_t kVersionsKept = 100;
+
+}  // namespace
 
 Millis lifetime_of(std::string_view role) { return role == "timestamp" ? 24h : role == "snapshot" ? 7 * 24h : Millis(kYear); }
 
@@ -39,7 +45,10 @@ Result<std::int64_t> next_version(Signing const& signing, std::string_view role)
 Result<void> save(Signing const& signing, std::string_view repository, std::string_view role, std::int64_t version, std::string const& bytes) {
   auto insert = signing.tx.prepare(kInsertMetadata);
   insert.bind_all(repository, role, version, as_bytes(bytes), to_unix_ms(signing.now + lifetime_of(role)));
-  return insert.run();
+  FLEET_CHECK(insert.run());
+  auto forget = signing.tx.prepare(kForgetVersions);
+  forget.bind_all(repository, role, version - kVersionsKept);
+  return forget.run();
 }
 
 Result<trust::Signed> newest_file(db::Connection& reader, std::string_view repository, std::string_view role) {

@@ -10,6 +10,8 @@ namespace fleet::simulation {
 inline constexpr int kDevicesMin = 10, kDevicesMax = 100'000, kRunsMax = 1'000;
 /// Devices times runs: a few seconds of one core.
 inline constexpr std::int64_t kWorkMax = 100'000;
+/// The same times stages, times absolute gates and one: each stage is looked at some hundred times, and each gate at every device.
+inline constexpr std::int64_t kLooksMax = 2'000'000;
 
 struct Study {
   rollout::Policy policy;

@@ -16,15 +16,17 @@ std::optional<SysTime> Contacts::find(std::int64_t device_n) const {
   return std::nullopt;
 }
 
-Result<void> Contacts::flush(db::Connection& connection) {
-  {
-    std::lock_guard const lock(mutex_);
-    for (auto const& [device, contact] : noted_) flushing_[device] = contact;
-    noted_.clear();
-  }
+void Contacts::begin_flush() {
+  std::lock_guard const lock(mutex_);
+  for (auto const& [device, contact] : noted_) flushing_[device] = contact;
+  noted_.clear();
+}
+
+Result<void> Contacts::flush(db::Connection& connection, std::size_t max) {
+  written_ = 0;
   auto upsert = connection.prepare(kPutContact);
-  for (auto const& [device, contact] : flushing_) {  // only the writer's thread changes it, so reading needs no lock
-    upsert.bind_all(device, to_unix_ms(contact.at), contact.poll_every_s, contact.report_every_s);
+  for (auto contact = flushing_.begin(); contact != flushing_.end() && written_ < max; ++contact, ++written_) {
+    upsert.bind_all(contact->first, to_unix_ms(contact->second.at), contact->second.poll_every_s, contact->second.report_every_s);
     FLEET_CHECK(upsert.run());
   }
   return {};
@@ -32,12 +34,13 @@ Result<void> Contacts::flush(db::Connection& connection) {
 
 void Contacts::flushed() {
   std::lock_guard const lock(mutex_);
-  flushing_.clear();
+  flushing_.erase(flushing_.begin(), std::next(flushing_.begin(), static_cast<std::ptrdiff_t>(std::exchange(written_, 0))));
 }
 
-bool Contacts::empty() const {
+void Contacts::put_off() {
   std::lock_guard const lock(mutex_);
-  return noted_.empty() && flushing_.empty();
+  for (auto const& [device, contact] : flushing_) noted_.emplace(device, contact);  // what was heard since is newer
+  flushing_.clear();
 }
 
 }  // namespace fleet::store

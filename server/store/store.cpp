@@ -31,8 +31,9 @@ public:
     }
     return *mine;
   }
-  void write(Job job, Done done) override { writer_.submit({std::move(job), std::move(done)}); }
-  Result<void> write_wait(Job job) override { return writer_.run(std::move(job)); }
+  void write(Lane lane, Job job, Done done) override { writer_.submit(lane, {std::move(job), std::move(done)}); }
+  Result<void> write_wait(Lane lane, Job job) override { return writer_.run(lane, std::move(job)); }
+  [[nodiscard]] std::array<Lanes::Figures, kLanes> lanes() const override { return writer_.lanes(); }
   Epochs& epochs() override { return epochs_; }
 
   void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) override {

@@ -3,6 +3,7 @@
 #include "core/base/time.hpp"
 #include "server/store/sqlite/db.hpp"
 #include "server/store/epochs.hpp"
+#include "server/store/lanes.hpp"
 
 #include <functional>
 #include <memory>
@@ -30,8 +31,8 @@ public:
 /// and commits in groups.
 class Store {
 public:
-  using Job = std::function<Result<void>(Tx&)>;
-  using Done = std::function<void(Result<void>)>;
+  using Job = store::Job;
+  using Done = store::Done;
 
   /// Opens DIR/fleet.db, migrates it, starts the writer.
   static Result<std::unique_ptr<Store>> open(std::string const& data_dir);
@@ -39,15 +40,18 @@ public:
 
   /// The calling thread's own read-only connection; sees everything committed before the call.
   virtual db::Connection& reader() = 0;
-  /// Queues `job`; `done` is called on the writer thread after the commit, or with the job's error after its savepoint rolled back.
+  /// Queues `job` in its lane; `done` is called on the writer thread after the commit, or with the job's error after its savepoint rolled back.
+  /// A lane that is full refuses at once, on the calling thread: `unavailable`, code `busy`. A job is short: long work comes in pieces.
   /// A full disk fails every job of the group (`disk_full`). Any other commit that fails ends the process: after a failed fsync nothing
   /// may be acknowledged.
-  virtual void write(Job job, Done done) = 0;
+  virtual void write(Lane lane, Job job, Done done) = 0;
   /// The same, blocking. Never on an io thread or the writer.
-  virtual Result<void> write_wait(Job job) = 0;
-  /// Typed form: `write_value<Row>(store, [&](Tx& tx) -> Result<Row> {...})`.
+  virtual Result<void> write_wait(Lane lane, Job job) = 0;
+  /// Typed form: `store.write_value<Row>(Lane::verbs, [&](Tx& tx) -> Result<Row> {...})`.
   template <class T, class F>
-  Result<T> write_value(F&& job);
+  Result<T> write_value(Lane lane, F&& job);
+  /// How full the lanes are, in their order.
+  [[nodiscard]] virtual std::array<Lanes::Figures, kLanes> lanes() const = 0;
   virtual Epochs& epochs() = 0;
   /// Notes that a device was heard; flushed every few seconds in one batch into `contacts`.
   virtual void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) = 0;
@@ -58,9 +62,9 @@ public:
 };
 
 template <class T, class F>
-Result<T> Store::write_value(F&& job) {
+Result<T> Store::write_value(Lane lane, F&& job) {
   std::optional<T> value;
-  auto const written = write_wait([&](Tx& tx) -> Result<void> {
+  auto const written = write_wait(lane, [&](Tx& tx) -> Result<void> {
     FLEET_TRY(value, job(tx));
     return {};
   });

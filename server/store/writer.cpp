@@ -3,6 +3,8 @@
 #include "core/base/log.hpp"
 #include "server/store/queries.hpp"
 
+#include <fmt/format.h>
+
 #include <unistd.h>
 
 #include <chrono>
@@ -11,9 +13,14 @@
 namespace fleet::store {
 namespace {
 
-constexpr std::size_t kBatchMax = 1000;
 constexpr auto kContactsEvery = std::chrono::seconds{5};
+constexpr std::size_t kContactsAtOnce = 1'000;
 constexpr int kCheckpointPages = 2000;  // of 4 KiB
+
+Error full(Lane lane) {
+  auto const& rules = kLaneRules[static_cast<std::size_t>(lane)];
+  return {Kind::unavailable, "busy", fmt::format("{} writes wait in the lane of {} already", rules.waiting_max, rules.name), "try again in a moment"};
+}
 
 Error closed() { return {Kind::unavailable, "shutting_down", "the server is shutting down", "try again in a moment"}; }
 
@@ -97,23 +104,27 @@ Writer::Writer(db::Connection connection, Epochs& epochs, Contacts& contacts) : 
 
 Writer::~Writer() { stop(); }
 
-void Writer::submit(Item item) {
+void Writer::submit(Lane lane, Item item) {
+  std::optional<Error> refused;
   {
     std::lock_guard const lock(mutex_);
-    if (!stopping_) {
-      queue_.push_back(std::move(item));
-      wake_.notify_one();
-      return;
-    }
+    if (stopping_) refused = closed();
+    else if (!lanes_.put(lane, item)) refused = full(lane);
   }
-  item.done(closed());
+  if (refused) return item.done(*refused);
+  wake_.notify_one();
 }
 
-Result<void> Writer::run(Store::Job job) {
+Result<void> Writer::run(Lane lane, Job job) {
   std::promise<Result<void>> promise;
   auto answer = promise.get_future();
-  submit({std::move(job), [&promise](Result<void> result) { promise.set_value(std::move(result)); }});
+  submit(lane, {std::move(job), [&promise](Result<void> result) { promise.set_value(std::move(result)); }});
   return answer.get();
+}
+
+std::array<Lanes::Figures, kLanes> Writer::lanes() const {
+  std::lock_guard const lock(mutex_);
+  return lanes_.figures();
 }
 
 void Writer::stop() {
@@ -129,50 +140,64 @@ void Writer::loop() {
   auto& clock = system_clock();
   auto next_flush = clock.mono() + kContactsEvery;
   for (;;) {
-    std::deque<Item> batch;
-    bool stopping = false;
+    bool stopping = false, idle = false;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, next_flush - clock.mono(), [&] { return stopping_ || !queue_.empty(); });
-      while (!queue_.empty() && batch.size() < kBatchMax) {
-        batch.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
-      stopping = stopping_ && queue_.empty();
+      auto const until = contacts_.is_flushing() ? Millis{0} : next_flush - clock.mono();
+      wake_.wait_for(lock, until, [&] { return stopping_ || !lanes_.empty(); });
+      idle = lanes_.empty();
+      stopping = stopping_ && idle;
     }
-    if (!batch.empty()) commit_batch(std::move(batch));
+    if (!idle) write_group();
     if (stopping || clock.mono() >= next_flush) {
-      flush_contacts();
+      contacts_.begin_flush();
       next_flush = clock.mono() + kContactsEvery;
     }
+    do flush_contacts();
+    while (stopping && contacts_.is_flushing());
     if (stopping || connection_.wal_pages() >= kCheckpointPages) checkpoint();
     if (stopping) return;
   }
 }
 
-void Writer::commit_batch(std::deque<Item> batch) {
+struct Writer::Written {
+  Item item;
+  Outcome outcome;
+};
+
+std::optional<Writer::Item> Writer::take(Lanes::Group& group) {
+  std::lock_guard const lock(mutex_);
+  return lanes_.next(group);
+}
+
+std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
+  auto& clock = system_clock();
+  auto const begun = clock.mono();
+  Lanes::Group group;
+  while (auto item = take(group)) {
+    auto outcome = run_job(connection_, epochs_, item->job);
+    written.push_back({std::move(*item), std::move(outcome)});
+    if (!connection_.in_transaction()) return survivable("job", written.back().outcome.result);
+    group.age = clock.mono() - begun;
+  }
+  auto const committed = connection_.prepare(kCommit).run();
+  return committed ? std::nullopt : std::optional(survivable("commit", committed));
+}
+
+void Writer::write_group() {
+  std::vector<Written> group;
   if (auto const begun = connection_.prepare(kBegin).run(); !begun) {
-    for (auto& item : batch) after([&] { item.done(begun.error()); });
+    Lanes::Group none;
+    while (auto item = take(none)) after([&] { item->done(begun.error()); });
     return;
   }
-  std::vector<Outcome> outcomes;
-  outcomes.reserve(batch.size());
-  std::optional<Error> lost;
-  for (auto const& item : batch) {
-    outcomes.push_back(run_job(connection_, epochs_, item.job));
-    if (connection_.in_transaction()) continue;
-    lost = survivable("job", outcomes.back().result);
-    break;
-  }
-  if (!lost)
-    if (auto const committed = connection_.prepare(kCommit).run(); !committed) lost = survivable("commit", committed);
-  if (lost) {
+  if (auto const lost = run_jobs(group)) {
     undo();
-    outcomes.assign(batch.size(), {*lost, {}});
+    for (auto& written : group) written.outcome = {*lost, {}};
   }
-  for (auto const& outcome : outcomes)
-    for (auto const& hook : outcome.hooks) after(hook);
-  for (std::size_t i = 0; i < batch.size(); ++i) after([&] { batch[i].done(outcomes[i].result); });
+  for (auto const& written : group)
+    for (auto const& hook : written.outcome.hooks) after(hook);
+  for (auto const& written : group) after([&] { written.item.done(written.outcome.result); });
 }
 
 void Writer::undo() {
@@ -181,10 +206,10 @@ void Writer::undo() {
 }
 
 void Writer::flush_contacts() {
-  if (contacts_.empty()) return;
+  if (!contacts_.is_flushing()) return;
   auto const flushed = [&]() -> Result<void> {
     FLEET_CHECK(connection_.prepare(kBegin).run());
-    FLEET_CHECK(contacts_.flush(connection_));
+    FLEET_CHECK(contacts_.flush(connection_, kContactsAtOnce));
     return connection_.prepare(kCommit).run();
   }();
   if (flushed) {
@@ -194,6 +219,7 @@ void Writer::flush_contacts() {
   if (flushed.error().kind == Kind::io) die("contacts", flushed.error());
   log::warn("store.contacts_kept", {{"error", flushed.error().detail}});
   undo();
+  contacts_.put_off();
 }
 
 void Writer::checkpoint() {

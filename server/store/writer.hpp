@@ -1,36 +1,39 @@
 #pragma once
 
 #include "server/store/contacts.hpp"
+#include "server/store/lanes.hpp"
 #include "server/store/store.hpp"
 
 #include <condition_variable>
-#include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 namespace fleet::store {
 
-/// The one thread that writes. Takes everything queued, runs each job in a savepoint of one transaction, commits once, then answers.
+/// The one thread that writes. Takes what its lanes let into a group, runs each job in a savepoint of one transaction, commits once, then answers.
 /// A full disk fails every job of the group; any other failure of a commit ends the process, because after a failed fsync neither SQLite
 /// nor the kernel knows what the disk holds.
 class Writer {
 public:
-  struct Item {
-    Store::Job job;
-    Store::Done done;
-  };
+  using Item = Lanes::Item;
   Writer(db::Connection connection, Epochs& epochs, Contacts& contacts);
   ~Writer();
-  void submit(Item item);
+  void submit(Lane lane, Item item);
   /// Submits and waits.
-  Result<void> run(Store::Job job);
+  Result<void> run(Lane lane, Job job);
+  [[nodiscard]] std::array<Lanes::Figures, kLanes> lanes() const;
   /// Finishes what is queued, flushes contacts, checkpoints, ends the thread. Later submissions fail with `unavailable`.
   void stop();
 
 private:
+  struct Written;
   void loop();
-  void commit_batch(std::deque<Item> batch);
+  void write_group();
+  /// Runs jobs until the lanes say that it is time to commit; what was lost with the whole transaction, if it was.
+  std::optional<Error> run_jobs(std::vector<Written>& group);
+  [[nodiscard]] std::optional<Item> take(Lanes::Group& group);
   void undo();
   void flush_contacts();
   void checkpoint();
@@ -38,9 +41,9 @@ private:
   db::Connection connection_;
   Epochs& epochs_;
   Contacts& contacts_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Item> queue_;
+  Lanes lanes_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -23,7 +23,7 @@ void repeat(Services& services, Millis every, Work work) {
     if (services.draining.load()) return;
     repeat(services, every, work);
     auto const job = [&services, work](store::Tx& tx) { return work(tx, services, services.clock.wall()); };
-    services.store.write(job, [](Result<void> const& done) {
+    services.store.write(store::Lane::upkeep, job, [](Result<void> const& done) {
       if (!done) log::error("housekeeping.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
     });
   });

@@ -17,6 +17,14 @@ inline constexpr db::Query kForgetHistory{
 inline constexpr db::Query kForgetExchanged{
     "forget_exchanged", "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE bound_role IS NOT NULL AND expires_at <= ?1 LIMIT ?2)"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged});
+inline constexpr db::Query kForgetPending{
+    "forget_pending",
+    "DELETE FROM pending_enrolments WHERE (device_id, key_sha256) IN (SELECT device_id, key_sha256 FROM pending_enrolments WHERE created_at <= ?1 "
+    "ORDER BY created_at LIMIT ?2)"};
+inline constexpr db::Query kForgetJoinTokens{
+    "forget_join_tokens", "DELETE FROM device_tokens WHERE id IN (SELECT id FROM device_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)"};
+
+inline constexpr auto kQueries =
+    std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged, kForgetPending, kForgetJoinTokens});
 
 }  // namespace fleet::upkeep

@@ -26,6 +26,8 @@ constexpr auto kKept = std::to_array<Kept>({
     {kForgetEvents, hours{24 * 30}},
     {kForgetHistory, hours{24 * 90}},
     {kForgetExchanged, hours{24 * 7}},
+    {kForgetPending, hours{24 * 30}},
+    {kForgetJoinTokens, hours{24 * 30}},
 });
 
 void schedule(Services& services, Millis rest) {
@@ -37,7 +39,7 @@ void schedule(Services& services, Millis rest) {
       return {};
     };
     // The next step is armed when this one is done: a writer that is busy is not asked twice.
-    services.store.write(job, [&services, more](Result<void> const& done) {
+    services.store.write(store::Lane::upkeep, job, [&services, more](Result<void> const& done) {
       if (!done) log::error("retention.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       if (!services.draining.load()) schedule(services, *more ? kRest : Millis{kEvery});
     });

@@ -5,7 +5,8 @@
 namespace fleet::upkeep {
 
 /// Forgets a few rows of each kind that are past their time, the oldest first: answers kept for a repeat (24 h), events (30 d), histories of devices
-/// (90 d), tokens that were exchanged and have expired (7 d), telemetry (telemetry/series.hpp). A step reads and drops at most so many rows, whatever lies in the database.
+/// (90 d), tokens that were exchanged and have expired (7 d), enrolments that nobody settled (30 d), join tokens past their time (30 d), telemetry
+/// (telemetry/series.hpp). A step reads and drops at most so many rows, whatever lies in the database.
 /// @returns true when a step later would find more
 [[nodiscard]] Result<bool> forget_old(store::Tx& tx, SysTime now);
 /// Does so in the background, step after step with rests between them, and every ten minutes; it ends with the server.

@@ -19,6 +19,7 @@ public:
   explicit Bare(std::string folder) : folder_(std::move(folder)) {}
   std::uint64_t body_limit(net::Method, std::string_view) override { return 64 * 1024; }
   void handle(net::Request&& request, net::Responder answer) override {
+    request.standing->recognise(request.peer->key_sha256);
     if (request.path == "/") return answer({200, {{"Content-Type", "application/json"}}, text_, false});
     auto const path = folder_ + std::string{request.path};
     auto const info = is_safe_relative_path(request.path.substr(1)) ? system_fs().info(path) : Result<FileInfo>{Error{Kind::not_found, "", ""}};
@@ -38,6 +39,7 @@ Result<int> run(std::map<std::string, std::string> given) {
   FLEET_TRY(listener.certificate_pem, system_fs().read(given["--cert"], 1 << 20));
   FLEET_TRY(listener.private_key_pem, system_fs().read(given["--key"], 1 << 20));
   listener.request_client_certificate = given.contains("--clients");
+  listener.door.connections_an_identity = listener.door.connections;
   listener.handler = std::make_shared<Bare>(given["--folder"]);
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));

@@ -18,8 +18,10 @@ namespace fleet::bench {
 namespace {
 
 constexpr std::string_view kUsage = R"(usage: fleet-load --url https://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
-                  [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N [--resume 1]]
-  GET, or POST of FILE as application/json. --hold opens the connections and keeps them idle. --handshakes opens N connections one after
+                  [--identities FILE] [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N [--resume 1]]
+       fleet-load --make-identities N --identities FILE
+  GET, or POST of FILE as application/json; each connection asks at once, lest it is taken for a stranger's. --hold asks once on each and keeps
+  them idle. --make-identities makes keys and certificates, prints the SHA-256 of each public key; with them each connection is a device of its own. --handshakes opens N connections one after
   the other, asks once on each, and with --resume offers each the session of the one before.
   Prints one line of key=value. Exit code 1 when an answer was no 2xx, 8 when the server could not be reached.
 )";
@@ -27,6 +29,7 @@ using SteadyClock = std::chrono::steady_clock;
 
 struct Options {
   net::ClientConfig tls;
+  std::vector<Identity> identities;
   net::Url url;
   std::string request;
   std::size_t connections = 64;
@@ -48,7 +51,7 @@ struct Tally {
 Result<std::string> read_file(std::map<std::string, std::string> const& given, std::string const& name) {
   auto const found = given.find(name);
   if (found == given.end()) return std::string{};
-  return system_fs().read(found->second, 16 * 1024 * 1024);
+  return system_fs().read(found->second, 64 * 1024 * 1024);
 }
 
 Result<Options> parse(int argc, char** argv) {
@@ -60,6 +63,8 @@ Result<Options> parse(int argc, char** argv) {
   FLEET_TRY(options.tls.certificate_pem, read_file(given, "--cert"));
   FLEET_TRY(options.tls.private_key_pem, read_file(given, "--key"));
   FLEET_TRY(auto const body, read_file(given, "--body"));
+  FLEET_TRY(auto const identities, read_file(given, "--identities"));
+  FLEET_TRY(options.identities, read_identities(identities));
   bool const post = given.contains("--body");
   options.request =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
@@ -107,10 +112,7 @@ Tally run_loop(std::vector<LoadConnection>& connections, Options const& options)
   Tally tally;
   Epoll const epoll;
   auto const start = SteadyClock::now();
-  for (std::size_t i = 0; i < connections.size(); ++i) {
-    epoll.add(connections[i].fd(), i);
-    if (connections[i].send(options.request) == LoadConnection::Step::failed) ++tally.failed;
-  }
+  for (std::size_t i = 0; i < connections.size(); ++i) epoll.add(connections[i].fd(), i);
   std::array<epoll_event, 256> events{};
   auto const more = [&] {
     bool const wanted = options.requests == 0 || tally.answered < options.requests;
@@ -136,7 +138,9 @@ Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options const& op
   FLEET_TRY(auto never, net::Waker::create());
   std::vector<LoadConnection> connections;
   for (std::size_t i = 0; i < count; ++i) {
-    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, {system_clock(), system_clock().mono() + seconds{30}, never}));
+    auto const* const identity = options.identities.empty() ? nullptr : &options.identities[i % options.identities.size()];
+    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, {system_clock(), system_clock().mono() + seconds{30}, never}, identity));
+    if (connection.send(options.request) == LoadConnection::Step::failed) return Error{Kind::unavailable, "no_answer", "the server closed a connection"};
     connections.push_back(std::move(connection));
   }
   return connections;
@@ -149,7 +153,7 @@ Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
   auto const start = SteadyClock::now();
   for (std::uint64_t i = 0; i < options.handshakes; ++i) {
     net::Patience const patience{system_clock(), system_clock().mono() + seconds{30}, never};
-    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, patience, session.get()));
+    FLEET_TRY(auto connection, LoadConnection::open(context, options.url, patience, nullptr, session.get()));
     resumed += connection.resumed();
     auto step = connection.send(options.request);
     while (step == LoadConnection::Step::waits) {
@@ -165,6 +169,10 @@ Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
 }
 
 Result<int> run(int argc, char** argv) {
+  if (std::string_view(argv[1]) == "--make-identities" && argc == 5) {
+    FLEET_CHECK(make_identities(static_cast<std::size_t>(std::atoi(argv[2])), argv[4]));
+    return 0;
+  }
   FLEET_TRY(auto const options, parse(argc, argv));
   net::SigpipeBlocked const guard;
   FLEET_TRY(auto const context, net::make_client_context(options.tls));

@@ -18,20 +18,22 @@ if [ "$(nproc)" -gt 1 ]; then on_server=(taskset -c 0) on_load=(taskset -c 1); f
 ulimit -n "$(ulimit -Hn)"
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 300 -subj /CN=bench-0 -addext "subjectAltName=IP:127.0.0.1" -keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
-key_sha256=$(openssl x509 -in "$work/cert.pem" -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum | cut -d' ' -f1)
-# What fleet-server init made, and `count` devices beside the one that polls; most lines of a fleet table look like these.
+# Devices of the load, each with a key of its own: the first lines of the registry.
+"$bin/fleet-load" --make-identities "${IDENTITIES:-64}" --identities "$work/identities.pem" >"$work/keys"
+# What fleet-server init made, and `count` devices, of which the first have the keys of the load; most lines of a fleet table look like these.
 seed() {
   "$bin/fleet-server" init --data "$1" --host 127.0.0.1 >/dev/null
-  python3 - "$1/fleet.db" "$2" "$key_sha256" <<'PY'
+  python3 - "$1/fleet.db" "$2" "$work/keys" <<'PY'
 import hashlib, sqlite3, sys, time
-path, count, key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+path, count = sys.argv[1], int(sys.argv[2])
+keys = [bytes.fromhex(line) for line in open(sys.argv[3])]
 db = sqlite3.connect(path)
 until = int(time.time() * 1000) + 300 * 86_400_000
 row = lambda n: (n, f"bench-{n}", "cam-a" if n % 3 else "cam-b", '{"site":"%d","ring":"%d"}' % (n % 100, n % 10),
-                 bytes.fromhex(key) if n == 0 else hashlib.sha256(b"%d" % n).digest(), until)
+                 keys[n] if n < len(keys) else hashlib.sha256(b"%d" % n).digest(), until)
 db.executemany("INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?+1, ?, ?, 'active', ?, ?, ?, 0)", map(row, range(count)))
 now = int(time.time() * 1000)
-db.executemany("INSERT INTO contacts VALUES (?, ?, 900, 60)", ((n + 1, now) for n in range(1, count)))
+db.executemany("INSERT INTO contacts VALUES (?, ?, 900, 60)", ((n + 1, now) for n in range(len(keys), count)))
 db.commit()
 PY
 }

@@ -10,10 +10,15 @@
 
 namespace fleet::bench {
 
-Result<LoadConnection> LoadConnection::open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, SSL_SESSION* session) {
+Result<LoadConnection> LoadConnection::open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, Identity const* identity,
+                                            SSL_SESSION* session) {
   FLEET_TRY(auto fd, net::connect_to(url.host, url.port, patience));
   net::SslPtr<SSL> ssl{SSL_new(context)};
   SSL_set_fd(ssl.get(), fd.get());
+  if (identity != nullptr) {
+    SSL_use_certificate(ssl.get(), identity->certificate.get());
+    SSL_use_PrivateKey(ssl.get(), identity->key);
+  }
   if (session != nullptr) SSL_set_session(ssl.get(), session);
   if (!net::numeric_address(url.host, url.port)) SSL_set_tlsext_host_name(ssl.get(), url.host.c_str());
   for (;;) {

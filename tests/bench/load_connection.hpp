@@ -2,6 +2,7 @@
 
 #include "core/net/socket.hpp"
 #include "core/net/tls.hpp"
+#include "tests/bench/identities.hpp"
 
 #include <chrono>
 #include <string>
@@ -14,8 +15,9 @@ class LoadConnection {
 public:
   enum class Step { waits, answered, failed };
 
-  /// Connects and shakes hands, waiting for both. @param session  offered to the server; null: a full handshake
-  static Result<LoadConnection> open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, SSL_SESSION* session = nullptr);
+  /// Connects and shakes hands, waiting for both.
+  /// @param identity  in place of the context's; may be null  @param session  offered to the server; null: a full handshake
+  static Result<LoadConnection> open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, Identity const* identity, SSL_SESSION* session = nullptr);
   LoadConnection(LoadConnection&&) noexcept = default;
   LoadConnection& operator=(LoadConnection&&) noexcept = default;
 

@@ -3,6 +3,7 @@
 # server CPU with nothing to do, its growth from a fleet of 1,000, memory of the server and of each parked long poll.
 # usage: tests/bench/polls.sh [BIN_DIR]   DEVICES=100000 SECONDS_EACH=4 CONNECTIONS=64 PARKED=1000 PARKED_MORE=9000
 set -euo pipefail
+IDENTITIES=$(( ${PARKED:-1000} + ${PARKED_MORE:-9000} ))
 . "$(dirname "$0")/lib.sh" "$@"
 devices=${DEVICES:-100000} seconds=${SECONDS_EACH:-4} connections=${CONNECTIONS:-64} parked=${PARKED:-1000} parked_more=${PARKED_MORE:-9000}
 nginx=$(command -v nginx || echo /usr/sbin/nginx)
@@ -25,24 +26,27 @@ measure() {
 
 seed "$work/small" 1000
 start_server "$work/small"
-small=$(measure "$server_pid" --url "$url" --ca "$work/small/ca.pem" --cert "$work/cert.pem" --key "$work/key.pem" --body "$work/poll.json")
+small=$(measure "$server_pid" --url "$url" --ca "$work/small/ca.pem" --identities "$work/identities.pem" --body "$work/poll.json")
 stop_server
 seed "$work/large" "$devices"
 start_server "$work/large"
-tls=(--url "$url" --ca "$work/large/ca.pem" --cert "$work/cert.pem" --key "$work/key.pem")
+tls=(--url "$url" --ca "$work/large/ca.pem" --identities "$work/identities.pem")
 large=$(measure "$server_pid" "${tls[@]}" --body "$work/poll.json")
 base_kb=$(memory_kb "$server_pid")
 
 park() {
-  "${on_load[@]}" "$bin/fleet-load" "${tls[@]}" --body "$work/long.json" --connections "$1" --seconds 50 >"$work/park.log" 2>&1 &
+  "${on_load[@]}" "$bin/fleet-load" --url "$url" --ca "$work/large/ca.pem" --identities "$2" --body "$work/long.json" --connections "$1" --seconds 50 >"$work/park.log" 2>&1 &
   started+=("$!")
 }
 open_fds() { find "/proc/$server_pid/fd" -mindepth 1 2>/dev/null | wc -l; }
 wait_for_fds() { for _ in $(seq 400); do [ "$(open_fds)" -ge "$1" ] && break; nap 0.1; done; nap 1; }
-park "$parked"
+split_at=$(awk -v n="$parked" '/END CERTIFICATE/ && ++seen == n {print NR; exit}' "$work/identities.pem")
+head -n "$split_at" "$work/identities.pem" >"$work/first.pem"
+tail -n +"$(( split_at + 1 ))" "$work/identities.pem" >"$work/more.pem"
+park "$parked" "$work/first.pem"
 wait_for_fds "$parked"
 parked_kb=$(memory_kb "$server_pid")
-park "$parked_more"
+park "$parked_more" "$work/more.pem"
 wait_for_fds $(( parked + parked_more ))
 more_kb=$(memory_kb "$server_pid")
 

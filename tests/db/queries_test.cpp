@@ -1,16 +1,5 @@
-#include "server/admin/queries.hpp"
-#include "server/access/queries.hpp"
-#include "server/blobs/queries.hpp"
-#include "server/catalog/queries.hpp"
-#include "server/delivery/queries.hpp"
-#include "server/events/queries.hpp"
-#include "server/registry/queries.hpp"
-#include "server/rollout/shell/queries.hpp"
-#include "server/signing/queries.hpp"
-#include "server/store/queries.hpp"
-#include "server/telemetry/queries.hpp"
-#include "server/upkeep/queries.hpp"
 #include "tests/db/database.hpp"
+#include "tests/db/folders.hpp"
 #include "tests/support/source_dir.hpp"
 
 #include <algorithm>
@@ -23,22 +12,6 @@ using namespace fleet::test;
 
 namespace {
 
-/// Folders and their arrays. A folder with a queries.hpp that is not in here fails the last test of this file.
-std::map<std::string, std::span<db::Query const>> const kFolders{
-    {"server/admin", admin::kQueries},
-    {"server/access", access::queries::kAll},
-    {"server/blobs", blobs::kQueries},
-    {"server/catalog", catalog::kQueries},
-    {"server/delivery", delivery::kQueries},
-    {"server/events", events::kQueries},
-    {"server/registry", registry::queries::kAll},
-    {"server/rollout/shell", rollout::queries::kAll},
-    {"server/signing", signing::kQueries},
-    {"server/store", store::kQueries},
-    {"server/telemetry", telemetry::kQueries},
-    {"server/upkeep", upkeep::kQueries},
-};
-
 std::string read_source(std::string const& path) {
   auto const text = system_fs().read(test::source_dir() + "/" + path, 1 << 20);
   REQUIRE(text.has_value());
@@ -50,7 +23,7 @@ std::string read_source(std::string const& path) {
 TEST_CASE("every query compiles on the newest schema") {
   Database database;
   database.migrate(kMigrations);
-  for (auto const& [folder, queries] : kFolders) {
+  for (auto const& [folder, queries] : folders()) {
     for (auto const& query : queries) {
       CAPTURE(folder);
       CAPTURE(query.name);
@@ -61,7 +34,7 @@ TEST_CASE("every query compiles on the newest schema") {
 
 TEST_CASE("every query has a name of its own") {
   std::set<std::string_view> names;
-  for (auto const& [folder, queries] : kFolders)
+  for (auto const& [folder, queries] : folders())
     for (auto const& query : queries) {
       CAPTURE(folder);
       CHECK_MESSAGE(names.insert(query.name).second, query.name);
@@ -70,7 +43,7 @@ TEST_CASE("every query has a name of its own") {
 
 TEST_CASE("every query that a folder declares is in its array, and every folder with queries is known here") {
   std::regex const declared(R"(constexpr (?:db::)?Query k\w+\s*\{\s*"([^"]+)\")");
-  std::set<std::string> folders;
+  std::set<std::string> seen;
   for (auto const& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(test::source_dir()) / "server")) {
     if (entry.path().extension() != ".hpp" && entry.path().extension() != ".cpp") continue;
     auto const path = std::filesystem::relative(entry.path(), test::source_dir());
@@ -80,12 +53,12 @@ TEST_CASE("every query that a folder declares is in its array, and every folder 
     if (found.empty()) continue;
     auto const folder = path.parent_path().string();
     CHECK_MESSAGE(path.filename() == "queries.hpp", path.string());
-    REQUIRE_MESSAGE(kFolders.contains(folder), folder);
-    folders.insert(folder);
-    for (auto const& query : kFolders.at(folder)) found.erase(std::string(query.name));
+    REQUIRE_MESSAGE(folders().contains(folder), folder);
+    seen.insert(folder);
+    for (auto const& query : folders().at(folder)) found.erase(std::string(query.name));
     for (auto const& missing : found) CHECK_MESSAGE(false, folder << ": " << missing);
   }
-  CHECK(folders.size() == kFolders.size());
+  CHECK(seen.size() == folders().size());
 }
 
 TEST_CASE("what every poll and report asks, and what retention drops, walks an index, never a whole table") {
@@ -117,7 +90,7 @@ TEST_CASE("what every poll and report asks, and what retention drops, walks an i
                                        "delivery_trim_history",
                                        "registry.quota"};
   std::set<std::string_view> seen;
-  for (auto const& [folder, queries] : kFolders)
+  for (auto const& [folder, queries] : folders())
     for (auto const& query : queries) {
       if (!hot.contains(query.name)) continue;
       seen.insert(query.name);

@@ -140,7 +140,7 @@ void Polls::commit(PollPtr poll, std::uint64_t policy_epoch, std::uint32_t devic
     deliver(std::move(work->poll));
   };
   services_.store.write(
-      job, [this, thread, on_thread](Result<void> const& written) { services_.net->after(thread, Millis{0}, [on_thread, written] { on_thread(written); }); });
+      store::Lane::devices, job, [this, thread, on_thread](Result<void> const& written) { services_.net->after(thread, Millis{0}, [on_thread, written] { on_thread(written); }); });
 }
 
 void Polls::deliver(PollPtr poll) {
@@ -229,7 +229,7 @@ void Polls::accuse(delivery::DeviceRecord const& record, SysTime now) {
     return events::emit(tx, now, "device.clone_suspected", "device/" + id, "device:" + id,
                        R"({"detail":"two machines seem to poll as this device: the nonce of its last answer is unknown to it"})");
   };
-  services_.store.write(job, [](Result<void> const& written) {
+  services_.store.write(store::Lane::devices, job, [](Result<void> const& written) {
     if (!written) log::error("event.lost", {{"type", "device.clone_suspected"}, {"detail", written.error().detail}});
   });
 }

@@ -14,7 +14,7 @@ std::string detects(std::string_view gate, std::int64_t devices, double p0, doub
   auto const trips = stats::trips_at(devices, p0, alpha);
   auto const terms = fmt::format("(p0 {}, alpha {:g})", percent_text(p0), alpha);
   if (trips) return fmt::format("harm gate {}: trips at {} of {} bad devices {}", gate, *trips, devices, terms);
-  return fmt::format("harm gate {}: cannot trip with {} devices, takes {} bad ones {}", gate, devices, stats::harm_needs(p0, alpha), terms);
+  return fmt::format("harm gate {}: cannot trip with {} devices, takes {} bad ones {}", gate, devices, needed_text(stats::harm_needs(p0, alpha)), terms);
 }
 
 StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, std::int64_t targeted) {
@@ -26,7 +26,7 @@ StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, 
   for (auto const& gate : policy.absolute) out.detects.push_back(detects(gate.metric, devices, gate.devices_max, kAlphaAbsolute));
   if (policy.silent) out.detects.push_back(detects("silent", devices, policy.silent->devices_max, kAlphaSilent));
   auto const bound = policy.certify_at(index);
-  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), stats::certify_needs(*bound));
+  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound)));
   else if (devices > 0)
     out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", devices, percent_text(stats::certifiable(devices)));
   return out;
@@ -34,11 +34,12 @@ StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, 
 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
-  if (bound && stats::certify_needs(*bound) > stage.devices)
+  auto const needed = bound ? stats::certify_needs(*bound) : std::nullopt;
+  if (bound && (!needed || *needed > stage.devices))
     warnings.push_back(fmt::format(
         "stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a "
         "promote",
-        stage.index, stage.devices, percent_text(*bound), stats::certify_needs(*bound), stage.devices, percent_text(stats::certifiable(stage.devices))));
+        stage.index, stage.devices, percent_text(*bound), needed_text(needed), stage.devices, percent_text(stats::certifiable(stage.devices))));
   auto const least = policy.stage(stage.index).min_devices;
   if (least > stage.devices)
     warnings.push_back(

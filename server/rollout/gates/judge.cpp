@@ -118,7 +118,7 @@ void certify_gate(Case const& c, std::vector<GateVerdict>& out) {
   verdict.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", *bound}};
   verdict.text = fmt::format("certify: {} of {} are bad; that fewer than {} are: e-value {:.3g}, {:.0f} is needed", tally.bad, devices_text(tally.devices),
                              percent_text(*bound), verdict.e_value, verdict.threshold);
-  if (verdict.decision == Ruling::hold && tally.bad == 0) verdict.text += fmt::format(" (after {} healthy devices)", stats::certify_needs(*bound));
+  if (verdict.decision == Ruling::hold && tally.bad == 0) verdict.text += fmt::format(" (after {} healthy devices)", needed_text(stats::certify_needs(*bound)));
   out.push_back(std::move(verdict));
 }
 

@@ -1,5 +1,6 @@
 #include "server/rollout/policy/policy.hpp"
 
+#include "core/stats/absolute.hpp"
 #include "server/rollout/policy/json_number.hpp"
 
 #include <fmt/format.h>
@@ -126,6 +127,10 @@ Result<Policy> preset(std::string_view name, std::string const& pointer) {
 
 std::string_view to_string(OnHarm action) { return action == OnHarm::rollback ? "rollback" : "pause"; }
 std::string_view to_string(OnDeadline action) { return action == OnDeadline::rollback ? "rollback" : "pause"; }
+std::string needed_text(std::optional<std::int64_t> devices) {
+  return devices ? fmt::format("{}", *devices) : fmt::format("more than {}", stats::kDevicesMax);
+}
+
 std::string percent_text(double share) { return fmt::format("{:.3g} %", share * 100); }
 
 }  // namespace fleet::rollout

@@ -76,6 +76,7 @@ struct Policy {
 [[nodiscard]] std::string_view to_string(OnHarm action);
 [[nodiscard]] std::string_view to_string(OnDeadline action);
 /// `12.5 %`, for people.
+[[nodiscard]] std::string needed_text(std::optional<std::int64_t> devices);  ///< of stats::harm_needs and certify_needs: `34`, or `more than 100000000`
 [[nodiscard]] std::string percent_text(double share);
 
 }  // namespace fleet::rollout

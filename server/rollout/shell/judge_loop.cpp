@@ -6,11 +6,13 @@
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/series.hpp"
+#include "server/rollout/shell/settle.hpp"
 #include "server/rollout/gates/verdict_json.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 namespace fleet::rollout {
 namespace {
@@ -27,18 +29,14 @@ constexpr std::int64_t kPollEveryDefault_s = 60;
 constexpr int kRestFactor = 10;
 /// Of the devices that a stage waits for, so many are named.
 constexpr std::size_t kNamed = 3;
+constexpr int kPiecesARound = 20;
 
 }  // namespace
 
 struct JudgeLoop::Gathered {
   Facts facts;
   std::vector<std::int64_t> told;  ///< devices with a row that counts, ascending
-  struct Due {
-    std::int64_t device;
-    bool waiting;
-    SysTime since;
-  };
-  std::vector<Due> quiet;  ///< rows whose time of silence came
+  std::vector<Due> quiet;
 };
 
 JudgeLoop::JudgeLoop(Services& services, GetSnapshot snapshot) : services_(services), snapshot_(std::move(snapshot)) {}
@@ -75,7 +73,17 @@ void JudgeLoop::run() {
   }
 }
 
+/// Rows of rollouts that were stopped or taken back; a bounded number of pieces a round.
+Result<void> JudgeLoop::settle() {
+  for (int i = 0; i < kPiecesARound; ++i) {
+    FLEET_TRY(bool const more, settle_more(services_.store, services_.clock.wall()));
+    if (!more) return {};
+  }
+  return {};
+}
+
 Result<int> JudgeLoop::round() {
+  FLEET_CHECK(settle());
   std::set<std::int64_t> changed;
   {
     std::lock_guard const lock(mutex_);
@@ -196,25 +204,32 @@ Result<void> JudgeLoop::mark_silent(Rollout const& rollout, Gathered const& gath
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const view = snapshot->by_n.find(rollout.n);
   auto const limit = view == snapshot->by_n.end() ? Millis{0} : view->second->attempt_limit;
-  return services_.store.write_wait([&](store::Tx& tx) -> Result<void> {
-    for (auto due : gathered.quiet) {
-      if (!due.waiting) {  // a download that waits for its window, too, told the reason by its polls
-        auto told = tx.prepare(queries::kWaitsFor);
-        told.bind_all(due.device, rollout.model);
-        FLEET_TRY(bool const found, told.step());
-        due.waiting = found && !told.is_null(0);
-      }
-      FLEET_TRY(auto const window, silence_window(tx.connection(), due.device, rollout.policy));
-      auto const heard_until = services_.store.last_contact(due.device) + window;
-      auto const result_until = due.since + limit + window;
-      bool const silent = heard_until <= now || (!due.waiting && result_until <= now);
-      auto row = tx.prepare(silent ? queries::kSetRowState : queries::kSetSilentAt);
-      if (silent) row.bind_all(device_state::kSilent, device_state::kSilent, to_unix_ms(now), rollout.n, due.device);
-      else row.bind_all(to_unix_ms(due.waiting ? heard_until : std::min(heard_until, result_until)), rollout.n, due.device);
-      FLEET_CHECK(row.run());
-    }
-    return {};
-  });
+  for (std::size_t begin = 0; begin < gathered.quiet.size(); begin += kRowsAPiece) {
+    auto const piece = std::span(gathered.quiet).subspan(begin, std::min<std::size_t>(kRowsAPiece, gathered.quiet.size() - begin));
+    auto const mark = [&](store::Tx& tx) -> Result<void> {
+      for (auto const& due : piece) FLEET_CHECK(mark_one(tx, rollout, due, limit, now));
+      return {};
+    };
+    FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, mark));
+  }
+  return {};
+}
+
+Result<void> JudgeLoop::mark_one(store::Tx& tx, Rollout const& rollout, Due due, Millis limit, SysTime now) {
+  if (!due.waiting) {  // a download that waits for its window, too, told the reason by its polls
+    auto told = tx.prepare(queries::kWaitsFor);
+    told.bind_all(due.device, rollout.model);
+    FLEET_TRY(bool const found, told.step());
+    due.waiting = found && !told.is_null(0);
+  }
+  FLEET_TRY(auto const window, silence_window(tx.connection(), due.device, rollout.policy));
+  auto const heard_until = services_.store.last_contact(due.device) + window;
+  auto const result_until = due.since + limit + window;
+  bool const silent = heard_until <= now || (!due.waiting && result_until <= now);
+  auto row = tx.prepare(silent ? queries::kSetRowState : queries::kSetSilentAt);
+  if (silent) row.bind_all(device_state::kSilent, device_state::kSilent, to_unix_ms(now), rollout.n, due.device);
+  else row.bind_all(to_unix_ms(due.waiting ? heard_until : std::min(heard_until, result_until)), rollout.n, due.device);
+  return row.run();
 }
 
 Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n, SysTime now, Millis least) {
@@ -302,7 +317,7 @@ Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Fac
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
   if (!verdict.event && !verdict.begin && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
   Deed const deed{"system:judge", verdict.reason, "", now};
-  return services_.store.write_wait([&](store::Tx& tx) -> Result<void> {
+  return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round
     rollout.verdict = text;

@@ -41,11 +41,19 @@ private:
     std::set<std::string> blocked_by;
   };
   struct Gathered;
+  /// A row whose time of silence came.
+  struct Due {
+    std::int64_t device;
+    bool waiting;
+    SysTime since;
+  };
 
   void run();
   Result<void> judge_one(db::Connection& reader, Rollout const& rollout, Watch& watch);
   Result<Gathered> gather(db::Connection& reader, Rollout const& rollout, SysTime now);
+  Result<void> settle();
   Result<void> mark_silent(Rollout const& rollout, Gathered const& gathered, SysTime now);
+  Result<void> mark_one(store::Tx& tx, Rollout const& rollout, Due due, Millis limit, SysTime now);
   Result<void> look_at_members(db::Connection& reader, Rollout const& rollout, Watch& watch, Gathered& gathered, SysTime now);
   Result<Standing> standing_of(db::Connection& reader, Rollout const& rollout);
   Result<void> write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch);

@@ -12,6 +12,14 @@
 namespace fleet::rollout {
 namespace {
 
+/// Rows that create writes: one a stratum and stage. A label of every device's own would make each device a stratum.
+constexpr std::size_t kMembershipRowsMax = 10'000;
+
+Error too_many_strata(Policy const& policy, std::size_t max) {
+  auto const detail = fmt::format("the strata {} part the devices into more than {} classes, with {} stages", fmt::join(policy.strata, ", "), max, policy.stage_count());
+  return {Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region, or fewer stages", {{"/policy/strata", detail}}};
+}
+
 Error unknown_release(std::string const& model, std::string const& version) {
   return {Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version), "fleetctl release list shows what there is"};
 }
@@ -66,6 +74,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
     others.push_back(std::move(other));
   }
   Places places;
+  auto const strata_max = kMembershipRowsMax / static_cast<std::size_t>(request.policy.stage_count() + 1);
   std::set<std::string> running;
   std::int64_t ineligible = 0;
   auto const take = [&](DeviceFacts const& device) -> Result<void> {
@@ -74,6 +83,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       return {};
     }
     places[stratum_of(request.policy.strata, device.hardware, device.labels)].push_back(place(request.salt, device.id));
+    if (places.size() > strata_max) return too_many_strata(request.policy, strata_max);
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
     if (release.security_floor == 0) return {};
     auto row = reader.prepare(queries::kRunningVersion);

@@ -39,6 +39,7 @@ inline constexpr Query kStartedRollouts{
     "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
     "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts "
     "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
+    "(SELECT 1 FROM rollout_counts c WHERE c.rollout = r.n AND c.exposed = 1 AND c.state <> 'reverted' AND c.devices > 0) AND EXISTS "
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL))) ORDER BY r.n"};
 inline constexpr Query kJudgedRollouts{
     "rollout_judged", "SELECT " FLEET_ROLLOUT_COLUMNS
@@ -101,13 +102,21 @@ inline constexpr Query kPollEvery{"rollout_poll_every",
 inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
 inline constexpr Query kReleaseTarget{"rollout_release_target",
                                       "SELECT digest, length(CAST(document AS BLOB)), state FROM releases WHERE model = ? AND version = ?"};
+// The end of a rollout reaches its rows piece by piece: ?1 the rollout, devices above ?2 and up to ?3.
+inline constexpr Query kPieceOfRows{"rollout_piece_of_rows",
+                                    "SELECT max(device), count(*) FROM (SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 ORDER BY device "
+                                    "LIMIT ?3) AS piece"};
 inline constexpr Query kDropUnswitched{"rollout_drop_unswitched",
-                                       "UPDATE rollout_devices SET state = 'dropped', since = ?2 WHERE rollout = ?1 AND exposed = 0 "
-                                       "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'silent')"};
+                                       "UPDATE rollout_devices SET state = 'dropped', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 "
+                                       "AND exposed = 0 AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'silent')"};
 inline constexpr Query kCountReturned{
     "rollout_count_returned",
-    "UPDATE rollout_devices SET state = 'reverted', since = ?2 WHERE rollout = ?1 AND exposed = 1 AND state NOT IN ('reverting', 'reverted', 'left') "
-    "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?3 AND m.running IS NOT ?4)"};
+    "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND exposed = 1 "
+    "AND state NOT IN ('reverting', 'reverted', 'left') "
+    "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?5 AND m.running IS NOT ?6)"};
+inline constexpr Query kSetSettled{"rollout_set_settled", "UPDATE rollouts SET settled_to = ?2 WHERE n = ?1"};
+inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FROM rollouts WHERE settled_to IS NOT NULL ORDER BY n"};
+inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
     "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, eligible = 1, error = NULL "
@@ -158,10 +167,12 @@ inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_dev
 inline constexpr Query kAddPoint{"rollout_add_point", "INSERT OR REPLACE INTO rollout_series (rollout, time, point) VALUES (?, ?, ?)"};
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
-inline constexpr Query kCounts{"rollout_counts", "SELECT state, outcome, exposed, count(*) FROM rollout_devices WHERE rollout = ? GROUP BY state, outcome, exposed"};
+inline constexpr Query kCounts{"rollout_counts",
+                               "SELECT state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 "
+                               "GROUP BY state, outcome, exposed"};
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
-                                     "SELECT stratum, state, outcome, exposed, count(*) FROM rollout_devices WHERE rollout = ? "
-                                     "GROUP BY stratum, state, outcome, exposed"};
+                                     "SELECT stratum, state, nullif(outcome, ''), exposed, devices FROM rollout_counts WHERE rollout = ? AND devices > 0 "
+                                     "ORDER BY stratum, state, outcome, exposed"};
 inline constexpr Query kListDevices{
     "rollout_list_devices",
     "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome FROM rollout_devices x "
@@ -173,7 +184,7 @@ inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kScanDevices, kScanHardware, kRunningOf, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kJudgedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertStratum, kStrata,
      kApprove, kApprovals, kDeviceFacts, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
-     kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kDropUnswitched, kCountReturned, kRetryDevice, kUnholdRow, kUnholdModels,
+     kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kEvidence, kSamples,
      kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 

@@ -2,6 +2,7 @@
 
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/settle.hpp"
 #include "server/rollout/gates/verdict_json.hpp"
 
 #include <fmt/format.h>
@@ -149,17 +150,8 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   // What a person says after a restore is said of now.
   bool const said = event == Event::resume || event == Event::approved || event == Event::retry || event == Event::roll_back;
   if (said && rollout.restored == Restored::held) rollout.restored = Restored::resumed;
-  if (event == Event::abort || event == Event::roll_back) {
-    auto drop = tx.prepare(queries::kDropUnswitched);
-    drop.bind_all(rollout.n, to_unix_ms(deed.now));
-    FLEET_CHECK(drop.run());
-  }
-  if (event == Event::roll_back) {
-    auto returned = tx.prepare(queries::kCountReturned);
-    returned.bind_all(rollout.n, to_unix_ms(deed.now), rollout.model, rollout.version);
-    FLEET_CHECK(returned.run());
-  }
   FLEET_CHECK(save_rollout(tx, rollout));
+  if (event == Event::abort || event == Event::roll_back) FLEET_CHECK(settle_rows(tx, rollout, deed.now, 0));
   tx.raise_policy_epoch();
   return events::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before,
                             short_json(rollout, deed.reason), deed.reason, deed.request_id});

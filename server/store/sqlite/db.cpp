@@ -93,6 +93,7 @@ Result<void> Connection::script(std::string_view sql) {
 
 std::int64_t Connection::last_insert_rowid() const { return sqlite3_last_insert_rowid(state_->handle); }
 std::int64_t Connection::changes() const { return sqlite3_changes64(state_->handle); }
+std::int64_t Connection::total_changes() const { return sqlite3_total_changes64(state_->handle); }
 bool Connection::in_transaction() const { return sqlite3_get_autocommit(state_->handle) == 0; }
 int Connection::wal_pages() const { return state_->wal_pages; }
 

@@ -93,6 +93,8 @@ public:
   Result<void> script(std::string_view sql);
   [[nodiscard]] std::int64_t last_insert_rowid() const;
   [[nodiscard]] std::int64_t changes() const;
+  /// Rows changed on this connection since it was opened.
+  [[nodiscard]] std::int64_t total_changes() const;
   /// False also after a failure that made SQLite roll a whole transaction back by itself (a full disk, a failed write).
   [[nodiscard]] bool in_transaction() const;
   /// Pages in the write-ahead log after this connection's last commit.

@@ -266,7 +266,7 @@ TEST_CASE("a connection that the server ended meanwhile is replaced, also for a 
   TestServer server{limits};
   auto client = make_client();
   for (int i = 0; i < 2; ++i) {
-    CHECK(client.send(post(server.url("/"), "x")).value().status == 200);
+    CHECK(client.send(post(server.url("/known"), "x")).value().status == 200);
     CHECK(eventually([&] { return server.server->counters().open == 0; }));
   }
   CHECK(server.server->counters().accepted == 2);

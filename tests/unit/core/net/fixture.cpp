@@ -39,6 +39,16 @@ SslPtr<SSL> on_blocking_socket(SSL_CTX* context, int fd) {
   return ssl;
 }
 
+ListenerConfig listener_of(crypto::CertificateAndKey const& identity) {
+  ListenerConfig listener;
+  listener.name = "test";
+  listener.certificate_pem = identity.certificate;
+  listener.private_key_pem = identity.private_key;
+  listener.request_client_certificate = true;
+  listener.client_ca_names_pem = Pki::get().ca.certificate;
+  return listener;
+}
+
 }  // namespace
 
 Pki const& Pki::get() {
@@ -48,6 +58,7 @@ Pki const& Pki::get() {
 
 void ScriptedHandler::handle(Request&& request, Responder responder) {
   if (auto const script = scripts.find(request.path); script != scripts.end()) return script->second(std::move(request), std::move(responder));
+  if (request.path == "/known") request.standing->recognise(request.peer->key_sha256);
   if (request.path != "/park") return responder(json_response(200, fmt::format("{} {} {}", to_string(request.method), request.target, request.body)));
   {
     std::lock_guard const lock{mutex_};
@@ -74,12 +85,16 @@ bool ScriptedHandler::parked_alive() {
 }
 
 TestServer::TestServer(ServerLimits limits, unsigned threads, crypto::CertificateAndKey const& identity) {
-  ListenerConfig listener;
-  listener.name = "test";
-  listener.certificate_pem = identity.certificate;
-  listener.private_key_pem = identity.private_key;
-  listener.request_client_certificate = true;
-  listener.client_ca_names_pem = Pki::get().ca.certificate;
+  begin(limits, threads, listener_of(identity));
+}
+
+TestServer::TestServer(ServerLimits limits, std::function<void(ListenerConfig&)> const& change) {
+  auto listener = listener_of(Pki::get().server);
+  change(listener);
+  begin(limits, 1, std::move(listener));
+}
+
+void TestServer::begin(ServerLimits limits, unsigned threads, ListenerConfig listener) {
   listener.handler = handler;
   std::vector<ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
@@ -123,9 +138,11 @@ Client make_client(ClientConfig config) {
   return *std::move(client);
 }
 
-RawPeer::RawPeer(TestServer const& server, SSL_SESSION* session) : context_(make_client_context(device_config()).value()) {
+RawPeer::RawPeer(TestServer const& server, SSL_SESSION* session, std::vector<std::string> const& preamble)
+    : context_(make_client_context(device_config()).value()) {
   auto never = Waker::create().value();
   fd_ = connect_to("127.0.0.1", server.server->port(0), {system_clock(), system_clock().mono() + kPatience, never}).value();
+  for (auto const& piece : preamble) REQUIRE(::send(fd_.get(), piece.data(), piece.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(piece.size()));
   ssl_ = on_blocking_socket(context_.get(), fd_.get());
   if (session != nullptr) SSL_set_session(ssl_.get(), session);
   REQUIRE(SSL_connect(ssl_.get()) == 1);

@@ -27,7 +27,7 @@ struct Pki {
   static Pki const& get();
 };
 
-/// What a test's handler does with each request; `/echo` and `/park` are there always.
+/// What a test's handler does with each request; `/echo`, `/park` and `/known` (by its client certificate) are there always.
 class ScriptedHandler final : public Handler {
 public:
   using Script = std::function<void(Request&&, Responder)>;
@@ -50,10 +50,15 @@ private:
 
 struct TestServer {
   explicit TestServer(ServerLimits limits = {}, unsigned threads = 1, crypto::CertificateAndKey const& identity = Pki::get().server);
+  /// @param change  what the listener has otherwise
+  TestServer(ServerLimits limits, std::function<void(ListenerConfig&)> const& change);
   ~TestServer() { server->stop(Millis{0}); }
   [[nodiscard]] std::string url(std::string_view target, std::string_view host = "127.0.0.1") const;
   std::shared_ptr<ScriptedHandler> handler = std::make_shared<ScriptedHandler>();
   std::unique_ptr<Server> server;
+
+private:
+  void begin(ServerLimits limits, unsigned threads, ListenerConfig listener);
 };
 
 [[nodiscard]] ClientConfig trusting_config();
@@ -66,7 +71,8 @@ struct TestServer {
 /// Raw bytes over TLS to a server, on a blocking socket: for what no client would send.
 class RawPeer {
 public:
-  explicit RawPeer(TestServer const& server, SSL_SESSION* session = nullptr);
+  /// @param preamble  sent as it is before TLS begins, piece by piece
+  explicit RawPeer(TestServer const& server, SSL_SESSION* session = nullptr, std::vector<std::string> const& preamble = {});
   void send(std::string_view bytes);
   [[nodiscard]] bool try_send(std::string_view bytes);
   /// Everything until the server ends the connection.

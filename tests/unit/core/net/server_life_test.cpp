@@ -83,9 +83,7 @@ TEST_CASE("a certificate or key that is none is refused at once") {
 }
 
 TEST_CASE("connections over the limit are turned away, and room that comes back is used") {
-  ServerLimits limits;
-  limits.connections = 2;
-  TestServer server{limits};
+  TestServer server{{}, [](ListenerConfig& listener) { listener.door.connections = 2; }};
   {
     RawPeer const first{server};
     RawPeer const second{server};

@@ -45,6 +45,21 @@ TEST_CASE("too few devices cannot trip, and it is said how many could") {
   CHECK(harm_needs(.05, .001) == 3);
 }
 
+TEST_CASE("whatever share is asked for, looking for the devices that it takes ends") {
+  for (double const p0 : {5e-324, 1e-300, 1e-15, 1e-9, .5, .9, .999, .99999, .99999999, .9999999999, .99999999999999989}) {
+    CAPTURE(p0);
+    for (double const alpha : {.005, .01}) {
+      auto const needed = harm_needs(p0, alpha);
+      CHECK(needed.has_value() == (p0 < .999999));
+      if (!needed) continue;
+      CHECK(harm({*needed, *needed}, p0).reaches(1 / alpha));
+      if (*needed > 1) CHECK_FALSE(harm({*needed - 1, *needed - 1}, p0).reaches(1 / alpha));
+    }
+    CHECK(certify_needs(p0).has_value() == (p0 > 1e-8));
+    for (std::int64_t const devices : {std::int64_t{1}, std::int64_t{1'000}, kDevicesMax}) CHECK(trips_at(devices, p0, .01).value_or(devices) <= devices);
+  }
+}
+
 TEST_CASE("healthy devices certify at the published counts") {
   struct Case {
     double pm;
@@ -52,9 +67,10 @@ TEST_CASE("healthy devices certify at the published counts") {
   };
   for (auto const& c : {Case{.30, 10}, {.10, 34}, {.05, 70}, {.01, 358}, {.001, 3590}}) {
     CAPTURE(c.pm);
-    CHECK(std::abs(static_cast<double>(certify_needs(c.pm) - c.devices)) <= 1);
-    CHECK(certify({0, certify_needs(c.pm)}, c.pm).reaches(kCertifyBound));
-    CHECK_FALSE(certify({0, certify_needs(c.pm) - 1}, c.pm).reaches(kCertifyBound));
+    auto const needed = certify_needs(c.pm).value();
+    CHECK(std::abs(static_cast<double>(needed - c.devices)) <= 1);
+    CHECK(certify({0, needed}, c.pm).reaches(kCertifyBound));
+    CHECK_FALSE(certify({0, needed - 1}, c.pm).reaches(kCertifyBound));
   }
   CHECK(certifiable(4) <= .58);
   CHECK(certifiable(4) > .57);

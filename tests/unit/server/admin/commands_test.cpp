@@ -39,7 +39,7 @@ public:
     auto opened = store::Store::open(at(data));
     REQUIRE(opened.has_value());
     auto const job = [&](store::Tx& tx) { return tx.connection().script(text); };
-    ok((*opened)->write_wait(job));
+    ok((*opened)->write_wait(store::Lane::verbs, job));
     (*opened)->close();
   }
   [[nodiscard]] std::string read(std::string const& data, std::string const& text) const {

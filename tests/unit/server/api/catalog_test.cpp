@@ -20,7 +20,7 @@ struct CatalogApi : StoreFixture {
 
   CatalogApi() {
     services.keys = &keys;
-    must(store->write_wait([&](store::Tx& tx) -> Result<void> {
+    must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
       return signing::create_repositories(tx, keys, kStart);
     }));

@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "a renewed key works at once and becomes the only one
   CHECK_MESSAGE(device_send(get, "/device/v1/probe").status == 200, "the answer may be lost: the old key still counts");
   be_device(crypto::inspect_request(csr)->key_sha256);
   CHECK(device_send(get, "/device/v1/probe").body == "||device:cam-1");
-  REQUIRE(store->write_wait([](store::Tx&) -> Result<void> { return {}; }));
+  REQUIRE(store->write_wait(store::Lane::verbs, [](store::Tx&) -> Result<void> { return {}; }));
   CHECK(device_send(get, "/device/v1/probe").status == 200);
   be_device(key);
   CHECK(device_send(get, "/device/v1/probe").code() == "unknown_device");
@@ -154,7 +154,7 @@ TEST_CASE_FIXTURE(Fixture, "labels change with If-Match only") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a thousand devices are listed page by page, each once") {
-  REQUIRE(store->write_wait([](store::Tx& tx) -> Result<void> {
+  REQUIRE(store->write_wait(store::Lane::verbs, [](store::Tx& tx) -> Result<void> {
     for (int i = 0; i < 999; ++i) {
       auto add = tx.prepare({"test.fill", "INSERT INTO devices (id, hardware, state, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, 0, 0)"});
       add.bind_all(fmt::format("d-{}", i), crypto::sha256(fmt::format("k{}", i)));

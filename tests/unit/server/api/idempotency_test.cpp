@@ -65,6 +65,16 @@ TEST_CASE_FIXTURE(ApiFixture, "a key is forgotten after 24 hours") {
   CHECK(text({"test.kept", "SELECT count(*) FROM idempotency"}) == "1");
 }
 
+TEST_CASE_FIXTURE(ApiFixture, "only what changes something is kept: who may only read leaves nothing behind, nor does a verb that holds already") {
+  CHECK(submit("/api/v1/rollouts:plan", "{}", "flt_viewer", key("k1")).status == 400);
+  CHECK(submit("/probe/read", "a", "flt_viewer", key("k1")).status == 200);
+  CHECK(submit("/probe/read", "a", "flt_admin", key("k1")).header("Idempotency-Replayed").empty());
+  CHECK(submit("/probe/object", "a", "flt_operator", key("k1")).status == 200);  // changes nothing
+  CHECK(text({"test.kept", "SELECT count(*) FROM idempotency"}) == "0");
+  CHECK(submit("/probe/write", "a", "flt_operator", key("k1")).status == 201);
+  CHECK(text({"test.kept", "SELECT count(*) FROM idempotency"}) == "1");
+}
+
 TEST_CASE_FIXTURE(ApiFixture, "many requests with one key at once are carried out once") {
   for (auto const* target : {"/probe/write", "/probe/work"}) {
     CAPTURE(target);

@@ -30,7 +30,7 @@ struct TwoSites : StoreFixture {
 
   TwoSites() {
     services.keys = &keys;
-    REQUIRE(store->write_wait([&](store::Tx& tx) -> Result<void> {
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
       return signing::create_repositories(tx, keys, kStart);
     }));

@@ -33,7 +33,7 @@ struct LaterNet final : net::Server {
 
 struct Fixture : ApiFixture {
   void emit(int count) {
-    REQUIRE(store->write_wait([&](store::Tx& tx) -> Result<void> {
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       for (int i = 0; i < count; ++i) FLEET_CHECK(events::emit(tx, clock.wall(), "rollout.promoted", "rollout/r", "system:judge", R"({"stage":2})"));
       return {};
     }));

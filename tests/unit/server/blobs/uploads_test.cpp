@@ -64,6 +64,20 @@ TEST_CASE_FIXTURE(Started, "what does not fit is refused and changes nothing") {
   CHECK(must(load_upload(store->reader(), upload.id)).received == 1000);
 }
 
+TEST_CASE_FIXTURE(Started, "one identity has so many open uploads, and none that the disk has no place for") {
+  auto const begin = [&](std::string const& name, std::string const& actor) { return begin_upload(uploads, crypto::sha256(name), 10, actor, now); };
+  for (int i = 1; i < 64; ++i) must(begin("file-" + std::to_string(i), "token:ci"));
+  CHECK(code_of(begin("one more", "token:ci")) == "over_quota");
+  CHECK(must(begin("file-1", "token:ci")).size == 10);  // goes on with what is open
+  CHECK(must(begin("one more", "token:other")).size == 10);
+  must(send(0, kContent));
+  must(finish_upload(uploads, upload.id, now));
+  CHECK(must(begin("one more", "token:ci")).size == 10);
+
+  auto const free = must(system_fs().free_bytes(dir));
+  if (free < kBlobBytesMax) CHECK(code_of(begin_upload(uploads, crypto::sha256("large"), free, "token:other", now)) == "disk_full");
+}
+
 TEST_CASE_FIXTURE(Started, "bytes with another digest are dropped and can be sent anew") {
   must(send(0, std::string(kContent.size(), 'x')));
   auto const refused = finish_upload(uploads, upload.id, now);

@@ -80,7 +80,7 @@ struct Catalog {
   }
   template <class F>
   Result<void> write(F const& job) {
-    return store->write_wait(job);
+    return store->write_wait(store::Lane::verbs, job);
   }
   void script(std::string const& sql) {
     must(write([&](store::Tx& tx) { return tx.connection().script(sql); }));
@@ -92,7 +92,7 @@ struct Catalog {
   Cause by(std::string const& actor) const { return {now, actor, "because", "req-1"}; }
 
   void add_model(std::string const& name, int approvals = 0) {
-    must(store->write_value<Model>([&](store::Tx& tx) { return create_model(tx, keys, {name, approvals, {}, 0, {}}, by("token:admin")); }));
+    must(store->write_value<Model>(store::Lane::verbs, [&](store::Tx& tx) { return create_model(tx, keys, {name, approvals, {}, 0, {}}, by("token:admin")); }));
   }
   /// Uploads a blob as a publisher does.
   Digest add_blob(std::string const& content) {
@@ -113,23 +113,23 @@ struct Catalog {
   Result<Published> publish_body(std::string const& model, std::string const& body, std::string const& actor = "token:ci") {
     FLEET_TRY(auto const wanted, decode_publication(model, body));
     FLEET_TRY(auto const inspection, inspect_files(store->reader(), system_fs(), dir, wanted));
-    return store->write_value<Published>([&](store::Tx& tx) { return publish(tx, keys, wanted, inspection, by(actor)); });
+    return store->write_value<Published>(store::Lane::verbs, [&](store::Tx& tx) { return publish(tx, keys, wanted, inspection, by(actor)); });
   }
   Release add_release(std::string const& model, std::string const& version, std::string const& more = "") {
     add_blob(model + version);
     return must(publish_body(model, body(version, model + version, more))).release;
   }
   Result<Release> approve_by(std::string const& actor, std::string const& model, std::string const& version) {
-    return store->write_value<Release>([&](store::Tx& tx) { return approve(tx, keys, model, version, by(actor)); });
+    return store->write_value<Release>(store::Lane::verbs, [&](store::Tx& tx) { return approve(tx, keys, model, version, by(actor)); });
   }
   Result<Release> revoke_it(std::string const& model, std::string const& version) {
-    return store->write_value<Release>([&](store::Tx& tx) -> Result<Release> {
+    return store->write_value<Release>(store::Lane::verbs, [&](store::Tx& tx) -> Result<Release> {
       FLEET_TRY(auto const revoked, revoke(tx, keys, model, version, {}, by("token:admin")));
       return revoked.front().release;
     });
   }
   int refresh() {
-    return must(store->write_value<int>([&](store::Tx& tx) { return signing::refresh_online_roles(tx, keys, now); }));
+    return must(store->write_value<int>(store::Lane::verbs, [&](store::Tx& tx) { return signing::refresh_online_roles(tx, keys, now); }));
   }
   /// What the client finds now, after a refresh. @errors as the workflow has them
   Result<std::optional<trust::Target>> find(std::string const& path) {

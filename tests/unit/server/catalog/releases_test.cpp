@@ -218,7 +218,8 @@ TEST_CASE_FIXTURE(WithModel, "a recall takes the whole family at once, each with
       "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '3', 0)");
   auto const reader_before = std::stoi(version_of("m-reader")), snapshots = std::stoi(version_of("snapshot"));
   auto const recall_it = [&] {
-    auto const revoked = must(store->write_value<std::vector<Revoked>>([&](store::Tx& tx) { return revoke(tx, keys, "reader", "1", {.recall = true}, by("token:admin")); }));
+    auto const revoked = must(store->write_value<std::vector<Revoked>>(
+        store::Lane::verbs, [&](store::Tx& tx) { return revoke(tx, keys, "reader", "1", {.recall = true}, by("token:admin")); }));
     return json::parse(must(revoked_json(store->reader(), revoked)))
         .at("items")
         .as_array();
@@ -281,13 +282,13 @@ TEST_CASE_FIXTURE(WithModel, "a security floor above the counter that the releas
 TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases") {
   add_model("reader");
   auto const create = [&](std::string const& name) {
-    return store->write_value<Model>([&](store::Tx& tx) { return create_model(tx, keys, {name, 0, {}, 0, {}}, by("token:admin")); });
+    return store->write_value<Model>(store::Lane::verbs, [&](store::Tx& tx) { return create_model(tx, keys, {name, 0, {}, 0, {}}, by("token:admin")); });
   };
   CHECK(code_of(create("reader")) == "model_exists");
   for (auto const* const name : {"", "Reader", "a/b", "../x", ".x"}) CHECK_FALSE(create(name).has_value());
   add_release("reader", "1");
   auto const change = [&](int approvals, wire::Labels const& aliases) {
-    return store->write_value<Model>([&](store::Tx& tx) { return change_model(tx, {"reader", approvals, aliases, 0, {}}, by("token:admin")); });
+    return store->write_value<Model>(store::Lane::verbs, [&](store::Tx& tx) { return change_model(tx, {"reader", approvals, aliases, 0, {}}, by("token:admin")); });
   };
   auto const changed = must(change(1, {{"stable", "1"}}));
   CHECK(changed.revision == 2);

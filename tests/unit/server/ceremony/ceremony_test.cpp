@@ -40,7 +40,7 @@ struct Owners : Catalog {
   }
   /// As the route does it.
   Result<Imported> import(trust::Proposal const& proposal) {
-    auto imported = store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); });
+    auto imported = store->write_value<Imported>(store::Lane::verbs, [&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); });
     if (imported && imported->moved) must(keys.drop(*imported->moved));
     if (imported && imported->rotated) must(keys.end_rotation("directive-root"));
     return imported;
@@ -197,7 +197,7 @@ TEST_CASE_FIXTURE(Owners, "a model that is made while targets are elsewhere gets
 
 TEST_CASE_FIXTURE(Owners, "a death between the commit and the removal of the key: the next start removes it, and until then it signs nothing") {
   auto const proposal = signed_by(must(proposed({"m-reader", two_of_three(), {}})), {alice, bob});
-  must(store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); }));
+  must(store->write_value<Imported>(store::Lane::verbs, [&](store::Tx& tx) { return import_signed(tx, keys, proposal, by("token:admin")); }));
   CHECK(std::filesystem::exists(dir + "/keys/m-reader.key"));
   CHECK_FALSE(is_here("m-reader"));
   KeyRing restarted(system_fs(), system_random(), dir + "/keys");
@@ -301,7 +301,7 @@ TEST_CASE_FIXTURE(Directives, "a new key for directives waits through a restart,
   KeyRing restarted(system_fs(), system_random(), dir + "/keys");
   must(settle_rotations(store->reader(), restarted));
   CHECK(must(restarted.get("directive-root")).public_key() == signer());
-  must(store->write_value<Imported>([&](store::Tx& tx) { return import_signed(tx, restarted, proposal, by("token:admin")); }));
+  must(store->write_value<Imported>(store::Lane::verbs, [&](store::Tx& tx) { return import_signed(tx, restarted, proposal, by("token:admin")); }));
   KeyRing again(system_fs(), system_random(), dir + "/keys");
   must(settle_rotations(store->reader(), again));
   CHECK(takes(must(again.get("directive-root")).public_key()));

@@ -33,13 +33,13 @@ struct Log {
             R"({"state":"retired"})", "broken",    "req-" + std::to_string(i)};
   }
   void fill(int count) {
-    for (int i = 1; i <= count; ++i) must(store->write_wait([&](store::Tx& tx) { return events::record(tx, entry(i)); }));
+    for (int i = 1; i <= count; ++i) must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return events::record(tx, entry(i)); }));
   }
   void script(std::string const& sql) {
-    must(store->write_wait([&](store::Tx& tx) { return tx.connection().script(sql); }));
+    must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return tx.connection().script(sql); }));
   }
   events::KeptCheckpoint sign() {
-    auto made = store->write_value<events::KeptCheckpoint>([&](store::Tx& tx) { return events::checkpoint(tx, key, from_unix_ms(5'000)); });
+    auto made = store->write_value<events::KeptCheckpoint>(store::Lane::verbs, [&](store::Tx& tx) { return events::checkpoint(tx, key, from_unix_ms(5'000)); });
     REQUIRE(made.has_value());
     return *made;
   }
@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(Log, "entries are chained and their events told") {
 }
 
 TEST_CASE_FIXTURE(Log, "an event without data has an empty object") {
-  must(store->write_wait([](store::Tx& tx) { return events::emit(tx, from_unix_ms(5), "server.started", "server", "system", ""); }));
+  must(store->write_wait(store::Lane::verbs, [](store::Tx& tx) { return events::emit(tx, from_unix_ms(5), "server.started", "server", "system", ""); }));
   CHECK(read("SELECT data FROM events") == "{}");
   CHECK(read("SELECT count(*) FROM audit") == "0");
 }
@@ -97,7 +97,7 @@ TEST_CASE("whatever is changed or removed, the first bad entry is named") {
 }
 
 TEST_CASE_FIXTURE(Log, "an entry shares the fate of the change it tells of") {
-  auto const failing = store->write_wait([](store::Tx& tx) -> Result<void> {
+  auto const failing = store->write_wait(store::Lane::verbs, [](store::Tx& tx) -> Result<void> {
     FLEET_CHECK(events::record(tx, entry(1)));
     return Error{Kind::conflict, "refused", "refused"};
   });
@@ -120,10 +120,10 @@ TEST_CASE_FIXTURE(Log, "the head is signed once; an end that was cut off, or wri
   CHECK(verdict() == "sound");
   script("DELETE FROM audit WHERE seq = 5");
   CHECK_MESSAGE(verdict().starts_with("audit_truncated"), verdict());
-  must(store->write_wait([&](store::Tx& tx) { return events::record(tx, entry(2)); }));
+  must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return events::record(tx, entry(2)); }));
   CHECK(verdict() == "sound");  // the very same entry
   script("DELETE FROM audit WHERE seq = 5");
-  must(store->write_wait([&](store::Tx& tx) { return events::record(tx, entry(7)); }));
+  must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return events::record(tx, entry(7)); }));
   CHECK_MESSAGE(verdict().starts_with("audit_rewritten"), verdict());
 }
 
@@ -132,7 +132,7 @@ TEST_CASE_FIXTURE(Log, "a list may be narrowed, and goes on from where it ended"
   auto other = entry(5);
   other.actor = "user:bob";
   other.action = "device.revoked";
-  must(store->write_wait([&](store::Tx& tx) { return events::record(tx, other); }));
+  must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return events::record(tx, other); }));
   auto const count = [&](events::Filter const& filter, std::int64_t after = 0) { return events::list(store->reader(), after, 100, filter)->size(); };
   CHECK(count({}) == 5);
   CHECK(count({.actor = "token:ann"}) == 4);

@@ -110,7 +110,7 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and runni
 }
 
 TEST_CASE_FIXTURE(Fixture, "a list of more rows than a step of the scan is whole, whatever the page's size") {
-  auto const filled = store->write_wait([](store::Tx& tx) -> Result<void> {
+  auto const filled = store->write_wait(store::Lane::verbs, [](store::Tx& tx) -> Result<void> {
     for (int i = 0; i < 2'500; ++i) {
       auto add_one = tx.prepare(
           {"test.fill", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'h', 'active', ?2, ?3, 0, 0)"});
@@ -157,13 +157,13 @@ TEST_CASE_FIXTURE(Fixture, "labels are merged, null removes, and the device deci
   auto const epoch = store->epochs().device(1);
   auto const patch = decode_label_patch(R"({"labels":{"region":"us","gone":null,"new":"1"}})");
   REQUIRE(patch);
-  auto const changed = store->write_value<Device>([&](store::Tx& tx) { return patch_labels(tx, device("cam-1"), *patch, cause()); });
+  auto const changed = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, device("cam-1"), *patch, cause()); });
   REQUIRE(changed);
   CHECK(changed->labels == wire::Labels{{"region", "us"}, {"new", "1"}});
   CHECK(changed->revision == 2);
   CHECK(store->epochs().device(1) != epoch);
   CHECK(text({"test.audit", "SELECT before FROM audit WHERE action = 'device.labelled'"}) == R"({"gone":"x","region":"eu"})");
-  auto const same = store->write_value<Device>([&](store::Tx& tx) { return patch_labels(tx, *changed, *patch, cause()); });
+  auto const same = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, *changed, *patch, cause()); });
   CHECK_MESSAGE(same->revision == 2, "nothing changed");
 }
 

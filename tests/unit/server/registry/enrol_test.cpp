@@ -22,7 +22,7 @@ struct Board {
 struct Fixture : test::StoreFixture {
   Cause cause() { return {clock.wall(), "token:op", "because", "req"}; }
   std::string token(JoinTokenSpec const& spec = {}) {
-    auto made = store->write_value<std::vector<JoinTokenSecret>>([&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, cause()); });
+    auto made = store->write_value<std::vector<JoinTokenSecret>>(store::Lane::verbs, [&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, cause()); });
     REQUIRE(made);
     return made->front().secret;
   }
@@ -36,10 +36,10 @@ struct Fixture : test::StoreFixture {
     return *loaded;
   }
   Result<Device> approve(std::string const& id, std::string const& key = "", std::string const& replaces = "") {
-    return store->write_value<Device>([&](store::Tx& tx) { return approve_enrolment(tx, id, key, replaces, cause()); });
+    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return approve_enrolment(tx, id, key, replaces, cause()); });
   }
   Result<Device> move(std::string const& id, std::string_view state) {
-    return store->write_value<Device>([&](store::Tx& tx) { return set_state(tx, *load_device(tx.connection(), id), state, cause()); });
+    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return set_state(tx, *load_device(tx.connection(), id), state, cause()); });
   }
 };
 
@@ -187,6 +187,17 @@ TEST_CASE_FIXTURE(Fixture, "of several pending enrolments one must be named") {
   CHECK(approve("nobody").error().kind == Kind::not_found);
 }
 
+TEST_CASE_FIXTURE(Fixture, "few keys wait for one device, asking again is no new one, and other devices are not held up") {
+  REQUIRE(enrol_with(token(), Board{}));
+  std::vector<Board> boards(5);
+  for (int i = 0; i < 4; ++i) CHECK(enrol_with(token(), boards[static_cast<std::size_t>(i)])->state == "pending");
+  CHECK(enrol_with(token(), boards[4]).error().code == "too_many_pending");
+  CHECK(enrol_with(token(), boards[0])->state == "pending");
+  CHECK(list_pending(store->reader(), {}, "", 10)->items.size() == 4);
+  CHECK(text({"test.audit", "SELECT count(*) FROM audit WHERE action = 'device.enrolment_pending'"}) == "4");
+  CHECK(enrol_with(token(), boards[4], "cam-2")->state == "active");
+}
+
 TEST_CASE_FIXTURE(Fixture, "an approval that replaces another device takes its labels and retires it") {
   JoinTokenSpec spec;
   spec.device_id = "old";
@@ -249,7 +260,7 @@ TEST_CASE_FIXTURE(Fixture, "a renewed key counts beside the old one until it was
   CHECK(seen->renewed);
   CHECK_MESSAGE(list_pending(store->reader(), {}, "", 10)->items.empty(), "a renewal is no enrolment that waits");
   adopt_renewed_key(*store, seen->n, next.sha, clock.wall());
-  REQUIRE(store->write_wait([](store::Tx&) -> Result<void> { return {}; }));
+  REQUIRE(store->write_wait(store::Lane::verbs, [](store::Tx&) -> Result<void> { return {}; }));
   CHECK_FALSE(*find_key(store->reader(), board.sha));
   CHECK_FALSE((*find_key(store->reader(), next.sha))->renewed);
   CHECK(renew(services, device("cam-2").key, next.csr, cause()).error().code == "key_in_use");

@@ -62,7 +62,7 @@ struct StoreFixture {
   /// Runs one statement with its values as a write.
   template <class... T>
   void sql(db::Query const& query, T const&... values) {
-    auto const done = store->write_wait([&](store::Tx& tx) {
+    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) {
       auto statement = tx.prepare(query);
       statement.bind_all(values...);
       return statement.run();

@@ -48,6 +48,10 @@ TEST_CASE_FIXTURE(WithRelease, "metadata stays good for a year of hourly refresh
   }
   CHECK(std::stoi(version_of("root")) == 3);
   CHECK(findings().empty());
+  auto kept = store->reader().prepare({"test.kept", "SELECT count(*) FILTER (WHERE role = 'timestamp'), count(*) FILTER (WHERE role = 'root') FROM metadata WHERE repository = 'release'"});
+  REQUIRE(*kept.step());
+  CHECK(kept.int64(0) == 100);  // of some seven hundred
+  CHECK(kept.int64(1) == 3);
 }
 
 TEST_CASE_FIXTURE(WithRelease, "each role is signed again once half of its life is over, not before") {
@@ -124,15 +128,15 @@ TEST_CASE_FIXTURE(WithRelease, "a model whose key lies elsewhere is not signed h
   KeyRing restarted(system_fs(), system_random(), dir + "/keys");
   add_blob("two");
   auto const wanted = must(decode_publication("reader", body("2.0.0", "two")));
-  auto const draft = must(store->write_value<Published>([&](store::Tx& tx) { return publish(tx, restarted, wanted, "{}", by("token:ci")); }));
+  auto const draft = must(store->write_value<Published>(store::Lane::verbs, [&](store::Tx& tx) { return publish(tx, restarted, wanted, "{}", by("token:ci")); }));
   CHECK(draft.release.state == "draft");
   CHECK_FALSE(must(find("models/reader/2.0.0/release.json")).has_value());
 
   // Its keys stay in the targets that are signed for another model, and after half a year for all.
-  must(store->write_value<Model>([&](store::Tx& tx) { return create_model(tx, restarted, {"other", 0, {}, 0, {}}, by("token:admin")); }));
+  must(store->write_value<Model>(store::Lane::verbs, [&](store::Tx& tx) { return create_model(tx, restarted, {"other", 0, {}, 0, {}}, by("token:admin")); }));
   CHECK(must(find(kPath)).has_value());
   now += 200 * kDayLong;
-  must(store->write_value<int>([&](store::Tx& tx) { return refresh_online_roles(tx, restarted, now); }));
+  must(store->write_value<int>(store::Lane::verbs, [&](store::Tx& tx) { return refresh_online_roles(tx, restarted, now); }));
   CHECK(must(find(kPath)).has_value());
   must(write([&](store::Tx& tx) { return recover_versions(tx, restarted, now); }));
   CHECK(must(find(kPath)).has_value());
@@ -143,10 +147,10 @@ TEST_CASE_FIXTURE(WithRelease, "root and targets may lie elsewhere: a refresh pa
   for (auto const* const role : {"root", "targets"}) std::filesystem::rename(dir + "/keys/" + role + ".key", dir + "/" + role + ".key");
   KeyRing restarted(system_fs(), system_random(), dir + "/keys");
   auto const create = [&](store::Tx& tx) { return create_model(tx, restarted, {"other", 0, {}, 0, {}}, by("token:admin")); };
-  must(store->write_value<Model>(create));
+  must(store->write_value<Model>(store::Lane::verbs, create));
   CHECK(read("SELECT count(*) FROM metadata WHERE role = 'm-other'") == "0");  // its keys are for the owners of targets to name
   now += 200 * kDayLong;
-  must(store->write_value<int>([&](store::Tx& tx) { return refresh_online_roles(tx, restarted, now); }));
+  must(store->write_value<int>(store::Lane::verbs, [&](store::Tx& tx) { return refresh_online_roles(tx, restarted, now); }));
   CHECK(must(find(kPath)).has_value());
   CHECK(version_of("root") == "1");
   must(write([&](store::Tx& tx) { return recover_versions(tx, restarted, now); }));

@@ -38,7 +38,7 @@ public:
     std::filesystem::remove_all(dir_, ignored);
   }
   void write(store::Store::Job const& job) {
-    auto const written = store->write_wait(job);
+    auto const written = store->write_wait(store::Lane::verbs, job);
     REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
   }
   void fold(std::string const& hardware, wire::MetricsItem const& item) {

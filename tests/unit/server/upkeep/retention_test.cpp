@@ -9,7 +9,7 @@ namespace {
 struct Old : StoreFixture {
   Old() { sql({"test.device", "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'd', 'h', 'active', x'01', 0, 0)"}); }
   void fill(std::string const& statement, int count, SysTime at) {
-    auto const done = store->write_wait([&](store::Tx& tx) -> Result<void> {
+    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       for (int i = 0; i < count; ++i) {
         auto row = tx.prepare({"test.fill", statement});
         row.bind_all(to_unix_ms(at), std::to_string(to_unix_ms(at)) + "-" + std::to_string(i));
@@ -20,7 +20,7 @@ struct Old : StoreFixture {
     REQUIRE_MESSAGE(done, done.error().detail);
   }
   bool step() {
-    auto const more = store->write_value<bool>([&](store::Tx& tx) { return upkeep::forget_old(tx, clock.wall()); });
+    auto const more = store->write_value<bool>(store::Lane::verbs, [&](store::Tx& tx) { return upkeep::forget_old(tx, clock.wall()); });
     REQUIRE_MESSAGE(more, more.error().detail);
     return *more;
   }
@@ -43,6 +43,11 @@ TEST_CASE_FIXTURE(Old, "what is past its time goes, what is not stays") {
       {"tokens",
        "INSERT INTO tokens (id, name, role, hash, created_by, created_at, expires_at, bound_role) VALUES (?2, ?2, 'viewer', CAST(?2 AS BLOB), 'x', 0, ?1, 'ci')",
        hours{24 * 7}},
+      {"pending_enrolments",
+       "INSERT INTO pending_enrolments (device_id, key_sha256, csr, hardware, labels, reported, token_id, created_at) VALUES ('d', CAST(?2 AS BLOB), '', 'h', '{}', "
+       "'{}', 't', ?1)",
+       hours{24 * 30}},
+      {"device_tokens", "INSERT INTO device_tokens (id, hash, created_by, created_at, expires_at) VALUES (?2, CAST(?2 AS BLOB), 'x', 0, ?1)", hours{24 * 30}},
   };
   for (auto const& [table, insert, kept] : cases) {
     CAPTURE(table);

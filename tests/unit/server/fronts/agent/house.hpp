@@ -134,7 +134,7 @@ public:
 
   void write(std::string const& sql) {
     auto const job = [&](store::Tx& tx) { return tx.connection().script(sql); };
-    auto const written = store->write_wait(job);
+    auto const written = store->write_wait(store::Lane::verbs, job);
     REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
   }
   std::string read(std::string const& sql) {

@@ -41,7 +41,7 @@ Result<wire::ReportAnswer> take(House& house, wire::Report const& report) {
   wire::ReportAnswer answer;
   for (auto const& piece : fronts::cut(report)) {
     auto const job = [&](store::Tx& tx) { return fronts::take_report(tx, house.engine, 1, piece, house.clock.wall()); };
-    FLEET_TRY(answer, house.store->write_value<wire::ReportAnswer>(job));
+    FLEET_TRY(answer, house.store->write_value<wire::ReportAnswer>(store::Lane::devices, job));
   }
   return answer;
 }

@@ -85,7 +85,7 @@ TEST_CASE("a device that switched and went away returns weeks after the rollback
   REQUIRE(canary != 0);
   auto const facts = *load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
-  REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.offline.insert(canary);
   REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, rollout.id, f.deed()); }));
   REQUIRE(f.reaches(rollout.id, State::rolled_back));
@@ -219,7 +219,7 @@ TEST_CASE("a failure before the golden test is no evidence against the release; 
     if (f.decide(n).models[0].target.rollout == rollout.id) canary = n;
   auto const facts = *load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
-  REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "failed", "1", "network");
   CHECK(f.state_of(rollout.id, canary) == "failed");
   CHECK(f.text({"test.eligible", "SELECT eligible FROM rollout_devices WHERE device = ? AND rollout = ?"}, canary, rollout.n) == "0");
@@ -281,7 +281,7 @@ TEST_CASE("in_flight bounds the devices at work at one time, and the rollout goe
       CHECK(decision.valid_until <= f.clock.wall() + seconds(5));
       continue;
     }
-    REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+    REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
     ++most;
   }
   CHECK(most == 5);

@@ -21,12 +21,12 @@ struct Leaving6 : RolloutFixture {
     store->note_contact(n, clock.wall(), 1, 1);
     auto const facts = *load_device_facts(store->reader(), n);
     auto const decision = decide(n);
-    REQUIRE(store->write_wait([&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); }));
     report(n, decision.models[0], state, state == "probation" ? decision.models[0].version : "");
     return decision.models[0];
   }
   void leave(std::int64_t n, rollout::Leaving how) {
-    REQUIRE(store->write_wait([&](store::Tx& tx) { return note_left(tx, n, how, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return note_left(tx, n, how, clock.wall()); }));
   }
   std::string shown(std::string const& id) { return *rollout_json(store->reader(), get(id)); }
 };
@@ -58,7 +58,7 @@ TEST_CASE("an outcome that a device had is kept when it leaves, and when it is d
   f.steps(2);
   for (std::int64_t n : {5, 6}) {
     f.leave(n, rollout::Leaving::wholly);
-    REQUIRE(f.store->write_wait([&](store::Tx& tx) { return name_gone(tx, n, "cam-a-" + std::to_string(n - 1)); }));
+    REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return name_gone(tx, n, "cam-a-" + std::to_string(n - 1)); }));
     f.sql({"test.delete", "DELETE FROM devices WHERE n = ?"}, n);
   }
   auto const shown = f.shown(id);

@@ -105,7 +105,7 @@ TEST_CASE("a download that waits for its window and says so is not silent, howev
   for (std::int64_t n : {1, 2}) {
     auto const facts = *load_device_facts(f.store->reader(), n);
     auto const decision = f.decide(n);
-    REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+    REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   }
   f.report(1, told_waiting, "downloading", "1");
   f.report(2, told_quiet, "downloading", "1");

@@ -16,7 +16,7 @@ struct RestoredFleet : RolloutFixture {
     REQUIRE(reaches(first, State::completed));
   }
   void restore() {
-    REQUIRE(store->write_wait([&](store::Tx& tx) { return hold_restored(tx, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return hold_restored(tx, clock.wall()); }));
   }
   /// What the device did that this server never heard of.
   void ran_meanwhile(std::int64_t n, std::string const& version, std::optional<Digest> digest) {
@@ -27,7 +27,7 @@ struct RestoredFleet : RolloutFixture {
     store->note_contact(n, clock.wall(), 1, 1);
     ModelStatuses const old{{"reader", {digest(before).hex(), before, "committed", first, 1, ""}}}, now{{"reader", status}};
     ran_meanwhile(n, status.version, digest(status.version));
-    REQUIRE(store->write_wait([&](store::Tx& tx) { return engine->on_poll(tx, n, old, now, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->on_poll(tx, n, old, now, clock.wall()); }));
   }
   Desired wanted(std::int64_t n) { return decide(n).models.at(0); }
 };
@@ -76,7 +76,7 @@ TEST_CASE("a rollout that a backup caught in its middle is paused, catches up fr
   REQUIRE(canary != 0);
   auto const facts = *load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
-  REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "probation", "2");
   f.restore();
   CHECK(f.get(id).state == State::paused);
@@ -123,6 +123,6 @@ TEST_CASE("a device that failed after the backup is failed by its poll, which is
   item.state = "failed";
   item.running_version = "1";
   item.error = {"golden_mismatch", "", ""};
-  REQUIRE(f.store->write_wait([&](store::Tx& tx) { return f.engine->on_update(tx, *load_device_facts(tx.connection(), 1), item, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->on_update(tx, *load_device_facts(tx.connection(), 1), item, f.clock.wall()); }));
   CHECK(f.text({"test.error", "SELECT error FROM rollout_devices WHERE device = 1 AND state = 'failed'"}).find("golden_mismatch") != std::string::npos);
 }

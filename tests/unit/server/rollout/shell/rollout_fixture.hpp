@@ -65,11 +65,11 @@ struct RolloutFixture : fleet::test::StoreFixture {
     request.after = after;
     request.supersede = supersede;
     FLEET_TRY(auto const planned, plan(store->reader(), request.plan));
-    return store->write_value<Rollout>([&](store::Tx& tx) { return create(tx, request, planned, deed()); });
+    return store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return create(tx, request, planned, deed()); });
   }
   template <class Verb>
   Result<Rollout> act(Verb const& verb) {
-    return store->write_value<Rollout>([&](store::Tx& tx) { return verb(tx); });
+    return store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return verb(tx); });
   }
   Rollout get(std::string const& id) { return *load_rollout(store->reader(), id); }
   std::string running(std::int64_t n) {
@@ -98,7 +98,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     item.state = state;
     item.running_version = running_now;
     item.error.code = error;
-    auto const done = store->write_wait([&](store::Tx& tx) -> Result<void> {
+    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_TRY(auto facts, load_device_facts(tx.connection(), n));
       facts.running["reader"] = running_now;
       auto row = tx.prepare({"test.put",
@@ -120,7 +120,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     metric.count = samples;
     metric.sum = accuracy * static_cast<double>(samples);
     item.metrics.push_back(metric);
-    auto const done = store->write_wait([&](store::Tx& tx) -> Result<void> {
+    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_TRY(auto const facts, load_device_facts(tx.connection(), n));
       return engine->on_metrics(tx, facts, item, clock.wall());
     });
@@ -136,7 +136,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     auto const before = running(n);
     bool const returns = desired.target.action != wire::Action::install;
     if (!desired.joins && !returns && desired.version == before) return;
-    auto const done = store->write_wait([&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); });
+    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); });
     REQUIRE_MESSAGE(done, done.error().detail);
     if (desired.version == before) return;
     if (returns) return report(n, desired, "committed", desired.version);

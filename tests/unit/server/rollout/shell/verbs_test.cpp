@@ -255,7 +255,7 @@ TEST_CASE("starting and promoting touch the rollout's row alone") {
   VerbFixture f;
   auto const rollout = *f.make("1", kPlainPolicy, false);
   auto const changes = [&](auto const& verb) {
-    return std::stoi(*f.store->write_value<std::string>([&](store::Tx& tx) -> Result<std::string> {
+    return std::stoi(*f.store->write_value<std::string>(store::Lane::verbs, [&](store::Tx& tx) -> Result<std::string> {
       auto const total = [&] {
         auto row = tx.prepare({"test.total", "SELECT total_changes()"});
         (void)row.step();
@@ -275,7 +275,7 @@ TEST_CASE("unhold and retry raise the attempt of what failed or is held back, on
   VerbFixture f;
   auto const rollout = *f.make("1", kPlainPolicy);
   REQUIRE(f.reaches(rollout.id, State::completed));
-  auto const let_go = [&] { return f.store->write_value<int>([&](store::Tx& tx) { return unhold(tx, "cam-a-0", "reader", f.deed()); }); };
+  auto const let_go = [&] { return f.store->write_value<int>(store::Lane::verbs, [&](store::Tx& tx) { return unhold(tx, "cam-a-0", "reader", f.deed()); }); };
   auto const attempt = [&] { return f.decide(1).models[0].target.attempt; };
   auto const before = attempt();
   CHECK(*let_go() == 1);
@@ -284,7 +284,7 @@ TEST_CASE("unhold and retry raise the attempt of what failed or is held back, on
   CHECK(*let_go() == 1);
   CHECK(*let_go() == 1);
   CHECK(attempt() == before + 1);
-  CHECK_FALSE(f.store->write_value<int>([&](store::Tx& tx) { return unhold(tx, "nobody", "", f.deed()); }).has_value());
+  CHECK_FALSE(f.store->write_value<int>(store::Lane::verbs, [&](store::Tx& tx) { return unhold(tx, "nobody", "", f.deed()); }).has_value());
 
   f.behaviour = [](auto const&, auto const&) { return Behaviour::fails_golden; };
   auto const failing = f.make("2", kPlainPolicy)->id;

@@ -1,0 +1,118 @@
+#include "tests/db/database.hpp"
+#include "tests/db/folders.hpp"
+
+#include <map>
+#include <set>
+
+using namespace fleet;
+using namespace fleet::test;
+
+namespace {
+
+/// What grows with the fleet, or with what devices and tokens do.
+std::set<std::string> const kLarge{"devices",        "contacts",  "device_models", "device_history", "device_tokens", "pending_enrolments", "rollout_devices",
+                                   "rollout_samples", "telemetry", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases"};
+
+/// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.
+std::map<std::string_view, std::string_view> const kWalks{
+    {"registry.scan", "a page of devices, by number, on a worker"},
+    {"last_audit", "the last of the key"},
+    {"forget_events", "the first so many of the key"},
+    {"forget_history", "the first so many of the key"},
+    {"raise_sequences", "a restore, before the server serves"},
+    {"drop_open_uploads", "a restore, before the server serves"},
+    {"registry.origin_known", "releases by a data set that they name, on a worker"},
+    {"rollout_unknown_running", "what differs after a restore, on a worker, when an administrator asks"},
+    {"rollout_unknown_rollouts", "what differs after a restore, on a worker, when an administrator asks"},
+    {"all_documents", "the command check, and a server's start"},
+};
+
+std::vector<std::string> plan_of(Database& database, db::Query const& query) {
+  std::vector<std::string> out;
+  auto const text = "EXPLAIN QUERY PLAN " + std::string(query.sql);
+  auto plan = database.connection.prepare({query.name, text});
+  while (*plan.step()) out.push_back(plan.text(3));
+  return out;
+}
+
+/// The table of a step that walks all of it: `SCAN t`, `SCAN t USING COVERING INDEX i`.
+std::string walked(std::string const& step) {
+  if (!step.starts_with("SCAN ")) return {};
+  return step.substr(5, step.find(' ', 5) - 5);
+}
+
+/// Aliases hide a table's name in its plan: the one that stands before the alias.
+std::string table_of(std::string_view sql, std::string const& name) {
+  if (kLarge.contains(name)) return name;
+  for (auto const& table : kLarge)
+    if (sql.find(table + " " + name + " ") != std::string_view::npos || sql.find(table + " AS " + name + " ") != std::string_view::npos) return table;
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("no query walks a table that grows, save those that say why they may") {
+  Database database;
+  database.migrate(kMigrations);
+  std::set<std::string_view> walk;
+  for (auto const& [folder, queries] : folders())
+    for (auto const& query : queries)
+      for (auto const& step : plan_of(database, query)) {
+        auto const table = table_of(query.sql, walked(step));
+        if (table.empty()) continue;
+        walk.insert(query.name);
+        CHECK_MESSAGE(kWalks.contains(query.name), query.name << " walks " << table << ": " << step);
+      }
+  for (auto const& [name, reason] : kWalks) CHECK_MESSAGE(walk.contains(name), name << " does not, or is gone: " << reason);
+}
+
+TEST_CASE("what is deleted takes its children along by an index") {
+  Database database;
+  database.migrate(kMigrations);
+  for (auto const& key : database.lines("SELECT s.name || '|' || f.\"table\" || '|' || group_concat(f.\"from\", ' = 1 AND ') || ' = 1' FROM sqlite_schema s JOIN "
+                                        "pragma_foreign_key_list(s.name) f WHERE s.type = 'table' AND f.on_delete = 'CASCADE' GROUP BY s.name, f.id")) {
+    auto const bar = key.find('|'), second = key.find('|', bar + 1);
+    auto const child = key.substr(0, bar), where = key.substr(second + 1);
+    auto const sql = "SELECT 1 FROM " + child + " WHERE " + where;
+    for (auto const& step : plan_of(database, {"test.child", sql})) CHECK_MESSAGE(step.starts_with("SEARCH"), key << ": " << step);
+  }
+}
+
+TEST_CASE("counts that are kept are those that counting gives, whatever becomes of the rows") {
+  Database database;
+  database.migrate(kMigrations);
+  must(database.connection.script(R"(
+    INSERT INTO models (name, created_at) VALUES ('m', 0);
+    INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at) VALUES (1, 'm', '1', x'01', '', x'', 'approved', '', 0);
+    INSERT INTO rollouts (n, id, model, release, version, selector, policy, salt, state, created_by, created_at)
+      VALUES (1, 'r', 'm', 1, '1', '', '', '', 'running', '', 0);
+    WITH RECURSIVE k(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM k WHERE n < 60)
+      INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) SELECT n, 'd' || n, 'a', 'active', CAST(n AS BLOB), 0, 0 FROM k;
+    INSERT INTO device_models (device, model, running, since) SELECT n, 'm', CASE n % 3 WHEN 0 THEN NULL WHEN 1 THEN '1' ELSE '2' END, 0 FROM devices;
+    INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at, eligible)
+      SELECT 1, n, 1, CASE n % 2 WHEN 0 THEN 'x' ELSE 'y' END, 'dispatched', 1, 0, 0, 0, 1 FROM devices;
+    UPDATE rollout_devices SET state = 'healthy', outcome = 'healthy', exposed = 1 WHERE device % 5 = 0;
+    UPDATE rollout_devices SET outcome = 'failed' WHERE device % 7 = 0;
+    DELETE FROM rollout_devices WHERE device > 55;
+    UPDATE rollout_devices SET since = 7;
+    UPDATE device_models SET running = '2' WHERE device < 20;
+    UPDATE device_models SET running = NULL WHERE device > 50;
+    UPDATE devices SET state = 'retired' WHERE n BETWEEN 10 AND 30;
+    DELETE FROM devices WHERE n BETWEEN 5 AND 15;
+    DELETE FROM device_models WHERE device = 40;
+    INSERT INTO device_models (device, model, running, since) VALUES (40, 'm', '9', 0), (41, 'm', '9', 0) ON CONFLICT (device, model) DO UPDATE SET running = excluded.running;
+  )"));
+  struct Kept {
+    char const *kept, *counted;
+  };
+  for (auto const& [kept, counted] :
+       {Kept{"SELECT stratum || state || outcome || exposed || devices FROM rollout_counts WHERE devices <> 0 ORDER BY 1",
+             "SELECT stratum || state || coalesce(outcome, '') || exposed || count(*) FROM rollout_devices GROUP BY stratum, state, outcome, exposed ORDER BY 1"},
+        Kept{"SELECT state || devices FROM device_counts WHERE devices <> 0 ORDER BY 1", "SELECT state || count(*) FROM devices GROUP BY state ORDER BY 1"},
+        Kept{"SELECT version || devices FROM running_counts WHERE devices <> 0 ORDER BY 1",
+             "SELECT running || count(*) FROM device_models WHERE running IS NOT NULL GROUP BY running ORDER BY 1"}}) {
+    auto const wanted = database.lines(counted);
+    CHECK(wanted.size() >= 2);
+    CHECK(database.lines(kept) == wanted);
+  }
+}

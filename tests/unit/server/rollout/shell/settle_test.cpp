@@ -1,0 +1,63 @@
+#include "server/rollout/shell/settle.hpp"
+#include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace fleet;
+using namespace fleet::rollout;
+using fleet::rollout::test::RolloutFixture;
+
+namespace {
+
+/// A running rollout that told 2,500 devices: the first half switched, the rest downloads.
+struct LargeRollout : RolloutFixture {
+  std::string id;
+
+  LargeRollout() {
+    add_release("1", {"cam"});
+    add_release("2", {"cam"});
+    add_devices(1, "cam");
+    id = make("2", fleet::rollout::test::kPlainPolicy)->id;
+    for (auto const* const text :
+         {"WITH RECURSIVE k(n) AS (VALUES (2) UNION ALL SELECT n + 1 FROM k WHERE n < 2500) INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, "
+          "created_at) SELECT n, 'cam-x' || n, 'cam', 'active', CAST(n AS BLOB), 0, 0 FROM k",
+          "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, exposed, attempt, dispatched_at, since, silent_at, eligible) "
+          "SELECT 1, n, 1, '', CASE WHEN n <= 1250 THEN 'healthy' ELSE 'downloading' END, n <= 1250, 1, 0, 0, 9000000000000, 1 FROM devices",
+          "INSERT INTO device_models (device, model, running, since) SELECT n, 'reader', CASE WHEN n <= 1250 AND n % 2 = 0 THEN '2' ELSE '1' END, 0 FROM devices"})
+      sql({"test.large", text});
+  }
+  [[nodiscard]] std::string counted() {
+    return text({"test.counted", "SELECT group_concat(state || exposed || '=' || devices, ' ') FROM (SELECT state, exposed, devices FROM rollout_counts WHERE "
+                                 "devices > 0 ORDER BY state, exposed)"});
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(LargeRollout, "an abort's own transaction touches a bounded number of rows; the rest follows in pieces and survives a restart") {
+  auto const aborted = act([&](store::Tx& tx) { return abort(tx, id, deed()); });
+  REQUIRE(aborted);
+  CHECK(aborted->state == State::aborted);
+  CHECK(counted() == "downloading0=1250 healthy1=1250");  // the first thousand had switched
+  CHECK(settle_more(*store, clock.wall()).value());
+  CHECK(counted() == "downloading0=500 dropped0=750 healthy1=1250");
+  CHECK(!settle_more(*store, clock.wall()).value());
+  CHECK(counted() == "dropped0=1250 healthy1=1250");
+  CHECK(!settle_more(*store, clock.wall()).value());
+}
+
+TEST_CASE_FIXTURE(LargeRollout, "a rollback counts those that returned already, piece by piece, by the judge's own rounds") {
+  REQUIRE(act([&](store::Tx& tx) { return rollback(tx, id, deed()); }));
+  CHECK(counted() == "downloading0=1250 healthy1=750 reverted1=500");
+  REQUIRE(judge.round());
+  CHECK(counted() == "dropped0=1250 healthy1=625 reverted1=625");
+}
+
+TEST_CASE_FIXTURE(LargeRollout, "a rollback of an aborted rollout begins anew with the first row") {
+  REQUIRE(act([&](store::Tx& tx) { return abort(tx, id, deed()); }));
+  REQUIRE(settle_more(*store, clock.wall()));
+  REQUIRE(act([&](store::Tx& tx) { return rollback(tx, id, deed()); }));
+  while (settle_more(*store, clock.wall()).value()) {
+  }
+  CHECK(counted() == "dropped0=1250 healthy1=625 reverted1=625");
+}
