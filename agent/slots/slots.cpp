@@ -99,6 +99,10 @@ Result<void> Slots::check_files(std::string const& dir, wire::Variant const& var
   std::map<std::string, FileInfo> found;
   FLEET_CHECK(walk(fs_, dir, "", found));
   if (found.size() != variant.files.size()) return differs(dir, fmt::format("{} files, expected {}", found.size(), variant.files.size()));
+  for (auto const& folder : variant.folders) {
+    auto const info = fs_.info(dir + "/" + folder);
+    if (!info || info->type != FileInfo::Type::directory) return differs(dir, fmt::format("folder '{}' is missing", folder));
+  }
   for (auto const& file : variant.files) {
     if (!found.contains(file.name)) return differs(dir, fmt::format("'{}' is missing", file.name));
     FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name));
@@ -139,6 +143,7 @@ Result<void> Slots::sync_tree(std::string const& dir) {
 Result<void> Slots::install(std::string const& model, std::string const& digest, wire::Variant const& variant) {
   auto const from = staging(model, digest), to = slot(model, digest);
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
+  for (auto const& folder : variant.folders) FLEET_CHECK(fs_.make_dirs(from + "/" + folder));
   FLEET_CHECK(sync_tree(from));
   FLEET_CHECK(check_files(from, variant));  // from the disk, not from what was received
   FLEET_CHECK(make_folder(model, "versions"));

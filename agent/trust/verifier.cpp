@@ -7,12 +7,11 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/runtime_rule.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-
-#include <charconv>
 
 namespace fleet::agent {
 namespace {
@@ -21,34 +20,20 @@ namespace json = boost::json;
 
 constexpr std::uint64_t kToldSpare = 64 * 1024;
 
-/// 1.16 >= 1.9: numbers part by part; what is missing counts as 0.
-bool at_least(std::string_view have, std::string_view wanted) {
-  while (!have.empty() || !wanted.empty()) {
-    auto const take = [](std::string_view& text) {
-      long number = 0;
-      auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-      auto const dot = text.find('.');
-      text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
-      return fault == std::errc{} ? number : 0;
-    };
-    auto const a = take(have), b = take(wanted);
-    if (a != b) return a > b;
-  }
-  return true;
-}
-
 /// A restored server leaps to Unix seconds (docs/protocol.md, Restore). More than that at once is no server of ours, and would leave no room above.
 constexpr std::int64_t kSequenceLeapMax = std::int64_t{1} << 32;
 
 Error ineligible(std::string detail) { return {Kind::unprocessable, "ineligible", std::move(detail)}; }
 
-Result<void> check_runtime(std::string const& rule, wire::Labels const& reported) {
-  auto const split = rule.find(">=");
-  auto const name = rule.substr(0, split);
-  auto const found = reported.find(name);
-  if (found == reported.end()) return ineligible(fmt::format("runtime {} is not reported by this device", name));
-  auto const wanted = split == std::string::npos ? std::string() : rule.substr(split + 2);
-  if (!at_least(found->second, wanted)) return ineligible(fmt::format("runtime {} {} is older than {}", name, found->second, wanted));
+/// A rule of a newer server that this agent cannot read does not hold.
+Result<void> check_runtime(std::string const& text, wire::Labels const& reported) {
+  auto const rules = wire::parse_runtime_rules(text);
+  if (!rules) return ineligible(rules.error().detail);
+  for (auto const& rule : *rules) {
+    auto const found = reported.find(rule.runtime);
+    if (found == reported.end()) return ineligible(fmt::format("runtime {} is not reported by this device", rule.runtime));
+    if (!wire::holds(rule, found->second)) return ineligible(fmt::format("runtime {} is {} here, {} is needed", rule.runtime, found->second, rule.text));
+  }
   return {};
 }
 

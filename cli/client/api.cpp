@@ -16,28 +16,16 @@ constexpr std::size_t kAnswerBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kCaBytesMax = 1024 * 1024;
 constexpr std::size_t kTokenBytesMax = 4096;
 constexpr int kPageItems = 500;
-constexpr int kTries = 4;
 constexpr std::int64_t kSlowestBytesPerMs = 16;  ///< of an upload: what the server demands at least (16 KiB/s)
-constexpr int kRetryAfterMaxS = 10;
 
-bool safe_to_repeat(net::ClientRequest const& request) {
-  return request.method == net::Method::get || request.method == net::Method::head || !net::find_header(request.headers, "Idempotency-Key").empty();
-}
-
-/// Seconds to wait before the same request is asked again; nothing when it must not be.
-std::optional<int> retry_after(net::ClientRequest const& request, net::ClientResponse const& answer) {
-  if ((answer.status != 429 && answer.status != 503) || !safe_to_repeat(request)) return std::nullopt;
-  auto const text = answer.header("Retry-After");
-  int seconds = 0;
-  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (fault != std::errc{} || end != text.data() + text.size() || seconds < 0 || seconds > kRetryAfterMaxS) return std::nullopt;
-  return seconds;
-}
+/// Asked twice, does it no harm? A POST has a key (Api::send), by which the server knows it again.
+bool harmless(net::Method method) { return method == net::Method::get || method == net::Method::head || method == net::Method::post; }
 
 /// A gateway that reached no server (502) is no fault of the request nor of the server's code.
 Kind kind_of(int status) { return status == 502 ? Kind::unavailable : kind_of_status(status); }
 
 std::string hint_for(int status, bool has_token) {
+  if (status == 413) return "a proxy before the server takes no such body: raise its limit (nginx: client_max_body_size 5m)";
   if (status == 401 && !has_token) return "no token was given: use --token-file, FLEETCTL_TOKEN_FILE or a context with one";
   if (status == 401) return "see whether the token expired or was revoked: fleetctl doctor";
   return {};
@@ -78,10 +66,19 @@ Result<std::string> read_token(Fs& fs, std::string const& path) {
                "`fleetctl token create NAME --role R` prints a token once"};
 }
 
-Api::Api(net::Client client, std::string server, std::string token, Console& console, Millis timeout)
-    : client_(std::move(client)), server_(std::move(server)), token_(std::move(token)), console_(&console), timeout_(timeout) {}
+Api::Api(net::Client client, std::string server, std::string token, std::string token_file, Surroundings const& around, Millis timeout, Tell tell)
+    : client_(std::move(client)),
+      server_(std::move(server)),
+      token_(std::move(token)),
+      token_file_(std::move(token_file)),
+      fs_(&around.fs),
+      console_(&around.console),
+      clock_(&around.clock),
+      random_(&around.random),
+      timeout_(timeout),
+      tell_(std::move(tell)) {}
 
-Result<Api> Api::create(Settings const& settings, Surroundings const& around, Millis timeout) {
+Result<Api> Api::create(Settings const& settings, Surroundings const& around, Millis timeout, Tell tell) {
   auto server = settings.server.value;
   if (server.empty())
     return Error{Kind::bad_input, "no_server", "no server is known",
@@ -99,11 +96,12 @@ Result<Api> Api::create(Settings const& settings, Surroundings const& around, Mi
   FLEET_TRY(config.proxy, net::ProxyRules::from_environment(around.environment));
   config.connect = std::min(config.connect, timeout);
   auto token = settings.token.value;
-  if (token.empty() && !settings.token_file.value.empty()) {
-    FLEET_TRY(token, read_token(around.fs, settings.token_file.value));
+  auto const token_file = token.empty() ? settings.token_file.value : std::string();
+  if (!token_file.empty()) {
+    FLEET_TRY(token, read_token(around.fs, token_file));
   }
   FLEET_TRY(auto client, net::Client::create(std::move(config)));
-  return Api(std::move(client), std::move(server), std::move(token), around.console, timeout);
+  return Api(std::move(client), std::move(server), std::move(token), token_file, around, timeout, std::move(tell));
 }
 
 Error Api::problem_of(net::ClientResponse const& answer) {
@@ -121,25 +119,48 @@ Error Api::problem_of(net::ClientResponse const& answer) {
   return error;
 }
 
-Result<net::ClientResponse> Api::exchange(net::ClientRequest const& request) {
-  for (int tries = 1;; ++tries) {
-    FLEET_TRY(auto answer, client_.send(request));
-    auto const wait = tries < kTries ? retry_after(request, answer) : std::nullopt;
-    if (!wait) return answer;
-    console_->pause(seconds{*wait});
+Result<net::ClientResponse> Api::exchange(net::ClientRequest const& request, Waiting const& waiting) {
+  Retry retry(*clock_, {patience_ + waiting.work, waiting.harmless || harmless(request.method), answered_});
+  for (bool told = false;;) {
+    auto answer = client_.send(request);
+    answered_ = answered_ || answer.has_value();
+    auto const pause = retry.pause_after(answer);
+    if (!pause) {
+      if (told && answer && answer->status < 500) tell_("the server answers again");
+      return answer;
+    }
+    if (!told) tell_(answer ? fmt::format("{} is busy (status {}): asking again", server_, answer->status) : answer.error().detail + ": asking again");
+    told = true;
+    console_->pause(*pause);
   }
 }
 
-Result<Answer> Api::send(net::Method method, std::string const& target, std::string body, net::Headers headers, Millis work) {
+/// Whoever keeps a short-lived token fresh writes it into the same file.
+bool Api::take_newer_token() {
+  auto const now = token_file_.empty() ? Result<std::string>(token_) : read_token(*fs_, token_file_);
+  if (!now || *now == token_) return false;
+  token_ = *now;
+  return true;
+}
+
+Result<Answer> Api::send(net::Method method, std::string const& target, std::string body, net::Headers headers, Waiting waiting) {
   net::ClientRequest request;
   request.method = method;
   request.url = server_ + target;
   request.headers = std::move(headers);
-  request.timeout = timeout_ + Millis{static_cast<std::int64_t>(body.size()) / kSlowestBytesPerMs} + work;
+  request.timeout = timeout_ + Millis{static_cast<std::int64_t>(body.size()) / kSlowestBytesPerMs} + waiting.work;
   request.body = std::move(body);
   request.body_limit = kAnswerBytesMax;
+  if (method == net::Method::post && !waiting.harmless && net::find_header(request.headers, "Idempotency-Key").empty())
+    request.headers.push_back({"Idempotency-Key", make_ulid("fleetctl-", to_unix_ms(clock_->wall()), *random_)});
+  auto const plain = request.headers.size();
   if (!token_.empty()) request.headers.push_back({"Authorization", "Bearer " + token_});
-  auto answered = exchange(request);
+  auto answered = exchange(request, waiting);
+  if (answered && answered->status == 401 && take_newer_token()) {
+    request.headers.resize(plain);
+    request.headers.push_back({"Authorization", "Bearer " + token_});
+    answered = exchange(request, waiting);
+  }
   if (!answered) {
     auto error = answered.error();
     last_problem_.clear();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/client/console.hpp"
+#include "cli/client/retry.hpp"
 #include "cli/client/settings.hpp"
 #include "core/net/client.hpp"
 
@@ -39,20 +40,29 @@ struct Answer {
   [[nodiscard]] Result<boost::json::value> json() const;
 };
 
-/// The REST API of docs/api.md over one connection. Answers other than 2xx are errors made of their problem; a 429 or 503 that names a
-/// short Retry-After is asked again where asking twice does no harm.
+/// How an exchange is waited for, and repeated.
+struct Waiting {
+  Millis work{0};         ///< what the server needs for it at most, beyond what any answer takes
+  bool harmless = false;  ///< doing it twice is doing it once, although its method does not say so
+};
+/// Tells people that something is waited for.
+using Tell = std::function<void(std::string_view text)>;
+
+/// The REST API of docs/api.md over one connection. Answers other than 2xx are errors made of their problem. What passes by itself is waited for and asked
+/// again (retry.hpp); each POST has an Idempotency-Key, so that none is done twice.
 class Api {
 public:
   static constexpr Millis kTimeout{30'000};
   /// Reads the CA and the token. @errors bad_input (no server, no CA), not_found (a file), unauthenticated (an empty token file)
-  static Result<Api> create(Settings const& settings, Surroundings const& around, Millis timeout);
+  static Result<Api> create(Settings const& settings, Surroundings const& around, Millis timeout, Tell tell);
 
   /// @param target  absolute path with its query
-  /// @param work  what the server needs for it at most, beyond what any answer takes
   /// A large body has more time than `timeout`: as long as a slow link needs for it.
-  Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {}, Millis work = Millis{0});
+  Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {}, Waiting waiting = {});
   Result<boost::json::value> get(Route const& route);
-  /// POST of an object. @param idempotency_key  empty: none
+  /// How long one request is asked again, all together.
+  void set_patience(Millis patience) { patience_ = patience; }
+  /// POST of an object. @param idempotency_key  empty: one that is made here
   Result<Answer> post(Route const& route, boost::json::value const& body, std::string const& idempotency_key = "");
   /// PUT or PATCH of what has this ETag.
   Result<Answer> change(net::Method method, Route const& route, boost::json::value const& body, std::string const& etag);
@@ -64,15 +74,23 @@ public:
   [[nodiscard]] std::string const& server() const { return server_; }
 
 private:
-  Api(net::Client client, std::string server, std::string token, Console& console, Millis timeout);
-  Result<net::ClientResponse> exchange(net::ClientRequest const& request);
+  Api(net::Client client, std::string server, std::string token, std::string token_file, Surroundings const& around, Millis timeout, Tell tell);
+  Result<net::ClientResponse> exchange(net::ClientRequest const& request, Waiting const& waiting);
+  bool take_newer_token();
   Error problem_of(net::ClientResponse const& answer);
 
   net::Client client_;
   std::string server_;
   std::string token_;
+  std::string token_file_;  ///< where it came from; empty: elsewhere
+  Fs* fs_;
   Console* console_;
+  Clock* clock_;
+  Random* random_;
   Millis timeout_;
+  Millis patience_{120'000};
+  Tell tell_;
+  bool answered_ = false;  ///< the server answered in this run
   std::string last_problem_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "cli/render/rollout.hpp"
 #include "core/base/fs.hpp"
+#include "core/base/random.hpp"
 #include "core/base/time.hpp"
 
 #include <functional>
@@ -34,6 +35,7 @@ struct Surroundings {
   Console& console;
   Fs& fs;
   Clock& clock;
+  Random& random;
   Environment environment;
   std::string folder;  ///< absolute: where the command was started
 };

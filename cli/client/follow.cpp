@@ -13,7 +13,6 @@ namespace fleet::cli {
 namespace {
 
 constexpr Millis kEvery{1'000};
-constexpr Millis kEveryMax{10'000};
 constexpr Millis kPatience{600'000};
 constexpr std::size_t kFailuresShown = 5;
 
@@ -44,29 +43,21 @@ Result<int> follow_rollout(Session& session, std::string const& id, std::optiona
                            std::function<std::optional<int>(boost::json::value const& rollout)> const& seen) {
   auto& clock = session.around().clock;
   auto const start = clock.mono();
-  auto reached = start;
-  auto every = kEvery;
-  bool answered_once = false;
   FLEET_TRY(auto* const api, session.api(std::min(Api::kTimeout, limit.value_or(Api::kTimeout))));
   Route const route("/rollouts/{}", {id});
-  while (true) {
+  for (bool answered = false;; answered = true) {
+    auto const left = limit ? std::max(Millis{0}, *limit - (clock.mono() - start)) : kPatience;
+    api->set_patience(std::min(kPatience, left));
     auto const rollout = api->get(route);
-    if (rollout) {
-      if (every != kEvery) session.say("the server answers again");
-      answered_once = true;
-      reached = clock.mono();
-      every = kEvery;
+    // A server that is away when the time is up: what the follower asked for did not come.
+    if (!rollout && !(answered && left < kPatience && passing(rollout.error()))) return rollout.error();
+    if (rollout)
       if (auto const exit = seen(*rollout)) return *exit;
-    } else {
-      if (!answered_once || !passing(rollout.error()) || clock.mono() - reached > kPatience) return rollout.error();
-      if (every == kEvery) session.say("asking again, the rollout goes on: " + rollout.error().detail);
-      every = std::min(kEveryMax, every * 2);
-    }
     auto const gone = clock.mono() - start;
-    if (limit && gone >= *limit)
+    if (!rollout || (limit && gone >= *limit))
       return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}", id, to_string(*limit)),
                    "the rollout goes on; follow it again"};
-    session.around().console.pause(limit ? std::min(every, *limit - gone) : every);
+    session.around().console.pause(limit ? std::min(kEvery, *limit - gone) : kEvery);
   }
 }
 

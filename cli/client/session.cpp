@@ -51,8 +51,12 @@ Result<Session> Session::create(Surroundings const& around, Arguments const& glo
 Result<Api*> Session::api(std::optional<Millis> request_timeout) {
   if (!api_) {
     FLEET_TRY(auto const settings, resolve_settings(flags_, around_));
-    FLEET_TRY(auto made, Api::create(settings, around_, request_timeout.value_or(timeout_.value_or(Api::kTimeout))));
+    auto tell = [&console = around_.console, quiet = quiet_](std::string_view text) {
+      if (!quiet) console.err(render::safe_lines(text) + "\n");
+    };
+    FLEET_TRY(auto made, Api::create(settings, around_, request_timeout.value_or(timeout_.value_or(Api::kTimeout)), std::move(tell)));
     api_ = std::make_unique<Api>(std::move(made));
+    if (timeout_) api_->set_patience(*timeout_);
   }
   return api_.get();
 }

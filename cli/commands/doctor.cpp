@@ -92,6 +92,7 @@ void check_server(Report& report, Session& session, Settings const& settings) {
   auto const made = session.api();
   if (!report.take("credentials", made, settings.ca.value + " (from " + settings.ca.from + ")")) return;
   auto& api = **made;
+  api.set_patience(Millis{0});  // it tells what it sees
   auto const health = api.send(net::Method::get, "/healthz");
   if (!report.take("tls", health, api.server() + " answers with a certificate of this CA")) return;
   check_clock(report, *health, session.now());

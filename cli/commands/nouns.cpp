@@ -14,6 +14,7 @@ CommandTree const& command_tree() {
         {"device token", "tokens that devices join with"},
         {"model", "models"},
         {"release", "releases of models: publish, approve, see"},
+        {"policy", "how rollouts go"},
         {"rollout", "rollouts: plan, start, watch, stop"},
         {"telemetry", "what devices measured, and what happened"},
         {"audit", "who did what"},

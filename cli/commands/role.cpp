@@ -73,7 +73,7 @@ Result<int> exchange(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const token, identity_token(session, arguments));
   FLEET_TRY(auto settings, session.settings());
   settings.token = settings.token_file = {};  // it is the one to come
-  FLEET_TRY(auto api, Api::create(settings, session.around(), session.timeout().value_or(Api::kTimeout)));
+  FLEET_TRY(auto api, Api::create(settings, session.around(), session.timeout().value_or(Api::kTimeout), [&](std::string_view text) { session.say(text); }));
   json::object const body{{"role", arguments.text("role")}, {"token", token}};
   auto answered = api.post(Route("/tokens:exchange"), body);
   // Jobs that start at once find the server fetching the issuer's keys for one of them.

@@ -10,6 +10,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr Millis kFollowEvery{1'000};
+/// A server that is away comes back: an upgrade, a night's maintenance.
+constexpr Millis kFollowPatience = std::chrono::hours{24};
 
 void tell_series(Session& session, json::value const& answer) {
   render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}}, {}};
@@ -83,6 +85,8 @@ Result<int> events(Session& session, Arguments const& arguments) {
   if (session.format() != Format::jsonl && session.format() != Format::name)
     return Error{Kind::bad_input, "bad_argument", "--follow never ends: it needs -o jsonl or -o name", "add -o jsonl"};
   ListPrinter printer(session, event_shape());
+  FLEET_TRY(auto* const api, session.api());
+  api->set_patience(kFollowPatience);
   while (true) {
     FLEET_CHECK(print_events(session, printer, position));
     session.around().console.pause(kFollowEvery);

@@ -3,6 +3,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/args/refs.hpp"
+#include "cli/client/config_file.hpp"
 #include "cli/signing/trusted.hpp"
 #include "cli/render/json.hpp"
 #include "core/trust/evidence.hpp"
@@ -63,9 +64,10 @@ Result<std::string> compare_files(Session& session, wire::Release const& release
   });
   if (variant == release.variants.end())
     return Error{Kind::bad_input, "bad_argument", fmt::format("the release has no variant for {}", wanted.hardware.front())};
-  FLEET_TRY(auto const local, read_tree(session.around().fs, wanted.path));
+  FLEET_TRY(auto local, read_tree(session.around().fs, absolute_path(session.around().folder, wanted.path)));
+  FLEET_CHECK(hash_files(session.around().fs, local.files));
   std::map<std::string, std::string> here, there;
-  for (auto const& file : local) here.emplace(file.name, file.sha256.hex());
+  for (auto const& file : local.files) here.emplace(file.name, file.sha256.hex());
   for (auto const& file : variant->files) there.emplace(file.name, file.sha256.hex());
   if (here == there) return fmt::format("{} files, each with its digest", here.size());
   for (auto const& [name, digest] : there) {

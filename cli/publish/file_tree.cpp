@@ -1,64 +1,116 @@
 #include "cli/publish/file_tree.hpp"
 
+#include "core/base/names.hpp"
+#include "core/crypto/hash.hpp"
+
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fleet::cli {
 namespace {
 
 constexpr std::size_t kFilesMax = 10'000;
 constexpr int kDepthMax = 64;
+constexpr int kLinksMax = 40;  // as the kernel has it
 
-Error refused(std::string const& path, std::string_view what) {
-  return {Kind::bad_input, "bad_file", path + ": " + std::string(what), "publish plain files and folders only"};
+Error refused(std::string const& path, std::string_view what, std::string hint = {}) {
+  return {Kind::bad_input, "bad_file", path + ": " + std::string(what), std::move(hint)};
+}
+
+/// A path without `.`, `..` and empty parts, as if no part of it were a link: to see a circle early; what it misses ends at kDepthMax. @param path  absolute
+std::string plain(std::string const& path) {
+  std::vector<std::string_view> parts;
+  for (std::string_view rest = path; !rest.empty();) {
+    auto const slash = std::min(rest.find('/'), rest.size());
+    auto const part = rest.substr(0, slash);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+    if (part == ".." && !parts.empty()) parts.pop_back();
+    else if (!part.empty() && part != "." && part != "..") parts.push_back(part);
+  }
+  return fmt::format("/{}", fmt::join(parts, "/"));
 }
 
 class Walk {
 public:
   explicit Walk(Fs& fs) : fs_(&fs) {}
 
-  Result<void> add(std::string const& path, std::string const& name, int depth) {
-    FLEET_TRY(auto const info, fs_->info(path));
-    switch (info.type) {
-      case FileInfo::Type::file: return add_file(path, name, info);
-      case FileInfo::Type::directory: return add_folder(path, name, depth);
-      case FileInfo::Type::link: return refused(path, "a symbolic link");
-      case FileInfo::Type::other: break;
-    }
-    return refused(path, "neither a file nor a folder");
+  Result<void> add(std::string path, std::string const& name) {
+    FLEET_TRY(auto info, fs_->info(path));
+    if (info.type == FileInfo::Type::link) FLEET_CHECK(follow(path, info));
+    if (info.type == FileInfo::Type::file) return add_file(path, name, info);
+    if (info.type == FileInfo::Type::directory) return add_folder(path, name);
+    return refused(path, "neither a file nor a folder", "publish files and folders only");
   }
 
-  std::vector<LocalFile> files;
+  LocalTree tree;
 
 private:
-  Result<void> add_file(std::string const& path, std::string const& name, FileInfo const& info) {
-    if (files.size() == kFilesMax) return refused(path, fmt::format("more than {} files", kFilesMax));
-    if (!is_safe_relative_path(name)) return refused(path, "its name cannot be used on a device");
-    FLEET_TRY(auto const digest, crypto::sha256_file(*fs_, path));
-    files.push_back({name, path, digest.sha256, digest.size, info.executable});
+  /// `path` becomes what the link leads to.
+  Result<void> follow(std::string& path, FileInfo& info) {
+    auto const link = path;
+    for (int links = 0; info.type == FileInfo::Type::link; ++links) {
+      if (links == kLinksMax) return refused(link, "a link that leads in a circle", "remove it, or publish a copy made without it");
+      FLEET_TRY(auto const target, fs_->read_link(path));
+      path = target.starts_with('/') ? target : path.substr(0, path.rfind('/') + 1) + target;
+      auto const there = fs_->info(path);
+      if (!there && there.error().kind == Kind::not_found)
+        return refused(link, fmt::format("a link to {}, which is not there", target),
+                       "fetch what it points at (git annex get, dvc checkout, git lfs pull), or publish a copy of the folder made by: cp -rL");
+      if (!there) return there.error();
+      info = *there;
+    }
+    ++tree.links;
     return {};
   }
 
-  Result<void> add_folder(std::string const& path, std::string const& name, int depth) {
-    if (depth == kDepthMax) return refused(path, fmt::format("more than {} folders deep", kDepthMax));
+  Result<void> add_file(std::string const& path, std::string const& name, FileInfo const& info) {
+    if (tree.files.size() == kFilesMax) return refused(path, fmt::format("more than {} files", kFilesMax), "pack them into an archive");
+    if (auto fine = check_file_name(name); !fine) return fine;
+    tree.files.push_back({name, path, {}, info.size, info.executable});
+    return {};
+  }
+
+  /// The name of the topmost folder is no part of its files' names.
+  Result<void> add_folder(std::string const& path, std::string const& name) {
+    if (above_.size() == kDepthMax) return refused(path, fmt::format("more than {} folders deep", kDepthMax));
+    auto const place = plain(path);
+    if (std::find(above_.begin(), above_.end(), place) != above_.end())
+      return refused(path, "a link leads back to a folder above it", "remove the link, or publish a copy made without it");
+    auto const prefix = above_.empty() ? std::string() : name + "/";
+    above_.push_back(place);
     FLEET_TRY(auto const names, fs_->list(path));
-    for (auto const& child : names) FLEET_CHECK(add(path + "/" + child, name.empty() ? child : name + "/" + child, depth + 1));
+    if (names.empty() && above_.size() > 1) {
+      if (auto fine = check_file_name(name); !fine) return fine;
+      tree.folders.push_back(name);
+    }
+    for (auto const& child : names) FLEET_CHECK(add(path + "/" + child, prefix + child));
+    above_.pop_back();
     return {};
   }
 
   Fs* fs_;
+  std::vector<std::string> above_;  ///< the folders that the walk is in
 };
 
 }  // namespace
 
-Result<std::vector<LocalFile>> read_tree(Fs& fs, std::string const& path) {
-  auto plain = path;
-  while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
-  FLEET_TRY(auto const info, fs.info(plain));
+Result<LocalTree> read_tree(Fs& fs, std::string const& path) {
+  auto start = path;
+  while (start.size() > 1 && start.back() == '/') start.pop_back();
   Walk walk(fs);
-  auto const name = info.type == FileInfo::Type::directory ? std::string() : plain.substr(plain.rfind('/') == std::string::npos ? 0 : plain.rfind('/') + 1);
-  FLEET_CHECK(walk.add(plain, name, 0));
-  if (walk.files.empty()) return refused(plain, "a folder without files");
-  return std::move(walk.files);
+  FLEET_CHECK(walk.add(start, start.substr(start.rfind('/') + 1)));
+  if (walk.tree.files.empty()) return refused(start, "a folder without files");
+  return std::move(walk.tree);
+}
+
+Result<void> hash_files(Fs& fs, std::vector<LocalFile>& files) {
+  for (auto& file : files) {
+    FLEET_TRY(auto const digest, crypto::sha256_file(fs, file.path));
+    file.sha256 = digest.sha256;
+    file.size = digest.size;
+  }
+  return {};
 }
 
 }  // namespace fleet::cli

@@ -1,10 +1,9 @@
 #pragma once
 
+#include "core/base/bytes.hpp"
 #include "core/base/fs.hpp"
-#include "core/crypto/hash.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,14 +13,24 @@ namespace fleet::cli {
 struct LocalFile {
   std::string name;  ///< in the release: relative, with /
   std::string path;  ///< on this machine
-  Digest sha256;
+  Digest sha256{};
   std::uint64_t size = 0;
   bool executable = false;
 };
 
-/// A file, or every file below a folder with its tree, sorted by name, each hashed. Links and special files are refused: what a link
-/// leads to is not what was published.
-/// @errors not_found, bad_input (a link, no file at all, a name that is not safe, too many), io
-[[nodiscard]] Result<std::vector<LocalFile>> read_tree(Fs& fs, std::string const& path);
+/// What a path given to `--variant` holds.
+struct LocalTree {
+  std::vector<LocalFile> files;      ///< by name
+  std::vector<std::string> folders;  ///< those that hold nothing, by name
+  int links = 0;                 ///< that were followed
+};
+
+/// A file, or every file below a folder with its tree, not yet hashed. Links are followed, to files and to folders: what they lead to is published under the
+/// link's name, as hubs' caches, data-version tools and build tools have their files.
+/// @param path  absolute
+/// @errors not_found, bad_input (`bad_file`: a link that leads nowhere or in a circle, a device, no file at all, too many; `bad_file_name`), io
+[[nodiscard]] Result<LocalTree> read_tree(Fs& fs, std::string const& path);
+/// Reads each file whole and sets its digest and size.
+[[nodiscard]] Result<void> hash_files(Fs& fs, std::vector<LocalFile>& files);
 
 }  // namespace fleet::cli

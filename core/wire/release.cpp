@@ -4,6 +4,8 @@
 #include "core/base/names.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/manifest_files.hpp"
+#include "core/wire/runtime_rule.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -17,6 +19,7 @@ namespace fleet::wire {
 namespace json = boost::json;
 namespace {
 
+constexpr std::size_t kFilesMax = 10'000;
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 4096;
 constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
@@ -120,7 +123,9 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
   if (auto const* const probation = reader.find("probation")) read_probation(*probation, at, strict, manifest, faults);
   if (auto const* const match = reader.find("match")) {
     ObjectReader rules(*match, at + "/match", faults);
-    manifest.match.runtime = rules.text("runtime", 128, {});
+    manifest.match.runtime = rules.text("runtime", 256, {});
+    if (auto const sound = parse_runtime_rules(manifest.match.runtime); strict && rules.find("runtime") != nullptr && !sound)
+      rules.fault("runtime", sound.error().detail);
     manifest.match.memory_min_bytes = read_size(rules, "memory_min");
     if (strict) rules.refuse_unknown();
   }
@@ -180,18 +185,21 @@ ReleaseFile read_file(json::value const& value, std::string const& pointer, std:
   auto const digest = Digest::parse(reader.required_text("sha256", 64));
   if (digest) file.sha256 = *digest;
   else reader.fault("sha256", "expected 64 hex characters, lower case");
-  if (!is_safe_relative_path(file.name)) reader.fault("name", "must be a relative path without empty, . or .. parts");
+  if (auto const fine = check_file_name(file.name); !fine) reader.fault("name", fine.error().detail);
   return file;
 }
 
-/// A name twice, or a file that is also a folder of another.
+/// A name twice, or a file that is also a folder.
 void refuse_clashes(Variant const& variant, std::string const& pointer, std::vector<FieldError>& faults) {
-  std::set<std::string_view> names, folders;
+  std::set<std::string_view> names, folders(variant.folders.begin(), variant.folders.end());
+  auto const add_parents = [&folders](std::string_view name) {
+    for (auto slash = name.find('/'); slash != std::string_view::npos; slash = name.find('/', slash + 1)) folders.insert(name.substr(0, slash));
+  };
   for (auto const& file : variant.files) {
     if (!names.insert(file.name).second) faults.push_back({pointer, fmt::format("file '{}' twice", file.name)});
-    for (auto slash = file.name.find('/'); slash != std::string::npos; slash = file.name.find('/', slash + 1))
-      folders.insert(std::string_view(file.name).substr(0, slash));
+    add_parents(file.name);
   }
+  for (auto const& folder : variant.folders) add_parents(folder);
   for (auto const& name : names)
     if (folders.contains(name)) faults.push_back({pointer, fmt::format("'{}' is a file and a folder", name)});
 }
@@ -209,14 +217,34 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
       if (auto const fine = check_id("hardware", name); !fine) reader.fault("hardware", fine.error().detail);
       if (!seen.insert(name).second) reader.fault("hardware", fmt::format("'{}' has a variant already", name));
     }
-    if (auto const* const entries = reader.array("files", 10'000))
+    if (auto const* const entries = reader.array("files", kFilesMax))
       for (std::size_t k = 0; k < entries->size(); ++k) variant.files.push_back(read_file((*entries)[k], fmt::format("{}/files/{}", pointer, k), faults));
     if (variant.files.empty()) reader.fault("files", "at least one file is required");
+    variant.folders = reader.texts("folders", kFilesMax, 1024);
+    for (auto const& folder : variant.folders)
+      if (auto const fine = check_file_name(folder); !fine) reader.fault("folders", fine.error().detail);
     refuse_clashes(variant, pointer + "/files", faults);
-    files += variant.files.size();
+    files += variant.files.size() + variant.folders.size();
     release.variants.push_back(std::move(variant));
   }
-  if (files > 10'000) faults.push_back({"/variants", fmt::format("{} files, at most 10000 are taken", files)});
+  if (files > kFilesMax) faults.push_back({"/variants", fmt::format("{} files and empty folders, at most {} are taken", files, kFilesMax)});
+}
+
+Result<Release> read_release(json::value const& value) {
+  std::vector<FieldError> faults;
+  ObjectReader reader(value, "", faults);
+  Release release;
+  release.model = reader.required_text("model", 64);
+  release.version = reader.required_text("version", 64);
+  release.release_counter = reader.required_integer("release_counter", 1, kCounterMax);
+  if (auto const ok = check_model_name(release.model); !ok) reader.fault("model", ok.error().detail);
+  if (auto const ok = check_version_name(release.version); !ok) reader.fault("version", ok.error().detail);
+  if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
+  if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
+  if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
+  if (auto const fine = check_floor_of(release); !fine) faults.push_back({"/manifest/security_floor", fine.error().detail});
+  FLEET_CHECK(no_faults(faults, "release"));
+  return release;
 }
 
 }  // namespace
@@ -239,39 +267,44 @@ Result<Manifest> decode_manifest(std::string_view text) {
 
 Result<Release> decode_release(std::string_view text) {
   FLEET_TRY(auto const value, parse_json(text, kReleaseBytesMax));
-  std::vector<FieldError> faults;
-  ObjectReader reader(value, "", faults);
-  Release release;
-  release.model = reader.required_text("model", 64);
-  release.version = reader.required_text("version", 64);
-  release.release_counter = reader.required_integer("release_counter", 1, kCounterMax);
-  if (auto const ok = check_model_name(release.model); !ok) reader.fault("model", ok.error().detail);
-  if (auto const ok = check_version_name(release.version); !ok) reader.fault("version", ok.error().detail);
-  if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
-  if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
-  if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
-  if (auto const fine = check_floor_of(release); !fine) faults.push_back({"/manifest/security_floor", fine.error().detail});
-  FLEET_CHECK(no_faults(faults, "release"));
-  return release;
+  return read_release(value);
 }
 
 Result<Release> decode_wanted_release(std::string_view model, std::string_view body) {
-  FLEET_TRY(auto const value, parse_json(body, kReleaseBytesMax));
+  FLEET_TRY(auto const value, parse_json(body, kPublicationBytesMax));
   json::object document{{"model", model}, {"release_counter", kCounterMax}};
   for (auto const* const key : {"version", "variants", "manifest"})
     if (auto const* const member = value.is_object() ? value.get_object().if_contains(key) : nullptr) document[key] = *member;
-  FLEET_TRY(auto wanted, decode_release(json::serialize(document)));
-  wanted.release_counter = 1;
-  return wanted;
+  std::vector<FieldError> faults;
+  // What people write is refused for unknown keys; a signed release of a newer server is not.
+  if (auto const* const manifest = document.if_contains("manifest")) read_manifest(*manifest, "/manifest", true, faults);
+  FLEET_CHECK(no_faults(faults, "manifest"));
+  FLEET_TRY(auto release, read_release(document));
+  check_manifest_files(release, faults);
+  FLEET_CHECK(no_faults(faults, "release"));
+  auto const bytes = encode(release).size();
+  std::size_t files = 0;
+  for (auto const& variant : release.variants) files += variant.files.size();
+  if (bytes > kReleaseBytesMax)
+    return Error{Kind::bad_input, "release_too_large",
+                 fmt::format("its release.json would have {} bytes, at most {} are taken: {} files, {} bytes for each", bytes, kReleaseBytesMax, files, bytes / files),
+                 "pack small files into one (tar, zip, a single weights file), or give them shorter names"};
+  release.release_counter = 1;
+  return release;
 }
 
 std::string encode(Release const& release) {
   json::array variants;
   for (auto const& variant : release.variants) {
     json::array files;
-    for (auto const& file : variant.files)
-      files.push_back(json::object{{"name", file.name}, {"size", file.size}, {"sha256", file.sha256.hex()}, {"executable", file.executable}});
-    variants.push_back(json::object{{"hardware", words(variant.hardware)}, {"files", std::move(files)}});
+    for (auto const& file : variant.files) {
+      json::object entry{{"name", file.name}, {"size", file.size}, {"sha256", file.sha256.hex()}};
+      if (file.executable) entry["executable"] = true;  // the rule is not spelled out ten thousand times
+      files.push_back(std::move(entry));
+    }
+    json::object entry{{"hardware", words(variant.hardware)}, {"files", std::move(files)}};
+    if (!variant.folders.empty()) entry["folders"] = words(variant.folders);
+    variants.push_back(std::move(entry));
   }
   json::object const out{{"model", release.model},
                          {"version", release.version},

@@ -22,6 +22,7 @@ struct ReleaseFile {
 struct Variant {
   std::vector<std::string> hardware;
   std::vector<ReleaseFile> files;
+  std::vector<std::string> folders = {};  ///< those that hold no file
 };
 struct Golden {
   std::vector<std::string> command;
@@ -50,7 +51,7 @@ struct Probation {
   Millis max{0};  ///< 0: 4 x time, at least a minute
 };
 struct Match {
-  std::string runtime;  ///< `name>=version`, against what the device reports; empty: any
+  std::string runtime;  ///< as runtime_rule.hpp reads it, against what the device reports; empty: any
   std::uint64_t memory_min_bytes = 0;
 };
 /// The longest that a golden test or one check may take, and a probation.
@@ -77,8 +78,11 @@ struct Release {
 [[nodiscard]] std::string encode(Release const& release);
 /// A floor above the release's own counter would end its model on every device that commits it. @errors unprocessable (code `floor_above_counter`)
 [[nodiscard]] Result<void> check_floor_of(Release const& release);
+/// The body of a publication: release.json, and what goes with it (evidence, lineage).
+inline constexpr std::size_t kPublicationBytesMax = 4 * 1024 * 1024;
 /// The release that a publication asks for: `version`, `variants` and `manifest` of its body, which are as in release.json; the counter, which is the
-/// server's to give, is 1, and the floor is judged when it is given. @errors bad_input
+/// server's to give, is 1, and the floor is judged when it is given. Everything else that can be told without the files is checked, by fleetctl before it sends anything and by the server again.
+/// @errors bad_input (`release_too_large`: its release.json would be over kReleaseBytesMax)
 [[nodiscard]] Result<Release> decode_wanted_release(std::string_view model, std::string_view body);
 /// A manifest as people write it, already JSON (fleetctl converts YAML). Unknown keys are refused by name with their pointer.
 [[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);

@@ -3,7 +3,7 @@
 #include "server/api/route.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/releases.hpp"
-#include "server/blobs/uploads.hpp"
+#include "server/blobs/batch.hpp"
 #include "server/registry/devices.hpp"
 
 #include "core/wire/json.hpp"
@@ -105,6 +105,23 @@ Result<Reply> begin_upload(Services& services, Call const& call) {
   FLEET_CHECK(wire::no_faults(faults, "upload"));
   FLEET_TRY(auto const upload, blobs::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now, call.actor.model));
   return upload_reply(upload, upload.done ? 200 : 201);
+}
+
+Result<Reply> list_missing(Services& services, Call const& call) {
+  FLEET_TRY(auto const files, blobs::decode_files(call.request.body, blobs::kAskedAtOnceMax));
+  FLEET_TRY(auto const missing, blobs::missing_blobs(services.store.reader(), files, call.actor.name, call.actor.model));
+  std::vector<std::string> digests;
+  for (auto const& digest : missing) digests.push_back(fmt::format("\"{}\"", digest.hex()));
+  Reply reply;
+  reply.body = fmt::format(R"({{"missing":[{}]}})", fmt::join(digests, ","));
+  return reply;
+}
+
+Result<Reply> store_batch(Services& services, Call const& call) {
+  FLEET_TRY(auto const stored, blobs::store_batch(uploads_of(services), call.request.body, call.actor.name, call.actor.model, call.now));
+  Reply reply;
+  reply.body = fmt::format(R"({{"stored":{}}})", stored);
+  return reply;
 }
 
 /// An upload belongs to the one who began it: another token does not learn that it exists.
@@ -273,11 +290,13 @@ std::vector<Route> const& catalog_routes() {
       {M::get, "/api/v1/models/{m}", P::read, &get_model},
       {M::put, "/api/v1/models/{m}", P::administer, &put_model, kSmall},
       {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall, Listener::api, Pool::uploads},
+      {M::post, "/api/v1/uploads:missing", P::publish, &list_missing, blobs::kFileListBytesMax, Listener::api, Pool::uploads},
+      {M::post, "/api/v1/uploads:batch", P::publish, &store_batch, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
       {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
       {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
       {M::put, "/api/v1/uploads/{id}", P::publish, &finish_upload, kSmall, Listener::api, Pool::uploads},
       {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
-      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kReleaseBytesMax, Listener::api, Pool::uploads},
+      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kPublicationBytesMax, Listener::api, Pool::uploads},
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
       {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
       {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, &list_attestations},

@@ -10,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace fleet::api {
@@ -43,6 +44,19 @@ constexpr auto kTitles = std::to_array<Title>({
 std::string_view title_of(Kind kind) {
   auto const found = std::find_if(kTitles.begin(), kTitles.end(), [&](Title const& title) { return title.kind == kind; });
   return found == kTitles.end() ? "The server failed" : found->text;
+}
+
+struct Again {
+  std::string_view code, seconds;
+};
+/// What passes sooner than other waiting does, or never by itself, so that whoever asks had better tell a person.
+constexpr auto kAgain = std::to_array<Again>({{"upload_busy", "1"}, {"idempotency_key_in_use", "1"}, {"disk_full", ""}, {"key_offline", ""}});
+
+/// The seconds of Retry-After; empty: none.
+std::string_view again_after(Error const& error) {
+  auto const found = std::find_if(kAgain.begin(), kAgain.end(), [&](Again const& again) { return again.code == error.code; });
+  if (found != kAgain.end()) return found->seconds;
+  return error.kind == Kind::throttled || error.kind == Kind::unavailable ? "5" : "";
 }
 
 /// The tag of an object: its revision, which If-Match compares, and a piece of a hash of its content, so that If-None-Match also sees
@@ -226,7 +240,7 @@ net::Response problem_as(int status, std::string_view title, Error const& error,
   out.status = status;
   out.headers = {{"Content-Type", "application/problem+json"}, {"Cache-Control", "no-store"}, {"Request-Id", std::string(request_id)}};
   if (error.kind == Kind::unauthenticated) out.headers.push_back({"WWW-Authenticate", "Bearer"});
-  if (error.kind == Kind::throttled || error.kind == Kind::unavailable) out.headers.push_back({"Retry-After", "5"});
+  if (auto const after = again_after(error); !after.empty()) out.headers.push_back({"Retry-After", std::string(after)});
   out.body = boost::json::serialize(body);
   return out;
 }

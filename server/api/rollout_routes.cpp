@@ -43,6 +43,21 @@ Result<Rollout> load_in_scope_of(Call const& call, db::Connection& connection, s
   return found;
 }
 
+/// A policy as a rollout would have it, or every mistake in it.
+Result<Reply> lint_policy(Services&, Call const& call, db::Connection&) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kBodyMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const* const policy = reader.find("policy");
+  if (policy == nullptr && reader.valid()) reader.fault("policy", "is required");
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_TRY(auto const decoded, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
+  Reply reply;
+  reply.body = fmt::format(R"({{"policy":{}}})", rollout::encode(decoded));
+  return reply;
+}
+
 struct Wanted {
   rollout::CreateRequest request;
   std::string reason;
@@ -228,6 +243,7 @@ std::vector<Route> const& rollout_routes() {
   constexpr auto get = net::Method::get;
   constexpr auto post = net::Method::post;
   static std::vector<Route> const routes{
+      {post, "/api/v1/policies:lint", P::read, &lint_policy, kBodyMax},
       {post, "/api/v1/rollouts:plan", P::read, &plan_rollout, kBodyMax},
       {get, "/api/v1/rollouts", P::read, &list_all},
       {post, "/api/v1/rollouts", P::operate, &create_rollout, kBodyMax},

@@ -20,12 +20,15 @@ inline constexpr db::Query kOpenUploadOf{
     "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE sha256 = ?1 AND size = ?2 AND created_by = ?3 AND state = 'open' LIMIT 1"};
 inline constexpr db::Query kInsertUpload{
     "insert_upload", "INSERT INTO uploads (id, sha256, size, state, created_by, created_at, touched_at) VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?5)"};
+inline constexpr db::Query kInsertDone{
+    "insert_done_upload",
+    "INSERT INTO uploads (id, sha256, size, received, state, created_by, created_at, touched_at) VALUES (?1, ?2, ?3, ?3, 'done', ?4, ?5, ?5)"};
 inline constexpr db::Query kSetReceived{"set_received", "UPDATE uploads SET received = ?2, touched_at = ?3 WHERE id = ?1"};
 inline constexpr db::Query kFinishUpload{"finish_upload", "UPDATE uploads SET state = 'done' WHERE id = ?1"};
 inline constexpr db::Query kOpenUploads{"open_uploads", "SELECT count(*), coalesce(sum(size - received), 0) FROM uploads WHERE created_by = ?1 AND state = 'open'"};
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE touched_at < ?1 ORDER BY touched_at, id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kModelHasBlob, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kModelHasBlob, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kInsertDone, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload});
 
 }  // namespace fleet::blobs

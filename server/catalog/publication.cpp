@@ -6,7 +6,7 @@
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
 #include "server/blobs/paths.hpp"
-#include "server/catalog/inspect/onnx.hpp"
+#include "core/inspect/variant.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/blobs/uploads.hpp"
 
@@ -87,50 +87,18 @@ void read_metrics(wire::ObjectReader& reader, Publication& out) {
   else out.metrics = json::serialize(*object);
 }
 
-wire::ReleaseFile const* find_file(wire::Variant const& variant, std::string_view name) {
-  auto const found = std::find_if(variant.files.begin(), variant.files.end(), [&](auto const& file) { return file.name == name; });
-  return found == variant.files.end() ? nullptr : &*found;
-}
-
-/// A manifest's files must be in every variant: a golden test that is missing on one hardware would fail there, late.
-void check_golden_files(wire::Release const& release, std::vector<FieldError>& faults) {
-  auto const& golden = release.manifest.golden;
-  if (!golden) return;
-  for (auto const& name : {golden->inputs, golden->expect})
-    for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i)
-      if (find_file(release.variants[i], name) == nullptr)
-        faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("the golden test needs '{}'", name)});
-}
-
-/// A command's first word is a file of the release, then an executable one of every variant, or a program's name, which only the device's owner
-/// can say more about.
-void check_command(wire::Release const& release, std::vector<std::string> const& command, std::string const& pointer, std::vector<FieldError>& faults) {
-  if (command.empty()) return;
-  auto const& word = command.front();
-  std::size_t files = 0, executable = 0;
-  for (auto const& variant : release.variants)
-    if (auto const* const file = find_file(variant, word); file != nullptr) {
-      ++files;
-      executable += file->executable ? 1U : 0U;
-    }
-  if (files == 0 && word.find('/') == std::string::npos) return;
-  if (files == 0) faults.push_back({pointer, fmt::format("'{}' is no file of the release, and no name of a program", word)});
-  else if (files < release.variants.size())
-    faults.push_back({pointer, fmt::format("'{}' is a file of {} variants of {}", word, files, release.variants.size())});
-  else if (executable < files) faults.push_back({pointer, fmt::format("file '{}' is not executable", word)});
-}
-
-void check_manifest(wire::Release const& release, std::vector<FieldError>& faults) {
-  auto const& manifest = release.manifest;
-  check_golden_files(release, faults);
-  if (manifest.golden) check_command(release, manifest.golden->command, "/manifest/golden/command/0", faults);
-  for (std::size_t i = 0; i < manifest.health.size(); ++i)
-    check_command(release, manifest.health[i].exec, fmt::format("/manifest/health/{}/exec/0", i), faults);
-  check_command(release, manifest.activate, "/manifest/activate/exec/0", faults);
-}
-
 Error blob_error(std::string code, wire::ReleaseFile const& file, std::string const& detail) {
   return {Kind::unprocessable, std::move(code), fmt::format("file '{}': {}", file.name, detail), "upload the file first, then publish again"};
+}
+
+Result<void> check_blob(db::Connection& reader, wire::ReleaseFile const& file, std::string const& actor, std::string const& model) {
+  auto blob = reader.prepare(blobs::kGetBlob);
+  FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
+  FLEET_TRY(bool const nameable, blobs::may_name_blob(reader, file.sha256, actor, model));
+  if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
+  if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
+    return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
+  return {};
 }
 
 }  // namespace
@@ -141,7 +109,7 @@ Result<void> check_relation(std::string_view relation) {
 }
 
 Result<Publication> decode_publication(std::string_view model, std::string_view body) {
-  FLEET_TRY(auto const value, wire::parse_json(body, wire::kReleaseBytesMax));
+  FLEET_TRY(auto const value, wire::parse_json(body, wire::kPublicationBytesMax));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, "", faults);
   Publication out;
@@ -158,41 +126,36 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   out.reason = reader.text("reason", 1000, {});
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "release"));
-  auto const& object = value.get_object();
-  // What people write is refused for unknown keys; a signed release of a newer server is not.
-  if (auto const* const manifest = object.if_contains("manifest")) FLEET_CHECK(wire::decode_manifest(json::serialize(*manifest)));
   FLEET_TRY(out.release, wire::decode_wanted_release(model, body));
-  check_manifest(out.release, faults);
-  FLEET_CHECK(wire::no_faults(faults, "release"));
   return out;
 }
 
 Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted, std::string const& actor,
                                   std::string const& model) {
+  std::map<std::string, std::string> digests;  ///< by where a blob lies
+  inspect::Inspector inspector(fs);
+  for (auto const& variant : wanted.release.variants) {
+    std::vector<inspect::VariantFile> files;
+    for (auto const& file : variant.files) {
+      FLEET_CHECK(check_blob(reader, file, actor, model));
+      files.push_back({file.name, blobs::blob_path(data_dir, file.sha256), file.size});
+      digests.emplace(files.back().path, file.sha256.hex());
+    }
+    if (auto const sound = inspector.check(files); !sound) {
+      auto error = sound.error();
+      error.detail = fmt::format("variant {}: {}", fmt::join(variant.hardware, ", "), error.detail);
+      return error;
+    }
+  }
   json::object findings;
   std::size_t size = 0;
-  for (auto const& variant : wanted.release.variants)
-    for (auto const& file : variant.files) {
-      auto blob = reader.prepare(blobs::kGetBlob);
-      FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
-      FLEET_TRY(bool const nameable, blobs::may_name_blob(reader, file.sha256, actor, model));
-      if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
-      if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
-        return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
-      if (!file.name.ends_with(".onnx") || findings.contains(file.sha256.hex())) continue;
-      auto const onnx = inspect::inspect_onnx(fs, blobs::blob_path(data_dir, file.sha256));
-      if (!onnx) {
-        auto error = onnx.error();
-        error.detail = fmt::format("file '{}' of {}: {}", file.name, fmt::join(variant.hardware, ", "), error.detail);
-        return error;
-      }
-      auto const text = inspect::onnx_json(*onnx);
-      size += text.size();
-      if (size > kInspectionBytesMax)
-        return Error{Kind::too_large, "inspection_too_large",
-                     fmt::format("what the models of this release say of themselves is over {} bytes at file '{}'", kInspectionBytesMax, file.name)};
-      findings[file.sha256.hex()] = json::parse(text);
-    }
+  for (auto const& [path, onnx] : inspector.models()) {
+    auto const text = inspect::onnx_json(onnx);
+    size += text.size();
+    if (size > kInspectionBytesMax)
+      return Error{Kind::too_large, "inspection_too_large", fmt::format("what the models of this release say of themselves is over {} bytes", kInspectionBytesMax)};
+    findings[digests.at(path)] = json::parse(text);
+  }
   return json::serialize(findings);
 }
 

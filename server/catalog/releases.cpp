@@ -218,7 +218,9 @@ Result<std::string> release_json(db::Connection& reader, Release const& release)
     if (!row) break;
     parents.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}});
   }
-  auto const document = json::parse(release.document);  // our own text
+  auto document = json::parse(release.document);  // our own text
+  for (auto& variant : document.at("variants").as_array())
+    for (auto& file : variant.at("files").as_array()) file.as_object().emplace("executable", false);  // where it is not said
   json::object out{{"model", release.model},
                    {"version", release.version},
                    {"state", release.state},

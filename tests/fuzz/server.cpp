@@ -1,7 +1,7 @@
 // What people give the server: policies as they write them, publications, selectors, model files. The first byte chooses.
 #include "core/base/bytes.hpp"
 #include "core/wire/yaml.hpp"
-#include "server/catalog/inspect/onnx.hpp"
+#include "core/inspect/onnx.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/registry/selector.hpp"
 #include "server/rollout/policy/policy.hpp"
@@ -26,7 +26,7 @@ void policy(std::string_view yaml) {
 void onnx(std::string_view bytes) {
   agent::CrashFs fs;
   fs.put("/model.onnx", std::string(bytes));
-  if (auto const model = catalog::inspect::inspect_onnx(fs, "/model.onnx")) static_cast<void>(catalog::inspect::onnx_json(*model));
+  if (auto const model = inspect::inspect_onnx(fs, "/model.onnx")) static_cast<void>(inspect::onnx_json(*model));
 }
 
 }  // namespace

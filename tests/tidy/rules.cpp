@@ -23,6 +23,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/trust", {"core/crypto"}},
     {"core/stats", {"core/base"}},
     {"core/wire", {"core/base"}},
+    {"core/inspect", {"core/wire"}},
     {"core/net", {"core/crypto"}},
 
     {"server/store/sqlite", {}},
@@ -34,8 +35,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/telemetry", {"server/registry"}},
     {"server/access/oidc", {}},
     {"server/access", {"server/access/oidc", "server/registry"}},
-    {"server/catalog/inspect", {}},
-    {"server/catalog", {"server/catalog/inspect", "server/signing", "server/blobs"}},
+    {"server/catalog", {"server/signing", "server/blobs"}},
     {"server/ceremony", {"server/catalog"}},
     {"server/rollout/policy", {}},
     {"server/rollout/gates", {"server/rollout/policy"}},

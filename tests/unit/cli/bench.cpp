@@ -51,6 +51,8 @@ net::Response problem(int status, std::string_view code, std::string_view detail
   auto response = net::json_response(status, R"({"type":"urn:fleet:problem:)" + std::string(code) + R"(","title":"t","status":)" + std::to_string(status) +
                                                  R"(,"detail":")" + std::string(detail) + R"(","code":")" + std::string(code) + R"(","hint":")" +
                                                  std::string(hint) + R"(","request_id":"req-7","errors":[]})");
+  for (auto& header : response.headers)
+    if (header.name == "Content-Type") header.value = "application/problem+json";
   return response;
 }
 
@@ -85,7 +87,7 @@ int Bench::run(std::vector<std::string> const& words) {
     auto const at = environment.find(name);
     return at == environment.end() ? std::nullopt : std::optional(at->second);
   };
-  return cli::run(words, {console, system_fs(), clock, get, working_folder});
+  return cli::run(words, {console, system_fs(), clock, system_random(), get, working_folder});
 }
 
 }  // namespace fleet::cli::testing

@@ -18,7 +18,7 @@ wire::ReleaseFile file_of(std::string name, std::string_view content, bool execu
 }
 
 wire::Variant variant_of(std::string const& mark) {
-  return {{"cam-a"}, {file_of("model.onnx", "model " + mark), file_of("bin/run", "program " + mark, true), file_of("golden/in.csv", "1,2")}};
+  return {{"cam-a"}, {file_of("model.onnx", "model " + mark), file_of("bin/run", "program " + mark, true), file_of("golden/in.csv", "1,2")}, {"assets/empty"}};
 }
 
 void stage(CrashFs& fs, Slots const& slots, std::string const& digest, std::string const& mark) {
@@ -53,6 +53,9 @@ TEST_CASE("an installed slot holds the files with their modes and nothing stays 
   CHECK(fs.info(kHome + "/versions/" + kNew + "/bin/run")->executable);
   CHECK_FALSE(fs.info(kHome + "/versions/" + kNew + "/model.onnx")->executable);
   CHECK(fs.list(kHome + "/staging")->empty());
+  CHECK(fs.info(kHome + "/versions/" + kNew + "/assets/empty")->type == FileInfo::Type::directory);
+  REQUIRE(fs.remove(kHome + "/versions/" + kNew + "/assets/empty").has_value());
+  CHECK_FALSE(slots.is_whole("reader", kNew, variant_of("new")).value());
 }
 
 TEST_CASE("cut at any call, `current` names the old or the new release, whole, and the install goes on from there") {

@@ -130,7 +130,7 @@ TEST_CASE("a list that turns in a circle is an error, not an endless one") {
   CHECK(bench.run({"device", "list"}) == 1);
 }
 
-TEST_CASE("a busy server is asked again after its Retry-After, where that does no harm") {
+TEST_CASE("a busy server is asked again after its Retry-After, and a POST is the same one by its key") {
   int busy = 2;
   FakeServer const server([&](Seen const&) {
     if (busy-- <= 0) return ok(R"({"items":[],"next":null})");
@@ -142,9 +142,35 @@ TEST_CASE("a busy server is asked again after its Retry-After, where that does n
   bench.use(server);
   CHECK(bench.run({"device", "list"}) == 0);
   CHECK(bench.console.pauses == std::vector<Millis>{seconds{2}, seconds{2}});
+  CHECK(bench.console.stderr_text.find("is busy (status 429): asking again\nthe server answers again\n") != std::string::npos);
   busy = 1;
-  CHECK(bench.run({"rollout", "start", "ro_1"}) == 8);
-  CHECK(bench.console.pauses.empty());
+  CHECK(bench.run({"rollout", "start", "ro_1"}) == 0);
+  CHECK(bench.console.pauses == std::vector<Millis>{seconds{2}});
+  auto const seen = server.seen();
+  auto const key = net::find_header(seen.back().headers, "Idempotency-Key");
+  CHECK_FALSE(key.empty());
+  CHECK(key == net::find_header(seen[seen.size() - 2].headers, "Idempotency-Key"));
+  CHECK(bench.run({"rollout", "start", "ro_1"}) == 0);
+  CHECK(net::find_header(server.seen().back().headers, "Idempotency-Key") != key);
+  busy = 1'000'000;
+  CHECK(bench.run({"rollout", "start", "ro_1", "--timeout", "5s"}) == 8);
+  CHECK(bench.console.pauses.size() == 2);
+}
+
+TEST_CASE("a token that expired is replaced by the one that lies in its file by then") {
+  Bench bench;
+  FakeServer const server([&](Seen const& request) {
+    if (net::find_header(request.headers, "Authorization") == "Bearer flt_new") return ok(R"({"items":[],"next":null})");
+    bench.folder.write("token", "flt_new\n");
+    return problem(401, "token_expired", "it is over");
+  });
+  bench.use(server);
+  bench.environment.erase("FLEETCTL_TOKEN");
+  auto const file = bench.folder.write("token", "flt_old\n");
+  CHECK(bench.run({"device", "list", "--token-file", file}) == 0);
+  CHECK(server.seen().size() == 2);
+  CHECK(bench.run({"device", "list", "--token-file", bench.folder.write("other", "flt_old\n")}) == 4);
+  CHECK(server.seen().size() == 3);
 }
 
 TEST_CASE("ids and filters are encoded") {

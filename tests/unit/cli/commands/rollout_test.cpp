@@ -22,13 +22,16 @@ std::string rollout(std::string_view state, int stage = 1, int healthy = 0) {
                      state, stage, healthy, healthy);
 }
 
-/// Answers one after the other, the last for ever; an empty one is a 503.
+/// Answers one after the other, the last for ever; an empty one is the 503 of a server that ends.
 FakeServer::Script in_turn(std::vector<std::string> answers) {
   auto const at = std::make_shared<std::size_t>(0);
   return [answers = std::move(answers), at](Seen const&) {
     auto const& body = answers[std::min(*at, answers.size() - 1)];
     ++*at;
-    return body.empty() ? problem(503, "unavailable", "restarting") : net::json_response(200, body);
+    if (!body.empty()) return net::json_response(200, body);
+    auto draining = problem(503, "draining", "restarting");
+    draining.headers.push_back({"Retry-After", "5"});
+    return draining;
   };
 }
 
@@ -125,7 +128,7 @@ TEST_CASE("watch gives up on a server that stays away") {
   Bench bench;
   bench.use(server);
   CHECK(bench.run({"rollout", "watch", "ro_1"}) == 8);
-  CHECK(bench.console.pauses.size() < 100);
+  CHECK(bench.console.pauses.size() < 200);
 }
 
 TEST_CASE("a rollout is created from a release, devices and a policy") {

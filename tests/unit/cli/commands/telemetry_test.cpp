@@ -52,6 +52,22 @@ TEST_CASE("following events goes on until the server fails") {
   CHECK(bench.console.stdout_text == "1\n2\n");
 }
 
+TEST_CASE("following events survives a server that is away, and misses none and repeats none") {
+  int asked = 0;
+  FakeServer const server([&](Seen const& request) {
+    ++asked;
+    if (asked == 1) return net::json_response(200, R"({"items":[{"id":"1","type":"t"}],"next":null})");
+    if (asked < 30) return net::Response{502, {{"Content-Type", "text/html"}}, std::string("<html>Bad Gateway</html>"), false};
+    if (request.line == "GET /api/v1/events?after=1") return net::json_response(200, R"({"items":[{"id":"2","type":"t"}],"next":null})");
+    return problem(403, "not_permitted", "the token was revoked");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "events", "--follow", "-o", "name"}) == 4);
+  CHECK(bench.console.stdout_text == "1\n2\n");
+  CHECK(bench.console.stderr_text.find("the server answers again") != std::string::npos);
+}
+
 TEST_CASE("a page of events that the token may not see leads on, and following goes on behind it") {
   FakeServer const server([polls = 0](Seen const& request) mutable {
     if (request.line == "GET /api/v1/events?after=5") return net::json_response(200, R"({"items":[],"next":"p2"})");

@@ -85,6 +85,46 @@ TEST_CASE("paths of a release stay inside its folder") {
   CHECK_FALSE(is_safe_relative_path(std::string_view("a\0b", 3)));
 }
 
+TEST_CASE("a file's name is refused for what is wrong with it, and for nothing else") {
+  struct Row {
+    std::string name;
+    std::string_view says;  ///< empty: it is taken
+  };
+  std::string const long_part(255, 'x');
+  for (auto const& [name, says] : std::vector<Row>{
+           {"a b.bin", ""},
+           {"modell-\xc3\xbc.bin", ""},
+           {"modell-u\xcc\x88.bin", ""},
+           {"\xe6\xa8\xa1\xe5\x9e\x8b/\xf0\x9f\x98\x80", ""},
+           {"it's \"x\".bin", ""},
+           {"100%25.bin", ""},
+           {"-n", ""},
+           {".hidden", ""},
+           {long_part + "/" + long_part, ""},
+           {"latin-\xfc.bin", "not UTF-8"},
+           {"cut-\xe6\xa8", "not UTF-8"},
+           {"overlong-\xc0\xaf", "not UTF-8"},
+           {"surrogate-\xed\xa0\x80", "not UTF-8"},
+           {"above-\xf4\x90\x80\x80", "not UTF-8"},
+           {"line\nbreak", "control character"},
+           {std::string("nul\0x", 5), "control character"},
+           {"c1-\xc2\x9b", "control character"},
+           {"back\\slash", "backslash"},
+           {"", "relative path"},
+           {"/etc/x", "relative path"},
+           {"a//b", "relative path"},
+           {"a/../b", "relative path"},
+           {"a/", "relative path"},
+           {long_part + "x", "256 bytes, at most 255"},
+           {long_part + "/" + long_part + "/" + long_part + "/" + long_part + "/x", "1025 bytes"},
+       }) {
+    CAPTURE(name);
+    auto const checked = check_file_name(name);
+    CHECK(checked.has_value() == says.empty());
+    if (!checked) CHECK_MESSAGE(checked.error().detail.find(says) != std::string::npos, checked.error().detail);
+  }
+}
+
 TEST_CASE("names follow the protocol") {
   CHECK(check_model_name("meter-reader.v2").has_value());
   CHECK_FALSE(check_model_name("Meter").has_value());

@@ -1,3 +1,4 @@
+#include "server/blobs/batch.hpp"
 #include "server/blobs/paths.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
@@ -160,4 +161,65 @@ TEST_CASE_FIXTURE(Started, "of requests that work on one upload at once, each is
 TEST_CASE_FIXTURE(Catalog, "an empty file is a blob, too") {
   CHECK(add_blob("") == crypto::sha256(""));
   CHECK(findings().empty());
+}
+
+namespace {
+
+std::string batch_of(std::vector<std::string> const& contents) {
+  std::string list, bytes;
+  for (auto const& content : contents) {
+    list += fmt::format(R"({}{{"sha256":"{}","size":{}}})", list.empty() ? "" : ",", crypto::sha256(content).hex(), content.size());
+    bytes += content;
+  }
+  return fmt::format("{{\"files\":[{}]}}\n{}", list, bytes);
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Catalog, "a batch of small files is stored whole, and again without a change") {
+  std::vector<std::string> const contents{"one", "", "three\nlines\n"};
+  std::vector<SmallFile> asked;
+  for (auto const& content : contents) asked.push_back({crypto::sha256(content), content.size()});
+  CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "")).size() == 3);
+  for (int i = 0; i < 2; ++i) CHECK(must(store_batch(uploads, batch_of(contents), "token:ci", "", now)) == 3);
+  for (auto const& content : contents) CHECK(must(system_fs().read(blob_path(dir, crypto::sha256(content)), 100)) == content);
+  CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "")).empty());
+  asked[0].size = 4;
+  CHECK(code_of(missing_blobs(store->reader(), asked, "token:ci", "")) == "size_mismatch");
+}
+
+TEST_CASE_FIXTURE(Catalog, "a batch that is not what it lists is refused, and none of it is known") {
+  auto const sound = batch_of({"one", "two"});
+  auto changed = sound;
+  changed.back() = 'x';
+  std::string many = "{\"files\":[";
+  for (int i = 0; i < 257; ++i) many += fmt::format(R"({}{{"sha256":"{}","size":0}})", i == 0 ? "" : ",", crypto::sha256("").hex());
+  struct Row {
+    std::string body, code;
+  };
+  for (auto const& [body, code] : std::vector<Row>{{"", "bad_batch"},
+                                                   {"{\"files\":[]}", "bad_batch"},
+                                                   {"[]\n", "bad_input"},
+                                                   {"not json\n", "bad_json"},
+                                                   {sound.substr(0, sound.size() - 1), "bad_batch"},
+                                                   {sound + "x", "bad_batch"},
+                                                   {changed, "digest_mismatch"},
+                                                   {R"({"files":[{"sha256":"XY","size":0}]})" "\n", "bad_input"},
+                                                   {many + "]}\n", "bad_input"}}) {
+    CAPTURE(body.substr(0, 60));
+    auto const stored = store_batch(uploads, body, "token:ci", "", now);
+    REQUIRE_FALSE(stored.has_value());
+    CHECK_MESSAGE((stored.error().code == code || code == "bad_input"), stored.error().code);
+    CHECK(stored.error().kind == (code == "digest_mismatch" ? Kind::unprocessable : Kind::bad_input));
+  }
+  CHECK(must(missing_blobs(store->reader(), {{crypto::sha256("one"), 3}}, "token:ci", "")).size() == 1);
+}
+
+TEST_CASE_FIXTURE(Catalog, "a token that is limited to a model may name what it sent in a batch, and sends what it may not name") {
+  must(store_batch(uploads, batch_of({"one"}), "token:other", "", now));
+  std::vector<SmallFile> const asked{{crypto::sha256("one"), 3}};
+  CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "reader")).size() == 1);
+  must(store_batch(uploads, batch_of({"one"}), "token:ci", "reader", now));
+  CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "reader")).empty());
+  CHECK(must(may_name_blob(store->reader(), crypto::sha256("one"), "token:ci", "reader")));
 }

@@ -128,15 +128,21 @@ TEST_CASE_FIXTURE(WithModel, "files must be there as they are announced, and be 
   auto const wrong_size = fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"m","size":6,"sha256":"{}"}}]}}]}})", digest.hex());
   CHECK(code_of(publish_body("reader", wrong_size)) == "size_mismatch");
 
+  auto const split = R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("m-00001-of-00002.gguf", "12345") + "]}]}";
+  CHECK(code_of(publish_body("reader", split)) == "missing_file");
+  auto const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + digest.hex() + "\nsize 5\n";
+  add_blob(pointer);
+  CHECK(code_of(publish_body("reader", R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("m.bin", pointer) + "]}]}")) == "stand_in");
+
   auto const named = [](std::string const& content) {
     return R"({"version":"1","variants":[{"hardware":["a"],"files":[)" + Catalog::file_json("model.onnx", content) + "]}]}";
   };
   add_blob("no model");
   auto const refused = publish_body("reader", named("no model"));
   REQUIRE(code_of(refused) == "not_onnx");
-  CHECK(refused.error().detail.find("'model.onnx' of a") != std::string::npos);
+  CHECK(refused.error().detail.find("variant a: file 'model.onnx'") != std::string::npos);
 
-  auto const onnx = must(system_fs().read(fleet::test::source_dir() + "/tests/unit/server/catalog/inspect/onnx/dense.onnx", 10'000));
+  auto const onnx = must(system_fs().read(fleet::test::source_dir() + "/tests/unit/core/inspect/onnx/dense.onnx", 10'000));
   add_blob(onnx);
   auto const published = must(publish_body("reader", named(onnx)));
   auto const seen = shown(published.release).at("inspection").at(crypto::sha256(onnx).hex());

@@ -3,15 +3,21 @@
 #include "core/base/fs.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
-namespace fleet::catalog::inspect {
+namespace fleet::inspect {
 
 /// An input or output of a graph: `float32 [1, 64]`; a symbolic dimension is its name, an unknown one `?`.
 struct OnnxValue {
   std::string name, type;
   std::vector<std::string> shape;
+};
+/// Weights that lie in another file (onnx/docs/ExternalData.md): at least so long it must be.
+struct OnnxExternal {
+  std::string tensor;  ///< the one that reaches furthest
+  std::uint64_t end = 0;
 };
 /// What an ONNX file says of itself (onnx/onnx.proto, ModelProto).
 struct OnnxModel {
@@ -20,12 +26,13 @@ struct OnnxModel {
   std::vector<std::pair<std::string, std::int64_t>> opsets;  ///< domain (empty: ai.onnx), version
   std::vector<OnnxValue> inputs, outputs;                    ///< inputs without those that initializers give; the first 256
   std::int64_t nodes = 0, initializers = 0;
+  std::map<std::string, OnnxExternal> externals;  ///< by location as it is written: relative to the model's folder
 };
 
-/// Reads a model's head without loading its weights: walks the protobuf fields of `path`, jumps over tensors, holds limits on depth,
+/// Reads a model without loading its weights: walks the protobuf fields of `path`, jumps over the data of tensors, holds limits on depth,
 /// counts and text lengths.
 /// @errors unprocessable (code `not_onnx`) with the byte where it stops making sense; io
 [[nodiscard]] Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path);
 [[nodiscard]] std::string onnx_json(OnnxModel const& model);
 
-}  // namespace fleet::catalog::inspect
+}  // namespace fleet::inspect

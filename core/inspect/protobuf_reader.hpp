@@ -2,11 +2,13 @@
 
 #include "core/base/fs.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 #include <string>
 
-namespace fleet::catalog::inspect {
+namespace fleet::inspect {
 
 /// A window of a file, read in small pieces: skipping a gigabyte of weights costs nothing.
 class FileWindow {
@@ -15,6 +17,9 @@ public:
   [[nodiscard]] std::uint64_t size() const { return size_; }
   /// One byte. @errors unprocessable past the end
   Result<std::uint8_t> byte_at(std::uint64_t offset);
+  /// Bytes as they are.
+  Result<std::string> bytes_at(std::uint64_t offset, std::uint64_t length);
+  /// A text for people: what is not printable ASCII is a question mark.
   Result<std::string> text_at(std::uint64_t offset, std::uint64_t length);
   /// Counts one field. A file of billions of tiny ones must not hold a thread. @errors unprocessable
   Result<void> count_field(std::uint64_t offset);
@@ -53,4 +58,22 @@ private:
 
 [[nodiscard]] Error not_onnx(std::uint64_t offset, std::string_view why);
 
-}  // namespace fleet::catalog::inspect
+/// Calls `each(field)` for every field of the message that `whole` holds.
+template <class Each>
+Result<void> walk(FileWindow& window, std::uint64_t begin, std::uint64_t end, Each const& each) {
+  MessageReader reader(window, begin, end);
+  while (!reader.done()) {
+    FLEET_TRY(auto const field, reader.next());
+    auto const taken = each(field);
+    if (!taken) return taken;
+  }
+  return {};
+}
+
+template <class Each>
+Result<void> walk(FileWindow& window, Field const& whole, Each const& each) {
+  if (whole.kind != Field::Kind::bytes) return not_onnx(whole.begin, fmt::format("field {} is no message", whole.number));
+  return walk(window, whole.begin, whole.end, each);
+}
+
+}  // namespace fleet::inspect

@@ -1,8 +1,10 @@
-#include "server/catalog/inspect/protobuf_reader.hpp"
+#include "core/inspect/protobuf_reader.hpp"
 
 #include <fmt/format.h>
 
-namespace fleet::catalog::inspect {
+#include <algorithm>
+
+namespace fleet::inspect {
 namespace {
 
 constexpr std::uint64_t kFieldsMax = 10'000'000;
@@ -23,14 +25,20 @@ Result<std::uint8_t> FileWindow::byte_at(std::uint64_t offset) {
   return piece_[static_cast<std::size_t>(offset - start_)];
 }
 
-Result<std::string> FileWindow::text_at(std::uint64_t offset, std::uint64_t length) {
+Result<std::string> FileWindow::bytes_at(std::uint64_t offset, std::uint64_t length) {
   std::string out;
   out.reserve(static_cast<std::size_t>(length));
   for (std::uint64_t i = 0; i < length; ++i) {
     FLEET_TRY(auto const byte, byte_at(offset + i));
-    bool const printable = byte >= 0x20 && byte < 0x7f;  // names go into JSON: nothing that may break its UTF-8
-    out += printable ? static_cast<char>(byte) : '?';
+    out += static_cast<char>(byte);
   }
+  return out;
+}
+
+Result<std::string> FileWindow::text_at(std::uint64_t offset, std::uint64_t length) {
+  FLEET_TRY(auto out, bytes_at(offset, length));
+  // Names go into JSON: nothing that may break its UTF-8.
+  std::replace_if(out.begin(), out.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
   return out;
 }
 
@@ -88,4 +96,4 @@ Result<Field> MessageReader::next() {
   return field;
 }
 
-}  // namespace fleet::catalog::inspect
+}  // namespace fleet::inspect

@@ -1,6 +1,6 @@
-#include "server/catalog/inspect/onnx.hpp"
+#include "core/inspect/onnx.hpp"
 
-#include "server/catalog/inspect/protobuf_reader.hpp"
+#include "core/inspect/onnx_tensors.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -9,7 +9,7 @@
 #include <array>
 #include <set>
 
-namespace fleet::catalog::inspect {
+namespace fleet::inspect {
 namespace {
 
 constexpr std::size_t kTextMax = 256;
@@ -18,6 +18,7 @@ constexpr std::size_t kValuesKept = 256;
 constexpr std::size_t kDimensionsMax = 16;
 constexpr std::size_t kOpsetsMax = 64;
 constexpr std::size_t kInitializersMax = 100'000;
+constexpr std::uint64_t kProtobufBytesMax = (std::uint64_t{1} << 31) - 1;
 // TensorProto.DataType of onnx/onnx.proto, by its number.
 constexpr std::array<std::string_view, 17> kTypes{"undefined", "float32", "uint8",   "int8",   "uint16", "int16",     "int32",      "int64",   "string",
                                                   "bool",      "float16", "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16"};
@@ -25,24 +26,6 @@ constexpr std::array<std::string_view, 17> kTypes{"undefined", "float32", "uint8
 Result<std::string> read_text(FileWindow& window, Field const& field) {
   if (field.kind != Field::Kind::bytes) return not_onnx(field.begin, "expected a text");
   return window.text_at(field.begin, std::min<std::uint64_t>(field.end - field.begin, kTextMax));
-}
-
-/// Calls `each(field)` for every field of the message that `whole` holds.
-template <class Each>
-Result<void> walk(FileWindow& window, std::uint64_t begin, std::uint64_t end, Each const& each) {
-  MessageReader reader(window, begin, end);
-  while (!reader.done()) {
-    FLEET_TRY(auto const field, reader.next());
-    auto const taken = each(field);
-    if (!taken) return taken;
-  }
-  return {};
-}
-
-template <class Each>
-Result<void> walk(FileWindow& window, Field const& whole, Each const& each) {
-  if (whole.kind != Field::Kind::bytes) return not_onnx(whole.begin, fmt::format("field {} is no message", whole.number));
-  return walk(window, whole.begin, whole.end, each);
 }
 
 /// TensorShapeProto.Dimension: dim_value = 1, dim_param = 2.
@@ -90,30 +73,21 @@ Result<OnnxValue> read_value(FileWindow& window, Field const& whole) {
   return value;
 }
 
-/// TensorProto: name = 8. Its data is jumped over.
-Result<std::string> read_initializer_name(FileWindow& window, Field const& whole) {
-  std::string name;
-  FLEET_CHECK(walk(window, whole, [&](Field const& field) -> Result<void> {
-    if (field.number != 8) return {};
-    FLEET_TRY(name, read_text(window, field));
-    return {};
-  }));
-  return name;
-}
-
-/// GraphProto: node = 1, name = 2, initializer = 5, input = 11, output = 12.
-Result<void> read_graph(FileWindow& window, Field const& whole, OnnxModel& model) {
+/// GraphProto: node = 1, name = 2, initializer = 5, input = 11, output = 12, sparse_initializer = 15.
+Result<void> read_graph(FileWindow& window, Field const& whole, OnnxTensors& tensors, OnnxModel& model) {
   std::set<std::string> given;
   FLEET_CHECK(walk(window, whole, [&](Field const& field) -> Result<void> {
     if (field.number == 1) {
-      if (field.kind != Field::Kind::bytes) return not_onnx(field.begin, "a node is no message");
       ++model.nodes;
+      return tensors.read_node(field);
     } else if (field.number == 2) {
       FLEET_TRY(model.graph_name, read_text(window, field));
     } else if (field.number == 5) {
       if (static_cast<std::size_t>(++model.initializers) > kInitializersMax) return not_onnx(field.begin, "too many initializers");
-      FLEET_TRY(auto name, read_initializer_name(window, field));
+      FLEET_TRY(auto name, tensors.read_tensor(field));
       given.insert(std::move(name));
+    } else if (field.number == 15) {
+      return tensors.read_sparse(field);
     } else if (field.number == 11 || field.number == 12) {
       auto& list = field.number == 11 ? model.inputs : model.outputs;
       if (list.size() >= kValuesMax) return not_onnx(field.begin, "too many inputs or outputs");
@@ -154,19 +128,25 @@ boost::json::array values_json(std::vector<OnnxValue> const& values) {
 Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path) {
   FLEET_TRY(auto const file, fs.open(path, Fs::Mode::read));
   FLEET_TRY(auto const size, file->size());
+  // A protobuf message holds 2^31 - 1 bytes at most, in every implementation that loads models.
+  if (size > kProtobufBytesMax)
+    return Error{Kind::unprocessable, "not_onnx", fmt::format("{} bytes; protobuf, the format of ONNX files, ends at 2 GiB ({} bytes): nothing can load it", size, kProtobufBytesMax),
+                 "save the weights beside the model: onnx.save(model, path, save_as_external_data=True)"};
   FileWindow window(*file, size);
   OnnxModel model;
+  OnnxTensors tensors(window, model.externals);
   bool graph = false;
-  // ModelProto: ir_version = 1, producer_name = 2, producer_version = 3, graph = 7, opset_import = 8.
+  // ModelProto: ir_version = 1, producer_name = 2, producer_version = 3, graph = 7, opset_import = 8, functions = 25.
   FLEET_CHECK(walk(window, 0, size, [&](Field const& field) -> Result<void> {
     if (field.number == 1 && field.kind == Field::Kind::varint) model.ir_version = static_cast<std::int64_t>(field.value);
     if (field.number == 8) return read_opset(window, field, model);
+    if (field.number == 25) return tensors.read_function(field);
     if (field.number == 2 || field.number == 3) {
       FLEET_TRY((field.number == 2 ? model.producer_name : model.producer_version), read_text(window, field));
     }
     if (field.number != 7) return {};
     graph = true;
-    return read_graph(window, field, model);
+    return read_graph(window, field, tensors, model);
   }));
   if (model.ir_version < 1 || model.ir_version > 1000) return not_onnx(0, "there is no ir_version");
   if (!graph || model.opsets.empty() || model.outputs.empty()) return not_onnx(size, "graph, opset_import or outputs are missing");
@@ -188,4 +168,4 @@ std::string onnx_json(OnnxModel const& model) {
                                                     {"initializers", model.initializers}});
 }
 
-}  // namespace fleet::catalog::inspect
+}  // namespace fleet::inspect

@@ -1,5 +1,6 @@
-#include "server/catalog/inspect/onnx.hpp"
+#include "core/inspect/onnx.hpp"
 #include "core/base/random.hpp"
+#include "protobuf_writer.hpp"
 #include "tests/support/source_dir.hpp"
 
 #include <doctest/doctest.h>
@@ -7,7 +8,8 @@
 #include <algorithm>
 
 using namespace fleet;
-using namespace fleet::catalog::inspect;
+using namespace fleet::inspect;
+using namespace fleet::inspect::testing;
 
 namespace {
 
@@ -60,32 +62,23 @@ public:
   Result<std::uint64_t> free_bytes(std::string const&) override { return Error{}; }
 };
 
-Result<OnnxModel> inspect(std::string const& bytes) {
+Result<OnnxModel> inspected(std::string const& bytes) {
   MemoryFs fs(bytes);
   return inspect_onnx(fs, "model.onnx");
 }
 
 std::string fixture(std::string const& name) {
-  auto const text = system_fs().read(fleet::test::source_dir() + "/tests/unit/server/catalog/inspect/onnx/" + name, 1 << 20);
+  auto const text = system_fs().read(fleet::test::source_dir() + "/tests/unit/core/inspect/onnx/" + name, 1 << 20);
   REQUIRE(text.has_value());
   return *text;
 }
-
-std::string varint(std::uint64_t value) {
-  std::string out;
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  return out + static_cast<char>(value);
-}
-std::string field(std::uint64_t number, std::uint64_t value) { return varint(number << 3) + varint(value); }
-std::string field(std::uint64_t number, std::string const& bytes) { return varint(number << 3 | 2) + varint(bytes.size()) + bytes; }
-std::string model_with(std::string const& graph) { return field(1, 8) + field(7, graph + field(12, field(1, "y"))) + field(8, field(2, 17)); }
 
 constexpr auto kFixtures = {"dense.onnx", "listed.onnx", "scalar.onnx"};
 
 }  // namespace
 
 TEST_CASE("a model says what it takes, gives and was made by") {
-  auto const model = inspect(fixture("dense.onnx"));
+  auto const model = inspected(fixture("dense.onnx"));
   REQUIRE(model.has_value());
   CHECK(
       onnx_json(*model) ==
@@ -94,7 +87,7 @@ TEST_CASE("a model says what it takes, gives and was made by") {
 }
 
 TEST_CASE("an initializer that old models list among the inputs is none") {
-  auto const model = inspect(fixture("listed.onnx"));
+  auto const model = inspected(fixture("listed.onnx"));
   REQUIRE(model.has_value());
   CHECK(model->ir_version == 3);
   REQUIRE(model->inputs.size() == 1);
@@ -107,7 +100,7 @@ TEST_CASE("an initializer that old models list among the inputs is none") {
 }
 
 TEST_CASE("scalars and unknown dimensions have shapes, too") {
-  auto const model = inspect(fixture("scalar.onnx"));
+  auto const model = inspected(fixture("scalar.onnx"));
   REQUIRE(model.has_value());
   CHECK(model->inputs[0].shape.empty());
   CHECK(model->outputs[0].shape == std::vector<std::string>{"?", "3"});
@@ -129,14 +122,14 @@ TEST_CASE("what is no ONNX model is refused with the byte where it stops making 
            {"group", "\x0b", "wire type 3"},
            {"length past the end", field(1, 8) + "\x3a\x7f", "byte 2: field 7 has 127 bytes, 0 are left"},
            {"graph is a number", field(1, 8) + field(7, 1) + field(8, field(2, 17)), "field 7 is no message"},
-           {"node is a number", model_with(field(1, 1)), "a node is no message"},
+           {"node is a number", model_with(field(1, 1)), "field 1 is no message"},
            {"no opset", field(1, 8) + field(7, field(12, field(1, "y"))), "opset_import"},
            {"no graph", field(1, 8) + field(8, field(2, 17)), "graph"},
            {"no outputs", field(1, 8) + field(7, field(1, "")) + field(8, field(2, 17)), "outputs"},
            {"another version", field(1, 100'000) + field(7, field(12, field(1, "y"))) + field(8, field(2, 17)), "ir_version"},
        }) {
     CAPTURE(name);
-    auto const model = inspect(bytes);
+    auto const model = inspected(bytes);
     REQUIRE_FALSE(model.has_value());
     CHECK(model.error().code == "not_onnx");
     CHECK(model.error().kind == Kind::unprocessable);
@@ -148,7 +141,7 @@ TEST_CASE("a model cut at any byte is refused or whole, never a crash") {
   for (std::string const name : kFixtures) {
     auto const bytes = fixture(name);
     for (std::size_t length = 0; length < bytes.size(); ++length) {
-      auto const model = inspect(bytes.substr(0, length));
+      auto const model = inspected(bytes.substr(0, length));
       if (!model) CHECK(model.error().code == "not_onnx");
       else CHECK_MESSAGE(name == "listed.onnx", length);  // it ends with a second opset
     }
@@ -162,21 +155,21 @@ TEST_CASE("a model with any bit flipped, or bytes of chance in it, does no harm"
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
       auto flipped = bytes;
       flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-      auto const model = inspect(flipped);
+      auto const model = inspected(flipped);
       if (model) CHECK(onnx_json(*model).size() < 10'000);
       else CHECK(model.error().code == "not_onnx");
     }
     for (int round = 0; round < 5'000; ++round) {
       auto mixed = bytes;
       for (int i = 0; i < 4; ++i) mixed[random.next() % mixed.size()] = static_cast<char>(random.next());
-      auto const model = inspect(mixed);
+      auto const model = inspected(mixed);
       if (!model) CHECK(model.error().code == "not_onnx");
     }
   }
 }
 
 TEST_CASE("weights are jumped over, not read") {
-  constexpr std::uint64_t kWeights = std::uint64_t{8} << 30;
+  constexpr std::uint64_t kWeights = std::uint64_t{1} << 30;
   auto const name = field(8, "w");
   auto const tensor = name + varint(9 << 3 | 2) + varint(kWeights);  // raw_data
   auto const graph = field(12, field(1, "y")) + varint(5 << 3 | 2) + varint(tensor.size() + kWeights) + tensor;
@@ -188,13 +181,24 @@ TEST_CASE("weights are jumped over, not read") {
   CHECK(fs.reads < 10);
 }
 
+TEST_CASE("a model of 2 GiB is refused, with the way to save it") {
+  MemoryFs fs(model_with(""));
+  fs.size = std::uint64_t{1} << 31;
+  auto const model = inspect_onnx(fs, "model.onnx");
+  REQUIRE_FALSE(model.has_value());
+  CHECK(model.error().code == "not_onnx");
+  CHECK(model.error().detail.find("protobuf") != std::string::npos);
+  CHECK(model.error().hint.find("save_as_external_data") != std::string::npos);
+  CHECK(fs.reads == 0);
+}
+
 TEST_CASE("what a model says is bounded, however much it says") {
   std::string many;
   for (int i = 0; i < 400; ++i) many += field(11, field(1, "input " + std::to_string(i)));
-  auto const wide = inspect(model_with(many));
+  auto const wide = inspected(model_with(many));
   REQUIRE(wide.has_value());
   CHECK(wide->inputs.size() == 256);
-  auto const named = inspect(model_with(field(2, std::string(100'000, 'g'))));
+  auto const named = inspected(model_with(field(2, std::string(100'000, 'g'))));
   REQUIRE(named.has_value());
   CHECK(named->graph_name.size() == 256);
 
@@ -202,9 +206,9 @@ TEST_CASE("what a model says is bounded, however much it says") {
   for (int i = 0; i <= 10'000; ++i) too_many += field(11, "");
   for (int i = 0; i < 17; ++i) dimensions += field(1, field(1, 1));
   for (int i = 0; i <= 100'000; ++i) tensors += field(5, "");
-  CHECK(inspect(model_with(too_many)).error().detail.find("too many inputs") != std::string::npos);
-  CHECK(inspect(model_with(field(11, field(2, field(1, field(2, dimensions)))))).error().detail.find("too many dimensions") != std::string::npos);
-  CHECK(inspect(model_with(tensors)).error().detail.find("too many initializers") != std::string::npos);
+  CHECK(inspected(model_with(too_many)).error().detail.find("too many inputs") != std::string::npos);
+  CHECK(inspected(model_with(field(11, field(2, field(1, field(2, dimensions)))))).error().detail.find("too many dimensions") != std::string::npos);
+  CHECK(inspected(model_with(tensors)).error().detail.find("too many initializers") != std::string::npos);
 
   MemoryFs endless(field(1, 8));  // then two-byte fields without end: 08 00 08 00 ...
   std::string tiny;
@@ -215,7 +219,7 @@ TEST_CASE("what a model says is bounded, however much it says") {
 }
 
 TEST_CASE("a name of a model cannot break the JSON it is shown in") {
-  auto const model = inspect(model_with(field(2, std::string("a\"\xff\n\\", 5))));
+  auto const model = inspected(model_with(field(2, std::string("a\"\xff\n\\", 5))));
   REQUIRE(model.has_value());
   CHECK(model->graph_name == "a\"??\\");
 }

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "core/base/fs.hpp"
+#include "core/inspect/onnx.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace fleet::inspect {
+
+/// A file of a variant, and where its bytes lie on this machine.
+struct VariantFile {
+  std::string name, path;
+  std::uint64_t size = 0;
+};
+
+/// Looks into the files of a release's variants for what no runtime could load: stand-ins in place of files (Git LFS), models that are none, and references
+/// to files that are not there, too short, or outside the variant. The publisher's fleetctl asks before it sends, the server before it publishes.
+class Inspector {
+public:
+  explicit Inspector(Fs& fs) : fs_(&fs) {}
+  /// @errors unprocessable (codes `stand_in`, `not_onnx`, `missing_file`) that names the file and what to do; io
+  Result<void> check(std::vector<VariantFile> const& files);
+  /// What the ONNX files say of themselves, by where they lie.
+  [[nodiscard]] std::map<std::string, OnnxModel> const& models() const { return models_; }
+
+private:
+  Result<void> check_onnx(VariantFile const& file, std::map<std::string, VariantFile const*> const& files);
+
+  Fs* fs_;
+  std::map<std::string, OnnxModel> models_;
+};
+
+}  // namespace fleet::inspect
