@@ -6,7 +6,7 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing schemathesis fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -50,6 +50,11 @@ python-tuf: build ## python-tuf's client (from PyPI) against our server's /tuf
 model-signing: build ## OpenSSF's model_signing (from PyPI) signs what we publish and verifies what we kept
 	@$(STEP) "model_signing" bash -c 'test -x $(BUILD)/model-signing/bin/model_signing || { python3 -m venv $(BUILD)/model-signing && $(BUILD)/model-signing/bin/pip install -q model-signing==1.1.1 pyopenssl==26.4.0; }'
 	@$(STEP) "model_signing and fleetctl" tests/conformance/model_signing.sh $(BUILD)/bin $(BUILD)/model-signing/bin/model_signing
+
+schemathesis: build ## schemathesis (from PyPI) asks our API everything that its document allows, and what it does not
+	@$(STEP) "schemathesis" bash -c 'test -x $(BUILD)/schemathesis/bin/schemathesis || { python3 -m venv $(BUILD)/schemathesis && $(BUILD)/schemathesis/bin/pip install -q schemathesis==4.32.5 openapi-spec-validator==0.9.0; }'
+	@$(STEP) "the document is one" tests/conformance/openapi.sh $(BUILD)/bin $(BUILD)/schemathesis/bin/python
+	@$(STEP) "and the server keeps to it" tests/conformance/schemathesis.sh $(BUILD)/bin $(BUILD)/schemathesis/bin/schemathesis
 
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS)
 	@$(STEP) "packages of the fuzzers" .ci/setup build fuzz

@@ -1,7 +1,8 @@
 #include "agent/commands/commands.hpp"
-#include "agent/commands/enroll.hpp"
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/daemon.hpp"
+#include "agent/commands/enroll.hpp"
+#include "core/base/text.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -20,15 +21,16 @@ constexpr int kWaitsForPerson = 9;
 int finish(Result<void> const& result) {
   if (result) return 0;
   auto const& error = result.error();
-  fmt::print(stderr, "fleet-agent: {}\n", error.detail);
-  for (auto const& one : error.errors) fmt::print(stderr, "  {} {}\n", one.pointer, one.detail);
-  if (!error.hint.empty()) fmt::print(stderr, "  hint: {}\n", error.hint);
+  auto text = fmt::format("fleet-agent: {}\n", error.detail);
+  for (auto const& one : error.errors) text += fmt::format("  {} {}\n", one.pointer, one.detail);
+  if (!error.hint.empty()) text += fmt::format("  hint: {}\n", error.hint);
+  fmt::print(stderr, "{}", safe_lines(text));  // what a server says is in it
   return exit_code(error.kind);
 }
 
-int show(Result<std::string> const& text) {
+int show(Result<std::string> const& text, bool json) {
   if (!text) return finish(text.error());
-  std::fputs(text->c_str(), stdout);
+  std::fputs((json ? safe_json(*text) : safe_lines(*text)).c_str(), stdout);
   return 0;
 }
 
@@ -48,7 +50,8 @@ CLI::App* describe_enroll(CLI::App& app, Layout& layout, Enrolling& told) {
   command->add_option("--ca", options.ca_file, "the server's CA (ca.pem)")->required()->check(CLI::ExistingFile);
   auto* const token = command->add_option("--token-file", options.token_file, "file with the join token")->check(CLI::ExistingFile);
   auto* const factory = command->add_option("--factory-certificate", options.factory_certificate_file, "in place of a token: what the factory gave the device")
-                            ->check(CLI::ExistingFile)->excludes(token);
+                            ->check(CLI::ExistingFile)
+                            ->excludes(token);
   auto* const factory_key = command->add_option("--factory-key", options.factory_key, "its key: a file, or handle:0x81... in a TPM");
   factory->needs(factory_key);
   factory_key->needs(factory);
@@ -70,7 +73,7 @@ Result<std::string> try_enroll(Layout const& layout, Enrolling& told) {
   Waiting waiting;
   FLEET_TRY(waiting.timeout, parse_duration(told.timeout));
   waiting.pause = [](Millis time) { std::this_thread::sleep_for(time); };
-  waiting.say = [](std::string const& text) { fmt::print(stderr, "{}\n", text); };
+  waiting.say = [](std::string const& text) { fmt::print(stderr, "{}\n", safe_lines(text)); };
   return enroll_and_wait(system_fs(), system_clock(), system_random(), layout, options, waiting);
 }
 
@@ -93,7 +96,8 @@ int run_enroll(Layout const& layout, Enrolling told) {
     fmt::print("enrolled; start it with: fleet-agent run --root {}\n", layout.root);
     return 0;
   }
-  fmt::print(stderr, "the enrolment is {}: a person approves it with fleetctl device approve; then run this command again, or now with --wait\n", *state);
+  fmt::print(stderr, "the enrolment is {}: a person approves it with fleetctl device approve; then run this command again, or now with --wait\n",
+             safe_text(*state));
   return kWaitsForPerson;
 }
 
@@ -139,8 +143,8 @@ int main(int argc, char** argv) try {
   if (enrolling->parsed()) return run_enroll(layout, std::move(told));
   if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
   if (checking->parsed()) return finish(check_config(system_fs(), layout));
-  if (status->parsed()) return show(show_status(layout, json));
-  if (explaining->parsed()) return show(explain(layout, model, json));
+  if (status->parsed()) return show(show_status(layout, json), json);
+  if (explaining->parsed()) return show(explain(layout, model, json), json);
   if (rollback->parsed()) return finish(order(layout, "rollback", model));
   if (unhold->parsed()) return finish(order(layout, "unhold", model));
   return finish(collect(layout, file));

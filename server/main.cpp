@@ -1,3 +1,4 @@
+#include "core/base/text.hpp"
 #include "server/admin/commands.hpp"
 #include "server/node.hpp"
 
@@ -18,9 +19,10 @@ constexpr int kUsage = 2;
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
 int report(Error const& error) {
-  fmt::print(stderr, "fleet-server: {}: {}\n", error.code, error.detail);
-  for (auto const& field : error.errors) fmt::print(stderr, "  {}: {}\n", field.pointer, field.detail);
-  if (!error.hint.empty()) fmt::print(stderr, "  hint: {}\n", error.hint);
+  auto text = fmt::format("fleet-server: {}: {}\n", error.code, error.detail);
+  for (auto const& field : error.errors) text += fmt::format("  {}: {}\n", field.pointer, field.detail);
+  if (!error.hint.empty()) text += fmt::format("  hint: {}\n", error.hint);
+  fmt::print(stderr, "{}", fleet::safe_lines(text));
   return fleet::exit_code(error.kind);
 }
 
@@ -28,7 +30,7 @@ int finish(Result<void> const& done) { return done ? 0 : report(done.error()); }
 
 int print_findings(Result<std::vector<std::string>> const& findings) {
   if (!findings) return report(findings.error());
-  for (auto const& finding : *findings) fmt::print("{}\n", finding);
+  for (auto const& finding : *findings) fmt::print("{}\n", fleet::safe_text(finding));
   fmt::print(stderr, "{}\n", findings->empty() ? "sound: database, metadata, blobs, audit chain" : fmt::format("{} faults", findings->size()));
   return findings->empty() ? 0 : 1;
 }

@@ -71,7 +71,7 @@ std::string tar_entry(std::string const& name, std::string const& content) {
   std::string header(kBlock, '\0');
   auto const put = [&header](std::size_t at, std::string const& text) { header.replace(at, text.size(), text); };
   put(0, name.substr(0, 99));
-  put(100, "0000644");
+  put(100, "0000600");
   put(108, "0000000");
   put(116, "0000000");
   put(124, fmt::format("{:011o}", content.size()));
@@ -146,7 +146,7 @@ Result<void> collect(Layout const& layout, std::string const& file) {
        {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
     if (auto const text = fs.read(path, 8 * 1024 * 1024)) content += tar_entry(name, *text);
   content += std::string(2 * kBlock, '\0');
-  return fs.replace(file, content);
+  return fs.replace(file, content, 0600);  // what it holds, others may not read
 }
 
 }  // namespace fleet::agent

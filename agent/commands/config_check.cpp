@@ -1,29 +1,17 @@
 #include "agent/commands/config_check.hpp"
 
+#include "agent/proof/user.hpp"
 #include "core/base/env.hpp"
 #include "core/base/log.hpp"
 
 #include <fmt/format.h>
-#include <pwd.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 namespace fleet::agent {
 namespace {
-
-std::string fault_of_user(std::string const& name) {
-  std::array<char, 4096> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  int const failed = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-  if (failed != 0) return fmt::format("user '{}' cannot be looked up: {}", name, std::strerror(failed));
-  if (found == nullptr) return fmt::format("there is no user '{}' on this machine", name);
-  if (::geteuid() != 0 && entry.pw_uid != ::geteuid()) return fmt::format("only root can run programs as '{}', and this agent is not root", name);
-  return {};
-}
 
 std::string fault_of_program(Fs& fs, std::string const& path) {
   auto const info = fs.info(path);
@@ -42,9 +30,9 @@ Error mistakes(Layout const& layout, std::vector<FieldError> faults) {
 
 ConfigFaults check_machine(Fs& fs, Config const& config) {
   ConfigFaults out;
-  if (!config.run_as.empty())
-    if (auto const fault = fault_of_user(config.run_as); !fault.empty()) out.users.push_back({"/exec/run_as", fault});
-  for (auto const& [name, path] : config.programs)
+  if (!config.exec.run_as.empty())
+    if (auto const user = program_user(config.exec.run_as); !user) out.users.push_back({"/exec/run_as", user.error().detail});
+  for (auto const& [name, path] : config.exec.programs)
     if (auto const fault = fault_of_program(fs, path); !fault.empty()) out.programs.push_back({"/exec/programs/" + name, fault});
   return out;
 }

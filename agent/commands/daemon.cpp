@@ -1,6 +1,7 @@
 #include "agent/commands/daemon.hpp"
 
 #include "agent/commands/config_check.hpp"
+#include "agent/proof/process.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
@@ -21,6 +22,8 @@
 
 namespace fleet::agent {
 namespace {
+
+constexpr unsigned kOthersRead = 0755;  ///< of the root: programs of releases find their files, and nobody else puts one there
 
 std::string error_json(Error const& error) {
   return boost::json::serialize(boost::json::object{
@@ -78,7 +81,7 @@ std::string answer_line(Context& context, Runner& runner, Link& link, std::strin
 
 /// Without the group that the owner named nobody of it is heard: no reason to leave the device without its agent.
 std::optional<gid_t> senders(Config const& config) {
-  auto const found = senders_of(config.statsd_group, config.run_as);
+  auto const found = senders_of(config.statsd_group, config.exec.run_as);
   if (!found) log::error("statsd.group_shut_out", {{"error", found.error().detail}, {"hint", found.error().hint}});
   return found ? *found : std::nullopt;
 }
@@ -213,9 +216,11 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
 
 Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
   ::mallopt(M_ARENA_MAX, 1);
+  FLEET_CHECK(fs.narrow_dir(layout.root, kOthersRead));
   FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
   Signals const signals;
   FLEET_TRY(auto config, ready_config(fs, layout));
+  prepare_programs(config.exec);
   for (std::optional<Config> before;;) {
     auto next = serve(fs, clock, random, layout, config, signals);
     if (next && !*next) return {};

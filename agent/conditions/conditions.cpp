@@ -38,7 +38,7 @@ bool Conditions::is_metered(std::atomic<bool> const& stop) {
   command.program = words.front();
   command.arguments.assign(words.begin() + 1, words.end());
   command.directory = "/";
-  command.run_as = context_.config.run_as;
+  command.exec = context_.config.exec;
   auto const ran = run(command, stop);
   std::lock_guard const lock(mutex_);
   if (!ran && ran.error().code == "interrupted") ask_at_ = {};

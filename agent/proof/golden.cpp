@@ -1,11 +1,14 @@
 #include "agent/proof/proof.hpp"
 
+#include "agent/proof/user.hpp"
+#include "core/base/log.hpp"
+
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 namespace fleet::agent {
 namespace {
@@ -83,47 +86,74 @@ std::map<std::string, std::string> environment_of(Candidate const& candidate) {
           {"FLEET_STATSD", candidate.statsd}};
 }
 
+namespace {
+
+/// A folder that the program's user alone may write to, gone when the test is over.
+class Scratch {
+public:
+  static Result<Scratch> make(Fs& fs, std::string const& path, Owner owner) {
+    FLEET_CHECK(fs.remove_tree(path));
+    FLEET_CHECK(fs.make_private_dir(path, owner));
+    return Scratch(fs, path);
+  }
+  Scratch(Scratch&& other) noexcept : fs_(other.fs_), path_(std::exchange(other.path_, {})) {}
+  Scratch& operator=(Scratch&&) = delete;
+  ~Scratch() {
+    if (path_.empty()) return;
+    if (auto const removed = fs_.remove_tree(path_); !removed) log::warn("scratch.left", {{"path", path_}, {"error", removed.error().detail}});
+  }
+
+private:
+  Scratch(Fs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  Fs& fs_;
+  std::string path_;
+};
+
+Error failed(std::string code, std::string detail, std::string output) {
+  return {Kind::unprocessable, std::move(code), "golden test: " + std::move(detail), std::move(output)};
+}
+
+Result<Command> golden_command(Bench const& bench, Candidate const& candidate, wire::Golden const& golden) {
+  FLEET_TRY(auto command, resolve(golden.command, candidate.slot, bench.config.exec));
+  command.timeout = golden.timeout;
+  command.environment = environment_of(candidate);
+  command.environment["FLEET_OUTPUT"] = candidate.scratch + "/output";
+  if (!golden.inputs.empty()) command.environment["FLEET_INPUTS"] = candidate.slot + "/" + golden.inputs;
+  return command;
+}
+
+}  // namespace
+
 Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::Golden const& golden) {
-  auto const output = candidate.scratch + "/output";
-  auto const failed = [](std::string code, std::string detail, std::string tail) {
-    return Error{Kind::unprocessable, std::move(code), std::move(detail), std::move(tail)};
-  };
-  auto command = resolve(golden.command, candidate.slot, bench.config.programs);
-  if (!command) return failed("golden_failed", command.error().detail, {});
-  // Whoever runs the test must be able to write here, and nobody but this test looks at it.
-  ::chmod(candidate.scratch.c_str(), 01777);
-  command->timeout = golden.timeout;
-  command->run_as = bench.config.run_as;
-  command->environment = environment_of(candidate);
-  command->environment["FLEET_OUTPUT"] = output;
-  if (!golden.inputs.empty()) command->environment["FLEET_INPUTS"] = candidate.slot + "/" + golden.inputs;
-  auto const ran = run(*command, bench.stop);
-  if (!ran) return ran.error().code == "interrupted" ? ran.error() : failed("golden_failed", ran.error().detail, {});
-  if (ran->timed_out) return failed("golden_timeout", fmt::format("golden test: {}", ran->text), ran->output);
-  if (!ran->ok()) return failed("golden_failed", fmt::format("golden test: the program {}", ran->text), ran->output);
-  FLEET_TRY(auto const expected, bench.fs.read(candidate.slot + "/" + golden.expect, kOutputMax));
-  auto const info = bench.fs.info(output);
-  if (!info || info->type != FileInfo::Type::file) return failed("golden_mismatch", "golden test: the program wrote no $FLEET_OUTPUT", ran->output);
-  auto const got = bench.fs.read(output, kOutputMax);
-  if (!got) return failed("golden_mismatch", got.error().detail, ran->output);
-  auto compared = compare_outputs(expected, *got, golden.tolerance);
+  FLEET_TRY(auto const command, golden_command(bench, candidate, golden));
+  FLEET_TRY(auto const user, program_user(bench.config.exec.run_as));
+  FLEET_TRY(auto const scratch, Scratch::make(bench.fs, candidate.scratch, user.owner()));
+  FLEET_TRY(auto const ran, run(command, bench.stop));
+  if (ran.timed_out) return failed("golden_timeout", ran.text, ran.output);
+  if (!ran.ok()) return failed("golden_failed", fmt::format("the program {}", ran.text), ran.output);
+  auto const expected = bench.fs.read(candidate.slot + "/" + golden.expect, kOutputMax);
+  if (!expected && expected.error().kind != Kind::too_large) return expected.error();
+  if (!expected) return failed("golden_failed", expected.error().detail, {});
+  // What was opened is the program's own, or it is neither read nor quoted: a link to a file that only root reads must not end up at the server.
+  auto const got = bench.fs.read_own(candidate.scratch + "/output", kOutputMax, user.owner());
+  if (!got && got.error().kind == Kind::io) return got.error();
+  if (!got)
+    return failed("golden_mismatch", got.error().kind == Kind::not_found ? "the program wrote no $FLEET_OUTPUT" : "$FLEET_OUTPUT: " + got.error().detail,
+                  ran.output);
+  auto compared = compare_outputs(*expected, *got, golden.tolerance);
   if (compared) return {};
   auto error = compared.error();
-  error.hint = ran->output;
+  error.hint = ran.output;
   return error;
 }
 
-Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
-                         Millis timeout) {
-  auto command = resolve(words, candidate.slot, bench.config.programs);
-  if (!command) return Error{Kind::unprocessable, code, command.error().detail};
-  command->timeout = timeout;
-  command->run_as = bench.config.run_as;
-  command->environment = environment_of(candidate);
-  auto const ran = run(*command, bench.stop);
-  if (!ran) return ran.error().code == "interrupted" ? ran.error() : Error{Kind::unprocessable, code, ran.error().detail};
-  if (ran->ok()) return {};
-  return Error{Kind::unprocessable, code, fmt::format("{} {}", words.front(), ran->text), ran->output};
+Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code, Millis timeout) {
+  FLEET_TRY(auto command, resolve(words, candidate.slot, bench.config.exec));
+  command.timeout = timeout;
+  command.environment = environment_of(candidate);
+  FLEET_TRY(auto const ran, run(command, bench.stop));
+  if (ran.ok()) return {};
+  return Error{Kind::unprocessable, code, fmt::format("{} {}", words.front(), ran.text), ran.output};
 }
 
 }  // namespace fleet::agent

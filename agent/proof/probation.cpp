@@ -20,6 +20,7 @@ struct Watched {
   int failures = 0;
   bool good = false;  ///< its last run succeeded
   std::string text;   ///< why not
+  std::string own;    ///< code of what keeps this device from running it: no evidence against the release
   std::string output;
 };
 
@@ -40,14 +41,19 @@ struct ProbationRun::State {
   wire::DeviceError error;
 
   void run_exec(Watched& one) {
-    auto command = resolve(one.check->exec, candidate.slot, bench.config.programs);
-    if (!command) return note(one, false, command.error().detail, {});
-    command->run_as = bench.config.run_as;
+    auto command = resolve(one.check->exec, candidate.slot, bench.config.exec);
+    if (!command) return cannot_run(one, command.error());
     command->timeout = one.check->timeout;
     command->environment = environment_of(candidate);
     auto const ran = run(*command, bench.stop);
-    if (!ran) return note(one, ran.error().code == "interrupted", ran.error().detail, {});
+    if (!ran) return cannot_run(one, ran.error());
     note(one, ran->ok(), ran->text, ran->output);
+  }
+
+  static void cannot_run(Watched& one, Error const& error) {
+    bool const stopped = error.code == "interrupted";
+    note(one, stopped, error.detail, {});
+    if (!stopped) one.own = error.code;
   }
 
   void run_http(Watched& one) {
@@ -71,6 +77,7 @@ struct ProbationRun::State {
     one.good = good;
     one.text = std::move(text);
     one.output = std::move(output);
+    one.own.clear();
   }
 
   /// The window has the samples: its value decides at once. Before that it is only missing.
@@ -108,7 +115,7 @@ struct ProbationRun::State {
 
 ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
     : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), before, {}, {}}) {
-  for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}});
+  for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}, {}});
   std::vector<Collector::Watched> watched;
   for (auto const& check : state_->manifest.health)
     if (check.statsd) watched.push_back({check.statsd->metric, check.statsd->window});
@@ -121,7 +128,8 @@ ProbationRun::~ProbationRun() = default;
 
 ProbationSoFar ProbationRun::so_far() const {
   auto const& self = *state_;
-  return {self.before.spent + (self.bench.clock.mono() - self.started), self.before.inferences + self.bench.collector.inferences(self.candidate.digest, self.started)};
+  return {self.before.spent + (self.bench.clock.mono() - self.started),
+          self.before.inferences + self.bench.collector.inferences(self.candidate.digest, self.started)};
 }
 
 MonoTime ProbationRun::next_step() const {
@@ -147,7 +155,7 @@ ProbationRun::Verdict ProbationRun::judge() {
   auto const now = self.bench.clock.mono();
   for (auto& one : self.checks) {
     if (self.look(one, now)) continue;
-    self.error = {"health_failed", fmt::format("health check {}: {}", name_of(*one.check), one.text), one.output};
+    self.error = {one.own.empty() ? "health_failed" : one.own, fmt::format("health check {}: {}", name_of(*one.check), one.text), one.output};
     return Verdict::failed;
   }
   auto const [spent, inferences] = so_far();

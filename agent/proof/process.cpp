@@ -1,22 +1,21 @@
 #include "agent/proof/process.hpp"
 
+#include "agent/proof/cgroup.hpp"
+#include "agent/proof/supervisor.hpp"
 #include "core/base/fs.hpp"
+#include "core/base/log.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <poll.h>
-#include <pwd.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
+#include <memory>
 #include <optional>
 
 namespace fleet::agent {
@@ -25,68 +24,36 @@ namespace {
 constexpr std::size_t kTailBytes = 4096;
 constexpr int kPollMs = 50;
 constexpr int kDrainTurns = 16;
-constexpr int kNotStarted = 127;
+/// What execve(2) says of a program that is wrong in itself; everything else is this device's trouble at this time.
+constexpr auto kProgramsFault = std::to_array({ENOENT, ENOEXEC, ELIBBAD, E2BIG, ENOTDIR, EISDIR, EINVAL});
+using What = SupervisorWord::What;
 
-struct User {
-  uid_t uid = 0;
-  gid_t gid = 0;
+/// Words and variables as execve(2) wants them.
+struct Words {
+  std::vector<std::string> texts;
+  std::vector<char*> pointers;
+  void close() {
+    for (auto& text : texts) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+  }
 };
 
-Result<std::optional<User>> user_of(std::string const& name) {
-  if (::geteuid() != 0) return std::optional<User>();  // only root can become another
-  if (name.empty())
-    return Error{Kind::forbidden, "run_as_required", "the agent is root: programs of releases need a user of their own",
-                 "set exec: {run_as: USER} in agent.yaml"};
-  std::array<char, 4096> buffer{};
-  passwd entry{};
-  passwd* found = nullptr;
-  if (::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-    return Error{Kind::not_found, "unknown_user", fmt::format("there is no user '{}'", name), "set exec: {run_as: USER} in agent.yaml"};
-  return std::optional(User{entry.pw_uid, entry.pw_gid});
-}
-
-/// Everything exec needs, made before fork: after it only async-signal-safe calls are allowed in a process with threads.
-struct Prepared {
-  std::vector<std::string> words, variables;
-  std::vector<char*> argv, envp;
-  std::optional<User> user;
-  int output = -1;
-};
-
-Prepared prepare(Command const& command, std::optional<User> user, int output) {
-  Prepared out{{command.program}, {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"}, {}, {}, user, output};
-  out.words.insert(out.words.end(), command.arguments.begin(), command.arguments.end());
-  for (auto const& [key, value] : command.environment) out.variables.push_back(key + "=" + value);
-  for (auto& word : out.words) out.argv.push_back(word.data());
-  for (auto& variable : out.variables) out.envp.push_back(variable.data());
-  out.argv.push_back(nullptr);
-  out.envp.push_back(nullptr);
+/// The owner's variables win over ours, the proof's (FLEET_*) over both.
+Words variables_of(Command const& command) {
+  std::map<std::string, std::string> all{{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LANG", "C.UTF-8"}};
+  for (auto const* more : {&command.exec.environment, &command.environment})
+    for (auto const& [key, value] : *more) all.insert_or_assign(key, value);
+  Words out;
+  for (auto const& [key, value] : all) out.texts.push_back(key + "=" + value);
+  out.close();
   return out;
 }
 
-void limit(__rlimit_resource what, rlim_t most) {
-  rlimit const value{most, most};
-  ::setrlimit(what, &value);
-}
-
-[[noreturn]] void become(Prepared const& prepared, char const* directory) {
-  ::setsid();
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
-  int const null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, 0);
-  ::dup2(prepared.output, 1);
-  ::dup2(prepared.output, 2);
-  ::syscall(SYS_close_range, 3U, ~0U, 0U);
-  limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_NOFILE, 256);
-  limit(RLIMIT_FSIZE, rlim_t{256} << 20);
-  bool ready = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::chdir(directory) == 0;
-  if (ready && prepared.user) ready = ::setgroups(0, nullptr) == 0 && ::setgid(prepared.user->gid) == 0 && ::setuid(prepared.user->uid) == 0;
-  if (ready) ::execve(prepared.argv[0], prepared.argv.data(), prepared.envp.data());
-  ::_exit(kNotStarted);
+Words words_of(Command const& command) {
+  Words out{{command.program}, {}};
+  out.texts.insert(out.texts.end(), command.arguments.begin(), command.arguments.end());
+  out.close();
+  return out;
 }
 
 /// The last bytes, as valid UTF-8: what is not printable ASCII becomes `?`.
@@ -113,78 +80,136 @@ bool drain(int fd, Tail& tail) {
   return true;
 }
 
-void describe(Outcome& out, int status, Millis timeout) {
-  if (WIFEXITED(status)) out.exit_code = WEXITSTATUS(status);
-  else {
-    out.exit_code = -1;
-    out.signal = WTERMSIG(status);
+struct Pipe {
+  Descriptor read, write;
+  static std::optional<Pipe> make() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+    return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
   }
-  if (out.timed_out) out.text = fmt::format("still running after {}", to_string(timeout));
-  else if (out.signal != 0) out.text = fmt::format("killed by signal {}", out.signal);
-  else if (out.exit_code == kNotStarted) out.text = "could not be started";
-  else out.text = fmt::format("ended with {}", out.exit_code);
+};
+
+/// The agent's side of one supervisor.
+struct Supervised {
+  pid_t pid = -1;
+  Descriptor output, told, life;
+  std::unique_ptr<ProgramGroup> group;
+  std::optional<SupervisorWord> ended, failed;
+  bool timed_out = false;
+  Tail tail;
+
+  /// False: the supervisor has said its last word.
+  bool listen() {
+    SupervisorWord word;
+    auto const got = ::read(told.get(), &word, sizeof word);
+    if (got == static_cast<ssize_t>(sizeof word)) (word.what == What::ended ? ended : failed) = word;
+    return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
+  }
+
+  void watch(Millis timeout, std::atomic<bool> const& stop) {
+    auto& clock = system_clock();
+    auto const deadline = clock.mono() + timeout;
+    for (bool open = true, talks = true; talks;) {
+      std::array<pollfd, 2> fds{{{told.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}}};
+      ::poll(fds.data(), fds.size(), kPollMs);
+      if (open && fds[1].revents != 0) open = drain(output.get(), tail);
+      if (fds[0].revents != 0) talks = listen();
+      bool const late = clock.mono() >= deadline;
+      if (!life || (!late && !stop)) continue;
+      timed_out = late && !ended;
+      life.close();  // the order to end all
+    }
+    ::waitpid(pid, nullptr, 0);
+    drain(output.get(), tail);
+  }
+};
+
+Error not_started(Command const& command, std::string_view doing, std::string const& path, int number) {
+  auto const as = command.exec.run_as.empty() ? std::string() : fmt::format(" (as {})", command.exec.run_as);
+  return {Kind::unavailable, "not_started", fmt::format("{} {}{}: {}", doing, path, as, std::strerror(number)),
+          "nothing is wrong with the release: look at this device"};
 }
 
-/// Waits for the program itself; its output may stay open in what it left behind, which the group's end closes.
-Outcome supervise(pid_t child, int output, Command const& command, std::atomic<bool> const& stop) {
+Result<Supervised> start(Command const& command, ProgramUser const& user) {
+  auto output = Pipe::make(), told = Pipe::make(), life = Pipe::make();
+  // Our end alone does not block: a program that meets EAGAIN on its output would fail for being quick.
+  if (!output || !told || !life || ::fcntl(output->read.get(), F_SETFL, O_NONBLOCK) != 0) return not_started(command, "make pipes for", command.program, errno);
+  Supervised out;
+  out.group = ProgramGroup::make(own_cgroup(), command.exec.limits);
+  auto words = words_of(command), variables = variables_of(command);
+  Launch launch{command.program.c_str(), words.pointers.data(), variables.pointers.data(), command.directory.c_str(), &user, command.exec.limits};
+  launch.count_processes = user.other && !(out.group && out.group->counts_processes());
+  launch.output = output->write.get();
+  launch.told = told->write.get();
+  launch.life = life->read.get();
+  if (out.group) launch.group_procs = out.group->procs(), launch.group_end = out.group->end();
+  out.pid = ::fork();
+  if (out.pid == 0) supervise(launch);
+  if (out.pid < 0) return not_started(command, "fork for", command.program, errno);
+  out.output = std::move(output->read);
+  out.told = std::move(told->read);
+  out.life = std::move(life->write);
+  return out;
+}
+
+/// What kept the program from running, or nothing.
+std::optional<Error> start_error(Command const& command, Supervised const& done) {
+  if (!done.failed) return std::nullopt;
+  auto const& word = *done.failed;
+  if (word.what == What::not_confined) return not_started(command, "confine", command.program, word.error);
+  if (word.what == What::no_folder) return not_started(command, "enter", command.directory, word.error);
+  bool const own_fault = std::find(kProgramsFault.begin(), kProgramsFault.end(), word.error) != kProgramsFault.end() ||
+                         (word.error == EACCES && ::access(command.program.c_str(), X_OK) != 0);  // else a folder above it, or a mount
+  if (!own_fault) return not_started(command, "run", command.program, word.error);
+  if (command.of_release) return std::nullopt;
+  return Error{Kind::not_found, "unknown_program", fmt::format("run {}: {}", command.program, std::strerror(word.error)),
+               "look at exec: {programs: {...}} in agent.yaml"};
+}
+
+Outcome outcome_of(Command const& command, Supervised const& done) {
   Outcome out;
-  Tail tail;
-  auto& clock = system_clock();
-  auto const deadline = clock.mono() + command.timeout;
-  int status = 0;
-  for (bool open = true;;) {
-    if (open) {
-      pollfd one{output, POLLIN, 0};
-      ::poll(&one, 1, kPollMs);
-      open = drain(output, tail);
-    } else {
-      ::poll(nullptr, 0, 1);
-    }
-    if (::waitpid(child, &status, WNOHANG) == child) break;
-    out.timed_out = clock.mono() >= deadline;
-    if (!out.timed_out && !stop) continue;
-    ::kill(-child, SIGKILL);
-    ::waitpid(child, &status, 0);
-    break;
-  }
-  ::kill(-child, SIGKILL);  // what it started ends with it
-  drain(output, tail);
-  out.output = tail.text();
-  describe(out, status, command.timeout);
+  out.output = done.tail.text();
+  out.timed_out = done.timed_out;
+  // A supervisor that was killed took the program with it.
+  int const status = done.ended ? done.ended->status : SIGKILL;
+  if (WIFEXITED(status)) out.exit_code = done.failed ? -1 : WEXITSTATUS(status);
+  else out.exit_code = -1, out.signal = WTERMSIG(status);
+  if (done.ended && done.ended->left_some) out.exit_code = -1;
+  if (done.failed) out.text = fmt::format("could not be started: {}: {}", command.program, std::strerror(done.failed->error));
+  else if (out.timed_out) out.text = fmt::format("still running after {}", to_string(command.timeout));
+  else if (done.group && done.group->ran_out_of_memory())
+    out.text = fmt::format("killed: more memory than the {} bytes of exec: {{limits: {{memory}}}}", command.exec.limits.memory_bytes);
+  else if (out.signal != 0) out.text = fmt::format("killed by signal {}", out.signal);
+  else if (done.ended->left_some) out.text = "left processes behind that cannot be ended";
+  else out.text = fmt::format("ended with {}", out.exit_code);
   return out;
 }
 
 }  // namespace
 
-Result<Outcome> run(Command const& command, std::atomic<bool> const& stop) {
-  if (::access(command.program.c_str(), X_OK) != 0)
-    return Error{Kind::not_found, "unknown_program", fmt::format("{}: {}", command.program, std::strerror(errno))};
-  FLEET_TRY(auto const user, user_of(command.run_as));
-  std::array<int, 2> pipe{};
-  // Our end alone does not block: a program that meets EAGAIN on its output would fail for being quick.
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0 || ::fcntl(pipe[0], F_SETFL, O_NONBLOCK) != 0) return Error{Kind::unavailable, "no_pipe", std::strerror(errno)};
-  auto const prepared = prepare(command, user, pipe[1]);
-  pid_t const child = ::fork();
-  if (child == 0) become(prepared, command.directory.c_str());
-  int const fork_error = errno;
-  ::close(pipe[1]);
-  if (child < 0) {
-    ::close(pipe[0]);
-    return Error{Kind::unavailable, "no_process", std::strerror(fork_error)};
-  }
-  auto out = supervise(child, pipe[0], command, stop);
-  ::close(pipe[0]);
-  if (stop) return Error{Kind::unavailable, "interrupted", "the agent was told to stop"};
-  return out;
+void prepare_programs(Exec const& exec) {
+  auto const counted = delegate_controllers(own_cgroup());
+  if (!counted && exec.limits.memory_bytes > 0) log::warn("exec.memory_not_limited", {{"error", counted.error().detail}, {"hint", counted.error().hint}});
 }
 
-Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, std::map<std::string, std::string> const& programs) {
+Result<Outcome> run(Command const& command, std::atomic<bool> const& stop) {
+  FLEET_TRY(auto const user, program_user(command.exec.run_as));
+  FLEET_TRY(auto running, start(command, user));
+  running.watch(command.timeout, stop);
+  if (stop) return Error{Kind::unavailable, "interrupted", "the agent was told to stop"};
+  if (auto error = start_error(command, running)) return *std::move(error);
+  return outcome_of(command, running);
+}
+
+Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec) {
   Error const unknown{Kind::not_found, "unknown_program",
                       fmt::format("'{}' is neither a file of the release nor a program of this device", words.empty() ? "" : words.front()),
                       "name it under exec: {programs: {...}} in agent.yaml"};
   if (words.empty()) return unknown;
   Command out;
-  if (auto const named = programs.find(words.front()); named != programs.end()) out.program = named->second;
+  out.exec = exec;
+  out.of_release = !exec.programs.contains(words.front());
+  if (!out.of_release) out.program = exec.programs.at(words.front());
   else if (is_safe_relative_path(words.front()) && ::access((slot + "/" + words.front()).c_str(), F_OK) == 0) out.program = slot + "/" + words.front();
   else return unknown;
   out.arguments.assign(words.begin() + 1, words.end());

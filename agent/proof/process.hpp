@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/store/config.hpp"
 #include "core/base/time.hpp"
 
 #include <atomic>
@@ -9,15 +10,17 @@
 
 namespace fleet::agent {
 
-/// A program of a release or of the device's owner, as it is run: own process group, clean environment (only `environment`), closed
-/// descriptors, limits, no new privileges, another user where given, killed as a group at the time-out.
+/// A program of a release or of the device's owner, as it is run: with a supervisor of its own, in a control group of its own where the
+/// system has one, with the environment and limits of agent.yaml, as its user and in his groups, without descriptors, without new
+/// privileges. Whatever it started ends with it: at its own end, at the time-out, and with the agent.
 struct Command {
   std::string program;                 ///< absolute path
   std::vector<std::string> arguments;  ///< without the program itself
   std::string directory;               ///< working directory
   std::map<std::string, std::string> environment;
   Millis timeout{10'000};
-  std::string run_as;  ///< user name; empty: the agent's own (refused when that is root)
+  Exec exec;                ///< `exec:` of agent.yaml
+  bool of_release = false;  ///< the program is a file of the release: what is wrong with it is the release's own
 };
 
 struct Outcome {
@@ -25,17 +28,22 @@ struct Outcome {
   int signal = 0;
   bool timed_out = false;
   std::string output;  ///< last 4 KiB of stdout and stderr together, valid UTF-8
-  [[nodiscard]] bool ok() const { return exit_code == 0 && signal == 0 && !timed_out; }
-  /// `ended with 3`, `killed by signal 9`, `still running after 30s`
+  /// `ended with 3`, `killed by signal 9`, `still running after 30s`, `could not be started: ...`
   std::string text;
+  [[nodiscard]] bool ok() const { return exit_code == 0 && signal == 0 && !timed_out; }
 };
 
+/// Before the first program: lets their control groups count processes and memory, where that can be. Otherwise a limit of memory that is not
+/// held is logged.
+void prepare_programs(Exec const& exec);
+
 /// Runs and waits. Safe in a process with threads. `stop` set from another thread kills it and answers `unavailable` (code `interrupted`).
-/// @errors not_found (program), forbidden (code `run_as_required`), unavailable
+/// @errors none is evidence against a release: unknown_user, run_as_required, run_as_needs_root, unknown_program (a program of the device,
+///   with path and errno), not_started (what the system refused, with errno), interrupted
 [[nodiscard]] Result<Outcome> run(Command const& command, std::atomic<bool> const& stop);
 
 /// The first word is a file of the release (made executable at install) or a name under `programs` of agent.yaml.
 /// @errors not_found (code `unknown_program`)
-[[nodiscard]] Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, std::map<std::string, std::string> const& programs);
+[[nodiscard]] Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec);
 
 }  // namespace fleet::agent

@@ -18,7 +18,7 @@ namespace fleet::agent {
 struct Candidate {
   std::string model, version, digest;
   std::string slot;     ///< absolute folder of its files
-  std::string scratch;  ///< an empty folder that only this proof writes to (the agent's user and `run_as` may)
+  std::string scratch;  ///< a folder that the proof makes for itself and removes; its parent is the agent's alone
   std::string statsd;   ///< path of the StatsD socket
 };
 
@@ -35,8 +35,9 @@ struct Bench {
 };
 
 /// Runs the golden test's command in the slot and compares its output with what the manifest expects, number by number.
-/// @errors unprocessable with code golden_failed (the program), golden_timeout, golden_mismatch (the first difference: line, column,
-///   expected, got) and the program's output in `hint`; unavailable (code `interrupted`)
+/// @errors unprocessable: the release's own, with code golden_failed (the program), golden_timeout, golden_mismatch (the first difference:
+///   line, column, expected, got) and the program's output in `hint`; of every other kind: this device's own, as run() has them, no
+///   evidence against the release
 [[nodiscard]] Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::Golden const& golden);
 
 /// Compares two texts of cells separated by commas or white space: numbers within `tolerance`, other cells exactly.
@@ -44,7 +45,7 @@ struct Bench {
 [[nodiscard]] Result<void> compare_outputs(std::string_view expected, std::string_view got, double tolerance);
 
 inline constexpr Millis kProgramTimeout{10'000};
-/// A program that must end well (activate, hooks). @errors unprocessable (code `activate_failed`)
+/// A program that must end well (activate, hooks). @errors unprocessable (code `code`): the program's own; else as run() has them
 [[nodiscard]] Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
                                        Millis timeout = kProgramTimeout);
 
@@ -68,7 +69,8 @@ public:
   Verdict step();
   [[nodiscard]] ProbationSoFar so_far() const;
   [[nodiscard]] MonoTime next_step() const;
-  /// Codes health_failed, probation_timeout; with the check and numbers in words.
+  /// Codes health_failed, probation_timeout, or where a check cannot be run those of run(), which are the device's own; with the check and
+  /// numbers in words.
   [[nodiscard]] wire::DeviceError const& error() const;
 
 private:

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <mutex>
 
 namespace fleet::agent {
 namespace {
@@ -55,6 +56,13 @@ Result<void> walk(Fs& fs, std::string const& dir, std::string const& prefix, std
   return {};
 }
 
+using Identities = std::map<std::string, FileInfo::Identity>;
+Identities identities_of(std::map<std::string, FileInfo> const& files) {
+  Identities out;
+  for (auto const& [name, info] : files) out.emplace(name, info.identity);
+  return out;
+}
+
 }  // namespace
 
 std::string Slots::slot(std::string const& model, std::string const& digest) const { return home(model) + "/versions/" + digest; }
@@ -95,13 +103,17 @@ Result<void> Slots::prepare_staging(std::string const& model, std::string const&
   return clear_strangers(fs_, dir, "", files, folders);
 }
 
-Result<void> Slots::check_files(std::string const& dir, wire::Variant const& variant) const {
+Result<void> Slots::check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const {
   std::map<std::string, FileInfo> found;
   FLEET_CHECK(walk(fs_, dir, "", found));
   if (found.size() != variant.files.size()) return differs(dir, fmt::format("{} files, expected {}", found.size(), variant.files.size()));
   for (auto const& folder : variant.folders) {
     auto const info = fs_.info(dir + "/" + folder);
     if (!info || info->type != FileInfo::Type::directory) return differs(dir, fmt::format("folder '{}' is missing", folder));
+  }
+  {
+    std::lock_guard const lock(checked_->mutex);
+    checked_->slots.erase(name);
   }
   for (auto const& file : variant.files) {
     if (!found.contains(file.name)) return differs(dir, fmt::format("'{}' is missing", file.name));
@@ -110,11 +122,26 @@ Result<void> Slots::check_files(std::string const& dir, wire::Variant const& var
       return differs(
           dir, fmt::format("'{}' has digest {} ({} bytes), expected {} ({} bytes)", file.name, digest.sha256.hex(), digest.size, file.sha256.hex(), file.size));
   }
+  // As they were before they were read: what changes them from then on is seen.
+  std::lock_guard const lock(checked_->mutex);
+  checked_->slots.insert_or_assign(name, identities_of(found));
   return {};
 }
 
+Result<void> Slots::check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant) const {
+  auto const dir = slot(model, digest), name = model + "/" + digest;
+  std::map<std::string, FileInfo> found;
+  FLEET_CHECK(walk(fs_, dir, "", found));
+  {
+    std::lock_guard const lock(checked_->mutex);
+    auto const known = checked_->slots.find(name);
+    if (known != checked_->slots.end() && known->second == identities_of(found)) return {};
+  }
+  return check_files(dir, name, variant);
+}
+
 Result<bool> Slots::is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const {
-  auto const checked = check_files(slot(model, digest), variant);
+  auto const checked = check_files(slot(model, digest), model + "/" + digest, variant);
   if (checked) return true;
   bool const means_no = checked.error().kind == Kind::not_found || checked.error().kind == Kind::io || checked.error().code == "digest_mismatch";
   if (!means_no) return checked.error();
@@ -145,7 +172,7 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
   for (auto const& folder : variant.folders) FLEET_CHECK(fs_.make_dirs(from + "/" + folder));
   FLEET_CHECK(sync_tree(from));
-  FLEET_CHECK(check_files(from, variant));  // from the disk, not from what was received
+  FLEET_CHECK(check_files(from, model + "/" + digest, variant));  // from the disk, not from what was received
   FLEET_CHECK(make_folder(model, "versions"));
   FLEET_CHECK(fs_.remove_tree(to));  // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));
@@ -190,6 +217,10 @@ Result<void> Slots::remove_current(std::string const& model) {
 }
 
 Result<void> Slots::collect(std::string const& model, std::set<std::string> const& keep) {
+  {
+    std::lock_guard const lock(checked_->mutex);
+    std::erase_if(checked_->slots, [&](auto const& one) { return one.first.starts_with(model + "/") && !keep.contains(one.first.substr(model.size() + 1)); });
+  }
   for (std::string const folder : {"versions", "staging", "releases"}) {
     auto const dir = home(model) + "/" + folder;
     auto const names = fs_.list(dir);
@@ -219,11 +250,6 @@ Result<std::vector<std::string>> Slots::models() const {
     if (check_model_name(name) && info && info->type == FileInfo::Type::directory) out.push_back(name);
   }
   return out;
-}
-
-Result<void> Slots::make_scratch(std::string const& model) {
-  FLEET_CHECK(fs_.remove_tree(scratch(model)));
-  return fs_.make_dirs(scratch(model));
 }
 
 }  // namespace fleet::agent

@@ -4,6 +4,9 @@
 #include "core/base/fs.hpp"
 #include "core/wire/release.hpp"
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +21,7 @@ public:
 
   [[nodiscard]] std::string slot(std::string const& model, std::string const& digest) const;
   [[nodiscard]] std::string staging(std::string const& model, std::string const& digest) const;
+  /// Where a proof makes its folder.
   [[nodiscard]] std::string scratch(std::string const& model) const;
 
   /// release.json as it was verified. @errors not_found, corrupt (its digest differs)
@@ -26,6 +30,9 @@ public:
 
   /// True: the slot is there and every file has its size and digest, no more and no less. What cannot be read is not whole.
   Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
+  /// Right before the switch: the slot still holds what was checked. By the files' identities, where this process checked them; else by
+  /// their digests, once more. @errors unprocessable (code `digest_mismatch`), io
+  Result<void> check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
   /// Makes the staged files the slot: modes, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
   /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full)
   Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant);
@@ -44,16 +51,20 @@ public:
   Result<void> prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant);
   /// Models that have a folder. What else lies beside them is nobody's.
   Result<std::vector<std::string>> models() const;
-  /// An empty folder that release programs may write to.
-  Result<void> make_scratch(std::string const& model);
 
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
   Result<void> make_folder(std::string const& model, std::string const& name);
-  Result<void> check_files(std::string const& dir, wire::Variant const& variant) const;
+  Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const;
   Result<void> sync_tree(std::string const& dir);
   Fs& fs_;
   Layout layout_;
+  /// Files as they were when their digests were checked, by model and digest.
+  struct Checked {
+    std::mutex mutex;
+    std::map<std::string, std::map<std::string, FileInfo::Identity>> slots;
+  };
+  std::unique_ptr<Checked> checked_ = std::make_unique<Checked>();
 };
 
 }  // namespace fleet::agent

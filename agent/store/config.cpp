@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -62,15 +63,37 @@ void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+bool is_variable(std::string_view name) {
+  auto const fits = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && std::all_of(name.begin(), name.end(), fits) && (name[0] < '0' || name[0] > '9') && !name.starts_with("FLEET_");
+}
+
+void read_limits(wire::ObjectReader& exec, ExecLimits& out, Faults& faults) {
+  auto const* const value = exec.find("limits");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/exec/limits", faults);
+  constexpr std::int64_t kCountMax = 1'000'000;
+  out.processes = static_cast<std::uint64_t>(reader.integer("processes", 1, kCountMax, static_cast<std::int64_t>(out.processes)));
+  out.open_files = static_cast<std::uint64_t>(reader.integer("open_files", 16, kCountMax, static_cast<std::int64_t>(out.open_files)));
+  out.memory_bytes = read_size(reader, "memory");
+  if (auto const size = read_size(reader, "file_size"); size > 0) out.file_bytes = size;
+  reader.refuse_unknown();
+}
+
 void read_exec(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("exec");
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/exec", faults);
-  out.run_as = reader.text("run_as", 64, {});
+  out.exec.run_as = reader.text("run_as", 64, {});
   for (auto& [name, path] : reader.text_map("programs", 64, 1024)) {
     if (!path.starts_with('/')) reader.fault("programs", fmt::format("{}: an absolute path is needed", name));
-    out.programs.emplace(std::move(name), std::move(path));
+    out.exec.programs.emplace(std::move(name), std::move(path));
   }
+  for (auto& [name, text] : reader.text_map("environment", 64, 4096)) {
+    if (!is_variable(name)) reader.fault("environment", fmt::format("'{}' is no name of a variable, or begins with FLEET_, which is the agent's", name));
+    out.exec.environment.emplace(std::move(name), std::move(text));
+  }
+  read_limits(reader, out.exec.limits, faults);
   reader.refuse_unknown();
 }
 
@@ -128,7 +151,8 @@ void check_servers(Config const& config, Faults& faults) {
 
 /// Where text is wanted: a version, a port or a user may be written without quotes.
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
-                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*",
+                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
+                                                         "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
                                                          "/statsd/group", "/proxy/https", "/proxy/no_proxy/*"});
 

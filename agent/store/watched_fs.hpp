@@ -20,6 +20,9 @@ public:
   Result<std::string> read(std::string const& path, std::uint64_t limit) override { return below_.read(path, limit); }
   Result<void> replace(std::string const& path, std::string_view content, unsigned permissions = 0644) override;
   Result<void> make_dirs(std::string const& path, unsigned permissions = 0755) override { return noted(below_.make_dirs(path, permissions)); }
+  Result<void> make_private_dir(std::string const& path, Owner owner) override { return noted(below_.make_private_dir(path, owner)); }
+  Result<void> narrow_dir(std::string const& path, unsigned permissions) override { return below_.narrow_dir(path, permissions); }
+  Result<std::string> read_own(std::string const& path, std::uint64_t limit, Owner owner) override { return below_.read_own(path, limit, owner); }
   Result<void> rename(std::string const& from, std::string const& to) override { return noted(below_.rename(from, to)); }
   Result<void> symlink(std::string const& target, std::string const& link) override { return noted(below_.symlink(target, link)); }
   Result<std::string> read_link(std::string const& path) override { return below_.read_link(path); }

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "agent/proof/proof.hpp"
-#include "agent/trust/verifier.hpp"
 #include "agent/conditions/conditions.hpp"
-#include "agent/update/contact.hpp"
 #include "agent/context.hpp"
 #include "agent/delivery/download.hpp"
+#include "agent/proof/proof.hpp"
 #include "agent/slots/retention.hpp"
+#include "agent/trust/verifier.hpp"
+#include "agent/update/contact.hpp"
 #include "agent/update/machine.hpp"
 #include "agent/update/turn.hpp"
 #include "agent/update/wishes.hpp"
@@ -74,6 +74,7 @@ private:
   Result<void> wait_because(ModelState& state, std::string const& why);
   Result<void> wait_or_test(ModelState state, Target const& target);
   Result<void> test(ModelState state);
+  Result<void> check_unchanged(ModelState const& state, wire::Release const& release) const;
   Result<void> switch_over(ModelState state);
   Result<void> prove(ModelState state);
   Result<void> commit(ModelState state);
@@ -114,7 +115,7 @@ private:
   Interrupt& interrupt_;
   std::shared_ptr<Remote> remote_;  ///< while it is at work
   std::optional<ProbationRun> probation_;
-  MonoTime kept_{};                          ///< when the time of the probation was journalled last
+  MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
   std::vector<std::string> revoked_;  ///< no place to go back to by itself
   std::string ordered_;               ///< digest that the directive returns to

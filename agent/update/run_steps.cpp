@@ -195,7 +195,6 @@ Result<void> ModelUpdate::test(ModelState state) {
     FLEET_TRY(bool const may_start, start(state));
     if (!may_start) return {};
     golden->timeout = time_left(golden->timeout, state);
-    FLEET_CHECK(context_.slots.make_scratch(model_));
     auto const began = now();
     auto const passed = golden_test(bench(), candidate_of(state), *golden);
     if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
@@ -209,9 +208,23 @@ Result<void> ModelUpdate::test(ModelState state) {
   return {};
 }
 
+/// Before the link leads there: once it does, the way back is another one's.
+Result<void> ModelUpdate::check_unchanged(ModelState const& state, wire::Release const& release) const {
+  FLEET_TRY(auto const current, context_.slots.current(model_));
+  auto const* const variant = wire::find_variant(release, context_.identity.hardware);
+  if (current == state.target.digest || variant == nullptr) return {};
+  return context_.slots.check_unchanged(model_, state.target.digest, *variant);
+}
+
 Result<void> ModelUpdate::switch_over(ModelState state) {
   FLEET_TRY(auto const release, release_or_fail(state));
   if (!release) return {};
+  // Whatever ran since the files were checked, the release's own test too, may have touched them.
+  if (auto const same = check_unchanged(state, *release); !same) {
+    if (same.error().kind != Kind::unprocessable) return same;
+    FLEET_CHECK(fail(std::move(state), {"files_changed", same.error().detail, {}}));
+    return {};
+  }
   FLEET_TRY(bool const may_start, start(state));
   if (!may_start) return {};
   FLEET_CHECK(context_.slots.switch_to(model_, state.target.digest));
@@ -239,7 +252,6 @@ Result<void> ModelUpdate::prove(ModelState state) {
     if (release->manifest.probation) {
       FLEET_TRY(bool const may_start, start(state));
       if (!may_start) return {};
-      FLEET_CHECK(context_.slots.make_scratch(model_));
     }
     probation_.emplace(bench(), candidate_of(state), release->manifest, ProbationSoFar{state.run.spent, state.run.inferences});
     kept_ = now();

@@ -2,6 +2,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
+#include "core/base/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -70,7 +71,7 @@ Result<void> export_log(Session& session, Line const& line) {
 
 Result<int> export_audit(Session& session, Arguments const&) {
   auto const print = [&](std::string_view line) -> Result<void> {
-    session.data(std::string(line) + "\n");
+    session.data(safe_json(line) + "\n");
     return {};
   };
   FLEET_CHECK(export_log(session, print));

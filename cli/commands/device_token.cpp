@@ -1,7 +1,8 @@
+#include "cli/args/refs.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -32,7 +33,7 @@ Result<int> create_tokens(Session& session, Arguments const& arguments) {
   auto const* items = render::member(made, "items").if_array();
   if (items == nullptr) return Error{Kind::internal, "bad_answer", "POST /device-tokens: expected a list with `items`"};
   if (session.for_people()) {
-    for (auto const& item : *items) session.data(render::text_at(item, "secret") + "\n");
+    for (auto const& item : *items) session.data(render::safe_text(render::text_at(item, "secret")) + "\n");
     session.say(fmt::format("{} token(s), shown once, good until {}", items->size(), items->empty() ? "-" : render::text_at(items->front(), "expires_at")));
     return 0;
   }

@@ -1,5 +1,6 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
+#include "core/base/text.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
@@ -48,14 +49,14 @@ Result<int> call(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->send(method, target, std::move(body), std::move(headers)));
   if (method == net::Method::head) {
-    for (auto const& header : answer.headers) session.data(header.name + ": " + header.value + "\n");
+    for (auto const& header : answer.headers) session.data(safe_text(header.name + ": " + header.value) + "\n");
     return 0;
   }
   if (answer.header("Content-Type").starts_with("application/json")) {
     FLEET_TRY(auto const json, answer.json());
     show_json(session, json);
   } else {
-    session.data(answer.body);
+    session.data(session.around().console.out_is_terminal() ? safe_lines(answer.body) : answer.body);
   }
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -86,7 +87,7 @@ Result<int> exchange(Session& session, Arguments const& arguments) {
   auto const secret = render::text_at(given, "secret");
   if (!arguments.has("to")) {
     if (!session.for_people()) return show_object(session, given, token_shape());
-    session.data(secret + "\n");
+    session.data(render::safe_text(secret) + "\n");
   } else {
     FLEET_CHECK(session.around().fs.replace(arguments.text("to"), secret + "\n", 0600));
   }

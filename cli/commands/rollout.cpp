@@ -71,7 +71,7 @@ Result<int> plan_rollout(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const answer, api->post(Route("/rollouts:plan"), body));
   FLEET_TRY(auto const plan, answer.json());
   if (session.for_people()) tell_plan(session, plan);
-  else if (session.format() == Format::name) session.data(render::text_at(plan, "release") + "\n");
+  else if (session.format() == Format::name) session.data(render::safe_text(render::text_at(plan, "release")) + "\n");
   else show_json(session, plan);
   return 0;
 }

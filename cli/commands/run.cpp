@@ -44,7 +44,7 @@ int run(std::vector<std::string> const& words, Surroundings const& around) {
   }
   auto session = Session::create(around, parsed.arguments);
   if (!session) {
-    around.console.err("error: " + session.error().detail + "\n");
+    around.console.err(render::safe_lines("error: " + session.error().detail) + "\n");
     return exit_code(session.error().kind);
   }
   auto const code = run_in(*session, parsed);

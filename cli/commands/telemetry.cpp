@@ -1,7 +1,8 @@
+#include "cli/args/refs.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -43,7 +44,7 @@ Result<int> query(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->get(route));
   if (session.for_people()) tell_series(session, answer);
-  else if (session.format() == Format::name) session.data(render::text_at(answer, "metric") + "\n");
+  else if (session.format() == Format::name) session.data(render::safe_text(render::text_at(answer, "metric")) + "\n");
   else show_json(session, answer);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
 
 #include <boost/json/value.hpp>
 
@@ -21,7 +22,7 @@ Result<int> create_token(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const answer, api->post(Route("/tokens"), std::move(body), arguments.text("idempotency-key")));
   FLEET_TRY(auto const token, answer.json());
   if (!session.for_people()) return show_object(session, token, token_shape());
-  session.data(render::text_at(token, "secret") + "\n");
+  session.data(render::safe_text(render::text_at(token, "secret")) + "\n");
   session.say("token " + render::text_at(token, "id") + " (" + render::text_at(token, "role") + "): its secret is shown this once");
   return 0;
 }

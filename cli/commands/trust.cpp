@@ -2,6 +2,7 @@
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/text.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -55,7 +56,7 @@ Result<int> export_root(Session& session, Arguments const&) {
   for (auto const& role : *roles) {
     if (render::text_at(role, "role") != "root") continue;
     FLEET_TRY(auto const file, api->send(net::Method::get, fmt::format("/tuf/{}.root.json", render::text_at(role, "version"))));
-    session.data(file.body);
+    session.data(session.around().console.out_is_terminal() ? render::safe_lines(file.body) : file.body);
     return 0;
   }
   return Error{Kind::not_found, "no_metadata", "the server has no root"};

@@ -1,11 +1,11 @@
-#include "cli/signing/evidence_flags.hpp"
-#include "cli/publish/file_tree.hpp"
+#include "cli/args/refs.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
-#include "cli/args/refs.hpp"
 #include "cli/client/config_file.hpp"
-#include "cli/signing/trusted.hpp"
+#include "cli/publish/file_tree.hpp"
 #include "cli/render/json.hpp"
+#include "cli/signing/evidence_flags.hpp"
+#include "cli/signing/trusted.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/release.hpp"
 
@@ -108,6 +108,21 @@ Result<Judged> load_policy(Session& session, Arguments const& arguments, Api& ap
   return out;
 }
 
+/// Who is named and nothing is demanded of: something each must have signed.
+void check_signers(Checks& checks, trust::EvidencePolicy const& policy, std::vector<trust::Statement> const& statements) {
+  for (auto const& [name, key] : policy.signers) {
+    auto const signed_it = [&](trust::Statement const& one) { return std::find(one.signers.begin(), one.signers.end(), name) != one.signers.end(); };
+    auto const count = std::count_if(statements.begin(), statements.end(), signed_it);
+    checks.note("signer " + name, count > 0 ? Result<std::string>(fmt::format("signed {} statements", count))
+                                            : Error{Kind::signature, "evidence_missing", "signed no statement of this release"});
+  }
+}
+
+/// A release that was taken back is none to ship, whatever is signed. @param state  as the server says
+void check_state(Checks& checks, std::string const& state) {
+  checks.note("state", state == "revoked" ? Result<std::string>(Error{Kind::signature, "release_revoked", "is revoked"}) : Result<std::string>(state));
+}
+
 /// Every statement again, over the bytes that were received, and what is demanded.
 Result<void> check_evidence(Checks& checks, Judged const& judged, Api& api, ReleaseRef const& ref, wire::Release const& release) {
   auto const& policy = judged.policy;
@@ -132,8 +147,10 @@ Result<void> check_evidence(Checks& checks, Judged const& judged, Api& api, Rele
   }
   auto const unmet = trust::unmet_demands(policy, statements, files);
   for (auto const& one : unmet) checks.note("demand " + one.pointer.substr(one.pointer.rfind('/') + 1), Error{Kind::signature, "evidence_missing", one.detail});
-  if (unmet.empty() && judged.own) checks.note("demands", fmt::format("{}, all met", policy.demands.size()));
-  if (unmet.empty() && !judged.own)
+  if (judged.own && policy.demands.empty()) check_signers(checks, policy, statements);
+  else if (unmet.empty() && judged.own) checks.note("demands", fmt::format("{}, all met", policy.demands.size()));
+  else if (policy.demands.empty()) checks.left_out("demands", "the model demands nothing; judge by your own: --signer NAME=FILE --demands FILE");
+  else if (unmet.empty())
     checks.left_out("demands", fmt::format("{} by the server's word, all met; judge by your own: --signer NAME=FILE --demands FILE", policy.demands.size()));
   return {};
 }
@@ -144,6 +161,7 @@ Result<int> verify(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const shown, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
   auto digest = render::text_at(shown, "digest");
   Checks checks;
+  check_state(checks, render::text_at(shown, "state"));
   if (auto const root = arguments.text("root"); !root.empty()) {
     auto const view = fetch_trusted(session, *api, root, ref);
     auto const trusted = !view ? Result<Digest>(view.error()) : view->entry ? view->entry->sha256() : Result<Digest>(not_listed(ref));

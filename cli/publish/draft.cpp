@@ -123,6 +123,7 @@ Result<Draft> make_draft(Session& session, Arguments const& arguments) {
   FLEET_CHECK(check_version_name(arguments.text("version")));
   Draft draft;
   draft.body["version"] = arguments.text("version");
+  if (!session.reason().empty()) draft.body["reason"] = session.reason();
   FLEET_CHECK(add_origin(draft, arguments));
   if (arguments.has("manifest")) {
     FLEET_TRY(draft.body["manifest"], read_manifest(fs, arguments.text("manifest")));

@@ -38,56 +38,15 @@ constexpr auto kZero = std::to_array<Range>({
     {0xFE20, 0xFE2F},
     {0xE0100, 0xE01EF},
 });
-// Marks that reorder or hide what follows (Unicode UAX 9): text must not look like other text.
-constexpr auto kTurning = std::to_array<Range>({{0x061C, 0x061C}, {0x200E, 0x200F}, {0x202A, 0x202E}, {0x2066, 0x2069}, {0xFEFF, 0xFEFF}});
-
 template <std::size_t N>
 bool within(std::array<Range, N> const& ranges, char32_t c) {
   return std::any_of(ranges.begin(), ranges.end(), [c](Range r) { return c >= r.first && c <= r.last; });
-}
-
-struct Character {
-  char32_t code;
-  std::size_t bytes;
-  bool valid;
-};
-
-/// The character at the start of `text`, which is not empty. Overlong forms, surrogates and stray bytes are not valid.
-Character next_character(std::string_view text) {
-  auto const lead = static_cast<unsigned char>(text[0]);
-  if (lead < 0x80) return {lead, 1, true};
-  std::size_t const length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return {lead, 1, false};
-  char32_t code = lead & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    auto const byte = static_cast<unsigned char>(text[i]);
-    if ((byte & 0xC0U) != 0x80U) return {lead, 1, false};
-    code = (code << 6U) | (byte & 0x3FU);
-  }
-  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
-  if (code < kLeast.at(length) || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return {lead, 1, false};
-  return {code, length, true};
 }
 
 std::size_t width_of(Character c) {
   if (!c.valid) return 1;
   if (within(kZero, c.code)) return 0;
   return within(kWide, c.code) ? 2 : 1;
-}
-
-std::string made_safe(std::string_view text, bool keep_lines) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    auto const c = next_character(text);
-    if (!c.valid) out += "\uFFFD";
-    else if (c.code == '\n' && keep_lines) out += '\n';
-    else if (c.code == '\n' || c.code == '\t' || c.code == '\r') out += keep_lines && c.code == '\r' ? "" : " ";
-    else if (c.code < 0x20 || (c.code >= 0x7F && c.code < 0xA0)) out += "·";
-    else if (!within(kTurning, c.code)) out += text.substr(0, c.bytes);
-    text.remove_prefix(c.bytes);
-  }
-  return out;
 }
 
 }  // namespace
@@ -122,9 +81,6 @@ std::string pad(std::string_view text, std::size_t width, bool right) {
   std::string const space(have < width ? width - have : 0, ' ');
   return right ? space + std::string(text) : std::string(text) + space;
 }
-
-std::string safe_text(std::string_view text) { return made_safe(text, false); }
-std::string safe_lines(std::string_view text) { return made_safe(text, true); }
 
 std::string short_span(Millis span) {
   auto const s = std::max<std::int64_t>(0, span.count() / 1000);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/text.hpp"
 #include "core/base/time.hpp"
 
 #include <cstddef>
@@ -17,11 +18,8 @@ namespace fleet::render {
 [[nodiscard]] std::string clip(std::string_view text, std::size_t width);
 /// `text` and spaces up to `width` columns.
 [[nodiscard]] std::string pad(std::string_view text, std::size_t width, bool right = false);
-/// Makes text from devices and servers harmless for a terminal: control characters and escapes become `·`, line breaks and tabs a
-/// space, marks that turn the direction of writing vanish.
-[[nodiscard]] std::string safe_text(std::string_view text);
-/// The same, but line breaks stay.
-[[nodiscard]] std::string safe_lines(std::string_view text);
+using fleet::safe_lines;
+using fleet::safe_text;
 
 /// `12s`, `5m`, `3h`, `2d`: the largest unit, rounded down; never negative.
 [[nodiscard]] std::string short_span(Millis span);

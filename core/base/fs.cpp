@@ -1,9 +1,11 @@
 #include "core/base/fs.hpp"
 
+#include "core/base/descriptor.hpp"
+#include "core/base/foreign.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -18,29 +20,7 @@
 namespace fleet {
 namespace {
 
-Error failed(std::string_view doing, std::string const& path, int number) {
-  auto const text = fmt::format("{} {}: {}", doing, path, std::strerror(number));
-  if (number == ENOENT || number == ENOTDIR) return {Kind::not_found, "no_such_file", text};
-  if (number == ENOSPC || number == EDQUOT) return {Kind::unavailable, "disk_full", text, "free some space and try again"};
-  if (number == EEXIST || number == ENOTEMPTY) return {Kind::conflict, "file_exists", text};
-  if (number == EROFS) return {Kind::io, "read_only", text, "the file system is read-only: look for disk errors"};
-  if (number == EIO) return {Kind::io, "io_error", text, "the disk answers with errors"};
-  return {Kind::io, "io_failed", text};
-}
-
-class Descriptor {
-public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const { return fd_; }
-
-private:
-  int fd_;
-};
+constexpr auto failed = system_error;
 
 class SystemFile final : public File {
 public:
@@ -87,8 +67,6 @@ private:
   std::string path_;
 };
 
-int remove_entry(char const* path, struct stat const*, int, struct FTW*) { return ::remove(path); }
-
 std::string parent_of(std::string const& path) {
   auto const slash = path.find_last_of('/');
   if (slash == std::string::npos) return ".";
@@ -108,17 +86,7 @@ public:
   Result<std::string> read(std::string const& path, std::uint64_t limit) override {
     Descriptor const fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (fd.get() < 0) return failed("open", path, errno);
-    std::string out;
-    std::array<char, 65536> piece{};
-    for (;;) {
-      auto const n = ::read(fd.get(), piece.data(), piece.size());
-      if (n == 0) return out;
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return failed("read", path, errno);
-      if (out.size() + static_cast<std::size_t>(n) > limit)
-        return Error{Kind::too_large, "file_too_large", fmt::format("{} is longer than {} bytes", path, limit)};
-      out.append(piece.data(), static_cast<std::size_t>(n));
-    }
+    return read_all(fd, path, limit);
   }
 
   Result<void> replace(std::string const& path, std::string_view content, unsigned permissions) override {
@@ -165,10 +133,10 @@ public:
     if (::remove(path.c_str()) != 0) return failed("remove", path, errno);
     return {};
   }
-  Result<void> remove_tree(std::string const& path) override {
-    if (::nftw(path.c_str(), remove_entry, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) != 0 && errno != ENOENT) return failed("remove folder", path, errno);
-    return {};
-  }
+  Result<void> remove_tree(std::string const& path) override { return foreign::remove_tree(path); }
+  Result<void> make_private_dir(std::string const& path, Owner owner) override { return foreign::make_private_dir(path, owner); }
+  Result<void> narrow_dir(std::string const& path, unsigned permissions) override { return foreign::narrow_dir(path, permissions); }
+  Result<std::string> read_own(std::string const& path, std::uint64_t limit, Owner owner) override { return foreign::read_own(path, limit, owner); }
   Result<std::vector<std::string>> list(std::string const& path) override {
     std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir(path.c_str()), ::closedir);
     if (!dir) return failed("list", path, errno);
@@ -191,10 +159,15 @@ public:
                       : S_ISDIR(found.st_mode) ? FileInfo::Type::directory
                       : S_ISLNK(found.st_mode) ? FileInfo::Type::link
                                                : FileInfo::Type::other;
-    return FileInfo{type, static_cast<std::uint64_t>(found.st_size), (found.st_mode & S_IXUSR) != 0};
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    return FileInfo{type,
+                    static_cast<std::uint64_t>(found.st_size),
+                    (found.st_mode & S_IXUSR) != 0,
+                    {found.st_dev, found.st_ino, found.st_ctim.tv_sec * kSecond + found.st_ctim.tv_nsec}};
   }
   Result<void> set_executable(std::string const& path, bool executable) override {
-    if (::chmod(path.c_str(), executable ? 0755 : 0644) != 0) return failed("chmod", path, errno);
+    Descriptor const fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (fd.get() < 0 || ::fchmod(fd.get(), executable ? 0755 : 0644) != 0) return failed("chmod", path, errno);
     return {};
   }
   Result<void> sync_dir(std::string const& path) override {

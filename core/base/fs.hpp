@@ -16,6 +16,17 @@ struct FileInfo {
   enum class Type { file, directory, link, other } type = Type::file;
   std::uint64_t size = 0;
   bool executable = false;
+  /// Which file it is and when it last changed, content or not: equal as long as nobody touched it.
+  struct Identity {
+    std::uint64_t device = 0, inode = 0;
+    std::int64_t changed_ns = 0;
+    auto operator<=>(Identity const&) const = default;
+  } identity = {};
+};
+
+/// Whom a file belongs to.
+struct Owner {
+  std::uint32_t user = 0, group = 0;
 };
 
 /// An open file, for appending or positioned access. Closed on destruction.
@@ -48,11 +59,19 @@ public:
   /// no temporary file.
   virtual Result<void> replace(std::string const& path, std::string_view content, unsigned permissions = 0644) = 0;
   virtual Result<void> make_dirs(std::string const& path, unsigned permissions = 0755) = 0;
+  /// A new folder that only `owner` may enter (and we, being root). Its parent must be ours alone. @errors conflict where it exists, io
+  virtual Result<void> make_private_dir(std::string const& path, Owner owner) = 0;
+  /// Takes from a folder what `permissions` does not give (0700, 0755). @errors forbidden (code `folder_open`) where it is somebody else's and
+  /// gives more; not_found, io
+  virtual Result<void> narrow_dir(std::string const& path, unsigned permissions) = 0;
+  /// Whole content of a file in a folder that `owner` may write to: no link is followed there, and what was opened is a regular file of
+  /// his, of one name. @errors not_found, unprocessable (code `not_its_own`: what it is instead), too_large, io
+  virtual Result<std::string> read_own(std::string const& path, std::uint64_t limit, Owner owner) = 0;
   virtual Result<void> rename(std::string const& from, std::string const& to) = 0;
   virtual Result<void> symlink(std::string const& target, std::string const& link) = 0;
   virtual Result<std::string> read_link(std::string const& path) = 0;
   virtual Result<void> remove(std::string const& path) = 0;                    ///< a file, link or empty folder; not_found if absent
-  virtual Result<void> remove_tree(std::string const& path) = 0;               ///< fine if absent; never follows links
+  virtual Result<void> remove_tree(std::string const& path) = 0;               ///< fine if absent; follows no link, whoever bends the paths below meanwhile
   virtual Result<std::vector<std::string>> list(std::string const& path) = 0;  ///< names, sorted, without . and ..
   virtual Result<FileInfo> info(std::string const& path) = 0;                  ///< @errors not_found, io
   virtual Result<void> set_executable(std::string const& path, bool executable) = 0;

@@ -1,5 +1,6 @@
 #include "core/base/log.hpp"
 
+#include "core/base/text.hpp"
 #include "core/base/time.hpp"
 
 #include <unistd.h>
@@ -13,7 +14,8 @@ namespace {
 std::atomic<Level> least{Level::info};
 constexpr std::array<std::string_view, 4> kNames{"debug", "info", "warn", "error"};
 
-void append_value(std::string& out, std::string_view value) {
+void append_value(std::string& out, std::string_view raw) {
+  auto const value = safe_lines(raw);
   bool const plain = !value.empty() && value.find_first_of(" \"\\=\n\r\t") == std::string_view::npos;
   if (plain) {
     out += value;
@@ -23,7 +25,6 @@ void append_value(std::string& out, std::string_view value) {
   for (char const c : value) {
     if (c == '"' || c == '\\') out += '\\';
     if (c == '\n') out += "\\n";
-    else if (static_cast<unsigned char>(c) < 0x20) out += ' ';
     else out += c;
   }
   out += '"';

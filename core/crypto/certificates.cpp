@@ -15,6 +15,9 @@ namespace {
 using StorePtr = std::unique_ptr<X509_STORE, Freer<X509_STORE_free>>;
 using StoreContextPtr = std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>>;
 
+/// OpenSSL's level 2: 112 bits. No SHA-1, no RSA below 2048 bits, neither in the certificate nor above it.
+constexpr int kSecurityLevel = 2;
+
 std::vector<CertificatePtr> read_all(std::string_view pem) {
   auto const bio = read_bio(pem);
   std::vector<CertificatePtr> out;
@@ -49,12 +52,15 @@ Result<bool> is_issued_by(std::string const& certificate_pem, std::string const&
 
 Result<Digest> public_key_digest(std::string const& private_key) {
   FLEET_TRY(auto const key, PrivateKey::load(private_key));
-  unsigned char* der = nullptr;
-  int const size = i2d_PUBKEY(key.get(), &der);
-  if (size <= 0) return openssl_failure(Kind::internal, "openssl", "encode public key");
-  auto const digest = sha256(BytesView(der, static_cast<std::size_t>(size)));
-  OPENSSL_free(der);
-  return digest;
+  FLEET_TRY(auto const bytes, encode_key(key.get()));
+  return sha256(bytes);
+}
+
+Result<Digest> key_digest(X509_PUBKEY* key) {
+  auto* const handle = key == nullptr ? nullptr : X509_PUBKEY_get0(key);
+  if (handle == nullptr) return openssl_failure(Kind::bad_input, "bad_key", "public key of a certificate");
+  FLEET_TRY(auto const bytes, encode_key(handle));
+  return sha256(bytes);
 }
 
 Result<CertificateInfo> verify_client(BytesView certificate_der, std::string const& anchors_pem, SysTime now) {
@@ -69,11 +75,15 @@ Result<CertificateInfo> verify_client(BytesView certificate_der, std::string con
   auto* const wanted = X509_STORE_CTX_get0_param(context.get());
   X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_PARTIAL_CHAIN);
   X509_VERIFY_PARAM_set_purpose(wanted, X509_PURPOSE_SSL_CLIENT);
+  X509_VERIFY_PARAM_set_auth_level(wanted, kSecurityLevel);
   X509_VERIFY_PARAM_set_time(wanted, static_cast<std::time_t>(to_unix_ms(now) / 1000));
   if (X509_verify_cert(context.get()) != 1) {
-    auto const* const why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+    int const fault = X509_STORE_CTX_get_error(context.get());
     ERR_clear_error();
-    return Error{Kind::unauthenticated, "certificate_not_trusted", fmt::format("the client certificate was refused: {}", why)};
+    bool const foreign = fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+                         fault == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || fault == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+    return Error{Kind::unauthenticated, foreign ? "certificate_of_others" : "certificate_not_trusted",
+                 fmt::format("the client certificate was refused: {}", X509_verify_cert_error_string(fault))};
   }
   return inspect_certificate(to_pem(certificate.get()));
 }

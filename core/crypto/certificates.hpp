@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+struct X509_pubkey_st;
+
 /// Judging certificates of several authorities; making them is x509.hpp's.
 namespace fleet::crypto {
 
@@ -16,10 +18,15 @@ namespace fleet::crypto {
 /// SHA-256 of the SubjectPublicKeyInfo that belongs to a private key (PEM or URI): which certificate it is the key of. @errors as PrivateKey::load
 [[nodiscard]] Result<Digest> public_key_digest(std::string const& private_key);
 
+/// SHA-256 of a certificate's or request's SubjectPublicKeyInfo, its usual form: one key, one digest, however it is written. @errors bad_input
+[[nodiscard]] Result<Digest> key_digest(X509_pubkey_st* key);
+
 /// Whether a client's certificate, in DER, leads to one of `anchors_pem` (RFC 5280, 6): signatures, validity at `now`, and fit for a client.
 /// Each anchor is trusted as it stands, a root or an issuing CA below one.
 /// @returns what it says
-/// @errors unauthenticated (code `certificate_not_trusted`, with OpenSSL's reason), bad_input
+/// SHA-1 and keys of less than 112 bits (RSA-1024) lead nowhere.
+/// @errors unauthenticated, with OpenSSL's reason: code `certificate_of_others` where it is none of the anchors', else
+///   `certificate_not_trusted`; bad_input
 [[nodiscard]] Result<CertificateInfo> verify_client(BytesView certificate_der, std::string const& anchors_pem, SysTime now);
 
 }  // namespace fleet::crypto

@@ -3,8 +3,11 @@
 #include "core/crypto/openssl.hpp"
 
 #include <fmt/format.h>
+#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/pem.h>
+
+#include <algorithm>
 
 namespace fleet::crypto {
 namespace {
@@ -20,7 +23,29 @@ using SignaturePtr = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
 
 NumberPtr number(BytesView bytes) { return NumberPtr(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr)); }
 
+Result<Bytes> write_key(EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  int const size = i2d_PUBKEY(key, &der);
+  if (size <= 0) return openssl_failure(Kind::signature, "bad_key", "public key in DER");
+  Bytes out(der, der + size);
+  OPENSSL_free(der);
+  return out;
+}
+
 }  // namespace
+
+Result<Bytes> encode_key(EVP_PKEY* key) {
+  FLEET_TRY(auto written, write_key(key));
+  constexpr std::uint8_t kWholePoint = 0x04;
+  bool const usual = written.size() == kSpkiHead.size() + kPointBytes && std::equal(kSpkiHead.begin(), kSpkiHead.end(), written.begin()) &&
+                     written[kSpkiHead.size()] == kWholePoint;
+  if (usual || !is_p256(key)) return written;
+  KeyPtr const copy(EVP_PKEY_dup(key));  // it may be shared
+  if (!copy || EVP_PKEY_set_utf8_string_param(copy.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1 ||
+      EVP_PKEY_set_utf8_string_param(copy.get(), OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_GROUP) != 1)
+    return openssl_failure(Kind::signature, "bad_key", "point of a public key");
+  return write_key(copy.get());
+}
 
 Result<Bytes> ecdsa_der(BytesView r_and_s) {
   if (r_and_s.size() != 2 * kNumberBytes) return Error{Kind::signature, "bad_signature", fmt::format("a P-256 signature has 64 bytes, got {}", r_and_s.size())};

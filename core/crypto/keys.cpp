@@ -4,7 +4,6 @@
 #include "core/crypto/openssl.hpp"
 
 #include <fmt/format.h>
-#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <sodium.h>
@@ -69,15 +68,7 @@ Result<void> verify(PublicKey const& key, BytesView message, BytesView signature
 Result<Bytes> key_bytes(PublicKey const& key) {
   if (key.keytype == "ed25519") return from_hex(key.value);
   FLEET_TRY(auto const handle, read_public_key(key.value, key.keytype == "rsa"));
-  // A point has a long and a short form.
-  if (key.keytype != "rsa" && EVP_PKEY_set_utf8_string_param(handle.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "uncompressed") != 1)
-    return openssl_failure(Kind::signature, "bad_key", "point of a public key");
-  unsigned char* der = nullptr;
-  int const size = i2d_PUBKEY(handle.get(), &der);
-  if (size <= 0) return openssl_failure(Kind::signature, "bad_key", "public key in DER");
-  Bytes out(der, der + size);
-  OPENSSL_free(der);
-  return out;
+  return encode_key(handle.get());
 }
 
 Result<PublicKey> public_key_from_pem(std::string const& pem) {

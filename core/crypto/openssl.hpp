@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
 
 #include <openssl/bio.h>
@@ -54,5 +55,9 @@ inline int no_passphrase(char*, int, int, void*) { return -1; }
   char curve[64] = {};
   return EVP_PKEY_is_a(key, "EC") == 1 && EVP_PKEY_get_group_name(key, curve, sizeof curve, nullptr) == 1 && std::string_view(curve) == "prime256v1";
 }
+
+/// SubjectPublicKeyInfo in DER: the same bytes for the same key. A point has a short, a long and a hybrid form and a curve a name and its
+/// numbers, and a key that is told apart by its bytes must not become another one by writing it otherwise.
+[[nodiscard]] Result<Bytes> encode_key(EVP_PKEY* key);
 
 }  // namespace fleet::crypto

@@ -1,5 +1,6 @@
 #include "core/crypto/x509.hpp"
 
+#include "core/crypto/certificates.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/crypto/openssl.hpp"
 #include "core/crypto/private_key.hpp"
@@ -30,15 +31,6 @@ Result<RequestPtr> read_request(std::string const& pem) {
   RequestPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, no_passphrase, nullptr));
   if (!request) return openssl_failure(Kind::bad_input, "bad_request", "certificate request in PEM");
   return request;
-}
-
-Result<Digest> key_digest(X509_PUBKEY* key) {
-  unsigned char* der = nullptr;
-  int const size = i2d_X509_PUBKEY(key, &der);
-  if (size <= 0) return failed("encode public key");
-  auto const digest = sha256(BytesView(der, static_cast<std::size_t>(size)));
-  OPENSSL_free(der);
-  return digest;
 }
 
 std::string common_name_of(X509_NAME const* name) {
@@ -152,7 +144,8 @@ Result<std::string> make_request(std::string const& private_key, std::string con
   RequestPtr const request(X509_REQ_new());
   DigestContextPtr const digest(EVP_MD_CTX_new());
   bool const ok = request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 && X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&
-                  set_common_name(X509_REQ_get_subject_name(request.get()), common_name) && EVP_DigestSignInit_ex(digest.get(), nullptr, "SHA256", nullptr, key.properties(), key.get(), nullptr) == 1 &&
+                  set_common_name(X509_REQ_get_subject_name(request.get()), common_name) &&
+                  EVP_DigestSignInit_ex(digest.get(), nullptr, "SHA256", nullptr, key.properties(), key.get(), nullptr) == 1 &&
                   X509_REQ_sign_ctx(request.get(), digest.get()) > 0;
   BioPtr const out(BIO_new(BIO_s_mem()));
   if (!ok || !out || PEM_write_bio_X509_REQ(out.get(), request.get()) != 1) return failed("make certificate request");

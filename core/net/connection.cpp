@@ -188,6 +188,11 @@ void Connection::consume(std::string_view bytes) {
 }
 
 std::size_t Connection::take_head(std::string_view bytes) {
+  constexpr std::string_view kEmptyLine = "\r\n";
+  if (bytes.starts_with(kEmptyLine)) {  // before a request it means nothing (RFC 9112, 2.2); the deadline goes on
+    searched_ = 0;
+    return kEmptyLine.size();
+  }
   auto const limit = worker_.shared().limits.header_bytes;
   auto const end = find_head_end(bytes, searched_);
   auto const seen = end.state == HeadEnd::State::complete ? end.size : bytes.size();

@@ -37,13 +37,32 @@ struct Framing {
   HeadFacts facts;
 };
 
+constexpr auto kSchemes = std::to_array<std::string_view>({"https://", "http://"});
+
+/// Scheme and authority of a target in absolute-form, which a server accepts (RFC 9112, 3.2.2); empty in origin-form. Whatever it names, we answer:
+/// neither it nor Host chooses among hosts here.
+std::string_view authority_form(std::string_view target) {
+  for (auto const scheme : kSchemes)
+    if (target.size() > scheme.size() && equal_ignoring_case(target.substr(0, scheme.size()), scheme))
+      return target.substr(0, std::min(target.find_first_of("/?", scheme.size()), target.size()));
+  return {};
+}
+
+bool is_target(std::string_view method, std::string_view target) {
+  if (!all_in(kTargetClass, target)) return false;
+  if (target.starts_with('/') || (target == "*" && method == "OPTIONS")) return true;
+  auto const authority = authority_form(target);
+  auto const host = authority.substr(std::min(authority.find("//"), authority.size()));
+  return host.size() > 2 && all_in(kHostClass, host.substr(2));
+}
+
 Result<bool> is_http11(std::string_view line) {
   auto const first = line.find(' ');
   auto const last = line.rfind(' ');
   if (first == std::string_view::npos || last == first) return refused("the request line is not: method, target, version");
   if (!is_header_name(line.substr(0, first))) return refused("the method is not a token");
   auto const target = line.substr(first + 1, last - first - 1);
-  if (!target.starts_with('/') || !all_in(kTargetClass, target)) return refused("the target is not a path of visible ASCII characters");
+  if (!is_target(line.substr(0, first), target)) return refused("the target is neither a path of visible ASCII characters nor an http(s) address");
   auto const version = line.substr(last + 1);
   if (version != "HTTP/1.1" && version != "HTTP/1.0") return refused("the version is neither HTTP/1.1 nor HTTP/1.0");
   return version == "HTTP/1.1";
@@ -109,6 +128,11 @@ HeadEnd find_head_end(std::string_view bytes, std::size_t from) {
     if (feed == line + 1) return {HeadEnd::State::complete, feed + 1};
     line = feed + 1;
   }
+}
+
+std::string origin_form(std::string_view target) {
+  auto const rest = target.substr(authority_form(target).size());
+  return rest.starts_with('?') || rest.empty() ? "/" + std::string(rest) : std::string(rest);
 }
 
 Result<HeadFacts> check_head(std::string_view block) {

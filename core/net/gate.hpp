@@ -10,9 +10,6 @@
 namespace fleet::net {
 
 inline constexpr std::size_t kHeaderLinesMax = 100;
-/// The least that may be left of a chunked body: `0`, two line ends. Beast 1.81 aborts when it is shown less of its end a second time
-/// (`0 CR LF`, then one byte more), so that four segments of a stranger would end the process: less than this is never shown to it.
-inline constexpr std::size_t kChunkedRestMin = 5;
 
 /// Where the header block ends, as far as `bytes` show it.
 struct HeadEnd {
@@ -21,6 +18,9 @@ struct HeadEnd {
 };
 /// Looks for the empty line, from `from` on (0, or `size` of the last look at the same bytes). A bare LF is refused at once, not waited out.
 [[nodiscard]] HeadEnd find_head_end(std::string_view bytes, std::size_t from);
+
+/// Path and query of a target that the gate let through.
+[[nodiscard]] std::string origin_form(std::string_view target);
 
 /// What the gate learned of a block that it let through.
 struct HeadFacts {

@@ -46,7 +46,7 @@ void RequestParser::on_request_impl(http::verb verb, Text, Text target, int vers
   for (auto const& row : kVerbs)
     if (row.from == verb) request_.method = row.to;
   request_.target.reserve(std::max(target.size(), kTargetReserve));
-  request_.target.assign(target.data(), target.size());
+  request_.target += origin_form({target.data(), target.size()});
   std::string_view const whole = request_.target;
   auto const mark = whole.find('?');
   request_.path = whole.substr(0, mark);
@@ -54,22 +54,13 @@ void RequestParser::on_request_impl(http::verb verb, Text, Text target, int vers
 }
 
 void RequestParser::on_field_impl(http::field, Text name, Text value, ErrorCode&) {
-  // Trailers come after the request was judged by its header: they change nothing.
-  if (headers_done_) return;
   request_.headers.push_back({std::string{name.data(), name.size()}, std::string{value.data(), value.size()}});
 }
 
-void RequestParser::on_body_init_impl(boost::optional<std::uint64_t> const& length, ErrorCode&) {
-  if (length) request_.body.reserve(static_cast<std::size_t>(std::min(*length, kBodyReserveMax)));
-}
-
-std::size_t RequestParser::take(Text piece, ErrorCode& error) {
-  if (piece.size() > limit_ - request_.body.size()) {
-    error = http::error::body_limit;
-    return 0;
-  }
-  request_.body.append(piece.data(), piece.size());
-  return piece.size();
+Result<void> RequestParser::take(std::string_view piece) {
+  if (piece.size() > limit_ - request_.body.size()) return over_limit(limit_);
+  request_.body.append(piece);
+  return {};
 }
 
 Result<HeadFacts> RequestParser::feed_head(std::string_view block) {
@@ -80,24 +71,23 @@ Result<HeadFacts> RequestParser::feed_head(std::string_view block) {
   // Two parsers must agree on where the header ends, or the gate judged something else.
   if (error || used != block.size() || !is_header_done() || chunked() != facts.chunked)
     return Error{Kind::bad_input, "bad_request", fmt::format("the header is not HTTP/1.1: {}", error ? error.message() : "ambiguous framing")};
-  eager(true);
+  chunked_ = facts.chunked;
+  left_ = facts.chunked ? 0 : content_length().value_or(0);
+  request_.body.reserve(static_cast<std::size_t>(std::min(left_, kBodyReserveMax)));
   return facts;
 }
 
 Result<void> RequestParser::set_body_limit(std::uint64_t limit) {
   limit_ = limit;
-  auto const length = content_length();
-  if ((length && *length > limit) || (chunked() && limit == 0)) return over_limit(limit);
-  return {};
+  return left_ > limit || (chunked_ && limit == 0) ? over_limit(limit) : Result<void>{};
 }
 
 Result<std::size_t> RequestParser::feed_body(std::string_view bytes) {
-  if (chunked() && bytes.size() < kChunkedRestMin) return std::size_t{0};
-  ErrorCode error;
-  auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
-  if (!error || error == http::error::need_more) return used;
-  if (error == http::error::body_limit) return over_limit(limit_);
-  return Error{Kind::bad_input, "bad_request", fmt::format("the body is not framed as its header says: {}", error.message())};
+  if (chunked_) return chunks_.feed(bytes, [this](std::string_view piece) { return take(piece); });
+  auto const piece = bytes.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size())));
+  FLEET_CHECK(take(piece));
+  left_ -= piece.size();
+  return piece.size();
 }
 
 }  // namespace fleet::net

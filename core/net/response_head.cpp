@@ -1,5 +1,6 @@
 #include "core/net/response_head.hpp"
 
+#include "core/base/text.hpp"
 #include "core/net/ascii.hpp"
 
 #include <fmt/format.h>
@@ -66,6 +67,16 @@ void append_number(std::string& out, std::uint64_t number) {
   out.append(digits, end);
 }
 
+/// Within a JSON string.
+std::string quotable(std::string_view text) {
+  std::string out;
+  for (char const c : safe_text(text)) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 /// 1xx and 204 have no body and no length; a 304 would have to give the length of another answer.
 bool has_length(int status) { return status >= 200 && status != 204 && status != 304; }
 
@@ -104,8 +115,9 @@ Result<void> render_head(Response const& response, std::uint64_t body_size, bool
 }
 
 Response make_problem(int status, std::string_view code, std::string_view detail, std::string_view hint, std::string_view request_id) {
-  auto body = fmt::format(R"({{"type":"urn:fleet:problem:{}","title":"{}","status":{},"detail":"{}","code":"{}","hint":"{}","request_id":"{}"}})", code,
-                          reason_of(status), status, detail, code, hint, request_id);
+  auto body =
+      fmt::format(R"({{"type":"urn:fleet:problem:{0}","title":"{1}","status":{2},"detail":"{3}","code":"{0}","hint":"{4}","request_id":"{5}","errors":[]}})",
+                  code, reason_of(status), status, quotable(detail), quotable(hint), request_id);
   return {status, {{"Content-Type", "application/problem+json"}, {"Request-Id", std::string{request_id}}}, std::move(body), true};
 }
 

@@ -1,10 +1,12 @@
 #include "core/net/response_parser.hpp"
 
-#include "core/net/gate.hpp"
+#include "core/net/ascii.hpp"
 
 #include <fmt/format.h>
 
 #include <boost/beast/http/error.hpp>
+
+#include <utility>
 
 namespace fleet::net {
 namespace {
@@ -20,11 +22,16 @@ namespace http = boost::beast::http;
 ResponseParser::ResponseParser(ClientRequest const& request, BodySink const& sink) : sink_(sink), limit_(request.body_limit) {
   header_limit(kHeaderBytesMax);
   body_limit(boost::none);  // counted in take(), where the error can name the limit
-  eager(true);
   skip(request.method == Method::head);
 }
 
-void ResponseParser::on_field_impl(http::field, Text name, Text value, ErrorCode&) {
+void ResponseParser::on_field_impl(http::field field, Text name, Text value, ErrorCode& error) {
+  // Beast takes other codings than `chunked` and equal lengths twice; what stands between us and the server might read them otherwise.
+  bool const length = field == http::field::content_length, coding = field == http::field::transfer_encoding;
+  if (!headers_done_ && (length || coding) && (std::exchange(framed_, true) || (coding && !equal_ignoring_case({value.data(), value.size()}, "chunked")))) {
+    error = http::error::bad_transfer_encoding;
+    return;
+  }
   // Trailers come after the header was judged: they change nothing.
   if (!headers_done_) response_.headers.push_back({std::string{name}, std::string{value}});
 }
@@ -54,9 +61,17 @@ std::size_t ResponseParser::take(Text piece, ErrorCode& error) {
 }
 
 Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
-  if (is_header_done() && chunked() && bytes.size() < kChunkedRestMin) return std::size_t{0};
+  if (chunks_) {
+    return chunks_->feed(bytes, [this](std::string_view piece) -> Result<void> {
+      ErrorCode error;
+      take({piece.data(), piece.size()}, error);
+      return error ? Result<void>(refusal_) : Result<void>{};
+    });
+  }
   ErrorCode error;
   auto const used = put(boost::asio::buffer(bytes.data(), bytes.size()), error);
+  if (is_header_done() && chunked() && !basic_parser::is_done()) chunks_.emplace();  // Beast's own reading of chunks is lax
+  else eager(is_header_done());
   if (!error || error == http::error::need_more) return used;
   if (!refusal_.code.empty()) return refusal_;
   return Error{Kind::bad_input, "bad_answer", fmt::format("the answer is not HTTP/1.1: {}", error.message())};
@@ -64,7 +79,7 @@ Result<std::size_t> ResponseParser::feed(std::string_view bytes) {
 
 Result<void> ResponseParser::feed_end() {
   ErrorCode error = http::error::partial_message;
-  if (got_some()) put_eof(error);
+  if (got_some() && !chunks_) put_eof(error);
   if (!error) return {};
   return Error{Kind::unavailable, "connection_lost", fmt::format("the peer ended the connection after {} bytes of the body of an unfinished answer", taken_)};
 }

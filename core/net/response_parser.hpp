@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/net/chunked_body.hpp"
 #include "core/net/client.hpp"
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -16,6 +17,7 @@ public:
   Result<std::size_t> feed(std::string_view bytes);
   /// The peer ended the connection. @errors unavailable when the answer is not complete
   Result<void> feed_end();
+  [[nodiscard]] bool is_done() const { return chunks_ ? chunks_->is_done() : basic_parser::is_done(); }
   [[nodiscard]] ClientResponse& response() { return response_; }
   /// The header of a 2xx answer is there: what comes now is for the sink.
   [[nodiscard]] bool in_good_body() const { return headers_done_ && response_.status / 100 == 2; }
@@ -26,7 +28,7 @@ private:
   using Text = boost::beast::string_view;
   void on_request_impl(boost::beast::http::verb, Text, Text, int, ErrorCode&) override {}
   void on_response_impl(int code, Text, int, ErrorCode&) override { response_.status = code; }
-  void on_field_impl(boost::beast::http::field, Text name, Text value, ErrorCode&) override;
+  void on_field_impl(boost::beast::http::field field, Text name, Text value, ErrorCode& error) override;
   void on_header_impl(ErrorCode&) override { headers_done_ = true; }
   void on_body_init_impl(boost::optional<std::uint64_t> const&, ErrorCode&) override {}
   std::size_t on_body_impl(Text piece, ErrorCode& error) override { return take(piece, error); }
@@ -36,11 +38,13 @@ private:
   std::size_t take(Text piece, ErrorCode& error);
 
   BodySink const& sink_;
+  std::optional<ChunkedBody> chunks_;
   ClientResponse response_;
   Error refusal_;  ///< why take() stopped the parser
   std::uint64_t taken_ = 0;
   std::uint64_t limit_;
   bool headers_done_ = false;
+  bool framed_ = false;  ///< the header has said where the body ends
   bool sink_called_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include "core/net/tls.hpp"
 
+#include "core/crypto/certificates.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/crypto/private_key.hpp"
 
@@ -148,11 +149,9 @@ Result<SslPtr<SSL_CTX>> make_server_context(ListenerConfig const& config) {
 void read_peer_certificate(SSL* ssl, Peer& peer, bool keep) {
   auto* const certificate = SSL_get0_peer_certificate(ssl);
   if (certificate == nullptr) return;
-  unsigned char* der = nullptr;
-  int const key_length = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
-  if (key_length <= 0) return;
-  peer.key_sha256 = crypto::sha256(BytesView{der, static_cast<std::size_t>(key_length)});
-  OPENSSL_free(der);
+  auto const key = crypto::key_digest(X509_get_X509_PUBKEY(certificate));
+  if (!key) return;
+  peer.key_sha256 = *key;
   unsigned length = 0;
   if (X509_digest(certificate, EVP_sha256(), peer.certificate_sha256.bytes.data(), &length) != 1) return;
   char name[256] = {};

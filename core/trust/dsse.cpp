@@ -23,6 +23,14 @@ std::string_view text_at(json::object const& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
 }
 
+/// In either alphabet, as DSSE 1.0.2 has it: the standard one, or the one for URLs, which may do without padding.
+Result<Bytes> from_either_base64(std::string_view text) {
+  if (text.find_first_of("-_") == std::string_view::npos && text.size() % 4 == 0) return from_base64(text);
+  constexpr std::size_t kPaddingMax = 2;
+  for (std::size_t i = 0; i < kPaddingMax && text.size() % 4 == 0 && text.ends_with('='); ++i) text.remove_suffix(1);
+  return from_base64url(text);
+}
+
 struct Envelope {
   Bytes payload;
   std::string message;  ///< what is signed
@@ -36,14 +44,14 @@ Result<Envelope> read_envelope(BytesView envelope, std::string_view payload_type
   if (signatures == nullptr) return refused("no DSSE envelope: signatures are missing");
   if (text_at(*object, "payloadType") != payload_type)
     return refused(fmt::format("payload type '{}', expected '{}'", text_at(*object, "payloadType").substr(0, 80), payload_type));
-  auto payload = from_base64(text_at(*object, "payload"));
+  auto payload = from_either_base64(text_at(*object, "payload"));
   if (!payload || payload->empty()) return refused("the payload is not base64");
   if (signatures->size() > 32) return refused(fmt::format("{} signatures, at most 32 are taken", signatures->size()));
   Envelope out{std::move(*payload), {}, {}};
   out.message = pre_authentication(payload_type, as_text(out.payload));
   for (auto const& item : *signatures) {
     if (!item.is_object()) return refused("a signature is not an object");
-    auto bytes = from_base64(text_at(item.get_object(), "sig"));
+    auto bytes = from_either_base64(text_at(item.get_object(), "sig"));
     if (bytes) out.signatures.push_back({std::string(text_at(item.get_object(), "keyid")), std::move(*bytes)});
   }
   return out;

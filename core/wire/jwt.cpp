@@ -74,12 +74,20 @@ std::vector<std::string> audiences_of(json::object const& claims) {
   return out;
 }
 
+/// RFC 7517, 4.2 and 4.3: what the key's owner says that it is for.
+bool may_verify(json::object const& key) {
+  if (key.contains("use") && text_at(key, "use") != "sig") return false;
+  auto const* const operations = key.if_contains("key_ops");
+  auto const* const list = operations == nullptr ? nullptr : operations->if_array();
+  return operations == nullptr || (list != nullptr && std::find(list->begin(), list->end(), json::value("verify")) != list->end());
+}
+
 /// The key, where it is one that signs with an algorithm known here.
 std::optional<Jwk> read_key(json::value const& value) {
   auto const* const object = value.if_object();
   if (object == nullptr) return std::nullopt;
   Jwk out{std::string(text_at(*object, "kid")), std::string(text_at(*object, "kty")), std::string(text_at(*object, "alg")), {}, {}, {}, {}};
-  if (out.key_id.empty() || (object->contains("use") && text_at(*object, "use") != "sig")) return std::nullopt;
+  if (out.key_id.empty() || !may_verify(*object)) return std::nullopt;
   auto const part = [&](std::string_view name, Bytes& into) {
     auto bytes = from_base64url(text_at(*object, name));
     if (bytes) into = std::move(*bytes);
@@ -93,7 +101,8 @@ std::optional<Jwk> read_key(json::value const& value) {
 }  // namespace
 
 Result<Jwt> decode_jwt(std::string_view text) {
-  if (text.size() > kJwtBytesMax) return Error{Kind::too_large, "too_large", fmt::format("an identity token of {} bytes, at most {} are taken", text.size(), kJwtBytesMax)};
+  if (text.size() > kJwtBytesMax)
+    return Error{Kind::too_large, "too_large", fmt::format("an identity token of {} bytes, at most {} are taken", text.size(), kJwtBytesMax)};
   auto const first = text.find('.'), last = text.rfind('.');
   if (first == std::string_view::npos || first == last || text.find('.', first + 1) != last)
     return bad_jwt("expected three parts with dots between: header, payload, signature");

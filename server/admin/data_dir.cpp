@@ -2,8 +2,8 @@
 
 #include "core/base/dir_lock.hpp"
 #include "core/crypto/certificates.hpp"
-#include "server/events/audit.hpp"
 #include "server/admin/queries.hpp"
+#include "server/events/audit.hpp"
 
 #include <fmt/format.h>
 
@@ -36,6 +36,7 @@ std::vector<std::string> split(std::string_view text) {
 
 Result<void> claim_empty_dir(Fs& fs, std::string const& dir) {
   FLEET_CHECK(fs.make_dirs(dir, 0700));
+  FLEET_CHECK(fs.narrow_dir(dir, 0700));  // one that was there may have been open to everybody
   FLEET_TRY(auto const names, fs.list(dir));
   // `lost+found` is what a fresh file system holds.
   auto const taken = std::find_if(names.begin(), names.end(), [](auto const& name) { return name != "lost+found"; });

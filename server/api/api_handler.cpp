@@ -1,11 +1,11 @@
 #include "server/api/api_handler.hpp"
 
 #include "core/base/log.hpp"
+#include "server/access/roles.hpp"
 #include "server/access/tokens.hpp"
 #include "core/crypto/hash.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/problem.hpp"
-#include "server/access/roles.hpp"
 
 #include <fmt/format.h>
 
@@ -129,9 +129,11 @@ ApiHandler::ApiHandler(Services& services, Listener listener, std::vector<std::v
 std::string ApiHandler::next_request_id() { return fmt::format("{}-{:x}", id_prefix_, served_.fetch_add(1, std::memory_order_relaxed) + 1); }
 
 std::uint64_t ApiHandler::body_limit(net::Method method, std::string_view path) {
-  if (method == net::Method::get || method == net::Method::head) return 0;
   auto const match = router_.find(method, path);
-  return match && match->route ? match->route->body_limit : kUnknownPathBodyMax;
+  // Where nothing is, or nothing for this method, that is what shall be said.
+  if (!match || !match->route) return kUnknownPathBodyMax;
+  bool const reads = method == net::Method::get || method == net::Method::head;
+  return reads ? 0 : match->route->body_limit;
 }
 
 void ApiHandler::handle(net::Request&& request, net::Responder responder) {

@@ -1,5 +1,5 @@
-#include "server/blobs/queries.hpp"
 #include "server/api/catalog_files.hpp"
+#include "server/blobs/queries.hpp"
 
 #include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
@@ -101,7 +101,8 @@ Result<void> check_blob_scope(Call const& call, db::Connection& reader, Digest c
   auto row = reader.prepare(blobs::kModelHasBlob);
   FLEET_TRY(bool const found, row.bind_all(call.actor.model, digest.hex()).step());
   if (found) return {};
-  return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to model '{}', which has no file {}", call.actor.name, call.actor.model, digest.hex()),
+  return Error{Kind::forbidden, "out_of_scope",
+               fmt::format("{} is limited to model '{}', which has no file {}", call.actor.name, call.actor.model, digest.hex()),
                "use a token without that limit"};
 }
 
@@ -116,13 +117,16 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
   Reply reply;
   reply.content_type = "application/octet-stream";
   reply.headers = {{"Cache-Control", std::string(kForEver)}, {"ETag", etag}, {"Accept-Ranges", "bytes"}};
-  if (auto const known = call.request.header("If-None-Match"); known == "*" || known.find(etag) != std::string_view::npos) {
+  if (auto const wanted = call.request.header("If-Match"); !wanted.empty() && !has_tag(wanted, etag))
+    return Error{Kind::precondition, "changed_meanwhile", fmt::format("If-Match has {}, the blob is {}: its content never changes", wanted, etag)};
+  if (auto const known = call.request.header("If-None-Match"); !known.empty() && has_tag(known, etag)) {
     reply.status = 304;
     return reply;
   }
   // RFC 9110, 13.1.5: a range of another content is no range of this one.
   auto const condition = call.request.header("If-Range");
-  bool const whole = !condition.empty() && condition != etag;
+  // Ranges are defined for GET alone (RFC 9110, 14.2).
+  bool const whole = call.request.method != net::Method::get || (!condition.empty() && condition != etag);
   auto const range = read_range(whole ? std::string_view() : call.request.header("Range"), size);
   if (!range) {
     reply.status = 416;

@@ -1,6 +1,7 @@
 #include "server/api/problem.hpp"
 #include "server/api/route.hpp"
 
+#include "core/base/text.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 
@@ -90,6 +91,17 @@ std::string next_target(Call const& call, std::string_view cursor) {
   return fmt::format("{}{}cursor={}", out, join, cursor);
 }
 
+bool is_safe(net::Method method) { return method == net::Method::get || method == net::Method::head; }
+
+/// If-Match of one who only reads (RFC 9110, 13.1.1): of the object, if the reply tells which state of it that is.
+Result<void> check_read_condition(Call const& call, Reply const& reply) {
+  auto const header = call.request.header("If-Match");
+  if (header.empty() || !reply.revision || !is_safe(call.request.method)) return {};
+  auto const etag = make_etag(*reply.revision, reply.body);
+  if (has_tag(header, etag)) return {};
+  return Error{Kind::precondition, "changed_meanwhile", fmt::format("If-Match has {}, the object is {}", header, etag), "read it without If-Match"};
+}
+
 Error bad_cursor() { return {Kind::bad_input, "bad_cursor", "cursor: not one that this list gave", "take `next` of the page before as it is"}; }
 
 }  // namespace
@@ -118,6 +130,10 @@ Result<void> check_if_match(Call const& call, std::int64_t revision) {
   if (any_tag(header, is_current)) return {};
   return Error{Kind::precondition, "changed_meanwhile", fmt::format("If-Match has {}, the object is at revision {}", header, revision),
                "read the object again and repeat the change on what it is now"};
+}
+
+bool has_tag(std::string_view header, std::string_view etag) {
+  return any_tag(header, [&](std::string_view tag) { return tag == etag; });
 }
 
 Result<Page> read_page(Call const& call) {
@@ -167,10 +183,15 @@ Reply list_reply(Call const& call, std::vector<std::string> const& items_json, s
 }
 
 Result<void> only_query(Call const& call, std::initializer_list<std::string_view> known) {
-  std::vector<FieldError> faults;
+  std::vector<FieldError> faults, empty;
   for (auto const& [name, value] : call.query) {
     if (std::find(known.begin(), known.end(), name) == known.end()) faults.push_back({"?" + name, "not a parameter of this route"});
+    // A script whose variable is empty means something else than everything. An empty selector is one that all fit.
+    else if (value.empty() && name != "selector") empty.push_back({"?" + name, "is empty"});
   }
+  if (faults.empty() && !empty.empty())
+    return Error{Kind::bad_input, "empty_parameter", fmt::format("parameter '{}' is empty", empty.front().pointer.substr(1)),
+                 "give it a value, or leave it out", empty};
   if (faults.empty()) return {};
   return Error{Kind::bad_input, "unknown_parameter", fmt::format("unknown parameter '{}'", faults.front().pointer.substr(1)),
                known.size() == 0 ? "this route takes no parameters" : fmt::format("known: {}", fmt::join(known, ", ")), faults};
@@ -199,13 +220,14 @@ Result<VerbBody> read_verb(Call const& call, bool reason_required, std::initiali
 }
 
 net::Response render(Reply&& reply, Call const& call) {
+  if (auto const fits = check_read_condition(call, reply); !fits) return problem(fits.error(), call.request_id);
   net::Response out;
   out.status = reply.status;
   out.headers = std::move(reply.headers);
   if (reply.revision) {
     auto const etag = make_etag(*reply.revision, reply.body);
     out.headers.push_back({"ETag", etag});
-    bool const safe = call.request.method == net::Method::get || call.request.method == net::Method::head;
+    bool const safe = is_safe(call.request.method);
     auto const known = call.request.header("If-None-Match");
     if (safe && !known.empty() && any_tag(known, [&](std::string_view tag) { return tag == etag; })) {
       out.status = 304;
@@ -226,15 +248,16 @@ net::Response render(Reply&& reply, Call const& call) {
 net::Response problem(Error const& error, std::string_view request_id) { return problem_as(http_status(error.kind), title_of(error.kind), error, request_id); }
 
 net::Response problem_as(int status, std::string_view title, Error const& error, std::string_view request_id) {
+  // Texts quote what was asked for, whatever bytes that had, and may have cut it anywhere.
   boost::json::object body{{"type", "urn:fleet:problem:" + error.code},
                            {"title", title},
                            {"status", status},
-                           {"detail", error.detail},
+                           {"detail", valid_text(error.detail)},
                            {"code", error.code},
-                           {"hint", error.hint},
+                           {"hint", valid_text(error.hint)},
                            {"request_id", request_id}};
   boost::json::array fields;
-  for (auto const& field : error.errors) fields.push_back({{"pointer", field.pointer}, {"detail", field.detail}});
+  for (auto const& field : error.errors) fields.push_back({{"pointer", valid_text(field.pointer)}, {"detail", valid_text(field.detail)}});
   body["errors"] = std::move(fields);
   net::Response out;
   out.status = status;

@@ -2,10 +2,10 @@
 
 #include "server/access/roles.hpp"
 #include "server/events/audit.hpp"
+#include "server/fronts/agent/parking.hpp"
 #include "server/registry/devices.hpp"
 #include "server/rollout/shell/record.hpp"
 #include "server/signing/trust_status.hpp"
-#include "server/fronts/agent/parking.hpp"
 
 #include <fmt/format.h>
 
@@ -69,8 +69,8 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
   FLEET_TRY(auto const rollouts, rollout::count_by_state(reader));
   add_by_state(out, rollouts, "fleet_rollouts", "Rollouts by state.");
   FLEET_TRY(auto const audited, events::last_sequence(reader));
-  add_head(out, "fleet_audit_sequence", "Sequence number of the newest audit entry.", "counter");
-  out += fmt::format("fleet_audit_sequence {}\n", audited);
+  add_head(out, "fleet_audit_entries_total", "Entries ever written to the audit log.", "counter");
+  out += fmt::format("fleet_audit_entries_total {}\n", audited);
   {
     FLEET_TRY(auto const roles, signing::list_roles(reader));
     add_head(out, "fleet_trust_expires_in_seconds", "Until what a role signed expires; signed again at half its lifetime.", "gauge");

@@ -79,6 +79,8 @@ std::vector<Route> const& telemetry_routes();   ///< telemetry/query
 
 /// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition
 [[nodiscard]] Result<void> check_if_match(Call const& call, std::int64_t revision);
+/// Whether a list of entity tags (RFC 9110, 8.8.3) has this one, or `*`.
+[[nodiscard]] bool has_tag(std::string_view header, std::string_view etag);
 /// `limit` (1..500, default 100) and the opaque `cursor`, decoded.
 struct Page {
   int limit = 100;

@@ -79,8 +79,9 @@ struct Router::Walk {
   bool visit(Node const& node, std::size_t at) {
     if (at == raw.count) return take(node.routes);
     if (auto const literal = node.literals.find(decoded.items[at]); literal != node.literals.end() && visit(*literal->second, at + 1)) return true;
+    // No name holds a colon: what ends like a verb is that verb alone, and takes no other's methods.
     for (auto const& verb : node.verbs) {
-      if (raw.items[at].size() > verb.suffix.size() && raw.items[at].ends_with(verb.suffix) && visit(*verb.node, at + 1)) return true;
+      if (raw.items[at].size() > verb.suffix.size() && raw.items[at].ends_with(verb.suffix)) return visit(*verb.node, at + 1);
     }
     if (node.any && !decoded.items[at].empty() && visit(*node.any, at + 1)) return true;
     return !node.rest_routes.empty() && take(node.rest_routes);

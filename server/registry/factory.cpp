@@ -86,11 +86,14 @@ Result<std::vector<Factory>> load_factories(Fs& fs, std::string const& path) {
 }
 
 Result<FactoryDevice> recognise(std::vector<Factory> const& factories, BytesView certificate_der, SysTime now) {
-  std::string why = "no factory is known to this server";
+  std::string why;
   for (auto const& factory : factories) {
     auto const info = crypto::verify_client(certificate_der, factory.ca_pem, now);
     if (!info) {
-      why = info.error().detail;
+      // What its own factory says helps; that it is of no other one does not.
+      bool const own = info.error().code != "certificate_of_others";
+      if (own) why = fmt::format("factory {}: {}", factory.name, info.error().detail);
+      else if (why.empty()) why = info.error().detail;
       continue;
     }
     auto id = factory.by_serial ? info->serial : info->common_name;
@@ -100,7 +103,7 @@ Result<FactoryDevice> recognise(std::vector<Factory> const& factories, BytesView
       return refused("device_not_allowed", fmt::format("factory {} certified '{}', which is not on its list", factory.name, id));
     return FactoryDevice{id, factory.hardware, factory.labels, fmt::format("factory {}, serial {}", factory.name, info->serial)};
   }
-  return Error{Kind::unauthenticated, "certificate_not_trusted", std::move(why),
+  return Error{Kind::unauthenticated, "certificate_not_trusted", why.empty() ? "no factory is known to this server" : std::move(why),
                "is the CA that issued it, itself and not one above it, in the file of `fleet-server run --factories`?"};
 }
 

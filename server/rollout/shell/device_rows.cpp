@@ -42,8 +42,9 @@ constexpr auto kShows = std::to_array<Shows>({
 });
 
 /// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
-constexpr auto kNotTheRelease = std::to_array<std::string_view>(
-    {"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner"});
+constexpr auto kNotTheRelease =
+    std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner",
+                                     "unknown_user", "unknown_program", "run_as_required", "run_as_needs_root", "not_started"});
 
 bool is_evidence(std::string_view row_state, wire::UpdateItem const& item) {
   auto const& code = item.error.code;

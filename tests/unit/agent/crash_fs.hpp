@@ -42,6 +42,9 @@ public:
   Result<std::string> read(std::string const& path, std::uint64_t limit) override;
   Result<void> replace(std::string const& path, std::string_view content, unsigned permissions = 0644) override;
   Result<void> make_dirs(std::string const& path, unsigned permissions = 0755) override;
+  Result<void> make_private_dir(std::string const& path, Owner) override { return make_dirs(path, 0700); }
+  Result<void> narrow_dir(std::string const&, unsigned) override { return {}; }
+  Result<std::string> read_own(std::string const& path, std::uint64_t limit, Owner) override { return read(path, limit); }
   Result<void> rename(std::string const& from, std::string const& to) override;
   Result<void> symlink(std::string const& target, std::string const& link) override;
   Result<std::string> read_link(std::string const& path) override;
@@ -345,7 +348,8 @@ inline Result<FileInfo> CrashFs::info(std::string const& path) {
   FLEET_CHECK(alive());
   auto const node = find(path);
   if (!node) return absent(path);
-  return FileInfo{node->type, node->now.size(), node->executable_now};
+  auto const content = static_cast<std::int64_t>(std::hash<std::string>{}(node->now) >> 1U);
+  return FileInfo{node->type, node->now.size(), node->executable_now, {1, 1, content}};
 }
 
 inline Result<void> CrashFs::set_executable(std::string const& path, bool executable) {

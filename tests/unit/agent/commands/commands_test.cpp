@@ -1,8 +1,8 @@
 #include "agent/commands/commands.hpp"
 
+#include "agent/commands/control.hpp"
 #include "agent/store/identity.hpp"
 #include "agent/store/journal.hpp"
-#include "agent/commands/control.hpp"
 #include "core/wire/json.hpp"
 
 #include <doctest/doctest.h>
@@ -118,6 +118,10 @@ TEST_CASE("what is collected holds no secret") {
   for (auto const* const name : {"status.json", "agent.yaml", "journal"}) CHECK(tar.find(name) != std::string::npos);
   CHECK(tar.find("interval: 1m") != std::string::npos);
   CHECK(tar.find("SECRET") == std::string::npos);
+  // Facts and journal are for the owner: neither the file nor what is unpacked from it is for others.
+  namespace stdfs = std::filesystem;
+  CHECK((stdfs::status(bench.dir + "/report.tar").permissions() & static_cast<stdfs::perms>(0077)) == stdfs::perms::none);
+  CHECK(tar.find("0000644") == std::string::npos);
 }
 
 }  // namespace

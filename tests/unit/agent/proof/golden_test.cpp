@@ -47,8 +47,10 @@ TEST_CASE("the golden test runs the release's own program on its inputs and judg
           {"printf '1.00001,2\\n' > $FLEET_OUTPUT", "", ""},
           {"printf '1,3\\n' > $FLEET_OUTPUT; echo about to differ", "golden_mismatch", "cell 2"},
           {"true", "golden_mismatch", "wrote no"},
-          {"ln -s $FLEET_INPUTS $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
-          {"mkdir $FLEET_OUTPUT", "golden_mismatch", "wrote no"},
+          {"ln -s $FLEET_INPUTS $FLEET_OUTPUT", "golden_mismatch", "is a link"},
+          {"ln -s /etc/shadow $FLEET_OUTPUT", "golden_mismatch", "is a link"},
+          {"mkdir $FLEET_OUTPUT", "golden_mismatch", "no regular file"},
+          {"mkfifo $FLEET_OUTPUT", "golden_mismatch", "no regular file"},
           {"echo broken; exit 4", "golden_failed", "ended with 4"},
           {"kill -6 $$", "golden_failed", "signal 6"},
           {"sleep 100", "golden_timeout", "still running"},
@@ -68,13 +70,33 @@ TEST_CASE("the golden test runs the release's own program on its inputs and judg
   }
 }
 
-TEST_CASE("a command that the device does not have fails the test, and a stop is no failure") {
+TEST_CASE("what this device lacks is no evidence against the release, and a stop is no failure") {
   ReleaseFolder folder;
   folder.put("out.csv", "1");
   wire::Golden golden{{"none"}, Millis{1'000}, {}, "out.csv", 0};
-  CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "golden_failed");
+  auto const lacks = golden_test(folder.bench(), folder.candidate(), golden);
+  CHECK(lacks.error().code == "unknown_program");
+  CHECK(lacks.error().kind != Kind::unprocessable);
   folder.script("slow", "sleep 100");
   golden.command = {"slow"};
   folder.stop.raise();
   CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "interrupted");
+  folder.stop.lower();
+  folder.config.exec.run_as = "no-such-user";
+  auto const no_user = golden_test(folder.bench(), folder.candidate(), golden);
+  CHECK(no_user.error().code == "unknown_user");
+  CHECK(no_user.error().kind != Kind::unprocessable);
+}
+
+TEST_CASE("the scratch folder is the test's alone, and gone after it with all that was put there") {
+  ReleaseFolder folder;
+  folder.put("out.csv", "700 1");
+  folder.script("golden",
+                "d=${FLEET_OUTPUT%/*}; echo $(stat -c %a $d) $(( $(id -u) == $(stat -c %u $d) )) > $FLEET_OUTPUT; mkdir -p $d/a/b; chmod 0 $d/a/b $d/a");
+  wire::Golden const golden{{"golden"}, Millis{10'000}, {}, "out.csv", 0};
+  // What somebody put there before is no output of this test.
+  std::filesystem::create_directories(folder.scratch() + "/output/x");
+  auto const tested = golden_test(folder.bench(), folder.candidate(), golden);
+  CHECK((tested ? std::string() : tested.error().detail).empty());
+  CHECK_FALSE(std::filesystem::exists(folder.scratch()));
 }

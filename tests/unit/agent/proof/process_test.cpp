@@ -1,7 +1,15 @@
 #include "tests/unit/agent/proof/release_folder.hpp"
 
+#include "agent/proof/user.hpp"
+
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <set>
+#include <sstream>
 
 using namespace fleet;
 using namespace fleet::agent;
@@ -97,6 +105,108 @@ TEST_CASE("a stop kills what runs and says so") {
   CHECK(ran.error().code == "interrupted");
 }
 
+TEST_CASE("whatever a program leaves ends with it: sessions of their own, children of children, what ignores signals") {
+  for (std::string const body : {
+           "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3",
+           "(setsid sh -c '(trap \"\" TERM HUP; echo $$; sleep 1000) & wait' &) ; sleep 0.3",
+           "setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 1000\" & exit' & sleep 0.3",
+       }) {
+    CAPTURE(body);
+    ReleaseFolder folder;
+    auto const ran = folder.run_script(body, Millis{20'000});
+    REQUIRE(ran.has_value());
+    CHECK(ran->ok());
+    REQUIRE(ran->output.find('\n') != std::string::npos);
+    CHECK(is_gone(ran->output.substr(0, ran->output.find('\n'))));
+  }
+}
+
+TEST_CASE("a program ends with the agent, however that ends") {
+  ReleaseFolder folder;
+  folder.script("run", "setsid sh -c 'echo $$ > \"$0\"; exec sleep 1000' \"$FLEET_TOLD\" & sleep 1000");
+  auto const told = folder.open_folder() + "/pid";
+  pid_t const agent = ::fork();
+  if (agent == 0) {
+    Command command;
+    command.program = folder.slot() + "/run";
+    command.directory = folder.slot();
+    command.environment = {{"FLEET_TOLD", told}};
+    command.timeout = Millis{100'000};
+    command.exec = folder.config.exec;
+    ::_exit(run(command, folder.stop).has_value() ? 0 : 1);
+  }
+  std::string pid;
+  for (int tries = 0; tries < 1000 && pid.empty(); ++tries) {
+    auto const text = system_fs().read(told, 64);
+    if (text && text->ends_with('\n')) pid = text->substr(0, text->size() - 1);
+    ::poll(nullptr, 0, 10);
+  }
+  REQUIRE_FALSE(pid.empty());
+  ::kill(agent, SIGKILL);
+  ::waitpid(agent, nullptr, 0);
+  CHECK(is_gone(pid));
+}
+
+TEST_CASE("environment and limits are the owner's, what the proof says stands above them") {
+  ReleaseFolder folder;
+  folder.config.exec.environment = {{"LD_LIBRARY_PATH", "/usr/local/cuda/lib64"}, {"LANG", "de_DE.UTF-8"}, {"FLEET_MODEL", "other"}};
+  folder.config.exec.limits.open_files = 99;
+  auto const ran = folder.run_script("env; ulimit -n");
+  REQUIRE(ran.has_value());
+  for (std::string const line :
+       {"LD_LIBRARY_PATH=/usr/local/cuda/lib64\n", "LANG=de_DE.UTF-8\n", "FLEET_MODEL=reader\n", "PATH=/usr/local/bin:/usr/bin:/bin\n", "\n99\n"}) {
+    CAPTURE(line);
+    CHECK(("\n" + ran->output).find(line) != std::string::npos);
+  }
+}
+
+TEST_CASE("a program runs in the groups that the system gives its user") {
+  ReleaseFolder folder;
+  auto const user = program_user(folder.config.exec.run_as);
+  REQUIRE(user.has_value());
+  auto const ran = folder.run_script("id -G");
+  REQUIRE(ran.has_value());
+  std::istringstream words(ran->output);
+  std::set<gid_t> got;
+  for (gid_t group = 0; words >> group;) got.insert(group);
+  std::set<gid_t> wanted(user->groups.begin(), user->groups.end());
+  if (user->other) CHECK(got == wanted);
+}
+
+TEST_CASE("what keeps a program from running is told with path and errno, and whose fault it is") {
+  ReleaseFolder folder;
+  folder.put("text", "no program at all");
+  auto const start = [&](std::string const& program, bool of_release) {
+    Command command;
+    command.program = program;
+    command.directory = folder.slot();
+    command.exec = folder.config.exec;
+    command.of_release = of_release;
+    return run(command, folder.stop);
+  };
+  auto const missing = start(folder.slot() + "/none", false);
+  REQUIRE_FALSE(missing.has_value());
+  CHECK(missing.error().code == "unknown_program");
+  CHECK(missing.error().detail.find(folder.slot() + "/none: No such file") != std::string::npos);
+  // A file of the release that cannot be one is the release's own.
+  auto const text = start(folder.slot() + "/text", true);
+  REQUIRE(text.has_value());
+  CHECK_FALSE(text->ok());
+  CHECK(text->text.find("Permission denied") != std::string::npos);
+  folder.script("text", "");
+  folder.put("text", "still no program");
+  auto const wrong = start(folder.slot() + "/text", true);
+  REQUIRE(wrong.has_value());
+  CHECK(wrong->text.find("Exec format error") != std::string::npos);
+  if (::geteuid() != 0) return;
+  // A folder that the user may not enter is the device's.
+  REQUIRE(::chmod(folder.slot().c_str(), 0700) == 0);
+  auto const closed = start(folder.slot() + "/text", true);
+  REQUIRE_FALSE(closed.has_value());
+  CHECK(closed.error().code == "not_started");
+  CHECK(closed.error().detail.find("Permission denied") != std::string::npos);
+}
+
 TEST_CASE("as root nothing runs without a user of its own; unknown programs and users are named") {
   ReleaseFolder folder;
   folder.script("run", "exit 0");
@@ -107,9 +217,10 @@ TEST_CASE("as root nothing runs without a user of its own; unknown programs and 
     auto const nobody = run(command, folder.stop);
     REQUIRE_FALSE(nobody.has_value());
     CHECK(nobody.error().code == "run_as_required");
-    command.run_as = "no-such-user";
+    command.exec.run_as = "no-such-user";
     CHECK(run(command, folder.stop).error().code == "unknown_user");
   }
+  command.exec = folder.config.exec;
   command.program = folder.slot() + "/none";
   CHECK(run(command, folder.stop).error().code == "unknown_program");
 }
@@ -117,15 +228,15 @@ TEST_CASE("as root nothing runs without a user of its own; unknown programs and 
 TEST_CASE("a command's first word is a file of the release or a program of the device, nothing else") {
   ReleaseFolder folder;
   folder.script("check.sh", "exit 0");
-  std::map<std::string, std::string> const programs{{"reader", "/usr/bin/meter-reader"}};
-  auto const of_release = resolve({"check.sh", "-x"}, folder.slot(), programs);
+  Exec const exec{{}, {{"reader", "/usr/bin/meter-reader"}}, {}, {}};
+  auto const of_release = resolve({"check.sh", "-x"}, folder.slot(), exec);
   REQUIRE(of_release.has_value());
   CHECK(of_release->program == folder.slot() + "/check.sh");
   CHECK(of_release->arguments == std::vector<std::string>{"-x"});
-  CHECK(resolve({"reader"}, folder.slot(), programs)->program == "/usr/bin/meter-reader");
+  CHECK(resolve({"reader"}, folder.slot(), exec)->program == "/usr/bin/meter-reader");
   for (std::string const word : {"", "/bin/sh", "../check.sh", "sh", "none"}) {
     CAPTURE(word);
-    CHECK_FALSE(resolve({word}, folder.slot(), programs).has_value());
+    CHECK_FALSE(resolve({word}, folder.slot(), exec).has_value());
   }
-  CHECK_FALSE(resolve({}, folder.slot(), programs).has_value());
+  CHECK_FALSE(resolve({}, folder.slot(), exec).has_value());
 }

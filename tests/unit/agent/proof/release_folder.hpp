@@ -23,8 +23,7 @@ public:
     namespace stdfs = std::filesystem;
     stdfs::permissions(root_, static_cast<stdfs::perms>(0755));
     stdfs::create_directories(root_ + "/slot");
-    stdfs::create_directories(root_ + "/scratch");
-    config.run_as = ::geteuid() == 0 ? "nobody" : "";
+    config.exec.run_as = ::geteuid() == 0 ? "nobody" : "";
   }
   ~ReleaseFolder() {
     std::error_code ignored;
@@ -37,6 +36,12 @@ public:
     std::filesystem::permissions(root_ + "/slot/" + name, static_cast<std::filesystem::perms>(0755));
   }
   [[nodiscard]] std::string slot() const { return root_ + "/slot"; }
+  /// A folder that everybody may write to.
+  [[nodiscard]] std::string open_folder() const {
+    std::filesystem::create_directories(root_ + "/open");
+    std::filesystem::permissions(root_ + "/open", static_cast<std::filesystem::perms>(0777));
+    return root_ + "/open";
+  }
   [[nodiscard]] std::string scratch() const { return root_ + "/scratch"; }
   [[nodiscard]] Candidate candidate() const { return {"reader", "2.0", std::string(64, 'a'), slot(), scratch(), "/run/statsd.sock"}; }
   [[nodiscard]] Bench bench() { return {system_fs(), clock, config, collector, stop}; }
@@ -47,7 +52,8 @@ public:
     command.directory = slot();
     command.environment = {{"FLEET_MODEL", "reader"}};
     command.timeout = timeout;
-    command.run_as = config.run_as;
+    command.exec = config.exec;
+    command.of_release = true;
     return run(command, stop);
   }
 

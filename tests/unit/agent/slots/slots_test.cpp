@@ -247,3 +247,18 @@ TEST_CASE("a file whose sync failed is not believed: it goes, and is brought ane
   CHECK(slots.install("reader", kNew, variant_of("new")).error().kind == Kind::io);
   CHECK_FALSE(fs.text(file).has_value());
 }
+
+TEST_CASE("what was touched after it was checked is not switched to") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  CHECK(slots.check_unchanged("reader", kNew, variant_of("new")).has_value());
+  // Another process checked it: once more, by its digests.
+  CHECK(Slots(fs, Layout{"/agent"}).check_unchanged("reader", kNew, variant_of("new")).has_value());
+  fs.put(kHome + "/versions/" + kNew + "/model.onnx", "model bad");
+  CHECK(slots.check_unchanged("reader", kNew, variant_of("new")).error().code == "digest_mismatch");
+  fs.put(kHome + "/versions/" + kNew + "/model.onnx", "model new");
+  CHECK(slots.check_unchanged("reader", kNew, variant_of("new")).has_value());
+  fs.put(kHome + "/versions/" + kNew + "/more", "x");
+  CHECK(slots.check_unchanged("reader", kNew, variant_of("new")).error().code == "digest_mismatch");
+}

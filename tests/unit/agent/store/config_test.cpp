@@ -33,8 +33,8 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/u
   CHECK(config->telemetry_interval == Millis{10'000});
   CHECK(config->udp_port == 8125);
   CHECK(config->statsd_group == "fleet-apps");
-  CHECK(config->run_as == "fleet-exec");
-  CHECK(config->programs.at("reader") == "/usr/bin/meter-reader");
+  CHECK(config->exec.run_as == "fleet-exec");
+  CHECK(config->exec.programs.at("reader") == "/usr/bin/meter-reader");
   CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
   CHECK(config->removed_hook == std::vector<std::string>{"reader", "--stop"});
   CHECK(config->battery_file == "/sys/class/power_supply/BAT0/capacity");

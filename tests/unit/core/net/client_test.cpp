@@ -159,12 +159,17 @@ TEST_CASE("answers that are cut short or no HTTP are errors, never half a body")
     std::string what, bytes;
     Kind kind;
   };
-  for (auto const& row : {Case{"no answer", "", Kind::unavailable}, Case{"half a head", "HTTP/1.1 200 OK\r\nConte", Kind::unavailable},
-                          Case{"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Kind::unavailable},
-                          Case{"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Kind::unavailable},
-                          Case{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Kind::unavailable},
-                          Case{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", Kind::bad_input},
-                          Case{"a huge head", "HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n", Kind::bad_input}}) {
+  for (auto const& row :
+       {Case{"no answer", "", Kind::unavailable}, Case{"half a head", "HTTP/1.1 200 OK\r\nConte", Kind::unavailable},
+        Case{"half a body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Kind::unavailable},
+        Case{"half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", Kind::unavailable},
+        Case{"no last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Kind::unavailable},
+        Case{"a bare LF in a chunk's extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\n\r\nab\r\n0\r\n\r\n", Kind::bad_input},
+        Case{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab", Kind::bad_input},
+        Case{"length and coding", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Kind::bad_input},
+        Case{"another coding", "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\nab", Kind::bad_input},
+        Case{"not HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n", Kind::bad_input},
+        Case{"a huge head", "HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n", Kind::bad_input}}) {
     CAPTURE(row.what);
     LyingServer const server{row.bytes};
     auto const answer = make_client().send(get(server.url()));

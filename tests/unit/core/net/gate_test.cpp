@@ -33,7 +33,8 @@ TEST_CASE("the gate refuses what another server might read otherwise") {
 TEST_CASE("the gate lets ordinary requests through") {
   for (std::string_view const head :
        {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "POST /x?y=%20 HTTP/1.1\r\nHost: [::1]:8443\r\nContent-Length: 0\r\n\r\n",
-        "POST / HTTP/1.1\r\nHOST:a\r\ntransfer-encoding:\t chunked \r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xbc\r\nEmpty:\r\n\r\n"}) {
+        "POST / HTTP/1.1\r\nHOST:a\r\ntransfer-encoding:\t chunked \r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX: \xc3\xbc\r\nEmpty:\r\n\r\n",
+        "GET https://[::1]:8443/x HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"}) {
     CAPTURE(head);
     CHECK(find_head_end(head, 0).size == head.size());
     auto const facts = check_head(head);
@@ -61,6 +62,20 @@ TEST_CASE("a request's path and query stay valid when it is moved") {
   moved.reserve(100);
   CHECK(moved.front().path == "/a");
   CHECK(moved.front().query == "b");
+}
+
+TEST_CASE("a target in absolute-form is read as its path and query") {
+  for (auto const& [target, path, query] : std::to_array<std::array<std::string_view, 3>>({{"http://b/x?y", "/x", "y"},
+                                                                                           {"HTTPS://b:1/x/z", "/x/z", ""},
+                                                                                           {"https://b", "/", ""},
+                                                                                           {"https://b?y=http://c/", "/", "y=http://c/"},
+                                                                                           {"/http://b/", "/http://b/", ""}})) {
+    CAPTURE(target);
+    RequestParser parser{1024};
+    REQUIRE(parser.feed_head("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n").has_value());
+    CHECK(parser.request().path == path);
+    CHECK(parser.request().query == query);
+  }
 }
 
 TEST_CASE("trailers after a chunked body change nothing") {

@@ -35,7 +35,7 @@ TEST_CASE("pipelined requests are answered in order, however they are cut, also 
   TestServer server;
   std::vector<std::thread> threads;
   server.handler->scripts["/later"] = from_another_thread(threads);
-  auto const all = request("/1") + request("/later?2") +
+  auto const all = request("/1") + "\r\n" + request("/later?2") +
                    "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n" +
                    "POST /4 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour" + request("/5", "Connection: close\r\n");
   std::string first;

@@ -5,6 +5,8 @@
 
 namespace fleet::net::testing {
 
+using std::string_view_literals::operator""sv;
+
 struct Smuggling {
   std::string_view what;
   std::string_view bytes;
@@ -38,13 +40,31 @@ inline constexpr auto kSmuggling = std::to_array<Smuggling>({
     {"a vertical tab before chunked",
      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0b"
      "chunked\r\n\r\n0\r\n\r\n"},
-    {"an absolute target", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"an absolute target without a host", "GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"an absolute target of another scheme", "GET ftp://b/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"an absolute target with a user", "GET http://u@b/ HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"a target that is an authority", "GET b:443 HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"an asterisk for one resource", "GET * HTTP/1.1\r\nHost: a\r\n\r\n"},
     {"two spaces", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n"},
     {"another version", "GET / HTTP/1.2\r\nHost: a\r\n\r\n"},
     {"no version", "GET /\r\nHost: a\r\n\r\n"},
-    {"an empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"},
+    {"a bare LF first", "\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"},
     {"a chunk size that is not hex", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n"},
     {"a chunk size too large", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nabc\r\n0\r\n\r\n"},
+    {"a bare LF in a chunk's extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\n\r\nabc\r\n0\r\n\r\n"},
+    {"a bare LF in quotes in a chunk's extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"\n\"\r\nabc\r\n0\r\n\r\n"},
+    {"a NUL in a chunk's extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"\0\"\r\nabc\r\n0\r\n\r\n"sv},
+    {"a bare CR in a chunk's extension", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\r\rabc\r\n0\r\n\r\n"},
+    {"a chunk size that ends at LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n"},
+    {"a chunk that ends at LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\n0\r\n\r\n"},
+    {"a chunk size with a sign", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n"},
+    {"a space before a chunk's size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n 3\r\nabc\r\n0\r\n\r\n"},
+    {"a space behind a chunk's size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n"},
+    {"a chunk without a size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\nabc\r\n0\r\n\r\n"},
+    {"something behind a chunk's size", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3 x\r\nabc\r\n0\r\n\r\n"},
+    {"a trailer that ends at LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\r\n"},
+    {"a trailer that is no header line", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGET / HTTP/1.1\r\n\r\n"},
+    {"a NUL in a trailer", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: \0\r\n\r\n"sv},
     {"a chunk without its CR LF", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"},
 });
 

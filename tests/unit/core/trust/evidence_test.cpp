@@ -7,6 +7,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fleet::trust {
 namespace {
 
@@ -67,6 +69,46 @@ TEST_CASE("an envelope in a Sigstore bundle is judged as it is without") {
     CHECK(judged(in_bundle(type, R"("dsseEnvelope":[])")) == "bad_envelope");
   }
   CHECK(judged(in_bundle("application/x", R"("dsseEnvelope":)" + envelope)) == "bad_envelope");
+}
+
+TEST_CASE("an envelope may be written in the alphabet for URLs, with padding or without") {
+  Bench bench;
+  auto const envelope = make_envelope(kType, as_bytes(bench.test("PASSED", 1)), std::vector{bench.ci});
+  auto const rewritten = [&](auto const& change) {
+    auto out = envelope;
+    for (std::string const member : {"\"payload\":\"", "\"sig\":\""}) {
+      auto const from = out.find(member) + member.size(), to = out.find('"', from);
+      auto text = out.substr(from, to - from);
+      change(text);
+      out.replace(from, to - from, text);
+    }
+    return code_of(open_statement(as_bytes(out), bench.policy, bench.variants));
+  };
+  auto const to_url = [](std::string& text) {
+    std::replace(text.begin(), text.end(), '+', '-');
+    std::replace(text.begin(), text.end(), '/', '_');
+  };
+  CHECK(rewritten(to_url) == "test-result");
+  CHECK(rewritten([&](std::string& text) {
+          to_url(text);
+          while (text.ends_with('=')) text.pop_back();
+        }) == "test-result");
+  CHECK(rewritten([](std::string& text) { text += "-"; }) == "bad_envelope");
+}
+
+TEST_CASE("a manifest of a single file may call it `.`") {
+  Bench bench;
+  auto const type = "https://model_signing/signature/v1.0";
+  auto const of = [&](std::string_view digest, std::string_view more) {
+    return bench.open(bench.statement(type, fmt::format(R"({{"resources":[{{"name":".","algorithm":"sha256","digest":"{}"}}{}]}})", digest, more)), {bench.ci});
+  };
+  auto const one = of(bench.file, "");
+  REQUIRE(code_of(one) == "file-manifest");
+  CHECK(code_of(of(bench.other, "")) == "statement_mismatch");  // a file, but none that a variant is made of alone
+  CHECK(code_of(of(bench.file, fmt::format(R"(,{{"name":"lib/run","algorithm":"sha256","digest":"{}"}})", bench.other))) == "statement_mismatch");
+  bench.policy.demands = {{"file-manifest", {}, 1, {}, {}, {}, {}, {}}};
+  CHECK(unmet_demands(bench.policy, {*one}, bench.variants).size() == 1);  // it says nothing of the variant of two files
+  CHECK(unmet_demands(bench.policy, {*one}, {bench.variants[1]}).empty());
 }
 
 TEST_CASE("two names of one key are one signer") {

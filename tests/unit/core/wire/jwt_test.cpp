@@ -64,11 +64,11 @@ TEST_CASE("claims are read by type") {
   CHECK(claims->not_before == from_unix_ms(5'000));
   CHECK(claims->texts.at("ref") == "r");
   CHECK_FALSE(claims->texts.contains("n"));
-  for (auto const* const text :
-       {"[]", "{}", R"({"iss":"i","sub":"s","aud":"a","iat":1})", R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":"2"})", R"({"iss":"i","sub":"s","aud":7,"iat":1,"exp":2})",
-        R"({"iss":"i","sub":"s","aud":["a",7],"iat":1,"exp":2})", R"({"iss":7,"sub":"s","aud":"a","iat":1,"exp":2})", R"({"iss":"i","sub":"","aud":"a","iat":1,"exp":2})",
-        R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":1e300})", R"({"iss":"i","sub":"s","aud":"a","iat":-1,"exp":2})",
-        R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":2,"nbf":"x"})"}) {
+  for (auto const* const text : {"[]", "{}", R"({"iss":"i","sub":"s","aud":"a","iat":1})", R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":"2"})",
+                                 R"({"iss":"i","sub":"s","aud":7,"iat":1,"exp":2})", R"({"iss":"i","sub":"s","aud":["a",7],"iat":1,"exp":2})",
+                                 R"({"iss":7,"sub":"s","aud":"a","iat":1,"exp":2})", R"({"iss":"i","sub":"","aud":"a","iat":1,"exp":2})",
+                                 R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":1e300})", R"({"iss":"i","sub":"s","aud":"a","iat":-1,"exp":2})",
+                                 R"({"iss":"i","sub":"s","aud":"a","iat":1,"exp":2,"nbf":"x"})"}) {
     CAPTURE(text);
     CHECK_FALSE(wire::decode_id_claims(text).has_value());
   }
@@ -77,11 +77,14 @@ TEST_CASE("claims are read by type") {
 TEST_CASE("key sets keep what signs, and no two keys of one id") {
   auto const keys = wire::decode_jwks(
       R"({"keys":[{"kid":"1","kty":"RSA","n":"AQ","e":"AQAB"},{"kid":"2","kty":"EC","crv":"P-256","x":"AQ","y":"AQ","use":"sig"},{"kty":"RSA","n":"AQ","e":"AQAB"},
-                 {"kid":"3","kty":"oct","k":"AQ"},{"kid":"4","kty":"EC","crv":"P-384","x":"AQ","y":"AQ"},{"kid":"5","kty":"RSA","n":"AQ","e":"AQAB","use":"enc"},7]})");
+                 {"kid":"3","kty":"oct","k":"AQ"},{"kid":"4","kty":"EC","crv":"P-384","x":"AQ","y":"AQ"},{"kid":"5","kty":"RSA","n":"AQ","e":"AQAB","use":"enc"},7,
+                 {"kid":"6","kty":"RSA","n":"AQ","e":"AQAB","key_ops":["sign","verify"]},{"kid":"7","kty":"RSA","n":"AQ","e":"AQAB","key_ops":["encrypt"]},
+                 {"kid":"8","kty":"RSA","n":"AQ","e":"AQAB","key_ops":"verify"}]})");
   REQUIRE(keys.has_value());
-  REQUIRE(keys->size() == 2);
+  REQUIRE(keys->size() == 3);
   CHECK((*keys)[0].key_id == "1");
   CHECK((*keys)[1].key_id == "2");
+  CHECK((*keys)[2].key_id == "6");
   CHECK(code_of(wire::decode_jwks(R"({"keys":[{"kid":"1","kty":"RSA","n":"AQ","e":"AQAB"},{"kid":"1","kty":"RSA","n":"Ag","e":"AQAB"}]})")) == "bad_jwks");
   CHECK(code_of(wire::decode_jwks("{}")) == "bad_jwks");
   CHECK(code_of(wire::decode_jwks("[]")) == "bad_jwks");

@@ -228,6 +228,11 @@ TEST_CASE_FIXTURE(CatalogApi, "a blob is sent whole, in one range, or not at all
     CHECK(file->offset == offset);
     CHECK(file->length == length);
   }
+  auto const with = [&](M method, net::Headers const& headers) { return raw(*api, {method, "/blobs/sha256/" + digest, {}, "flt_viewer", headers}); };
+  CHECK(with(M::head, {{"Range", "bytes=2-4"}}).status == 200);  // a range is of GET alone
+  CHECK(with(M::get, {{"If-Match", etag}}).status == 200);
+  CHECK(with(M::get, {{"If-Match", "\"other\""}}).status == 412);
+  CHECK(with(M::get, {{"If-Match", "\"other\""}, {"If-None-Match", etag}}).status == 412);
 }
 
 TEST_CASE_FIXTURE(CatalogApi, "blobs are for viewers and devices, and for nobody else") {

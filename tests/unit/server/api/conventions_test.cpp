@@ -1,5 +1,6 @@
 #include "tests/unit/server/api/api_fixture.hpp"
 
+#include "core/base/text.hpp"
 #include "core/wire/device.hpp"
 
 namespace fleet::api {
@@ -38,6 +39,8 @@ TEST_CASE_FIXTURE(ApiFixture, "an unknown path is 404, a known one with another 
   CHECK(answer.code() == "method_not_allowed");
   CHECK(answer.json().at("status").as_int64() == 405);
   CHECK(send({del, "/api/v1/tokens"}).header("Allow") == "GET, HEAD, POST");
+  CHECK(send({get, "/api/v1/devices/cam:approve"}).header("Allow") == "POST");
+  CHECK(send({put, "/api/v1/models/reader:sign"}).header("Allow") == "POST");
   CHECK(send({head, "/healthz"}).status == 200);
   CHECK(send({get, "/device/v1/probe"}).status == 404);
 }
@@ -46,6 +49,7 @@ TEST_CASE_FIXTURE(ApiFixture, "the body's limit is the route's; reads take none"
   CHECK(api.body_limit(get, "/api/v1/devices") == 0);
   CHECK(api.body_limit(post, "/api/v1/tokens") == 64 * 1024);
   CHECK(api.body_limit(post, "/nowhere") == 64 * 1024);
+  CHECK(api.body_limit(get, "/api/v1/rollouts:plan") == 64 * 1024);  // 405, not 413
   CHECK(devices.body_limit(post, "/device/v1/enroll") == wire::kEnrollBytesMax);
 }
 
@@ -90,6 +94,29 @@ TEST_CASE_FIXTURE(ApiFixture, "If-Match is demanded on PUT and honoured elsewher
   CHECK(status(put, "7") == 412);
   CHECK(status(post, "") == 200);
   CHECK(status(post, "\"6\"") == 412);
+  CHECK(status(get, etag) == 200);
+  CHECK(status(get, "*") == 200);
+  CHECK(status(get, "\"6.0\"") == 412);
+}
+
+TEST_CASE_FIXTURE(ApiFixture, "whatever bytes were asked for, a problem is valid UTF-8") {
+  for (std::string const character : {"ü", "模", "😀", "\xff", "\xc3"}) {
+    for (std::size_t count : {1U, 40U, 100U, 250U}) {
+      for (std::size_t lead = 0; lead < 4; ++lead) {
+        std::string name(lead, 'a');
+        for (std::size_t i = 0; i < count; ++i) name += character;
+        CAPTURE(name);
+        auto const quoted = net::percent_encode(name);
+        for (auto const* const path :
+             {"/api/v1/devices/", "/api/v1/models/", "/api/v1/rollouts/", "/api/v1/uploads/", "/blobs/sha256/",
+              "/api/v1/devices?state=", "/api/v1/devices?running=", "/api/v1/devices?cursor=", "/api/v1/devices?dataset=", "/api/v1/nothing/"}) {
+          auto const answer = fetch(path + quoted);
+          CHECK(answer.status >= 400);
+          CHECK(valid_text(answer.body) == answer.body);
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "a list is walked by its cursor and its Link from end to end") {
@@ -129,6 +156,9 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
       {"/api/v1/devices?cursor=eHg", "bad_cursor"},
       {"/api/v1/devices?sate=active", "unknown_parameter"},
       {"/api/v1/devices?state=asleep", "bad_parameter"},
+      {"/api/v1/devices?state=", "empty_parameter"},
+      {"/api/v1/devices?running", "empty_parameter"},
+      {"/api/v1/rollouts?model=", "empty_parameter"},
       {"/api/v1/devices?online=maybe", "bad_parameter"},
       {"/api/v1/devices?selector=a%3D", "bad_selector"},
       {"/api/v1/devices?running=reader", "bad_selector"},
@@ -145,6 +175,7 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
     CHECK(answer.code() == code);
   }
   CHECK(send({get, "/api/v1/events?cursor=eHg", {}, "flt_admin", {{"Accept", "application/json"}}}).code() == "bad_cursor");
+  CHECK(fetch("/api/v1/devices?selector=").status == 200);
   CHECK(fetch("/api/v1/devices?last_seen_before=yesterday").status == 400);
   CHECK(fetch("/api/v1/devices?selector=%zz").status == 400);
 }

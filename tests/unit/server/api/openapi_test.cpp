@@ -82,6 +82,25 @@ void collect(boost::json::value const& value, std::set<std::string>& out) {
   }
 }
 
+/// Members without a value: what a comma or a colon in a text without quotes makes in a flow mapping.
+void collect_empty(boost::json::value const& value, std::string const& at, std::set<std::string>& out) {
+  if (auto const* const list = value.if_array())
+    for (auto const& item : *list) collect_empty(item, at + "/-", out);
+  if (auto const* const object = value.if_object()) {
+    for (auto const& member : *object) {
+      auto const key = std::string(member.key());
+      if (member.value().is_null() && key != "default" && key != "example") out.insert(at + "/" + key);
+      if (key != "example" && key != "examples") collect_empty(member.value(), at + "/" + key, out);
+    }
+  }
+}
+
+TEST_CASE("no text of the document is cut by its own comma") {
+  std::set<std::string> empty;
+  collect_empty(document(), "", empty);
+  CHECK_MESSAGE(empty.empty(), (empty.empty() ? "" : *empty.begin()));
+}
+
 TEST_CASE("the document is of OpenAPI 3.1, its references lead somewhere, its operation ids are unique") {
   auto const root = document();
   CHECK(root.at("openapi") == "3.1.0");

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "core/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace fleet {
+
+/// An open file descriptor, closed on destruction; -1: none.
+class Descriptor {
+public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void close();
+
+private:
+  int fd_;
+};
+
+/// `doing path: the system's words`, of the kind that the number stands for.
+[[nodiscard]] Error system_error(std::string_view doing, std::string const& path, int number);
+/// From where `file` stands to its end. @errors io, too_large (over `limit` bytes)
+[[nodiscard]] Result<std::string> read_all(Descriptor const& file, std::string const& path, std::uint64_t limit);
+
+}  // namespace fleet

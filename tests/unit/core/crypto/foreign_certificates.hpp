@@ -1,0 +1,97 @@
+#pragma once
+
+/// Certificates that this program would not make: of a factory's authority (P-256), made by openssl(1), good until 2126.
+namespace fleet::crypto::testing {
+
+constexpr auto const* kFactoryCa =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfDCCASGgAwIBAgIUTq4eqp18o8UvxGN1xYKXE3h9hlowCgYIKoZIzj0EAwIw\n"
+    "EjEQMA4GA1UEAwwHZmFjdG9yeTAgFw0yNjExMjkxMzQ4MjRaGA8yMTI2MTEwNTEz\n"
+    "NDgyNFowEjEQMA4GA1UEAwwHZmFjdG9yeTBZMBMGByqGSM49AgEGCCqGSM49AwEH\n"
+    "A0IABAN5bIT8lZS7/DQB/oPIn1ztkg4qgjDUjdo0JoZ0aYRRKtygjWdBEQkcE01P\n"
+    "5USdko4xHpjzenptDZ5KjrUnKQyjUzBRMB0GA1UdDgQWBBSWnHFDOVjkTbYq4EzN\n"
+    "G56LoY38ZDAfBgNVHSMEGDAWgBSWnHFDOVjkTbYq4EzNG56LoY38ZDAPBgNVHRMB\n"
+    "Af8EBTADAQH/MAoGCCqGSM49BAMCA0kAMEYCIQC7nLlEADnJvR5b0Xlm+anYiOLP\n"
+    "Yc/oldLcVun5ey0WMQIhANSQiZMKRkP2fqgtDNdzNvMwolqiaYL0pK0TWXVFMhKJ\n"
+    "-----END CERTIFICATE-----\n";
+/// CN unit-1, serial 3: P-256, SHA-256.
+constexpr auto const* kGood =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBdjCCARygAwIBAgIBAzAKBggqhkjOPQQDAjASMRAwDgYDVQQDDAdmYWN0b3J5\n"
+    "MCAXDTI2MTEyOTEzNDgyNFoYDzIxMjYxMTA1MTM0ODI0WjARMQ8wDQYDVQQDDAZ1\n"
+    "bml0LTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARkAOb+wwnULLr7lY3SMsdu\n"
+    "Itp1eb90yQxQaItdOnRRsCsMpor4NJsbla2zwtoCoapG77Kv9hpJcIgamg2I3I5p\n"
+    "o2IwYDAJBgNVHRMEAjAAMBMGA1UdJQQMMAoGCCsGAQUFBwMCMB0GA1UdDgQWBBQu\n"
+    "LCG6mPOGeej8KFoUYmrBSM4vnTAfBgNVHSMEGDAWgBSWnHFDOVjkTbYq4EzNG56L\n"
+    "oY38ZDAKBggqhkjOPQQDAgNIADBFAiEAjflHD6c4LJ0CHCVPn6nTQt9n3F96KZvl\n"
+    "a0QG1hRZJuECIEE82l5IkQbHLKMJ5tVoGKy3l3By734LiWJM0Wi2X4tR\n"
+    "-----END CERTIFICATE-----\n";
+/// The same key, signed with SHA-1.
+constexpr auto const* kSha1 =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBdDCCARugAwIBAgIBAjAJBgcqhkjOPQQBMBIxEDAOBgNVBAMMB2ZhY3Rvcnkw\n"
+    "IBcNMjYxMTI5MTM0ODI0WhgPMjEyNjExMDUxMzQ4MjRaMBExDzANBgNVBAMMBnVu\n"
+    "aXQtMTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGQA5v7DCdQsuvuVjdIyx24i\n"
+    "2nV5v3TJDFBoi106dFGwKwymivg0mxuVrbPC2gKhqkbvsq/2GklwiBqaDYjcjmmj\n"
+    "YjBgMAkGA1UdEwQCMAAwEwYDVR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0OBBYEFC4s\n"
+    "IbqY84Z56PwoWhRiasFIzi+dMB8GA1UdIwQYMBaAFJaccUM5WORNtirgTM0bnouh\n"
+    "jfxkMAkGByqGSM49BAEDSAAwRQIhAPTmCo6hy93Fp5Y25l86W8DilVdAdvcYSHky\n"
+    "icl8ExdUAiBZ7mY2XtoSWnCKdxxK3s9TaYB6nZaZ6uJ/WuDuTJE9bA==\n"
+    "-----END CERTIFICATE-----\n";
+/// An RSA key of 1024 bits.
+constexpr auto const* kRsa1024 =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBvTCCAWOgAwIBAgIBATAKBggqhkjOPQQDAjASMRAwDgYDVQQDDAdmYWN0b3J5\n"
+    "MCAXDTI2MTEyOTEzNDgyNFoYDzIxMjYxMTA1MTM0ODI0WjARMQ8wDQYDVQQDDAZ1\n"
+    "bml0LTEwgZ8wDQYJKoZIhvcNAQEBBQADgY0AMIGJAoGBANAOsLcVXqZ40Yqws2Nq\n"
+    "rFaaI2rhSN1zPxbfTbCMOD+EEvbZHe67U6UjmgFCpvQLOG85CUV0FPnKGAokeu1n\n"
+    "h4eBvE4Ki9RcHemhrT7mcjxqXN+fcxDYUdH0VWG6YN077Hu7TWn/s1wirNrmNfxk\n"
+    "7npzlJBykksi8Brdk6f+YsWLAgMBAAGjYjBgMAkGA1UdEwQCMAAwEwYDVR0lBAww\n"
+    "CgYIKwYBBQUHAwIwHQYDVR0OBBYEFEaXE/9ICeCk/qDzYTADyXCn/coiMB8GA1Ud\n"
+    "IwQYMBaAFJaccUM5WORNtirgTM0bnouhjfxkMAoGCCqGSM49BAMCA0gAMEUCIQCk\n"
+    "Kx53za2D9lrsAUUCFeGn3tuGQR6RusHrA7jTMRbd1gIgEBgusLuJIQM6lJFOao2S\n"
+    "p92HBbZpfaIEgS4oeGM4I50=\n"
+    "-----END CERTIFICATE-----\n";
+/// The key of kGood, its point in the short form.
+constexpr auto const* kCompressed =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBVTCB/KADAgECAgEEMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB2ZhY3Rvcnkw\n"
+    "IBcNMjYxMTI5MTM0ODI1WhgPMjEyNjExMDUxMzQ4MjVaMBExDzANBgNVBAMMBnVu\n"
+    "aXQtMTA5MBMGByqGSM49AgEGCCqGSM49AwEHAyIAA2QA5v7DCdQsuvuVjdIyx24i\n"
+    "2nV5v3TJDFBoi106dFGwo2IwYDAJBgNVHRMEAjAAMBMGA1UdJQQMMAoGCCsGAQUF\n"
+    "BwMCMB0GA1UdDgQWBBSDFkXDTu5WXkWw4LuAgmbVIrRRqjAfBgNVHSMEGDAWgBSW\n"
+    "nHFDOVjkTbYq4EzNG56LoY38ZDAKBggqhkjOPQQDAgNIADBFAiBmisegI7DUMBKb\n"
+    "f+3MbL0jFTtiQOkAn1tw5Y9I9hXOnAIhALmX6ljzNmKdZ/kwn5owfxchV6neSH0M\n"
+    "2NKQwU9TPBIu\n"
+    "-----END CERTIFICATE-----\n";
+/// Its point in the hybrid form.
+constexpr auto const* kHybrid =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBdTCCARygAwIBAgIBBDAKBggqhkjOPQQDAjASMRAwDgYDVQQDDAdmYWN0b3J5\n"
+    "MCAXDTI2MTEyOTEzNDgyNVoYDzIxMjYxMTA1MTM0ODI1WjARMQ8wDQYDVQQDDAZ1\n"
+    "bml0LTEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAdkAOb+wwnULLr7lY3SMsdu\n"
+    "Itp1eb90yQxQaItdOnRRsCsMpor4NJsbla2zwtoCoapG77Kv9hpJcIgamg2I3I5p\n"
+    "o2IwYDAJBgNVHRMEAjAAMBMGA1UdJQQMMAoGCCsGAQUFBwMCMB0GA1UdDgQWBBTx\n"
+    "cgEdrOH64cO/m31BHuJEEpHCYDAfBgNVHSMEGDAWgBSWnHFDOVjkTbYq4EzNG56L\n"
+    "oY38ZDAKBggqhkjOPQQDAgNHADBEAiB+ZIn4RWro0tTjy5jL2BkQDNl1OHxy9IDy\n"
+    "MxxA6+s6PwIgTgmKybRdVTDGLNqf2aJ2FFfY6QWncgTgj5n/EmPDjuk=\n"
+    "-----END CERTIFICATE-----\n";
+/// Its curve by numbers.
+constexpr auto const* kExplicit =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIICajCCAhCgAwIBAgIBBDAKBggqhkjOPQQDAjASMRAwDgYDVQQDDAdmYWN0b3J5\n"
+    "MCAXDTI2MTEyOTEzNDgyNVoYDzIxMjYxMTA1MTM0ODI1WjARMQ8wDQYDVQQDDAZ1\n"
+    "bml0LTEwggFLMIIBAwYHKoZIzj0CATCB9wIBATAsBgcqhkjOPQEBAiEA/////wAA\n"
+    "AAEAAAAAAAAAAAAAAAD///////////////8wWwQg/////wAAAAEAAAAAAAAAAAAA\n"
+    "AAD///////////////wEIFrGNdiqOpPns+u9VXaYhrxlHQawzFOw9jvOPD4n0mBL\n"
+    "AxUAxJ02CIbnBJNqZnjhE50mt4GffpAEQQRrF9Hy4SxCR/i85uVjpEDydwN9gS3r\n"
+    "M6D0oTlF2JjClk/jQuL+Gn+bjufrSnwPnhYrzjNXazFezsu2QGg3v1H1AiEA////\n"
+    "/wAAAAD//////////7zm+q2nF56E87nKwvxjJVECAQEDQgAEZADm/sMJ1Cy6+5WN\n"
+    "0jLHbiLadXm/dMkMUGiLXTp0UbArDKaK+DSbG5Wts8LaAqGqRu+yr/YaSXCIGpoN\n"
+    "iNyOaaNiMGAwCQYDVR0TBAIwADATBgNVHSUEDDAKBggrBgEFBQcDAjAdBgNVHQ4E\n"
+    "FgQULiwhupjzhnno/ChaFGJqwUjOL50wHwYDVR0jBBgwFoAUlpxxQzlY5E22KuBM\n"
+    "zRuei6GN/GQwCgYIKoZIzj0EAwIDSAAwRQIhAM1QJ/zX2zw25DdXPiubjUBnX/Ax\n"
+    "Ip3ws7exvmQYU4LSAiAvYAkS7EwvVgc4+8VR8/ZL+VnMxLUO6v4I88y99+UMgg==\n"
+    "-----END CERTIFICATE-----\n";
+
+}  // namespace fleet::crypto::testing
