@@ -5,6 +5,7 @@
 #include "cli/render/text.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
 namespace fleet::cli {
@@ -23,6 +24,8 @@ Result<int> create_tokens(Session& session, Arguments const& arguments) {
     labels[pair.first] = pair.second;
   }
   if (!labels.empty()) body["labels"] = std::move(labels);
+  if (arguments.has("cache")) body["cache"] = true;
+  if (auto const models = arguments.texts("model"); !models.empty()) body["models"] = json::array(models.begin(), models.end());
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->post(Route("/device-tokens"), std::move(body), arguments.text("idempotency-key")));
   FLEET_TRY(auto const made, answer.json());
@@ -65,7 +68,9 @@ std::vector<Command> const& device_token_commands() {
         {value, "--expires", "TIME", "good for so long (default 24h)"},
         {value, "--id", "ID", "only for this device"},
         {value, "--hardware", "H", "only for this hardware"},
-        {values, "--label", "k=v", "what the device gets, again and again"}},
+        {values, "--label", "k=v", "what the device gets, again and again"},
+        {flag, "--cache", "", "for a cache: it reads objects for others and is told nothing"},
+        {values, "--model", "M", "with --cache: of this model alone, again and again"}},
        false,
        true},
       {"device token list", "tokens that devices may join with", "device token list", list_tokens, {limit_option()}},

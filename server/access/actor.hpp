@@ -1,5 +1,7 @@
 #pragma once
 
+#include "server/registry/limits.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -21,8 +23,7 @@ struct Actor {
   std::string name;  ///< `token:NAME`, `user:NAME`, `oidc:REPOSITORY@ISSUER`, `device:ID`, `system:judge`: one name, one identity, however many tokens
   std::string token_id;
   std::string role;
-  std::string model;     ///< scope of the token, empty: all
-  std::string selector;  ///< scope of the token, empty: all
+  registry::Limits limits;  ///< of the token
   std::int64_t device_n = 0;
   std::string device_id;
 };

@@ -63,7 +63,11 @@ Result<BoundRoleRow> load_bound_role(db::Connection& reader, std::string_view na
   row.bind(1, name);
   FLEET_TRY(bool const found, row.step());
   if (found) return read_row(row);
-  return Error{Kind::not_found, "unknown_role", fmt::format("there is no bound role '{}'", name.substr(0, 128)), "`fleetctl role list` shows those there are"};
+  return unknown_role(name);
+}
+
+Error unknown_role(std::string_view name) {
+  return {Kind::not_found, "unknown_role", fmt::format("there is no bound role '{}'", name.substr(0, 128)), "`fleetctl role list` shows those there are"};
 }
 
 Result<std::vector<BoundRoleRow>> list_bound_roles(db::Connection& reader, std::string_view after, int limit) {

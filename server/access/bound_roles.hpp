@@ -17,6 +17,7 @@ struct BoundRoleRow {
 
 /// @errors not_found (code `unknown_role`)
 [[nodiscard]] Result<BoundRoleRow> load_bound_role(db::Connection& reader, std::string_view name);
+[[nodiscard]] Error unknown_role(std::string_view name);
 /// By name, after `after`, at most `limit`.
 [[nodiscard]] Result<std::vector<BoundRoleRow>> list_bound_roles(db::Connection& reader, std::string_view after, int limit);
 [[nodiscard]] Result<void> insert_bound_role(store::Tx& tx, BoundRoleRow const& row);

@@ -32,6 +32,8 @@ inline constexpr db::Query kAddBoundRole{
     "INSERT INTO bound_roles (name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, ref_prefix, expires_in_ms, created_by, "
     "created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"};
 inline constexpr db::Query kDeleteBoundRole{"access.delete_bound_role", "DELETE FROM bound_roles WHERE name = ?1"};
+inline constexpr db::Query kLiveExchanged{"access.live_exchanged",
+                                          "SELECT count(*) FROM tokens WHERE bound_role = ?1 AND expires_at > ?2 AND revoked_at IS NULL"};
 inline constexpr db::Query kRevokeExchanged{"access.revoke_exchanged",
                                             "UPDATE tokens SET revoked_at = ?2 WHERE bound_role = ?1 AND revoked_at IS NULL AND expires_at > ?2"};
 
@@ -40,6 +42,6 @@ inline constexpr db::Query kKeepReplay{"access.keep_replay",
                                        "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
                                        "ON CONFLICT (actor, key) DO UPDATE SET request = ?3, status = ?4, headers = ?5, body = ?6, created_at = ?7"};
 
-inline constexpr auto kAll = std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kBoundRole, kBoundRoles, kAddBoundRole, kDeleteBoundRole, kRevokeExchanged, kReplay, kKeepReplay});
+inline constexpr auto kAll = std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kBoundRole, kBoundRoles, kAddBoundRole, kDeleteBoundRole, kLiveExchanged, kRevokeExchanged, kReplay, kKeepReplay});
 
 }  // namespace fleet::access::queries

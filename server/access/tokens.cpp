@@ -12,6 +12,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kBearer = "bearer ";
+constexpr std::int64_t kExchangedMax = 1'000;
 
 /// The token after the scheme, whose case does not matter (RFC 9110, 11.1); nothing for another scheme.
 std::optional<std::string_view> bearer_token(std::string_view authorization) {
@@ -54,6 +55,17 @@ Result<void> check_name_free(store::Tx& tx, std::string const& name, SysTime now
                "revoke that one first, or choose another name"};
 }
 
+/// Jobs that ask again and again make no rows without an end.
+Result<void> check_exchanged(store::Tx& tx, std::string const& bound_role, SysTime now) {
+  if (bound_role.empty()) return {};
+  auto row = tx.prepare(queries::kLiveExchanged);
+  row.bind_all(bound_role, to_unix_ms(now));
+  FLEET_CHECK(row.step());
+  if (row.int64(0) < kExchangedMax) return {};
+  return Error{Kind::throttled, "too_many_tokens", fmt::format("role '{}' has {} live tokens, its limit", bound_role, kExchangedMax),
+               "use one token for a job; they expire by themselves"};
+}
+
 }  // namespace
 
 Result<Actor> identify_token(db::Connection& reader, std::string_view authorization, SysTime now) {
@@ -70,8 +82,7 @@ Result<Actor> identify_token(db::Connection& reader, std::string_view authorizat
   actor.name = row.maybe_text(6).value_or("token:" + row.text(0));
   actor.token_id = row.text(7);
   actor.role = row.text(1);
-  actor.model = row.text(2);
-  actor.selector = row.text(3);
+  FLEET_TRY(actor.limits, registry::Limits::read(row.text(2), row.text(3)));
   if (!row.is_null(5)) {
     return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))), "ask an admin for another");
   }
@@ -104,6 +115,7 @@ Result<std::vector<json::object>> list_tokens(db::Connection& reader, std::strin
 
 Result<GivenToken> add_token(store::Tx& tx, Random& random, NewToken const& wanted, std::string const& created_by, SysTime now) {
   FLEET_CHECK(check_name_free(tx, wanted.name, now));
+  FLEET_CHECK(check_exchanged(tx, wanted.bound_role, now));
   GivenToken out;
   out.secret = registry::make_secret("flt_", random);
   auto add = tx.prepare(queries::kAddToken);

@@ -32,7 +32,8 @@ struct GivenToken {
   boost::json::object token;  ///< as the API shows it, without its secret
   std::string secret;
 };
-/// Makes a token; the caller has checked what it asks for, and audits. @errors conflict (`token_exists`: a live one has the name)
+/// Makes a token; the caller has checked what it asks for, and audits. @errors conflict (`token_exists`: a live one has the name), throttled (`too_many_tokens`: its
+/// bound role has a thousand that live)
 [[nodiscard]] Result<GivenToken> add_token(store::Tx& tx, Random& random, NewToken const& wanted, std::string const& created_by, SysTime now);
 /// As the API shows it. @errors not_found (`unknown_token`)
 [[nodiscard]] Result<boost::json::object> load_token(db::Connection& reader, std::string_view id);

@@ -86,6 +86,8 @@ std::vector<Route const*> routes_of(Listener listener, std::vector<std::vector<R
       if (route.listener != listener && route.listener != Listener::both) continue;
       bool const for_devices = std::find(kDevicesMay.begin(), kDevicesMay.end(), route.permission) != kDevicesMay.end();
       if (listener == Listener::device && !for_devices) throw std::logic_error("no device may call " + std::string(route.pattern));
+      if (route.scope.models == Bound::unsaid || route.scope.devices == Bound::unsaid)
+        throw std::logic_error("what do a caller's limits mean at " + std::string(route.pattern));
       out.push_back(&route);
     }
   }
@@ -153,11 +155,11 @@ void ApiHandler::handle(net::Request&& request, net::Responder responder) {
   auto const admitted = guarded([&] { return admit(*match->route, call); });
   if (!admitted) return send_problem(call, admitted.error(), responder);
   if (auto const allowed = take_quota(*match->route, call); !allowed) return send_problem(call, allowed.error(), responder);
-  auto const& handler = match->route->handler;
-  if (auto const* read = std::get_if<ReadHandler>(&handler)) return run_read(*read, call, responder);
-  if (auto const* write = std::get_if<WriteHandler>(&handler)) return run_write(*match->route, *write, std::move(call), std::move(responder));
-  if (auto const* work = std::get_if<WorkHandler>(&handler)) return run_work(*match->route, *work, std::move(call), std::move(responder));
-  run_raw(std::get<RawHandler>(handler), std::move(call), std::move(responder));
+  auto const& route = *match->route;
+  if (auto const* read = std::get_if<ReadHandler>(&route.handler)) return run_read(route, *read, call, responder);
+  if (auto const* write = std::get_if<WriteHandler>(&route.handler)) return run_write(route, *write, std::move(call), std::move(responder));
+  if (auto const* work = std::get_if<WorkHandler>(&route.handler)) return run_work(route, *work, std::move(call), std::move(responder));
+  run_raw(route, std::get<RawHandler>(route.handler), std::move(call), std::move(responder));
 }
 
 Result<void> ApiHandler::admit(Route const& route, Call& call) const {
@@ -183,7 +185,6 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
                    "a token of role " + access::roles_that_allow(needed) + " may"};
     }
   }
-  if (auto const model = call.path.find("m"); model != call.path.end()) return check_model_scope(call, model->second);
   return {};
 }
 
@@ -218,8 +219,10 @@ Result<Actor> ApiHandler::identify(Route const& route, Call const& call) const {
 }
 
 /// A responder that a throwing handler had taken answers 503 by itself.
-void ApiHandler::run_raw(RawHandler handler, Call&& call, net::Responder&& responder) {
+void ApiHandler::run_raw(Route const& route, RawHandler handler, Call&& call, net::Responder&& responder) {
   auto const id = call.request_id;
+  auto const covered = guarded([&] { return judge(route.scope, call, services_.store.reader()); });
+  if (!covered) return send_problem(call, covered.error(), responder);
   auto const ran = guarded([&]() -> Result<void> {
     handler(services_, std::move(call), std::move(responder));
     return {};
@@ -227,8 +230,12 @@ void ApiHandler::run_raw(RawHandler handler, Call&& call, net::Responder&& respo
   if (!ran) log::error("request_failed", {{"request", id}, {"code", ran.error().code}, {"detail", ran.error().detail}});
 }
 
-void ApiHandler::run_read(ReadHandler handler, Call const& call, net::Responder& responder) {
-  auto reply = guarded([&] { return handler(services_, call, services_.store.reader()); });
+void ApiHandler::run_read(Route const& route, ReadHandler handler, Call const& call, net::Responder& responder) {
+  auto reply = guarded([&]() -> Result<Reply> {
+    auto& reader = services_.store.reader();
+    FLEET_CHECK(judge(route.scope, call, reader));
+    return handler(services_, call, reader);
+  });
   if (!reply) return send_problem(call, reply.error(), responder);
   responder(render(std::move(*reply), call));
 }
@@ -240,8 +247,8 @@ void ApiHandler::run_write(Route const& route, WriteHandler handler, Call&& call
   pending->use = std::move(*use);
   services_.store.write(
       listener_ == Listener::device ? store::Lane::devices : store::Lane::verbs,
-      [this, pending, handler](store::Tx& tx) -> Result<void> {
-        FLEET_TRY(pending->response, do_write(*pending, handler, tx));  // the store turns what it throws into an error
+      [this, pending, &route, handler](store::Tx& tx) -> Result<void> {
+        FLEET_TRY(pending->response, do_write(*pending, route, handler, tx));  // the store turns what it throws into an error
         return {};
       },
       [pending](Result<void> const& written) {
@@ -250,14 +257,16 @@ void ApiHandler::run_write(Route const& route, WriteHandler handler, Call&& call
       });
 }
 
-Result<net::Response> ApiHandler::do_write(Pending& pending, WriteHandler handler, store::Tx& tx) {
+Result<net::Response> ApiHandler::do_write(Pending& pending, Route const& route, WriteHandler handler, store::Tx& tx) {
   if (pending.use) {
     FLEET_TRY(auto replay, find_replay(tx.connection(), *pending.use, pending.call));
     if (replay) return std::move(*replay);
   }
+  FLEET_CHECK(judge(route.scope, pending.call, tx.connection()));
   auto const before = tx.connection().total_changes();
   FLEET_TRY(auto reply, handler(services_, pending.call, tx));
   bool const changed = tx.connection().total_changes() != before;
+  FLEET_CHECK(judge_after(route.scope, pending.call, tx.connection()));
   auto kept = reply.replay_body ? *reply.replay_body : reply.body;
   auto response = render(std::move(reply), pending.call);
   if (pending.use && changed) FLEET_CHECK(keep_replay(tx, *pending.use, response, kept, pending.call.now));
@@ -277,9 +286,9 @@ void ApiHandler::run_work(Route const& route, WorkHandler handler, Call&& call, 
   auto const pending = std::make_shared<Pending>(std::move(call), std::move(responder));
   pending->use = std::move(*use);
   auto const index = static_cast<std::size_t>(route.pool);
-  auto const posted = pools_[index]->post(party_of(pending->call), [this, pending, handler] {
+  auto const posted = pools_[index]->post(party_of(pending->call), [this, pending, &route, handler] {
     if (!pending->responder.alive()) return;  // whoever asked has gone
-    auto response = guarded([&] { return do_work(*pending, handler); });
+    auto response = guarded([&] { return do_work(*pending, route, handler); });
     if (!response) return send_problem(pending->call, response.error(), pending->responder);
     pending->responder(std::move(*response));
   });
@@ -293,7 +302,7 @@ void ApiHandler::run_work(Route const& route, WorkHandler handler, Call&& call, 
                  pending->responder);
 }
 
-Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler) {
+Result<net::Response> ApiHandler::do_work(Pending& pending, Route const& route, WorkHandler handler) {
   auto const& use = pending.use;
   auto const name = use ? use->actor + '\n' + use->key : std::string();
   if (use) {
@@ -308,6 +317,7 @@ Result<net::Response> ApiHandler::do_work(Pending& pending, WorkHandler handler)
       FLEET_TRY(auto replay, find_replay(services_.store.reader(), *use, pending.call));
       if (replay) return std::move(*replay);
     }
+    FLEET_CHECK(judge(route.scope, pending.call, services_.store.reader()));
     FLEET_TRY(auto reply, handler(services_, pending.call));
     auto const kept = reply.replay_body ? *reply.replay_body : reply.body;
     auto response = render(std::move(reply), pending.call);

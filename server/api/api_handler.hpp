@@ -25,17 +25,17 @@ public:
 
 private:
   struct Pending;
-  /// Everything before the handler: path, query, identity, permission, scope.
+  /// What can be said before the handler's thread has the request: query, identity, permission. Its scope is judged there.
   Result<void> admit(Route const& route, Call& call) const;
   Result<Actor> identify(Route const& route, Call const& call) const;
   void recognise(Call const& call) const;
   Result<void> take_quota(Route const& route, Call const& call);
-  void run_raw(RawHandler handler, Call&& call, net::Responder&& responder);
-  void run_read(ReadHandler handler, Call const& call, net::Responder& responder);
+  void run_raw(Route const& route, RawHandler handler, Call&& call, net::Responder&& responder);
+  void run_read(Route const& route, ReadHandler handler, Call const& call, net::Responder& responder);
   void run_write(Route const& route, WriteHandler handler, Call&& call, net::Responder&& responder);
   void run_work(Route const& route, WorkHandler handler, Call&& call, net::Responder&& responder);
-  Result<net::Response> do_write(Pending& pending, WriteHandler handler, store::Tx& tx);
-  Result<net::Response> do_work(Pending& pending, WorkHandler handler);
+  Result<net::Response> do_write(Pending& pending, Route const& route, WriteHandler handler, store::Tx& tx);
+  Result<net::Response> do_work(Pending& pending, Route const& route, WorkHandler handler);
   std::string next_request_id();
 
   Services& services_;

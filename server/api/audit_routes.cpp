@@ -73,10 +73,10 @@ std::vector<Route> const& audit_routes() {
   using enum net::Method;
   using P = Permission;
   static std::vector<Route> const routes{
-      {get, "/api/v1/audit", P::administer, WorkHandler{list_audit}},
-      {get, "/api/v1/audit/checkpoints", P::administer, ReadHandler{list_checkpoints}},
-      {get, "/api/v1/audit/key", P::read, WorkHandler{get_key}},
-      {post, "/api/v1/audit:checkpoint", P::administer, WorkHandler{sign_head}, 1024},
+      {get, "/api/v1/audit", P::administer, kWhole, WorkHandler{list_audit}},
+      {get, "/api/v1/audit/checkpoints", P::administer, kWhole, ReadHandler{list_checkpoints}},
+      {get, "/api/v1/audit/key", P::read, kOpen, WorkHandler{get_key}},
+      {post, "/api/v1/audit:checkpoint", P::administer, kWhole, WorkHandler{sign_head}, 1024},
   };
   return routes;
 }

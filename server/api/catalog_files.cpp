@@ -1,3 +1,4 @@
+#include "server/blobs/readers.hpp"
 #include "server/api/catalog_files.hpp"
 #include "server/blobs/queries.hpp"
 
@@ -95,23 +96,11 @@ Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) 
   return path.starts_with(kTargets) ? find_target(reader, path.substr(kTargets.size())) : find_metadata(reader, path);
 }
 
-/// A token limited to one model gets the files of that model's releases.
-Result<void> check_blob_scope(Call const& call, db::Connection& reader, Digest const& digest) {
-  if (call.actor.model.empty()) return {};
-  auto row = reader.prepare(blobs::kModelHasBlob);
-  FLEET_TRY(bool const found, row.bind_all(call.actor.model, digest.hex()).step());
-  if (found) return {};
-  return Error{Kind::forbidden, "out_of_scope",
-               fmt::format("{} is limited to model '{}', which has no file {}", call.actor.name, call.actor.model, digest.hex()),
-               "use a token without that limit"};
-}
-
 Result<Reply> get_blob(Services& services, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
-  FLEET_CHECK(check_blob_scope(call, reader, digest));
   auto blob = reader.prepare(blobs::kGetBlob);
   FLEET_TRY(bool const found, blob.bind(1, digest).step());
-  if (!found) return Error{Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", digest.hex())};
+  if (!found) return blobs::unknown_blob(digest);
   auto const size = static_cast<std::uint64_t>(blob.int64(0));
   auto const etag = "\"" + digest.hex() + "\"";
   Reply reply;

@@ -20,6 +20,17 @@ namespace {
 
 constexpr std::uint64_t kSmall = 64 * 1024;
 
+// Releases are of every device: who is limited to some of them reads them and changes none.
+Scope const kModels{Bound::filtered, Bound::open};
+Scope const kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
+Scope const kDevices{Bound::named, Bound::filtered, {{Place::path, "m", Thing::model}}};
+Scope const kRelease{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
+Scope const kPublish{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "parents", Thing::parents}}};
+Scope const kRevoke{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "recall", Thing::family}}};
+Scope const kUploads{Bound::filtered, Bound::closed};
+Scope const kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing::upload}}};
+Scope const kBlob{Bound::named, Bound::open, {{Place::path, "digest", Thing::blob}}};
+
 catalog::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
 
 blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
@@ -34,20 +45,10 @@ Reply model_reply(catalog::Model const& model, int status = 200) {
   return reply;
 }
 
-/// The one model of a token that is limited to it: a cursor over all would name the others.
-Result<Reply> list_own_model(Call const& call, Page const& page, db::Connection& reader) {
-  auto const model = catalog::load_model(reader, call.actor.model);
-  if (!model && model.error().kind != Kind::not_found) return model.error();
-  std::vector<std::string> items;
-  if (model && page.after < model->name) items.push_back(catalog::model_json(*model));
-  return list_reply(call, items, "");
-}
-
 Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
-  if (!call.actor.model.empty()) return list_own_model(call, page, reader);
-  FLEET_TRY(auto const models, catalog::list_models(reader, page.after, page.limit + 1));
+  FLEET_TRY(auto const models, catalog::list_models(reader, call.actor.limits.model, page.after, page.limit + 1));
   std::vector<std::string> items;
   auto const shown = std::min(models.size(), static_cast<std::size_t>(page.limit));
   for (std::size_t i = 0; i < shown; ++i) items.push_back(catalog::model_json(models[i]));
@@ -103,13 +104,13 @@ Result<Reply> begin_upload(Services& services, Call const& call) {
   auto const size = reader.required_integer("size", 0, std::numeric_limits<std::int64_t>::max());
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "upload"));
-  FLEET_TRY(auto const upload, blobs::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.now, call.actor.model));
+  FLEET_TRY(auto const upload, blobs::begin_upload(uploads_of(services), *digest, static_cast<std::uint64_t>(size), call.actor.name, call.actor.limits.model, call.now));
   return upload_reply(upload, upload.done ? 200 : 201);
 }
 
 Result<Reply> list_missing(Services& services, Call const& call) {
   FLEET_TRY(auto const files, blobs::decode_files(call.request.body, blobs::kAskedAtOnceMax));
-  FLEET_TRY(auto const missing, blobs::missing_blobs(services.store.reader(), files, call.actor.name, call.actor.model));
+  FLEET_TRY(auto const missing, blobs::missing_blobs(services.store.reader(), files, call.actor.name, call.actor.limits.model));
   std::vector<std::string> digests;
   for (auto const& digest : missing) digests.push_back(fmt::format("\"{}\"", digest.hex()));
   Reply reply;
@@ -118,21 +119,16 @@ Result<Reply> list_missing(Services& services, Call const& call) {
 }
 
 Result<Reply> store_batch(Services& services, Call const& call) {
-  FLEET_TRY(auto const stored, blobs::store_batch(uploads_of(services), call.request.body, call.actor.name, call.actor.model, call.now));
+  FLEET_TRY(auto const stored, blobs::store_batch(uploads_of(services), call.request.body, call.actor.name, call.actor.limits.model, call.now));
   Reply reply;
   reply.body = fmt::format(R"({{"stored":{}}})", stored);
   return reply;
 }
 
-/// An upload belongs to the one who began it: another token does not learn that it exists.
-Result<blobs::Upload> own_upload(Services& services, Call const& call) {
-  FLEET_TRY(auto upload, blobs::load_upload(services.store.reader(), call.path_value("id")));
-  if (upload.created_by != call.actor.name) return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", call.path_value("id"))};
-  return upload;
-}
+Result<blobs::Upload> upload_of(Services& services, Call const& call) { return blobs::load_upload(services.store.reader(), call.path_value("id")); }
 
 Result<Reply> get_upload(Services& services, Call const& call) {
-  FLEET_TRY(auto const upload, own_upload(services, call));
+  FLEET_TRY(auto const upload, upload_of(services, call));
   return upload_reply(upload);
 }
 
@@ -148,7 +144,7 @@ Reply wrong_offset(Call const& call, Error const& error, std::uint64_t received)
 }
 
 Result<Reply> patch_upload(Services& services, Call const& call) {
-  FLEET_TRY(auto const upload, own_upload(services, call));
+  FLEET_TRY(auto const upload, upload_of(services, call));
   auto const text = call.request.header("Upload-Offset");
   std::uint64_t offset = 0;
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), offset);
@@ -157,23 +153,23 @@ Result<Reply> patch_upload(Services& services, Call const& call) {
   auto const after = blobs::append_piece(uploads_of(services), upload.id, offset, as_bytes(call.request.body), call.now);
   if (after) return upload_reply(*after);
   if (after.error().code != "wrong_offset") return after.error();
-  FLEET_TRY(auto const now, own_upload(services, call));
+  FLEET_TRY(auto const now, upload_of(services, call));
   return wrong_offset(call, after.error(), now.received);
 }
 
 Result<Reply> finish_upload(Services& services, Call const& call) {
-  FLEET_TRY(auto const upload, own_upload(services, call));
+  FLEET_TRY(auto const upload, upload_of(services, call));
   FLEET_TRY(auto const done, blobs::finish_upload(uploads_of(services), upload.id, call.now));
   return upload_reply(done);
 }
 
 // releases ----------------------------------------------------------------------------------------------------------------------
 
-Result<Reply> release_reply(db::Connection& reader, catalog::Release const& release, int status = 200) {
+Result<Reply> release_reply(Call const& call, db::Connection& reader, catalog::Release const& release, int status = 200) {
   Reply reply;
   reply.status = status;
   reply.revision = release.revision;
-  FLEET_TRY(reply.body, catalog::release_json(reader, release));
+  FLEET_TRY(reply.body, catalog::release_json(reader, release, call.actor.limits.model));
   return reply;
 }
 
@@ -190,30 +186,30 @@ Result<Reply> list_releases(Services& services, Call const& call) {
   std::vector<std::string> items;
   for (auto const& release : releases) {
     if (items.size() == static_cast<std::size_t>(page.limit)) break;
-    FLEET_TRY(auto item, catalog::release_json(reader, release));
+    FLEET_TRY(auto item, catalog::release_json(reader, release, call.actor.limits.model));
     items.push_back(std::move(item));
   }
   bool const more = releases.size() > items.size();
   return list_reply(call, items, more ? std::to_string(releases[items.size() - 1].n) : std::string());
 }
 
-catalog::Authority authority_of(Call const& call) { return {access::role_allows(call.actor.role, Permission::administer), call.actor.model}; }
+catalog::Authority authority_of(Call const& call) { return {access::role_allows(call.actor.role, Permission::administer), call.actor.limits.model}; }
 
 Result<Reply> publish_release(Services& services, Call const& call) {
   auto const model = call.path_value("m");
   FLEET_CHECK(catalog::load_model(services.store.reader(), model));
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
-  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.model));
+  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.limits.model));
   auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call), authority_of(call)); };
   FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(store::Lane::verbs, job));
-  FLEET_TRY(auto reply, release_reply(services.store.reader(), published.release, published.fresh ? 201 : 200));
+  FLEET_TRY(auto reply, release_reply(call, services.store.reader(), published.release, published.fresh ? 201 : 200));
   reply.headers.push_back({"Location", fmt::format("/api/v1/models/{}/releases/{}", published.release.model, published.release.version)});
   return reply;
 }
 
 Result<Reply> get_release(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
-  return release_reply(reader, release);
+  return release_reply(call, reader, release);
 }
 
 Result<Reply> list_attestations(Services&, Call const& call, db::Connection& reader) {
@@ -227,7 +223,7 @@ Result<Reply> list_attestations(Services&, Call const& call, db::Connection& rea
 Result<Reply> get_lineage(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
   Reply reply;
-  FLEET_TRY(reply.body, catalog::lineage_json(reader, release));
+  FLEET_TRY(reply.body, catalog::lineage_json(reader, release, call.actor.limits.model));
   return reply;
 }
 
@@ -237,12 +233,7 @@ Result<Reply> list_release_devices(Services& services, Call const& call) {
   auto& reader = services.store.reader();
   FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
   FLEET_TRY(auto selector, registry::Selector::parse(fmt::format("running=\"{}@{}\"", release.model, release.version)));
-  registry::DeviceFilter filter;
-  filter.selectors.push_back(std::move(selector));
-  if (!call.actor.selector.empty()) {
-    FLEET_TRY(auto scope, registry::Selector::parse(call.actor.selector));
-    filter.selectors.push_back(std::move(scope));
-  }
+  registry::DeviceFilter const filter{call.actor.limits, {std::move(selector)}};
   FLEET_TRY(auto const found, registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));
   return list_reply(call, found.items, found.next);
 }
@@ -252,7 +243,7 @@ Result<Reply> approve_release(Services& services, Call const& call, store::Tx& t
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
   FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, cause_of(call, body.reason), authority_of(call)));
-  return release_reply(tx.connection(), after);
+  return release_reply(call, tx.connection(), after);
 }
 
 /// With `recall` everything made from it goes, too, and the answer says who runs what. Approved releases of the same bytes go in any case, but those that
@@ -263,18 +254,15 @@ Result<Reply> revoke_release(Services& services, Call const& call, store::Tx& tx
   wire::ObjectReader reader(body, "", faults);
   auto const reason = reader.text("reason", 1000, "");
   if (reason.empty()) reader.fault("reason", "required: why this is done, for the audit log");
-  catalog::Revocation how{reader.boolean("recall", false), reader.texts("keep", 100, 130), call.actor.model};
+  catalog::Revocation how{reader.boolean("recall", false), reader.texts("keep", 100, 130), call.actor.limits.model};
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   if (!how.keep.empty() && !authority_of(call).administers)
     return Error{Kind::forbidden, "not_permitted", "to keep a release of revoked bytes takes an administrator", "revoke without keep"};
-  if (how.recall && !call.actor.model.empty())
-    return Error{Kind::forbidden, "out_of_scope", fmt::format("this token is for model {}, a recall reaches every model made from it", call.actor.model),
-                 "use a token without that limit"};
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
   FLEET_TRY(auto const revoked, catalog::revoke(tx, *services.keys, before.model, before.version, how, cause_of(call, reason)));
-  if (!how.recall) return release_reply(tx.connection(), revoked.front().release);
+  if (!how.recall) return release_reply(call, tx.connection(), revoked.front().release);
   Reply reply;
   FLEET_TRY(reply.body, catalog::revoked_json(tx.connection(), revoked));
   return reply;
@@ -286,27 +274,27 @@ std::vector<Route> const& catalog_routes() {
   using P = Permission;
   using M = net::Method;
   static std::vector<Route> const routes{
-      {M::get, "/api/v1/models", P::read, &list_models},
-      {M::get, "/api/v1/models/{m}", P::read, &get_model},
-      {M::put, "/api/v1/models/{m}", P::administer, &put_model, kSmall},
-      {M::post, "/api/v1/uploads", P::publish, &begin_upload, kSmall, Listener::api, Pool::uploads},
-      {M::post, "/api/v1/uploads:missing", P::publish, &list_missing, blobs::kFileListBytesMax, Listener::api, Pool::uploads},
-      {M::post, "/api/v1/uploads:batch", P::publish, &store_batch, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
-      {M::get, "/api/v1/uploads/{id}", P::publish, &get_upload},
-      {M::patch, "/api/v1/uploads/{id}", P::publish, &patch_upload, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
-      {M::put, "/api/v1/uploads/{id}", P::publish, &finish_upload, kSmall, Listener::api, Pool::uploads},
-      {M::get, "/api/v1/models/{m}/releases", P::read, &list_releases},
-      {M::post, "/api/v1/models/{m}/releases", P::publish, &publish_release, wire::kPublicationBytesMax, Listener::api, Pool::uploads},
-      {M::get, "/api/v1/models/{m}/releases/{v}", P::read, &get_release},
-      {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, &get_lineage},
-      {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, &list_attestations},
-      {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, &list_release_devices},
-      {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, &approve_release, kSmall},
-      {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, &revoke_release, kSmall},
-      {M::get, "/tuf/{rest...}", P::everyone, &get_tuf_file},
-      {M::get, "/device/v1/tuf/{rest...}", P::device, &get_tuf_file, 0, Listener::device},
-      {M::get, "/blobs/sha256/{digest}", P::read, &get_blob},
-      {M::get, "/blobs/sha256/{digest}", P::device, &get_blob, 0, Listener::device},
+      {M::get, "/api/v1/models", P::read, kModels, &list_models},
+      {M::get, "/api/v1/models/{m}", P::read, kModel, &get_model},
+      {M::put, "/api/v1/models/{m}", P::administer, kWhole, &put_model, kSmall},
+      {M::post, "/api/v1/uploads", P::publish, kUploads, &begin_upload, kSmall, Listener::api, Pool::uploads},
+      {M::post, "/api/v1/uploads:missing", P::publish, kUploads, &list_missing, blobs::kFileListBytesMax, Listener::api, Pool::uploads},
+      {M::post, "/api/v1/uploads:batch", P::publish, kUploads, &store_batch, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
+      {M::get, "/api/v1/uploads/{id}", P::publish, kUpload, &get_upload},
+      {M::patch, "/api/v1/uploads/{id}", P::publish, kUpload, &patch_upload, blobs::kPieceBytesMax, Listener::api, Pool::uploads},
+      {M::put, "/api/v1/uploads/{id}", P::publish, kUpload, &finish_upload, kSmall, Listener::api, Pool::uploads},
+      {M::get, "/api/v1/models/{m}/releases", P::read, kModel, &list_releases},
+      {M::post, "/api/v1/models/{m}/releases", P::publish, kPublish, &publish_release, wire::kPublicationBytesMax, Listener::api, Pool::uploads},
+      {M::get, "/api/v1/models/{m}/releases/{v}", P::read, kModel, &get_release},
+      {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, kModel, &get_lineage},
+      {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, kModel, &list_attestations},
+      {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, kDevices, &list_release_devices},
+      {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, kRelease, &approve_release, kSmall},
+      {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, kRevoke, &revoke_release, kSmall},
+      {M::get, "/tuf/{rest...}", P::everyone, kOpen, &get_tuf_file},
+      {M::get, "/device/v1/tuf/{rest...}", P::device, kOpen, &get_tuf_file, 0, Listener::device},
+      {M::get, "/blobs/sha256/{digest}", P::read, kBlob, &get_blob},
+      {M::get, "/blobs/sha256/{digest}", P::device, kBlob, &get_blob, 0, Listener::device},
   };
   return routes;
 }

@@ -197,12 +197,6 @@ Result<void> only_query(Call const& call, std::initializer_list<std::string_view
                known.size() == 0 ? "this route takes no parameters" : fmt::format("known: {}", fmt::join(known, ", ")), faults};
 }
 
-Result<void> check_model_scope(Call const& call, std::string_view model) {
-  if (call.actor.model.empty() || call.actor.model == model) return {};
-  return Error{Kind::forbidden, "out_of_scope", fmt::format("{} is limited to model '{}', the request is about '{}'", call.actor.name, call.actor.model, model),
-               "use a token without that limit"};
-}
-
 Result<VerbBody> read_verb(Call const& call, bool reason_required, std::initializer_list<std::string_view> other_texts) {
   VerbBody out;
   std::vector<FieldError> faults;

@@ -1,8 +1,8 @@
 #include "server/api/device_explain.hpp"
 
-#include "server/api/device_scope.hpp"
 #include "server/catalog/models.hpp"
 #include "server/catalog/releases.hpp"
+#include "server/registry/devices.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/engine.hpp"
 
@@ -29,6 +29,7 @@ struct Explained {
 std::vector<rollout::Because> device_wide(Services& services, registry::Device const& device, SysTime now) {
   std::vector<rollout::Because> out;
   if (device.state != "active") out.push_back({"device_" + device.state, fmt::format("the device is {}: it is told nothing", device.state)});
+  if (device.cache) out.push_back({"cache", "it is a cache: it reads objects for others and is told nothing"});
   if (device.clone_suspected_at != SysTime{})
     out.push_back({"clone_suspected", fmt::format("two machines seemed to speak as this device, last at {}: revoke it, or enrol the right one anew and approve that",
                                                   to_rfc3339(device.clone_suspected_at))});
@@ -82,7 +83,7 @@ void add_device_side(registry::ModelRow const& row, Explained& out) {
 
 json::array because_json(std::vector<rollout::Because> const& reasons) {
   json::array out;
-  for (auto const& [code, text] : reasons) out.push_back({{"code", code}, {"text", text}});
+  for (auto const& one : reasons) out.push_back({{"code", one.code}, {"text", one.text}});
   return out;
 }
 
@@ -94,12 +95,30 @@ json::object to_json(std::string const& device, std::string const& model, Explai
           {"because", because_json(explained.because)}};
 }
 
-Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, SysTime now) {
+/// Rollouts of other devices are told to those alone who see them.
+Result<std::vector<rollout::Because>> within(registry::Limits const& limits, std::vector<rollout::Because> const& reasons) {
+  std::vector<rollout::Because> out;
+  for (auto const& one : reasons) {
+    FLEET_TRY(auto const reach, registry::Selector::parse(one.selector));
+    if (one.code != "not_selected" || limits.cover(reach)) out.push_back(one);
+  }
+  return out;
+}
+
+Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, registry::Limits const& limits,
+                                                     SysTime now) {
   std::map<std::string, Explained> out;
   FLEET_TRY(auto const facts, rollout::load_device_facts(reader, device.n));
-  FLEET_TRY(auto const decision, services.rollouts->decide(reader, facts, now));
-  for (auto const& desired : decision.models) out[desired.model] = {desired.version, std::nullopt, desired.because};
-  FLEET_TRY(auto const rows, registry::load_models(reader, device.n));
+  rollout::Decision decision;
+  if (!facts.cache) {
+    FLEET_TRY(decision, services.rollouts->decide(reader, facts, now));
+  }
+  for (auto const& desired : decision.models) {
+    if (!limits.covers_model(desired.model)) continue;
+    FLEET_TRY(auto because, within(limits, desired.because));
+    out[desired.model] = {desired.version, std::nullopt, std::move(because)};
+  }
+  FLEET_TRY(auto const rows, registry::load_models(reader, device.n, limits));
   for (auto const& row : rows) {
     add_device_side(row, out[row.model]);
     add_revoked(reader, row, out[row.model]);
@@ -116,8 +135,8 @@ Result<std::map<std::string, Explained>> explain_all(Services& services, db::Con
 
 Result<Reply> explain_device(Services& services, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"model"}));
-  FLEET_TRY(auto const device, load_in_scope(call, reader));
-  FLEET_TRY(auto all, explain_all(services, reader, device, call.now));
+  FLEET_TRY(auto const device, registry::load_device(reader, call.path_value("id")));
+  FLEET_TRY(auto all, explain_all(services, reader, device, call.actor.limits, call.now));
   Reply reply;
   auto const model = call.query_value("model");
   if (model.empty()) {
@@ -127,7 +146,6 @@ Result<Reply> explain_device(Services& services, Call const& call, db::Connectio
     reply.body = json::serialize(json::object{{"device", device.id}, {"because", std::move(because)}, {"models", std::move(models)}});
     return reply;
   }
-  FLEET_CHECK(check_model_scope(call, model));
   if (!all.contains(model)) FLEET_CHECK(catalog::load_model(reader, model));
   if (!all.contains(model)) {
     all[model].because = device_wide(services, device, call.now);

@@ -47,10 +47,11 @@ Result<Seen> load_events(Call const& call, db::Connection& reader, std::int64_t 
   for (std::size_t i = 0; i < rows.size() - (out.more ? 1 : 0); ++i) {
     auto const& row = rows[i];
     out.last = row.id;
-    FLEET_TRY(bool const visible, may_see(call, reader, row.subject));
+    auto data = stored(row.data);
+    FLEET_TRY(bool const visible, may_see(call, reader, row.subject, data));
     if (!visible) continue;
     json::object const event{{"id", std::to_string(row.id)}, {"time", to_rfc3339(row.time, true)}, {"type", row.type},
-                             {"subject", row.subject},       {"actor", row.actor},                 {"data", stored(row.data)}};
+                             {"subject", row.subject},       {"actor", row.actor},                 {"data", std::move(data)}};
     out.events.push_back({row.id, row.type, json::serialize(event)});
   }
   return out;

@@ -42,6 +42,7 @@ Result<std::optional<IdempotentUse>> read_idempotency(Route const& route, Call c
   if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
     return Error{Kind::bad_input, "bad_idempotency_key", fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
   }
+  if (route.permission == Permission::read) return std::optional<IdempotentUse>{};
   crypto::Sha256 hash;
   hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));
   hash.update(as_bytes(call.request.body));

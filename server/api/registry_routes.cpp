@@ -1,5 +1,4 @@
 #include "server/api/device_explain.hpp"
-#include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
 #include "server/registry/enrol.hpp"
 #include "server/registry/join_tokens.hpp"
@@ -16,12 +15,24 @@
 namespace fleet::api {
 namespace {
 
+// What is a device's is no model's: who is limited to one reads it, as far as it says something of that model, and changes nothing.
+Scope const kDeviceRead{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}}};
+Scope const kExplain{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::query, "model", Thing::model}}};
+Scope const kDeviceChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device}}};
+Scope const kDeviceMove{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}}};
+Scope const kDeviceReplace{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}, {Place::body, "replaces", Thing::device}}};
+Scope const kDeviceList{
+    Bound::filtered, Bound::filtered, {{Place::query, "selector", Thing::question}, {Place::query, "running", Thing::release}, {Place::query, "descends_from", Thing::release}}};
+Scope const kTokenList{Bound::filtered, Bound::filtered};
+Scope const kTokenMake{Bound::closed, Bound::named, {{Place::body, "", Thing::bindings}}};
+Scope const kTokenChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device_token}}};
+
 registry::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
 
 Result<Reply> device_reply(Services& services, Call const& call, db::Connection& connection, registry::Device const& device) {
   Reply reply;
   reply.revision = device.revision;
-  FLEET_TRY(reply.body, registry::device_json(services.store, connection, device, call.now));
+  FLEET_TRY(reply.body, registry::device_json(services.store, connection, device, call.actor.limits, call.now));
   return reply;
 }
 
@@ -48,12 +59,9 @@ Result<std::optional<registry::Origin>> read_origin(Call const& call) {
 }
 
 Result<registry::DeviceFilter> read_filter(Call const& call) {
-  registry::DeviceFilter out;
-  for (auto const& text : {call.query_value("selector"), call.actor.selector}) {
-    if (text.empty()) continue;
-    FLEET_TRY(auto selector, registry::Selector::parse(text));
-    out.selectors.push_back(std::move(selector));
-  }
+  registry::DeviceFilter out{call.actor.limits};
+  FLEET_TRY(auto asked, registry::Selector::parse(call.query_value("selector")));
+  out.selectors.push_back(std::move(asked));
   if (auto const running = call.query_value("running"); !running.empty()) {
     FLEET_TRY(auto selector, registry::Selector::parse(fmt::format("running=\"{}\"", running)));
     out.selectors.push_back(std::move(selector));
@@ -76,22 +84,27 @@ Result<Reply> list_devices(Services& services, Call const& call) {
   FLEET_TRY(auto const filter, read_filter(call));
   FLEET_TRY(auto const page, read_page(call));
   auto& reader = services.store.reader();
-  if (filter.origin) FLEET_CHECK(registry::check_origin(reader, *filter.origin));
+  if (filter.origin) FLEET_CHECK(registry::check_origin(reader, *filter.origin, filter.limits));
   FLEET_TRY(auto const found, filter.state == "pending" ? registry::list_pending(reader, filter, page.after, page.limit)
                                                         : registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));
   return list_reply(call, found.items, found.next);
 }
 
 Result<Reply> get_device(Services& services, Call const& call, db::Connection& reader) {
-  FLEET_TRY(auto const device, load_in_scope(call, reader));
+  FLEET_TRY(auto const device, registry::load_device(reader, call.path_value("id")));
   return device_reply(services, call, reader, device);
+}
+
+Result<registry::Device> load_for_change(Call const& call, db::Connection& connection) {
+  FLEET_TRY(auto device, registry::load_device(connection, call.path_value("id")));
+  FLEET_CHECK(check_if_match(call, device.revision));
+  return device;
 }
 
 Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
   FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, cause_of(call)));
-  FLEET_CHECK(check_scope(call, tx.connection(), changed));  // nor may a change move a device out of a token's reach, or into it
   FLEET_CHECK(rollout::note_left(tx, changed.n, rollout::Leaving::relabelled, call.now));
   return device_reply(services, call, tx.connection(), changed);
 }
@@ -126,45 +139,32 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
   };
   if (!text("replaces").empty()) {
     FLEET_TRY(auto const replaced, registry::load_device(tx.connection(), text("replaces")));
-    FLEET_CHECK(check_scope(call, tx.connection(), replaced));
     FLEET_CHECK(rollout::note_left(tx, replaced.n, rollout::Leaving::wholly, call.now));
   }
   FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
-  FLEET_CHECK(check_scope(call, tx.connection(), approved));  // what it enrolled as may be another hardware, or other labels
   if (approved.key != device.key) FLEET_CHECK(rollout::note_left(tx, approved.n, rollout::Leaving::wholly, call.now));  // what the board before did
   return device_reply(services, call, tx.connection(), approved);
 }
 
 Result<Reply> list_history(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
-  FLEET_TRY(auto const device, load_in_scope(call, reader));
+  FLEET_TRY(auto const device, registry::load_device(reader, call.path_value("id")));
   FLEET_TRY(auto const page, read_page(call));
-  FLEET_TRY(auto const found, registry::list_history(reader, device.n, page.after, page.limit));
+  FLEET_TRY(auto const found, registry::list_history(reader, device.n, call.actor.limits, page.after, page.limit));
   return list_reply(call, found.items, found.next);
 }
 
 Result<Reply> list_join_tokens(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
-  auto const own = call.actor.selector.empty() ? std::string_view() : std::string_view(call.actor.name);  // as with those it may revoke
-  FLEET_TRY(auto const found, registry::list_join_tokens(reader, own, page.after, page.limit));
+  FLEET_TRY(auto const found, registry::list_join_tokens(reader, call.actor.limits, call.actor.name, page.after, page.limit));
   return list_reply(call, found.items, found.next);
-}
-
-/// A token limited to a selector lets in only devices that the selector will cover: by what the join token binds.
-Result<void> check_join_scope(Call const& call, registry::JoinTokenSpec const& spec) {
-  FLEET_CHECK(check_not_model_bound(call));
-  if (call.actor.selector.empty()) return {};
-  FLEET_TRY(auto const scope, registry::Selector::parse(call.actor.selector));
-  if (scope.matches({spec.device_id, spec.hardware, "active", &spec.labels, nullptr})) return {};
-  return outside_selector(call, "what the device token binds");
 }
 
 Result<Reply> create_join_tokens(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const spec, registry::decode_join_token_spec(call.request.body));
-  FLEET_CHECK(check_join_scope(call, spec));
   auto const cause = cause_of(call);
-  FLEET_TRY(auto const tokens, registry::add_join_tokens(tx, services.random, spec, cause));
+  FLEET_TRY(auto const tokens, registry::add_join_tokens(tx, services.random, spec, call.actor.limits, cause));
   std::vector<std::string> shown, kept;
   for (auto const& token : tokens) {
     shown.push_back(registry::join_token_json(token, spec, cause, true));
@@ -177,8 +177,7 @@ Result<Reply> create_join_tokens(Services& services, Call const& call, store::Tx
 }
 
 Result<Reply> delete_join_token(Services&, Call const& call, store::Tx& tx) {
-  FLEET_CHECK(check_not_model_bound(call));
-  FLEET_CHECK(registry::revoke_join_token(tx, call.path_value("id"), !call.actor.selector.empty(), cause_of(call)));
+  FLEET_CHECK(registry::revoke_join_token(tx, call.path_value("id"), cause_of(call)));
   Reply reply;
   reply.status = 204;
   return reply;
@@ -216,20 +215,20 @@ std::vector<Route> const& registry_routes() {
   using P = Permission;
   constexpr std::uint64_t kSmall = 64 * 1024;
   static std::vector<Route> const routes{
-      {get, "/api/v1/devices", P::read, &list_devices},
-      {get, "/api/v1/devices/{id}", P::read, &get_device},
-      {patch, "/api/v1/devices/{id}", P::operate, &patch_device, kSmall},
-      {del, "/api/v1/devices/{id}", P::operate, &delete_device, kSmall},
-      {get, "/api/v1/devices/{id}/explain", P::read, &explain_device},
-      {get, "/api/v1/devices/{id}/history", P::read, &list_history},
-      {post, "/api/v1/devices/{id}:approve", P::operate, &approve_device, kSmall},
-      {post, "/api/v1/devices/{id}:retire", P::operate, &retire_device, kSmall},
-      {post, "/api/v1/devices/{id}:revoke", P::operate, &revoke_device, kSmall},
-      {get, "/api/v1/device-tokens", P::operate, &list_join_tokens},
-      {post, "/api/v1/device-tokens", P::operate, &create_join_tokens, kSmall},
-      {del, "/api/v1/device-tokens/{id}", P::operate, &delete_join_token, kSmall},
-      {post, "/device/v1/enroll", P::everyone, &enroll, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
-      {post, "/device/v1/renew", P::everyone, &renew, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
+      {get, "/api/v1/devices", P::read, kDeviceList, &list_devices},
+      {get, "/api/v1/devices/{id}", P::read, kDeviceRead, &get_device},
+      {patch, "/api/v1/devices/{id}", P::operate, kDeviceMove, &patch_device, kSmall},
+      {del, "/api/v1/devices/{id}", P::operate, kDeviceChange, &delete_device, kSmall},
+      {get, "/api/v1/devices/{id}/explain", P::read, kExplain, &explain_device},
+      {get, "/api/v1/devices/{id}/history", P::read, kDeviceRead, &list_history},
+      {post, "/api/v1/devices/{id}:approve", P::operate, kDeviceReplace, &approve_device, kSmall},
+      {post, "/api/v1/devices/{id}:retire", P::operate, kDeviceChange, &retire_device, kSmall},
+      {post, "/api/v1/devices/{id}:revoke", P::operate, kDeviceChange, &revoke_device, kSmall},
+      {get, "/api/v1/device-tokens", P::operate, kTokenList, &list_join_tokens},
+      {post, "/api/v1/device-tokens", P::operate, kTokenMake, &create_join_tokens, kSmall},
+      {del, "/api/v1/device-tokens/{id}", P::operate, kTokenChange, &delete_join_token, kSmall},
+      {post, "/device/v1/enroll", P::everyone, kOpen, &enroll, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
+      {post, "/device/v1/renew", P::everyone, kOpen, &renew, wire::kEnrollBytesMax, Listener::device, Pool::enrolment},
   };
   return routes;
 }

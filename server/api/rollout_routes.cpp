@@ -1,5 +1,5 @@
-#include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
+#include "server/registry/devices.hpp"
 #include "server/rollout/shell/restored.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/verbs.hpp"
@@ -25,6 +25,18 @@ constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr std::size_t kReasonMax = 1'000;
 constexpr std::int64_t kStagesMax = 1'000;
 
+Scope const kRollout{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}}};
+Scope const kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}, {Place::body, "device", Thing::device}}};
+Scope const kNewRollout{Bound::named,
+                 Bound::named,
+                 {{Place::body, "model", Thing::model},
+                  {Place::body, "selector", Thing::devices},
+                  {Place::body, "after", Thing::rollout},
+                  {Place::body, "supersede", Thing::rollout}}};
+Scope const kRolloutList{Bound::filtered, Bound::filtered, {{Place::query, "model", Thing::model}}};
+// A body that names no model is of the one that the caller is limited to.
+Scope const kUnhold{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::body, "model", Thing::model}}};
+
 rollout::Deed deed_of(Call const& call, std::string reason) { return {call.actor.name, std::move(reason), call.request_id, call.now}; }
 
 Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, int status = 200) {
@@ -33,14 +45,6 @@ Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, in
   reply.revision = found.revision;
   FLEET_TRY(reply.body, rollout::rollout_json(connection, found));
   return reply;
-}
-
-/// A token limited to a model, or to devices of a selector, sees and moves the rollouts of those alone.
-Result<Rollout> load_in_scope_of(Call const& call, db::Connection& connection, std::string_view id) {
-  FLEET_TRY(auto found, rollout::load_rollout(connection, id));
-  FLEET_CHECK(check_model_scope(call, found.model));
-  FLEET_CHECK(check_selector_within(call, found.selector, "the selector of rollout " + found.id));
-  return found;
 }
 
 /// A policy as a rollout would have it, or every mistake in it.
@@ -71,7 +75,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   auto& plan = out.request.plan;
   plan.model = reader.required_text("model", 64);
   plan.version = reader.required_text("version", 64);
-  plan.selector = reader.text("selector", 4096, "");
+  plan.selector = reader.text("selector", registry::Selector::kBytesMax, "");
   auto const* const policy = reader.find("policy");
   if (policy == nullptr && reader.valid()) reader.fault("policy", "is required: a policy, or cautious, standard, fast or small-fleet");
   out.request.start = reader.boolean("start", false);
@@ -81,10 +85,6 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   if (!out.request.after.empty() && !out.request.supersede.empty()) reader.fault("supersede", "a rollout comes after another or supersedes it, not both");
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  FLEET_CHECK(check_model_scope(call, plan.model));
-  FLEET_CHECK(check_selector_within(call, plan.selector, "the rollout's selector"));
-  for (auto const* const other : {&out.request.after, &out.request.supersede})
-    if (!other->empty()) FLEET_CHECK(load_in_scope_of(call, services.store.reader(), *other));
   FLEET_TRY(plan.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
@@ -116,25 +116,22 @@ Result<Reply> list_all(Services& services, Call const& call) {
   if (!state.empty() && !rollout::parse_state(state))
     return Error{Kind::bad_input, "bad_parameter", fmt::format("state: '{}' is no state of a rollout", state),
                  fmt::format("one of {}", fmt::join(rollout::kStateNames, ", "))};
-  auto const model = call.query_value("model", call.actor.model);
-  FLEET_CHECK(check_model_scope(call, model));
-  FLEET_TRY(auto const scope, scope_of(call));
   FLEET_TRY(auto const before, read_number_cursor(page, INT64_MAX));
-  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), model, state, before, page.limit, scope));
+  FLEET_TRY(auto const found, rollout::list_rollouts(services.store.reader(), call.actor.limits, call.query_value("model"), state, before, page.limit));
   return list_reply(call, found.items, found.next);
 }
 
 Result<Reply> get_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
   return rollout_reply(reader, found);
 }
 
 Result<Reply> explain_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
   Reply reply;
   FLEET_TRY(reply.body, rollout::explain_json(reader, found));
   return reply;
@@ -143,7 +140,7 @@ Result<Reply> explain_one(Services& services, Call const& call) {
 Result<Reply> series_of_one(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
   Reply reply;
   FLEET_TRY(reply.body, rollout::series_json(reader, found));
   return reply;
@@ -165,7 +162,7 @@ Result<Reply> list_its_devices(Services& services, Call const& call) {
       return Error{Kind::bad_input, "bad_parameter", fmt::format("stage: expected a number from 1, got '{}'", text)};
   }
   auto& reader = services.store.reader();
-  FLEET_TRY(auto const found, load_in_scope_of(call, reader, call.path_value("id")));
+  FLEET_TRY(auto const found, rollout::load_rollout(reader, call.path_value("id")));
   FLEET_TRY(auto const devices, rollout::list_rollout_devices(reader, found, state, stage, after, page.limit));
   return list_reply(call, devices.items, devices.next);
 }
@@ -181,7 +178,7 @@ Result<Reply> what_differs(Services& services, Call const& call) {
 /// Runs a verb: the answer is the rollout after it. Verbs are writes, not work: whatever holds the workers, a rollout must stop all the same.
 template <class Verb>
 Result<Reply> act(Call const& call, store::Tx& tx, Verb const& verb) {
-  FLEET_TRY(auto const found, load_in_scope_of(call, tx.connection(), call.path_value("id")));
+  FLEET_TRY(auto const found, rollout::load_rollout(tx.connection(), call.path_value("id")));
   FLEET_CHECK(check_if_match(call, found.revision));
   FLEET_TRY(auto const changed, verb(found.id));
   return rollout_reply(tx.connection(), changed);
@@ -212,27 +209,22 @@ Result<Reply> retry_one(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, false, {"device"}));
   auto const device = body.texts.find("device");
   auto const id_of_device = device == body.texts.end() ? std::string() : device->second;
-  if (!id_of_device.empty()) {
-    FLEET_TRY(auto const found, registry::load_device(tx.connection(), id_of_device));
-    FLEET_CHECK(check_scope(call, tx.connection(), found));
-  }
   return act(call, tx, [&](std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
 }
 
 Result<Reply> unhold_device(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, false, {"model"}));
   auto const named = body.texts.find("model");
-  auto const model = named == body.texts.end() ? call.actor.model : named->second;
-  FLEET_CHECK(check_model_scope(call, model));
-  FLEET_TRY(auto const device, load_in_scope(call, tx.connection()));
+  auto const model = named == body.texts.end() ? call.actor.limits.model : named->second;
+  FLEET_TRY(auto const device, registry::load_device(tx.connection(), call.path_value("id")));
   FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
   if (targets == 0 && !model.empty())
     return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model),
                  fmt::format("fleetctl device explain {}", device.id)};
-  FLEET_TRY(auto const after, load_in_scope(call, tx.connection()));
+  FLEET_TRY(auto const after, registry::load_device(tx.connection(), device.id));
   Reply reply;
   reply.revision = after.revision;
-  FLEET_TRY(reply.body, registry::device_json(services.store, tx.connection(), after, call.now));
+  FLEET_TRY(reply.body, registry::device_json(services.store, tx.connection(), after, call.actor.limits, call.now));
   return reply;
 }
 
@@ -243,24 +235,24 @@ std::vector<Route> const& rollout_routes() {
   constexpr auto get = net::Method::get;
   constexpr auto post = net::Method::post;
   static std::vector<Route> const routes{
-      {post, "/api/v1/policies:lint", P::read, &lint_policy, kBodyMax},
-      {post, "/api/v1/rollouts:plan", P::read, &plan_rollout, kBodyMax},
-      {get, "/api/v1/rollouts", P::read, &list_all},
-      {post, "/api/v1/rollouts", P::operate, &create_rollout, kBodyMax},
-      {get, "/api/v1/rollouts/{id}", P::read, &get_one},
-      {get, "/api/v1/rollouts/{id}/explain", P::read, &explain_one},
-      {get, "/api/v1/rollouts/{id}/series", P::read, WorkHandler{series_of_one}},
-      {get, "/api/v1/rollouts/{id}/devices", P::read, &list_its_devices},
-      {get, "/api/v1/restored", P::administer, WorkHandler{what_differs}},
-      {post, "/api/v1/rollouts/{id}:start", P::operate, &plain_verb<&rollout::start>, kSmall},
-      {post, "/api/v1/rollouts/{id}:pause", P::operate, &plain_verb<&rollout::pause>, kSmall},
-      {post, "/api/v1/rollouts/{id}:resume", P::operate, &plain_verb<&rollout::resume>, kSmall},
-      {post, "/api/v1/rollouts/{id}:promote", P::operate, &promote_one, kSmall},
-      {post, "/api/v1/rollouts/{id}:abort", P::operate, &plain_verb<&rollout::abort>, kSmall},
-      {post, "/api/v1/rollouts/{id}:rollback", P::operate, &plain_verb<&rollout::rollback>, kSmall},
-      {post, "/api/v1/rollouts/{id}:retry", P::operate, &retry_one, kSmall},
-      {post, "/api/v1/rollouts/{id}:approve", P::approve, &plain_verb<&rollout::approve, true>, kSmall},
-      {post, "/api/v1/devices/{id}:unhold", P::operate, &unhold_device, kSmall},
+      {post, "/api/v1/policies:lint", P::read, kOpen, &lint_policy, kBodyMax},
+      {post, "/api/v1/rollouts:plan", P::read, kNewRollout, &plan_rollout, kBodyMax},
+      {get, "/api/v1/rollouts", P::read, kRolloutList, &list_all},
+      {post, "/api/v1/rollouts", P::operate, kNewRollout, &create_rollout, kBodyMax},
+      {get, "/api/v1/rollouts/{id}", P::read, kRollout, &get_one},
+      {get, "/api/v1/rollouts/{id}/explain", P::read, kRollout, &explain_one},
+      {get, "/api/v1/rollouts/{id}/series", P::read, kRollout, WorkHandler{series_of_one}},
+      {get, "/api/v1/rollouts/{id}/devices", P::read, kRollout, &list_its_devices},
+      {get, "/api/v1/restored", P::administer, kWhole, WorkHandler{what_differs}},
+      {post, "/api/v1/rollouts/{id}:start", P::operate, kRollout, &plain_verb<&rollout::start>, kSmall},
+      {post, "/api/v1/rollouts/{id}:pause", P::operate, kRollout, &plain_verb<&rollout::pause>, kSmall},
+      {post, "/api/v1/rollouts/{id}:resume", P::operate, kRollout, &plain_verb<&rollout::resume>, kSmall},
+      {post, "/api/v1/rollouts/{id}:promote", P::operate, kRollout, &promote_one, kSmall},
+      {post, "/api/v1/rollouts/{id}:abort", P::operate, kRollout, &plain_verb<&rollout::abort>, kSmall},
+      {post, "/api/v1/rollouts/{id}:rollback", P::operate, kRollout, &plain_verb<&rollout::rollback>, kSmall},
+      {post, "/api/v1/rollouts/{id}:retry", P::operate, kRetry, &retry_one, kSmall},
+      {post, "/api/v1/rollouts/{id}:approve", P::approve, kRollout, &plain_verb<&rollout::approve, true>, kSmall},
+      {post, "/api/v1/devices/{id}:unhold", P::operate, kUnhold, &unhold_device, kSmall},
   };
   return routes;
 }

@@ -2,6 +2,7 @@
 
 #include "core/net/server.hpp"
 #include "server/access/actor.hpp"
+#include "server/api/scope.hpp"
 #include "server/services.hpp"
 
 #include <initializer_list>
@@ -60,6 +61,7 @@ struct Route {
   net::Method method;
   std::string_view pattern;  ///< `/api/v1/devices/{id}:approve`; `{rest...}` takes the rest of the path
   Permission permission;
+  Scope scope;  ///< what it is about, so that limits are held to before the handler runs
   std::variant<ReadHandler, WriteHandler, WorkHandler, RawHandler> handler;
   std::uint64_t body_limit = 1024 * 1024;
   Listener listener = Listener::api;
@@ -93,9 +95,6 @@ struct Page {
 [[nodiscard]] Reply list_reply(Call const& call, std::vector<std::string> const& items_json, std::string_view next_after);
 /// A parameter of the query that the route does not know is refused by name: a mistyped filter must not list everything. @errors bad_input
 [[nodiscard]] Result<void> only_query(Call const& call, std::initializer_list<std::string_view> known);
-/// A token that is limited to one model may do nothing to another. Routes with `{m}` in their path are checked before they are called.
-/// @errors forbidden (code `out_of_scope`)
-[[nodiscard]] Result<void> check_model_scope(Call const& call, std::string_view model);
 /// The body `{"reason"}` of a verb, with other texts it may carry; unknown members are refused. @errors bad_input
 struct VerbBody {
   std::string reason;

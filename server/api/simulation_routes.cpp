@@ -75,7 +75,7 @@ Result<Reply> simulate(Services& services, Call const& call) {
 }  // namespace
 
 std::vector<Route> const& simulation_routes() {
-  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, &simulate, kBodyMax, Listener::api, Pool::simulations}};
+  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, kOpen, &simulate, kBodyMax, Listener::api, Pool::simulations}};
   return routes;
 }
 

@@ -44,6 +44,8 @@ Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reade
                                                  {"expires_at", token.at("expires_at")}}));
 }
 
+Scope const kSeen{Bound::filtered, Bound::filtered};
+
 }  // namespace
 
 std::vector<Route> const& system_routes() {
@@ -51,20 +53,20 @@ std::vector<Route> const& system_routes() {
   using P = Permission;
   constexpr std::uint64_t kSmall = 64 * 1024;
   static std::vector<Route> const routes{
-      {get, "/healthz", P::everyone, &get_healthz},
-      {get, "/readyz", P::everyone, &get_readyz},
-      {get, "/metrics", P::everyone, &get_metrics, 0, Listener::api, Pool::metrics},
-      {get, "/openapi.json", P::everyone, &get_openapi},
-      {get, "/api/v1/auth/status", P::read, &get_auth_status},
-      {get, "/api/v1/tokens", P::administer, &list_tokens},
-      {post, "/api/v1/tokens", P::administer, &create_token, kSmall},
-      {del, "/api/v1/tokens/{id}", P::administer, &delete_token},
-      {post, "/api/v1/tokens:exchange", P::everyone, &exchange_token, kExchangeBytesMax},
-      {get, "/api/v1/roles", P::read, &list_roles},
-      {post, "/api/v1/roles", P::administer, &create_role, access::kRoleBytesMax},
-      {get, "/api/v1/roles/{id}", P::read, &get_role},
-      {del, "/api/v1/roles/{id}", P::administer, &delete_role},
-      {get, "/api/v1/events", P::read, &get_events},
+      {get, "/healthz", P::everyone, kOpen, &get_healthz},
+      {get, "/readyz", P::everyone, kOpen, &get_readyz},
+      {get, "/metrics", P::everyone, kWhole, &get_metrics, 0, Listener::api, Pool::metrics},
+      {get, "/openapi.json", P::everyone, kOpen, &get_openapi},
+      {get, "/api/v1/auth/status", P::read, kOpen, &get_auth_status},
+      {get, "/api/v1/tokens", P::administer, kWhole, &list_tokens},
+      {post, "/api/v1/tokens", P::administer, kWhole, &create_token, kSmall},
+      {del, "/api/v1/tokens/{id}", P::administer, kWhole, &delete_token},
+      {post, "/api/v1/tokens:exchange", P::everyone, kOpen, &exchange_token, kExchangeBytesMax},
+      {get, "/api/v1/roles", P::read, kSeen, &list_roles},
+      {post, "/api/v1/roles", P::administer, kWhole, &create_role, access::kRoleBytesMax},
+      {get, "/api/v1/roles/{id}", P::read, kSeen, &get_role},
+      {del, "/api/v1/roles/{id}", P::administer, kWhole, &delete_role},
+      {get, "/api/v1/events", P::read, kSeen, &get_events},
   };
   return routes;
 }

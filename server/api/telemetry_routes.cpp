@@ -1,23 +1,23 @@
-#include "server/api/device_scope.hpp"
 #include "server/api/route.hpp"
 #include "server/telemetry/query.hpp"
 
 namespace fleet::api {
 namespace {
 
+// Samples are summed over all devices of a hardware: a selector must be within the limits by its own words.
+Scope const kQuery{Bound::filtered, Bound::named, {{Place::query, "model", Thing::model}, {Place::query, "selector", Thing::devices}}};
+
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
   telemetry::RawQuery const raw{.metric = call.query_value("metric"),
-                                .model = call.query_value("model", call.actor.model),
+                                .model = call.query_value("model"),
                                 .version = call.query_value("version"),
                                 .since = call.query_value("since"),
                                 .step = call.query_value("step"),
                                 .stat = call.query_value("stat"),
                                 .by = call.query_value("by"),
                                 .selector = call.query_value("selector")};
-  FLEET_CHECK(check_model_scope(call, raw.model));
-  FLEET_CHECK(check_selector_within(call, raw.selector, "the query's selector"));
-  FLEET_TRY(auto const query, telemetry::parse_query(raw, call.now));
+  FLEET_TRY(auto const query, telemetry::parse_query(raw, call.actor.limits, call.now));
   Reply reply;
   FLEET_TRY(reply.body, telemetry::run_query(services.store.reader(), query));
   return reply;
@@ -27,7 +27,7 @@ Result<Reply> get_query(Services& services, Call const& call) {
 
 std::vector<Route> const& telemetry_routes() {
   static std::vector<Route> const kRoutes{
-      {net::Method::get, "/api/v1/telemetry/query", Permission::read, WorkHandler{get_query}, 0},
+      {net::Method::get, "/api/v1/telemetry/query", Permission::read, kQuery, WorkHandler{get_query}, 0},
   };
   return kRoutes;
 }

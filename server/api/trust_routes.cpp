@@ -39,7 +39,8 @@ Result<Reply> get_trust(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {}));
   FLEET_TRY(auto const roles, signing::trust_status(services.store.reader(), *services.keys, call.now));
   json::array list;
-  for (auto const& one : roles) list.push_back(role_json(one));
+  for (auto const& one : roles)
+    if (!one.role.starts_with("m-") || call.actor.limits.covers_model(std::string_view(one.role).substr(2))) list.push_back(role_json(one));
   bool const managed = signing::is_managed(roles);
   Reply reply;
   reply.body = json::serialize(json::object{{"mode", managed ? "managed" : "offline"}, {"text", managed ? kManaged : kOffline}, {"roles", std::move(list)}});
@@ -155,20 +156,25 @@ Result<Reply> import_releases(Services& services, Call const& call) {
   return take(services, call, proposal);
 }
 
+Scope const kStatus{Bound::filtered, Bound::open};
+Scope const kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
+// What is signed of a model's releases is of every device.
+Scope const kSigning{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
+
 }  // namespace
 
 std::vector<Route> const& trust_routes() {
   using enum net::Method;
   using P = Permission;
   static std::vector<Route> const routes{
-      {get, "/api/v1/trust", P::read, WorkHandler{get_trust}, 0},
-      {post, "/api/v1/trust:rotate", P::administer, WorkHandler{rotate}, kSmall},
-      {post, "/api/v1/trust:prepare", P::administer, WorkHandler{prepare}, kSmall},
-      {post, "/api/v1/trust:import", P::administer, WorkHandler{import_any}, trust::Proposal::kBytesMax},
-      {post, "/api/v1/models/{m}:prepare", P::read, WorkHandler{prepare_releases}, kSmall},
+      {get, "/api/v1/trust", P::read, kStatus, WorkHandler{get_trust}, 0},
+      {post, "/api/v1/trust:rotate", P::administer, kWhole, WorkHandler{rotate}, kSmall},
+      {post, "/api/v1/trust:prepare", P::administer, kWhole, WorkHandler{prepare}, kSmall},
+      {post, "/api/v1/trust:import", P::administer, kWhole, WorkHandler{import_any}, trust::Proposal::kBytesMax},
+      {post, "/api/v1/models/{m}:prepare", P::read, kModel, WorkHandler{prepare_releases}, kSmall},
       // Who publishes, and who approves: what counts is who signed.
-      {post, "/api/v1/models/{m}:sign", P::publish, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
-      {post, "/api/v1/models/{m}:countersign", P::approve, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
+      {post, "/api/v1/models/{m}:sign", P::publish, kSigning, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
+      {post, "/api/v1/models/{m}:countersign", P::approve, kSigning, WorkHandler{import_releases}, trust::Proposal::kBytesMax},
   };
   return routes;
 }

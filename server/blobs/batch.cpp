@@ -3,6 +3,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 #include "server/blobs/paths.hpp"
+#include "server/blobs/readers.hpp"
 #include "server/blobs/queries.hpp"
 
 #include <fmt/format.h>
@@ -52,7 +53,7 @@ Result<std::vector<Digest>> missing_blobs(db::Connection& reader, std::vector<Sm
   for (auto const& file : files) {
     auto blob = reader.prepare(kGetBlob);
     FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
-    FLEET_TRY(bool const nameable, may_name_blob(reader, file.sha256, actor, model));
+    FLEET_TRY(bool const nameable, may_read(reader, file.sha256, actor, model));
     if (!known || !nameable) out.push_back(file.sha256);
     else if (auto const size = static_cast<std::uint64_t>(blob.int64(0)); size != file.size)
       return Error{Kind::unprocessable, "size_mismatch", fmt::format("blob {} has {} bytes, not {}", file.sha256.hex(), size, file.size),
@@ -89,7 +90,7 @@ Result<std::size_t> store_batch(UploadContext const& context, std::string_view b
     }
     return {};
   };
-  FLEET_CHECK(context.store.write_wait(job));
+  FLEET_CHECK(context.store.write_wait(store::Lane::verbs, job));
   return files.size();
 }
 

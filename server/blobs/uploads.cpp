@@ -1,4 +1,5 @@
 #include "server/blobs/queries.hpp"
+#include "server/blobs/readers.hpp"
 #include "server/blobs/uploads.hpp"
 
 #include "core/crypto/hash.hpp"
@@ -146,26 +147,20 @@ std::string upload_json(Upload const& upload) {
 Result<Upload> load_upload(db::Connection& reader, std::string_view id) {
   auto row = reader.prepare(kGetUpload);
   FLEET_TRY(bool const found, row.bind(1, id).step());
-  if (!found)
-    return Error{Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
+  if (!found) return unknown_upload(id);
   return read_row(row);
 }
 
-Result<bool> may_name_blob(db::Connection& reader, Digest const& sha256, std::string const& actor, std::string const& model) {
-  if (model.empty()) return true;
-  auto listed = reader.prepare(kModelHasBlob);
-  FLEET_TRY(bool const has, listed.bind_all(model, sha256.hex()).step());
-  if (has) return true;
-  auto sent = reader.prepare(kUploadedBy);
-  return sent.bind_all(sha256, actor).step();
+Error unknown_upload(std::string_view id) {
+  return {Kind::not_found, "unknown_upload", fmt::format("there is no upload '{}'", id.substr(0, 64)), "start a new one with POST /api/v1/uploads"};
 }
 
-Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now,
-                            std::string const& model) {
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, std::string const& model,
+                            SysTime now) {
   if (size > kBlobBytesMax) return Error{Kind::too_large, "too_large", fmt::format("{} bytes, at most {} are taken", size, kBlobBytesMax)};
   auto& reader = context.store.reader();
   // Whoever may not name it sends its bytes, like one of which nothing is known.
-  FLEET_TRY(bool const nameable, may_name_blob(reader, sha256, actor, model));
+  FLEET_TRY(bool const nameable, may_read(reader, sha256, actor, model));
   std::optional<std::uint64_t> known;
   if (nameable) {
     FLEET_TRY(known, size_of_blob(reader, sha256));

@@ -31,14 +31,14 @@ struct UploadContext {
   std::string const& data_dir;
 };
 
-/// Whether an actor may name a blob in a release. One who is limited to a model names what its releases have and what the actor uploaded itself: the
-/// digests of other models' files are no secret (metadata lists them), their bytes are. @param model  empty: not limited
-Result<bool> may_name_blob(db::Connection& reader, Digest const& sha256, std::string const& actor, std::string const& model);
-/// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already, and theirs to name. Drops what no bytes came for
-/// in a week. @errors too_large, unprocessable (code `size_mismatch`: the blob is there with another size)
-Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, SysTime now, std::string const& model = {});
+/// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already, and the caller may read it (readers.hpp).
+/// Drops what no bytes came for in a week. @param model  that the caller is limited to; empty: none. @errors too_large, unprocessable (code `size_mismatch`: the blob is there with another size)
+Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, std::uint64_t size, std::string const& actor, std::string const& model,
+                            SysTime now);
 /// @errors not_found (code `unknown_upload`)
 Result<Upload> load_upload(db::Connection& reader, std::string_view id);
+/// Also where it is there, of somebody else.
+[[nodiscard]] Error unknown_upload(std::string_view id);
 /// Appends at `offset`, durable before it returns.
 /// @errors conflict (code `wrong_offset`), too_large, unavailable (`disk_full`, `upload_busy`: another request is at it)
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece, SysTime now);

@@ -65,10 +65,10 @@ Result<Model> load_model(db::Connection& reader, std::string_view name) {
   return read_row(row);
 }
 
-Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view after, int limit) {
+Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view after, int limit) {
   std::vector<Model> out;
   auto rows = reader.prepare(kListModels);
-  rows.bind_all(after, limit);
+  rows.bind_all(after, limit, only);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return out;

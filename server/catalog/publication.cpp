@@ -8,7 +8,7 @@
 #include "server/blobs/paths.hpp"
 #include "core/inspect/variant.hpp"
 #include "server/catalog/queries.hpp"
-#include "server/blobs/uploads.hpp"
+#include "server/blobs/readers.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -94,7 +94,7 @@ Error blob_error(std::string code, wire::ReleaseFile const& file, std::string co
 Result<void> check_blob(db::Connection& reader, wire::ReleaseFile const& file, std::string const& actor, std::string const& model) {
   auto blob = reader.prepare(blobs::kGetBlob);
   FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
-  FLEET_TRY(bool const nameable, blobs::may_name_blob(reader, file.sha256, actor, model));
+  FLEET_TRY(bool const nameable, blobs::may_read(reader, file.sha256, actor, model));
   if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
   if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
     return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));

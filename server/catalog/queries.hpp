@@ -8,7 +8,7 @@ namespace fleet::catalog {
 
 inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name = ?1"};
 inline constexpr db::Query kListModels{
-    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name > ?1 ORDER BY name LIMIT ?2"};
+    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name > ?1 AND (?3 = '' OR name = ?3) ORDER BY name LIMIT ?2"};
 inline constexpr db::Query kInsertModel{"insert_model",
                                         "INSERT INTO models (name, approvals_required, aliases, created_at, evidence) VALUES (?1, ?2, ?3, ?4, ?5)"};
 inline constexpr db::Query kUpdateModel{"update_model",
@@ -30,9 +30,13 @@ inline constexpr db::Query kInsertRelease{
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kDocumentsInState{"documents_in_state", "SELECT model, version, document FROM releases WHERE state = ?1 ORDER BY n"};
+inline constexpr db::Query kInsertReleaseFile{
+    "insert_release_file", "INSERT INTO release_files (sha256, release, variant) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"};
+inline constexpr db::Query kInsertReleaseHardware{
+    "insert_release_hardware", "INSERT INTO release_hardware (release, hardware, variant) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"};
 inline constexpr db::Query kInsertParent{"insert_parent", "INSERT INTO release_parents (release, parent, relation) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kParents{
-    "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 ORDER BY r.n"};
+    "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 AND (?2 = '' OR r.model = ?2) ORDER BY r.n"};
 inline constexpr db::Query kInsertAttestation{
     "insert_attestation", "INSERT INTO attestations (release, position, kind, predicate_type, signers, sha256, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
 inline constexpr db::Query kAttestations{"attestations_of",
@@ -40,21 +44,19 @@ inline constexpr db::Query kAttestations{"attestations_of",
 inline constexpr db::Query kInsertApproval{"insert_release_approval",
                                            "INSERT OR IGNORE INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4)"};
 inline constexpr db::Query kCountApprovals{"count_release_approvals", "SELECT count(*) FROM release_approvals WHERE release = ?1"};
-/// Each edge of the graph above a release, and below it: child and parent by name.
+/// Each edge of the graph above a release, and below it: child and parent by name; of one model alone, unless ?2 is empty.
 inline constexpr db::Query kAncestors{
     "release_ancestors",
     "WITH RECURSIVE up(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE release = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN up ON p.release = up.parent) "
-    "SELECT r.model, r.version, up.relation, c.model, c.version, r.state FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release ORDER "
-    "BY r.n "
-    "DESC, c.n DESC, up.relation LIMIT 10001"};
+    "SELECT r.model, r.version, up.relation, c.model, c.version, r.state FROM up JOIN releases r ON r.n = up.parent JOIN releases c ON c.n = up.release "
+    "WHERE ?2 = '' OR (r.model = ?2 AND c.model = ?2) ORDER BY r.n DESC, c.n DESC, up.relation LIMIT 10001"};
 inline constexpr db::Query kDescendants{
     "release_descendants",
     "WITH RECURSIVE down(release, parent, relation) AS (SELECT release, parent, relation FROM release_parents WHERE parent = ?1 "
     "UNION SELECT p.release, p.parent, p.relation FROM release_parents p JOIN down ON p.parent = down.release) "
-    "SELECT r.model, r.version, down.relation, c.model, c.version, r.state FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = "
-    "down.parent ORDER "
-    "BY r.n, c.n, down.relation LIMIT 10001"};
+    "SELECT r.model, r.version, down.relation, c.model, c.version, r.state FROM down JOIN releases r ON r.n = down.release JOIN releases c ON c.n = down.parent "
+    "WHERE ?2 = '' OR (r.model = ?2 AND c.model = ?2) ORDER BY r.n, c.n, down.relation LIMIT 10001"};
 /// A release and everything made from it: parents first.
 inline constexpr db::Query kWithDescendants{
     "release_with_descendants",
@@ -65,6 +67,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kDocumentsInState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kDocumentsInState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

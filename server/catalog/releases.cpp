@@ -79,6 +79,17 @@ Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
   return tx.connection().last_insert_rowid();
 }
 
+/// Whose bytes and whose hardware it has, for those who ask by digest.
+Result<void> index(store::Tx& tx, std::int64_t release_n, wire::Release const& document) {
+  for (std::size_t variant = 0; variant < document.variants.size(); ++variant) {
+    auto const number = static_cast<std::int64_t>(variant);
+    for (auto const& file : document.variants[variant].files) FLEET_CHECK(tx.prepare(kInsertReleaseFile).bind_all(file.sha256, release_n, number).run());
+    for (auto const& hardware : document.variants[variant].hardware)
+      FLEET_CHECK(tx.prepare(kInsertReleaseHardware).bind_all(release_n, hardware, number).run());
+  }
+  return {};
+}
+
 Result<Release> set_state(store::Tx& tx, Release const& release, std::string_view state) {
   FLEET_CHECK(tx.prepare(kSetReleaseState).bind_all(release.n, state).run());
   return load_release(tx.connection(), release.model, release.version);
@@ -160,6 +171,7 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   release.created_at = cause.at;
   release.request = wanted.request;
   FLEET_TRY(release.n, insert(tx, release));
+  FLEET_CHECK(index(tx, release.n, document));
   for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
   FLEET_CHECK(keep_evidence(tx, release.n, statements, wanted.attestations));
   if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
@@ -209,10 +221,10 @@ Result<void> sign_without(store::Tx& tx, signing::KeyRing& keys, std::set<std::s
   return {};
 }
 
-Result<std::string> release_json(db::Connection& reader, Release const& release) {
+Result<std::string> release_json(db::Connection& reader, Release const& release, std::string_view only_model) {
   json::array parents;
   auto rows = reader.prepare(kParents);
-  rows.bind(1, release.n);
+  rows.bind_all(release.n, only_model);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) break;
@@ -241,13 +253,13 @@ Result<std::string> release_json(db::Connection& reader, Release const& release)
   return json::serialize(out);
 }
 
-Result<std::string> lineage_json(db::Connection& reader, Release const& release) {
+Result<std::string> lineage_json(db::Connection& reader, Release const& release, std::string_view only_model) {
   json::object out{{"release", name_of(release)}, {"state", release.state}};
   bool cut = false;
   for (auto const& [key, query] : {std::pair{"ancestors", kAncestors}, std::pair{"descendants", kDescendants}}) {
     json::array list;
     auto rows = reader.prepare(query);
-    rows.bind(1, release.n);
+    rows.bind_all(release.n, only_model);
     for (;;) {
       FLEET_TRY(bool const row, rows.step());
       if (!row) break;

@@ -60,7 +60,7 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
 /// Looks at the blobs behind a publication: known, of the announced size, and what their names claim. Reads files: worker threads only.
 /// @returns the inspection as JSON. @errors unprocessable (codes `unknown_blob`, `size_mismatch`, `not_onnx`), too_large
 Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted,
-                                  std::string const& actor = {}, std::string const& model = {});
+                                  std::string const& actor, std::string const& model);
 
 struct Published {
   Release release;
@@ -103,9 +103,10 @@ Result<std::vector<Revoked>> revoke(store::Tx& tx, signing::KeyRing& keys, std::
 /// it, newest first.
 Result<std::string> revoked_json(db::Connection& reader, std::vector<Revoked> const& revoked);
 
-/// The object `release` of the API.
-Result<std::string> release_json(db::Connection& reader, Release const& release);
+/// The object `release` of the API. @param only_model  parents of this model alone; empty: all
+Result<std::string> release_json(db::Connection& reader, Release const& release, std::string_view only_model);
 /// `{"release","state","ancestors","descendants","cut"}`, each relative with its state; the nearest kLineageMax edges each way, and whether there are more.
-Result<std::string> lineage_json(db::Connection& reader, Release const& release);
+/// @param only_model  edges between releases of this model alone; empty: all
+Result<std::string> lineage_json(db::Connection& reader, Release const& release, std::string_view only_model);
 
 }  // namespace fleet::catalog

@@ -7,6 +7,21 @@
 
 namespace fleet::delivery {
 
+namespace {
+
+/// What a directive names, its device may read from now on.
+Result<void> name_releases(store::Tx& tx, std::int64_t device_n, rollout::Decision const& decision) {
+  for (auto const& desired : decision.models) {
+    auto const hash = desired.target.hashes.find("sha256");
+    if (desired.target.model.empty() || hash == desired.target.hashes.end()) continue;
+    auto const digest = Digest::parse(hash->second);
+    if (digest) FLEET_CHECK(tx.prepare(kNameRelease).bind_all(device_n, *digest).run());
+  }
+  return {};
+}
+
+}  // namespace
+
 std::int64_t believable_sequence(std::int64_t device_sequence) {
   constexpr std::int64_t kMost = (std::int64_t{1} << 53) - (std::int64_t{1} << 40);
   return std::min(device_sequence, kMost);
@@ -15,7 +30,9 @@ std::int64_t believable_sequence(std::int64_t device_sequence) {
 Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {
   Plan plan;
   FLEET_TRY(plan.facts, rollout::load_device_facts(reader, device_n));
-  FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
+  if (!plan.facts.cache) {
+    FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
+  }
   std::vector<wire::DirectiveTarget> targets;
   for (auto const& desired : plan.decision.models) {
     plan.joins = plan.joins || desired.joins;
@@ -53,6 +70,7 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
     record.sequence = std::max(record.sequence, device_sequence) + 1;
     record.targets = plan.targets;
     FLEET_CHECK(tx.prepare(kSetDirective).bind_all(device_n, record.sequence, record.targets).run());
+    FLEET_CHECK(name_releases(tx, device_n, plan.decision));
   }
   FLEET_CHECK(engine.dispatched(tx, plan.facts, plan.decision, now));
   return settled;

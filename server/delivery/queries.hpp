@@ -33,6 +33,8 @@ inline constexpr db::Query kPutTier{"delivery_put_tier",
                                     "INSERT INTO device_tiers (device, tier, acked) VALUES (?1, ?2, ?3) "
                                     "ON CONFLICT (device, tier) DO UPDATE SET acked = excluded.acked"};
 inline constexpr db::Query kKnowsModel{"delivery_knows_model", "SELECT 1 FROM models WHERE name = ?1"};
+inline constexpr db::Query kNameRelease{
+    "delivery_name_release", "INSERT INTO named_releases (device, release) SELECT ?1, n FROM releases WHERE digest = ?2 ON CONFLICT DO NOTHING"};
 // A report is a contact, too: a device may report more often than it polls.
 inline constexpr db::Query kTouchContact{"delivery_touch_contact", "UPDATE contacts SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2"};
 inline constexpr db::Query kSetReported{"delivery_set_reported", "UPDATE devices SET reported = ?2, revision = revision + 1 WHERE n = ?1 AND reported <> ?2"};
@@ -49,7 +51,7 @@ inline constexpr db::Query kGetDirectiveRoot{"delivery_get_directive_root",
 inline constexpr db::Query kGetNumberSetting{"delivery_get_number_setting", "SELECT value FROM settings WHERE name = ?1"};
 
 inline constexpr auto kQueries =
-    std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
+    std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kNameRelease, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
                               kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
 
 }  // namespace fleet::delivery

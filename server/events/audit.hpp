@@ -24,7 +24,8 @@ struct Entry {
 
 /// Appends to the hash-chained audit log (core/trust/audit_chain.hpp), in the same transaction as the change itself.
 Result<void> append(store::Tx& tx, Entry const& entry);
-/// Appends to `events` (what /events and webhooks send), and wakes listeners after the commit.
+/// Appends to `events` (what /events and webhooks send), and wakes listeners after the commit. Where something happened to a device with a model, the
+/// data's member `model` says so: who may not see the model does not see the event.
 Result<void> emit(store::Tx& tx, SysTime time, std::string_view type, std::string_view subject, std::string_view actor, std::string_view data_json);
 /// Both: what every change of state by a person does.
 Result<void> record(store::Tx& tx, Entry const& entry);

@@ -17,11 +17,23 @@ namespace json = boost::json;
 /// Rows a step of the scan: a reader's snapshot is not held for the whole fleet.
 constexpr int kScanRows = 1'000;
 
+/// What is asked for, and what is covered.
+std::vector<Selector const*> selectors_of(DeviceFilter const& filter) {
+  std::vector<Selector const*> out;
+  for (auto const& selector : filter.selectors) out.push_back(&selector);
+  if (filter.limits.devices) out.push_back(&*filter.limits.devices);
+  return out;
+}
+
+bool match_all(std::vector<Selector> const& selectors, DeviceView const& view) {
+  return std::all_of(selectors.begin(), selectors.end(), [&](Selector const& selector) { return selector.matches(view); });
+}
+
 /// The first value that all devices asked for must have.
 std::optional<std::string> required(DeviceFilter const& filter, std::string_view key) {
   if (key == "state" && !filter.state.empty()) return filter.state;
-  for (auto const& selector : filter.selectors) {
-    if (auto value = selector.required_value(key)) return value;
+  for (auto const* selector : selectors_of(filter)) {
+    if (auto value = selector->required_value(key)) return value;
   }
   return std::nullopt;
 }
@@ -32,8 +44,8 @@ void bind_filter(db::Statement& scan, DeviceFilter const& filter) {
   scan.bind(3, required(filter, "hardware"));
   scan.bind(4, required(filter, "id"));
   std::optional<std::string> label_path, label_value, model, version;
-  for (auto const& selector : filter.selectors) {
-    if (auto const label = selector.required_label(); label && !label_path) {
+  for (auto const* selector : selectors_of(filter)) {
+    if (auto const label = selector->required_label(); label && !label_path) {
       label_path = fmt::format("$.\"{}\"", label->first);
       label_value = label->second;
     }
@@ -52,18 +64,21 @@ void bind_filter(db::Statement& scan, DeviceFilter const& filter) {
   scan.bind(10, origin_model);
   scan.bind(11, origin_version);
   scan.bind(12, dataset);
+  scan.bind(13, filter.limits.model);
 }
 
 Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter const& filter, Device const& device, SysTime now) {
   if (!filter.state.empty() && device.state != filter.state) return false;
   if (filter.online && *filter.online != is_online(store, device, now)) return false;
   if (filter.last_seen_before && last_seen(store, device) >= *filter.last_seen_before) return false;
-  std::map<std::string, std::string> running;
-  if (std::any_of(filter.selectors.begin(), filter.selectors.end(), [](Selector const& s) { return s.asks_running(); })) {
+  std::map<std::string, std::string> running, shown;
+  auto const selectors = selectors_of(filter);
+  if (std::any_of(selectors.begin(), selectors.end(), [](Selector const* selector) { return selector->asks_running(); })) {
     FLEET_TRY(running, load_running(connection, device.n));
+    shown = running;
+    std::erase_if(shown, [&](auto const& one) { return !filter.limits.covers_model(one.first); });
   }
-  auto const view = view_of(device, &running);
-  return std::all_of(filter.selectors.begin(), filter.selectors.end(), [&](Selector const& s) { return s.matches(view); });
+  return filter.limits.covers(view_of(device, &running)) && match_all(filter.selectors, view_of(device, &shown));
 }
 
 Result<std::int64_t> read_position(std::string_view after) {
@@ -108,14 +123,15 @@ json::object pending_object(Pending const& pending) {
           {"key", pending.key.hex()},
           {"certificate_expires", nullptr},
           {"clone_suspected_at", nullptr},
+          {"cache", nullptr},
           {"created_at", to_rfc3339(pending.created_at)}};
 }
 
 }  // namespace
 
-Result<void> check_origin(db::Connection& connection, Origin const& origin) {
+Result<void> check_origin(db::Connection& connection, Origin const& origin, Limits const& limits) {
   auto row = connection.prepare(queries::kOriginKnown);
-  row.bind_all(origin.model, origin.version, origin.dataset.empty() ? std::nullopt : std::optional(origin.dataset));
+  row.bind_all(origin.model, origin.version, origin.dataset.empty() ? std::nullopt : std::optional(origin.dataset), limits.model);
   FLEET_TRY(bool const known, row.step());
   if (known) return {};
   if (origin.dataset.empty())
@@ -137,7 +153,7 @@ Result<DevicePage> list_devices(store::Store& store, db::Connection& connection,
       }
       n = device.n;
       if (!wanted) continue;
-      FLEET_TRY(auto text, device_json(store, connection, device, now));
+      FLEET_TRY(auto text, device_json(store, connection, device, filter.limits, now));
       page.items.push_back(std::move(text));
     }
     if (devices.size() < static_cast<std::size_t>(kScanRows)) return page;
@@ -166,8 +182,7 @@ Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& 
     FLEET_TRY(auto const pending, read_pending(row));
     last = pending.device_id + "/" + pending.key.hex();
     DeviceView const view{pending.device_id, pending.hardware, "pending", &pending.labels, nullptr};
-    bool const wanted = std::all_of(filter.selectors.begin(), filter.selectors.end(), [&](Selector const& s) { return s.matches(view); });
-    if (wanted) page.items.push_back(json::serialize(pending_object(pending)));
+    if (filter.limits.covers(view) && match_all(filter.selectors, view)) page.items.push_back(json::serialize(pending_object(pending)));
   }
 }
 

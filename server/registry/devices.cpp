@@ -5,6 +5,7 @@
 #include "server/registry/row.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
@@ -78,6 +79,8 @@ std::string history_json(db::Statement const& row) {
 
 }  // namespace
 
+std::string cache_json(std::optional<std::string> const& models) { return models ? fmt::format(R"({{"models":{}}})", *models) : "null"; }
+
 Result<wire::Labels> parse_labels(std::string_view text) {
   if (text == "{}") return wire::Labels{};
   auto const parsed = wire::parse_json(text, kLabelsBytesMax);
@@ -108,6 +111,7 @@ Result<Device> read_device(db::Statement& row) {
   out.seen_at = from_unix_ms(row.int64(11));
   out.poll_every_s = static_cast<int>(row.int64(12));
   out.clone_suspected_at = from_unix_ms(row.int64(13));
+  out.cache = row.maybe_text(14);
   return out;
 }
 
@@ -133,13 +137,14 @@ Result<Device> load_device(db::Connection& connection, std::string_view id) {
   return read_device(row);
 }
 
-Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n) {
+Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n, Limits const& limits) {
   std::vector<ModelRow> out;
   auto row = connection.prepare(queries::kModels);
   row.bind(1, device_n);
   while (true) {
     FLEET_TRY(bool const found, row.step());
     if (!found) return out;
+    if (!limits.covers_model(row.text_view(0))) continue;
     ModelRow model;
     model.model = row.text(0);
     model.running = row.maybe_text(1);
@@ -155,7 +160,7 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
 }
 
 Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n) {
-  FLEET_TRY(auto const models, load_models(connection, device_n));
+  FLEET_TRY(auto const models, load_models(connection, device_n, kUnlimited));
   std::map<std::string, std::string> out;
   for (auto const& row : models) {
     if (row.running) out.emplace(row.model, *row.running);
@@ -175,8 +180,8 @@ bool is_online(store::Store& store, Device const& device, SysTime now) {
   return device.state == "active" && seen != SysTime{} && now - seen <= kPollsUntilOffline * every;
 }
 
-Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, SysTime now) {
-  FLEET_TRY(auto const models, load_models(connection, device.n));
+Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, Limits const& limits, SysTime now) {
+  FLEET_TRY(auto const models, load_models(connection, device.n, limits));
   return json::serialize(json::object{{"id", device.id},
                                       {"hardware", device.hardware},
                                       {"labels", labels_object(device.labels)},
@@ -190,10 +195,11 @@ Result<std::string> device_json(store::Store& store, db::Connection& connection,
                                       {"key", device.key.hex()},
                                       {"certificate_expires", time_or_null(device.not_after)},
                                       {"clone_suspected_at", time_or_null(device.clone_suspected_at)},
+                                      {"cache", json::parse(cache_json(device.cache))},
                                       {"created_at", to_rfc3339(device.created_at)}});
 }
 
-Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, std::string_view after, int limit) {
+Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, Limits const& limits, std::string_view after, int limit) {
   std::int64_t before = INT64_MAX;
   if (!after.empty()) {
     auto const [end, failed] = std::from_chars(after.data(), after.data() + after.size(), before);
@@ -202,7 +208,7 @@ Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_
     }
   }
   auto row = connection.prepare(queries::kHistory);
-  row.bind_all(device_n, before, limit + 1);
+  row.bind_all(device_n, before, limit + 1, limits.model);
   DevicePage page;
   std::int64_t last = 0;
   while (true) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "server/registry/selector.hpp"
+#include "server/registry/limits.hpp"
 #include "server/store/store.hpp"
 
 #include <cstdint>
@@ -24,6 +24,7 @@ struct Device {
   SysTime seen_at{};     ///< as flushed; ask the store for the latest
   int poll_every_s = 0;  ///< 0: it never polled
   SysTime clone_suspected_at{};  ///< zero: never, since its key was last approved
+  std::optional<std::string> cache;  ///< as its column has it (blobs/readers.hpp): it is no device but a cache, and is told nothing
 };
 
 /// Why something is changed, for the audit log.
@@ -42,29 +43,31 @@ struct Cause {
 [[nodiscard]] SysTime last_seen(store::Store& store, Device const& device);
 /// Heard within three of its poll intervals.
 [[nodiscard]] bool is_online(store::Store& store, Device const& device, SysTime now);
-/// The object `device` of the API.
-[[nodiscard]] Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, SysTime now);
+/// The object `device` of the API, as somebody with `limits` sees it: of one model alone what it runs and does.
+[[nodiscard]] Result<std::string> device_json(store::Store& store, db::Connection& connection, Device const& device, Limits const& limits, SysTime now);
 
-/// Which devices to list; all must hold.
 /// Where what a device runs may come from, itself or by any number of parents: a release, or else a data set by name or digest.
 struct Origin {
   std::string model, version;
   std::string dataset;  ///< a name, or 64 hex characters
 };
+/// Which devices to list, of those that `limits` cover; all must hold.
 struct DeviceFilter {
-  std::vector<Selector> selectors;
-  std::string state;  ///< empty: any
-  std::optional<bool> online;
-  std::optional<SysTime> last_seen_before;  ///< never heard counts as before
-  std::optional<Origin> origin;             ///< only those that run something made from it
+  Limits const& limits;
+  std::vector<Selector> selectors = {};
+  std::string state = {};  ///< empty: any
+  std::optional<bool> online = {};
+  std::optional<SysTime> last_seen_before = {};  ///< never heard counts as before
+  std::optional<Origin> origin = {};             ///< only those that run something made from it
 };
 /// A page of device objects in the order they were registered.
 struct DevicePage {
   std::vector<std::string> items;
   std::string next;  ///< where the next page starts after; empty: no more
 };
-/// A question about a release or data set that nobody knows is a slip of the pen, not an all-clear. @errors not_found (unknown_release, unknown_dataset)
-[[nodiscard]] Result<void> check_origin(db::Connection& connection, Origin const& origin);
+/// A question about a release or data set that nobody knows, or that nothing within `limits` is made from, is a slip of the pen, not an all-clear.
+/// @errors not_found (unknown_release, unknown_dataset)
+[[nodiscard]] Result<void> check_origin(db::Connection& connection, Origin const& origin, Limits const& limits);
 /// @param after  `next` of the page before, or empty. Scans: not for an io thread. @errors bad_input (code `bad_cursor`)
 [[nodiscard]] Result<DevicePage> list_devices(store::Store& store, db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit,
                                               SysTime now);
@@ -72,7 +75,7 @@ struct DevicePage {
 [[nodiscard]] Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& filter, std::string_view after, int limit);
 
 /// What happened on a device, newest first, as the API lists it. @errors bad_input (code `bad_cursor`)
-[[nodiscard]] Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, std::string_view after, int limit);
+[[nodiscard]] Result<DevicePage> list_history(db::Connection& connection, std::int64_t device_n, Limits const& limits, std::string_view after, int limit);
 
 /// What the device says of one model: for explain.
 struct ModelRow {
@@ -82,7 +85,7 @@ struct ModelRow {
   std::string version, state, rollout, waiting, error;
   SysTime since{};
 };
-[[nodiscard]] Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n);
+[[nodiscard]] Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n, Limits const& limits);
 
 /// Labels as stored, and back. @errors corrupt
 [[nodiscard]] Result<wire::Labels> parse_labels(std::string_view json);

@@ -17,6 +17,8 @@ constexpr std::int64_t kPendingMax = 4;  // of one device
 struct Admission {
   std::string id, device_id, hardware;
   wire::Labels labels;
+  std::string within = {};                 ///< selector that the device must match, before and after; empty: any
+  std::optional<std::string> cache = {};  ///< as devices.cache has it
 };
 
 struct JoinToken : Admission {
@@ -49,6 +51,8 @@ Result<JoinToken> load_token(store::Tx& tx, std::string_view secret) {
   out.expires_at = from_unix_ms(row.int64(4));
   out.used = !row.is_null(5);
   out.used_by = row.text(6);
+  out.within = row.text(8);
+  out.cache = row.maybe_text(9);
   return out;
 }
 
@@ -102,7 +106,8 @@ wire::Labels merged(wire::Labels base, wire::Labels const& over) {
 
 Result<void> add_device(store::Tx& tx, std::string const& id, std::string const& hardware, Admission const& admission, Asked const& asked, Cause const& cause) {
   auto add = tx.prepare(queries::kAddDevice);
-  add.bind_all(id, hardware, labels_json(admission.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(cause.at));
+  add.bind_all(id, hardware, labels_json(admission.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(cause.at),
+               admission.cache);
   FLEET_CHECK(add.run());
   tx.raise_device_epoch(tx.connection().last_insert_rowid());
   return record_key(tx, "device.enrolled", id, asked.key, cause, admission.id);
@@ -131,6 +136,30 @@ Result<bool> check_waiting(store::Tx& tx, std::string const& id, Digest const& k
                "`fleetctl device approve` one of them; what nobody settles is forgotten after 30 days"};
 }
 
+/// What a token's maker was limited to holds for whom it lets in: a device that is elsewhere is not brought over by enrolling again.
+Result<void> check_within(db::Connection& connection, Admission const& admission, std::string_view id, std::string_view hardware,
+                          std::optional<Device> const& known) {
+  if (admission.within.empty()) return {};
+  FLEET_TRY(auto const scope, Selector::parse(admission.within));
+  std::map<std::string, std::string> running;
+  if (known) {
+    FLEET_TRY(running, load_running(connection, known->n));
+  }
+  auto const labels = known ? merged(known->labels, admission.labels) : admission.labels;
+  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running});
+  if (was && scope.matches({id, hardware, "active", &labels, &running})) return {};
+  return Error{Kind::forbidden, "out_of_scope", fmt::format("join token {} is not for device {}", admission.id, id),
+               "whoever made it may let in other devices only: ask an operator of this one for a token"};
+}
+
+/// A cache stays one, and a device a device.
+Result<void> check_kind(Admission const& admission, std::optional<Device> const& known) {
+  if (!known || known->cache.has_value() == admission.cache.has_value()) return {};
+  return Error{Kind::conflict, "other_kind", fmt::format("{} is enrolled as a {}, the join token is for a {}", known->id, known->cache ? "cache" : "device",
+                                                         admission.cache ? "cache" : "device"),
+               "take another id, or delete the old one first"};
+}
+
 Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& asked, Cause const& cause) {
   FLEET_TRY(auto const holder, find_holder(tx.connection(), asked.key));
   auto id = admission.device_id.empty() ? asked.request.id : admission.device_id;
@@ -143,6 +172,8 @@ Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& 
                  "make a new key for a new device"};
   }
   FLEET_TRY(auto const known, find_device(tx.connection(), id));
+  FLEET_CHECK(check_kind(admission, known));
+  FLEET_CHECK(check_within(tx.connection(), admission, id, hardware, known));
   bool const active = !known || known->key == asked.key;
   if (!known) {
     FLEET_CHECK(add_device(tx, id, hardware, admission, asked, cause));

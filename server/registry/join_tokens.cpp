@@ -6,8 +6,11 @@
 #include "server/events/audit.hpp"
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/queries.hpp"
+#include "server/registry/row.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace fleet::registry {
@@ -16,6 +19,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kCountMax = 1'000;
+constexpr std::size_t kModelsMax = 64;
 constexpr auto kLifetimeMax = std::chrono::hours(24) * 366;
 constexpr std::size_t kBodyMax = 64 * 1024;
 
@@ -53,6 +57,10 @@ Result<JoinTokenSpec> decode_join_token_spec(std::string_view body) {
   out.device_id = reader.text("id", 128, {});
   out.hardware = reader.text("hardware", 128, {});
   for (auto& [key, label] : reader.text_map("labels", 64, 256)) out.labels.emplace(std::move(key), std::move(label));
+  bool const cache = reader.boolean("cache", false);
+  auto const models = reader.texts("models", kModelsMax, 64);
+  if (cache) out.cache = json::serialize(json::array(models.begin(), models.end()));
+  if (!cache && !models.empty()) reader.fault("models", "goes with cache: devices are told what they run");
   if (out.expires_in <= Millis{0} || out.expires_in > kLifetimeMax) reader.fault("expires_in", "expected more than 0 and at most 366d");
   if (!out.device_id.empty() && out.count != 1) reader.fault("count", "a token that binds an id is made one at a time");
   reader.refuse_unknown();
@@ -60,17 +68,27 @@ Result<JoinTokenSpec> decode_join_token_spec(std::string_view body) {
   if (!out.device_id.empty()) FLEET_CHECK(check_id("id", out.device_id));
   if (!out.hardware.empty()) FLEET_CHECK(check_id("hardware", out.hardware));
   FLEET_CHECK(check_labels(out.labels));
+  for (auto const& model : models) FLEET_CHECK(check_model_name(model));
   return out;
 }
 
-Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Cause const& cause) {
+Selector bound_by(JoinTokenSpec const& spec) {
+  std::vector<Condition> out{{"state", Condition::Op::in, {"active"}}};
+  if (!spec.device_id.empty()) out.push_back({"id", Condition::Op::in, {spec.device_id}});
+  if (!spec.hardware.empty()) out.push_back({"hardware", Condition::Op::in, {spec.hardware}});
+  for (auto const& [key, value] : spec.labels) out.push_back({key, Condition::Op::in, {value}});
+  return Selector(std::move(out));
+}
+
+Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Limits const& limits,
+                                                     Cause const& cause) {
   std::vector<JoinTokenSecret> out;
   auto const expires_at = cause.at + spec.expires_in;
   for (int i = 0; i < spec.count; ++i) {
     JoinTokenSecret token{make_ulid("dt-", to_unix_ms(cause.at), random), make_secret("fle_", random), expires_at};
     auto add = tx.prepare(queries::kAddJoinToken);
     add.bind_all(token.id, crypto::sha256(token.secret), bound(spec.device_id), bound(spec.hardware), labels_json(spec.labels), cause.actor,
-                 to_unix_ms(cause.at), to_unix_ms(expires_at));
+                 to_unix_ms(cause.at), to_unix_ms(expires_at), bound(limits.selector), spec.cache);
     FLEET_CHECK(add.run());
     FLEET_CHECK(audit_tokens(tx, "device-token.created", token.id, join_token_json(token, spec, cause, false), cause));
     out.push_back(std::move(token));
@@ -85,6 +103,7 @@ std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& s
                    {"device", text_or_null(spec.device_id)},
                    {"hardware", text_or_null(spec.hardware)},
                    {"labels", std::move(labels)},
+                   {"cache", json::parse(cache_json(spec.cache))},
                    {"created_by", cause.actor},
                    {"created_at", to_rfc3339(cause.at)},
                    {"expires_at", to_rfc3339(token.expires_at)},
@@ -95,9 +114,9 @@ std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& s
   return json::serialize(out);
 }
 
-Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view made_by, std::string_view after, int limit) {
+Result<DevicePage> list_join_tokens(db::Connection& connection, Limits const& limits, std::string_view actor, std::string_view after, int limit) {
   auto row = connection.prepare(queries::kJoinTokens);
-  row.bind_all(after, made_by, limit + 1);
+  row.bind_all(after, limits.any() ? actor : std::string_view(), limit + 1);
   DevicePage page;
   std::string last;
   while (true) {
@@ -113,6 +132,7 @@ Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view
                                                       {"device", text_or_null(row.maybe_text(1))},
                                                       {"hardware", text_or_null(row.maybe_text(2))},
                                                       {"labels", std::move(labels)},
+                                                      {"cache", json::parse(cache_json(row.maybe_text(10)))},
                                                       {"created_by", row.text(4)},
                                                       {"created_at", time_or_null(row.int64(5))},
                                                       {"expires_at", time_or_null(row.int64(6))},
@@ -122,7 +142,13 @@ Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view
   }
 }
 
-Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only, Cause const& cause) {
+Result<std::optional<std::string>> maker_of_join_token(db::Connection& connection, std::string_view id) {
+  auto row = connection.prepare(queries::kJoinTokenById);
+  FLEET_TRY(bool const found, row.bind(1, id).step());
+  return found ? std::optional(row.text(1)) : std::nullopt;
+}
+
+Result<void> revoke_join_token(store::Tx& tx, std::string_view id, Cause const& cause) {
   {
     auto row = tx.prepare(queries::kJoinTokenById);
     row.bind(1, id);
@@ -130,10 +156,6 @@ Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only
     if (!found) {
       return Error{Kind::not_found, "unknown_join_token", fmt::format("there is no device token '{}'", id),
                    "`fleetctl device token list` shows those there are"};
-    }
-    if (own_only && row.text_view(1) != cause.actor) {
-      return Error{Kind::forbidden, "out_of_scope", fmt::format("device token {} was made by {}", id, row.text_view(1)),
-                   "a token without a selector may revoke it"};
     }
     if (!row.is_null(0)) return {};
   }

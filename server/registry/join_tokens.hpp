@@ -16,22 +16,29 @@ struct JoinTokenSpec {
   std::string device_id;  ///< empty: any; binding one is for a single token
   std::string hardware;   ///< empty: as the device says
   wire::Labels labels;
+  std::optional<std::string> cache;  ///< JSON: it lets in a cache of these models, none: of all
 };
 /// Decodes and checks the body of POST /device-tokens. @errors bad_input
 [[nodiscard]] Result<JoinTokenSpec> decode_join_token_spec(std::string_view body);
+/// What a device that joins by it will be, as far as that is bound; of the rest it may be anything.
+[[nodiscard]] Selector bound_by(JoinTokenSpec const& spec);
 
 struct JoinTokenSecret {
   std::string id;
   std::string secret;  ///< `fle_...`, shown once; only its hash is kept
   SysTime expires_at{};
 };
-[[nodiscard]] Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Cause const& cause);
+/// @param limits  of the maker: the tokens let in nothing beyond, however it is labelled by then
+[[nodiscard]] Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Limits const& limits,
+                                                                   Cause const& cause);
 /// The token as the API shows it; with its secret only in the answer that made it.
 [[nodiscard]] std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, Cause const& cause, bool with_secret);
-/// @param made_by  only those of this actor; empty: all
-[[nodiscard]] Result<DevicePage> list_join_tokens(db::Connection& connection, std::string_view made_by, std::string_view after, int limit);
-/// @param own_only  refuse those that somebody else made @errors not_found (code `unknown_join_token`), forbidden (code `out_of_scope`)
-[[nodiscard]] Result<void> revoke_join_token(store::Tx& tx, std::string_view id, bool own_only, Cause const& cause);
+/// All of them; for an actor with limits those that it made.
+[[nodiscard]] Result<DevicePage> list_join_tokens(db::Connection& connection, Limits const& limits, std::string_view actor, std::string_view after, int limit);
+/// Who made it; nothing where there is none.
+[[nodiscard]] Result<std::optional<std::string>> maker_of_join_token(db::Connection& connection, std::string_view id);
+/// @errors not_found (code `unknown_join_token`)
+[[nodiscard]] Result<void> revoke_join_token(store::Tx& tx, std::string_view id, Cause const& cause);
 
 /// `prefix` and 256 random bits, base64url: for tokens of people and devices.
 [[nodiscard]] std::string make_secret(std::string_view prefix, Random& random);

@@ -9,7 +9,7 @@ namespace fleet::registry::queries {
 
 #define FLEET_DEVICE_COLUMNS                                                                                                    \
   "SELECT d.n, d.id, d.hardware, d.state, d.labels, d.reported, d.key_sha256, d.not_after, d.agent, d.revision, d.created_at, " \
-  "coalesce(c.seen_at, 0), coalesce(c.poll_every_s, 0), coalesce(d.clone_suspected_at, 0) FROM devices d LEFT JOIN contacts c ON c.device = d.n "
+  "coalesce(c.seen_at, 0), coalesce(c.poll_every_s, 0), coalesce(d.clone_suspected_at, 0), d.cache FROM devices d LEFT JOIN contacts c ON c.device = d.n "
 
 inline constexpr db::Query kDeviceById{"registry.device_by_id", FLEET_DEVICE_COLUMNS "WHERE d.id = ?1"};
 inline constexpr db::Query kDeviceByKey{"registry.device_by_key", FLEET_DEVICE_COLUMNS "WHERE d.key_sha256 = ?1"};
@@ -23,7 +23,7 @@ inline constexpr db::Query kScan{
     "AND ((?10 IS NULL AND ?12 IS NULL) OR d.n IN (WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?10 AND r.version = "
     "?11) OR (?12 IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(r.datasets) s WHERE s.value ->> 'name' = ?12 OR s.value ->> 'sha256' = ?12)) "
     "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) SELECT m.device FROM made JOIN releases r ON r.n = made.n "
-    "JOIN device_models m ON m.model = r.model AND m.running = r.version)) "
+    "JOIN device_models m ON m.model = r.model AND m.running = r.version WHERE ?13 = '' OR r.model = ?13)) "
     "ORDER BY d.n LIMIT ?9"};
 #undef FLEET_DEVICE_COLUMNS
 
@@ -36,14 +36,14 @@ inline constexpr db::Query kModels{
     "SELECT model, running, running_digest, version, state, rollout, since, error, waiting FROM device_models WHERE device = ?1 ORDER BY model"};
 inline constexpr db::Query kHistory{
     "registry.history",
-    "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 ORDER "
-    "BY id DESC LIMIT ?3"};
+    "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 "
+    "AND (?4 = '' OR model = ?4) ORDER BY id DESC LIMIT ?3"};
 
 inline constexpr db::Query kAddDevice{
     "registry.add_device",
     // A number is never given twice: what a deleted device did in rollouts stands under it.
-    "INSERT INTO devices (n, id, hardware, state, labels, reported, key_sha256, not_after, created_at) "
-    "SELECT coalesce(max(tops.n), 0) + 1, ?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7 "
+    "INSERT INTO devices (n, id, hardware, state, labels, reported, key_sha256, not_after, created_at, cache) "
+    "SELECT coalesce(max(tops.n), 0) + 1, ?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7, ?8 "
     "FROM (SELECT max(n) AS n FROM devices UNION ALL SELECT max(device) FROM rollout_devices) AS tops"};
 inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
@@ -88,15 +88,16 @@ inline constexpr db::Query kDropAllPending{"registry.drop_all_pending", "DELETE 
 
 inline constexpr db::Query kJoinTokenByHash{
     "registry.join_token_by_hash",
-    "SELECT id, coalesce(device_id, ''), coalesce(hardware, ''), labels, expires_at, used_at, coalesce(used_by, ''), revoked_at FROM "
-    "device_tokens WHERE hash = ?1"};
+    "SELECT id, coalesce(device_id, ''), coalesce(hardware, ''), labels, expires_at, used_at, coalesce(used_by, ''), revoked_at, "
+    "coalesce(within, ''), cache FROM device_tokens WHERE hash = ?1"};
 inline constexpr db::Query kUseJoinToken{"registry.use_join_token", "UPDATE device_tokens SET used_at = ?2, used_by = ?3 WHERE id = ?1"};
 inline constexpr db::Query kAddJoinToken{
     "registry.add_join_token",
-    "INSERT INTO device_tokens (id, hash, device_id, hardware, labels, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+    "INSERT INTO device_tokens (id, hash, device_id, hardware, labels, created_by, created_at, expires_at, within, cache) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"};
 inline constexpr db::Query kJoinTokens{
     "registry.join_tokens",
-    "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at FROM device_tokens WHERE "
+    "SELECT id, device_id, hardware, labels, created_by, created_at, expires_at, used_at, used_by, revoked_at, cache FROM device_tokens WHERE "
     "id > ?1 AND (?2 = '' OR created_by = ?2) ORDER BY id LIMIT ?3"};
 inline constexpr db::Query kJoinTokenById{"registry.join_token_by_id", "SELECT revoked_at, created_by FROM device_tokens WHERE id = ?1"};
 inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDATE device_tokens SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL"};
@@ -104,10 +105,13 @@ inline constexpr db::Query kRevokeJoinToken{"registry.revoke_join_token", "UPDAT
 inline constexpr db::Query kNewestRoot{"registry.newest_root",
                                        "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
-/// `?1` a release that there is, or `?3` a data set that one is made from.
-inline constexpr db::Query kOriginKnown{"registry.origin_known",
-                                        "SELECT 1 FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
-                                        "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) LIMIT 1"};
+/// `?1` a release that there is, or `?3` a data set that one is made from; of model `?4`, unless that is empty, something is made from it.
+inline constexpr db::Query kOriginKnown{
+    "registry.origin_known",
+    "WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
+    "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) "
+    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) "
+    "SELECT 1 FROM made JOIN releases r ON r.n = made.n WHERE ?4 = '' OR r.model = ?4 LIMIT 1"};
 inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, devices FROM device_counts WHERE devices > 0 ORDER BY state"};
 
 inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceById,

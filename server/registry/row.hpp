@@ -7,6 +7,9 @@ namespace fleet::registry {
 /// A device off a row of one of the queries that select it. @errors corrupt
 [[nodiscard]] Result<Device> read_device(db::Statement& row);
 
+/// `{"models":[...]}` of a cache, or null. @param models  as a column has them
+[[nodiscard]] std::string cache_json(std::optional<std::string> const& models);
+
 /// A pending enrolment: a device that is known by another key asks to be let in.
 struct Pending {
   std::string device_id;

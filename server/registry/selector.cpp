@@ -10,9 +10,9 @@
 namespace fleet::registry {
 namespace {
 
-constexpr std::size_t kTextMax = 4'096;
 constexpr std::size_t kConditionsMax = 64;
-constexpr std::size_t kValuesMax = 256;
+constexpr std::size_t kValuesMax = 2'000;
+constexpr std::string_view kLabelThem = "give those devices a label and select that: fleetctl device label ID k=v for each of the list, then -l k=v";
 constexpr auto kFields = std::to_array<std::string_view>({"hardware", "state", "id", "running"});
 constexpr std::string_view kHint = "conditions are k=v, k!=v, k in (a,b), k notin (a,b), k and !k, joined by commas";
 
@@ -94,7 +94,8 @@ private:
     skip_spaces();
     if (!take('(')) return fault(at_, "expected '(' and a list of values");
     do {
-      if (condition.values.size() == kValuesMax) return fault(at_, fmt::format("more than {} values", kValuesMax));
+      if (condition.values.size() == kValuesMax)
+        return Error{Kind::bad_input, "bad_selector", fmt::format("selector, character {}: more than {} values", at_ + 1, kValuesMax), std::string(kLabelThem)};
       FLEET_CHECK(read_value(condition));
       skip_spaces();
     } while (take(','));
@@ -203,8 +204,8 @@ bool follows(Condition const& wanted, Condition const& known) {
 }  // namespace
 
 Result<Selector> Selector::parse(std::string_view text) {
-  if (text.size() > kTextMax) {
-    return Error{Kind::bad_input, "bad_selector", fmt::format("selector of {} bytes, at most {} are taken", text.size(), kTextMax), std::string(kHint)};
+  if (text.size() > kBytesMax) {
+    return Error{Kind::bad_input, "bad_selector", fmt::format("selector of {} bytes, at most {} are taken", text.size(), kBytesMax), std::string(kLabelThem)};
   }
   Selector out;
   FLEET_TRY(out.conditions_, Parser(text).read());

@@ -33,7 +33,12 @@ struct Condition {
 /// fulfils `!=`, `notin` and `!k`.
 class Selector {
 public:
-  /// `k=v`, `k!=v`, `k in (a,b)`, `k notin (a,b)`, `k`, `!k`; a value may stand in double quotes. At most 4,096 bytes and 64 conditions.
+  static constexpr std::size_t kBytesMax = 64 * 1024;
+  Selector() = default;
+  /// @param conditions  their values sorted, without repeats
+  explicit Selector(std::vector<Condition> conditions) : conditions_(std::move(conditions)) {}
+  /// `k=v`, `k!=v`, `k in (a,b)`, `k notin (a,b)`, `k`, `!k`; a value may stand in double quotes. At most kBytesMax and 64 conditions; a list has
+  /// at most 2,000 values.
   /// @errors bad_input (code `bad_selector`) with the position, counted from 1
   [[nodiscard]] static Result<Selector> parse(std::string_view text);
 

@@ -81,9 +81,9 @@ json::object to_json(std::vector<std::string> const& values, Steps const& steps,
 
 }  // namespace
 
-Result<SeriesQuery> parse_query(RawQuery const& raw, SysTime now) {
+Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& limits, SysTime now) {
   std::vector<FieldError> faults;
-  SeriesQuery query{.metric = raw.metric, .model = raw.model, .version = raw.version};
+  SeriesQuery query{.metric = raw.metric, .model = raw.model.empty() ? limits.model : raw.model, .version = raw.version};
   if (raw.metric.empty()) faults.push_back({"metric", "is required: the name of a metric, such as accuracy"});
   auto const since = parse_since(raw.since.empty() ? "24h" : raw.since, now);
   if (since) query.since = std::max(*since, now - kRetention);

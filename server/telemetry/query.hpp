@@ -2,7 +2,7 @@
 
 #include "core/base/time.hpp"
 #include "server/store/sqlite/db.hpp"
-#include "server/registry/selector.hpp"
+#include "server/registry/limits.hpp"
 
 #include <string>
 #include <string_view>
@@ -28,8 +28,9 @@ struct SeriesQuery {
 struct RawQuery {
   std::string metric, model, version, since, step, stat, by, selector;
 };
+/// A query that names no model is of the one that `limits` cover. Samples are summed over devices: a query with a selector is within limits by its words.
 /// @errors bad_input with every fault and its parameter
-[[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, SysTime now);
+[[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& limits, SysTime now);
 
 /// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
 /// `rate` is per second: of a counter its sum, of samples their number.

@@ -139,12 +139,13 @@ bool joins(Deciding& d, RolloutView const& view) {
 /// Whether a rollout has a say at all; otherwise notes why not.
 bool covers(Deciding& d, RolloutView const& view, DeviceRow const* row) {
   auto const& rollout = view.rollout;
-  if (view.revoked()) {
-    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version, rollout.id));
-    return false;
-  }
   if (!selects(view, d.device, row)) {
     d.note("not_selected", fmt::format("rollout {} selects '{}'", rollout.id, rollout.selector));
+    d.out.desired.because.back().selector = rollout.selector;
+    return false;
+  }
+  if (view.revoked()) {
+    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version, rollout.id));
     return false;
   }
   if (view.has_variant(d.device.hardware)) return true;

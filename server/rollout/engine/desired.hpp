@@ -15,6 +15,7 @@ struct DeviceFacts {
   std::string hardware;
   wire::Labels labels;
   std::map<std::string, std::string> running;  ///< model -> version
+  bool cache = false;                          ///< it keeps objects for others and is told nothing
   std::map<std::string, std::int64_t> known;   ///< model -> number of the release that runs, where the catalog knows its bytes
 };
 
@@ -26,6 +27,7 @@ struct Because {
   std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
   std::string text;
+  std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
 };
 
 /// What one device should run of one model.

@@ -43,6 +43,7 @@ Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t devic
   out.id = row.text(0);
   out.hardware = row.text(1);
   out.labels = read_labels(row.text_view(2));
+  out.cache = row.int64(3) != 0;
   FLEET_CHECK(read_running(reader, out));
   return out;
 }

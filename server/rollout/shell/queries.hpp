@@ -12,8 +12,8 @@ using db::Query;
 // planning ------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
-inline constexpr Query kScanDevices{"rollout_scan_devices", "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' ORDER BY n"};
-inline constexpr Query kScanHardware{"rollout_scan_hardware", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ? AND state = 'active' ORDER BY n"};
+inline constexpr Query kScanDevices{"rollout_scan_devices", "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' AND cache IS NULL ORDER BY n"};
+inline constexpr Query kScanHardware{"rollout_scan_hardware", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ? AND state = 'active' AND cache IS NULL ORDER BY n"};
 inline constexpr Query kRunningOf{"rollout_running_of", "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND l.digest = m.running_digest "
                                   "WHERE m.device = ? AND m.running IS NOT NULL"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
@@ -65,7 +65,7 @@ inline constexpr Query kApprove{"rollout_approve",
 inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM rollout_approvals WHERE rollout = ? AND stage = ?"};
 
 // devices of a rollout ------------------------------------------------------------------------------------------------------
-inline constexpr Query kDeviceFacts{"rollout_device_facts", "SELECT id, hardware, labels FROM devices WHERE n = ?"};
+inline constexpr Query kDeviceFacts{"rollout_device_facts", "SELECT id, hardware, labels, cache IS NOT NULL FROM devices WHERE n = ?"};
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
     "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};

@@ -254,12 +254,12 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
                                       {"ineligible", plan.ineligible}});
 }
 
-Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::int64_t before, int limit,
-                               std::optional<registry::Selector> const& scope) {
+Result<ListPage> list_rollouts(db::Connection& reader, registry::Limits const& limits, std::string const& model, std::string const& state, std::int64_t before,
+                               int limit) {
   std::vector<Rollout> found;
   {
     auto rows = reader.prepare(queries::kListRollouts);
-    rows.bind_all(before, model, state, limit + 1);
+    rows.bind_all(before, model.empty() ? limits.model : model, state, limit + 1);
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
@@ -271,10 +271,8 @@ Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model,
   bool const more = found.size() > static_cast<std::size_t>(limit);
   if (more) found.pop_back();
   for (auto const& rollout : found) {
-    if (scope) {
-      FLEET_TRY(auto const reach, registry::Selector::parse(rollout.selector));
-      if (!reach.is_within(*scope)) continue;
-    }
+    FLEET_TRY(auto const reach, registry::Selector::parse(rollout.selector));
+    if (!limits.covers_model(rollout.model) || !limits.cover(reach)) continue;
     FLEET_TRY(auto text, rollout_json(reader, rollout));
     out.items.push_back(std::move(text));
   }

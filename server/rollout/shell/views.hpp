@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/registry/limits.hpp"
 #include "server/rollout/shell/planner.hpp"
 #include "server/rollout/shell/record.hpp"
 
@@ -19,9 +20,9 @@ struct ListPage {
   std::vector<std::string> items;
   std::string next;  ///< cursor, empty at the end
 };
-/// Newest first, from those before number `before`. Empty filters select all; with a `scope`, those whose selector never leaves it.
-[[nodiscard]] Result<ListPage> list_rollouts(db::Connection& reader, std::string const& model, std::string const& state, std::int64_t before, int limit,
-                                             std::optional<registry::Selector> const& scope = {});
+/// Of those that `limits` cover, newest first, from those before number `before`. Empty filters select all.
+[[nodiscard]] Result<ListPage> list_rollouts(db::Connection& reader, registry::Limits const& limits, std::string const& model, std::string const& state,
+                                             std::int64_t before, int limit);
 /// Objects `rollout device`, in the order the devices enrolled, from those after number `after`. `stage` 0: all; devices that are held back are
 /// of the last stage.
 [[nodiscard]] Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after,

@@ -77,6 +77,11 @@ struct CatalogApi : StoreFixture {
     REQUIRE(piece(upload.text("id"), "0", content).status == 200);
     REQUIRE(put("/api/v1/uploads/" + upload.text("id"), "", {}, "flt_publisher").status == 200);
   }
+  void add_release() {
+    REQUIRE(put("/api/v1/models/reader", "{}").status == 201);
+    add_blob();
+    REQUIRE(post("/api/v1/models/reader/releases", body("1")).status == 201);
+  }
   std::string body(std::string const& version, std::string const& more = "") const {
     return fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{{"name":"m.bin","size":10,"sha256":"{}"}}]}}]{}}})", version, digest,
                        more);
@@ -189,7 +194,7 @@ TEST_CASE_FIXTURE(CatalogApi, "metadata and release.json are public, under the n
 }
 
 TEST_CASE_FIXTURE(CatalogApi, "a blob is sent whole, in one range, or not at all") {
-  add_blob();
+  add_release();
   auto const etag = "\"" + digest + "\"";
   struct Case {
     std::string what;
@@ -235,13 +240,24 @@ TEST_CASE_FIXTURE(CatalogApi, "a blob is sent whole, in one range, or not at all
   CHECK(with(M::get, {{"If-Match", "\"other\""}, {"If-None-Match", etag}}).status == 412);
 }
 
-TEST_CASE_FIXTURE(CatalogApi, "blobs are for viewers and devices, and for nobody else") {
-  add_blob();
+TEST_CASE_FIXTURE(CatalogApi, "blobs are for viewers, and for devices that were told of a release with them for their hardware") {
+  add_release();
   auto const path = "/blobs/sha256/" + digest;
   CHECK(send({M::get, path, {}, ""}).status == 401);
+  CHECK(send({M::get, path, {}, "flt_viewer"}).status == 200);
   CHECK(send({M::get, "/blobs/sha256/" + std::string(64, '0'), {}, "flt_viewer"}).code() == "unknown_blob");
   CHECK(send({M::get, "/blobs/sha256/..%2F..%2Ffleet.db", {}, "flt_viewer"}).status == 400);
   CHECK(raw(*devices, {M::get, path, {}, "flt_viewer"}).status == 401);
   be_device();
-  CHECK(raw(*devices, {M::head, path, {}, ""}).status == 200);
+  auto const read = [&] { return raw(*devices, {M::head, path, {}, ""}).status; };
+  CHECK_MESSAGE(read() == 404, "no directive named it");
+  sql({"test.named", "INSERT INTO named_releases (device, release) SELECT d.n, r.n FROM devices d, releases r"});
+  CHECK(read() == 200);
+  sql({"test.hardware", "UPDATE devices SET hardware = 'cam-b'"});
+  CHECK_MESSAGE(read() == 404, "it is for other hardware");
+  for (auto const& [models, status] : {std::pair{"[]", 200}, std::pair{R"(["reader"])", 200}, std::pair{R"(["other","reader"])", 200}, std::pair{R"(["other"])", 404}}) {
+    CAPTURE(models);
+    sql({"test.cache", "UPDATE devices SET cache = ?1"}, std::string(models));
+    CHECK_MESSAGE(read() == status, "a cache reads what its models have");
+  }
 }

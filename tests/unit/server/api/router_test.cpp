@@ -12,20 +12,20 @@ using enum net::Method;
 Result<Reply> nothing(Services&, Call const&, db::Connection&) { return Reply{}; }
 
 std::vector<Route> const kRoutes{
-    {get, "/devices", Permission::read, &nothing},
-    {get, "/devices/{id}", Permission::read, &nothing},
-    {del, "/devices/{id}", Permission::read, &nothing},
-    {post, "/devices/{id}:approve", Permission::read, &nothing},
-    {post, "/devices/{id}:revoke", Permission::read, &nothing},
-    {get, "/devices/{id}/history", Permission::read, &nothing},
-    {get, "/devices/special", Permission::read, &nothing},
-    {post, "/rollouts:plan", Permission::read, &nothing},
-    {get, "/rollouts", Permission::read, &nothing},
-    {get, "/models/{m}/releases/{v}", Permission::read, &nothing},
-    {post, "/models/{m}/releases/{v}:revoke", Permission::read, &nothing},
-    {get, "/tuf/{rest...}", Permission::read, &nothing},
-    {head, "/uploads/{id}", Permission::read, &nothing},
-    {patch, "/uploads/{id}", Permission::read, &nothing},
+    {get, "/devices", Permission::read, kOpen, &nothing},
+    {get, "/devices/{id}", Permission::read, kOpen, &nothing},
+    {del, "/devices/{id}", Permission::read, kOpen, &nothing},
+    {post, "/devices/{id}:approve", Permission::read, kOpen, &nothing},
+    {post, "/devices/{id}:revoke", Permission::read, kOpen, &nothing},
+    {get, "/devices/{id}/history", Permission::read, kOpen, &nothing},
+    {get, "/devices/special", Permission::read, kOpen, &nothing},
+    {post, "/rollouts:plan", Permission::read, kOpen, &nothing},
+    {get, "/rollouts", Permission::read, kOpen, &nothing},
+    {get, "/models/{m}/releases/{v}", Permission::read, kOpen, &nothing},
+    {post, "/models/{m}/releases/{v}:revoke", Permission::read, kOpen, &nothing},
+    {get, "/tuf/{rest...}", Permission::read, kOpen, &nothing},
+    {head, "/uploads/{id}", Permission::read, kOpen, &nothing},
+    {patch, "/uploads/{id}", Permission::read, kOpen, &nothing},
 };
 
 Router make_router() {

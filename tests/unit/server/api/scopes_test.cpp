@@ -1,5 +1,6 @@
 #include "core/wire/release.hpp"
 #include "server/access/roles.hpp"
+#include "server/access/tokens.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "server/rollout/shell/engine.hpp"
@@ -43,12 +44,12 @@ struct TwoSites : StoreFixture {
       add_token(role.name, "-m", "mine", {});
       add_token(role.name, "-s", {}, "region=eu");
     }
-    for (auto const* const model : {"mine", "other"}) add_release(model);
-    for (auto const& [id, region] : {std::pair{"in", "eu"}, std::pair{"out", "us"}})
+    for (auto const* const model : {"mine", "rival"}) add_release(model);
+    for (auto const& [id, region] : {std::pair{"in", "eu"}, std::pair{"yonder", "us"}})
       sql({"test.device", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, 'cam-a', 'active', ?2, ?3, ?4, 0)"},
           id, fmt::format(R"({{"region":"{}"}})", region), crypto::sha256(id), to_unix_ms(kStart + std::chrono::hours(24)));
     for (auto const& [id, model, selector] : {std::tuple{"r_eu", "mine", "region=eu,site=1"}, std::tuple{"r_us", "mine", "region=us"},
-                                              std::tuple{"r_all", "mine", ""}, std::tuple{"r_other", "other", "region=eu"}})
+                                              std::tuple{"r_all", "mine", ""}, std::tuple{"r_rival", "rival", "region=eu"}})
       add_rollout(id, model, selector);
   }
 
@@ -62,6 +63,7 @@ struct TwoSites : StoreFixture {
     wire::Release release;
     release.model = model;
     release.version = "1";
+    release.release_counter = 1;
     release.variants.push_back({{"cam-a"}, {{"model.bin", 5, *Digest::parse(blobs[model]), false}}});
     auto const document = wire::encode(release);
     REQUIRE(send(put, "/api/v1/models/" + model, "{}", "admin").status == 201);
@@ -69,6 +71,34 @@ struct TwoSites : StoreFixture {
     sql({"test.release",
          "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES (?1, '1', ?2, ?3, x'00', 'draft', 'x', 0)"},
         model, crypto::sha256(document), document);
+    sql({"test.files", "INSERT INTO release_files (sha256, release, variant) SELECT ?1, n, 0 FROM releases WHERE model = ?2"}, *Digest::parse(blobs[model]), model);
+  }
+  /// What those without limits may know: of the model `rival`, and of the device `yonder` in region us.
+  void add_secrets() {
+    sql({"test.parents", "INSERT INTO release_parents (release, parent, relation) SELECT c.n, p.n, 'finetune' FROM releases c, releases p WHERE c.model <> p.model"});
+    for (auto const* const device : {"in", "yonder"}) {
+      for (auto const* const model : {"mine", "rival"}) {
+        auto const error = fmt::format(R"({{"code":"golden_failed","text":"{} on {}","output":""}})", model, device);
+        sql({"test.running",
+             "INSERT INTO device_models (device, model, running, version, state, rollout, since, error) SELECT n, ?2, '1', '1', 'failed', 'r_' || ?2, 1, ?3 "
+             "FROM devices WHERE id = ?1"},
+            device, model, error);
+        sql({"test.history",
+             "INSERT INTO device_history (device, time, received, model, version, state, attempt, error) SELECT n, 1, 1, ?2, '1', 'failed', 1, ?3 FROM devices "
+             "WHERE id = ?1"},
+            device, model, error);
+        sql({"test.event", "INSERT INTO events (time, type, subject, actor, data) VALUES (0, 'device.update_failed', ?1, ?1, ?2)"}, std::string("device/") + device,
+            fmt::format(R"({{"model":"{}","device":"{}"}})", model, device));
+      }
+    }
+    sql({"test.start", "UPDATE rollouts SET state = 'running', stage = 1, started_at = 1, moment = 1 WHERE id = 'r_us'"});
+    sql({"test.role",
+         "INSERT INTO bound_roles (name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, expires_in_ms, created_by, "
+         "created_at) VALUES ('rival-ci', 'publisher', 'rival', 'region=us', 'https://i', 'x', 'a', 'repository', 'rival/yonder', 'main', 1000, 'x', 0)"});
+    sql({"test.sample",
+         "INSERT INTO telemetry (model, version, hardware, metric, start, count, sum, min, max) VALUES ('rival', '1', 'cam-a', 'accuracy', ?1, 1, 1, 1, 1)"},
+        to_unix_ms(kStart) - 600'000);
+    REQUIRE(send(post, "/api/v1/device-tokens", R"({"id":"yonder-2","labels":{"for":"rival"}})", "operator").status == 201);
   }
   void add_rollout(std::string const& id, std::string const& model, std::string const& selector) {
     sql({"test.rollout",
@@ -119,7 +149,8 @@ struct Case {
   P permission;
   std::string own, model_foreign = {}, selector_foreign = {};  ///< targets
   std::string body = {}, model_foreign_body = {}, selector_foreign_body = {};
-  bool closed_to_model = false;  ///< it changes devices as a whole: not for tokens of one model, whatever it names
+  bool closed_to_model = false;     ///< it changes devices as a whole: not for tokens of one model, whatever it names
+  bool closed_to_selector = false;  ///< it changes releases, which are of all devices
 };
 
 std::string rollout_body(std::string_view model, std::string_view selector, std::string_view more = "") {
@@ -128,7 +159,6 @@ std::string rollout_body(std::string_view model, std::string_view selector, std:
 
 std::vector<Case> cases() {
   std::string const r = R"({"reason":"x"})";
-  auto const mine = crypto::sha256("file of mine").hex(), other = crypto::sha256("file of other").hex();
   std::vector<Case> out{
       {get, "/api/v1/auth/status", P::read, "/api/v1/auth/status"},
       {get, "/api/v1/tokens", P::administer, "/api/v1/tokens"},
@@ -149,76 +179,87 @@ std::vector<Case> cases() {
       {get, "/api/v1/audit/key", P::read, "/api/v1/audit/key"},
       {post, "/api/v1/audit:checkpoint", P::administer, "/api/v1/audit:checkpoint"},
       {get, "/api/v1/devices", P::read, "/api/v1/devices"},
-      {get, "/api/v1/devices/{id}", P::read, "/api/v1/devices/in", "", "/api/v1/devices/out"},
-      {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=other",
-       "/api/v1/devices/out/explain"},
-      {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/out/history"},
+      {get, "/api/v1/devices", P::read, "/api/v1/devices?running=mine@1", "/api/v1/devices?running=rival@1"},
+      {get, "/api/v1/devices", P::read, "/api/v1/devices?descends_from=mine@1", "/api/v1/devices?descends_from=rival@1"},
+      {get, "/api/v1/devices", P::read, "/api/v1/devices?selector=running%3Dmine@1", "/api/v1/devices?selector=running%21%3Drival@1"},
+      {get, "/api/v1/devices", P::read, "/api/v1/devices?selector=running%20in%20(mine@1)", "/api/v1/devices?selector=running"},
+      {get, "/api/v1/devices/{id}", P::read, "/api/v1/devices/in", "", "/api/v1/devices/none"},
+      {get, "/api/v1/devices/{id}", P::read, "/api/v1/devices/in", "", "/api/v1/devices/yonder"},
+      {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=rival",
+       "/api/v1/devices/yonder/explain"},
+      {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/yonder/history"},
       {get, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens"},
       {post, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens", "/api/v1/device-tokens", "/api/v1/device-tokens", R"({"labels":{"region":"eu"}})",
        "{}", "{}", true},
-      {del, "/api/v1/device-tokens/{id}", P::operate, "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "", "", "", "", true},
+      {del, "/api/v1/device-tokens/{id}", P::operate, "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "", "", "", true,
+       true},
       {get, "/api/v1/models", P::read, "/api/v1/models"},
-      {get, "/api/v1/models/{m}", P::read, "/api/v1/models/mine", "/api/v1/models/other"},
+      {get, "/api/v1/models/{m}", P::read, "/api/v1/models/mine", "/api/v1/models/rival"},
       {put, "/api/v1/models/{m}", P::administer, "/api/v1/models/mine", "", "", "{}"},
-      {post, "/api/v1/models/{m}:countersign", P::approve, "/api/v1/models/mine:countersign", "/api/v1/models/other:countersign", "", "{}", "{}"},
-      {post, "/api/v1/models/{m}:prepare", P::read, "/api/v1/models/mine:prepare", "/api/v1/models/other:prepare", "", "{}", "{}"},
-      {post, "/api/v1/models/{m}:sign", P::publish, "/api/v1/models/mine:sign", "/api/v1/models/other:sign", "", "{}", "{}"},
-      {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}"},
-      {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
-      {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
-      {put, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none"},
-      {get, "/api/v1/models/{m}/releases", P::read, "/api/v1/models/mine/releases", "/api/v1/models/other/releases"},
-      {post, "/api/v1/models/{m}/releases", P::publish, "/api/v1/models/mine/releases", "/api/v1/models/other/releases", "", "{}", "{}"},
-      {get, "/api/v1/models/{m}/releases/{v}", P::read, "/api/v1/models/mine/releases/1", "/api/v1/models/other/releases/1"},
+      {post, "/api/v1/models/{m}:countersign", P::approve, "/api/v1/models/mine:countersign", "/api/v1/models/rival:countersign", "", "{}", "{}", "", false, true},
+      {post, "/api/v1/models/{m}:prepare", P::read, "/api/v1/models/mine:prepare", "/api/v1/models/rival:prepare", "", "{}", "{}"},
+      {post, "/api/v1/models/{m}:sign", P::publish, "/api/v1/models/mine:sign", "/api/v1/models/rival:sign", "", "{}", "{}", "", false, true},
+      {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}", "", "", false, true},
+      {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
+      {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
+      {put, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
+      {get, "/api/v1/models/{m}/releases", P::read, "/api/v1/models/mine/releases", "/api/v1/models/rival/releases"},
+      {post, "/api/v1/models/{m}/releases", P::publish, "/api/v1/models/mine/releases", "/api/v1/models/rival/releases", "", "{}", "{}", "",
+       false, true},
+      {get, "/api/v1/models/{m}/releases/{v}", P::read, "/api/v1/models/mine/releases/1", "/api/v1/models/rival/releases/1"},
       {get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, "/api/v1/models/mine/releases/1/attestations",
-       "/api/v1/models/other/releases/1/attestations"},
-      {get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, "/api/v1/models/mine/releases/1/lineage", "/api/v1/models/other/releases/1/lineage"},
-      {get, "/api/v1/models/{m}/releases/{v}/devices", P::read, "/api/v1/models/mine/releases/1/devices", "/api/v1/models/other/releases/1/devices"},
-      {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + mine, "/blobs/sha256/" + other},
-      {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=other",
+       "/api/v1/models/rival/releases/1/attestations"},
+      {get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, "/api/v1/models/mine/releases/1/lineage", "/api/v1/models/rival/releases/1/lineage"},
+      {get, "/api/v1/models/{m}/releases/{v}/devices", P::read, "/api/v1/models/mine/releases/1/devices", "/api/v1/models/rival/releases/1/devices"},
+      {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + crypto::sha256("file of mine").hex()},
+      {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=rival",
        "/api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a"},
-      {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=other"},
+      {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=rival"},
       {post, "/api/v1/rollouts:simulate", P::operate, "/api/v1/rollouts:simulate", "", "", "{}"},
       {post, "/api/v1/rollouts:plan", P::read, "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"),
-       rollout_body("other", "region=eu"), rollout_body("mine", "")},
+       rollout_body("rival", "region=eu"), rollout_body("mine", "")},
+      {post, "/api/v1/rollouts:plan", P::read, "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"),
+       rollout_body("mine", "region=eu,running=rival@1"), rollout_body("mine", "region!=us")},
       {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
-       rollout_body("other", "region=eu"), rollout_body("mine", "region in (eu,us)")},
+       rollout_body("rival", "region=eu"), rollout_body("mine", "region in (eu,us)")},
       {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
-       rollout_body("mine", "region=eu", R"(,"supersede":"r_other")"), rollout_body("mine", "region=eu", R"(,"supersede":"r_all")")},
+       rollout_body("mine", "region=eu", R"(,"supersede":"r_rival")"), rollout_body("mine", "region=eu", R"(,"supersede":"r_all")")},
       {post, "/api/v1/rollouts", P::operate, "/api/v1/rollouts", "/api/v1/rollouts", "/api/v1/rollouts", rollout_body("mine", "region=eu"),
-       rollout_body("mine", "region=eu", R"(,"after":"r_other")"), rollout_body("mine", "region=eu", R"(,"after":"r_us")")},
-      {post, "/api/v1/devices/{id}:unhold", P::operate, "/api/v1/devices/in:unhold", "/api/v1/devices/in:unhold", "/api/v1/devices/out:unhold",
-       R"({"model":"mine"})", R"({"model":"other"})", R"({"model":"mine"})"},
-      {post, "/api/v1/devices/{id}:approve", P::operate, "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", "/api/v1/devices/out:approve", r, r, r,
+       rollout_body("mine", "region=eu", R"(,"after":"r_rival")"), rollout_body("mine", "region=eu", R"(,"after":"r_us")")},
+      {post, "/api/v1/devices/{id}:unhold", P::operate, "/api/v1/devices/in:unhold", "/api/v1/devices/in:unhold", "/api/v1/devices/yonder:unhold",
+       R"({"model":"mine"})", R"({"model":"rival"})", R"({"model":"mine"})"},
+      {post, "/api/v1/devices/{id}:approve", P::operate, "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", "/api/v1/devices/yonder:approve", r, r, r,
        true},
       {post, "/api/v1/devices/{id}:approve", P::operate, "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", "/api/v1/devices/in:approve", r, r,
-       R"({"reason":"x","replaces":"out"})", true},
-      {patch, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/out", R"({"labels":{"x":"1"}})",
+       R"({"reason":"x","replaces":"yonder"})", true},
+      {patch, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/yonder", R"({"labels":{"x":"1"}})",
        R"({"labels":{"x":"1"}})", R"({"labels":{"x":"1"}})", true},
       {patch, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/in", R"({"labels":{"x":"1"}})",
        R"({"labels":{"x":"1"}})", R"({"labels":{"region":"us"}})", true},
   };
   for (auto const* const view : {"", "/explain", "/series", "/devices"}) {
-    for (auto const* const foreign : {"r_us", "r_all"})
+    for (auto const* const foreign : {"r_us", "r_all", "none"})
       out.push_back({get, std::string("/api/v1/rollouts/{id}") + view, P::read, std::string("/api/v1/rollouts/r_eu") + view,
-                     std::string("/api/v1/rollouts/r_other") + view, fmt::format("/api/v1/rollouts/{}{}", foreign, view)});
+                     std::string("/api/v1/rollouts/r_rival") + view, fmt::format("/api/v1/rollouts/{}{}", foreign, view)});
   }
   for (auto const* const verb : {"start", "pause", "resume", "promote", "retry", "abort", "rollback"}) {
     auto const body = std::string_view(verb) == "promote" ? std::string(R"({"stage":1})") : r;
     out.push_back({post, fmt::format("/api/v1/rollouts/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/rollouts/r_eu:{}", verb),
-                   fmt::format("/api/v1/rollouts/r_other:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), body, body, body});
+                   fmt::format("/api/v1/rollouts/r_rival:{}", verb), fmt::format("/api/v1/rollouts/r_all:{}", verb), body, body, body});
   }
   out.push_back(
-      {post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"out"})"});
-  out.push_back({post, "/api/v1/rollouts/{id}:approve", P::approve, "/api/v1/rollouts/r_eu:approve", "/api/v1/rollouts/r_other:approve",
+      {post, "/api/v1/rollouts/{id}:retry", P::operate, "/api/v1/rollouts/r_eu:retry", "", "/api/v1/rollouts/r_eu:retry", r, "", R"({"device":"yonder"})"});
+  out.push_back({post, "/api/v1/rollouts/{id}:approve", P::approve, "/api/v1/rollouts/r_eu:approve", "/api/v1/rollouts/r_rival:approve",
                  "/api/v1/rollouts/r_all:approve", r, r, r});
   for (auto const* const verb : {"approve", "revoke"})
     out.push_back({post, fmt::format("/api/v1/models/{{m}}/releases/{{v}}:{}", verb), P::approve, fmt::format("/api/v1/models/mine/releases/1:{}", verb),
-                   fmt::format("/api/v1/models/other/releases/1:{}", verb), "", r, r});
+                   fmt::format("/api/v1/models/rival/releases/1:{}", verb), "", r, r, "", false, true});
+  out.push_back({post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, "/api/v1/models/mine/releases/1:revoke", "/api/v1/models/mine/releases/1:revoke", "", r,
+                 R"({"reason":"x","recall":true})", "", false, true});
   for (auto const* const verb : {"retire", "revoke"})
     out.push_back({post, fmt::format("/api/v1/devices/{{id}}:{}", verb), P::operate, fmt::format("/api/v1/devices/in:{}", verb),
-                   fmt::format("/api/v1/devices/in:{}", verb), fmt::format("/api/v1/devices/out:{}", verb), r, r, r, true});
-  out.push_back({del, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/out", "", "", "", true});
+                   fmt::format("/api/v1/devices/in:{}", verb), fmt::format("/api/v1/devices/yonder:{}", verb), r, r, r, true});
+  out.push_back({del, "/api/v1/devices/{id}", P::operate, "/api/v1/devices/in", "/api/v1/devices/in", "/api/v1/devices/yonder", "", "", "", true});
   return out;
 }
 
@@ -269,22 +310,24 @@ TEST_CASE_FIXTURE(TwoSites, "what each role may do on each route, without limits
       if (name == "admin") continue;
       CHECK(refusal(one.method, one.own, one.body, name + "-m") == (refused.empty() && one.closed_to_model ? "out_of_scope" : refused));
       bool const no_telemetry = one.pattern == "/api/v1/telemetry/query";  // it is summed over all devices
-      CHECK(refusal(one.method, one.own, one.body, name + "-s") == (refused.empty() && no_telemetry ? "out_of_scope" : refused));
+      bool const gone = one.method == del && one.pattern == "/api/v1/devices/{id}";  // the token without limits deleted it
+      bool const closed = no_telemetry || one.closed_to_selector || gone;
+      CHECK(refusal(one.method, one.own, one.body, name + "-s") == (refused.empty() && closed ? "out_of_scope" : refused));
     }
   }
 }
 
 TEST_CASE_FIXTURE(TwoSites, "lists and events show what the token's limits cover") {
   using Names = std::set<std::string>;
-  CHECK(listed("/api/v1/models", "viewer", "name") == Names{"mine", "other"});
+  CHECK(listed("/api/v1/models", "viewer", "name") == Names{"mine", "rival"});
   CHECK(listed("/api/v1/models", "viewer-m", "name") == Names{"mine"});
   REQUIRE(send(put, "/api/v1/models/first", "{}", "admin").status == 201);
   CHECK(listed("/api/v1/models?limit=1", "viewer-m", "name") == Names{"mine"});
   CHECK_MESSAGE(send(get, "/api/v1/models?limit=1", {}, "viewer-m").json().at("next").is_null(), "a cursor would name a model of others");
   CHECK(listed("/api/v1/models?cursor=bWluZQ", "viewer-m", "name").empty());
-  CHECK(listed("/api/v1/rollouts", "viewer", "id") == Names{"r_eu", "r_us", "r_all", "r_other"});
+  CHECK(listed("/api/v1/rollouts", "viewer", "id") == Names{"r_eu", "r_us", "r_all", "r_rival"});
   CHECK(listed("/api/v1/rollouts", "viewer-m", "id") == Names{"r_eu", "r_us", "r_all"});
-  CHECK(listed("/api/v1/rollouts", "viewer-s", "id") == Names{"r_eu", "r_other"});
+  CHECK(listed("/api/v1/rollouts", "viewer-s", "id") == Names{"r_eu", "r_rival"});
   CHECK(listed("/api/v1/devices", "viewer-s", "id") == Names{"in"});
   CHECK(send(post, "/api/v1/device-tokens", "{}", "operator").status == 201);
   CHECK(send(post, "/api/v1/device-tokens", R"({"labels":{"region":"eu"}})", "operator-s").status == 201);
@@ -292,22 +335,134 @@ TEST_CASE_FIXTURE(TwoSites, "lists and events show what the token's limits cover
   CHECK(listed("/api/v1/device-tokens", "operator-s", "created_by") == Names{"token:operator-s"});
 
   sql({"test.clean", "DELETE FROM events"});
-  for (auto const* const subject : {"device/in", "device/out", "device/gone", "rollout/r_eu", "rollout/r_us", "rollout/r_other", "release/mine@1",
-                                    "release/other@1", "model/other", "token/x", "role/x", "server/x"})
+  for (auto const* const subject : {"device/in", "device/yonder", "device/gone", "rollout/r_eu", "rollout/r_us", "rollout/r_rival", "release/mine@1",
+                                    "release/rival@1", "model/rival", "token/x", "role/x", "server/x"})
     add_event(subject);
   CHECK(listed("/api/v1/events?after=0", "admin", "subject").size() == 12);
-  CHECK(listed("/api/v1/events?after=0", "viewer", "subject") == Names{"device/in", "device/out", "device/gone", "rollout/r_eu", "rollout/r_us",
-                                                                       "rollout/r_other", "release/mine@1", "release/other@1", "model/other", "server/x"});
-  CHECK(listed("/api/v1/events?after=0", "viewer-m", "subject") == Names{"device/in", "device/out", "rollout/r_eu", "rollout/r_us", "release/mine@1"});
+  CHECK(listed("/api/v1/events?after=0", "viewer", "subject") == Names{"device/in", "device/yonder", "device/gone", "rollout/r_eu", "rollout/r_us",
+                                                                       "rollout/r_rival", "release/mine@1", "release/rival@1", "model/rival", "server/x"});
+  CHECK(listed("/api/v1/events?after=0", "viewer-m", "subject") == Names{"device/in", "device/yonder", "device/gone", "rollout/r_eu", "rollout/r_us", "release/mine@1"});
   CHECK(listed("/api/v1/events?after=0", "viewer-s", "subject") ==
-        Names{"device/in", "rollout/r_eu", "rollout/r_other", "release/mine@1", "release/other@1", "model/other"});
+        Names{"device/in", "rollout/r_eu", "rollout/r_rival", "release/mine@1", "release/rival@1", "model/rival"});
   CHECK_MESSAGE(send(get, "/api/v1/events?after=0&limit=4", {}, "viewer-s").json().at("next").is_string(), "a page of hidden events leads on");
+}
+
+TEST_CASE_FIXTURE(TwoSites, "no answer that a limited token gets names a model or a device beyond its limits") {
+  add_secrets();
+  auto const all = send(get, "/api/v1/devices/in", {}, "viewer");
+  CHECK_MESSAGE(all.body.find("rival") != std::string::npos, "the secrets are there");
+  auto const explained = send(get, "/api/v1/devices/in/explain", {}, "viewer");
+  CHECK_MESSAGE(explained.body.find("r_us") != std::string::npos, explained.body);
+  for (auto const& one : cases()) {
+    if (one.permission != P::read && one.method != get) continue;  // what reads
+    for (auto const& role : access::roles()) {
+      auto const name = std::string(role.name);
+      if (name == "admin" || !may(name, one.permission)) continue;
+      using Secrets = std::vector<char const*>;
+      for (auto const& [token, secrets] : {std::pair{name + "-m", Secrets{"rival"}}, std::pair{name + "-s", Secrets{"yonder", "r_us", "region=us"}}}) {
+        auto const answer = send(one.method, one.own, one.body, token);
+        for (auto const* const secret : secrets) {
+          CAPTURE(one.own);
+          CAPTURE(token);
+          CHECK_MESSAGE(answer.body.find(secret) == std::string::npos, answer.body);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(TwoSites, "who runs what is made of a data set is told of the token's own model") {
+  add_secrets();
+  sql({"test.dataset", R"(UPDATE releases SET datasets = '[{"name":"faces","sha256":""}]' WHERE model = 'rival')"});
+  sql({"test.unrelated", "DELETE FROM release_parents"});
+  CHECK(listed("/api/v1/devices?dataset=faces", "viewer", "id").size() == 2);
+  CHECK(send(get, "/api/v1/devices?dataset=faces", {}, "viewer-m").code() == send(get, "/api/v1/devices?dataset=none", {}, "viewer-m").code());
+  sql({"test.parent", "INSERT INTO release_parents (release, parent, relation) SELECT c.n, p.n, 'finetune' FROM releases c, releases p WHERE c.model = 'mine' AND p.model = 'rival'"});
+  CHECK(listed("/api/v1/devices?dataset=faces", "viewer-m", "id").size() == 2);
+  sql({"test.idle", "DELETE FROM device_models WHERE model = 'mine' AND device = (SELECT n FROM devices WHERE id = 'in')"});
+  CHECK(listed("/api/v1/devices?dataset=faces", "viewer-m", "id") == std::set<std::string>{"yonder"});
+}
+
+TEST_CASE_FIXTURE(TwoSites, "bytes are for whom a release names them, or who sent them; others hear that there are none") {
+  auto const blob = [&](std::string const& digest, std::string const& who) { return send(get, "/blobs/sha256/" + digest, {}, who).code(); };
+  auto const read = [&](std::string const& digest, std::string const& who) { return send(get, "/blobs/sha256/" + digest, {}, who).status; };
+  CHECK(read(blobs["mine"], "viewer-m") == 200);
+  CHECK(read(blobs["rival"], "viewer") == 200);
+  CHECK(read(blobs["rival"], "viewer-s") == 200);
+  CHECK(blob(blobs["rival"], "viewer-m") == "unknown_blob");
+  auto const sent = crypto::sha256("sent, and in no release");
+  sql({"test.blob", "INSERT INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, sent);
+  sql({"test.upload",
+       "INSERT INTO uploads (id, sha256, size, received, state, created_by, created_at) VALUES ('up_1', ?1, 5, 5, 'done', 'token:publisher', 0)"},
+      sent);
+  CHECK(read(sent.hex(), "publisher") == 200);
+  for (auto const* const who : {"admin", "viewer", "publisher-m", "operator"}) CHECK(blob(sent.hex(), who) == "unknown_blob");
+  CHECK(send(get, "/api/v1/uploads/up_1", {}, "publisher").status == 200);
+  CHECK(send(get, "/api/v1/uploads/up_1", {}, "admin").code() == "unknown_upload");
+}
+
+TEST_CASE_FIXTURE(TwoSites, "a publisher of one model names what everybody knows of other models as a parent, and learns of nothing else") {
+  auto const publish = [&](std::string const& parent) {
+    auto const body = fmt::format(
+        R"({{"version":"2","parents":[{{"model":"rival","version":"{}","relation":"finetune"}}],"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})",
+        parent, blobs["mine"]);
+    return send(post, "/api/v1/models/mine/releases", body, "publisher-m").code();
+  };
+  auto const absent = publish("77"), draft = publish("1");
+  CHECK(absent == "out_of_scope");
+  CHECK(draft == absent);
+  sql({"test.approve", "UPDATE releases SET state = 'approved' WHERE model = 'rival'"});
+  auto const body = fmt::format(
+      R"({{"version":"2","parents":[{{"model":"rival","version":"1","relation":"finetune"}}],"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":5,"sha256":"{}","executable":false}}]}}]}})",
+      blobs["mine"]);
+  CHECK(send(post, "/api/v1/models/mine/releases", body, "publisher-m").status == 201);
+}
+
+TEST_CASE_FIXTURE(TwoSites, "what a device token leaves open may be anything") {
+  add_token("operator", "-not", {}, "region!=us");
+  add_token("operator", "-kind", {}, "hardware notin (cam-b)");
+  add_token("operator", "-bare", {}, "!region");
+  struct Bound {
+    std::string body, who;
+    int status;
+  };
+  for (auto const& [body, who, status] :
+       {Bound{"{}", "operator-not", 403}, Bound{R"({"labels":{"region":"us"}})", "operator-not", 403}, Bound{R"({"labels":{"region":"eu"}})", "operator-not", 201},
+        Bound{"{}", "operator-kind", 403}, Bound{R"({"hardware":"cam-b"})", "operator-kind", 403}, Bound{R"({"hardware":"cam-a"})", "operator-kind", 201},
+        Bound{"{}", "operator-bare", 403}, Bound{R"({"labels":{"site":"1"}})", "operator-s", 403}, Bound{R"({"labels":{"region":"eu"}})", "operator-s", 201}}) {
+    CAPTURE(body);
+    CAPTURE(who);
+    CHECK(send(post, "/api/v1/device-tokens", body, who).status == status);
+  }
+}
+
+TEST_CASE_FIXTURE(TwoSites, "a CI system that asks for token after token is told to use those it has") {
+  sql({"test.role",
+       "INSERT INTO bound_roles (name, role, issuer, issuer_ca, audience, repository_claim, repository, ref, expires_in_ms, created_by, created_at) VALUES "
+       "('ci', 'publisher', 'https://i', 'x', 'a', 'repository', 'r', 'main', 1000, 'x', 0)"});
+  auto const give = [&](std::string const& name, SysTime now) {
+    return store->write_value<access::GivenToken>(store::Lane::verbs, [&](store::Tx& tx) {
+      return access::add_token(tx, system_random(), {"tok-" + name, name, "publisher", "", "", "oidc:r@i", "ci", std::chrono::minutes(15)}, "oidc:r@i", now);
+    });
+  };
+  sql({"test.many",
+       "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO tokens (id, name, role, hash, created_by, created_at, "
+       "expires_at, bound_role) SELECT 'tok-ci-' || i, 'ci-' || i, 'publisher', CAST(i AS BLOB), 'x', 0, ?1, 'ci' FROM n"},
+      to_unix_ms(kStart) + 60'000);
+  CHECK(give("ci-more", kStart).error().code == "too_many_tokens");
+  CHECK(give("ci-later", kStart + std::chrono::minutes(2)).has_value());
+}
+
+TEST_CASE_FIXTURE(TwoSites, "a token with limits reads no metrics of the whole fleet") {
+  CHECK(send(get, "/metrics", {}, "viewer").status == 200);
+  CHECK(send(get, "/metrics", {}, "viewer-m").code() == "out_of_scope");
+  CHECK(send(get, "/metrics", {}, "viewer-s").code() == "out_of_scope");
 }
 
 TEST_CASE_FIXTURE(TwoSites, "a rollout that reaches beyond the token is refused by name, with what would do") {
   auto const refused = send(post, "/api/v1/rollouts", rollout_body("mine", "site=1"), "operator-s");
   CHECK(refused.status == 403);
-  CHECK(refused.text("detail") == "token:operator-s is limited to devices of 'region=eu', which does not cover the rollout's selector (site=1)");
+  CHECK(refused.text("detail") == "token:operator-s is limited to devices of 'region=eu', which does not cover the selector (site=1)");
   CHECK(refused.text("hint") == "narrow it: -l 'region=eu,site=1'");
 }
 
@@ -343,19 +498,19 @@ TEST_CASE_FIXTURE(TwoSites, "a publisher of one model cannot take another model'
                                   version, digest);
     return send(post, "/api/v1/models/mine/releases", body, "publisher-m");
   };
-  CHECK(release("2", blobs["other"]).code() == "unknown_blob");
+  CHECK(release("2", blobs["rival"]).code() == "unknown_blob");
   CHECK(release("2", blobs["mine"]).status == 201);
   CHECK(upload(blobs["mine"], "publisher-m").text("state") == "done");
   auto const disguised =
-      fmt::format(R"({{"version":"2a","variants":[{{"hardware":["a"],"files":[{{"name":"{}","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["other"],
+      fmt::format(R"({{"version":"2a","variants":[{{"hardware":["a"],"files":[{{"name":"{}","size":5,"sha256":"{}","executable":false}}]}}]}})", blobs["rival"],
                   blobs["mine"]);
   CHECK(send(post, "/api/v1/models/mine/releases", disguised, "publisher-m").status == 201);  // a file of that name is not that file
-  CHECK(release("2b", blobs["other"]).code() == "unknown_blob");
-  CHECK(upload(blobs["other"], "publisher-m").text("state") == "open");
-  CHECK(upload(blobs["other"], "publisher").text("state") == "done");
-  CHECK(release("3", blobs["other"]).code() == "unknown_blob");
-  sql({"test.upload", "UPDATE uploads SET state = 'done' WHERE sha256 = ?1"}, *Digest::parse(blobs["other"]));  // it had the bytes, and sent them
-  CHECK(release("3", blobs["other"]).status == 201);
+  CHECK(release("2b", blobs["rival"]).code() == "unknown_blob");
+  CHECK(upload(blobs["rival"], "publisher-m").text("state") == "open");
+  CHECK(upload(blobs["rival"], "publisher").text("state") == "done");
+  CHECK(release("3", blobs["rival"]).code() == "unknown_blob");
+  sql({"test.upload", "UPDATE uploads SET state = 'done' WHERE sha256 = ?1"}, *Digest::parse(blobs["rival"]));  // it had the bytes, and sent them
+  CHECK(release("3", blobs["rival"]).status == 201);
 }
 
 TEST_CASE_FIXTURE(TwoSites, "the same content asked for in another order is the same release, and a repeat of the same request") {

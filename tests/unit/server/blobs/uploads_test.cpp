@@ -16,7 +16,7 @@ std::string const kContent = std::string(3000, 'a') + std::string(2000, 'b');
 
 struct Started : Catalog {
   Digest digest = crypto::sha256(kContent);
-  Upload upload = must(begin_upload(uploads, digest, kContent.size(), "token:ci", now));
+  Upload upload = must(begin_upload(uploads, digest, kContent.size(), "token:ci", "", now));
   Result<Upload> send(std::uint64_t offset, std::string_view piece) { return append_piece(uploads, upload.id, offset, as_bytes(piece), now); }
   bool on_disk(std::string const& path) { return std::filesystem::exists(path); }
 };
@@ -34,19 +34,23 @@ TEST_CASE_FIXTURE(Started, "pieces become a blob by its digest") {
   CHECK(upload_json(done) == fmt::format(R"({{"id":"{}","sha256":"{}","size":5000,"offset":5000,"state":"done"}})", upload.id, digest.hex()));
 }
 
-TEST_CASE_FIXTURE(Started, "a blob that is there is not sent again") {
+TEST_CASE_FIXTURE(Started, "a blob that is there is not sent again by who sent it, nor by anybody once a release has it") {
   must(send(0, kContent));
   must(finish_upload(uploads, upload.id, now));
-  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", now)).done);
-  CHECK(code_of(begin_upload(uploads, digest, 7, "token:other", now)) == "size_mismatch");
+  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:ci", "", now)).done);
+  CHECK_FALSE(must(begin_upload(uploads, digest, kContent.size(), "token:other", "", now)).done);
+  add_model("reader");
+  must(publish_body("reader", body("1", kContent)));
+  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", "", now)).done);
+  CHECK(code_of(begin_upload(uploads, digest, 7, "token:other", "", now)) == "size_mismatch");
 }
 
 TEST_CASE_FIXTURE(Started, "an upload goes on where it stopped, also after a restart, for the one who began it") {
   must(send(0, kContent.substr(0, 1000)));
-  auto const again = must(begin_upload(uploads, digest, kContent.size(), "token:ci", now));
+  auto const again = must(begin_upload(uploads, digest, kContent.size(), "token:ci", "", now));
   CHECK(again.id == upload.id);
   CHECK(again.received == 1000);
-  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", now)).id != upload.id);
+  CHECK(must(begin_upload(uploads, digest, kContent.size(), "token:other", "", now)).id != upload.id);
   // Bytes that were written and not acknowledged are written again.
   std::ofstream(upload_path(dir, upload.id), std::ios::app) << "torn piece";
   must(send(1000, kContent.substr(1000)));
@@ -61,7 +65,7 @@ TEST_CASE_FIXTURE(Started, "what does not fit is refused and changes nothing") {
   CHECK(code_of(finish_upload(uploads, upload.id, now)) == "incomplete");
   CHECK(code_of(append_piece(uploads, "up_none", 0, as_bytes("x"), now)) == "unknown_upload");
   CHECK(code_of(finish_upload(uploads, "../fleet.db", now)) == "unknown_upload");
-  CHECK(code_of(begin_upload(uploads, digest, kBlobBytesMax + 1, "token:ci", now)) == "too_large");
+  CHECK(code_of(begin_upload(uploads, digest, kBlobBytesMax + 1, "token:ci", "", now)) == "too_large");
   CHECK(must(load_upload(store->reader(), upload.id)).received == 1000);
 }
 
@@ -109,7 +113,7 @@ TEST_CASE_FIXTURE(Started, "an upload whose bytes are gone says so, once") {
 TEST_CASE_FIXTURE(Started, "an upload that nobody went on with for a week is dropped") {
   must(send(0, "some"));
   now += std::chrono::hours{24 * 8};
-  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", "", now));
   CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
   CHECK_FALSE(on_disk(upload_path(dir, upload.id)));
 }
@@ -119,7 +123,7 @@ TEST_CASE_FIXTURE(Started, "an upload whose bytes arrive for longer than a week 
   now += std::chrono::hours{24 * 6};
   must(send(4, "more"));
   now += std::chrono::hours{24 * 2};
-  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", "", now));
   CHECK(must(send(8, "and more")).received == 16);
 }
 
@@ -128,10 +132,10 @@ TEST_CASE_FIXTURE(Started, "a file that cannot be removed keeps its row, and is 
   std::filesystem::remove(path);
   std::filesystem::create_directories(path + "/in the way");
   now += std::chrono::hours{24 * 8};
-  CHECK(code_of(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now)) != "fine");
+  CHECK(code_of(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", "", now)) != "fine");
   CHECK(must(load_upload(store->reader(), upload.id)).id == upload.id);
   std::filesystem::remove(path + "/in the way");
-  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", now));
+  must(begin_upload(uploads, crypto::sha256("other"), 5, "token:ci", "", now));
   CHECK_FALSE(on_disk(path));
   CHECK(code_of(load_upload(store->reader(), upload.id)) == "unknown_upload");
 }
@@ -221,5 +225,5 @@ TEST_CASE_FIXTURE(Catalog, "a token that is limited to a model may name what it 
   CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "reader")).size() == 1);
   must(store_batch(uploads, batch_of({"one"}), "token:ci", "reader", now));
   CHECK(must(missing_blobs(store->reader(), asked, "token:ci", "reader")).empty());
-  CHECK(must(may_name_blob(store->reader(), crypto::sha256("one"), "token:ci", "reader")));
+  CHECK(must(may_read(store->reader(), crypto::sha256("one"), "token:ci", "reader")));
 }

@@ -97,7 +97,7 @@ struct Catalog {
   /// Uploads a blob as a publisher does.
   Digest add_blob(std::string const& content) {
     auto const digest = crypto::sha256(content);
-    auto const upload = must(blobs::begin_upload(uploads, digest, content.size(), "token:ci", now));
+    auto const upload = must(blobs::begin_upload(uploads, digest, content.size(), "token:ci", "", now));
     if (upload.done) return digest;
     if (!content.empty()) must(blobs::append_piece(uploads, upload.id, 0, as_bytes(content), now));
     must(blobs::finish_upload(uploads, upload.id, now));
@@ -112,7 +112,7 @@ struct Catalog {
   }
   Result<Published> publish_body(std::string const& model, std::string const& body, std::string const& actor = "token:ci") {
     FLEET_TRY(auto const wanted, decode_publication(model, body));
-    FLEET_TRY(auto const inspection, inspect_files(store->reader(), system_fs(), dir, wanted));
+    FLEET_TRY(auto const inspection, inspect_files(store->reader(), system_fs(), dir, wanted, "token:ci", ""));
     return store->write_value<Published>(store::Lane::verbs, [&](store::Tx& tx) { return publish(tx, keys, wanted, inspection, by(actor)); });
   }
   Release add_release(std::string const& model, std::string const& version, std::string const& more = "") {

@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 struct WithModel : Catalog {
   WithModel() { add_model("reader"); }
-  json::value shown(Release const& release) { return json::parse(must(release_json(store->reader(), release))); }
+  json::value shown(Release const& release) { return json::parse(must(release_json(store->reader(), release, ""))); }
   Release load(std::string const& version) { return must(load_release(store->reader(), "reader", version)); }
 };
 
@@ -197,7 +197,7 @@ TEST_CASE_FIXTURE(WithModel, "lineage closes: every parent is known and stands")
   CHECK(code_of(publish_body("reader", body("4", "x", parent("reader", "2", "merge")))) == "parent_revoked");
   CHECK(read("SELECT count(*) FROM releases WHERE model = 'reader'") == "3");
 
-  auto const lineage = json::parse(must(lineage_json(store->reader(), load("3"))));
+  auto const lineage = json::parse(must(lineage_json(store->reader(), load("3"), "")));
   CHECK(lineage.at("release") == "reader@3");
   CHECK(lineage.at("descendants").as_array().empty());
   std::string edges;
@@ -205,7 +205,7 @@ TEST_CASE_FIXTURE(WithModel, "lineage closes: every parent is known and stands")
     edges += fmt::format("{}@{} {} {}; ", edge.at("model").as_string().c_str(), edge.at("version").as_string().c_str(), edge.at("relation").as_string().c_str(),
                          edge.at("of").as_string().c_str());
   CHECK(edges == "reader@2 merge reader@3; reader@1 merge reader@3; reader@1 quantized reader@2; base@1 finetune reader@1; ");
-  auto const below = json::parse(must(lineage_json(store->reader(), must(load_release(store->reader(), "base", "1")))));
+  auto const below = json::parse(must(lineage_json(store->reader(), must(load_release(store->reader(), "base", "1")), "")));
   CHECK(below.at("descendants").as_array().size() == 4);
 }
 
@@ -303,8 +303,8 @@ TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases"
   CHECK(must(change(1, {{"stable", "1"}})).revision == 2);  // nothing changed
   CHECK(code_of(change(1, {{"stable", "9"}})) == "unknown_release");
   add_model("another");
-  CHECK(must(list_models(store->reader(), "", 10)).size() == 2);
-  CHECK(must(list_models(store->reader(), "another", 10)).front().name == "reader");
+  CHECK(must(list_models(store->reader(), "", "", 10)).size() == 2);
+  CHECK(must(list_models(store->reader(), "", "another", 10)).front().name == "reader");
 }
 
 TEST_CASE_FIXTURE(WithModel, "a metric beyond a double is refused, and one that an older server let in spoils no release") {

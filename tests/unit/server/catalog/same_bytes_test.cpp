@@ -27,11 +27,11 @@ struct SameBytes : test::Catalog {
   std::string state(std::string const& model, std::string const& version) { return must(load_release(store->reader(), model, version)).state; }
   std::string outcome(std::string const& model, std::string const& body, Authority const& authority = {}) {
     auto const wanted = must(decode_publication(model, body));
-    auto const done = store->write_value<Published>([&](store::Tx& tx) { return publish(tx, keys, wanted, "{}", by("token:ci"), authority); });
+    auto const done = store->write_value<Published>(store::Lane::verbs, [&](store::Tx& tx) { return publish(tx, keys, wanted, "{}", by("token:ci"), authority); });
     return done ? done->release.state : done.error().code;
   }
   Result<std::vector<Revoked>> revoke_with(std::string const& version, Revocation const& how) {
-    return store->write_value<std::vector<Revoked>>([&](store::Tx& tx) { return revoke(tx, keys, "reader", version, how, by("token:admin")); });
+    return store->write_value<std::vector<Revoked>>(store::Lane::verbs, [&](store::Tx& tx) { return revoke(tx, keys, "reader", version, how, by("token:admin")); });
   }
   std::string const bad = "weights that went wrong", good = "other weights, larger than what is shared";
 };
@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(SameBytes, "a draft of revoked bytes is approved by an adminis
   REQUIRE(outcome("reader", files("1", {{"model.bin", bad}})) == "approved");
   must(revoke_with("1", {}));
   auto const approve_as = [&](Authority const& authority) {
-    return store->write_value<Release>([&](store::Tx& tx) { return approve(tx, keys, "slow", "1", by("token:ann"), authority); });
+    return store->write_value<Release>(store::Lane::verbs, [&](store::Tx& tx) { return approve(tx, keys, "slow", "1", by("token:ann"), authority); });
   };
   auto const refused = approve_as({.model = "slow"});
   REQUIRE_FALSE(refused.has_value());

@@ -37,7 +37,7 @@ struct Fixture : test::StoreFixture {
 };
 
 DeviceFilter selecting(std::string_view text) {
-  DeviceFilter out;
+  DeviceFilter out{kUnlimited};
   out.selectors.push_back(*Selector::parse(text));
   return out;
 }
@@ -64,7 +64,7 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by what a device's release was made f
        "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '1', 0), (2, 'reader', '2', 0), (3, 'reader', '5', 0), "
        "(3, 'other', '4', 0), (4, 'reader', '5', 0), (5, 'reader', '4', 0)"});
   auto const made_from = [&](Origin origin) {
-    DeviceFilter filter;
+    DeviceFilter filter{kUnlimited};
     filter.origin = std::move(origin);
     return ids(filter);
   };
@@ -87,7 +87,7 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and runni
   store->note_contact(1, clock.wall(), 60, 60);
   store->note_contact(2, clock.wall() - std::chrono::hours(2), 60, 60);
   using Ids = std::vector<std::string>;
-  CHECK(ids({}) == Ids{"cam-1", "cam-2", "cam-3", "cam-4"});
+  CHECK(ids({kUnlimited}) == Ids{"cam-1", "cam-2", "cam-3", "cam-4"});
   CHECK(ids(selecting("region=eu")) == Ids{"cam-1", "cam-2"});
   CHECK(ids(selecting("region=eu,hardware=cam-a")) == Ids{"cam-1"});
   CHECK(ids(selecting("region!=eu")) == Ids{"cam-3", "cam-4"});
@@ -95,18 +95,11 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and runni
   CHECK(ids(selecting("running=reader@2.0")) == Ids{"cam-2"});
   CHECK(ids(selecting("running!=reader@2.0,state=active")) == Ids{"cam-1", "cam-4"});
   CHECK(ids(selecting("id=cam-3")) == Ids{"cam-3"});
-  DeviceFilter filter;
-  filter.state = "retired";
-  CHECK(ids(filter) == Ids{"cam-3"});
-  filter = {};
-  filter.online = true;
-  CHECK(ids(filter) == Ids{"cam-1"});
-  filter.online = false;
-  CHECK(ids(filter) == Ids{"cam-2", "cam-3", "cam-4"});
-  filter = {};
-  filter.last_seen_before = clock.wall() - std::chrono::hours(1);
-  CHECK(ids(filter) == Ids{"cam-2", "cam-3", "cam-4"});
-  CHECK(list_devices(*store, store->reader(), {}, "nonsense", 10, clock.wall()).error().code == "bad_cursor");
+  CHECK(ids({.limits = kUnlimited, .state = "retired"}) == Ids{"cam-3"});
+  CHECK(ids({.limits = kUnlimited, .online = true}) == Ids{"cam-1"});
+  CHECK(ids({.limits = kUnlimited, .online = false}) == Ids{"cam-2", "cam-3", "cam-4"});
+  CHECK(ids({.limits = kUnlimited, .last_seen_before = clock.wall() - std::chrono::hours(1)}) == Ids{"cam-2", "cam-3", "cam-4"});
+  CHECK(list_devices(*store, store->reader(), {kUnlimited}, "nonsense", 10, clock.wall()).error().code == "bad_cursor");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a list of more rows than a step of the scan is whole, whatever the page's size") {
@@ -120,8 +113,8 @@ TEST_CASE_FIXTURE(Fixture, "a list of more rows than a step of the scan is whole
     return {};
   });
   REQUIRE(filled);
-  CHECK(ids({}, 100).size() == 2'500);
-  CHECK(ids({}, 500).size() == 2'500);
+  CHECK(ids({kUnlimited}, 100).size() == 2'500);
+  CHECK(ids({kUnlimited}, 500).size() == 2'500);
   auto const tenth = ids(selecting("tenth"), 7);
   REQUIRE(tenth.size() == 250);
   CHECK(tenth.front() == "d0");
@@ -143,7 +136,7 @@ TEST_CASE_FIXTURE(Fixture, "the object of a device tells what it runs and what i
        "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, since, error) VALUES "
        "(1, 'a', '1.0', x'01', '1.0', 'committed', NULL, 1000, NULL), (1, 'b', NULL, x'02', NULL, 'idle', NULL, 0, NULL), "
        "(1, 'c', NULL, NULL, '3', 'failed', 'ro-1', 5000, '{\"code\":\"golden_mismatch\",\"text\":\"t\",\"output\":\"\"}')"});
-  auto const text = device_json(*store, store->reader(), device("cam-1"), clock.wall());
+  auto const text = device_json(*store, store->reader(), device("cam-1"), kUnlimited, clock.wall());
   REQUIRE(text);
   CHECK(text->find(R"("running":{"a":"1.0","b":null})") != std::string::npos);
   CHECK(
@@ -188,14 +181,14 @@ TEST_CASE_FIXTURE(Fixture, "a history is listed newest first, page by page") {
     sql({"test.history", "INSERT INTO device_history (device, time, received, model, version, state, attempt) VALUES (1, 0, 0, 'm', ?1, 'committed', 1)"},
         std::to_string(i));
   }
-  auto const first = list_history(store->reader(), 1, "", 3);
+  auto const first = list_history(store->reader(), 1, kUnlimited, "", 3);
   REQUIRE(first);
   REQUIRE(first->items.size() == 3);
   CHECK(first->items[0].find(R"("version":"4")") != std::string::npos);
-  auto const second = list_history(store->reader(), 1, first->next, 3);
+  auto const second = list_history(store->reader(), 1, kUnlimited, first->next, 3);
   REQUIRE(second->items.size() == 2);
   CHECK(second->next.empty());
-  CHECK_FALSE(list_history(store->reader(), 1, "x", 3));
+  CHECK_FALSE(list_history(store->reader(), 1, kUnlimited, "x", 3));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a wrong request for join tokens is refused") {

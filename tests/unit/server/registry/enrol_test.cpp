@@ -21,8 +21,8 @@ struct Board {
 
 struct Fixture : test::StoreFixture {
   Cause cause() { return {clock.wall(), "token:op", "because", "req"}; }
-  std::string token(JoinTokenSpec const& spec = {}) {
-    auto made = store->write_value<std::vector<JoinTokenSecret>>(store::Lane::verbs, [&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, cause()); });
+  std::string token(JoinTokenSpec const& spec = {}, Limits const& limits = kUnlimited) {
+    auto made = store->write_value<std::vector<JoinTokenSecret>>(store::Lane::verbs, [&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, limits, cause()); });
     REQUIRE(made);
     return made->front().secret;
   }
@@ -134,6 +134,36 @@ TEST_CASE_FIXTURE(Fixture, "the same key with a fresh token stays the same devic
   CHECK(unnamed->id == "cam-1");
 }
 
+TEST_CASE_FIXTURE(Fixture, "a token that was made within limits lets in nobody beyond them, whatever it binds") {
+  auto const eu = *Limits::read("", "region=eu,hardware!=cam-b");
+  JoinTokenSpec spec;
+  spec.labels = {{"region", "eu"}};
+  Board const board, elsewhere;
+  CHECK_MESSAGE(enrol_with(token(spec, eu), board, "cam-1", "cam-b").error().code == "out_of_scope", "it left the hardware open");
+  CHECK(enrol_with(token(spec, eu), board));
+  CHECK_MESSAGE(enrol_with(token(spec, eu), board), "it is there already");
+  JoinTokenSpec us;
+  us.labels = {{"region", "us"}};
+  REQUIRE(enrol_with(token(us), elsewhere, "cam-2"));
+  CHECK_MESSAGE(enrol_with(token(spec, eu), elsewhere, "cam-2").error().code == "out_of_scope", "enrolling again brings no device over");
+  CHECK(enrol_with(token(spec, eu), Board{}, "cam-2").error().code == "out_of_scope");
+  CHECK(device("cam-2").labels == wire::Labels{{"region", "us"}});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a cache is enrolled as one, and stays one") {
+  auto const spec = decode_join_token_spec(R"({"cache":true,"models":["reader"]})");
+  REQUIRE(spec);
+  Board const board;
+  REQUIRE(enrol_with(token(*spec), board, "cache-1"));
+  CHECK(device("cache-1").cache == R"(["reader"])");
+  CHECK(device_json(*store, store->reader(), device("cache-1"), kUnlimited, clock.wall())->find(R"("cache":{"models":["reader"]})") != std::string::npos);
+  CHECK(enrol_with(token(), board, "cache-1").error().code == "other_kind");
+  REQUIRE(enrol_with(token(), Board{}, "cam-1"));
+  CHECK(enrol_with(token(*spec), Board{}, "cam-1").error().code == "other_kind");
+  CHECK(decode_join_token_spec(R"({"models":["reader"]})").error().code == "bad_body");
+  CHECK_FALSE(decode_join_token_spec(R"({"cache":true,"models":["Not A Name"]})"));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a key belongs to one device") {
   Board const board;
   REQUIRE(enrol_with(token(), board));
@@ -152,7 +182,7 @@ TEST_CASE_FIXTURE(Fixture, "a second enrolment of a known id waits, and the firs
   CHECK(answer->certificate.empty());
   CHECK(device().key == first.sha);
   CHECK(enrol_with(secret, second)->state == "pending");
-  auto const pending = list_pending(store->reader(), {}, "", 10);
+  auto const pending = list_pending(store->reader(), {kUnlimited}, "", 10);
   REQUIRE(pending);
   REQUIRE(pending->items.size() == 1);
   CHECK(pending->items[0].find(second.sha.hex()) != std::string::npos);
@@ -183,7 +213,7 @@ TEST_CASE_FIXTURE(Fixture, "of several pending enrolments one must be named") {
   CHECK(approve("cam-1", std::string(64, '0')).error().code == "nothing_pending");
   REQUIRE(approve("cam-1", third.sha.hex()));
   CHECK(device().key == third.sha);
-  CHECK(list_pending(store->reader(), {}, "", 10)->items.size() == 1);
+  CHECK(list_pending(store->reader(), {kUnlimited}, "", 10)->items.size() == 1);
   CHECK(approve("nobody").error().kind == Kind::not_found);
 }
 
@@ -258,7 +288,7 @@ TEST_CASE_FIXTURE(Fixture, "a renewed key counts beside the old one until it was
   auto const seen = *find_key(store->reader(), next.sha);
   REQUIRE(seen);
   CHECK(seen->renewed);
-  CHECK_MESSAGE(list_pending(store->reader(), {}, "", 10)->items.empty(), "a renewal is no enrolment that waits");
+  CHECK_MESSAGE(list_pending(store->reader(), {kUnlimited}, "", 10)->items.empty(), "a renewal is no enrolment that waits");
   adopt_renewed_key(*store, seen->n, next.sha, clock.wall());
   REQUIRE(store->write_wait(store::Lane::verbs, [](store::Tx&) -> Result<void> { return {}; }));
   CHECK_FALSE(*find_key(store->reader(), board.sha));

@@ -107,13 +107,23 @@ TEST_CASE("a wrong selector is refused with the position of the fault") {
 }
 
 TEST_CASE("a selector has limits") {
-  CHECK_FALSE(Selector::parse(std::string(5'000, 'a')));
+  CHECK_FALSE(Selector::parse(std::string(Selector::kBytesMax + 1, 'a')));
   std::string many;
   for (int i = 0; i < 65; ++i) many += (i ? ",a" : "a");
   CHECK_FALSE(Selector::parse(many));
   std::string values = "a in (v";
-  for (int i = 0; i < 256; ++i) values += ",v";
+  for (int i = 0; i < 2'000; ++i) values += ",v";
+  CHECK(Selector::parse(values + ")").error().hint.find("label") != std::string::npos);
   CHECK_FALSE(Selector::parse(values + ")"));
+}
+
+TEST_CASE("a list of serial numbers is a selector") {
+  std::string list = "id in (SN-2026-A000000";
+  for (int i = 1; i < 1'000; ++i) list += ",SN-2026-A" + std::to_string(1'000'000 + i).substr(1);
+  auto const selector = Selector::parse(list + ")");
+  REQUIRE(selector);
+  CHECK(selector->matches({"SN-2026-A000999", "cam-a", "active", nullptr, nullptr}));
+  CHECK_FALSE(selector->matches({"SN-2026-A001000", "cam-a", "active", nullptr, nullptr}));
 }
 
 TEST_CASE("a selector tells what a query can be narrowed by") {

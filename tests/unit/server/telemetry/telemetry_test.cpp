@@ -54,10 +54,10 @@ public:
     return row.int64(0);
   }
   bool forget(SysTime now, int rows) {
-    return *store->write_value<bool>([&](store::Tx& tx) { return forget_old(tx, now, rows); });
+    return *store->write_value<bool>(store::Lane::upkeep, [&](store::Tx& tx) { return forget_old(tx, now, rows); });
   }
   std::string query(RawQuery const& raw) {
-    auto const parsed = parse_query(raw, kNow);
+    auto const parsed = parse_query(raw, registry::kUnlimited, kNow);
     REQUIRE_MESSAGE(parsed.has_value(), (parsed ? "" : parsed.error().errors.at(0).detail));
     auto const answer = run_query(store->reader(), *parsed);
     REQUIRE(answer.has_value());
@@ -144,13 +144,13 @@ TEST_CASE("a selector of hardware chooses whose samples count") {
 
 TEST_CASE("parameters that are not acceptable are all named") {
   auto const refused = parse_query(
-      {.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site", .selector = "site=lab"}, kNow);
+      {.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site", .selector = "site=lab"}, registry::kUnlimited, kNow);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().kind == Kind::bad_input);
   std::vector<std::string> named;
   for (auto const& fault : refused.error().errors) named.push_back(fault.pointer);
   CHECK(named == std::vector<std::string>{"metric", "since", "step", "stat", "by", "selector"});
-  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, kNow).has_value());
+  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, registry::kUnlimited, kNow).has_value());
 }
 
 TEST_CASE("what is older than the retention is not kept, and goes in steps, with series and names that nobody reports any more") {

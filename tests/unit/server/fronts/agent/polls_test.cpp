@@ -48,6 +48,20 @@ TEST_CASE("the sequence rises only when the targets change, and is committed bef
   CHECK(house.engine.dispatches == 2);
 }
 
+TEST_CASE("what a directive names is kept for its device, in the transaction of the directive") {
+  House house;
+  house.write("INSERT INTO models (name, created_at) VALUES ('reader', 0)");
+  house.write("INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at) VALUES (7, 'reader', '1.0.0', x'" +
+              std::string(64, 'a') + "', '', x'00', 'approved', 'x', 0)");
+  house.engine.say("reader", "1.0.0");
+  house.send_through_write(House::request(1));
+  CHECK(house.read("SELECT device || ' ' || release FROM named_releases") == "1 7");
+  house.engine.decision.models.clear();
+  house.store->epochs().raise_policy();
+  house.send_through_write(House::request(2, 1));
+  CHECK_MESSAGE(house.read("SELECT device || ' ' || release FROM named_releases") == "1 7", "what it was told once it may read again");
+}
+
 TEST_CASE("a directive whose answer was lost is sent again, signed for the new nonce") {
   House house;
   house.engine.say("reader", "1.0.0");

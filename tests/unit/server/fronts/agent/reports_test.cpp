@@ -194,7 +194,7 @@ TEST_CASE("one device does not use up the names and series of all") {
     good.items[wire::Tier::bulk] = {latency(1)};
     return fronts::take_report(tx, house.engine, 2, good, house.clock.wall());
   };
-  REQUIRE(house.store->write_value<wire::ReportAnswer>(other).has_value());
+  REQUIRE(house.store->write_value<wire::ReportAnswer>(store::Lane::devices, other).has_value());
   CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2");
 }
 

@@ -243,7 +243,7 @@ TEST_CASE("what the API shows: counts, verdict, explain, devices") {
   CHECK_FALSE(page.next.empty());
   CHECK(list_rollout_devices(f.store->reader(), f.get(rollout.id), "healthy", 1, std::stoll(page.next), 3)->items.size() == 1);
   CHECK(page.items[0].find(R"("from":"1")") != std::string::npos);
-  CHECK(list_rollouts(f.store->reader(), "reader", "completed", INT64_MAX, 1)->items.size() == 1);
+  CHECK(list_rollouts(f.store->reader(), registry::kUnlimited, "reader", "completed", INT64_MAX, 1)->items.size() == 1);
 }
 
 TEST_CASE("the judge's thread starts, looks at what is due and stops, again and again") {

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "server/store/sqlite/db.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace fleet::api {
+
+struct Call;
+
+/// What a value of a request names. The caller's limits (registry::Limits) must cover it before the handler runs.
+enum class Thing {
+  model,         ///< a model's name
+  release,       ///< MODEL@VERSION
+  device,        ///< a device's id
+  moved_device,  ///< the same, and what the handler leaves of it
+  rollout,       ///< a rollout's id: its model, and all that its selector may reach
+  devices,       ///< a selector that may reach no device beyond; where it is absent it reaches all
+  question,      ///< a selector that only narrows what the caller sees anyway
+  bindings,      ///< the body of a request for device tokens: what the devices will be
+  device_token,  ///< a device token's id: to a caller with limits it is its maker's
+  upload,        ///< an upload's id: it is its maker's, whoever calls
+  blob,          ///< a digest: for whom something names it
+  family,        ///< true: everything made from a release, whatever its model
+  parents,       ///< of a release: those of other models may be what everybody knows, approved ones
+};
+enum class Place { path, query, body };
+struct Named {
+  Place place;
+  std::string_view name;  ///< a value of the path or query; of the body a member, or empty for the whole
+  Thing thing;
+};
+
+/// What a limit means to a request, where none of what it names answers that.
+enum class Bound {
+  unsaid,    ///< no server starts with such a route
+  named,     ///< what it names is judged
+  filtered,  ///< the room is given the limits and tells of nothing beyond
+  open,      ///< it is of no model, or of no device
+  closed,    ///< it is of all of them: not for a caller with such a limit
+};
+
+/// What a route is about. Its row says it and `judge` holds every caller to it, so that no handler can forget to ask.
+struct Scope {
+  Bound models = Bound::unsaid;
+  Bound devices = Bound::unsaid;
+  std::vector<Named> names = {};
+};
+
+/// Of nobody's in particular: health, public metadata, what one sends of oneself.
+inline Scope const kOpen{Bound::open, Bound::open};
+/// Of the whole fleet and all models.
+inline Scope const kWhole{Bound::closed, Bound::closed};
+
+/// Whether the caller's limits cover one thing. @errors forbidden (code `out_of_scope`), not_found (uploads and blobs of others), bad_input
+[[nodiscard]] Result<void> check(Thing thing, Call const& call, db::Connection& connection, std::string_view value);
+/// Whether the caller's limits cover what the request names. Where the handler runs, before it does.
+/// @errors forbidden (code `out_of_scope`, also for what does not exist: that is not told either), not_found (uploads and blobs of others), and what
+/// reading the body gives
+[[nodiscard]] Result<void> judge(Scope const& scope, Call const& call, db::Connection& connection);
+/// Whether what the handler left of a moved_device is still covered. @errors forbidden (code `out_of_scope`)
+[[nodiscard]] Result<void> judge_after(Scope const& scope, Call const& call, db::Connection& connection);
+
+}  // namespace fleet::api

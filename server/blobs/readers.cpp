@@ -1,0 +1,51 @@
+#include "server/blobs/readers.hpp"
+
+#include "core/wire/json.hpp"
+#include "server/blobs/queries.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/array.hpp>
+
+namespace fleet::blobs {
+namespace {
+
+constexpr std::size_t kModelsBytesMax = 16 * 1024;
+
+Result<bool> in_release(db::Connection& reader, Digest const& sha256, std::string_view model) {
+  auto row = reader.prepare(kInRelease);
+  return row.bind_all(sha256, model).step();
+}
+
+/// @param models  JSON, as devices.cache has it
+Result<bool> may_cache_read(db::Connection& reader, Digest const& sha256, std::string_view models) {
+  FLEET_TRY(auto const list, wire::parse_json(models, kModelsBytesMax));
+  if (list.as_array().empty()) return in_release(reader, sha256, "");
+  for (auto const& model : list.as_array()) {
+    FLEET_TRY(bool const found, in_release(reader, sha256, model.as_string()));
+    if (found) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<bool> may_read(db::Connection& reader, Digest const& sha256, std::string_view actor, std::string_view model) {
+  FLEET_TRY(bool const found, in_release(reader, sha256, model));
+  if (found) return true;
+  auto sent = reader.prepare(kUploadedBy);
+  return sent.bind_all(sha256, actor).step();
+}
+
+Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n) {
+  {
+    auto cache = reader.prepare(kCacheOf);
+    FLEET_TRY(bool const found, cache.bind(1, device_n).step());
+    if (found && !cache.is_null(0)) return may_cache_read(reader, sha256, cache.text(0));
+  }
+  auto named = reader.prepare(kNamedToDevice);
+  return named.bind_all(sha256, device_n).step();
+}
+
+Error unknown_blob(Digest const& sha256) { return {Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", sha256.hex())}; }
+
+}  // namespace fleet::blobs
