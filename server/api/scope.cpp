@@ -1,6 +1,7 @@
 #include "server/api/scope.hpp"
 
 #include "core/wire/json.hpp"
+#include "core/wire/release.hpp"
 #include "server/api/route.hpp"
 #include "server/blobs/readers.hpp"
 #include "server/blobs/uploads.hpp"
@@ -21,7 +22,7 @@ namespace fleet::api {
 namespace {
 
 /// Routes whose bodies name something take no larger ones.
-constexpr std::size_t kBodyMax = 1024 * 1024;
+constexpr std::size_t kBodyMax = wire::kPublicationBytesMax;
 
 /// A member as text; a list as JSON; nothing for what it lacks, and for any other value: the handler refuses that.
 std::optional<std::string> member(boost::json::value const& body, std::string_view name) {

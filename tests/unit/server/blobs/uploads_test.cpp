@@ -1,5 +1,6 @@
 #include "server/blobs/batch.hpp"
 #include "server/blobs/paths.hpp"
+#include "server/blobs/readers.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
 #include <fstream>
@@ -70,7 +71,7 @@ TEST_CASE_FIXTURE(Started, "what does not fit is refused and changes nothing") {
 }
 
 TEST_CASE_FIXTURE(Started, "one identity has so many open uploads, and none that the disk has no place for") {
-  auto const begin = [&](std::string const& name, std::string const& actor) { return begin_upload(uploads, crypto::sha256(name), 10, actor, now); };
+  auto const begin = [&](std::string const& name, std::string const& actor) { return begin_upload(uploads, crypto::sha256(name), 10, actor, "", now); };
   for (int i = 1; i < 64; ++i) must(begin("file-" + std::to_string(i), "token:ci"));
   CHECK(code_of(begin("one more", "token:ci")) == "over_quota");
   CHECK(must(begin("file-1", "token:ci")).size == 10);  // goes on with what is open
@@ -80,7 +81,7 @@ TEST_CASE_FIXTURE(Started, "one identity has so many open uploads, and none that
   CHECK(must(begin("one more", "token:ci")).size == 10);
 
   auto const free = must(system_fs().free_bytes(dir));
-  if (free < kBlobBytesMax) CHECK(code_of(begin_upload(uploads, crypto::sha256("large"), free, "token:other", now)) == "disk_full");
+  if (free < kBlobBytesMax) CHECK(code_of(begin_upload(uploads, crypto::sha256("large"), free, "token:other", "", now)) == "disk_full");
 }
 
 TEST_CASE_FIXTURE(Started, "bytes with another digest are dropped and can be sent anew") {
