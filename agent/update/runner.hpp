@@ -12,7 +12,7 @@
 
 namespace fleet::agent {
 
-/// Lets every model go its own way: a thread for each model that has something to do, none for one at rest (docs/adr/0015). One thread calls
+/// Lets every model go its own way: a thread for each model that has something to do, none for one at rest (docs/adr/0016). One thread calls
 /// `loop`; the others are safe from any.
 class Runner {
 public:

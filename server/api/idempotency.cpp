@@ -1,6 +1,7 @@
 #include "server/api/idempotency.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "core/net/ascii.hpp"
 #include "core/wire/json.hpp"
 #include "server/access/replays.hpp"
 
@@ -38,15 +39,17 @@ Result<net::Headers> decode_headers(std::string_view text) {
 
 Result<std::optional<IdempotentUse>> read_idempotency(Route const& route, Call const& call) {
   auto const key = call.request.header("Idempotency-Key");
-  if (key.empty() || call.request.method != net::Method::post || call.actor.token_id.empty()) return std::optional<IdempotentUse>{};
-  if (key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+  auto const is_key = [](net::Header const& header) { return net::equal_ignoring_case(header.name, "Idempotency-Key"); };
+  bool const given = std::any_of(call.request.headers.begin(), call.request.headers.end(), is_key);
+  if (!given || call.request.method != net::Method::post || call.actor.token_id.empty()) return std::optional<IdempotentUse>{};
+  // An empty one is a script whose variable is empty: it must not believe that it may repeat.
+  if (key.empty() || key.size() > kKeyMax || std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; })) {
     return Error{Kind::bad_input, "bad_idempotency_key", fmt::format("Idempotency-Key: 1 to {} visible ASCII characters, got {}", kKeyMax, key.size())};
   }
   if (route.permission == Permission::read) return std::optional<IdempotentUse>{};
   crypto::Sha256 hash;
   hash.update(as_bytes(fmt::format("{} {}\n", to_string(call.request.method), call.request.target)));
   hash.update(as_bytes(call.request.body));
-  if (route.permission == Permission::read) return std::optional<IdempotentUse>{};
   return std::optional(IdempotentUse{call.actor.token_id, std::string(key), hash.finish()});
 }
 

@@ -79,7 +79,7 @@ struct Router::Walk {
   bool visit(Node const& node, std::size_t at) {
     if (at == raw.count) return take(node.routes);
     if (auto const literal = node.literals.find(decoded.items[at]); literal != node.literals.end() && visit(*literal->second, at + 1)) return true;
-    // No name holds a colon: what ends like a verb is that verb alone, and takes no other's methods.
+    // What ends like a verb is that verb alone, and takes no other's methods; a name that ends so is written with %3A.
     for (auto const& verb : node.verbs) {
       if (raw.items[at].size() > verb.suffix.size() && raw.items[at].ends_with(verb.suffix)) return visit(*verb.node, at + 1);
     }

@@ -81,9 +81,8 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   poll->answer = std::move(answer);
   bool const one_device = nonces_.check(asked.device_n, {decoded->nonce, decoded->prior, decoded->boot_id}, mono);
   poll->told = std::move(*decoded);
-  auto const memory = poll->memory;
   proceed(std::move(poll));
-  if (!one_device && memory->decided) accuse(memory->record, now);
+  if (!one_device) accuse(asked.device_n, now);
 }
 
 bool Polls::is_fresh(Poll const& poll, SysTime now) const {
@@ -222,12 +221,13 @@ void Polls::drain() {
     services_.net->after(thread, Millis{0}, [this, thread] { parking_.release_all(thread); });
 }
 
-void Polls::accuse(delivery::DeviceRecord const& record, SysTime now) {
-  log::warn("device.clone_suspected", {{"device", record.id}});
-  auto const job = [n = record.n, id = record.id, now](store::Tx& tx) -> Result<void> {
-    FLEET_CHECK(tx.prepare(delivery::kSuspectClone).bind_all(n, to_unix_ms(now)).run());
-    return events::emit(tx, now, "device.clone_suspected", "device/" + id, "device:" + id,
-                       R"({"detail":"two machines seem to poll as this device: the nonce of its last answer is unknown to it"})");
+void Polls::accuse(std::int64_t device_n, SysTime now) {
+  auto const job = [device_n, now](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
+    log::warn("device.clone_suspected", {{"device", record.id}});
+    FLEET_CHECK(tx.prepare(delivery::kSuspectClone).bind_all(device_n, to_unix_ms(now)).run());
+    return events::emit(tx, now, "device.clone_suspected", "device/" + record.id, "device:" + record.id,
+                        R"({"detail":"two machines seem to poll as this device: the nonce of its last answer is unknown to it, or its boot is an earlier one"})");
   };
   services_.store.write(store::Lane::devices, job, [](Result<void> const& written) {
     if (!written) log::error("event.lost", {{"type", "device.clone_suspected"}, {"detail", written.error().detail}});

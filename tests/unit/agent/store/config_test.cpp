@@ -17,7 +17,8 @@ bandwidth: {max: 1Mbit/s, metered: "yes", per_day: 50MiB}
 telemetry: {interval: 10s, per_day: 1MiB, udp_port: 8125}
 handlers:  [files]
 statsd:    {group: fleet-apps}
-exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}}
+exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}, environment: {LD_LIBRARY_PATH: /opt/lib, OMP_NUM_THREADS: 4},
+            limits: {processes: 64, memory: 2GiB, open_files: 99, file_size: 1MiB}}
 hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
 conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/usr/bin/is-metered]}}
 )");
@@ -35,6 +36,11 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/u
   CHECK(config->statsd_group == "fleet-apps");
   CHECK(config->exec.run_as == "fleet-exec");
   CHECK(config->exec.programs.at("reader") == "/usr/bin/meter-reader");
+  CHECK(config->exec.environment == std::map<std::string, std::string>{{"LD_LIBRARY_PATH", "/opt/lib"}, {"OMP_NUM_THREADS", "4"}});
+  CHECK(config->exec.limits.processes == 64);
+  CHECK(config->exec.limits.memory_bytes == std::uint64_t{2} << 30U);
+  CHECK(config->exec.limits.open_files == 99);
+  CHECK(config->exec.limits.file_bytes == 1U << 20U);
   CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
   CHECK(config->removed_hook == std::vector<std::string>{"reader", "--stop"});
   CHECK(config->battery_file == "/sys/class/power_supply/BAT0/capacity");
@@ -59,6 +65,11 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
            {"statsd: {users: [anna]}", "/statsd/users"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
+           {"exec: {environment: {FLEET_SLOT: x}}", "/exec/environment"},
+           {"exec: {environment: {'A B': x}}", "/exec/environment"},
+           {"exec: {limits: {processes: 0}}", "/exec/limits/processes"},
+           {"exec: {limits: {memory: much}}", "/exec/limits/memory"},
+           {"exec: {limits: {cpu: 1}}", "/exec/limits/cpu"},
            {"hooks: {switch: [reader]}", "/hooks/switch"},
            {"conditions: {metered: {program: x}}", "/conditions/metered/program"},
        })) {

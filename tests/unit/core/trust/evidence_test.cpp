@@ -82,7 +82,7 @@ TEST_CASE("an envelope may be written in the alphabet for URLs, with padding or 
       change(text);
       out.replace(from, to - from, text);
     }
-    return code_of(open_statement(as_bytes(out), bench.policy, bench.variants));
+    return code_of(open_statement(as_bytes(out), bench.policy, bench.release));
   };
   auto const to_url = [](std::string& text) {
     std::replace(text.begin(), text.end(), '+', '-');
@@ -107,8 +107,8 @@ TEST_CASE("a manifest of a single file may call it `.`") {
   CHECK(code_of(of(bench.other, "")) == "statement_mismatch");  // a file, but none that a variant is made of alone
   CHECK(code_of(of(bench.file, fmt::format(R"(,{{"name":"lib/run","algorithm":"sha256","digest":"{}"}})", bench.other))) == "statement_mismatch");
   bench.policy.demands = {{"file-manifest", {}, 1, {}, {}, {}, {}, {}}};
-  CHECK(unmet_demands(bench.policy, {*one}, bench.variants).size() == 1);  // it says nothing of the variant of two files
-  CHECK(unmet_demands(bench.policy, {*one}, {bench.variants[1]}).empty());
+  CHECK(unmet_demands(bench.policy, {*one}, bench.release).size() == 1);  // it says nothing of the variant of two files
+  CHECK(unmet_demands(bench.policy, {*one}, ReleaseFiles{"reader@2", {bench.release.variants[1]}}).empty());
 }
 
 TEST_CASE("two names of one key are one signer") {

@@ -92,6 +92,7 @@ TEST_CASE_FIXTURE(ApiFixture, "many requests with one key at once are carried ou
 TEST_CASE_FIXTURE(ApiFixture, "a key that is none is refused") {
   CHECK(submit("/probe/write", "a", "flt_operator", key(std::string(256, 'k'))).code() == "bad_idempotency_key");
   CHECK(submit("/probe/write", "a", "flt_operator", key("a b")).code() == "bad_idempotency_key");
+  CHECK(submit("/probe/write", "a", "flt_operator", key("")).code() == "bad_idempotency_key");
   CHECK(Probe::runs == 0);
 }
 

@@ -49,7 +49,6 @@ TEST_CASE("a path leads to its route, with its values decoded") {
       {get, "/devices/00:11:22", "/devices/{id}", {{"id", "00:11:22"}}},
       {post, "/devices/00:11:22:approve", "/devices/{id}:approve", {{"id", "00:11:22"}}},
       {post, "/devices/x:revoke", "/devices/{id}:revoke", {{"id", "x"}}},
-      {get, "/devices/x:revoke", "/devices/{id}", {{"id", "x:revoke"}}},
       {get, "/devices/x%3Arevoke", "/devices/{id}", {{"id", "x:revoke"}}},
       {get, "/devices/a%2Fb/history", "/devices/{id}/history", {{"id", "a/b"}}},
       {post, "/rollouts:plan", "/rollouts:plan", {}},
@@ -85,7 +84,8 @@ TEST_CASE("a path that is not there, or not with this method, leads nowhere") {
   CHECK_FALSE(match->route);
   CHECK(match->allowed == std::vector{get, del});
   auto const verb = router.find(put, "/devices/a:revoke");
-  CHECK(std::count(verb->allowed.begin(), verb->allowed.end(), post) == 1);
+  CHECK(verb->allowed == std::vector{post});
+  CHECK(router.find(get, "/devices/a:revoke")->allowed == std::vector{post});
   CHECK_FALSE(router.find(get, "/devices/%zz"));
   CHECK_FALSE(router.find(get, "/devices/%00"));
 }
