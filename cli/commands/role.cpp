@@ -10,8 +10,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::uint64_t kCaBytesMax = 1024 * 1024;
-constexpr int kTries = 5;
-constexpr Millis kBetweenTries{2'000};
 
 Shape const& role_shape() {
   static Shape const shape{"role",
@@ -76,14 +74,9 @@ Result<int> exchange(Session& session, Arguments const& arguments) {
   settings.token = settings.token_file = {};  // it is the one to come
   FLEET_TRY(auto api, Api::create(settings, session.around(), session.timeout().value_or(Api::kTimeout), [&](std::string_view text) { session.say(text); }));
   json::object const body{{"role", arguments.text("role")}, {"token", token}};
-  auto answered = api.post(Route("/tokens:exchange"), body);
-  // Jobs that start at once find the server fetching the issuer's keys for one of them.
-  for (int tries = 1; !answered && answered.error().code == "issuer_busy" && tries < kTries; ++tries) {
-    session.around().console.pause(kBetweenTries);
-    answered = api.post(Route("/tokens:exchange"), body);
-  }
-  if (!answered) return answered.error();
-  FLEET_TRY(auto const given, answered->json());
+  if (session.timeout()) api.set_patience(*session.timeout());
+  FLEET_TRY(auto const answered, api.post(Route("/tokens:exchange"), body));
+  FLEET_TRY(auto const given, answered.json());
   auto const secret = render::text_at(given, "secret");
   if (!arguments.has("to")) {
     if (!session.for_people()) return show_object(session, given, token_shape());

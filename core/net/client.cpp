@@ -136,6 +136,7 @@ Result<void> Client::State::connect(Origin& origin, Url const& url, Millis timeo
 
 boost::system::result<ClientResponse, Client::State::Failure> Client::State::read_answer(ClientConnection& connection, ClientRequest const& request,
                                                                                          BodySink const& sink, bool& reusable, Patience patience) {
+  auto const latest = patience.until + kEarnedMax;  // a peer that drips a document as large as may be must not hold us for hours
   std::vector<char> buffer(kReadBytes);
   std::string rest;
   int interim = 0;
@@ -154,7 +155,7 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::rea
     }
     answered = true;
     if (sinks) pace.came(*got);
-    else patience.until += earned(*got);
+    else patience.until = std::min(latest, patience.until + earned(*got));
     rest.append(buffer.data(), *got);
     for (bool more = true; more && !rest.empty();) {
       auto const used = parser->feed(rest);

@@ -34,6 +34,8 @@ struct ClientConfig {
 /// that is spent waiting for them, and something within the request's timeout. What the sink takes for itself (a cap on bandwidth, a slow disk) does
 /// not count. Any other body earns time at that rate, going out and coming in.
 inline constexpr std::int64_t kBytesPerSecondMin = 256;
+/// What an answer that is held in memory earns at most, beyond its time-out: 70 KB at 9600 baud.
+inline constexpr Millis kEarnedMax{45'000};
 inline constexpr Millis kBodyBytesMinWithin{60'000};
 inline constexpr std::uint64_t kBodyBytesMin = 60 * kBytesPerSecondMin;
 

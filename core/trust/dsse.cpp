@@ -27,7 +27,8 @@ std::string_view text_at(json::object const& object, std::string_view key) {
 Result<Bytes> from_either_base64(std::string_view text) {
   if (text.find_first_of("-_") == std::string_view::npos && text.size() % 4 == 0) return from_base64(text);
   constexpr std::size_t kPaddingMax = 2;
-  for (std::size_t i = 0; i < kPaddingMax && text.size() % 4 == 0 && text.ends_with('='); ++i) text.remove_suffix(1);
+  bool const padded = text.size() % 4 == 0;
+  for (std::size_t i = 0; i < kPaddingMax && padded && text.ends_with('='); ++i) text.remove_suffix(1);
   return from_base64url(text);
 }
 

@@ -84,8 +84,9 @@ Result<std::size_t> store_batch(UploadContext const& context, std::string_view b
     for (auto const& file : files) {
       auto const size = static_cast<std::int64_t>(file.size);
       FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(file.sha256, size, to_unix_ms(now)).run());
-      // By this a token that is limited to a model may name what it sent.
-      if (!model.empty())
+      // By this its sender may name a file that no release has yet.
+      FLEET_TRY(bool const nameable, may_read(tx.connection(), file.sha256, actor, model));
+      if (!nameable)
         FLEET_CHECK(tx.prepare(kInsertDone).bind_all(make_ulid("up_", to_unix_ms(now), context.random), file.sha256, size, actor, to_unix_ms(now)).run());
     }
     return {};

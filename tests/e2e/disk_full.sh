@@ -12,7 +12,7 @@ fi
 small_disk() { mkdir -p "$1" && mount -t tmpfs -o "size=$2,mode=755" fleet-e2e "$1" || fail "no file system of $2 at $1"; mounts+=("$1"); }
 resize() { mount -o "remount,size=$2" "$1" || fail "resizing $1"; }
 noise() { head -c "$1" /dev/urandom | base64 -w 0; }
-small_disk "$work/server" 64m
+small_disk "$work/server" 160m
 small_disk "$work/d1" 8m
 init_server; start_server
 ctl model create m >/dev/null

@@ -26,7 +26,7 @@ expect "and it says why" grep -q "expected viewer, operator, publisher or approv
 
 mint() { python3 "$issuer_tool" mint "$idp" "$@"; }
 # No credential but the identity token.
-exchange() { env -u FLEETCTL_TOKEN_FILE "$bin/fleetctl" --no-color auth exchange --role "$1" --oidc-token-file "$2" --to "$3"; }
+exchange() { env -u FLEETCTL_TOKEN_FILE "$bin/fleetctl" --no-color --timeout 5s auth exchange --role "$1" --oidc-token-file "$2" --to "$3"; }
 mint rs256 >"$work/id.jwt"
 expect "an identity token is good for a token" exchange ci "$work/id.jwt" "$work/ci.token"
 expect "which its owner alone reads" test "$(stat -c %a "$work/ci.token")" = 600

@@ -1,5 +1,6 @@
 #include "core/wire/release.hpp"
 #include "server/access/roles.hpp"
+#include "server/blobs/paths.hpp"
 #include "server/access/tokens.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
@@ -68,6 +69,9 @@ struct TwoSites : StoreFixture {
     auto const document = wire::encode(release);
     REQUIRE(send(put, "/api/v1/models/" + model, "{}", "admin").status == 201);
     sql({"test.blob", "INSERT INTO blobs (sha256, size, created_at) VALUES (?1, 5, 0)"}, *Digest::parse(blobs[model]));
+    auto const path = fleet::blobs::blob_path(dir.path(), *Digest::parse(blobs[model]));
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    REQUIRE(system_fs().replace(path, "bytes"));
     sql({"test.release",
          "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES (?1, '1', ?2, ?3, x'00', 'draft', 'x', 0)"},
         model, crypto::sha256(document), document);

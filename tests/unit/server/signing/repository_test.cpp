@@ -16,7 +16,7 @@ struct WithRelease : Catalog {
   Release release;
   WithRelease() {
     add_model("reader");
-    release = add_release("reader", "1.0.0", R"(,"manifest":{"security_floor":3})");
+    release = add_release("reader", "1.0.0", R"(,"manifest":{"security_floor":1})");
   }
 };
 
@@ -27,7 +27,7 @@ TEST_CASE_FIXTURE(WithRelease, "a client finds a published release by the first 
   REQUIRE(target.has_value());
   CHECK(must(target->sha256()) == release.digest);
   CHECK(target->length == release.document.size());
-  CHECK(target->custom == R"({"hardware":["cam-a"],"release_counter":1,"security_floor":3})");
+  CHECK(target->custom == R"({"hardware":["cam-a"],"release_counter":1,"security_floor":1})");
   CHECK_FALSE(must(find("models/reader/2.0.0/release.json")).has_value());
   CHECK_FALSE(must(find("models/other/1.0.0/release.json")).has_value());
 }
@@ -110,7 +110,7 @@ TEST_CASE_FIXTURE(WithRelease, "after a restore a client that saw later versions
   add_release("reader", "9.9.9");
   REQUIRE(must(find("models/reader/9.9.9/release.json")).has_value());
   script(
-      "DELETE FROM metadata; INSERT INTO metadata SELECT * FROM saved; DROP TABLE saved; DELETE FROM releases WHERE version = '9.9.9'; DELETE FROM models "
+      "DELETE FROM metadata; INSERT INTO metadata SELECT * FROM saved; DROP TABLE saved; DELETE FROM release_files; DELETE FROM release_hardware; DELETE FROM releases WHERE version = '9.9.9'; DELETE FROM models "
       "WHERE name = 'lost'");
   REQUIRE(read(rows) == backup);
 
