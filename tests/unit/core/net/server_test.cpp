@@ -25,7 +25,7 @@ ScriptedHandler::Script from_another_thread(std::vector<std::thread>& threads) {
 
 ServerLimits hasty() {
   ServerLimits limits;
-  limits.header = limits.body = limits.write = limits.idle = Millis{200};
+  limits.header = limits.body = limits.write = limits.idle = limits.stranger = Millis{200};
   return limits;
 }
 
