@@ -19,8 +19,13 @@ std::string share_text(double share) { return fmt::format("{:.10g}%", share * 10
 
 json::object stage_json(StageSpec const& stage) {
   json::object out;
-  if (stage.percent) out["percent"] = json_number<json::value>(*stage.percent);
-  if (stage.devices) out["devices"] = *stage.devices;
+  if (stage.size.percent) out["percent"] = json_number<json::value>(*stage.size.percent);
+  if (stage.size.devices) out["devices"] = *stage.size.devices;
+  if (stage.window > 0) out["window"] = stage.window;
+  if (stage.every > Millis{0}) out["every"] = fleet::to_string(stage.every);
+  if (stage.grow != 1) out["grow"] = json_number<json::value>(stage.grow);
+  if (stage.cap.percent) out["cap"] = fmt::format("{:.10g}%", *stage.cap.percent);
+  if (stage.cap.devices) out["cap"] = *stage.cap.devices;
   if (stage.bake > Millis{0}) out["bake"] = fleet::to_string(stage.bake);
   if (stage.min_devices > 0) out["min_devices"] = stage.min_devices;
   if (stage.deadline > Millis{0}) out["deadline"] = fleet::to_string(stage.deadline);
@@ -62,29 +67,17 @@ json::object device_json(wire::Conditions const& device) {
   return out;
 }
 
-/// What a preset is made of. Shares in percent, times in minutes.
-struct PresetStage {
-  double percent;
-  int bake_min, min_devices, deadline_min;
-  double certify;
-};
-struct Preset {
-  std::string_view name;
-  double install_failure_max;
-  std::array<PresetStage, 4> stages;  ///< percent 0: no stage
-};
-constexpr auto kPresets = std::to_array<Preset>({
-    {"cautious", 1, {{{1, 120, 20, 2880, 15}, {5, 360, 50, 2880, 8}, {25, 720, 100, 4320, 4}, {100, 1440, 100, 0, 2}}}},
-    {"standard", 2, {{{5, 30, 10, 1440, 30}, {25, 120, 34, 1440, 10}, {100, 360, 70, 0, 5}, {0, 0, 0, 0, 0}}}},
-    {"fast", 5, {{{10, 5, 4, 360, 60}, {100, 30, 10, 0, 30}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}}}},
-    {"small-fleet", 5, {{{10, 60, 1, 4320, 97}, {50, 120, 3, 4320, 80}, {100, 360, 4, 0, 60}, {0, 0, 0, 0, 0}}}},
-});
-
 }  // namespace
 
 std::optional<double> Policy::certify_at(int index) const {
   if (certify.empty()) return std::nullopt;
   return certify[std::min(static_cast<std::size_t>(index - 1), certify.size() - 1)];
+}
+
+std::optional<double> Policy::odds_ratio_at(int index) const {
+  if (!failures || failures->max_odds_ratio.empty()) return std::nullopt;
+  auto const& ratios = failures->max_odds_ratio;
+  return ratios[std::min(static_cast<std::size_t>(index - 1), ratios.size() - 1)];
 }
 
 std::string encode(Policy const& policy) {
@@ -106,23 +99,6 @@ std::string encode(Policy const& policy) {
   if (!windows.empty()) out["windows"] = std::move(windows);
   if (policy.approvals_required > 0) out["approvals"] = {{"required", policy.approvals_required}, {"before_stage", policy.approvals_before_stage}};
   return json::serialize(out);
-}
-
-Result<Policy> preset(std::string_view name, std::string const& pointer) {
-  auto const* const found = std::find_if(kPresets.begin(), kPresets.end(), [&](Preset const& one) { return one.name == name; });
-  if (found == kPresets.end()) {
-    auto const detail = fmt::format("'{}' is no preset", name.substr(0, 64));
-    return Error{Kind::bad_input, "bad_policy", detail, "presets: cautious, standard, fast, small-fleet; or write a policy", {{pointer, detail}}};
-  }
-  Policy policy;
-  policy.absolute.push_back({std::string(kInstallFailure), {}, {}, 1, found->install_failure_max / 100});
-  policy.silent = SilentGate{};
-  for (auto const& stage : found->stages) {
-    if (stage.percent == 0) break;
-    policy.stages.push_back({stage.percent, {}, std::chrono::minutes(stage.bake_min), stage.min_devices, std::chrono::minutes(stage.deadline_min)});
-    policy.certify.push_back(stage.certify / 100);
-  }
-  return policy;
 }
 
 std::string_view to_string(OnHarm action) { return action == OnHarm::rollback ? "rollback" : "pause"; }

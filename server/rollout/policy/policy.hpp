@@ -12,28 +12,80 @@
 
 namespace fleet::rollout {
 
-/// One stage, cumulative: either a share of the targeted or a count of devices.
-struct StageSpec {
+/// Either a share of the targeted devices or a number of them.
+struct Amount {
   std::optional<double> percent;  ///< (0, 100]
   std::optional<std::int64_t> devices;
-  Millis bake{0};                ///< from the moment all reachable devices are decided
-  std::int64_t min_devices = 0;  ///< decided ones, all stages together
-  Millis deadline{0};            ///< from the stage's start; 0: none
+  bool operator==(Amount const&) const = default;
 };
 
-/// A guardrail on the share of bad devices. A device is bad when the mean of its samples since its switch is outside [min, max];
-/// for `agent.install_failure`, when its update failed.
+/// One stage, cumulative. It is a row of windows: groups that are told at one time and judged once.
+struct StageSpec {
+  Amount size;                   ///< told before the stage may pass
+  Millis bake{0};                ///< from the moment all reachable devices are decided
+  std::int64_t min_devices = 0;  ///< decided ones, all stages together
+  Millis deadline{0};            ///< of service time, from the stage's start; 0: none
+  std::int64_t window = 0;       ///< devices a window; 0: the whole stage is one
+  Millis every{0};               ///< from window to window at least; 0: the next opens when the one before was judged
+  double grow = 1;               ///< each window so many times the one before it, within the stage
+  Amount cap = {};               ///< while there is neither harm nor evidence to pass, windows go on to here; nothing: to `size`
+  [[nodiscard]] bool is_whole() const { return size.percent == 100.; }
+};
+
+/// Activation, probation and health, canaries beside controls.
+struct FailuresGate {
+  std::vector<double> max_odds_ratio;  ///< one a stage, the last repeats; empty: no evidence of it is asked for
+  double harm_alpha = .004;            ///< three quarters of it against "not worse", the rest against "at most half as much again"
+  std::vector<double> alternatives{1.5, 2, 3, 5, 8, 13, 20, 50, 200};
+};
+
+/// A guardrail on the share of bad devices. A device is bad when its own confidence sequence shows that its mean since the switch is outside
+/// [min, max]; for `agent.install_failure`, when its update failed.
 struct AbsoluteGate {
   std::string metric;
   std::optional<double> min, max;
-  std::int64_t samples = 1;  ///< fewer are no evidence
   double devices_max = .02;
+  Millis block = std::chrono::hours{1};  ///< one observation is the mean of a block: samples that lie closer are not independent
+  std::int64_t blocks = 12;              ///< a device that sent fewer is no evidence to pass
+  std::int64_t samples = 120;            ///< nor one that sent fewer
+  std::optional<double> alpha = {};      ///< of the guardrail; nothing: kAlphaAbsolute
 };
 inline constexpr std::string_view kInstallFailure = "agent.install_failure";
 
 struct SilentGate {
   int after_reports = 3;
-  double devices_max = .05;
+  double devices_max = .05;  ///< where there is no control
+  double harm_alpha = .003;  ///< two thirds of it against "not worse", the rest against "at most half as much again"
+};
+
+/// A metric of the canaries beside that of matched controls.
+struct MetricGate {
+  std::string name;
+  std::optional<double> quantile;  ///< of the device's samples; nothing: their mean
+  bool higher_is_worse = true;
+  double margin = 0;               ///< share of the control's value that does not matter
+};
+
+struct DriftGate {
+  std::vector<std::string> metrics;
+  bool rolls_back = false;  ///< else it pauses
+};
+
+/// How many devices of one value of a label may be between switch and commit.
+struct PlaceLimit {
+  std::string label;
+  std::int64_t at_once = 1;
+};
+
+/// Two releases on random arms, in place of stages.
+struct AbTest {
+  std::string against;  ///< model@version
+  double share = .5;    ///< of the devices that get the rollout's release
+};
+
+/// No new device starts between these times.
+struct Freeze {
+  SysTime from{}, to{};
 };
 
 enum class OnHarm { rollback, pause };
@@ -41,28 +93,44 @@ enum class OnDeadline { pause, rollback };
 
 /// How a rollout goes, as people write it.
 struct Policy {
+  std::string preset = {};  ///< its stages and gates come from the fleet, once that is known (presets.hpp); empty: they are here
   std::vector<StageSpec> stages;
-  std::vector<AbsoluteGate> absolute;
+  std::optional<FailuresGate> failures;
   std::optional<SilentGate> silent;
-  std::vector<double> certify;  ///< one share a stage, the last repeats; empty: promotion needs no evidence
+  std::vector<AbsoluteGate> absolute;
+  std::vector<MetricGate> metrics;
+  std::optional<DriftGate> drift;
+  std::vector<double> certify;     ///< one share a stage, the last repeats; empty: promotion needs no evidence of it
+  double certify_evidence = 20;    ///< the e-value that evidence to promote must reach
+  std::int64_t controls = 9;       ///< a canary at most, where a gate compares
   OnHarm on_harm = OnHarm::rollback;
   OnDeadline on_deadline = OnDeadline::pause;
   wire::Conditions device;
   std::int64_t in_flight = 0;  ///< most devices at work at one time; 0: no limit
   std::uint64_t egress = 0;    ///< bytes a second at which devices are told, by the size of their variants; 0: no limit
-  double holdback = 0;         ///< [0, 1): share of the targeted that keeps its version until the rollout completes, then follows
+  std::optional<PlaceLimit> per_place;
+  double holdback = 0;  ///< [0, 1): share of the targeted that keeps its version until the rollout completes, then follows
   std::vector<std::string> strata{"hardware"};
   std::vector<wire::Window> windows;
+  std::vector<Freeze> freeze;
+  std::optional<SysTime> start_at;
   std::int64_t approvals_required = 0;
   int approvals_before_stage = 1;
+  std::int64_t priority = 0;  ///< the higher goes first where two rollouts of a model meet
+  std::optional<AbTest> ab;
+  bool emergency = false;  ///< skips bake and evidence, never signatures; needs a reason
 
   [[nodiscard]] int stage_count() const { return static_cast<int>(stages.size()); }
   [[nodiscard]] StageSpec const& stage(int index) const { return stages.at(static_cast<std::size_t>(index - 1)); }
   /// The share that stage `index` (from 1) must certify; nothing when evidence is not asked for.
   [[nodiscard]] std::optional<double> certify_at(int index) const;
+  /// The odds ratio that stage `index` must stay below; nothing when evidence is not asked for.
+  [[nodiscard]] std::optional<double> odds_ratio_at(int index) const;
+  /// Does a gate compare canaries with controls?
+  [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || !metrics.empty() || drift); }
 };
 
-/// A policy in JSON, or the JSON text of a preset's name. Unknown keys, and gates this server does not have, are refused by pointer.
+/// A policy in JSON, or the JSON text of a preset's name (then nothing but `preset` is set). Unknown keys, and gates this server does not have, are refused by pointer.
 /// @param pointer  where the policy stands in the body, for the errors
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
@@ -71,8 +139,6 @@ struct Policy {
 [[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
 /// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same.
 [[nodiscard]] std::string encode(Policy const& policy);
-/// cautious, standard, fast, small-fleet. @errors bad_input
-[[nodiscard]] Result<Policy> preset(std::string_view name, std::string const& pointer = "");
 [[nodiscard]] std::string_view to_string(OnHarm action);
 [[nodiscard]] std::string_view to_string(OnDeadline action);
 /// `12.5 %`, for people.

@@ -1,4 +1,5 @@
 #include "server/rollout/policy/policy.hpp"
+#include "server/rollout/policy/presets.hpp"
 
 #include "core/base/names.hpp"
 #include "core/base/zone.hpp"
@@ -76,13 +77,13 @@ Millis read_duration(ObjectReader& reader, std::string_view key) {
 StageSpec read_stage(json::value const& value, std::string pointer, Faults& faults) {
   ObjectReader reader(value, std::move(pointer), faults);
   StageSpec stage;
-  stage.percent = read_percent(reader, "percent");
-  if (reader.find("devices") != nullptr) stage.devices = reader.integer("devices", 1, 100'000'000, 1);
+  stage.size.percent = read_percent(reader, "percent");
+  if (reader.find("devices") != nullptr) stage.size.devices = reader.integer("devices", 1, 100'000'000, 1);
   stage.bake = read_duration(reader, "bake");
   stage.min_devices = reader.integer("min_devices", 0, 100'000'000, 0);
   stage.deadline = read_duration(reader, "deadline");
   bool const has_percent = reader.find("percent") != nullptr;
-  if (reader.valid() && has_percent == stage.devices.has_value()) reader.fault("", "a stage has either percent or devices");
+  if (reader.valid() && has_percent == stage.size.devices.has_value()) reader.fault("", "a stage has either percent or devices");
   reader.refuse_unknown();
   return stage;
 }
@@ -100,7 +101,8 @@ void read_stages(ObjectReader& reader, Policy& policy, Faults& faults) {
     if (i == 0) continue;
     auto const& before = policy.stages[i - 1];
     bool const shrinks =
-        (now.percent && before.percent && *now.percent <= *before.percent) || (now.devices && before.devices && *now.devices <= *before.devices);
+        (now.size.percent && before.size.percent && *now.size.percent <= *before.size.percent) ||
+        (now.size.devices && before.size.devices && *now.size.devices <= *before.size.devices);
     if (shrinks) faults.push_back({pointer, "stages are cumulative: each must be larger than the one before"});
   }
 }
@@ -249,11 +251,19 @@ Action read_action(ObjectReader& reader, std::string_view key, Action first, Act
   return first;
 }
 
+Result<Policy> read_preset(std::string_view name, std::string const& pointer) {
+  Policy policy;
+  policy.preset = name;
+  if (is_preset(name)) return policy;
+  auto const detail = fmt::format("'{}' is no preset", name.substr(0, 64));
+  return Error{Kind::bad_input, "bad_policy", detail, "presets: cautious, standard, fast, small-fleet; or write a policy", {{pointer, detail}}};
+}
+
 }  // namespace
 
 Result<Policy> decode_policy(std::string_view text, std::string const& pointer) {
   FLEET_TRY(auto const value, wire::parse_json(text, kPolicyBytesMax));
-  if (value.is_string()) return preset(value.get_string(), pointer);
+  if (value.is_string()) return read_preset(value.get_string(), pointer);
   Faults faults;
   Policy policy;
   ObjectReader reader(value, pointer, faults);
