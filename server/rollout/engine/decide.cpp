@@ -26,13 +26,13 @@ struct Deciding {
   void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
 
   [[nodiscard]] std::string stratum(RolloutView const& view) const { return stratum_of(view.rollout.policy.strata, device.hardware, device.labels); }
-  [[nodiscard]] bool held_back(RolloutView const& view) const { return view.holds_back(stratum(view), place(view.rollout.salt, device.id)); }
-  [[nodiscard]] bool in_stage(RolloutView const& view, int stage) const { return view.in_stage(stage, stratum(view), place(view.rollout.salt, device.id)); }
-  /// The first stage that holds the device; 0: none does.
-  [[nodiscard]] int stage_of(RolloutView const& view) const {
-    for (int stage = 1; stage <= view.rollout.policy.stage_count(); ++stage)
-      if (in_stage(view, stage)) return stage;
-    return 0;
+  [[nodiscard]] Seat seat(RolloutView const& view) const { return view.seat(stratum(view), place(view.rollout.salt, device.id)); }
+  [[nodiscard]] int stage_of(RolloutView const& view) const { return view.stage_of(stratum(view), place(view.rollout.salt, device.id)); }
+  [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), place(view.rollout.salt, device.id)); }
+  /// The version that it runs of the rollout's model, where that is another one than the rollout's; else null.
+  [[nodiscard]] std::string const* other_version(RolloutView const& view) const {
+    auto const running = device.running.find(view.rollout.model);
+    return running == device.running.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
   }
 
   void target(RolloutView const& view, std::int64_t attempt, bool joins) {
@@ -40,7 +40,7 @@ struct Deciding {
     auto& desired = out.desired;
     desired.version = rollout.version;
     desired.rollout_n = rollout.n;
-    desired.stage = view.was_held_back(stratum(view), place(view.rollout.salt, device.id)) ? kHeldBack : std::max(stage_of(view), 1);
+    desired.stage = was_held_back(view) ? kHeldBack : std::max(stage_of(view), 1);
     desired.stratum = stratum(view);
     desired.joins = joins;
     auto& target = desired.target;
@@ -53,6 +53,19 @@ struct Deciding {
     target.action = wire::Action::install;
     target.conditions = rollout.policy.device;
     target.windows = rollout.policy.windows;
+  }
+
+  /// What a control is told: to prove what it runs, under the conditions of canaries. Path, length and digest are the caller's to fill in.
+  void prove(RolloutView const& view, std::int64_t attempt, bool joins, std::string const& version) {
+    target(view, attempt, joins);
+    auto& desired = out.desired;
+    desired.version = version;
+    desired.arm = was_held_back(view) ? Arm::holdback : Arm::control;
+    desired.target.action = wire::Action::prove;
+    desired.target.path = fmt::format("models/{}/{}/release.json", view.rollout.model, version);
+    desired.target.length = 0;
+    desired.target.hashes.clear();
+    note("control", fmt::format("control of rollout {}: it proves {} beside the canaries of window {}", view.rollout.id, version, attempt));
   }
 };
 
@@ -74,8 +87,93 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
 
 std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
 
+/// Nothing new starts in a rollout that is not running, in a stratum that was quarantined, or while changes are frozen; says why.
+bool may_start(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  if (rollout.state != State::running) {
+    d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
+    return false;
+  }
+  if (rollout.progress.quarantined.contains(d.stratum(view))) {
+    d.note("quarantined", fmt::format("stratum {} of rollout {} has shown harm by itself: it is told nothing more", d.stratum(view), rollout.id));
+    return false;
+  }
+  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.now && d.now < one.to; });
+  if (frozen == rollout.policy.freeze.end()) return true;
+  d.out.valid_until = frozen->to;
+  d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
+  return false;
+}
+
+bool within_limits(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  auto const limit = rollout.policy.in_flight;
+  if (limit > 0 && view.at_work->load(std::memory_order_relaxed) >= limit) {
+    d.out.retry_soon = true;
+    d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
+    return false;
+  }
+  auto const free_at = from_unix_ms(view.line_free_at->load(std::memory_order_relaxed));
+  if (rollout.policy.egress == 0 || free_at <= d.now) return true;
+  d.out.retry_soon = true;
+  d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
+  return false;
+}
+
+/// A device that may be control of the open window, and has not been yet.
+bool joins_control(Deciding& d, RolloutView const& view) {
+  auto const& progress = view.rollout.progress;
+  auto const* const runs = d.other_version(view);
+  if (runs == nullptr || progress.shut || progress.judged) return false;
+  if (!may_start(d, view) || !within_limits(d, view)) return false;
+  d.prove(view, progress.window, true, *runs);
+  return true;
+}
+
+/// A device that a live rollout covers and has not told yet.
+bool joins(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  if (rollout.waits_to_begin()) {
+    auto const before = d.snapshot.by_n.find(rollout.after_n.value_or(0));
+    d.note("blocked", before == d.snapshot.by_n.end()
+                          ? fmt::format("rollout {} waits for its time, or for the one that it comes after", rollout.id)
+                          : fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
+    return false;
+  }
+  auto const seat = d.seat(view);
+  if (seat == Seat::control && joins_control(d, view)) return true;
+  if (d.was_held_back(view)) {
+    d.note("held_back", fmt::format("held back by rollout {}: this device follows once it has completed", rollout.id));
+    return false;
+  }
+  if (seat != Seat::canary) {
+    d.note("later_stage", fmt::format("rollout {} is in stage {} of {}; this device is in {}", rollout.id, rollout.stage, rollout.policy.stage_count(),
+                                      d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
+    return false;
+  }
+  if (!may_start(d, view) || !within_limits(d, view)) return false;
+  d.target(view, rollout.attempt, true);
+  d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
+  return true;
+}
+
+/// A control: it goes on proving, proves again in the next window, or becomes a canary.
+bool keeps_control(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  auto const* const runs = d.other_version(view);
+  if (ds::is_undecided(row.state) && row.attempt == view.rollout.progress.window && runs != nullptr && d.seat(view) == Seat::control) {
+    d.prove(view, row.attempt, false, *runs);
+    return true;
+  }
+  if (d.seat(view) == Seat::control && row.attempt >= view.rollout.progress.window) {
+    d.note("control", fmt::format("control of rollout {}: its part in window {} is {}", view.rollout.id, row.attempt, row.state));
+    return false;
+  }
+  return joins(d, view);
+}
+
 /// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
 bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  if (row.arm != Arm::canary) return keeps_control(d, view, row);
   auto const& rollout = view.rollout;
   bool const failed = row.state == ds::kFailed;
   if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
@@ -85,7 +183,7 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   }
   // A row is dropped in a live rollout where it was paused between the decision and its commit; who left may have come back.
   bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
-  if (again && rollout.state == State::running && d.in_stage(view, rollout.stage)) {
+  if (again && rollout.state == State::running && d.seat(view) == Seat::canary) {
     d.target(view, rollout.attempt, true);
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
     return true;
@@ -95,45 +193,6 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
                                  rollout.id, said(row), rollout.id, d.device.id));
   else d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
   return false;
-}
-
-/// A device that a live rollout covers and has not told yet.
-bool joins(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  if (rollout.waits_for_predecessor()) {
-    auto const before = d.snapshot.by_n.find(rollout.after_n.value_or(0));
-    d.note("blocked", before == d.snapshot.by_n.end()
-                          ? fmt::format("rollout {} waits for the one that it comes after", rollout.id)
-                          : fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
-    return false;
-  }
-  if (rollout.state != State::running) {
-    d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
-    return false;
-  }
-  if (d.held_back(view)) {
-    d.note("held_back", fmt::format("held back by rollout {}: this device follows once it has completed", rollout.id));
-    return false;
-  }
-  if (!d.in_stage(view, rollout.stage)) {
-    d.note("later_stage", fmt::format("rollout {} is in stage {} of {}; this device is in {}", rollout.id, rollout.stage, rollout.policy.stage_count(),
-                                      d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
-    return false;
-  }
-  auto const limit = rollout.policy.in_flight;
-  if (limit > 0 && view.at_work->load(std::memory_order_relaxed) >= limit) {
-    d.out.retry_soon = true;
-    d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
-    return false;
-  }
-  if (rollout.policy.egress > 0 && view.line_free_at->load(std::memory_order_relaxed) > to_unix_ms(d.now)) {
-    d.out.retry_soon = true;
-    d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
-    return false;
-  }
-  d.target(view, rollout.attempt, true);
-  d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
-  return true;
 }
 
 /// Whether a rollout has a say at all; otherwise notes why not.
@@ -171,7 +230,7 @@ bool decide_live(Deciding& d, ModelRollouts const& of_model) {
 }
 
 bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) {
-  if (row == nullptr || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
+  if (row == nullptr || row->arm != Arm::canary || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
       view.revoked())
     return false;
   auto const running = d.device.running.find(view.rollout.model);
@@ -184,8 +243,9 @@ bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) 
 bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row) {
   auto const& rollout = view.rollout;
   if (!covers(d, view, row)) return false;
-  if (row == nullptr && !d.in_stage(view, rollout.policy.stage_count())) return false;
-  bool const told = row != nullptr && row->state != ds::kDropped && row->state != ds::kLeft;
+  bool const canary = row != nullptr && row->arm == Arm::canary;
+  if (!canary && d.seat(view) != Seat::canary) return false;
+  bool const told = canary && row->state != ds::kDropped && row->state != ds::kLeft;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
     return false;

@@ -19,6 +19,7 @@ struct DeviceRow {
   std::optional<Digest> from_digest;
   std::int64_t attempt = 1;
   std::string error = {};  ///< what the device said when it failed: "golden_mismatch: line 3 differs"
+  Arm arm = Arm::canary;   ///< of a control, `attempt` is the window that it proves in
 };
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 
@@ -34,6 +35,7 @@ using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's num
 struct ModelDecision {
   Desired desired;
   bool retry_soon = false;
+  std::optional<SysTime> valid_until = {};  ///< the answer changes then at the latest: a freeze ends
   std::string holder = {};  ///< id of the live rollout that the device is in, or comes to; empty: none
 };
 [[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "server/rollout/gates/evidence.hpp"
 
 #include <map>
 #include <string>
@@ -24,7 +25,7 @@ using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, later_stage, held_back, blocked, in_flight, egress, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
+  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
@@ -38,6 +39,7 @@ struct Desired {
   std::int64_t rollout_n = 0;    ///< 0: none
   int stage = 0;
   std::string stratum;
+  Arm arm = Arm::canary;
   bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
   std::vector<Because> because;
   std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked

@@ -25,19 +25,30 @@ inline constexpr std::int64_t kEverybody = INT64_MAX;
 /// Places of the targeted devices, by stratum.
 using Places = std::map<std::string, std::vector<std::int64_t>>;
 
-inline constexpr int kWhole = 0, kHeldBack = -1;
-/// One stage of one stratum: members are the `devices` lowest places.
-struct StageStratum {
-  int stage = 0;  ///< `kWhole`: the stratum's whole size, threshold `kEverybody`; `kHeldBack`: those at or above the threshold
-  std::string stratum;
-  std::int64_t threshold = 0;
-  std::int64_t devices = 0;  ///< cumulative
+/// Sizes that a rollout can have, each one holding all devices of those before it: a window is the devices between two steps. Step 0 is nobody, the
+/// last one everybody who is not held back.
+struct Ladder {
+  std::vector<std::int64_t> counts;                                             ///< devices in all, by step, as the fleet was when it was planned
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> thresholds;     ///< by stratum: members of a step are the places below
+  std::map<std::string, std::int64_t, std::less<>> held_from;                   ///< by stratum: the place from which devices are held back
+  std::map<std::string, std::int64_t, std::less<>> sizes;                       ///< by stratum, the holdback among them
+  std::vector<int> stage_size, stage_cap;                                       ///< steps, one a stage (from 0)
+  std::int64_t held = 0;                                                        ///< devices held back
+
+  [[nodiscard]] int last() const { return static_cast<int>(counts.size()) - 1; }
+  [[nodiscard]] std::int64_t reach() const { return counts.empty() ? 0 : counts.back(); }
+  /// The first step of at least so many devices; the last where none has.
+  [[nodiscard]] int step_of(std::int64_t devices) const;
+  /// Members of `step`, in a stratum that planning did not see by the step's share of all.
+  [[nodiscard]] std::int64_t threshold(int step, std::string_view stratum) const;
+  bool operator==(Ladder const&) const = default;
 };
 
-/// Thresholds of all stages from the order statistics of each stratum. A percentage rounds up in each stratum, at least one device; a count
-/// is split in proportion, the largest remainders first. Stages never shrink. The holdback, rounded to the nearest, is the highest places
-/// of each stratum; stages are of the rest. @param places  sorted by this function
-[[nodiscard]] std::vector<StageStratum> plan_stages(std::vector<StageSpec> const& stages, double holdback, Places& places);
+/// The ladder of a policy over the places of a fleet. A stage's percentage rounds up in each stratum, at least one device; a count is split in
+/// proportion, the largest remainders first; between stages there are steps for their windows, and more, about a twentieth apart. Stages never
+/// shrink. The holdback, rounded to the nearest, is the highest places of each stratum; stages are of the rest.
+/// @param places  sorted by this function
+[[nodiscard]] Ladder make_ladder(std::vector<StageSpec> const& stages, double holdback, Places& places);
 
 /// The threshold of a share of all devices: for a stratum that was empty at planning.
 [[nodiscard]] std::int64_t threshold_of_share(double share);

@@ -2,19 +2,19 @@
 
 namespace fleet::rollout {
 
-void enter_stage(Rollout& rollout, int stage, SysTime now) {
+void show_stage(Rollout& rollout, int stage, Instant now) {
   rollout.stage = stage;
   rollout.baking = false;
-  rollout.stage_since = now;
+  rollout.stage_since = now.wall;
   rollout.bake_since = std::nullopt;
-  auto const limit = rollout.policy.stage(stage).deadline;
-  rollout.deadline = limit > Millis{0} ? std::optional(now + limit) : std::nullopt;
+  rollout.deadline = rollout.progress.deadline ? std::optional(now.wall + (*rollout.progress.deadline - now.service)) : std::nullopt;
 }
 
-void await_predecessor(Rollout& rollout) {
+void await_beginning(Rollout& rollout) {
   rollout.stage = 1;
   rollout.baking = false;
   rollout.stage_since = rollout.bake_since = rollout.deadline = std::nullopt;
+  rollout.progress = {};
 }
 
 }  // namespace fleet::rollout

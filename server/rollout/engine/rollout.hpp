@@ -2,7 +2,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/time.hpp"
-#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/engine/step.hpp"
 #include "server/rollout/policy/policy.hpp"
 #include "server/rollout/policy/states.hpp"
 
@@ -27,7 +27,8 @@ struct Rollout {
   State state = State::draft;
   int stage = 0;  ///< 0: not started
   bool baking = false;
-  std::optional<SysTime> stage_since, bake_since, deadline;
+  std::optional<SysTime> stage_since, bake_since, deadline;  ///< for people: what decides is in `progress`
+  Progress progress;
   bool full = false;
   std::int64_t attempt = 1;
   std::optional<std::int64_t> after_n, supersedes_n;
@@ -45,13 +46,19 @@ struct Rollout {
   Digest digest;                    ///< of release.json
   std::int64_t document_bytes = 0;  ///< length of release.json
 
-  /// It was started, and tells no device anything until the rollout that it comes after has completed.
-  [[nodiscard]] bool waits_for_predecessor() const { return after_n && !stage_since; }
+  /// It was started, and tells no device anything until its time has come, or the rollout that it comes after has completed.
+  [[nodiscard]] bool waits_to_begin() const { return stage >= 1 && progress.window == 0; }
 };
 
-/// Moves to a stage: dispatching, with its deadline running from now.
-void enter_stage(Rollout& rollout, int stage, SysTime now);
+/// One moment on both clocks.
+struct Instant {
+  SysTime wall;    ///< for people, windows and certificates
+  Millis service;  ///< for what decides
+};
+
+/// What people read of a stage that `progress` is in from now on: its number, and times on the wall.
+void show_stage(Rollout& rollout, int stage, Instant now);
 /// Stands before its first stage: nobody is told anything, no deadline runs.
-void await_predecessor(Rollout& rollout);
+void await_beginning(Rollout& rollout);
 
 }  // namespace fleet::rollout

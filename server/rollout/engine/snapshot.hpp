@@ -12,35 +12,40 @@
 
 namespace fleet::rollout {
 
+/// Where a device sits in a rollout.
+enum class Seat {
+  canary,   ///< it gets the release now
+  control,  ///< it stays with what it runs, and proves that beside the canaries
+  later,    ///< neither yet
+  held,     ///< kept back until the rollout completes
+};
+
 /// A started rollout, ready to decide with: shared by every thread, never changed.
 struct RolloutView {
   Rollout rollout;
   registry::Selector selector;
-  std::map<std::string, std::vector<std::int64_t>, std::less<>> thresholds;  ///< stratum -> one a stage
-  std::vector<std::int64_t> share_thresholds;                                ///< one a stage: for a stratum that planning did not see
-  std::map<std::string, std::int64_t, std::less<>> held_back;                ///< stratum -> the place from which devices are held back
+  Ladder ladder;
   std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
   /// Unix ms from which `limits.egress` lets one more device begin; outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> line_free_at = std::make_shared<std::atomic<std::int64_t>>(0);
 
+  [[nodiscard]] Setting setting() const { return {rollout.policy, ladder}; }
   [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
   [[nodiscard]] bool has_variant(std::string_view hardware) const { return variants.contains(hardware); }
   /// Is the device of the holdback, whether it waits still or has followed?
   [[nodiscard]] bool was_held_back(std::string_view stratum, std::int64_t place) const;
-  /// Does it keep its version, until this rollout completes?
-  [[nodiscard]] bool holds_back(std::string_view stratum, std::int64_t place) const {
-    return rollout.state != State::completed && was_held_back(stratum, place);
-  }
-  /// Is the device in stage `stage` or an earlier one? Of a completed rollout, those held back are, too.
-  [[nodiscard]] bool in_stage(int stage, std::string_view stratum, std::int64_t place) const;
+  /// As the windows stand. Of a completed rollout all that its last stage reaches are canaries, those held back, too.
+  [[nodiscard]] Seat seat(std::string_view stratum, std::int64_t place) const;
+  /// The first stage whose size reaches the device; 0: none does.
+  [[nodiscard]] int stage_of(std::string_view stratum, std::int64_t place) const;
 };
 using ViewPtr = std::shared_ptr<RolloutView const>;
 
 /// The rollouts of one model, in the orders decisions look at them.
 struct ModelRollouts {
-  std::vector<ViewPtr> live;   ///< running, paused or awaiting approval, the earliest started first
+  std::vector<ViewPtr> live;   ///< running, paused or awaiting approval; the highest priority first, then the earliest started
   std::vector<ViewPtr> ended;  ///< completed, aborted, rolling back, rolled back; the newest end first
 };
 
@@ -52,8 +57,8 @@ struct Snapshot {
   std::map<std::string, ViewPtr, std::less<>> by_id;
 };
 
-/// The pure parts, for simulations: a view from a rollout and its strata, and the orders of a model.
-[[nodiscard]] Result<RolloutView> make_view(Rollout rollout, std::vector<StageStratum> const& strata);
+/// The pure parts, for simulations: a view from a rollout and its ladder, and the orders of a model.
+[[nodiscard]] Result<RolloutView> make_view(Rollout rollout, Ladder ladder);
 void put_view(Snapshot& snapshot, ViewPtr view);
 /// To be called once after the last `put_view`.
 void sort_views(Snapshot& snapshot);

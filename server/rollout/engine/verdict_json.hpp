@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/engine/step.hpp"
 
 #include <string>
 #include <string_view>

@@ -1,4 +1,4 @@
-#include "server/rollout/gates/verdict_json.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 
 #include "server/rollout/policy/json_number.hpp"
 

@@ -1,0 +1,151 @@
+#include "server/rollout/engine/progress.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+namespace fleet::rollout {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t kBytesMax = 16 * 1024 * 1024;
+
+json::array numbers(Sums const& sums) {
+  json::array out;
+  for (double const one : sums) out.emplace_back(one);
+  return out;
+}
+
+json::value maybe(std::optional<Millis> time) { return time ? json::value(time->count()) : json::value(); }
+
+json::array tally_json(stats::Tally tally) { return {tally.bad, tally.devices}; }
+
+/// The row is this program's own: what is not there is nothing.
+struct Reader {
+  json::object const& from;
+
+  [[nodiscard]] json::value const* find(std::string_view key) const { return from.if_contains(key); }
+  [[nodiscard]] std::int64_t integer(std::string_view key) const {
+    auto const* const value = find(key);
+    return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
+  }
+  [[nodiscard]] bool flag(std::string_view key) const {
+    auto const* const value = find(key);
+    return value != nullptr && value->is_bool() && value->get_bool();
+  }
+  [[nodiscard]] std::optional<Millis> time(std::string_view key) const {
+    auto const* const value = find(key);
+    return value != nullptr && value->is_number() ? std::optional(Millis(value->to_number<std::int64_t>())) : std::nullopt;
+  }
+  [[nodiscard]] Sums sums(std::string_view key) const {
+    Sums out;
+    auto const* const value = find(key);
+    if (value == nullptr || !value->is_array()) return out;
+    for (auto const& one : value->get_array()) out.push_back(one.is_number() ? one.to_number<double>() : 0);
+    return out;
+  }
+  [[nodiscard]] stats::Tally tally(std::string_view key) const {
+    auto const both = sums(key);
+    return both.size() == 2 ? stats::Tally{static_cast<std::int64_t>(both[0]), static_cast<std::int64_t>(both[1])} : stats::Tally{};
+  }
+};
+
+json::object compared_json(Compared const& compared) {
+  return {{"first", numbers(compared.first)}, {"all", numbers(compared.all)}, {"calm", numbers(compared.calm)}};
+}
+
+Compared read_compared(json::value const* value) {
+  if (value == nullptr || !value->is_object()) return {};
+  Reader const reader{value->get_object()};
+  return {reader.sums("first"), reader.sums("all"), reader.sums("calm")};
+}
+
+json::object folded_json(Folded const& folded) {
+  json::object strata;
+  for (auto const& [name, compared] : folded.strata) strata[name] = json::object{{"failures", compared_json(compared[0])}, {"silence", compared_json(compared[1])}};
+  return {{"odds", numbers(folded.odds)},
+          {"alternatives", numbers(folded.alternatives)},
+          {"strata", std::move(strata)},
+          {"canaries", folded.canaries},
+          {"controls", folded.controls},
+          {"failed", tally_json(folded.failed)},
+          {"silent", tally_json(folded.silent)},
+          {"golden", tally_json(folded.golden)},
+          {"control_failed", tally_json(folded.control_failed)},
+          {"control_silent", tally_json(folded.control_silent)},
+          {"left", folded.left},
+          {"control_left", folded.control_left},
+          {"windows", folded.windows},
+          {"storms", folded.storms}};
+}
+
+Folded read_folded(json::object const& from) {
+  Reader const reader{from};
+  Folded out;
+  out.odds = reader.sums("odds");
+  out.alternatives = reader.sums("alternatives");
+  if (auto const* const strata = reader.find("strata"); strata != nullptr && strata->is_object())
+    for (auto const& member : strata->get_object())
+      if (member.value().is_object()) {
+        auto const& both = member.value().get_object();
+        out.strata[std::string(member.key())] = {read_compared(both.if_contains("failures")), read_compared(both.if_contains("silence"))};
+      }
+  out.canaries = reader.integer("canaries");
+  out.controls = reader.integer("controls");
+  out.failed = reader.tally("failed");
+  out.silent = reader.tally("silent");
+  out.golden = reader.tally("golden");
+  out.control_failed = reader.tally("control_failed");
+  out.control_silent = reader.tally("control_silent");
+  out.left = reader.integer("left");
+  out.control_left = reader.integer("control_left");
+  out.windows = reader.integer("windows");
+  out.storms = reader.integer("storms");
+  return out;
+}
+
+}  // namespace
+
+std::string encode(Progress const& p) {
+  json::object out{{"window", p.window},
+                   {"shut", p.shut},
+                   {"judged", p.judged},
+                   {"opened", p.opened.count()},
+                   {"in_stage", p.in_stage},
+                   {"canaries", p.canaries},
+                   {"controls", p.controls},
+                   {"stage_since", maybe(p.stage_since)},
+                   {"bake_since", maybe(p.bake_since)},
+                   {"deadline", maybe(p.deadline)},
+                   {"folded", folded_json(p.folded)}};
+  json::array quarantined;
+  for (auto const& stratum : p.quarantined) quarantined.push_back(json::string(stratum));
+  out["quarantined"] = std::move(quarantined);
+  return json::serialize(out);
+}
+
+Result<Progress> decode_progress(std::string_view text) {
+  FLEET_TRY(auto const value, wire::parse_json(text, kBytesMax));
+  if (!value.is_object()) return Error{Kind::corrupt, "bad_row", "a rollout's progress is no object"};
+  Reader const reader{value.get_object()};
+  Progress out;
+  out.window = static_cast<int>(reader.integer("window"));
+  out.shut = reader.flag("shut");
+  out.judged = out.window == 0 || reader.flag("judged");
+  out.opened = reader.time("opened").value_or(Millis{0});
+  out.in_stage = static_cast<int>(reader.integer("in_stage"));
+  out.canaries = static_cast<int>(reader.integer("canaries"));
+  out.controls = static_cast<int>(reader.integer("controls"));
+  out.stage_since = reader.time("stage_since");
+  out.bake_since = reader.time("bake_since");
+  out.deadline = reader.time("deadline");
+  if (auto const* const quarantined = reader.find("quarantined"); quarantined != nullptr && quarantined->is_array())
+    for (auto const& one : quarantined->get_array())
+      if (one.is_string()) out.quarantined.emplace(one.get_string());
+  if (auto const* const folded = reader.find("folded"); folded != nullptr && folded->is_object()) out.folded = read_folded(folded->get_object());
+  return out;
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "core/base/bytes.hpp"
+#include "core/base/time.hpp"
+#include "server/rollout/engine/membership.hpp"
+#include "server/rollout/gates/evidence.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace fleet::rollout {
+
+/// Where a rollout's windows stand and what they have shown: the engine's state. Times are of service: time during which this server was up and
+/// heard devices (docs/statistics.md). Its size does not depend on the fleet's.
+struct Progress {
+  int window = 0;      ///< the last that was opened; 0: none yet
+  bool shut = false;   ///< who starts now belongs to the next window
+  bool judged = true;  ///< `window` was folded
+  Millis opened{0};
+  int in_stage = 0;    ///< windows of this stage so far
+  int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two
+  std::optional<Millis> stage_since, bake_since, deadline;
+  std::set<std::string, std::less<>> quarantined;  ///< strata that are told nothing more
+  Folded folded;
+  bool operator==(Progress const&) const = default;
+
+  /// The window that a device which starts now belongs to.
+  [[nodiscard]] int current() const { return shut || window == 0 ? window + 1 : window; }
+};
+
+/// For the row of the rollout. @errors corrupt
+[[nodiscard]] std::string encode(Progress const& progress);
+[[nodiscard]] Result<Progress> decode_progress(std::string_view json);
+
+}  // namespace fleet::rollout

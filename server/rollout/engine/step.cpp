@@ -1,0 +1,328 @@
+#include "server/rollout/engine/step.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace fleet::rollout {
+namespace {
+
+/// A stratum halts alone at this e-value times the number of strata; two of them halt the rollout.
+constexpr double kAlphaStratum = .001;
+constexpr std::size_t kStrataHalt = 2;
+/// Beyond so many controls a window's control is as good as certain.
+constexpr std::int64_t kControlsEnough = 9'000;
+
+/// One step in the making.
+struct Stepping {
+  Setting const& setting;
+  Look const& look;
+  Progress progress;
+  Verdict verdict = {};
+
+  [[nodiscard]] Standing const& standing() const { return look.standing; }
+  [[nodiscard]] Facts const& facts() const { return look.facts; }
+  [[nodiscard]] StageSpec const& stage() const { return setting.policy.stage(std::max(standing().stage, 1)); }
+  [[nodiscard]] bool is_last() const { return standing().stage >= setting.policy.stage_count(); }
+};
+
+struct Steps {
+  int size, cap;
+};
+Steps steps_of(Setting const& setting, int stage, bool full) {
+  if (full) return {setting.ladder.last(), setting.ladder.last()};
+  auto const at = static_cast<std::size_t>(stage - 1);
+  return {setting.ladder.stage_size.at(at), setting.ladder.stage_cap.at(at)};
+}
+
+std::int64_t count_at(Ladder const& ladder, int step) { return ladder.counts.empty() ? 0 : ladder.counts.at(static_cast<std::size_t>(step)); }
+
+/// Opens the next window of a stage.
+void open(Setting const& setting, Progress& progress, int stage, bool full, Millis service) {
+  auto const& spec = setting.policy.stage(stage);
+  auto const [size, cap] = steps_of(setting, stage, full);
+  auto const& ladder = setting.ladder;
+  auto const have = count_at(ladder, progress.canaries);
+  auto const wanted = full || spec.window == 0 ? count_at(ladder, std::max(size, progress.canaries)) - have
+                                               : std::llround(static_cast<double>(spec.window) * std::pow(spec.grow, std::min(progress.in_stage, 60)));
+  auto const limit = progress.canaries < size ? size : cap;  // the stage's size is met exactly; top-ups go beyond it
+  progress.canaries = full ? ladder.last() : std::clamp(ladder.step_of(have + std::max<std::int64_t>(wanted, 1)), progress.canaries, std::max(limit, progress.canaries));
+  auto const now = count_at(ladder, progress.canaries), more = now - have;
+  auto const controls = full || !setting.policy.compares() ? 0 : std::max(more, std::min(setting.policy.controls * more, kControlsEnough));
+  progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
+  ++progress.window;
+  ++progress.in_stage;
+  progress.shut = false;
+  progress.judged = false;
+  progress.opened = service;
+}
+
+Cell sum(WindowCounts const& window, std::size_t arm) {
+  Cell out;
+  for (auto const& [stratum, cells] : window) {
+    out.started += cells[arm].started;
+    out.undecided += cells[arm].undecided;
+  }
+  return out;
+}
+
+/// Whether nobody else can be expected to start in this window. One that nobody started in stays open.
+bool may_shut(Stepping const& s) {
+  auto const& ladder = s.setting.ladder;
+  auto const canaries = sum(s.facts().window, 0).started, controls = sum(s.facts().window, 1).started;
+  if (canaries == 0) return false;
+  bool const all_canaries = s.facts().told - s.facts().waiting >= count_at(ladder, s.progress.canaries) && s.facts().preparing == 0;
+  bool const all_controls = controls >= count_at(ladder, s.progress.controls) - count_at(ladder, s.progress.canaries);
+  if (all_canaries && all_controls) return true;
+  auto const every = s.standing().full ? Millis{0} : s.stage().every;
+  if (every > Millis{0}) return s.look.service >= s.progress.opened + every / 2;
+  return s.facts().preparing == 0 && s.facts().undispatched == 0;
+}
+
+/// A stratum whose own windows have shown harm gets no more canaries.
+void quarantine(Stepping& s) {
+  auto& progress = s.progress;
+  auto const strata = static_cast<double>(progress.folded.strata.size());
+  if (strata < 2 || !s.setting.policy.compares()) return;
+  for (auto const& [stratum, compared] : progress.folded.strata)
+    for (auto const what : {What::failures, What::silence})
+      if (!progress.quarantined.contains(stratum) && worse_in(progress.folded, stratum, what).reaches(strata / kAlphaStratum)) {
+        progress.quarantined.insert(stratum);
+        s.verdict.told_anew = true;
+      }
+}
+
+/// Shuts the open window, and takes it in when all who started in it have an outcome.
+void follow_window(Stepping& s) {
+  auto& progress = s.progress;
+  if (progress.judged) return;
+  if (!progress.shut && may_shut(s)) progress.shut = true;
+  if (!progress.shut || sum(s.facts().window, 0).undecided + sum(s.facts().window, 1).undecided > 0) return;
+  fold(progress.folded, s.facts().window);
+  progress.judged = true;
+  s.verdict.closed_window = true;
+  quarantine(s);
+}
+
+void latch_trips(Verdict& verdict) {
+  for (auto const& gate : verdict.gates)
+    if (gate.test == "harm" && gate.decision != Ruling::hold && gate.decision != Ruling::promote) {
+      auto const bad = static_cast<std::int64_t>(gate.evidence.front().second);
+      auto const [latch, fresh] = verdict.latches.try_emplace(gate.name, Latch{bad, gate.e_value, false});
+      if (!fresh && latch->second.accepted) latch->second = {bad, gate.e_value, false};
+    }
+}
+
+/// Decides on harm; true when it did. What takes back stands before what pauses.
+bool ruled_by_harm(Stepping& s) {
+  GateVerdict const* worst = nullptr;
+  for (auto const& gate : s.verdict.gates)
+    if (gate.test == "harm" && gate.decision != Ruling::hold && (worst == nullptr || (gate.decision == Ruling::rollback && worst->decision == Ruling::pause))) worst = &gate;
+  auto ruling = worst == nullptr ? Ruling::hold : worst->decision;
+  auto reason = worst == nullptr ? std::string() : worst->text;
+  if (worst == nullptr && s.progress.quarantined.size() >= kStrataHalt) {
+    ruling = s.setting.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
+    reason = fmt::format("strata {} have each shown harm by themselves", fmt::join(s.progress.quarantined, ", "));
+  }
+  if (ruling == Ruling::hold) return false;
+  auto const event = ruling == Ruling::rollback ? Event::roll_back : Event::pause;
+  s.verdict.decision = ruling;
+  s.verdict.reason = std::move(reason);
+  if (next_state(s.standing().state, event)) s.verdict.event = event;
+  return true;
+}
+
+/// Why the rollout does not move whatever the evidence; true when so.
+bool ruled_by_standing(Stepping& s) {
+  auto const& standing = s.standing();
+  auto& verdict = s.verdict;
+  if (standing.state == State::awaiting_approval)
+    verdict.reason = fmt::format("waits for approval: {} of {}", standing.approvals, s.setting.policy.approvals_required);
+  else if (standing.state == State::paused) verdict.reason = standing.cause.empty() ? "paused" : standing.cause;
+  else return false;
+  return true;
+}
+
+/// A rollout that comes after another begins when that one completed; where it ended otherwise, a person decides.
+bool ruled_by_beginning(Stepping& s) {
+  auto const& standing = s.standing();
+  if (standing.begun) return false;
+  auto& verdict = s.verdict;
+  verdict.begin = standing.waits_for.empty();
+  if (verdict.begin) {
+    verdict.reason = "what it waited for has come: stage 1 begins";
+    verdict.told_anew = true;
+    s.progress = enter(s.setting, std::move(s.progress), 1, false, s.look.service);
+    return true;
+  }
+  verdict.reason = fmt::format("waits for {}", standing.waits_for);
+  if (!standing.wait_ended) return true;
+  verdict.decision = Ruling::pause;
+  verdict.event = Event::pause;
+  verdict.reason = fmt::format("comes after {}; resume to go on all the same", standing.waits_for);
+  return true;
+}
+
+std::string busy_text(Facts const& facts) {
+  auto out = fmt::format("{} still at work", devices_text(facts.undecided));
+  if (facts.busy.empty()) return out;
+  return fmt::format("{}: {}{}", out, fmt::join(facts.busy, ", "), static_cast<std::int64_t>(facts.busy.size()) < facts.undecided ? ", ..." : "");
+}
+
+std::string hours_text(Millis time) { return fleet::to_string(std::chrono::ceil<seconds>(time)); }
+
+/// What the open window still waits for; empty: it was judged.
+std::string waits_for_window(Stepping& s) {
+  auto const& progress = s.progress;
+  if (progress.judged) return {};
+  auto const started = sum(s.facts().window, 0).started;
+  if (!progress.shut) {
+    if (s.facts().undispatched > 0) return "reachable devices of this stage have not been told yet";
+    if (s.facts().undecided > 0 && s.stage().every == Millis{0}) return busy_text(s.facts());
+    if (s.stage().every > Millis{0} && started > 0) s.verdict.look_at = progress.opened + s.stage().every / 2;
+    return fmt::format("window {}: {} of {} canaries have started", progress.window, started, count_at(s.setting.ladder, progress.canaries));
+  }
+  auto const controls = sum(s.facts().window, 1).undecided;
+  if (s.facts().undecided > 0) return controls > 0 ? fmt::format("{}, and {} of the control", busy_text(s.facts()), controls) : busy_text(s.facts());
+  return fmt::format("{} of the control still at work", devices_text(controls));
+}
+
+/// What the stage lacks to pass; empty: nothing.
+std::string lacks(Stepping& s) {
+  for (auto const& gate : s.verdict.gates)
+    if (gate.test == "safe" && gate.decision == Ruling::hold) return gate.text;
+  if (without_gates(s.setting.policy) && s.facts().failed > 0)
+    return fmt::format("failures: {} of {} failed{}; without gates a stage passes when all have committed: retry, promote or roll back", s.facts().failed,
+                       s.facts().decided, codes_text(s.facts()));
+  return {};
+}
+
+/// Opens the next window when its time has come, else says when.
+std::string next_window(Stepping& s) {
+  auto const at = s.progress.opened + s.stage().every;
+  if (s.look.service < at) {
+    s.verdict.look_at = at;
+    return fmt::format("the next window opens in {}", hours_text(at - s.look.service));
+  }
+  open(s.setting, s.progress, std::max(s.standing().stage, 1), s.standing().full, s.look.service);
+  s.verdict.told_anew = true;
+  return fmt::format("window {} opens: {} canaries in all", s.progress.window, count_at(s.setting.ladder, s.progress.canaries));
+}
+
+void rule_promotion(Stepping& s) {
+  auto const& standing = s.standing();
+  auto const& policy = s.setting.policy;
+  auto& verdict = s.verdict;
+  auto const next = standing.stage + 1;
+  auto const needed = policy.approvals_required;
+  if (!s.is_last() && !standing.full && needed > 0 && policy.approvals_before_stage == next && standing.approvals < needed) {
+    verdict.event = Event::ask_approval;
+    verdict.reason = fmt::format("stage {} passed; stage {} waits for approval: {} of {}", standing.stage, next, standing.approvals, needed);
+    return;
+  }
+  verdict.decision = Ruling::promote;
+  verdict.event = s.is_last() ? Event::complete : Event::widen;
+  verdict.reason = fmt::format("stage {} of {} passed: {} healthy of {} decided", standing.stage, policy.stage_count(), s.facts().healthy, s.facts().decided);
+  for (auto const& gate : verdict.gates)
+    if (gate.test == "safe" && gate.name != "min_devices" && !gate.name.starts_with("coverage")) verdict.reason += "; " + gate.text;
+  verdict.told_anew = true;
+  if (!s.is_last()) s.progress = enter(s.setting, std::move(s.progress), next, false, s.look.service);
+}
+
+/// What the stage waits for; empty: it passes.
+std::string waits_for(Stepping& s) {
+  if (auto out = waits_for_window(s); !out.empty()) return out;
+  auto const& standing = s.standing();
+  auto const [size, cap] = steps_of(s.setting, std::max(standing.stage, 1), standing.full);
+  if (s.progress.canaries < size) return next_window(s);
+  if (s.facts().decided > 0 && !s.progress.bake_since) {
+    s.progress.bake_since = s.look.service;
+    s.verdict.start_bake = true;
+  }
+  auto const bake = standing.full || s.setting.policy.emergency || nothing_at_risk(s.facts()) ? Millis{0} : s.stage().bake;
+  auto const baked_at = s.progress.bake_since.value_or(s.look.service) + bake;
+  if (auto out = lacks(s); !out.empty()) {
+    if (s.progress.canaries < cap && s.look.service >= baked_at) out += "; " + next_window(s);
+    return out;
+  }
+  if (s.look.service < baked_at) {
+    s.verdict.look_at = baked_at;
+    return fmt::format("bakes for {}, {} are left", fleet::to_string(bake), hours_text(baked_at - s.look.service));
+  }
+  return {};
+}
+
+void rule_stage(Stepping& s) {
+  auto waits = waits_for(s);
+  if (waits.empty()) return rule_promotion(s);
+  auto const& facts = s.facts();
+  std::int64_t failed = 0;
+  for (auto const& [code, devices] : facts.failures) failed += devices;
+  if (failed > 0 && !without_gates(s.setting.policy)) waits += fmt::format("; {} failed{}", failed, codes_text(facts));
+  if (facts.blocked > 0 && !facts.blocked_by.empty()) waits += fmt::format("; {} held by rollout {}", devices_text(facts.blocked), fmt::join(facts.blocked_by, ", "));
+  if (!s.progress.quarantined.empty()) waits += fmt::format("; stratum {} has shown harm by itself and is told nothing more", fmt::join(s.progress.quarantined, ", "));
+  auto& verdict = s.verdict;
+  verdict.reason = std::move(waits);
+  if (!s.progress.deadline) return;
+  if (s.look.service < *s.progress.deadline) {
+    verdict.look_at = std::min(verdict.look_at.value_or(*s.progress.deadline), *s.progress.deadline);
+    return;
+  }
+  bool const back = s.setting.policy.on_deadline == OnDeadline::rollback;
+  verdict.decision = back ? Ruling::rollback : Ruling::pause;
+  verdict.event = back ? Event::roll_back : Event::pause;
+  verdict.reason = fmt::format("the deadline of stage {} passed: {}", s.standing().stage, verdict.reason);
+}
+
+void rule_return(Stepping& s) {
+  auto& verdict = s.verdict;
+  verdict.decision = Ruling::rollback;
+  verdict.reason = s.standing().cause.empty() ? "rolled back" : s.standing().cause;
+  if (s.facts().to_revert > 0) return;
+  verdict.event = Event::all_reverted;
+  verdict.step = "every reachable exposed device returned to its previous version";
+}
+
+}  // namespace
+
+Progress enter(Setting const& setting, Progress progress, int stage, bool full, Millis service) {
+  progress.stage_since = service;
+  progress.bake_since.reset();
+  progress.deadline.reset();
+  if (auto const limit = setting.policy.stage(stage).deadline; limit > Millis{0} && !full) progress.deadline = service + limit;
+  progress.in_stage = 0;
+  if (progress.folded.odds.empty()) progress.folded = fold_nothing(setting.policy);
+  open(setting, progress, stage, full, service);
+  return progress;
+}
+
+Progress accept(Progress progress) {
+  forget(progress.folded);
+  progress.quarantined.clear();
+  return progress;
+}
+
+Stepped step(Setting const& setting, Progress progress, Look const& look) {
+  Stepping s{setting, look, std::move(progress)};
+  auto& verdict = s.verdict;
+  verdict.latches = look.standing.latches;
+  if (look.standing.state == State::rolling_back) {
+    rule_return(s);
+    return {std::move(s.progress), std::move(verdict)};
+  }
+  if (look.standing.begun) follow_window(s);
+  verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts});
+  latch_trips(verdict);
+  if (look.standing.release_revoked) {
+    verdict.decision = Ruling::pause;
+    verdict.event = Event::abort;
+    verdict.reason = "the release was revoked";
+  } else if ((look.standing.restored || !ruled_by_harm(s)) && !ruled_by_standing(s) && !ruled_by_beginning(s)) {
+    rule_stage(s);
+  }
+  return {std::move(s.progress), std::move(verdict)};
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,122 @@
+#include "server/rollout/gates/absolute.hpp"
+
+#include "core/stats/odds_ratio.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::rollout {
+namespace {
+
+GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, double p0, double alpha, std::string_view found) {
+  auto out = harm_verdict(c, {name, stats::harm(tally, p0), alpha, tally.bad, {}});
+  auto const after = out.text;
+  out.text = fmt::format("{}{}; at most {} are allowed", name == kInstallFailure ? "failures: " : name + ": ", found, percent_text(p0)) + after;
+  out.evidence.insert(out.evidence.end(), {{"devices", static_cast<double>(tally.devices)}, {"devices_max", p0}});
+  return out;
+}
+
+GateVerdict need(std::string name, double have, double want, std::string text) {
+  bool const met = have >= want;
+  return {std::move(name), "safe", met ? Ruling::promote : Ruling::hold, have, want, {{"have", have}, {"need", want}}, std::move(text)};
+}
+
+std::string bounds_text(AbsoluteGate const& gate) {
+  if (gate.min && gate.max) return fmt::format("outside {:g} to {:g}", *gate.min, *gate.max);
+  return gate.min ? fmt::format("below {:g}", *gate.min) : fmt::format("above {:g}", *gate.max);
+}
+
+/// Are canaries outside the bound more often than controls? Where there is no control nobody can say that they are not.
+bool exceeds_control(MetricTally const& tally) {
+  if (tally.control_seen == 0) return true;
+  stats::Table const table{{tally.bad, tally.seen}, {tally.control_bad, tally.control_seen}};
+  auto const alternatives = FailuresGate{}.alternatives;
+  std::vector<double> sums;
+  for (double const odds : alternatives) sums.push_back(stats::log_likelihood(table, odds));
+  return stats::worse_than(alternatives, sums, 1, 0).reaches(20);
+}
+
+void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
+  auto const found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
+  auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute), found);
+  if (verdict.decision == Ruling::rollback && !exceeds_control(tally)) {
+    verdict.decision = Ruling::pause;
+    verdict.text += fmt::format("; but so have {} of {} controls, which run what ran before: not the release's doing alone", tally.control_bad, tally.control_seen);
+  }
+  out.push_back(std::move(verdict));
+  if (c.full || nothing_at_risk(c.facts)) return;
+  auto const share = c.facts.healthy == 0 ? 0 : static_cast<double>(tally.covered) / static_cast<double>(c.facts.healthy);
+  out.push_back(need("coverage " + gate.metric, share, kCoverage,
+                     fmt::format("{} of {} healthy devices have sent {} or more blocks of {} with {} samples of {}; {} are needed", tally.covered, c.facts.healthy,
+                                 gate.blocks, fleet::to_string(gate.block), gate.samples, gate.metric, percent_text(kCoverage))));
+}
+
+}  // namespace
+
+void judge_golden(Case const& c, std::vector<GateVerdict>& out) {
+  auto const tally = c.folded.golden;
+  if (tally.bad == 0) return;
+  out.push_back(guard(c, "golden", tally, kGoldenShare, kAlphaAbsolute, fmt::format("{} of {} failed the release's own golden test{}", tally.bad, devices_text(tally.devices), codes_text(c.facts))));
+}
+
+bool absolute_asked(Policy const& policy) { return !policy.absolute.empty(); }
+
+void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
+  for (std::size_t i = 0; i < c.policy.absolute.size(); ++i) {
+    auto const& gate = c.policy.absolute[i];
+    if (gate.metric != kInstallFailure) {
+      judge_metric(c, gate, i < c.facts.metrics.size() ? c.facts.metrics[i] : MetricTally{}, out);
+      continue;
+    }
+    auto const tally = c.folded.failed;
+    out.push_back(guard(c, gate.metric, tally, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute),
+                        fmt::format("{} of {} failed{}", tally.bad, tally.devices, codes_text(c.facts))));
+  }
+}
+
+std::string plan_absolute(Policy const& policy, std::int64_t canaries, std::int64_t) {
+  std::string out;
+  for (auto const& gate : policy.absolute) {
+    auto const alpha = gate.alpha.value_or(kAlphaAbsolute);
+    auto const trips = stats::trips_at(canaries, gate.devices_max, alpha);
+    if (!out.empty()) out += "; ";
+    if (trips) out += fmt::format("{}: {} bad of {} show more than {}", gate.metric, *trips, canaries, percent_text(gate.devices_max));
+    else
+      out += fmt::format("{}: {} canaries cannot show more than {}, it takes {} bad ones", gate.metric, canaries, percent_text(gate.devices_max),
+                         needed_text(stats::harm_needs(gate.devices_max, alpha)));
+  }
+  return out;
+}
+
+/// Beside the gate on failures a share is another way to the same evidence (safe_compared); alone it is about all that went wrong.
+bool certify_asked(Policy const& policy) { return !policy.certify.empty() && !policy.failures; }
+
+void judge_certify(Case const& c, std::vector<GateVerdict>& out) {
+  auto const bound = c.policy.certify_at(c.stage);
+  if (!bound || c.full || nothing_at_risk(c.facts)) return;
+  auto tally = c.folded.silent;
+  tally.bad += c.folded.failed.bad + c.folded.left;
+  tally.devices += c.folded.left;
+  for (auto const& metric : c.facts.metrics) tally.bad += metric.bad;
+  tally.bad = std::min(tally.bad, tally.devices);
+  auto verdict = safe_verdict("certify", stats::certify(tally, *bound), c.policy.certify_evidence, "");
+  verdict.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", *bound}};
+  verdict.text = fmt::format("certify: {} of {} are bad; that fewer than {} are is shown {:.3g} to one, {:.0f} is needed", tally.bad, devices_text(tally.devices),
+                             percent_text(*bound), verdict.e_value, verdict.threshold);
+  if (verdict.decision == Ruling::hold && tally.bad == 0) verdict.text += fmt::format(" (after {} healthy devices)", needed_text(stats::certify_needs(*bound)));
+  out.push_back(std::move(verdict));
+}
+
+void judge_min_devices(Case const& c, std::vector<GateVerdict>& out) {
+  if (nothing_at_risk(c.facts)) {
+    out.push_back(need("min_devices", 0, 0, fmt::format("{} of this stage, all of which run the release already", devices_text(c.facts.there))));
+    return;
+  }
+  auto const wanted = c.full ? 0 : c.policy.stage(c.stage).min_devices;
+  auto const least = std::max<std::int64_t>(wanted, 1);  // no data is never good news
+  out.push_back(need("min_devices", static_cast<double>(c.facts.decided), static_cast<double>(least),
+                     fmt::format("{} decided, at least {} are needed", devices_text(c.facts.decided), least)));
+}
+
+}  // namespace fleet::rollout

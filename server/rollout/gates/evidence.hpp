@@ -1,0 +1,87 @@
+#pragma once
+
+#include "core/stats/absolute.hpp"
+#include "server/rollout/policy/policy.hpp"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// What windows came to, and what is kept of those that were judged. Pure.
+namespace fleet::rollout {
+
+/// Which side of the comparison a device is on.
+enum class Arm : std::uint8_t { canary, control, holdback };
+inline constexpr auto kArmNames = std::to_array<std::string_view>({"canary", "control", "holdback"});
+[[nodiscard]] constexpr std::string_view to_string(Arm arm) { return kArmNames[static_cast<std::size_t>(arm)]; }
+/// Nothing that is not this program's own is read so: an unknown word is a canary.
+[[nodiscard]] Arm parse_arm(std::string_view name);
+
+/// What is special about a row, beside its state.
+namespace row_kind {
+inline constexpr std::string_view kPlain = "", kGolden = "golden",  ///< it failed its golden test
+    kNoEvidence = "none",                                            ///< its outcome says nothing about the release
+    kThere = "there";                                                ///< it ran the release before it was told
+}  // namespace row_kind
+
+/// Devices of one arm that started in a window: the golden test or the switch; a control, its proof.
+struct Cell {
+  std::int64_t started = 0;
+  std::int64_t healthy = 0, failed = 0, golden = 0, silent = 0, left = 0;  ///< `failed` without those of the golden test
+  std::int64_t undecided = 0;
+  bool operator==(Cell const&) const = default;
+};
+/// Canaries and controls of one stratum; the holdback proves as control.
+using Cells = std::array<Cell, 2>;
+/// One window, by stratum.
+using WindowCounts = std::map<std::string, Cells, std::less<>>;
+
+/// Sums of log-likelihoods, one for each of `Folded::odds`.
+using Sums = std::vector<double>;
+/// What one stratum's windows say of failures, or of silence.
+struct Compared {
+  Sums first;  ///< windows that began within the first kFirstCanaries
+  Sums all;
+  Sums calm;  ///< without storms, those that left counted as failed: evidence to promote
+  bool operator==(Compared const&) const = default;
+};
+enum class What : std::size_t { failures, silence };
+
+/// Harm is looked for at "not worse" among so many canaries; after them a release that only costs a little to install would be taken back.
+inline constexpr std::int64_t kFirstCanaries = 1'200;
+/// Beyond these shares of both arms together a window is a storm: no evidence to promote, and nothing for guardrails.
+inline constexpr double kStormFailures = .15, kStormSilence = .2;
+/// "At most half as much again": what installing may cost over all canaries.
+inline constexpr double kSlightlyWorse = 1.5;
+
+/// All windows that were judged, in what gates need of them. Its size does not depend on the fleet's.
+struct Folded {
+  std::vector<double> odds;                                             ///< odds ratios at which sums are kept, ascending; of the policy
+  std::vector<double> alternatives;                                     ///< of these, the ones that harm is looked for at
+  std::map<std::string, std::array<Compared, 2>, std::less<>> strata;  ///< by What
+  std::int64_t canaries = 0, controls = 0;                              ///< started and judged
+  stats::Tally failed, silent, golden;                                  ///< canaries, in calm windows; golden: in all
+  stats::Tally control_failed, control_silent;
+  std::int64_t left = 0, control_left = 0;
+  std::int64_t windows = 0, storms = 0;
+  bool operator==(Folded const&) const = default;
+};
+
+/// Nothing judged yet.
+[[nodiscard]] Folded fold_nothing(Policy const& policy);
+/// Takes one window in. To be called once for each, when all its devices have an outcome. The order of windows does not matter but for what is "first".
+void fold(Folded& folded, WindowCounts const& window);
+/// A person accepted what is known: evidence begins anew.
+void forget(Folded& folded);
+
+/// Evidence over strata: half of the product over all, half of the mean of each one's own.
+/// @param sums  which of a stratum's sums
+[[nodiscard]] stats::LogEvidence worse(Folded const& folded, What what, Sums Compared::*sums, double than);
+[[nodiscard]] stats::LogEvidence better(Folded const& folded, What what, double than);
+/// One stratum's own.
+[[nodiscard]] stats::LogEvidence worse_in(Folded const& folded, std::string_view stratum, What what);
+
+}  // namespace fleet::rollout

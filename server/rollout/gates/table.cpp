@@ -1,0 +1,33 @@
+#include "server/rollout/gates/absolute.hpp"
+#include "server/rollout/gates/compared.hpp"
+#include "server/rollout/gates/sanity.hpp"
+
+namespace fleet::rollout {
+namespace {
+
+bool always(Policy const&) { return true; }
+std::string nothing(Policy const&, std::int64_t, std::int64_t) { return {}; }
+
+/// The gates, in the order they are shown. A further gate is a further file and a further line here.
+constexpr auto kGates = std::to_array<Gate>({
+    {"golden", always, judge_golden, nothing},
+    {"failures", failures_asked, judge_failures, plan_failures},
+    {"silent", silent_asked, judge_silent, plan_silent},
+    {"absolute", absolute_asked, judge_absolute, plan_absolute},
+    {"sanity", always, judge_sanity, nothing},
+    {"min_devices", always, judge_min_devices, nothing},
+    {"certify", certify_asked, judge_certify, nothing},
+});
+
+}  // namespace
+
+std::span<Gate const> gates() { return kGates; }
+
+std::vector<GateVerdict> judge_all(Case const& c) {
+  std::vector<GateVerdict> out;
+  for (auto const& gate : kGates)
+    if (gate.asked(c.policy)) gate.judge(c, out);
+  return out;
+}
+
+}  // namespace fleet::rollout
