@@ -2,40 +2,29 @@
 
 #include "core/base/random.hpp"
 #include "server/rollout/engine/decide.hpp"
-#include "server/rollout/gates/judge.hpp"
 #include "server/rollout/engine/plan.hpp"
+#include "server/rollout/engine/rows.hpp"
+#include "server/rollout/engine/step.hpp"
+#include "server/simulation/scenario.hpp"
+#include "server/simulation/weather.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <queue>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace fleet::simulation {
 
-/// How a device fares that the release is bad for.
-enum class BadKind {
-  fails,   ///< half of them in the golden test, half in probation
-  silent,  ///< it switches and is never heard of again
-  metric,  ///< it commits, and every guarded metric is out of its bounds
-};
-
-/// What a fleet and a release are like. Shares are of devices, in [0, 1].
-struct Scenario {
-  std::string name = {};
-  BadKind kind = BadKind::fails;
-  double bad = 0;                         ///< devices that the release is bad for
-  double offline = .1;                    ///< out of reach at any time; each is so for about half an hour
-  double noise = 0;                       ///< updates that fail whatever the release
-  double shock = 0;                       ///< whole sites that lose the network for an hour, once, within the first two
-  std::int64_t bytes = 10 * 1024 * 1024;  ///< of the release, for `limits.egress`
-};
-
-/// Something that happened to the rollout.
+/// What was known when a window was judged, or the rollout's state changed.
 struct Moment {
   Millis after{0};  ///< since the start
   rollout::State state = rollout::State::running;
-  int stage = 0;
+  int stage = 0, window = 0;
   std::int64_t told = 0, exposed = 0, healthy = 0, failed = 0, silent = 0;
+  std::int64_t control_failed = 0, controls = 0;
+  double harm = 0;  ///< the largest of log10(e-value / threshold) over the harm gates: above 0 one has tripped
   std::string reason;
 };
 
@@ -43,71 +32,88 @@ struct Moment {
 struct Outcome {
   rollout::State state = rollout::State::draft;
   int stage = 0;                 ///< in which the verdict fell
-  bool by_harm = false;          ///< a harm gate tripped
+  std::string gate;              ///< that tripped; empty: none did
   std::int64_t exposed = 0;      ///< devices that ever switched
-  std::int64_t harmed = 0;       ///< those of them that the release is bad for
-  std::int64_t stage_one = 0;    ///< devices planned for stage 1
+  std::int64_t harmed = 0;       ///< those of them for which the release made the difference
+  std::int64_t canaries = 0;     ///< started, at the verdict
   std::int64_t left_behind = 0;  ///< devices that still run the release after all came back online, though it was taken back
   Millis took{0};                ///< from the start to the last verdict
   std::string reason;
   std::vector<Moment> moments;
 };
 
-/// One fleet of which each device runs version "1"; rolls out "2" until the rollout ends, pauses, or 30 virtual days passed.
-/// Approvals are given at once; windows, batteries and metered links are not modelled. The judge looks once a virtual minute, in long
-/// stages once in a hundredth of the stage's age.
+/// One fleet of which each device runs version "1"; rolls out "2" until the rollout ends, pauses, or 60 virtual days passed, by the engine that the
+/// server runs: membership, what a device should run, where its words move its row, silence, steps. Devices and their surroundings are modelled here,
+/// and nothing else. Approvals are given at once.
 class VirtualFleet {
 public:
-  VirtualFleet(Scenario scenario, rollout::Policy policy, int devices, std::uint64_t seed);
+  VirtualFleet(Scenario const& scenario, rollout::Policy const& policy, int devices, std::uint64_t seed);
   Result<Outcome> run();
 
 private:
-  enum class Fate { passes, fails_test, fails_probation };
+  enum class Act : std::uint8_t { none, poll, start, result, back };
   struct Device {
-    rollout::DeviceFacts facts;
     std::int64_t place = 0;
-    std::string stratum;
-    int stage = 0;  ///< the first that holds it; 0: none does
-    bool bad = false, shocked = false;
-    Fate fate = Fate::passes;
-    bool online = true, told = false, dead = false;
-    SysTime online_changes = SysTime::max(), next_poll = SysTime::max(), result_at = SysTime::max();
-    SysTime wakes_at{}, silent_at{}, dispatched_at{}, switched_at{};
-    rollout::DeviceRow row;
+    Surroundings around;
+    std::int64_t act_at = 0, quiet_at = 0;  ///< ms since the start; what the heap says else is out of date
+    std::int64_t since = 0;                 ///< service time of its last move
+    float chance = 0;                       ///< to fail, whatever it runs
+    std::uint16_t stratum = 0;
+    std::int32_t window = 0, attempt = 0;
+    std::uint8_t state = 0, outcome = 0, kind = 0;  ///< indices of kStates and kKinds
+    rollout::Arm arm = rollout::Arm::canary;
+    Act act = Act::none;
+    bool told = false, exposed = false, dead = false, harmed = false, fails = false, runs_new = false;
   };
-  /// When a device has something to do; what is out of date by then does nothing.
-  using Wake = std::pair<SysTime, std::size_t>;
+  struct Happening {
+    std::int64_t at;
+    std::uint32_t device;
+    bool quiet;
+    bool operator>(Happening const& other) const { return at != other.at ? at > other.at : device > other.device; }
+  };
 
-  [[nodiscard]] double between(double low, double high) { return low + (high - low) * random_.uniform(); }
-  Device make_device(int number);
+  void make_devices(int devices);
   Result<void> refresh();
-  void wake(std::size_t index);
-  void live(std::size_t index);
-  void live_until(SysTime until);
-  void lose_network(Device& device);
-  void poll(Device& device);
-  void dispatch(Device& device, std::int64_t attempt);
-  void take_result(Device& device);
-  void leave_work(Device& device, std::string_view state);
-  Result<void> judge_now();
-  void note_silence();
-  [[nodiscard]] rollout::Samples samples_of(Device const& device, rollout::AbsoluteGate const& gate) const;
-  [[nodiscard]] rollout::Facts gather() const;
-  Result<void> apply(rollout::Verdict const& verdict, rollout::Facts const& facts);
-  void drop_unswitched();
+  void wake_members();
+  void wake(std::uint32_t index, Act act, std::int64_t at);
+  void live_until(std::int64_t until);
+  void act(std::uint32_t index);
+  void poll(std::uint32_t index);
+  void dispatch(std::uint32_t index, rollout::Desired const& desired);
+  void start(std::uint32_t index);
+  void finish(std::uint32_t index);
+  void look_if_quiet(std::uint32_t index);
+  void move(Device& device, std::string_view state, std::string_view kind, bool exposed, bool starts);
+  void put(Device const& device, std::int64_t devices);
+  void watch(std::uint32_t index, std::int64_t at);
+  [[nodiscard]] rollout::DeviceFacts const& facts_of(std::uint32_t index);
+  [[nodiscard]] std::int64_t service(std::int64_t at) const;
+  [[nodiscard]] rollout::CountKey key_of(Device const& device) const;
+  void recount();
+  Result<void> look();
+  Result<void> apply(rollout::Verdict const& verdict);
+  void note(rollout::Verdict const& verdict);
+  void settle();
+  [[nodiscard]] std::int64_t count_to_return() const;
   void bring_back_all();
   [[nodiscard]] Outcome sum_up();
 
   Scenario scenario_;
-  SeededRandom random_;
-  SysTime now_, shock_at_;
-  Millis silence_{0};
+  Weather weather_;
   rollout::Rollout rollout_;
-  std::vector<rollout::StageStratum> strata_;
+  rollout::Ladder ladder_;
   rollout::ViewPtr view_;
   std::shared_ptr<rollout::Snapshot const> snapshot_;
+  rollout::Look look_{};
+  rollout::DeviceFacts scratch_;
+  rollout::DeviceRows rows_;
+  std::vector<std::string> strata_;
+  std::vector<std::vector<std::uint32_t>> by_place_;  ///< one a stratum: devices in the order of their places
   std::vector<Device> devices_;
-  std::priority_queue<Wake, std::vector<Wake>, std::greater<>> wakes_;
+  std::unordered_map<std::uint64_t, std::int64_t> counts_;
+  std::priority_queue<Happening, std::vector<Happening>, std::greater<>> events_;
+  std::int64_t now_ = 0, look_at_ = 0, silence_ms_ = 0;
+  bool changed_ = false;
   Outcome outcome_;
 };
 

@@ -40,7 +40,8 @@ struct Deciding {
     auto& desired = out.desired;
     desired.version = rollout.version;
     desired.rollout_n = rollout.n;
-    desired.stage = was_held_back(view) ? kHeldBack : std::max(stage_of(view), 1);
+    auto const stage = stage_of(view);  // a top-up reaches beyond a stage's size
+    desired.stage = was_held_back(view) ? kHeldBack : std::max(stage == 0 ? rollout.stage : std::min(stage, rollout.stage), 1);
     desired.stratum = stratum(view);
     desired.joins = joins;
     auto& target = desired.target;

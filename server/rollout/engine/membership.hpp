@@ -22,6 +22,9 @@ inline constexpr std::int64_t kEverybody = INT64_MAX;
 /// The stratum of a device by the policy's names (hardware or labels): the values joined by `/`; a label that is absent is `-`.
 [[nodiscard]] std::string stratum_of(std::vector<std::string> const& names, std::string_view hardware, wire::Labels const& labels);
 
+/// The stage of a device that was held back and follows.
+inline constexpr int kHeldBack = -1;
+
 /// Places of the targeted devices, by stratum.
 using Places = std::map<std::string, std::vector<std::int64_t>>;
 

@@ -1,7 +1,8 @@
 #include "server/rollout/engine/plan.hpp"
 
 #include "core/stats/absolute.hpp"
-#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/gates/gate.hpp"
+#include "server/rollout/policy/presets.hpp"
 
 #include <fmt/format.h>
 
@@ -10,67 +11,97 @@
 namespace fleet::rollout {
 namespace {
 
-std::string detects(std::string_view gate, std::int64_t devices, double p0, double alpha) {
-  auto const trips = stats::trips_at(devices, p0, alpha);
-  auto const terms = fmt::format("(p0 {}, alpha {:g})", percent_text(p0), alpha);
-  if (trips) return fmt::format("harm gate {}: trips at {} of {} bad devices {}", gate, *trips, devices, terms);
-  return fmt::format("harm gate {}: cannot trip with {} devices, takes {} bad ones {}", gate, devices, needed_text(stats::harm_needs(p0, alpha)), terms);
-}
-
-StagePlan describe_stage(Policy const& policy, int index, std::int64_t devices, std::int64_t targeted) {
+StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, bool comparable) {
+  auto const at = static_cast<std::size_t>(index - 1);
+  auto const count = [&](int step) { return ladder.counts.at(static_cast<std::size_t>(step)); };
+  auto const before = index == 1 ? 0 : count(ladder.stage_size[at - 1]);
+  auto const& stage = policy.stage(index);
   StagePlan out;
   out.index = index;
-  out.devices = devices;
-  auto const& stage = policy.stage(index);
-  out.percent = stage.percent ? *stage.percent : targeted == 0 ? 0 : 100. * static_cast<double>(devices) / static_cast<double>(targeted);
-  for (auto const& gate : policy.absolute) out.detects.push_back(detects(gate.metric, devices, gate.devices_max, kAlphaAbsolute));
-  if (policy.silent) out.detects.push_back(detects("silent", devices, policy.silent->devices_max, kAlphaSilent));
+  out.devices = count(ladder.stage_size[at]);
+  out.cap = count(ladder.stage_cap[at]);
+  out.percent = stage.size.percent ? *stage.size.percent : ladder.reach() == 0 ? 0 : 100. * static_cast<double>(out.devices) / static_cast<double>(ladder.reach());
+  auto const whole = std::max<std::int64_t>(0, out.devices - before);
+  out.window = stage.window == 0 ? whole : std::min(stage.window, whole);
+  if (comparable && policy.compares()) out.controls = std::min(policy.controls * out.window, std::max<std::int64_t>(0, ladder.reach() - before - out.window));
+  // What all windows up to here tell together: canaries, and as many controls a canary as the fleet has left.
+  auto const beside = comparable && policy.compares() ? std::min(policy.controls * out.devices, std::max<std::int64_t>(out.controls, ladder.reach() - out.devices)) : 0;
+  for (auto const& gate : gates())
+    if (gate.asked(policy))
+      if (auto text = gate.plan(policy, out.devices, beside); !text.empty()) out.detects.push_back(std::move(text));
   auto const bound = policy.certify_at(index);
+  auto const odds = policy.odds_ratio_at(index);
   if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound)));
-  else if (devices > 0)
-    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", devices, percent_text(stats::certifiable(devices)));
+  if (odds) out.certifies += fmt::format("{}canaries failing less than {:g} times as often as controls", out.certifies.empty() ? "" : ", or ", *odds);
+  if (out.certifies.empty() && out.devices > 0)
+    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices)));
   return out;
 }
 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
   auto const needed = bound ? stats::certify_needs(*bound) : std::nullopt;
-  if (bound && (!needed || *needed > stage.devices))
+  bool const by_control = policy.odds_ratio_at(stage.index) && stage.controls > 0;
+  if (bound && policy.preset.empty() && !by_control && (!needed || *needed > stage.cap))
     warnings.push_back(fmt::format(
         "stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a "
         "promote",
-        stage.index, stage.devices, percent_text(*bound), needed_text(needed), stage.devices, percent_text(stats::certifiable(stage.devices))));
+        stage.index, stage.cap, percent_text(*bound), needed_text(needed), stage.cap, percent_text(stats::certifiable(stage.cap))));
   auto const least = policy.stage(stage.index).min_devices;
-  if (least > stage.devices)
+  if (least > stage.cap)
     warnings.push_back(
         fmt::format("stage {} has {} devices, but min_devices is {}: it will hold until its deadline or a promote", stage.index, stage.devices, least));
 }
 
+/// Stages that tell nobody anything, and counts beyond the fleet.
+void warn_of_sizes(Plan const& plan, std::vector<std::string>& warnings) {
+  std::int64_t before = 0;
+  for (auto const& stage : plan.stages) {
+    auto const& wanted = plan.policy.stage(stage.index).size.devices;
+    if (wanted && *wanted > plan.ladder.reach())
+      warnings.push_back(fmt::format("stage {} asks for {} devices, the fleet has {}: it takes all", stage.index, *wanted, plan.ladder.reach()));
+    if (stage.index > 1 && stage.devices == before)
+      warnings.push_back(fmt::format("stage {} adds no device to the {} of stage {}: it only waits", stage.index, before, stage.index - 1));
+    before = stage.devices;
+  }
+  if (before < plan.ladder.reach()) warnings.push_back(fmt::format("the last stage reaches {} of {} devices: the others never get the release", before, plan.ladder.reach()));
+}
+
+std::vector<std::pair<std::string, std::int64_t>> strata_of(Ladder const& ladder, Places const& places, int step) {
+  std::vector<std::pair<std::string, std::int64_t>> out;
+  for (auto const& [stratum, sorted] : places) {
+    auto const threshold = ladder.threshold(step, stratum);
+    auto const held = ladder.held_from.find(stratum);
+    auto const end = held == ladder.held_from.end() ? sorted.end() : std::lower_bound(sorted.begin(), sorted.end(), held->second);
+    out.emplace_back(stratum, threshold == kEverybody ? end - sorted.begin() : std::min(end, std::lower_bound(sorted.begin(), sorted.end(), threshold)) - sorted.begin());
+  }
+  return out;
+}
+
 }  // namespace
 
-Plan plan_of_places(Policy const& policy, Places& places) {
+Plan plan_of_places(Policy policy, Places& places, Millis outcome, std::int64_t fresh) {
   Plan out;
-  out.membership = plan_stages(policy.stages, policy.holdback, places);
   for (auto const& [stratum, sorted] : places) out.targeted += static_cast<std::int64_t>(sorted.size());
-  for (auto const& one : out.membership)
-    if (one.stage == kHeldBack) out.holdback += one.devices;
-  if (policy.holdback > 0 && out.holdback == 0 && out.targeted > 0)
-    out.warnings.push_back(fmt::format("the holdback of {} is less than half a device in every stratum: none is held back", percent_text(policy.holdback)));
-  for (int index = 1; index <= policy.stage_count(); ++index) {
-    std::int64_t devices = 0;
-    std::vector<std::pair<std::string, std::int64_t>> strata;
-    for (auto const& one : out.membership)
-      if (one.stage == index) {
-        devices += one.devices;
-        strata.emplace_back(one.stratum, one.devices);
-      }
-    auto stage = describe_stage(policy, index, devices, out.targeted);
-    stage.strata = std::move(strata);
-    if (out.targeted > 0) warn_of_stage(policy, stage, out.warnings);
+  bool const comparable = fresh < out.targeted;
+  if (!policy.preset.empty()) policy = preset_for(policy.preset, {out.targeted, static_cast<std::int64_t>(places.size()), outcome, comparable});
+  out.policy = std::move(policy);
+  out.ladder = make_ladder(out.policy.stages, out.policy.holdback, places);
+  out.holdback = out.ladder.held;
+  if (out.policy.holdback > 0 && out.holdback == 0 && out.targeted > 0)
+    out.warnings.push_back(fmt::format("the holdback of {} is less than half a device in every stratum: none is held back", percent_text(out.policy.holdback)));
+  for (int index = 1; index <= out.policy.stage_count(); ++index) {
+    auto stage = describe_stage(out.policy, out.ladder, index, comparable);
+    stage.strata = strata_of(out.ladder, places, out.ladder.stage_size[static_cast<std::size_t>(index - 1)]);
+    if (out.targeted > 0) warn_of_stage(out.policy, stage, out.warnings);
     out.stages.push_back(std::move(stage));
   }
   if (out.targeted == 0) out.warnings.emplace_back("no device is targeted now; those that join later will be");
-  if (policy.absolute.empty() && !policy.silent && policy.certify.empty()) out.warnings.emplace_back("no gates: nothing stops a bad release but a person");
+  else warn_of_sizes(out, out.warnings);
+  if (out.policy.compares() && out.targeted > 0 && fresh > 0)
+    out.warnings.push_back(fmt::format("{} of {} devices run nothing of this model: they can be no control{}", fresh, out.targeted,
+                                       comparable ? "" : ", so that absolute gates and silence judge alone"));
+  if (without_gates(out.policy)) out.warnings.emplace_back("no gates: nothing stops a bad release but a person");
   return out;
 }
 

@@ -13,7 +13,10 @@ namespace fleet::rollout {
 struct StagePlan {
   int index = 0;
   double percent = 0;
-  std::int64_t devices = 0;
+  std::int64_t devices = 0;  ///< cumulative: told before the stage may pass
+  std::int64_t cap = 0;      ///< told at most, while there is no evidence to pass
+  std::int64_t window = 0;   ///< canaries of its first window, and controls beside them
+  std::int64_t controls = 0;
   std::vector<std::pair<std::string, std::int64_t>> strata;
   std::vector<std::string> detects;  ///< one sentence a harm gate
   std::string certifies;
@@ -26,14 +29,17 @@ struct Plan {
   std::int64_t targeted = 0;
   std::int64_t holdback = 0;    ///< of the targeted: they follow once the rollout has completed
   std::int64_t ineligible = 0;  ///< selected, but the release has no variant for their hardware
-  std::vector<StageStratum> membership;
+  Policy policy;                ///< of a preset: what it is for this fleet
+  Ladder ladder;
   std::vector<StagePlan> stages;
   std::vector<Conflict> conflicts;  ///< live rollouts of the model whose selectors may overlap
   std::vector<std::string> warnings;
 };
 
 /// Stages, power and warnings from the places of the targeted devices.
-[[nodiscard]] Plan plan_of_places(Policy const& policy, Places& places);
+/// @param outcome  how long a device takes from its start to its outcome at the latest
+/// @param fresh    devices that run nothing of the model: they can be no control
+[[nodiscard]] Plan plan_of_places(Policy policy, Places& places, Millis outcome = std::chrono::minutes{30}, std::int64_t fresh = 0);
 
 /// True when no device can match both: some label or field must have different values.
 [[nodiscard]] bool disjoint(registry::Selector const& a, registry::Selector const& b);

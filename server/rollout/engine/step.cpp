@@ -19,7 +19,7 @@ constexpr std::int64_t kControlsEnough = 9'000;
 struct Stepping {
   Setting const& setting;
   Look const& look;
-  Progress progress;
+  Progress progress = {};
   Verdict verdict = {};
 
   [[nodiscard]] Standing const& standing() const { return look.standing; }
@@ -69,17 +69,20 @@ Cell sum(WindowCounts const& window, std::size_t arm) {
 }
 
 /// Whether nobody else can be expected to start in this window. One that nobody started in stays open.
-bool may_shut(Stepping const& s) {
-  auto const& ladder = s.setting.ladder;
-  auto const canaries = sum(s.facts().window, 0).started, controls = sum(s.facts().window, 1).started;
+bool may_shut(Setting const& setting, Progress const& progress, Look const& look) {
+  auto const& ladder = setting.ladder;
+  auto const& facts = look.facts;
+  auto const canaries = sum(facts.window, 0).started, controls = sum(facts.window, 1).started;
   if (canaries == 0) return false;
-  bool const all_canaries = s.facts().told - s.facts().waiting >= count_at(ladder, s.progress.canaries) && s.facts().preparing == 0;
-  bool const all_controls = controls >= count_at(ladder, s.progress.controls) - count_at(ladder, s.progress.canaries);
+  bool const all_canaries = facts.told - facts.waiting >= count_at(ladder, progress.canaries) && facts.preparing == 0;
+  bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
   if (all_canaries && all_controls) return true;
-  auto const every = s.standing().full ? Millis{0} : s.stage().every;
-  if (every > Millis{0}) return s.look.service >= s.progress.opened + every / 2;
-  return s.facts().preparing == 0 && s.facts().undispatched == 0;
+  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
+  if (every > Millis{0}) return look.service >= progress.opened + every / 2;
+  return facts.preparing == 0 && facts.undispatched == 0;
 }
+
+bool is_complete(Facts const& facts) { return sum(facts.window, 0).undecided + sum(facts.window, 1).undecided == 0; }
 
 /// A stratum whose own windows have shown harm gets no more canaries.
 void quarantine(Stepping& s) {
@@ -98,8 +101,8 @@ void quarantine(Stepping& s) {
 void follow_window(Stepping& s) {
   auto& progress = s.progress;
   if (progress.judged) return;
-  if (!progress.shut && may_shut(s)) progress.shut = true;
-  if (!progress.shut || sum(s.facts().window, 0).undecided + sum(s.facts().window, 1).undecided > 0) return;
+  if (!progress.shut && may_shut(s.setting, progress, s.look)) progress.shut = true;
+  if (!progress.shut || !is_complete(s.facts())) return;
   fold(progress.folded, s.facts().window);
   progress.judged = true;
   s.verdict.closed_window = true;
@@ -302,6 +305,11 @@ Progress accept(Progress progress) {
   forget(progress.folded);
   progress.quarantined.clear();
   return progress;
+}
+
+bool may_move(Setting const& setting, Progress const& progress, Look const& look) {
+  if (look.standing.state == State::rolling_back || progress.judged) return true;
+  return progress.shut ? is_complete(look.facts) : may_shut(setting, progress, look);
 }
 
 Stepped step(Setting const& setting, Progress progress, Look const& look) {

@@ -1,0 +1,137 @@
+#include "server/rollout/engine/rows.hpp"
+
+#include "server/rollout/policy/states.hpp"
+
+#include <algorithm>
+
+namespace fleet::rollout {
+namespace {
+
+namespace ds = device_state;
+
+constexpr auto kShows = std::to_array<Shows>({
+    {"checking", ds::kDownloading, false, false},
+    {"downloading", ds::kDownloading, false, false},
+    {"staged", ds::kDownloading, false, false},
+    {"waiting", ds::kWaiting, false, false},
+    {"testing", ds::kTesting, false, true},
+    {"switching", ds::kTesting, false, true},
+    {"probation", ds::kProbation, true, true},
+    {"committed", ds::kHealthy, true, true},
+    {"proving", ds::kProbation, false, true},
+    {"proved", ds::kHealthy, false, true},
+    {"ineligible", ds::kIneligible, false, false},
+    {"failed", ds::kFailed, false, false},
+    {"rolling_back", ds::kFailed, false, false},
+    {"rolled_back", ds::kFailed, false, false},
+});
+
+/// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
+constexpr auto kNotTheRelease =
+    std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner",
+                                     "unknown_user", "unknown_program", "run_as_required", "run_as_needs_root", "not_started"});
+
+bool is_evidence(std::string_view row_state, std::string_view code) {
+  if (std::find(kNotTheRelease.begin(), kNotTheRelease.end(), code) != kNotTheRelease.end()) return false;
+  if (code.empty()) return false;  // rolled back without an error: somebody on the device asked for it
+  bool const before_test = row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
+  return !before_test || code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
+}
+
+RowMove failure(std::string_view row_state, std::string_view code, bool exposed) {
+  if (!is_evidence(row_state, code)) return {ds::kFailed, exposed, row_kind::kNoEvidence, false};
+  return {ds::kFailed, exposed, code.starts_with("golden") ? row_kind::kGolden : row_kind::kPlain, true};
+}
+
+/// A device of the control, or one that proves the holdback: it counts in its window alone.
+void count_control(Facts& facts, CountKey const& key, std::int64_t devices, bool undecided, int window) {
+  if (undecided) facts.at_work += devices;
+  if (undecided && key.window == 0 && key.state != ds::kWaiting) facts.preparing += devices;
+  if (key.window == 0 || key.window != window || key.kind != row_kind::kPlain || key.state == ds::kDropped || key.state == ds::kIneligible) return;
+  auto& cell = facts.window[key.stratum][1];
+  cell.started += devices;
+  if (key.state == ds::kLeft) cell.left += devices;
+  else if (undecided) cell.undecided += devices;
+  else if (key.outcome == ds::kHealthy) cell.healthy += devices;
+  else if (key.outcome == ds::kFailed) cell.failed += devices;
+  else if (key.outcome == ds::kSilent) cell.silent += devices;
+}
+
+void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool undecided) {
+  cell.started += devices;
+  if (key.state == ds::kLeft && key.outcome.empty()) cell.left += devices;
+  else if (key.outcome == ds::kHealthy) cell.healthy += devices;
+  else if (key.outcome == ds::kFailed) (key.kind == row_kind::kGolden ? cell.golden : cell.failed) += devices;
+  else if (key.outcome == ds::kSilent) cell.silent += devices;
+  else if (undecided) cell.undecided += devices;
+  else cell.started -= devices;  // it was dropped: it proves nothing
+}
+
+}  // namespace
+
+Shows const* shows(std::string_view reported) {
+  auto const* const found = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == reported; });
+  return found == kShows.end() ? nullptr : found;
+}
+
+std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem const& item) {
+  auto const* const shown = shows(item.state);
+  if (shown == nullptr) return std::nullopt;
+  bool const exposed = shown->exposed || (!item.version.empty() && item.running_version == item.version && !item.state.starts_with("prov"));
+  // Final for the gate, even if the device returns; what it ran is noted all the same, so that it can be taken back.
+  if (row_state == ds::kSilent) return RowMove{ds::kSilent, exposed};
+  if (row_state == ds::kReverted || row_state == ds::kReverting || row_state == ds::kLeft) return exposed ? std::optional(RowMove{row_state, true}) : std::nullopt;
+  if (row_state == ds::kDropped) {  // it missed the abort: what it did is told as it was
+    if (!exposed) return std::nullopt;
+    return RowMove{shown->row, true, row_kind::kPlain, shown->starts};
+  }
+  if (shown->row != ds::kFailed) return RowMove{shown->row, exposed, row_kind::kPlain, shown->starts};
+  if (item.error.code == "ineligible") return RowMove{ds::kIneligible, exposed};
+  if (row_state == ds::kFailed) return RowMove{ds::kFailed, exposed};  // failed, then rolled back: the first told the cause
+  return failure(row_state, item.error.code, exposed);
+}
+
+void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) {
+  bool const undecided = ds::is_undecided(key.state);
+  if (key.arm != Arm::canary) return count_control(facts, key, devices, undecided, window);
+  if (key.exposed) facts.exposed += devices;
+  bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;
+  if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][0], key, devices, undecided);
+  if (undecided) facts.at_work += devices;
+  if (key.state == ds::kLeft) return;
+  facts.told += devices;
+  if (key.outcome == ds::kHealthy && key.kind == row_kind::kThere) facts.there += devices;
+  if (undecided) facts.undecided += devices;
+  if (key.state == ds::kWaiting) facts.waiting += devices;
+  else if (undecided && key.window == 0) facts.preparing += devices;
+  if (!evidence || key.outcome.empty() || key.outcome == ds::kIneligible) return;
+  facts.decided += devices;
+  if (key.outcome == ds::kHealthy) facts.healthy += devices;
+  if (key.outcome == ds::kFailed) facts.failed += devices;
+  if (key.outcome == ds::kSilent) facts.silent += devices;
+}
+
+std::string_view settled(std::string_view row_state, bool exposed) {
+  bool const drops = !exposed && (ds::is_undecided(row_state) || row_state == ds::kSilent);
+  return drops ? ds::kDropped : std::string_view();
+}
+
+std::string_view quiet_state(int window) { return window == 0 ? ds::kWaiting : ds::kSilent; }
+
+std::string_view outcome_after(std::string_view before, std::string_view state) { return ds::is_outcome(state) ? state : before; }
+
+Millis longest_gap(Habits const& habits) {
+  constexpr Millis kLeast = std::chrono::minutes{1};
+  return std::max({habits.report, habits.poll, habits.parked, habits.told, kLeast});
+}
+
+Millis silent_after(Habits const& habits, int after_reports) { return std::max(1, after_reports) * longest_gap(habits); }
+
+Quiet look_quiet(Millis heard, Millis started, Millis window, Millis result_max, Millis now) {
+  auto const heard_until = heard + window;
+  auto const result_until = result_max > Millis{0} ? started + result_max + window : Millis::max();
+  if (heard_until <= now || result_until <= now) return {true, {}};
+  return {false, std::min(heard_until, result_until)};
+}
+
+}  // namespace fleet::rollout
