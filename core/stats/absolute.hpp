@@ -24,7 +24,8 @@ struct LogEvidence {
 
 /// Evidence against "at most the share `p0` is bad": prior Beta(1/2, 1/2) truncated to p > p0,
 ///   E = B(.5+k, .5+n-k) Ic_p0(.5+k, .5+n-k) / [B(.5,.5) Ic_p0(.5,.5) p0^k (1-p0)^(n-k)].
-/// The complement is computed directly: 1 - I loses all digits where nearly all mass lies below p0.
+/// The complement is computed directly: 1 - I loses all digits where nearly all mass lies below p0, and where even that underflows, its ratio to the
+/// denominator is taken as one continued fraction, so that a million healthy devices weigh what they should, about -log of their number.
 /// @param p0  in (0, 1)
 [[nodiscard]] LogEvidence harm(Tally tally, double p0);
 
@@ -41,9 +42,9 @@ inline constexpr double kCertifyBound = 20;
 inline constexpr std::int64_t kDevicesMax = 100'000'000;
 /// Fewest devices, all bad, at which `harm` reaches 1/alpha; nothing when more than kDevicesMax would be needed.
 [[nodiscard]] std::optional<std::int64_t> harm_needs(double p0, double alpha);
-/// Fewest devices, none bad, that certify `pm`; nothing when more than kDevicesMax would be needed.
-[[nodiscard]] std::optional<std::int64_t> certify_needs(double pm);
-/// Smallest share that `devices` without a bad one certify, to a thousandth; 1 when they certify nothing.
-[[nodiscard]] double certifiable(std::int64_t devices);
+/// Fewest devices, none bad, with which `certify` of `pm` reaches `bound`; nothing when more than kDevicesMax would be needed.
+[[nodiscard]] std::optional<std::int64_t> certify_needs(double pm, double bound = kCertifyBound);
+/// Smallest share that `devices` without a bad one certify at `bound`, to a thousandth; 1 when they certify nothing.
+[[nodiscard]] double certifiable(std::int64_t devices, double bound = kCertifyBound);
 
 }  // namespace fleet::stats

@@ -87,6 +87,40 @@ TEST_CASE("the certificate of a small demonstration: 4, 20 and 36 healthy device
   CHECK_FALSE(certify({1, 4}, .60).reaches(kCertifyBound));
 }
 
+TEST_CASE("what certifies depends on the evidence asked for: tiny fleets ask for 3 or 6") {
+  CHECK(certify_needs(.5, 3).value() < certify_needs(.5, 6).value());
+  CHECK(certify_needs(.5, 6).value() < certify_needs(.5).value());
+  for (double const bound : {3., 6., 20., 1000.}) {
+    CAPTURE(bound);
+    auto const needed = certify_needs(.9, bound).value();
+    CHECK(certify({0, needed}, .9).reaches(bound));
+    CHECK_FALSE((needed > 1 && certify({0, needed - 1}, .9).reaches(bound)));
+    for (std::int64_t const devices : {1, 4, 60, 3'590}) {
+      double const share = certifiable(devices, bound);
+      CHECK((share == 1 || certify({0, devices}, share).reaches(bound)));
+      CHECK_FALSE((share > .001 && certify({0, devices}, share - .001).reaches(bound)));
+    }
+  }
+}
+
+TEST_CASE("healthy devices by the million weigh about the log of their number, so that later harm is not lost in a silence") {
+  struct Case {
+    std::int64_t bad, devices;
+    double p0, log_e;
+  };
+  for (auto const& c : {Case{0, 5'000, .01, -7.308233961974},  // by quadrature with mpmath's 60 digits
+                        {0, 1'000'000, .01, -12.59683794352},
+                        {5'000, 1'000'000, .01, -11.90393852833},
+                        {9'000, 1'000'000, .01, -10.30339710746},
+                        {0, 1'000'000'000, .3, -20.98388134035},
+                        {270'000'000, 1'000'000'000, .3, -18.68129647236},
+                        {0, 1'000'000'000, .001, -18.39427831907}}) {
+    CAPTURE(c.devices);
+    CAPTURE(c.bad);
+    CHECK(harm({c.bad, c.devices}, c.p0).log_e == doctest::Approx(c.log_e).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("extreme counts stay finite") {
   CHECK(std::isfinite(harm({1'000'000, 1'000'000}, .001).log_e));
   CHECK(std::isfinite(harm({1'000'000, 1'000'000}, .001).e_value()));
