@@ -37,9 +37,8 @@ Result<void> check_aliases(store::Tx& tx, Model const& model) {
   return {};
 }
 
-Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Model const& model, std::string before) {
-  return events::record(
-      tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
+Result<void> note(store::Tx& tx, events::Deed const& deed, std::string_view action, Model const& model, std::string before) {
+  return events::record(tx, deed, std::string(action), "model/" + model.name, std::move(before), model_json(model));
 }
 
 }  // namespace
@@ -76,27 +75,27 @@ Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view 
   }
 }
 
-Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, Cause const& cause) {
+Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, events::Deed const& deed) {
   FLEET_CHECK(check_model_name(wanted.name));
   if (load_model(tx.connection(), wanted.name))
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(check_aliases(tx, wanted));
   FLEET_CHECK(tx.prepare(kInsertModel)
-                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at), wanted.evidence)
+                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence)
                   .run());
-  FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, cause.at));
+  FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, deed.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
-  FLEET_CHECK(note(tx, cause, "model.created", made, ""));
+  FLEET_CHECK(note(tx, deed, "model.created", made, ""));
   return made;
 }
 
-Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause) {
+Result<Model> change_model(store::Tx& tx, Model const& wanted, events::Deed const& deed) {
   FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
   if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases && before.evidence == wanted.evidence) return before;
   FLEET_CHECK(check_aliases(tx, wanted));
   FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), wanted.evidence).run());
   FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
-  FLEET_CHECK(note(tx, cause, "model.changed", changed, model_json(before)));
+  FLEET_CHECK(note(tx, deed, "model.changed", changed, model_json(before)));
   return changed;
 }
 

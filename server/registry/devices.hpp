@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
+#include "server/events/deed.hpp"
 #include "server/registry/limits.hpp"
 #include "server/store/store.hpp"
 
@@ -25,12 +26,6 @@ struct Device {
   int poll_every_s = 0;  ///< 0: it never polled
   SysTime clone_suspected_at{};  ///< zero: never, since its key was last approved
   std::optional<std::string> cache;  ///< as its column has it (blobs/readers.hpp): it is no device but a cache, and is told nothing
-};
-
-/// Why something is changed, for the audit log.
-struct Cause {
-  SysTime at{};
-  std::string actor, reason, request_id;
 };
 
 /// @errors not_found (code `unknown_device`)

@@ -82,7 +82,7 @@ public:
   Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     if (item.error.code == wire::kUnheld) {
-      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {"device:" + device.id, "the hold was lifted on the device", "", now}));
+      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {now, "device:" + device.id, "the hold was lifted on the device"}));
       if (models > 0) log::info("device.unheld", {{"device", device.id}, {"model", item.model}});
       return {};
     }

@@ -316,7 +316,7 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
 Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch) {
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
   if (!verdict.event && !verdict.begin && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
-  Deed const deed{"system:judge", verdict.reason, "", now};
+  events::Deed const deed{now, "system:judge", verdict.reason};
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round

@@ -50,7 +50,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
       sql({"test.contact", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (?, 0, 1, 1)"}, devices);
     }
   }
-  Deed deed(std::string reason = "because") { return {"token:ops", std::move(reason), "req", clock.wall()}; }
+  events::Deed deed(std::string reason = "because") { return {clock.wall(), "token:ops", std::move(reason), "req"}; }
 
   Result<Rollout> make(std::string const& version, std::string const& policy, bool start = true, std::string const& selector = "",
                        std::string const& after = "", std::string const& supersede = "") {
