@@ -108,7 +108,7 @@ Result<std::vector<rollout::Because>> within(registry::Limits const& limits, std
 Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, registry::Limits const& limits,
                                                      SysTime now) {
   std::map<std::string, Explained> out;
-  FLEET_TRY(auto const facts, rollout::load_device_facts(reader, device.n));
+  FLEET_TRY(auto const facts, registry::load_device_facts(reader, device.n));
   rollout::Decision decision;
   if (!facts.cache) {
     FLEET_TRY(decision, services.rollouts->decide(reader, facts, now));

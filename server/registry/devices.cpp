@@ -16,7 +16,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kLabelsBytesMax = 256 * 1024;
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
 /// What a device that never polled is judged by: the agent's default.
 constexpr int kPollDefaultS = 900;
@@ -83,10 +82,11 @@ std::string cache_json(std::optional<std::string> const& models) { return models
 
 Result<wire::Labels> parse_labels(std::string_view text) {
   if (text == "{}") return wire::Labels{};
-  auto const parsed = wire::parse_json(text, kLabelsBytesMax);
-  if (!parsed || !parsed->is_object()) return Error{Kind::corrupt, "bad_labels", fmt::format("stored labels are no object: {}", text.substr(0, 80))};
+  boost::system::error_code fault;
+  auto const parsed = json::parse(json::string_view(text.data(), text.size()), fault);  // labels_json wrote it; a poll waits for it
+  if (fault || !parsed.is_object()) return Error{Kind::corrupt, "bad_labels", fmt::format("stored labels are no object: {}", text.substr(0, 80))};
   wire::Labels out;
-  for (auto const& member : parsed->get_object()) {
+  for (auto const& member : parsed.get_object()) {
     auto const& value = member.value();
     out.emplace(member.key(), value.is_string() ? std::string(value.get_string()) : json::serialize(value));
   }
@@ -157,15 +157,6 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
     model.waiting = row.maybe_text(8).value_or("");
     out.push_back(std::move(model));
   }
-}
-
-Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n) {
-  FLEET_TRY(auto const models, load_models(connection, device_n, kUnlimited));
-  std::map<std::string, std::string> out;
-  for (auto const& row : models) {
-    if (row.running) out.emplace(row.model, *row.running);
-  }
-  return out;
 }
 
 DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running) {

@@ -141,13 +141,13 @@ Result<void> check_within(db::Connection& connection, Admission const& admission
                           std::optional<Device> const& known) {
   if (admission.within.empty()) return {};
   FLEET_TRY(auto const scope, Selector::parse(admission.within));
-  std::map<std::string, std::string> running;
+  Running running;
   if (known) {
     FLEET_TRY(running, load_running(connection, known->n));
   }
   auto const labels = known ? merged(known->labels, admission.labels) : admission.labels;
-  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running});
-  if (was && scope.matches({id, hardware, "active", &labels, &running})) return {};
+  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running.versions});
+  if (was && scope.matches({id, hardware, "active", &labels, &running.versions})) return {};
   return Error{Kind::forbidden, "out_of_scope", fmt::format("join token {} is not for device {}", admission.id, id),
                "whoever made it may let in other devices only: ask an operator of this one for a token"};
 }

@@ -59,7 +59,7 @@ VirtualFleet::Device VirtualFleet::make_device(int number) {
   device.facts.id = fmt::format("device-{}", number);
   device.facts.hardware = kHardware[random_.next() % kHardware.size()];
   device.facts.labels = {{"site", fmt::format("site-{}", site)}, {"region", std::string(kRegions[site % kRegions.size()])}};
-  device.facts.running["m"] = "1";
+  device.facts.running.versions["m"] = "1";
   device.place = place(rollout_.salt, device.facts.id);
   device.stratum = stratum_of(rollout_.policy.strata, device.facts.hardware, device.facts.labels);
   device.bad = random_.uniform() < scenario_.bad;
@@ -141,7 +141,7 @@ void VirtualFleet::leave_work(Device& device, std::string_view state) {
 
 void VirtualFleet::dispatch(Device& device, std::int64_t attempt) {
   device.told = true;
-  device.row = {std::string(ds::kDispatched), false, device.facts.running["m"], {}, attempt};
+  device.row = {std::string(ds::kDispatched), false, device.facts.running.versions["m"], {}, attempt};
   device.dispatched_at = now_;
   device.silent_at = now_ + silence_;
   device.result_at = now_ + part_of(kFetchAndTest, between(.5, 2));
@@ -172,21 +172,21 @@ void VirtualFleet::take_result(Device& device) {
   auto& row = device.row;
   if (row.state == ds::kReverting) {
     row.state = ds::kReverted;
-    device.facts.running["m"] = *row.from_version;
+    device.facts.running.versions["m"] = *row.from_version;
     return;
   }
   if (!row.exposed) {
     if (device.fate == Fate::fails_test) return leave_work(device, ds::kFailed);
     row.exposed = true;
     device.switched_at = now_;
-    device.facts.running["m"] = rollout_.version;
+    device.facts.running.versions["m"] = rollout_.version;
     if (row.state != ds::kSilent) row.state = ds::kProbation;
     device.dead = device.bad && scenario_.kind == BadKind::silent;
     device.result_at = now_ + (device.fate == Fate::fails_probation ? part_of(kProbation, random_.uniform()) : kProbation);
     return;
   }
   if (device.fate == Fate::fails_probation) {
-    device.facts.running["m"] = *row.from_version;  // it went back by itself
+    device.facts.running.versions["m"] = *row.from_version;  // it went back by itself
     return leave_work(device, rollout_.state == State::rolling_back ? ds::kReverted : ds::kFailed);
   }
   if (row.state != ds::kSilent) leave_work(device, ds::kHealthy);
@@ -299,7 +299,7 @@ Outcome VirtualFleet::sum_up() {
   if (rollout_.state != State::rolled_back) return outcome_;
   bring_back_all();
   outcome_.left_behind =
-      std::count_if(devices_.begin(), devices_.end(), [&](Device const& device) { return device.facts.running.at("m") == rollout_.version; });
+      std::count_if(devices_.begin(), devices_.end(), [&](Device const& device) { return device.facts.running.versions.at("m") == rollout_.version; });
   return outcome_;
 }
 

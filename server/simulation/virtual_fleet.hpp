@@ -64,7 +64,7 @@ public:
 private:
   enum class Fate { passes, fails_test, fails_probation };
   struct Device {
-    rollout::DeviceFacts facts;
+    registry::DeviceFacts facts;
     std::int64_t place = 0;
     std::string stratum;
     int stage = 0;  ///< the first that holds it; 0: none does

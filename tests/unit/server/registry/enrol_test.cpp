@@ -193,7 +193,7 @@ TEST_CASE_FIXTURE(Fixture, "a second enrolment of a known id waits, and the firs
   REQUIRE_MESSAGE(approved, approved.error().detail);
   CHECK(approved->key == second.sha);
   CHECK_MESSAGE(text({"test.sequence", "SELECT count(*) FROM device_tiers"}) == "0", "another board counts its reports from the start");
-  CHECK(load_running(store->reader(), approved->n)->empty());
+  CHECK(load_running(store->reader(), approved->n)->versions.empty());
   CHECK_MESSAGE(approve("cam-1"), "repeating an approval is no error");
 
   clock.advance(3 * kDay);
