@@ -1,6 +1,7 @@
 #include "server/catalog/models.hpp"
 
 #include "core/base/names.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/events/audit.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/signing/repository.hpp"
@@ -12,12 +13,6 @@
 namespace fleet::catalog {
 namespace json = boost::json;
 namespace {
-
-json::object aliases_json(wire::Labels const& aliases) {
-  json::object out;
-  for (auto const& [name, version] : aliases) out[name] = version;
-  return out;
-}
 
 Model read_row(db::Statement const& row) {
   Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5)};
@@ -46,7 +41,7 @@ Result<void> note(store::Tx& tx, events::Deed const& deed, std::string_view acti
 std::string model_json(Model const& model) {
   json::object out{{"name", model.name},
                    {"approvals_required", model.approvals_required},
-                   {"aliases", aliases_json(model.aliases)},
+                   {"aliases", wire::text_object(model.aliases)},
                    {"created_at", to_rfc3339(model.created_at)},
                    {"signers", json::object()},
                    {"demands", json::array()}};
@@ -81,7 +76,7 @@ Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& w
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(check_aliases(tx, wanted));
   FLEET_CHECK(tx.prepare(kInsertModel)
-                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence)
+                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence)
                   .run());
   FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, deed.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
@@ -93,7 +88,7 @@ Result<Model> change_model(store::Tx& tx, Model const& wanted, events::Deed cons
   FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
   if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases && before.evidence == wanted.evidence) return before;
   FLEET_CHECK(check_aliases(tx, wanted));
-  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), wanted.evidence).run());
+  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), wanted.evidence).run());
   FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, deed, "model.changed", changed, model_json(before)));
   return changed;

@@ -1,4 +1,5 @@
 #include "core/wire/json.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
@@ -108,13 +109,10 @@ Result<std::vector<Device>> scan_step(db::Connection& connection, DeviceFilter c
 }
 
 json::object pending_object(Pending const& pending) {
-  json::object labels, reported;
-  for (auto const& [key, value] : pending.labels) labels[key] = value;
-  for (auto const& [key, value] : pending.reported) reported[key] = value;
   return {{"id", pending.device_id},
           {"hardware", pending.hardware},
-          {"labels", std::move(labels)},
-          {"reported", std::move(reported)},
+          {"labels", wire::text_object(pending.labels)},
+          {"reported", wire::text_object(pending.reported)},
           {"state", "pending"},
           {"online", false},
           {"last_seen", nullptr},

@@ -20,13 +20,6 @@ namespace json = boost::json;
 /// Changes of state that are kept of one device; the oldest go.
 constexpr std::int64_t kHistoryOfDevice = 1'000;
 
-std::optional<std::string> or_null(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-
-std::optional<Digest> digest_or_null(std::string const& hex) {
-  auto const parsed = Digest::parse(hex);
-  return parsed ? std::optional(*parsed) : std::nullopt;
-}
-
 std::optional<std::string> error_json(wire::DeviceError const& error) {
   if (error.code.empty()) return std::nullopt;
   return json::serialize(json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
@@ -89,7 +82,7 @@ private:
     auto const error = error_json(item.error);
     FLEET_CHECK(
         tx_.prepare(delivery::kAddHistory)
-            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, or_null(item.rollout), item.attempt, error)
+            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout), item.attempt, error)
             .run());
     if (item.running_version.empty()) facts_.running.versions.erase(item.model);
     else facts_.running.versions[item.model] = item.running_version;
@@ -100,8 +93,8 @@ private:
 
   Result<void> put_model(wire::UpdateItem const& item) {
     return tx_.prepare(delivery::kPutModelFromReport)
-        .bind_all(record_.n, item.model, or_null(item.running_version), digest_or_null(item.running_digest), or_null(item.version), item.state,
-                  or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
+        .bind_all(record_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version), item.state,
+                  db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
         .run();
   }
 
