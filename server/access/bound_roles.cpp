@@ -4,6 +4,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/net/client.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/access/queries.hpp"
 #include "server/access/roles.hpp"
 #include "server/registry/selector.hpp"
@@ -22,8 +23,6 @@ constexpr Millis kLifetimeDefault = std::chrono::minutes(15);
 constexpr Millis kLifetimeMin = std::chrono::minutes(1), kLifetimeMax = std::chrono::hours(6);
 constexpr auto kRepositoryClaims = std::to_array<std::string_view>({"repository", "project_path"});
 
-std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-json::value text_or_null(std::optional<std::string> const& text) { return text ? json::value(*text) : json::value(nullptr); }
 
 BoundRoleRow read_row(db::Statement const& row) {
   BoundRoleRow out;
@@ -84,7 +83,7 @@ Result<std::vector<BoundRoleRow>> list_bound_roles(db::Connection& reader, std::
 Result<void> insert_bound_role(store::Tx& tx, BoundRoleRow const& row) {
   auto const& role = row.role;
   auto add = tx.prepare(queries::kAddBoundRole);
-  add.bind_all(role.name, role.role, bound(role.model), bound(role.selector), role.issuer, role.issuer_ca, role.audience, role.repository_claim, role.repository,
+  add.bind_all(role.name, role.role, db::text_or_null(role.model), db::text_or_null(role.selector), role.issuer, role.issuer_ca, role.audience, role.repository_claim, role.repository,
                role.ref, role.ref_prefix, role.expires_in.count(), row.created_by, to_unix_ms(row.created_at));
   return add.run();
 }
@@ -108,8 +107,8 @@ Result<oidc::BoundRole> decode_bound_role(std::string_view body) {
   out.audience = reader.required_text("audience", 512);
   out.repository_claim = reader.text("repository_claim", 32, "repository");
   out.repository = reader.required_text("repository", 512);
-  out.ref = bound(reader.text("ref", 512, {}));
-  out.ref_prefix = bound(reader.text("ref_prefix", 512, {}));
+  out.ref = db::text_or_null(reader.text("ref", 512, {}));
+  out.ref_prefix = db::text_or_null(reader.text("ref_prefix", 512, {}));
   out.expires_in = reader.duration("expires_in").value_or(kLifetimeDefault);
   if (!out.role.empty() && (!is_role(out.role) || out.role == "admin"))
     reader.fault("role", fmt::format("expected viewer, operator, publisher or approver, got '{}'", out.role));
@@ -135,15 +134,15 @@ json::object bound_role_object(BoundRoleRow const& row) {
   return {{"name", role.name},
           {"permissions", std::move(permissions)},
           {"role", role.role},
-          {"model", text_or_null(bound(role.model))},
-          {"selector", text_or_null(bound(role.selector))},
+          {"model", wire::text_or_null(role.model)},
+          {"selector", wire::text_or_null(role.selector)},
           {"issuer", role.issuer},
           {"issuer_ca_sha256", crypto::sha256(role.issuer_ca).hex()},
           {"audience", role.audience},
           {"repository_claim", role.repository_claim},
           {"repository", role.repository},
-          {"ref", text_or_null(role.ref)},
-          {"ref_prefix", text_or_null(role.ref_prefix)},
+          {"ref", wire::text_or_null(role.ref)},
+          {"ref_prefix", wire::text_or_null(role.ref_prefix)},
           {"expires_in", fleet::to_string(role.expires_in)},
           {"identity", oidc::identity_of(role)},
           {"created_by", row.created_by},

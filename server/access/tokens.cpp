@@ -1,6 +1,7 @@
 #include "server/access/tokens.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/access/queries.hpp"
 #include "server/registry/join_tokens.hpp"
 
@@ -28,22 +29,19 @@ Error refused(std::string code, std::string detail, std::string hint) {
   return Error{Kind::unauthenticated, std::move(code), std::move(detail), std::move(hint)};
 }
 
-std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-json::value text_or_null(std::optional<std::string> const& text) { return text ? json::value(*text) : json::value(nullptr); }
-json::value time_or_null(std::optional<std::int64_t> at) { return at ? json::value(to_rfc3339(from_unix_ms(*at))) : json::value(nullptr); }
 
 /// One row of kTokens or kTokenById.
 json::object token_object(db::Statement const& row) {
   return {{"id", row.text(0)},
           {"name", row.text(1)},
           {"role", row.text(2)},
-          {"model", text_or_null(row.maybe_text(3))},
-          {"selector", text_or_null(row.maybe_text(4))},
+          {"model", wire::text_or_null(row.maybe_text(3))},
+          {"selector", wire::text_or_null(row.maybe_text(4))},
           {"identity", row.maybe_text(9).value_or("token:" + row.text(1))},
           {"created_by", row.text(5)},
-          {"created_at", time_or_null(row.int64(6))},
-          {"expires_at", time_or_null(row.maybe_int64(7))},
-          {"revoked_at", time_or_null(row.maybe_int64(8))}};
+          {"created_at", wire::time_or_null(row.int64(6))},
+          {"expires_at", wire::time_or_null(row.maybe_int64(7))},
+          {"revoked_at", wire::time_or_null(row.maybe_int64(8))}};
 }
 
 Result<void> check_name_free(store::Tx& tx, std::string const& name, SysTime now) {
@@ -119,8 +117,8 @@ Result<GivenToken> add_token(store::Tx& tx, Random& random, NewToken const& want
   GivenToken out;
   out.secret = registry::make_secret("flt_", random);
   auto add = tx.prepare(queries::kAddToken);
-  add.bind_all(wanted.id, wanted.name, wanted.role, bound(wanted.model), bound(wanted.selector), crypto::sha256(out.secret), created_by, to_unix_ms(now),
-               to_unix_ms(now + wanted.expires_in), bound(wanted.identity), bound(wanted.bound_role));
+  add.bind_all(wanted.id, wanted.name, wanted.role, db::text_or_null(wanted.model), db::text_or_null(wanted.selector), crypto::sha256(out.secret), created_by, to_unix_ms(now),
+               to_unix_ms(now + wanted.expires_in), db::text_or_null(wanted.identity), db::text_or_null(wanted.bound_role));
   FLEET_CHECK(add.run());
   FLEET_TRY(out.token, load_token(tx.connection(), wanted.id));
   return out;

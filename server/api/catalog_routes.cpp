@@ -31,7 +31,6 @@ Scope const kUploads{Bound::filtered, Bound::closed};
 Scope const kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing::upload}}};
 Scope const kBlob{Bound::named, Bound::open, {{Place::path, "digest", Thing::blob}}};
 
-catalog::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
 
 blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
 
@@ -77,11 +76,11 @@ Result<Reply> put_model(Services& services, Call const& call, store::Tx& tx) {
   auto const there = catalog::load_model(tx.connection(), wanted.name);
   if (!there && there.error().kind != Kind::not_found) return there.error();
   if (!there) {
-    FLEET_TRY(auto const made, catalog::create_model(tx, *services.keys, wanted, cause_of(call, reason)));
+    FLEET_TRY(auto const made, catalog::create_model(tx, *services.keys, wanted, call.deed(reason)));
     return model_reply(made, 201);
   }
   FLEET_CHECK(check_if_match(call, there->revision));
-  FLEET_TRY(auto const changed, catalog::change_model(tx, wanted, cause_of(call, reason)));
+  FLEET_TRY(auto const changed, catalog::change_model(tx, wanted, call.deed(reason)));
   return model_reply(changed);
 }
 
@@ -200,7 +199,7 @@ Result<Reply> publish_release(Services& services, Call const& call) {
   FLEET_CHECK(catalog::load_model(services.store.reader(), model));
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
   FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.limits.model));
-  auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, cause_of(call), authority_of(call)); };
+  auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, call.deed(), authority_of(call)); };
   FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(store::Lane::verbs, job));
   FLEET_TRY(auto reply, release_reply(call, services.store.reader(), published.release, published.fresh ? 201 : 200));
   reply.headers.push_back({"Location", fmt::format("/api/v1/models/{}/releases/{}", published.release.model, published.release.version)});
@@ -242,7 +241,7 @@ Result<Reply> approve_release(Services& services, Call const& call, store::Tx& t
   FLEET_TRY(auto const body, read_verb(call, true));
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
-  FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, cause_of(call, body.reason), authority_of(call)));
+  FLEET_TRY(auto const after, catalog::approve(tx, *services.keys, before.model, before.version, call.deed(body.reason), authority_of(call)));
   return release_reply(call, tx.connection(), after);
 }
 
@@ -261,7 +260,7 @@ Result<Reply> revoke_release(Services& services, Call const& call, store::Tx& tx
     return Error{Kind::forbidden, "not_permitted", "to keep a release of revoked bytes takes an administrator", "revoke without keep"};
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
-  FLEET_TRY(auto const revoked, catalog::revoke(tx, *services.keys, before.model, before.version, how, cause_of(call, reason)));
+  FLEET_TRY(auto const revoked, catalog::revoke(tx, *services.keys, before.model, before.version, how, call.deed(reason)));
   if (!how.recall) return release_reply(call, tx.connection(), revoked.front().release);
   Reply reply;
   FLEET_TRY(reply.body, catalog::revoked_json(tx.connection(), revoked));

@@ -106,6 +106,8 @@ Error bad_cursor() { return {Kind::bad_input, "bad_cursor", "cursor: not one tha
 
 }  // namespace
 
+events::Deed Call::deed(std::string reason) const { return {now, actor.name, std::move(reason), request_id}; }
+
 std::string_view Call::path_value(std::string_view name) const {
   auto const found = path.find(name);
   return found == path.end() ? std::string_view() : std::string_view(found->second);

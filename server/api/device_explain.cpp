@@ -1,5 +1,6 @@
 #include "server/api/device_explain.hpp"
 
+#include "core/wire/json_pieces.hpp"
 #include "server/catalog/models.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/registry/devices.hpp"
@@ -90,8 +91,8 @@ json::array because_json(std::vector<rollout::Because> const& reasons) {
 json::object to_json(std::string const& device, std::string const& model, Explained const& explained) {
   return {{"device", device},
           {"model", model},
-          {"wants", explained.wants.empty() ? json::value(nullptr) : json::value(explained.wants)},
-          {"has", explained.has ? json::value(*explained.has) : json::value(nullptr)},
+          {"wants", wire::text_or_null(explained.wants)},
+          {"has", wire::text_or_null(explained.has)},
           {"because", because_json(explained.because)}};
 }
 
@@ -108,7 +109,7 @@ Result<std::vector<rollout::Because>> within(registry::Limits const& limits, std
 Result<std::map<std::string, Explained>> explain_all(Services& services, db::Connection& reader, registry::Device const& device, registry::Limits const& limits,
                                                      SysTime now) {
   std::map<std::string, Explained> out;
-  FLEET_TRY(auto const facts, rollout::load_device_facts(reader, device.n));
+  FLEET_TRY(auto const facts, registry::load_device_facts(reader, device.n));
   rollout::Decision decision;
   if (!facts.cache) {
     FLEET_TRY(decision, services.rollouts->decide(reader, facts, now));

@@ -27,7 +27,6 @@ Scope const kTokenList{Bound::filtered, Bound::filtered};
 Scope const kTokenMake{Bound::closed, Bound::named, {{Place::body, "", Thing::bindings}}};
 Scope const kTokenChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device_token}}};
 
-registry::Cause cause_of(Call const& call, std::string reason = {}) { return {call.now, call.actor.name, std::move(reason), call.request_id}; }
 
 Result<Reply> device_reply(Services& services, Call const& call, db::Connection& connection, registry::Device const& device) {
   Reply reply;
@@ -104,7 +103,7 @@ Result<registry::Device> load_for_change(Call const& call, db::Connection& conne
 Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
-  FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, cause_of(call)));
+  FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, call.deed()));
   FLEET_CHECK(rollout::note_left(tx, changed.n, rollout::Leaving::relabelled, call.now));
   return device_reply(services, call, tx.connection(), changed);
 }
@@ -112,7 +111,7 @@ Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) 
 Result<Reply> delete_device(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const body, read_verb(call, false));
-  FLEET_CHECK(registry::remove_device(tx, device, cause_of(call, body.reason)));
+  FLEET_CHECK(registry::remove_device(tx, device, call.deed(body.reason)));
   FLEET_CHECK(rollout::name_gone(tx, device.n, device.id));
   Reply reply;
   reply.status = 204;
@@ -122,7 +121,7 @@ Result<Reply> delete_device(Services&, Call const& call, store::Tx& tx) {
 Result<Reply> move_device(Services& services, Call const& call, store::Tx& tx, std::string_view state, bool reason_required) {
   FLEET_TRY(auto const body, read_verb(call, reason_required));
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
-  FLEET_TRY(auto const moved, registry::set_state(tx, device, state, cause_of(call, body.reason)));
+  FLEET_TRY(auto const moved, registry::set_state(tx, device, state, call.deed(body.reason)));
   FLEET_CHECK(rollout::note_left(tx, moved.n, rollout::Leaving::wholly, call.now));
   return device_reply(services, call, tx.connection(), moved);
 }
@@ -141,7 +140,7 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
     FLEET_TRY(auto const replaced, registry::load_device(tx.connection(), text("replaces")));
     FLEET_CHECK(rollout::note_left(tx, replaced.n, rollout::Leaving::wholly, call.now));
   }
-  FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), cause_of(call, body.reason)));
+  FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), call.deed(body.reason)));
   if (approved.key != device.key) FLEET_CHECK(rollout::note_left(tx, approved.n, rollout::Leaving::wholly, call.now));  // what the board before did
   return device_reply(services, call, tx.connection(), approved);
 }
@@ -163,12 +162,12 @@ Result<Reply> list_join_tokens(Services&, Call const& call, db::Connection& read
 
 Result<Reply> create_join_tokens(Services& services, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const spec, registry::decode_join_token_spec(call.request.body));
-  auto const cause = cause_of(call);
-  FLEET_TRY(auto const tokens, registry::add_join_tokens(tx, services.random, spec, call.actor.limits, cause));
+  auto const deed = call.deed();
+  FLEET_TRY(auto const tokens, registry::add_join_tokens(tx, services.random, spec, call.actor.limits, deed));
   std::vector<std::string> shown, kept;
   for (auto const& token : tokens) {
-    shown.push_back(registry::join_token_json(token, spec, cause, true));
-    kept.push_back(registry::join_token_json(token, spec, cause, false));
+    shown.push_back(registry::join_token_json(token, spec, deed, true));
+    kept.push_back(registry::join_token_json(token, spec, deed, false));
   }
   auto reply = list_reply(call, shown, "");
   reply.status = 201;
@@ -177,7 +176,7 @@ Result<Reply> create_join_tokens(Services& services, Call const& call, store::Tx
 }
 
 Result<Reply> delete_join_token(Services&, Call const& call, store::Tx& tx) {
-  FLEET_CHECK(registry::revoke_join_token(tx, call.path_value("id"), cause_of(call)));
+  FLEET_CHECK(registry::revoke_join_token(tx, call.path_value("id"), call.deed()));
   Reply reply;
   reply.status = 204;
   return reply;
@@ -185,7 +184,7 @@ Result<Reply> delete_join_token(Services&, Call const& call, store::Tx& tx) {
 
 Result<Reply> enroll(Services& services, Call const& call) {
   FLEET_TRY(auto const request, wire::decode_enroll_request(call.request.body));
-  FLEET_TRY(auto const response, registry::enrol(services, request, call.request.peer, cause_of(call)));
+  FLEET_TRY(auto const response, registry::enrol(services, request, call.request.peer, call.deed()));
   Reply reply;
   reply.status = response.state == "active" ? 200 : 202;
   reply.body = wire::encode(response);
@@ -202,7 +201,7 @@ Result<Reply> renew(Services& services, Call const& call) {
   wire::ObjectReader reader(body, "", faults);
   auto const csr = reader.required_text("csr", 16 * 1024);
   FLEET_CHECK(wire::no_faults(faults, "renewal"));
-  FLEET_TRY(auto const response, registry::renew(services, call.request.peer->key_sha256, csr, cause_of(call)));
+  FLEET_TRY(auto const response, registry::renew(services, call.request.peer->key_sha256, csr, call.deed()));
   Reply reply;
   reply.body = wire::encode(response);
   return reply;

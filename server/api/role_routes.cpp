@@ -26,16 +26,6 @@ std::string built_in(access::Role const& role) {
   return json::serialize(json::object{{"name", role.name}, {"permissions", std::move(permissions)}});
 }
 
-events::Entry entry_of(Call const& call, std::string action, std::string subject) {
-  events::Entry entry;
-  entry.time = call.now;
-  entry.actor = call.actor.name;
-  entry.action = std::move(action);
-  entry.subject = std::move(subject);
-  entry.request_id = call.request_id;
-  return entry;
-}
-
 struct Exchange {
   std::string role;
   wire::Jwt token;
@@ -69,13 +59,11 @@ Result<Reply> give_token(Services& services, Call const& call, store::Tx& tx, ac
   access::NewToken const wanted{id, fmt::format("{}-{}", row.role.name, id.substr(4)), row.role.role, row.role.model, row.role.selector, oidc::identity_of(row.role),
                         row.role.name, row.role.expires_in};
   FLEET_TRY(auto given, access::add_token(tx, services.random, wanted, wanted.identity, call.now));
-  auto entry = entry_of(call, "token.exchanged", "token/" + wanted.name);
-  entry.actor = wanted.identity;
   auto shown = given.token;
   auto const ref = claims.texts.find("ref");
   shown["claims"] = json::object{{"sub", claims.subject}, {"ref", ref == claims.texts.end() ? "" : ref->second}};
-  entry.after = json::serialize(shown);
-  FLEET_CHECK(events::record(tx, entry));
+  events::Deed const deed{call.now, wanted.identity, {}, call.request_id};
+  FLEET_CHECK(events::record(tx, deed, "token.exchanged", "token/" + wanted.name, {}, json::serialize(shown)));
   given.token["secret"] = given.secret;
   Reply reply;
   reply.status = 201;
@@ -127,18 +115,14 @@ Result<Reply> create_role(Services&, Call const& call, store::Tx& tx) {
   reply.status = 201;
   reply.revision = 1;
   reply.body = json::serialize(access::bound_role_object(row));
-  auto entry = entry_of(call, "role.created", "role/" + row.role.name);
-  entry.after = reply.body;
-  FLEET_CHECK(events::record(tx, entry));
+  FLEET_CHECK(events::record(tx, call.deed(), "role.created", "role/" + row.role.name, {}, reply.body));
   return reply;
 }
 
 Result<Reply> delete_role(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const row, access::load_bound_role(tx.connection(), call.path_value("id")));
   FLEET_CHECK(access::delete_bound_role(tx, row.role.name, call.now));
-  auto entry = entry_of(call, "role.deleted", "role/" + row.role.name);
-  entry.before = json::serialize(access::bound_role_object(row));
-  FLEET_CHECK(events::record(tx, entry));
+  FLEET_CHECK(events::record(tx, call.deed(), "role.deleted", "role/" + row.role.name, json::serialize(access::bound_role_object(row))));
   Reply reply;
   reply.status = 204;
   return reply;

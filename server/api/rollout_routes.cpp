@@ -37,8 +37,6 @@ Scope const kRolloutList{Bound::filtered, Bound::filtered, {{Place::query, "mode
 // A body that names no model is of the one that the caller is limited to.
 Scope const kUnhold{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::body, "model", Thing::model}}};
 
-rollout::Deed deed_of(Call const& call, std::string reason) { return {call.actor.name, std::move(reason), call.request_id, call.now}; }
-
 Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, int status = 200) {
   Reply reply;
   reply.status = status;
@@ -102,7 +100,7 @@ Result<Reply> plan_rollout(Services& services, Call const& call) {
 Result<Reply> create_rollout(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, read_create(services, call));
   FLEET_TRY(auto const plan, rollout::plan(services.store.reader(), wanted.request.plan));
-  auto const job = [&](store::Tx& tx) { return rollout::create(tx, wanted.request, plan, deed_of(call, wanted.reason)); };
+  auto const job = [&](store::Tx& tx) { return rollout::create(tx, wanted.request, plan, call.deed(wanted.reason)); };
   FLEET_TRY(auto const made, services.store.write_value<Rollout>(store::Lane::verbs, job));
   FLEET_TRY(auto reply, rollout_reply(services.store.reader(), made, 201));
   reply.headers.push_back({"Location", "/api/v1/rollouts/" + made.id});
@@ -184,10 +182,10 @@ Result<Reply> act(Call const& call, store::Tx& tx, Verb const& verb) {
   return rollout_reply(tx.connection(), changed);
 }
 
-template <Result<Rollout> (*verb)(store::Tx&, std::string_view, rollout::Deed const&), bool reason_required = false>
+template <Result<Rollout> (*verb)(store::Tx&, std::string_view, events::Deed const&), bool reason_required = false>
 Result<Reply> plain_verb(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, reason_required));
-  return act(call, tx, [&](std::string const& id) { return verb(tx, id, deed_of(call, body.reason)); });
+  return act(call, tx, [&](std::string const& id) { return verb(tx, id, call.deed(body.reason)); });
 }
 
 Result<Reply> promote_one(Services&, Call const& call, store::Tx& tx) {
@@ -202,14 +200,14 @@ Result<Reply> promote_one(Services&, Call const& call, store::Tx& tx) {
   if (!what.full) what.stage = static_cast<int>(reader.required_integer("stage", 1, kStagesMax));
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  return act(call, tx, [&](std::string const& id) { return rollout::promote(tx, id, what, deed_of(call, reason)); });
+  return act(call, tx, [&](std::string const& id) { return rollout::promote(tx, id, what, call.deed(reason)); });
 }
 
 Result<Reply> retry_one(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto const body, read_verb(call, false, {"device"}));
   auto const device = body.texts.find("device");
   auto const id_of_device = device == body.texts.end() ? std::string() : device->second;
-  return act(call, tx, [&](std::string const& id) { return rollout::retry(tx, id, id_of_device, deed_of(call, body.reason)); });
+  return act(call, tx, [&](std::string const& id) { return rollout::retry(tx, id, id_of_device, call.deed(body.reason)); });
 }
 
 Result<Reply> unhold_device(Services& services, Call const& call, store::Tx& tx) {
@@ -217,7 +215,7 @@ Result<Reply> unhold_device(Services& services, Call const& call, store::Tx& tx)
   auto const named = body.texts.find("model");
   auto const model = named == body.texts.end() ? call.actor.limits.model : named->second;
   FLEET_TRY(auto const device, registry::load_device(tx.connection(), call.path_value("id")));
-  FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, deed_of(call, body.reason)));
+  FLEET_TRY(auto const targets, rollout::unhold(tx, device.id, model, call.deed(body.reason)));
   if (targets == 0 && !model.empty())
     return Error{Kind::not_found, "no_target", fmt::format("no rollout tells device {} what to run of model '{}'", device.id, model),
                  fmt::format("fleetctl device explain {}", device.id)};

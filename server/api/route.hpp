@@ -3,6 +3,7 @@
 #include "core/net/server.hpp"
 #include "server/access/actor.hpp"
 #include "server/api/scope.hpp"
+#include "server/events/deed.hpp"
 #include "server/services.hpp"
 
 #include <initializer_list>
@@ -26,6 +27,8 @@ struct Call {
   Actor actor;
   std::string request_id;
   SysTime now;
+  /// What the caller does with it, for the log.
+  [[nodiscard]] events::Deed deed(std::string reason = {}) const;
   [[nodiscard]] std::string_view path_value(std::string_view name) const;
   [[nodiscard]] std::string query_value(std::string_view name, std::string_view fallback = "") const;
 };

@@ -64,7 +64,7 @@ Result<void> check_device_of(Call const& call, db::Connection& connection, std::
   if (!device && device.error().kind == Kind::not_found) return gone;
   if (!device) return device.error();
   FLEET_TRY(auto const running, registry::load_running(connection, device->n));
-  if (limits.covers(registry::view_of(*device, &running))) return {};
+  if (limits.covers(registry::view_of(*device, &running.versions))) return {};
   return beyond(call, fmt::format("device '{}'", id));
 }
 

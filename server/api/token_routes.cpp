@@ -51,17 +51,6 @@ Result<TokenSpec> decode(std::string_view body) {
   return out;
 }
 
-Result<void> record(store::Tx& tx, Call const& call, std::string action, std::string const& name, std::string after) {
-  events::Entry entry;
-  entry.time = call.now;
-  entry.actor = call.actor.name;
-  entry.action = std::move(action);
-  entry.subject = "token/" + name;
-  entry.after = std::move(after);
-  entry.request_id = call.request_id;
-  return events::record(tx, entry);
-}
-
 }  // namespace
 
 Result<Reply> list_tokens(Services&, Call const& call, db::Connection& reader) {
@@ -82,7 +71,7 @@ Result<Reply> create_token(Services& services, Call const& call, store::Tx& tx) 
   Reply reply;
   reply.status = 201;
   reply.replay_body = json::serialize(given.token);
-  FLEET_CHECK(record(tx, call, "token.created", spec.name, *reply.replay_body));
+  FLEET_CHECK(events::record(tx, call.deed(), "token.created", "token/" + spec.name, {}, *reply.replay_body));
   given.token["secret"] = given.secret;
   reply.body = json::serialize(given.token);
   return reply;
@@ -94,7 +83,7 @@ Result<Reply> delete_token(Services&, Call const& call, store::Tx& tx) {
   reply.status = 204;
   if (!token.at("revoked_at").is_null()) return reply;
   FLEET_CHECK(access::revoke_token(tx, call.path_value("id"), call.now));
-  FLEET_CHECK(record(tx, call, "token.revoked", std::string(token.at("name").as_string()), {}));
+  FLEET_CHECK(events::record(tx, call.deed(), "token.revoked", fmt::format("token/{}", std::string_view(token.at("name").as_string()))));
   return reply;
 }
 

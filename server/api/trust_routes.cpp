@@ -68,8 +68,7 @@ Result<Reply> rotate(Services& services, Call const& call) {
   auto const job = [&](store::Tx& tx) -> Result<void> {
     FLEET_CHECK(signing::rotate_role(tx, keys, wanted.role, call.now));
     begun = true;
-    return events::record(tx, {call.now, call.actor.name, "trust.rotated", "role/" + wanted.role, "", json::serialize(json::object{{"role", wanted.role}}),
-                              wanted.reason, call.request_id});
+    return events::record(tx, call.deed(wanted.reason), "trust.rotated", "role/" + wanted.role, "", json::serialize(json::object{{"role", wanted.role}}));
   };
   std::promise<Result<void>> promise;
   auto finished = promise.get_future();
@@ -129,7 +128,7 @@ Result<Reply> take(Services& services, Call const& call, trust::Proposal const& 
   auto& keys = *services.keys;
   ceremony::Imported imported;
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(imported, ceremony::import_signed(tx, keys, proposal, {call.now, call.actor.name, "", call.request_id}));
+    FLEET_TRY(imported, ceremony::import_signed(tx, keys, proposal, call.deed()));
     return {};
   };
   std::promise<Result<void>> promise;

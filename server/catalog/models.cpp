@@ -1,6 +1,7 @@
 #include "server/catalog/models.hpp"
 
 #include "core/base/names.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/events/audit.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/signing/repository.hpp"
@@ -12,12 +13,6 @@
 namespace fleet::catalog {
 namespace json = boost::json;
 namespace {
-
-json::object aliases_json(wire::Labels const& aliases) {
-  json::object out;
-  for (auto const& [name, version] : aliases) out[name] = version;
-  return out;
-}
 
 Model read_row(db::Statement const& row) {
   Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5)};
@@ -37,9 +32,8 @@ Result<void> check_aliases(store::Tx& tx, Model const& model) {
   return {};
 }
 
-Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Model const& model, std::string before) {
-  return events::record(
-      tx, {cause.at, cause.actor, std::string(action), "model/" + model.name, std::move(before), model_json(model), cause.reason, cause.request_id});
+Result<void> note(store::Tx& tx, events::Deed const& deed, std::string_view action, Model const& model, std::string before) {
+  return events::record(tx, deed, std::string(action), "model/" + model.name, std::move(before), model_json(model));
 }
 
 }  // namespace
@@ -47,7 +41,7 @@ Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Mo
 std::string model_json(Model const& model) {
   json::object out{{"name", model.name},
                    {"approvals_required", model.approvals_required},
-                   {"aliases", aliases_json(model.aliases)},
+                   {"aliases", wire::text_object(model.aliases)},
                    {"created_at", to_rfc3339(model.created_at)},
                    {"signers", json::object()},
                    {"demands", json::array()}};
@@ -76,27 +70,27 @@ Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view 
   }
 }
 
-Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, Cause const& cause) {
+Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, events::Deed const& deed) {
   FLEET_CHECK(check_model_name(wanted.name));
   if (load_model(tx.connection(), wanted.name))
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(check_aliases(tx, wanted));
   FLEET_CHECK(tx.prepare(kInsertModel)
-                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), to_unix_ms(cause.at), wanted.evidence)
+                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence)
                   .run());
-  FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, cause.at));
+  FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, deed.at));
   FLEET_TRY(auto made, load_model(tx.connection(), wanted.name));
-  FLEET_CHECK(note(tx, cause, "model.created", made, ""));
+  FLEET_CHECK(note(tx, deed, "model.created", made, ""));
   return made;
 }
 
-Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause) {
+Result<Model> change_model(store::Tx& tx, Model const& wanted, events::Deed const& deed) {
   FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
   if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases && before.evidence == wanted.evidence) return before;
   FLEET_CHECK(check_aliases(tx, wanted));
-  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(aliases_json(wanted.aliases)), wanted.evidence).run());
+  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), wanted.evidence).run());
   FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
-  FLEET_CHECK(note(tx, cause, "model.changed", changed, model_json(before)));
+  FLEET_CHECK(note(tx, deed, "model.changed", changed, model_json(before)));
   return changed;
 }
 

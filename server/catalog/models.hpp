@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "server/events/deed.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/store/store.hpp"
 
@@ -8,12 +9,6 @@
 #include <vector>
 
 namespace fleet::catalog {
-
-/// Why something is changed, for the audit log.
-struct Cause {
-  SysTime at{};
-  std::string actor, reason, request_id;
-};
 
 struct Model {
   std::string name;
@@ -30,8 +25,8 @@ Result<Model> load_model(db::Connection& reader, std::string_view name);
 /// By name, after `after`; at most `limit`. @param only  this one alone; empty: all
 Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view after, int limit);
 /// A new model with its signing role. @errors conflict (code `model_exists`)
-Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, Cause const& cause);
+Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, events::Deed const& deed);
 /// Changes approvals, aliases and what evidence is demanded of releases to come. @errors not_found
-Result<Model> change_model(store::Tx& tx, Model const& wanted, Cause const& cause);
+Result<Model> change_model(store::Tx& tx, Model const& wanted, events::Deed const& deed);
 
 }  // namespace fleet::catalog

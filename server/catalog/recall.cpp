@@ -93,9 +93,9 @@ Result<json::array> rollouts_of(db::Connection& reader, Release const& one) {
 }  // namespace
 
 Result<std::vector<Revoked>> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Revocation const& how,
-                                    Cause const& cause) {
+                                    events::Deed const& deed) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
-  Family family(tx.connection(), how, release, cause.reason);
+  Family family(tx.connection(), how, release, deed.reason);
   FLEET_TRY(auto const going, family.gather());
   std::vector<Revoked> out;
   std::set<std::string> models;
@@ -104,13 +104,13 @@ Result<std::vector<Revoked>> revoke(store::Tx& tx, signing::KeyRing& keys, std::
       out.push_back({one.release, one.release.state});
       continue;
     }
-    auto why = cause;
+    auto why = deed;
     why.reason = one.reason;
     FLEET_TRY(auto after, set_revoked(tx, one.release, why));
     models.insert(after.model);
     out.push_back({std::move(after), one.release.state});
   }
-  FLEET_CHECK(sign_without(tx, keys, models, cause.at));
+  FLEET_CHECK(sign_without(tx, keys, models, deed.at));
   return out;
 }
 

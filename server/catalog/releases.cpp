@@ -95,10 +95,10 @@ Result<Release> set_state(store::Tx& tx, Release const& release, std::string_vie
   return load_release(tx.connection(), release.model, release.version);
 }
 
-Result<void> note(store::Tx& tx, Cause const& cause, std::string_view action, Release const& release, std::string_view before) {
+Result<void> note(store::Tx& tx, events::Deed const& deed, std::string_view action, Release const& release, std::string_view before) {
   auto const state = [](std::string_view value) { return value.empty() ? std::string() : json::serialize(json::object{{"state", value}}); };
-  return events::record(tx, {cause.at, cause.actor, std::string(action), "release/" + name_of(release), state(before),
-                            json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}), cause.reason, cause.request_id});
+  return events::record(tx, deed, std::string(action), "release/" + name_of(release), state(before),
+                            json::serialize(json::object{{"state", release.state}, {"digest", release.digest.hex()}}));
 }
 
 /// Signed into its model's role; every device must decide anew.
@@ -139,7 +139,7 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
   }
 }
 
-Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause,
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, events::Deed const& deed,
                           Authority const& authority) {
   auto const& asked = wanted.release;
   FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
@@ -167,32 +167,32 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   release.datasets = datasets_json(wanted.datasets);
   release.inspection = inspection;
   if (!wanted.commit.empty()) release.commit = wanted.commit;
-  release.created_by = cause.actor;
-  release.created_at = cause.at;
+  release.created_by = deed.actor;
+  release.created_at = deed.at;
   release.request = wanted.request;
   FLEET_TRY(release.n, insert(tx, release));
   FLEET_CHECK(index(tx, release.n, document));
   for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
   FLEET_CHECK(keep_evidence(tx, release.n, statements, wanted.attestations));
-  if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, cause.at));
-  auto why = cause;
+  if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, deed.at));
+  auto why = deed;
   if (!wanted.reason.empty()) why.reason = wanted.reason;
   FLEET_CHECK(note(tx, why, "release.published", release, ""));
   return Published{std::move(release), true};
 }
 
-Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause,
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, events::Deed const& deed,
                         Authority const& authority) {
   FLEET_TRY(auto const release, load_release(tx.connection(), model, version));
   if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {} is revoked", name_of(release)), "publish a new version"};
   if (release.state == "approved") return release;
-  if (release.created_by == cause.actor)
-    return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", cause.actor, name_of(release)), "ask another approver"};
+  if (release.created_by == deed.actor)
+    return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", deed.actor, name_of(release)), "ask another approver"};
   if (!authority.administers) {
     FLEET_TRY(auto const document, wire::decode_release(release.document));
     FLEET_CHECK(check_not_revoked(tx.connection(), document, authority.model));
   }
-  FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, cause.actor, cause.reason, to_unix_ms(cause.at)).run());
+  FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, deed.actor, deed.reason, to_unix_ms(deed.at)).run());
   bool const fresh = tx.connection().changes() > 0;
   FLEET_TRY(auto const rules, load_model(tx.connection(), model));
   auto count = tx.prepare(kCountApprovals);
@@ -201,14 +201,14 @@ Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view 
   bool const enough = here && count.int64(0) >= rules.approvals_required;
   if (!fresh && !enough) return release;
   FLEET_TRY(auto const after, set_state(tx, release, enough ? "approved" : "draft"));
-  if (enough) FLEET_CHECK(sign(tx, keys, after, cause.at));
-  FLEET_CHECK(note(tx, cause, "release.approved", after, release.state));
+  if (enough) FLEET_CHECK(sign(tx, keys, after, deed.at));
+  FLEET_CHECK(note(tx, deed, "release.approved", after, release.state));
   return after;
 }
 
-Result<Release> set_revoked(store::Tx& tx, Release const& release, Cause const& cause) {
+Result<Release> set_revoked(store::Tx& tx, Release const& release, events::Deed const& deed) {
   FLEET_TRY(auto after, set_state(tx, release, "revoked"));
-  FLEET_CHECK(note(tx, cause, "release.revoked", after, release.state));
+  FLEET_CHECK(note(tx, deed, "release.revoked", after, release.state));
   return after;
 }
 

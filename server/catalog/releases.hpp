@@ -47,7 +47,7 @@ struct Publication {
   std::string reason = {};               ///< an administrator's, why bytes that were revoked may come back
 };
 
-/// Who stands behind a change of releases, beyond the cause.
+/// Who stands behind a change of releases, beyond the deed.
 struct Authority {
   bool administers = false;  ///< may let revoked bytes pass, with a reason
   std::string model = {};    ///< the one that the caller may know of and change; empty: all
@@ -68,7 +68,7 @@ struct Published {
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
 /// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence
-Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, Cause const& cause,
+Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, events::Deed const& deed,
                           Authority const& authority = {});
 
 /// @errors not_found (code `unknown_release`, `unknown_model`)
@@ -78,10 +78,10 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
                                            std::string_view created_by, int limit);
 /// One more approval; signs when it was the last that the model asks for. The publisher may not approve its own.
 /// @errors forbidden (code `own_release`), conflict (codes `revoked`, `revoked_bytes`)
-Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Cause const& cause,
+Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, events::Deed const& deed,
                         Authority const& authority = {});
 /// The steps of `revoke`: one release, with its entry; and each model's role signed once without those.
-Result<Release> set_revoked(store::Tx& tx, Release const& release, Cause const& cause);
+Result<Release> set_revoked(store::Tx& tx, Release const& release, events::Deed const& deed);
 Result<void> sign_without(store::Tx& tx, signing::KeyRing& keys, std::set<std::string> const& models, SysTime now);
 /// What goes with a release that is revoked.
 struct Revocation {
@@ -98,7 +98,7 @@ struct Revoked {
 /// that run them keep them until a rollout says otherwise. All at once, each with its own entry in the audit log.
 /// @returns those that were, or are, revoked: the release itself first
 Result<std::vector<Revoked>> revoke(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, Revocation const& how,
-                                    Cause const& cause);
+                                    events::Deed const& deed);
 /// `{"items":[{"model","version","was","devices","rollouts":[{"id","state"}]}],"next":null}`: how many devices run each now, and the rollouts that brought
 /// it, newest first.
 Result<std::string> revoked_json(db::Connection& reader, std::vector<Revoked> const& revoked);

@@ -96,7 +96,7 @@ Result<Imported> import_directive_root(store::Tx& tx, signing::KeyRing& keys, tr
 /// One import: the chain as it is judged, file by file.
 class Importing {
 public:
-  Importing(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, catalog::Cause const& cause) : tx_(tx), keys_(keys), proposal_(proposal), cause_(cause) {}
+  Importing(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed) : tx_(tx), keys_(keys), proposal_(proposal), deed_(deed) {}
 
   Result<Imported> run() {
     FLEET_CHECK(load());
@@ -107,20 +107,20 @@ public:
     FLEET_CHECK(check_followed());
     FLEET_TRY(bool const moves, key_leaves());
     if (moves) out_.moved = proposal_.role;
-    FLEET_CHECK(signing::sign_snapshot({tx_, keys_, cause_.at}));
+    FLEET_CHECK(signing::sign_snapshot({tx_, keys_, deed_.at}));
     tx_.raise_policy_epoch();
     return std::move(out_);
   }
 
 private:
   Result<void> load() {
-    FLEET_TRY(auto root, trusted_root(tx_, "release", cause_.at));
+    FLEET_TRY(auto root, trusted_root(tx_, "release", deed_.at));
     trusted_ = std::make_unique<trust::TrustedSet>(std::move(root));
     FLEET_TRY(auto const file, signing::newest_file(tx_.connection(), "release", "targets"));
     FLEET_TRY(targets_, trust::decode_targets(file));
     return {};
   }
-  Result<void> keep(std::string const& role, trust::Common const& what, std::string const& text) { return save(tx_, "release", role, what, text, cause_.at); }
+  Result<void> keep(std::string const& role, trust::Common const& what, std::string const& text) { return save(tx_, "release", role, what, text, deed_.at); }
 
   Result<void> take_root(trust::ProposedFile const& file) {
     auto const before = trusted_->root();
@@ -211,9 +211,8 @@ private:
                    fmt::format("fleetctl release approve {}@{}", release.model, release.version)};
     FLEET_CHECK(tx_.prepare(catalog::kSetReleaseState).bind_all(release.n, "approved").run());
     out_.approved.push_back(release.version);
-    return events::record(tx_,
-                         {cause_.at, cause_.actor, "release.approved", fmt::format("release/{}@{}", release.model, release.version), R"({"state":"draft"})",
-                          json::serialize(json::object{{"state", "approved"}, {"digest", release.digest.hex()}}), cause_.reason, cause_.request_id});
+    return events::record(tx_, deed_, "release.approved", fmt::format("release/{}@{}", release.model, release.version), R"({"state":"draft"})",
+                          json::serialize(json::object{{"state", "approved"}, {"digest", release.digest.hex()}}));
   }
   /// What stands below a change of keys and did not come along must still be signed by enough of them.
   Result<void> check_followed() {
@@ -238,7 +237,7 @@ private:
   store::Tx& tx_;
   signing::KeyRing& keys_;
   trust::Proposal const& proposal_;
-  catalog::Cause const& cause_;
+  events::Deed const& deed_;
   std::unique_ptr<trust::TrustedSet> trusted_;
   trust::Targets targets_;
   Imported out_;
@@ -246,18 +245,18 @@ private:
 
 }  // namespace
 
-Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, catalog::Cause const& cause) {
+Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed) {
   bool const of_model = proposal.role.starts_with("m-");
   if (of_model) FLEET_CHECK(catalog::load_model(tx.connection(), proposal.role.substr(2)));
   bool const directive = proposal.role == signing::kDirectiveRoot;
   if (!of_model && !directive && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
-  FLEET_TRY(auto imported, directive ? import_directive_root(tx, keys, proposal, cause.at) : Importing(tx, keys, proposal, cause).run());
+  FLEET_TRY(auto imported, directive ? import_directive_root(tx, keys, proposal, deed.at) : Importing(tx, keys, proposal, deed).run());
   json::array roles, approved;
   for (auto const& role : imported.roles) roles.emplace_back(role);
   for (auto const& version : imported.approved) approved.emplace_back(version);
   auto const after =
       json::serialize(json::object{{"signed", std::move(roles)}, {"approved", std::move(approved)}, {"key_left_server", imported.moved || imported.rotated}});
-  FLEET_CHECK(events::record(tx, {cause.at, cause.actor, "trust.imported", "role/" + proposal.role, "", after, cause.reason, cause.request_id}));
+  FLEET_CHECK(events::record(tx, deed, "trust.imported", "role/" + proposal.role, "", after));
   // The last thing, because nothing takes it back but the caller, who knows whether the rest was committed.
   if (imported.moved) keys.withhold(*imported.moved);
   return imported;

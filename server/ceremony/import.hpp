@@ -14,6 +14,6 @@ struct Imported {
 /// the server must: nothing but the role that the proposal names changes, snapshot and timestamp stay with this server, each listed release is
 /// one that it knows, unchanged, unrevoked, with the approvals that its model asks for. Snapshot and timestamp follow.
 /// @errors signature (threshold_unmet), conflict (stale_proposal, unexpected_change, release_missing, revoked, approvals_missing), bad_input, expired
-Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, catalog::Cause const& cause);
+Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed);
 
 }  // namespace fleet::ceremony

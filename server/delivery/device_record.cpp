@@ -7,16 +7,9 @@
 namespace fleet::delivery {
 namespace {
 
-std::optional<std::string> or_null(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-
-std::optional<Digest> digest_or_null(std::string const& hex) {
-  auto const parsed = Digest::parse(hex);
-  return parsed ? std::optional(*parsed) : std::nullopt;
-}
-
 // A digest that is none is recorded as none: compared raw, it would differ at every poll and cost a write each time.
 wire::ModelStatus as_recorded(wire::ModelStatus status) {
-  if (!digest_or_null(status.digest)) status.digest.clear();
+  if (!db::digest_or_null(status.digest)) status.digest.clear();
   return status;
 }
 
@@ -106,8 +99,8 @@ Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest 
     auto& known = record.models[model];
     if (known == status) continue;
     FLEET_CHECK(tx.prepare(kPutModelFromPoll)
-                    .bind_all(record.n, model, or_null(status.version), digest_or_null(status.digest), status.state, or_null(status.rollout), status.attempt,
-                              or_null(status.waiting), to_unix_ms(now))
+                    .bind_all(record.n, model, db::text_or_null(status.version), db::digest_or_null(status.digest), status.state, db::text_or_null(status.rollout), status.attempt,
+                              db::text_or_null(status.waiting), to_unix_ms(now))
                     .run());
     known = status;
   }

@@ -29,7 +29,7 @@ std::int64_t believable_sequence(std::int64_t device_sequence) {
 
 Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {
   Plan plan;
-  FLEET_TRY(plan.facts, rollout::load_device_facts(reader, device_n));
+  FLEET_TRY(plan.facts, registry::load_device_facts(reader, device_n));
   if (!plan.facts.cache) {
     FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
   }

@@ -12,7 +12,7 @@ inline constexpr std::chrono::hours kDirectiveLifetime{7 * 24};  ///< docs/proto
 
 /// What a device should run, beside what it was last told.
 struct Plan {
-  rollout::DeviceFacts facts;
+  registry::DeviceFacts facts;
   rollout::Decision decision;
   std::string targets;  ///< of the directive that follows from it
   bool joins = false;   ///< a row of rollout_devices is to be made

@@ -77,6 +77,10 @@ Result<void> record(store::Tx& tx, Entry const& entry) {
   return emit(tx, entry.time, entry.action, entry.subject, entry.actor, entry.after);
 }
 
+Result<void> record(store::Tx& tx, Deed const& deed, std::string action, std::string subject, std::string before, std::string after) {
+  return record(tx, Entry{deed.at, deed.actor, std::move(action), std::move(subject), std::move(before), std::move(after), deed.reason, deed.request_id});
+}
+
 Result<KeptCheckpoint> checkpoint(store::Tx& tx, crypto::SigningKey const& key, SysTime now) {
   trust::Checkpoint head{.seq = 0, .hash = {}, .time = now};
   {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/trust/audit_chain.hpp"
+#include "server/events/deed.hpp"
 #include "server/store/store.hpp"
 
 #include <optional>
@@ -29,6 +30,8 @@ Result<void> append(store::Tx& tx, Entry const& entry);
 Result<void> emit(store::Tx& tx, SysTime time, std::string_view type, std::string_view subject, std::string_view actor, std::string_view data_json);
 /// Both: what every change of state by a person does.
 Result<void> record(store::Tx& tx, Entry const& entry);
+/// The same of a deed. @param before, after  JSON, or empty
+Result<void> record(store::Tx& tx, Deed const& deed, std::string action, std::string subject, std::string before = {}, std::string after = {});
 
 /// A signed head of the chain: `envelope` is the DSSE of a trust::Checkpoint.
 struct KeptCheckpoint {

@@ -1,4 +1,5 @@
 #include "core/wire/json.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
@@ -71,14 +72,15 @@ Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter 
   if (!filter.state.empty() && device.state != filter.state) return false;
   if (filter.online && *filter.online != is_online(store, device, now)) return false;
   if (filter.last_seen_before && last_seen(store, device) >= *filter.last_seen_before) return false;
-  std::map<std::string, std::string> running, shown;
+  Running running;
+  std::map<std::string, std::string> shown;
   auto const selectors = selectors_of(filter);
   if (std::any_of(selectors.begin(), selectors.end(), [](Selector const* selector) { return selector->asks_running(); })) {
     FLEET_TRY(running, load_running(connection, device.n));
-    shown = running;
+    shown = running.versions;
     std::erase_if(shown, [&](auto const& one) { return !filter.limits.covers_model(one.first); });
   }
-  return filter.limits.covers(view_of(device, &running)) && match_all(filter.selectors, view_of(device, &shown));
+  return filter.limits.covers(view_of(device, &running.versions)) && match_all(filter.selectors, view_of(device, &shown));
 }
 
 Result<std::int64_t> read_position(std::string_view after) {
@@ -107,13 +109,10 @@ Result<std::vector<Device>> scan_step(db::Connection& connection, DeviceFilter c
 }
 
 json::object pending_object(Pending const& pending) {
-  json::object labels, reported;
-  for (auto const& [key, value] : pending.labels) labels[key] = value;
-  for (auto const& [key, value] : pending.reported) reported[key] = value;
   return {{"id", pending.device_id},
           {"hardware", pending.hardware},
-          {"labels", std::move(labels)},
-          {"reported", std::move(reported)},
+          {"labels", wire::text_object(pending.labels)},
+          {"reported", wire::text_object(pending.reported)},
           {"state", "pending"},
           {"online", false},
           {"last_seen", nullptr},

@@ -1,6 +1,7 @@
 #include "server/registry/devices.hpp"
 
 #include "core/wire/json.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
 
@@ -16,14 +17,10 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kLabelsBytesMax = 256 * 1024;
 constexpr std::size_t kErrorBytesMax = 64 * 1024;
 /// What a device that never polled is judged by: the agent's default.
 constexpr int kPollDefaultS = 900;
 constexpr int kPollsUntilOffline = 3;
-
-json::value text_or_null(std::string const& text) { return text.empty() ? json::value(nullptr) : json::value(text); }
-json::value time_or_null(SysTime at) { return at == SysTime{} ? json::value(nullptr) : json::value(to_rfc3339(at)); }
 
 /// What a device told of an error: an object `{code,text,output}`, or null.
 json::value error_or_null(std::string const& text) {
@@ -45,8 +42,8 @@ json::value update_json(std::vector<ModelRow> const& models) {
   return json::object{{"model", newest->model},
                       {"version", newest->version},
                       {"state", newest->state},
-                      {"rollout", text_or_null(newest->rollout)},
-                      {"since", time_or_null(newest->since)},
+                      {"rollout", wire::text_or_null(newest->rollout)},
+                      {"since", wire::time_or_null(newest->since)},
                       {"error", error_or_null(newest->error)}};
 }
 
@@ -59,12 +56,6 @@ json::object running_json(std::vector<ModelRow> const& models) {
   return out;
 }
 
-json::object labels_object(wire::Labels const& labels) {
-  json::object out;
-  for (auto const& [key, value] : labels) out[key] = value;
-  return out;
-}
-
 /// One row of kHistory, as the API lists it.
 std::string history_json(db::Statement const& row) {
   return json::serialize(json::object{{"time", to_rfc3339(from_unix_ms(row.int64(1)))},
@@ -72,7 +63,7 @@ std::string history_json(db::Statement const& row) {
                                       {"model", row.text(3)},
                                       {"version", row.text(4)},
                                       {"state", row.text(5)},
-                                      {"rollout", text_or_null(row.maybe_text(6).value_or(""))},
+                                      {"rollout", wire::text_or_null(row.maybe_text(6).value_or(""))},
                                       {"attempt", row.int64(7)},
                                       {"error", error_or_null(row.maybe_text(8).value_or(""))}});
 }
@@ -83,17 +74,17 @@ std::string cache_json(std::optional<std::string> const& models) { return models
 
 Result<wire::Labels> parse_labels(std::string_view text) {
   if (text == "{}") return wire::Labels{};
-  auto const parsed = wire::parse_json(text, kLabelsBytesMax);
-  if (!parsed || !parsed->is_object()) return Error{Kind::corrupt, "bad_labels", fmt::format("stored labels are no object: {}", text.substr(0, 80))};
+  auto const parsed = wire::parse_own(text);
+  if (!parsed.is_object()) return Error{Kind::corrupt, "bad_labels", fmt::format("stored labels are no object: {}", text.substr(0, 80))};
   wire::Labels out;
-  for (auto const& member : parsed->get_object()) {
+  for (auto const& member : parsed.get_object()) {
     auto const& value = member.value();
     out.emplace(member.key(), value.is_string() ? std::string(value.get_string()) : json::serialize(value));
   }
   return out;
 }
 
-std::string labels_json(wire::Labels const& labels) { return json::serialize(labels_object(labels)); }
+std::string labels_json(wire::Labels const& labels) { return json::serialize(wire::text_object(labels)); }
 
 Result<Device> read_device(db::Statement& row) {
   Device out;
@@ -159,15 +150,6 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
   }
 }
 
-Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n) {
-  FLEET_TRY(auto const models, load_models(connection, device_n, kUnlimited));
-  std::map<std::string, std::string> out;
-  for (auto const& row : models) {
-    if (row.running) out.emplace(row.model, *row.running);
-  }
-  return out;
-}
-
 DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running) {
   return {device.id, device.hardware, device.state, &device.labels, running};
 }
@@ -184,17 +166,17 @@ Result<std::string> device_json(store::Store& store, db::Connection& connection,
   FLEET_TRY(auto const models, load_models(connection, device.n, limits));
   return json::serialize(json::object{{"id", device.id},
                                       {"hardware", device.hardware},
-                                      {"labels", labels_object(device.labels)},
-                                      {"reported", labels_object(device.reported)},
+                                      {"labels", wire::text_object(device.labels)},
+                                      {"reported", wire::text_object(device.reported)},
                                       {"state", device.state},
                                       {"online", is_online(store, device, now)},
-                                      {"last_seen", time_or_null(last_seen(store, device))},
-                                      {"agent", text_or_null(device.agent)},
+                                      {"last_seen", wire::time_or_null(last_seen(store, device))},
+                                      {"agent", wire::text_or_null(device.agent)},
                                       {"running", running_json(models)},
                                       {"update", update_json(models)},
                                       {"key", device.key.hex()},
-                                      {"certificate_expires", time_or_null(device.not_after)},
-                                      {"clone_suspected_at", time_or_null(device.clone_suspected_at)},
+                                      {"certificate_expires", wire::time_or_null(device.not_after)},
+                                      {"clone_suspected_at", wire::time_or_null(device.clone_suspected_at)},
                                       {"cache", json::parse(cache_json(device.cache))},
                                       {"created_at", to_rfc3339(device.created_at)}});
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "core/base/time.hpp"
+#include "server/events/deed.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/registry/limits.hpp"
 #include "server/store/store.hpp"
 
@@ -11,7 +13,7 @@
 
 namespace fleet::registry {
 
-/// One registered device, as its rows have it.
+/// One registered device, as its rows have it: what lists, shows and changes it. What it should run is decided from its DeviceFacts.
 struct Device {
   std::int64_t n = 0;
   std::string id, hardware, state;
@@ -27,16 +29,9 @@ struct Device {
   std::optional<std::string> cache;  ///< as its column has it (blobs/readers.hpp): it is no device but a cache, and is told nothing
 };
 
-/// Why something is changed, for the audit log.
-struct Cause {
-  SysTime at{};
-  std::string actor, reason, request_id;
-};
-
 /// @errors not_found (code `unknown_device`)
 [[nodiscard]] Result<Device> load_device(db::Connection& connection, std::string_view id);
-/// What the device runs, as it told last: model -> version.
-[[nodiscard]] Result<std::map<std::string, std::string>> load_running(db::Connection& connection, std::int64_t device_n);
+/// @param running  model -> version; null: not asked for
 [[nodiscard]] DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running);
 
 /// When it was last heard, also when that is not flushed yet; zero time: never.
@@ -87,7 +82,7 @@ struct ModelRow {
 };
 [[nodiscard]] Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n, Limits const& limits);
 
-/// Labels as stored, and back. @errors corrupt
+/// Labels as stored, and back: the one reader of those columns. @errors corrupt
 [[nodiscard]] Result<wire::Labels> parse_labels(std::string_view json);
 [[nodiscard]] std::string labels_json(wire::Labels const& labels);
 

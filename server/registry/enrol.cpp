@@ -104,18 +104,18 @@ wire::Labels merged(wire::Labels base, wire::Labels const& over) {
   return base;
 }
 
-Result<void> add_device(store::Tx& tx, std::string const& id, std::string const& hardware, Admission const& admission, Asked const& asked, Cause const& cause) {
+Result<void> add_device(store::Tx& tx, std::string const& id, std::string const& hardware, Admission const& admission, Asked const& asked, events::Deed const& deed) {
   auto add = tx.prepare(queries::kAddDevice);
-  add.bind_all(id, hardware, labels_json(admission.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(cause.at),
+  add.bind_all(id, hardware, labels_json(admission.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(deed.at),
                admission.cache);
   FLEET_CHECK(add.run());
   tx.raise_device_epoch(tx.connection().last_insert_rowid());
-  return record_key(tx, "device.enrolled", id, asked.key, cause, admission.id);
+  return record_key(tx, "device.enrolled", id, asked.key, deed, admission.id);
 }
 
 /// The same device with the same key, admitted anew: what the admission binds holds, the rest stays.
 Result<void> refresh_device(store::Tx& tx, Device const& device, std::string const& hardware, Admission const& admission, Asked const& asked,
-                            Cause const& cause) {
+                            events::Deed const& deed) {
   FLEET_CHECK(check_state(device.id, device.state));
   auto const labels = merged(device.labels, admission.labels);
   FLEET_CHECK(set_not_after(tx, device.n, asked.not_after));
@@ -124,7 +124,7 @@ Result<void> refresh_device(store::Tx& tx, Device const& device, std::string con
   auto refresh = tx.prepare(queries::kRefreshDevice);
   refresh.bind_all(device.n, hardware, labels_json(labels), labels_json(asked.request.reported));
   FLEET_CHECK(refresh.run());
-  return record_key(tx, "device.enrolled", device.id, asked.key, cause, admission.id);
+  return record_key(tx, "device.enrolled", device.id, asked.key, deed, admission.id);
 }
 
 /// Keys that wait for an operator are few for each device. @return whether this one is new among them
@@ -141,13 +141,13 @@ Result<void> check_within(db::Connection& connection, Admission const& admission
                           std::optional<Device> const& known) {
   if (admission.within.empty()) return {};
   FLEET_TRY(auto const scope, Selector::parse(admission.within));
-  std::map<std::string, std::string> running;
+  Running running;
   if (known) {
     FLEET_TRY(running, load_running(connection, known->n));
   }
   auto const labels = known ? merged(known->labels, admission.labels) : admission.labels;
-  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running});
-  if (was && scope.matches({id, hardware, "active", &labels, &running})) return {};
+  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running.versions});
+  if (was && scope.matches({id, hardware, "active", &labels, &running.versions})) return {};
   return Error{Kind::forbidden, "out_of_scope", fmt::format("join token {} is not for device {}", admission.id, id),
                "whoever made it may let in other devices only: ask an operator of this one for a token"};
 }
@@ -160,7 +160,7 @@ Result<void> check_kind(Admission const& admission, std::optional<Device> const&
                "take another id, or delete the old one first"};
 }
 
-Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& asked, Cause const& cause) {
+Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& asked, events::Deed const& deed) {
   FLEET_TRY(auto const holder, find_holder(tx.connection(), asked.key));
   auto id = admission.device_id.empty() ? asked.request.id : admission.device_id;
   if (id.empty()) id = holder ? holder->id : asked.fresh_id;
@@ -176,26 +176,26 @@ Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& 
   FLEET_CHECK(check_within(tx.connection(), admission, id, hardware, known));
   bool const active = !known || known->key == asked.key;
   if (!known) {
-    FLEET_CHECK(add_device(tx, id, hardware, admission, asked, cause));
+    FLEET_CHECK(add_device(tx, id, hardware, admission, asked, deed));
   } else if (active) {
-    FLEET_CHECK(refresh_device(tx, *known, hardware, admission, asked, cause));
+    FLEET_CHECK(refresh_device(tx, *known, hardware, admission, asked, deed));
   } else {
     FLEET_TRY(bool const fresh, check_waiting(tx, id, asked.key));
-    FLEET_CHECK(put_pending(tx, id, hardware, admission.labels, admission.id, asked, cause));
-    if (fresh) FLEET_CHECK(record_key(tx, "device.enrolment_pending", id, asked.key, cause, admission.id));
+    FLEET_CHECK(put_pending(tx, id, hardware, admission.labels, admission.id, asked, deed));
+    if (fresh) FLEET_CHECK(record_key(tx, "device.enrolment_pending", id, asked.key, deed, admission.id));
   }
   return Enrolled{id, active};
 }
 
-Result<Enrolled> settle_token(store::Tx& tx, Asked const& asked, Cause const& cause) {
+Result<Enrolled> settle_token(store::Tx& tx, Asked const& asked, events::Deed const& deed) {
   FLEET_TRY(auto const token, load_token(tx, asked.request.token));
   if (token.used) return resume(tx, token, asked);
-  if (token.expires_at <= cause.at) {
+  if (token.expires_at <= deed.at) {
     return refused("join_token_expired", fmt::format("join token {} expired at {}", token.id, to_rfc3339(token.expires_at)));
   }
-  FLEET_TRY(auto const enrolled, settle(tx, token, asked, cause));
+  FLEET_TRY(auto const enrolled, settle(tx, token, asked, deed));
   auto use = tx.prepare(queries::kUseJoinToken);
-  use.bind_all(token.id, to_unix_ms(cause.at), enrolled.id);
+  use.bind_all(token.id, to_unix_ms(deed.at), enrolled.id);
   FLEET_CHECK(use.run());
   return enrolled;
 }
@@ -211,20 +211,20 @@ Result<Admission> admit_by_factory(Services& services, net::Peer const* peer, Sy
 
 }  // namespace
 
-Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, Cause const& cause) {
+Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, events::Deed const& deed) {
   FLEET_TRY(auto const info, crypto::inspect_request(request.csr));
-  auto const until = cause.at + services.certificate_lifetime;
-  Asked const asked{request, info.key_sha256, make_ulid("dev-", to_unix_ms(cause.at), services.random), until};
+  auto const until = deed.at + services.certificate_lifetime;
+  Asked const asked{request, info.key_sha256, make_ulid("dev-", to_unix_ms(deed.at), services.random), until};
   Admission factory;
   if (request.token.empty()) {
-    FLEET_TRY(factory, admit_by_factory(services, peer, cause.at));
+    FLEET_TRY(factory, admit_by_factory(services, peer, deed.at));
   }
-  auto const job = [&](store::Tx& tx) { return request.token.empty() ? settle(tx, factory, asked, cause) : settle_token(tx, asked, cause); };
+  auto const job = [&](store::Tx& tx) { return request.token.empty() ? settle(tx, factory, asked, deed) : settle_token(tx, asked, deed); };
   FLEET_TRY(auto const enrolled, services.store.write_value<Enrolled>(store::Lane::devices, job));
-  return answer_device(services, enrolled.id, request.csr, enrolled.active, cause, until);
+  return answer_device(services, enrolled.id, request.csr, enrolled.active, deed, until);
 }
 
-Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, Cause const& cause) {
+Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, events::Deed const& deed) {
   FLEET_TRY(auto const device, load_device(tx.connection(), id));
   FLEET_TRY(auto const pending, load_pending(tx.connection(), id));
   Pending const* chosen = pending.size() == 1 && key.empty() ? &pending.front() : nullptr;
@@ -246,7 +246,7 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
   if (!replaces.empty() && replaces != id) {
     FLEET_TRY(auto const old, load_device(tx.connection(), replaces));
     labels = merged(merged(device.labels, old.labels), chosen->labels);
-    if (old.state == "active") FLEET_CHECK(set_state(tx, old, "retired", cause));
+    if (old.state == "active") FLEET_CHECK(set_state(tx, old, "retired", deed));
   }
   auto rekey = tx.prepare(queries::kRekeyDevice);
   rekey.bind_all(device.n, chosen->hardware, labels_json(labels), labels_json(chosen->reported), chosen->key);
@@ -262,7 +262,7 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
   auto renewals = tx.prepare(queries::kDropRenewals);
   renewals.bind(1, id);
   FLEET_CHECK(renewals.run());
-  FLEET_CHECK(record_key(tx, "device.approved", id, chosen->key, cause));
+  FLEET_CHECK(record_key(tx, "device.approved", id, chosen->key, deed));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), id);
 }

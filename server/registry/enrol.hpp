@@ -27,14 +27,14 @@ struct KnownKey {
 ///         conflict (key_in_use)
 /// Without a token a factory certificate admits, which the peer proved to hold (factory.hpp).
 /// @param peer  may be null
-[[nodiscard]] Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, Cause const& cause);
+[[nodiscard]] Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, events::Deed const& deed);
 
 /// Whether a renewal is open to whoever holds this key: an active device, its certificate expired or not. @errors unauthenticated, forbidden
 [[nodiscard]] Result<void> check_renewer(db::Connection& reader, Digest const& presented_key);
 /// POST /device/v1/renew: a certificate for the same key, or for a new one that the old certificate speaks for. The old key counts until the
 /// new one was seen, so that a lost answer locks nobody out. Not for an io thread.
 /// @errors unauthenticated, forbidden, bad_input, conflict (key_in_use)
-[[nodiscard]] Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, Cause const& cause);
+[[nodiscard]] Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, events::Deed const& deed);
 /// Makes a renewed key the device's only one, soon; its device has just used it.
 void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const& key, SysTime now);
 
@@ -42,6 +42,6 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
 /// @param key       which of several; empty: the only one
 /// @param replaces  another device, whose labels it takes over and which is retired; or empty
 /// @errors not_found, conflict (nothing_pending, key_needed)
-[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, Cause const& cause);
+[[nodiscard]] Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string_view key, std::string_view replaces, events::Deed const& deed);
 
 }  // namespace fleet::registry

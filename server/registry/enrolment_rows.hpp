@@ -22,10 +22,10 @@ struct Asked {
 
 Result<void> set_not_after(store::Tx& tx, std::int64_t n, SysTime until);
 /// @param origin  what let the device in, for the audit log; may be empty
-Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, Cause const& cause, std::string_view origin = {});
+Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, events::Deed const& deed, std::string_view origin = {});
 Result<void> put_pending(store::Tx& tx, std::string const& id, std::string const& hardware, wire::Labels const& labels, std::string_view token_id,
-                         Asked const& asked, Cause const& cause);
+                         Asked const& asked, events::Deed const& deed);
 /// What the device is told; its certificate only where it is active.
-Result<wire::EnrollResponse> answer_device(Services& services, std::string const& id, std::string const& csr, bool active, Cause const& cause, SysTime until);
+Result<wire::EnrollResponse> answer_device(Services& services, std::string const& id, std::string const& csr, bool active, events::Deed const& deed, SysTime until);
 
 }  // namespace fleet::registry

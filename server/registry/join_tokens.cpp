@@ -3,6 +3,7 @@
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/json_pieces.hpp"
 #include "server/events/audit.hpp"
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/queries.hpp"
@@ -23,21 +24,6 @@ constexpr std::size_t kModelsMax = 64;
 constexpr auto kLifetimeMax = std::chrono::hours(24) * 366;
 constexpr std::size_t kBodyMax = 64 * 1024;
 
-json::value text_or_null(std::optional<std::string> const& text) { return text && !text->empty() ? json::value(*text) : json::value(nullptr); }
-json::value time_or_null(std::optional<std::int64_t> at) { return at ? json::value(to_rfc3339(from_unix_ms(*at))) : json::value(nullptr); }
-std::optional<std::string> bound(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-
-Result<void> audit_tokens(store::Tx& tx, std::string action, std::string const& id, std::string after, Cause const& cause) {
-  events::Entry entry;
-  entry.time = cause.at;
-  entry.actor = cause.actor;
-  entry.action = std::move(action);
-  entry.subject = "device-token/" + id;
-  entry.after = std::move(after);
-  entry.reason = cause.reason;
-  entry.request_id = cause.request_id;
-  return events::record(tx, entry);
-}
 
 }  // namespace
 
@@ -81,31 +67,29 @@ Selector bound_by(JoinTokenSpec const& spec) {
 }
 
 Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Limits const& limits,
-                                                     Cause const& cause) {
+                                                     events::Deed const& deed) {
   std::vector<JoinTokenSecret> out;
-  auto const expires_at = cause.at + spec.expires_in;
+  auto const expires_at = deed.at + spec.expires_in;
   for (int i = 0; i < spec.count; ++i) {
-    JoinTokenSecret token{make_ulid("dt-", to_unix_ms(cause.at), random), make_secret("fle_", random), expires_at};
+    JoinTokenSecret token{make_ulid("dt-", to_unix_ms(deed.at), random), make_secret("fle_", random), expires_at};
     auto add = tx.prepare(queries::kAddJoinToken);
-    add.bind_all(token.id, crypto::sha256(token.secret), bound(spec.device_id), bound(spec.hardware), labels_json(spec.labels), cause.actor,
-                 to_unix_ms(cause.at), to_unix_ms(expires_at), bound(limits.selector), spec.cache);
+    add.bind_all(token.id, crypto::sha256(token.secret), db::text_or_null(spec.device_id), db::text_or_null(spec.hardware), labels_json(spec.labels), deed.actor,
+                 to_unix_ms(deed.at), to_unix_ms(expires_at), db::text_or_null(limits.selector), spec.cache);
     FLEET_CHECK(add.run());
-    FLEET_CHECK(audit_tokens(tx, "device-token.created", token.id, join_token_json(token, spec, cause, false), cause));
+    FLEET_CHECK(events::record(tx, deed, "device-token.created", "device-token/" + token.id, {}, join_token_json(token, spec, deed, false)));
     out.push_back(std::move(token));
   }
   return out;
 }
 
-std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, Cause const& cause, bool with_secret) {
-  json::object labels;
-  for (auto const& [key, value] : spec.labels) labels[key] = value;
+std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, events::Deed const& deed, bool with_secret) {
   json::object out{{"id", token.id},
-                   {"device", text_or_null(spec.device_id)},
-                   {"hardware", text_or_null(spec.hardware)},
-                   {"labels", std::move(labels)},
+                   {"device", wire::text_or_null(spec.device_id)},
+                   {"hardware", wire::text_or_null(spec.hardware)},
+                   {"labels", wire::text_object(spec.labels)},
                    {"cache", json::parse(cache_json(spec.cache))},
-                   {"created_by", cause.actor},
-                   {"created_at", to_rfc3339(cause.at)},
+                   {"created_by", deed.actor},
+                   {"created_at", to_rfc3339(deed.at)},
                    {"expires_at", to_rfc3339(token.expires_at)},
                    {"used_at", nullptr},
                    {"used_by", nullptr},
@@ -129,16 +113,16 @@ Result<DevicePage> list_join_tokens(db::Connection& connection, Limits const& li
     last = row.text(0);
     FLEET_TRY(auto labels, wire::parse_json(row.text_view(3), kBodyMax));
     page.items.push_back(json::serialize(json::object{{"id", last},
-                                                      {"device", text_or_null(row.maybe_text(1))},
-                                                      {"hardware", text_or_null(row.maybe_text(2))},
+                                                      {"device", wire::text_or_null(row.maybe_text(1))},
+                                                      {"hardware", wire::text_or_null(row.maybe_text(2))},
                                                       {"labels", std::move(labels)},
                                                       {"cache", json::parse(cache_json(row.maybe_text(10)))},
                                                       {"created_by", row.text(4)},
-                                                      {"created_at", time_or_null(row.int64(5))},
-                                                      {"expires_at", time_or_null(row.int64(6))},
-                                                      {"used_at", time_or_null(row.maybe_int64(7))},
-                                                      {"used_by", text_or_null(row.maybe_text(8))},
-                                                      {"revoked_at", time_or_null(row.maybe_int64(9))}}));
+                                                      {"created_at", wire::time_or_null(row.int64(5))},
+                                                      {"expires_at", wire::time_or_null(row.int64(6))},
+                                                      {"used_at", wire::time_or_null(row.maybe_int64(7))},
+                                                      {"used_by", wire::text_or_null(row.maybe_text(8))},
+                                                      {"revoked_at", wire::time_or_null(row.maybe_int64(9))}}));
   }
 }
 
@@ -148,7 +132,7 @@ Result<std::optional<std::string>> maker_of_join_token(db::Connection& connectio
   return found ? std::optional(row.text(1)) : std::nullopt;
 }
 
-Result<void> revoke_join_token(store::Tx& tx, std::string_view id, Cause const& cause) {
+Result<void> revoke_join_token(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   {
     auto row = tx.prepare(queries::kJoinTokenById);
     row.bind(1, id);
@@ -160,9 +144,9 @@ Result<void> revoke_join_token(store::Tx& tx, std::string_view id, Cause const& 
     if (!row.is_null(0)) return {};
   }
   auto revoke = tx.prepare(queries::kRevokeJoinToken);
-  revoke.bind_all(id, to_unix_ms(cause.at));
+  revoke.bind_all(id, to_unix_ms(deed.at));
   FLEET_CHECK(revoke.run());
-  return audit_tokens(tx, "device-token.revoked", std::string(id), {}, cause);
+  return events::record(tx, deed, "device-token.revoked", fmt::format("device-token/{}", id));
 }
 
 }  // namespace fleet::registry

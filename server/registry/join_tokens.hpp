@@ -30,15 +30,15 @@ struct JoinTokenSecret {
 };
 /// @param limits  of the maker: the tokens let in nothing beyond, however it is labelled by then
 [[nodiscard]] Result<std::vector<JoinTokenSecret>> add_join_tokens(store::Tx& tx, Random& random, JoinTokenSpec const& spec, Limits const& limits,
-                                                                   Cause const& cause);
+                                                                   events::Deed const& deed);
 /// The token as the API shows it; with its secret only in the answer that made it.
-[[nodiscard]] std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, Cause const& cause, bool with_secret);
+[[nodiscard]] std::string join_token_json(JoinTokenSecret const& token, JoinTokenSpec const& spec, events::Deed const& deed, bool with_secret);
 /// All of them; for an actor with limits those that it made.
 [[nodiscard]] Result<DevicePage> list_join_tokens(db::Connection& connection, Limits const& limits, std::string_view actor, std::string_view after, int limit);
 /// Who made it; nothing where there is none.
 [[nodiscard]] Result<std::optional<std::string>> maker_of_join_token(db::Connection& connection, std::string_view id);
 /// @errors not_found (code `unknown_join_token`)
-[[nodiscard]] Result<void> revoke_join_token(store::Tx& tx, std::string_view id, Cause const& cause);
+[[nodiscard]] Result<void> revoke_join_token(store::Tx& tx, std::string_view id, events::Deed const& deed);
 
 /// `prefix` and 256 random bits, base64url: for tokens of people and devices.
 [[nodiscard]] std::string make_secret(std::string_view prefix, Random& random);

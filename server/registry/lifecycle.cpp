@@ -37,17 +37,6 @@ Result<void> check_label(std::string_view key, std::string_view value) {
   return {};
 }
 
-events::Entry entry_of(Cause const& cause, std::string action, Device const& device) {
-  events::Entry out;
-  out.time = cause.at;
-  out.actor = cause.actor;
-  out.action = std::move(action);
-  out.subject = "device/" + device.id;
-  out.reason = cause.reason;
-  out.request_id = cause.request_id;
-  return out;
-}
-
 std::string state_json(std::string_view state) { return fmt::format(R"({{"state":"{}"}})", state); }
 
 }  // namespace
@@ -84,7 +73,7 @@ Result<LabelPatch> decode_label_patch(std::string_view body) {
   return out;
 }
 
-Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch const& patch, Cause const& cause) {
+Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch const& patch, events::Deed const& deed) {
   auto labels = device.labels;
   for (auto const& [key, value] : patch) {
     if (value) {
@@ -98,15 +87,12 @@ Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch cons
   auto set = tx.prepare(queries::kSetLabels);
   set.bind_all(device.n, labels_json(labels));
   FLEET_CHECK(set.run());
-  auto entry = entry_of(cause, "device.labelled", device);
-  entry.before = labels_json(device.labels);
-  entry.after = labels_json(labels);
-  FLEET_CHECK(events::record(tx, entry));
+  FLEET_CHECK(events::record(tx, deed, "device.labelled", "device/" + device.id, labels_json(device.labels), labels_json(labels)));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), device.id);
 }
 
-Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view state, Cause const& cause) {
+Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view state, events::Deed const& deed) {
   if (device.state == state) return device;
   bool const allowed = std::any_of(kEdges.begin(), kEdges.end(), [&](Edge const& edge) { return edge.from == device.state && edge.to == state; });
   if (!allowed) {
@@ -116,15 +102,12 @@ Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view s
   auto set = tx.prepare(queries::kSetState);
   set.bind_all(device.n, state);
   FLEET_CHECK(set.run());
-  auto entry = entry_of(cause, fmt::format("device.{}", state), device);
-  entry.before = state_json(device.state);
-  entry.after = state_json(state);
-  FLEET_CHECK(events::record(tx, entry));
+  FLEET_CHECK(events::record(tx, deed, fmt::format("device.{}", state), "device/" + device.id, state_json(device.state), state_json(state)));
   tx.raise_device_epoch(device.n);
   return load_device(tx.connection(), device.id);
 }
 
-Result<void> remove_device(store::Tx& tx, Device const& device, Cause const& cause) {
+Result<void> remove_device(store::Tx& tx, Device const& device, events::Deed const& deed) {
   if (device.state == "active") {
     return Error{Kind::conflict, "device_active", fmt::format("device {} is active", device.id), "retire or revoke it first"};
   }
@@ -134,9 +117,7 @@ Result<void> remove_device(store::Tx& tx, Device const& device, Cause const& cau
   auto remove = tx.prepare(queries::kDeleteDevice);
   remove.bind(1, device.n);
   FLEET_CHECK(remove.run());
-  auto entry = entry_of(cause, "device.deleted", device);
-  entry.before = state_json(device.state);
-  FLEET_CHECK(events::record(tx, entry));
+  FLEET_CHECK(events::record(tx, deed, "device.deleted", "device/" + device.id, state_json(device.state)));
   tx.raise_device_epoch(device.n);
   return {};
 }

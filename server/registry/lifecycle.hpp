@@ -17,11 +17,11 @@ using LabelPatch = std::map<std::string, std::optional<std::string>>;
 [[nodiscard]] Result<LabelPatch> decode_label_patch(std::string_view body);
 /// Names and values as labels may have them, at most 64. @errors bad_input
 [[nodiscard]] Result<void> check_labels(wire::Labels const& labels);
-[[nodiscard]] Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch const& patch, Cause const& cause);
+[[nodiscard]] Result<Device> patch_labels(store::Tx& tx, Device const& device, LabelPatch const& patch, events::Deed const& deed);
 
 /// Moves a device to `retired` or `revoked`; where it is already, nothing happens. A revoked one stays revoked. @errors conflict
-[[nodiscard]] Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view state, Cause const& cause);
+[[nodiscard]] Result<Device> set_state(store::Tx& tx, Device const& device, std::string_view state, events::Deed const& deed);
 /// Forgets a retired or revoked device and all that hangs on it. @errors conflict (code `device_active`)
-[[nodiscard]] Result<void> remove_device(store::Tx& tx, Device const& device, Cause const& cause);
+[[nodiscard]] Result<void> remove_device(store::Tx& tx, Device const& device, events::Deed const& deed);
 
 }  // namespace fleet::registry

@@ -34,6 +34,15 @@ inline constexpr db::Query kRenewedKey{"registry.renewed_key",
 inline constexpr db::Query kModels{
     "registry.models",
     "SELECT model, running, running_digest, version, state, rollout, since, error, waiting FROM device_models WHERE device = ?1 ORDER BY model"};
+inline constexpr db::Query kRunningOf{
+    "registry.running_of",
+    "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND "
+    "l.digest = m.running_digest WHERE m.device = ?1 AND m.running IS NOT NULL"};
+inline constexpr db::Query kDeviceFacts{"registry.device_facts", "SELECT id, hardware, labels, cache IS NOT NULL FROM devices WHERE n = ?1"};
+inline constexpr db::Query kScanActive{"registry.scan_active",
+                                       "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' AND cache IS NULL ORDER BY n"};
+inline constexpr db::Query kScanActiveOf{
+    "registry.scan_active_of", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ?1 AND state = 'active' AND cache IS NULL ORDER BY n"};
 inline constexpr db::Query kHistory{
     "registry.history",
     "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 "
@@ -120,6 +129,10 @@ inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceB
                                                        kKey,
                                                        kRenewedKey,
                                                        kModels,
+                                                       kRunningOf,
+                                                       kDeviceFacts,
+                                                       kScanActive,
+                                                       kScanActiveOf,
                                                        kHistory,
                                                        kAddDevice,
                                                        kRefreshDevice,

@@ -51,28 +51,22 @@ Result<void> set_not_after(store::Tx& tx, std::int64_t n, SysTime until) {
   return {};
 }
 
-Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, Cause const& cause, std::string_view origin) {
+Result<void> record_key(store::Tx& tx, std::string action, std::string_view id, Digest const& key, events::Deed const& deed, std::string_view origin) {
   boost::json::object after{{"key", key.hex()}};
   if (!origin.empty()) after["by"] = origin;
-  events::Entry entry;
-  entry.time = cause.at;
-  entry.actor = cause.actor.empty() ? fmt::format("device:{}", id) : cause.actor;
-  entry.action = std::move(action);
-  entry.subject = fmt::format("device/{}", id);
-  entry.after = boost::json::serialize(after);
-  entry.reason = cause.reason;
-  entry.request_id = cause.request_id;
-  return events::record(tx, entry);
+  auto known = deed;
+  if (known.actor.empty()) known.actor = fmt::format("device:{}", id);
+  return events::record(tx, known, std::move(action), fmt::format("device/{}", id), {}, boost::json::serialize(after));
 }
 
 Result<void> put_pending(store::Tx& tx, std::string const& id, std::string const& hardware, wire::Labels const& labels, std::string_view token_id,
-                         Asked const& asked, Cause const& cause) {
+                         Asked const& asked, events::Deed const& deed) {
   auto put = tx.prepare(queries::kPutPending);
-  put.bind_all(id, asked.key, asked.request.csr, hardware, labels_json(labels), labels_json(asked.request.reported), token_id, to_unix_ms(cause.at));
+  put.bind_all(id, asked.key, asked.request.csr, hardware, labels_json(labels), labels_json(asked.request.reported), token_id, to_unix_ms(deed.at));
   return put.run();
 }
 
-Result<wire::EnrollResponse> answer_device(Services& services, std::string const& id, std::string const& csr, bool active, Cause const& cause, SysTime until) {
+Result<wire::EnrollResponse> answer_device(Services& services, std::string const& id, std::string const& csr, bool active, events::Deed const& deed, SysTime until) {
   wire::EnrollResponse out;
   out.id = id;
   out.state = active ? "active" : "pending";
@@ -81,7 +75,7 @@ Result<wire::EnrollResponse> answer_device(Services& services, std::string const
   FLEET_TRY(out.directive_root, newest_root(services.store.reader(), "directive"));
   if (auto const device = load_device(services.store.reader(), id)) out.hardware = device->hardware;
   if (active) {
-    FLEET_TRY(out.certificate, crypto::issue_device_certificate(services.ca, csr, id, cause.at - kBackdated, until));
+    FLEET_TRY(out.certificate, crypto::issue_device_certificate(services.ca, csr, id, deed.at - kBackdated, until));
   }
   return out;
 }
@@ -107,20 +101,20 @@ Result<void> check_renewer(db::Connection& reader, Digest const& presented_key) 
   return {};
 }
 
-Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, Cause const& cause) {
+Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_key, std::string const& csr, events::Deed const& deed) {
   FLEET_TRY(auto const info, crypto::inspect_request(csr));
-  auto until = cause.at + services.certificate_lifetime;
+  auto until = deed.at + services.certificate_lifetime;
   auto const job = [&](store::Tx& tx) -> Result<std::string> {
     FLEET_TRY(auto const known, known_renewer(tx.connection(), presented_key));
     FLEET_TRY(auto const holder, find_key(tx.connection(), info.key_sha256));
     if (holder && holder->n != known.n) {
       return Error{Kind::conflict, "key_in_use", fmt::format("the key of this request belongs to device {}", holder->id), "make a new key"};
     }
-    if (cause.at < known.not_after - services.certificate_lifetime / 3) {
+    if (deed.at < known.not_after - services.certificate_lifetime / 3) {
       // Before its time: what was given is given again, and nothing is written down.
       until = known.not_after;
       if (holder) return known.id;
-      FLEET_CHECK(check_may_rekey(tx, known, services.certificate_lifetime, cause.at));
+      FLEET_CHECK(check_may_rekey(tx, known, services.certificate_lifetime, deed.at));
     }
     // One new key at a time: each that waits opens the door as the first one does.
     auto drop = tx.prepare(queries::kDropOtherRenewals);
@@ -129,14 +123,14 @@ Result<wire::EnrollResponse> renew(Services& services, Digest const& presented_k
     if (!holder || holder->renewed) {
       FLEET_TRY(auto const device, load_device(tx.connection(), known.id));
       wire::EnrollRequest const same{{}, csr, device.id, device.hardware, device.reported};
-      FLEET_CHECK(put_pending(tx, device.id, device.hardware, device.labels, kRenewal, Asked{same, info.key_sha256, {}, until}, cause));
+      FLEET_CHECK(put_pending(tx, device.id, device.hardware, device.labels, kRenewal, Asked{same, info.key_sha256, {}, until}, deed));
     }
     FLEET_CHECK(set_not_after(tx, known.n, until));
-    FLEET_CHECK(record_key(tx, "device.renewed", known.id, info.key_sha256, cause));
+    FLEET_CHECK(record_key(tx, "device.renewed", known.id, info.key_sha256, deed));
     return known.id;
   };
   FLEET_TRY(auto const id, services.store.write_value<std::string>(store::Lane::devices, job));
-  return answer_device(services, id, csr, true, cause, until);
+  return answer_device(services, id, csr, true, deed, until);
 }
 
 void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const& key, SysTime now) {
@@ -150,7 +144,7 @@ void adopt_renewed_key(store::Store& store, std::int64_t device_n, Digest const&
     set.bind_all(device_n, key);
     FLEET_CHECK(set.run());
     tx.raise_device_epoch(device_n);
-    return record_key(tx, "device.rekeyed", known->id, key, Cause{now, {}, {}, {}});
+    return record_key(tx, "device.rekeyed", known->id, key, events::Deed{now, {}});
   };
   store.write(store::Lane::devices, job, [device_n](Result<void> const& written) {
     if (!written) log::error("renewed_key_not_adopted", {{"device", device_n}, {"detail", written.error().detail}});

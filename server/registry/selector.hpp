@@ -11,7 +11,8 @@
 
 namespace fleet::registry {
 
-/// What a selector looks at. The maps may be null: then the device has none.
+/// What a selector looks at: pointers into whatever has it (a Device, DeviceFacts, an enrolment that waits), made for one question. The maps may
+/// be null: then the device has none.
 struct DeviceView {
   std::string_view id;
   std::string_view hardware;

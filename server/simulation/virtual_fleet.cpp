@@ -47,7 +47,7 @@ VirtualFleet::VirtualFleet(Scenario const& scenario, Policy const& policy, int d
   rollout_.release_state = "approved";
   silence_ms_ = silent_after(habits_of(scenario_), policy.silent.value_or(SilentGate{}).after_reports).count();
   scratch_.labels = {{"site", ""}};
-  scratch_.running["m"] = "1";
+  scratch_.running.versions["m"] = "1";
   make_devices(devices);
 }
 
@@ -81,13 +81,13 @@ void VirtualFleet::make_devices(int devices) {
   ladder_ = std::move(plan.ladder);
 }
 
-DeviceFacts const& VirtualFleet::facts_of(std::uint32_t index) {
+registry::DeviceFacts const& VirtualFleet::facts_of(std::uint32_t index) {
   auto const& device = devices_[index];
   scratch_.n = index + 1;
   scratch_.id = fmt::format("device-{}", index);
   scratch_.hardware = fmt::format("hw-{}", index % static_cast<std::uint32_t>(scenario_.hardware));
   scratch_.labels["site"] = fmt::format("site-{}", device.around.site);
-  scratch_.running["m"] = device.runs_new ? "2" : "1";
+  scratch_.running.versions["m"] = device.runs_new ? "2" : "1";
   return scratch_;
 }
 

@@ -86,7 +86,7 @@ private:
   void move(Device& device, std::string_view state, std::string_view kind, bool exposed, bool starts);
   void put(Device const& device, std::int64_t devices);
   void watch(std::uint32_t index, std::int64_t at);
-  [[nodiscard]] rollout::DeviceFacts const& facts_of(std::uint32_t index);
+  [[nodiscard]] registry::DeviceFacts const& facts_of(std::uint32_t index);
   [[nodiscard]] std::int64_t service(std::int64_t at) const;
   [[nodiscard]] rollout::CountKey key_of(Device const& device) const;
   void recount();
@@ -105,7 +105,7 @@ private:
   rollout::ViewPtr view_;
   std::shared_ptr<rollout::Snapshot const> snapshot_;
   rollout::Look look_{};
-  rollout::DeviceFacts scratch_;
+  registry::DeviceFacts scratch_;
   rollout::DeviceRows rows_;
   std::vector<std::string> strata_;
   std::vector<std::vector<std::uint32_t>> by_place_;  ///< one a stratum: devices in the order of their places

@@ -68,7 +68,7 @@ TEST_CASE("what every poll and report asks, and what retention drops, walks an i
                                        "registry.device_by_key",
                                        "delivery_get_record",
                                        "delivery_get_record_models",
-                                       "rollout_device_facts",
+                                       "registry.device_facts",
                                        "rollout_rows_of_device",
                                        "rollout_row",
                                        "store_seen_at",

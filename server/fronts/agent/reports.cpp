@@ -20,13 +20,6 @@ namespace json = boost::json;
 /// Changes of state that are kept of one device; the oldest go.
 constexpr std::int64_t kHistoryOfDevice = 1'000;
 
-std::optional<std::string> or_null(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
-
-std::optional<Digest> digest_or_null(std::string const& hex) {
-  auto const parsed = Digest::parse(hex);
-  return parsed ? std::optional(*parsed) : std::nullopt;
-}
-
 std::optional<std::string> error_json(wire::DeviceError const& error) {
   if (error.code.empty()) return std::nullopt;
   return json::serialize(json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
@@ -50,7 +43,7 @@ struct Quotas {
 /// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, rollout::DeviceFacts facts, Quotas quotas, SysTime now)
+  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now)
       : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(std::move(quotas)), now_(now) {}
 
   Result<void> take(wire::ReportItem const& item) {
@@ -89,10 +82,10 @@ private:
     auto const error = error_json(item.error);
     FLEET_CHECK(
         tx_.prepare(delivery::kAddHistory)
-            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, or_null(item.rollout), item.attempt, error)
+            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout), item.attempt, error)
             .run());
-    if (item.running_version.empty()) facts_.running.erase(item.model);
-    else facts_.running[item.model] = item.running_version;
+    if (item.running_version.empty()) facts_.running.versions.erase(item.model);
+    else facts_.running.versions[item.model] = item.running_version;
     last_updates_[item.model] = &item;
     if (error) FLEET_CHECK(emit_failure(item));
     return engine_.on_update(tx_, facts_, item, now_);
@@ -100,8 +93,8 @@ private:
 
   Result<void> put_model(wire::UpdateItem const& item) {
     return tx_.prepare(delivery::kPutModelFromReport)
-        .bind_all(record_.n, item.model, or_null(item.running_version), digest_or_null(item.running_digest), or_null(item.version), item.state,
-                  or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
+        .bind_all(record_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version), item.state,
+                  db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
         .run();
   }
 
@@ -142,7 +135,7 @@ private:
   store::Tx& tx_;
   rollout::Engine& engine_;
   delivery::DeviceRecord const& record_;
-  rollout::DeviceFacts facts_;
+  registry::DeviceFacts facts_;
   Quotas quotas_;
   SysTime now_;
   std::map<std::string, bool> known_;
@@ -169,7 +162,7 @@ std::vector<wire::Report> cut(wire::Report report) {
 
 Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now) {
   FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
-  FLEET_TRY(auto facts, rollout::load_device_facts(tx.connection(), device_n));
+  FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
   FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
   FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
   Intake intake(tx, engine, record, std::move(facts), std::move(quotas), now);

@@ -18,7 +18,7 @@ DeviceRow const* find_row(DeviceRows const& rows, RolloutView const& view) {
 /// One decision in the making.
 struct Deciding {
   Snapshot const& snapshot;
-  DeviceFacts const& device;
+  registry::DeviceFacts const& device;
   DeviceRows const& rows;
   SysTime now;
   ModelDecision out;
@@ -31,8 +31,8 @@ struct Deciding {
   [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), place(view.rollout.salt, device.id)); }
   /// The version that it runs of the rollout's model, where that is another one than the rollout's; else null.
   [[nodiscard]] std::string const* other_version(RolloutView const& view) const {
-    auto const running = device.running.find(view.rollout.model);
-    return running == device.running.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
+    auto const running = device.running.versions.find(view.rollout.model);
+    return running == device.running.versions.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
   }
 
   void target(RolloutView const& view, std::int64_t attempt, bool joins) {
@@ -234,8 +234,8 @@ bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) 
   if (row == nullptr || row->arm != Arm::canary || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
       view.revoked())
     return false;
-  auto const running = d.device.running.find(view.rollout.model);
-  if (running != d.device.running.end() && running->second != view.rollout.version) return false;
+  auto const running = d.device.running.versions.find(view.rollout.model);
+  if (running != d.device.running.versions.end() && running->second != view.rollout.version) return false;
   d.target(view, row->attempt, false);
   d.note("aborted", fmt::format("rollout {} was aborted after this device had switched: it keeps {}", view.rollout.id, view.rollout.version));
   return true;
@@ -310,12 +310,12 @@ void decide_among(Deciding& d, ModelRollouts const& of_model) {
 }
 
 /// Would the target send the device from what it runs to an older release, or to none? What the catalog does not know counts as newer.
-bool sends_back(Desired const& desired, RolloutView const& view, DeviceFacts const& device) {
-  auto const runs = device.running.find(desired.model);
-  if (runs == device.running.end() || runs->second == desired.version) return false;
+bool sends_back(Desired const& desired, RolloutView const& view, registry::DeviceFacts const& device) {
+  auto const runs = device.running.versions.find(desired.model);
+  if (runs == device.running.versions.end() || runs->second == desired.version) return false;
   if (desired.target.action != wire::Action::install) return true;
-  auto const known = device.known.find(desired.model);
-  return known == device.known.end() || known->second > view.rollout.release_n;
+  auto const known = device.running.known.find(desired.model);
+  return known == device.running.known.end() || known->second > view.rollout.release_n;
 }
 
 /// What a backup says of the past is no order: a device that has gone on since stays where it is until a person resumes the rollout.
@@ -326,7 +326,7 @@ void hold_restored(Deciding& d) {
   auto const& rollout = view->second->rollout;
   if (rollout.restored != Restored::held || !sends_back(desired, *view->second, d.device)) return;
   d.note("restored", fmt::format("this server was restored from a backup: rollout {} would send the device from {} back to {}; it waits until a person resumes it",
-                                 rollout.id, d.device.running.at(desired.model), desired.version.empty() ? "none" : desired.version));
+                                 rollout.id, d.device.running.versions.at(desired.model), desired.version.empty() ? "none" : desired.version));
   desired.target = {};
   desired.version.clear();
   desired.joins = false;
@@ -334,25 +334,25 @@ void hold_restored(Deciding& d) {
 
 }  // namespace
 
-bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts const& device) {
+bool must_return(RolloutView const& view, DeviceRow const& row, registry::DeviceFacts const& device) {
   if (!row.exposed || row.state == ds::kReverted) return false;
-  auto const running = device.running.find(view.rollout.model);
-  return running == device.running.end() || running->second == view.rollout.version;
+  auto const running = device.running.versions.find(view.rollout.model);
+  return running == device.running.versions.end() || running->second == view.rollout.version;
 }
 
-bool selects(registry::Selector const& selector, std::string const& model, DeviceFacts const& device, DeviceRow const* row) {
-  auto seen = registry::DeviceView{device.id, device.hardware, "active", &device.labels, &device.running};
+bool selects(registry::Selector const& selector, std::string const& model, registry::DeviceFacts const& device, DeviceRow const* row) {
+  auto seen = registry::view_of(device);
   if (row == nullptr || !selector.asks_running()) return selector.matches(seen);
-  auto before = device.running;
+  auto before = device.running.versions;
   if (row->from_version) before[model] = *row->from_version;
   else before.erase(model);
   seen.running = &before;
   return selector.matches(seen);
 }
 
-bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row) { return selects(view.selector, view.rollout.model, device, row); }
+bool selects(RolloutView const& view, registry::DeviceFacts const& device, DeviceRow const* row) { return selects(view.selector, view.rollout.model, device, row); }
 
-ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
+ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
   Deciding d{snapshot, device, rows, now, {}};
   d.out.desired.model = model;
   auto const found = snapshot.models.find(model);

@@ -24,11 +24,11 @@ struct DeviceRow {
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 
 /// True while the device runs, as far as is known, what `view` took back.
-[[nodiscard]] bool must_return(RolloutView const& view, DeviceRow const& row, DeviceFacts const& device);
+[[nodiscard]] bool must_return(RolloutView const& view, DeviceRow const& row, registry::DeviceFacts const& device);
 
 /// Does the selector choose this device? For a device that switched, what it ran before counts, or it would drop out by switching.
-[[nodiscard]] bool selects(RolloutView const& view, DeviceFacts const& device, DeviceRow const* row);
-[[nodiscard]] bool selects(registry::Selector const& selector, std::string const& model, DeviceFacts const& device, DeviceRow const* row);
+[[nodiscard]] bool selects(RolloutView const& view, registry::DeviceFacts const& device, DeviceRow const* row);
+[[nodiscard]] bool selects(registry::Selector const& selector, std::string const& model, registry::DeviceFacts const& device, DeviceRow const* row);
 
 /// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
 /// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees. `now`: of limits alone.
@@ -38,6 +38,6 @@ struct ModelDecision {
   std::optional<SysTime> valid_until = {};  ///< the answer changes then at the latest: a freeze ends
   std::string holder = {};  ///< id of the live rollout that the device is in, or comes to; empty: none
 };
-[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, DeviceFacts const& device, DeviceRows const& rows, SysTime now);
+[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, SysTime now);
 
 }  // namespace fleet::rollout

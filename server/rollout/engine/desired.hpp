@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/rollout/gates/evidence.hpp"
 
 #include <map>
@@ -8,17 +9,6 @@
 #include <vector>
 
 namespace fleet::rollout {
-
-/// A device as the decision sees it.
-struct DeviceFacts {
-  std::int64_t n = 0;
-  std::string id;
-  std::string hardware;
-  wire::Labels labels;
-  std::map<std::string, std::string> running;  ///< model -> version
-  bool cache = false;                          ///< it keeps objects for others and is told nothing
-  std::map<std::string, std::int64_t> known;   ///< model -> number of the release that runs, where the catalog knows its bytes
-};
 
 /// What a device's models do, as its polls tell it.
 using ModelStatuses = std::map<std::string, wire::ModelStatus>;

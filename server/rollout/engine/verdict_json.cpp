@@ -1,8 +1,8 @@
 #include "server/rollout/engine/verdict_json.hpp"
 
+#include "core/wire/json_pieces.hpp"
 #include "server/rollout/policy/json_number.hpp"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace fleet::rollout {
@@ -12,9 +12,8 @@ namespace {
 constexpr std::size_t kHistoryMax = 50;
 
 json::object parse_object(std::string_view text) {
-  boost::system::error_code fault;
-  auto value = json::parse(json::string_view(text.data(), text.size()), fault);
-  return !fault && value.is_object() ? value.get_object() : json::object{};
+  auto value = wire::parse_own(text);
+  return value.is_object() ? value.get_object() : json::object{};
 }
 
 json::object gate_json(GateVerdict const& gate) {

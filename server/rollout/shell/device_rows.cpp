@@ -92,7 +92,7 @@ Result<void> insert_row(store::Tx& tx, RolloutView const& view, NewRow const& ma
   return row.run();
 }
 
-Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, DeviceFacts const& device, Desired const& desired, SysTime now) {
+Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, SysTime now) {
   NewRow made{device.n, desired.stage, desired.stratum, ds::kDispatched, false, {}, {}, desired.target.attempt, true};
   {
     auto running = tx.prepare(queries::kRunningDigest);
@@ -114,7 +114,7 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, DeviceFacts 
   return {};
 }
 
-Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, DeviceFacts const& device, Desired const& desired, SysTime now) {
+Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, SysTime now) {
   FLEET_TRY(auto const window, silence_window(tx.connection(), device.n, view.rollout.policy));
   auto row = tx.prepare(queries::kAgainRow);
   row.bind_all(desired.target.attempt, desired.stage, to_unix_ms(now), to_unix_ms(now), to_unix_ms(now + window), true, desired.rollout_n, device.n);
@@ -150,7 +150,7 @@ Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t devic
 }
 
 /// Rollouts of the model that are taken back, and from which the device has now returned, whatever made it do so.
-Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                           std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (of_model == snapshot.models.end()) return {};
@@ -166,7 +166,7 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, DeviceFacts c
   return {};
 }
 
-Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                       std::vector<std::int64_t>& changed) {
   auto const move = move_of(row.state, item);
   if (!move) return {};
@@ -190,7 +190,7 @@ Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& p
   bool const restored = rollout.restored != Restored::no;
   bool const failed = shows->row == ds::kFailed;
   FLEET_TRY(auto const row, find_row(tx, rollout.n, polled.device_n));
-  FLEET_TRY(auto const device, load_device_facts(tx.connection(), polled.device_n));
+  FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), polled.device_n));
   if (row) {
     bool const told = (shows->row == ds::kHealthy && status.version == rollout.version) || (failed && restored);
     if (!told || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
@@ -281,7 +281,7 @@ Result<void> raise_device(store::Tx& tx, std::int64_t device_n) {
   return {};
 }
 
-Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, Decision const& decision, SysTime now) {
+Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, SysTime now) {
   for (auto const& desired : decision.models) {
     auto const view = snapshot.by_n.find(desired.rollout_n);
     if (desired.target.model.empty() || view == snapshot.by_n.end()) continue;
@@ -314,7 +314,7 @@ Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTim
     }
   }
   if (open.empty()) return {};
-  FLEET_TRY(auto const device, load_device_facts(tx.connection(), device_n));
+  FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), device_n));
   for (auto const& one : open) {
     if (how == Leaving::relabelled) {  // who must return does, whatever it is called
       FLEET_TRY(auto const selector, registry::Selector::parse(one.selector));
@@ -327,7 +327,7 @@ Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTim
 
 Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id) { return tx.prepare(queries::kNameGone).bind_all(device_n, id).run(); }
 
-Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                          std::vector<std::int64_t>& changed) {
   auto const found = snapshot.by_id.find(item.rollout);
   if (found != snapshot.by_id.end() && found->second->rollout.version == item.version && found->second->rollout.model == item.model) {
@@ -349,7 +349,7 @@ Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& po
   return {};
 }
 
-Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
+Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item,
                           std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (item.digest.empty() || of_model == snapshot.models.end()) return {};

@@ -16,7 +16,7 @@ namespace fleet::rollout {
 [[nodiscard]] Result<void> raise_device(store::Tx& tx, std::int64_t device_n);
 
 /// Writes what a directive tells the device: a row when it joins, `reverting` when it must return.
-[[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, Decision const& decision, SysTime now);
+[[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, SysTime now);
 /// How a device leaves the rollouts that it is in, by an operator's hand.
 enum class Leaving {
   relabelled,  ///< only those whose selector covers it no more
@@ -28,7 +28,7 @@ enum class Leaving {
 [[nodiscard]] Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id);
 /// Moves the row of the item's rollout, and marks what the device returned from.
 /// @param changed  receives the numbers of the rollouts whose rows moved
-[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                                        std::vector<std::int64_t>& changed);
 /// A device's poll: its models as they were recorded until then, and as it tells them.
 struct Polled {
@@ -39,7 +39,7 @@ struct Polled {
 /// Takes from a poll what no report told: that an attempt was committed; of a rollout that was restored also that the device is in it, and that it failed.
 [[nodiscard]] Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, SysTime now, std::vector<std::int64_t>& changed);
 /// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
-[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, DeviceFacts const& device, wire::MetricsItem const& item,
+[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item,
                                         std::vector<std::int64_t>& changed);
 
 /// Where a report moves a row. Pure. `state` is the row's now, `evidence` false: the outcome says nothing about the release.

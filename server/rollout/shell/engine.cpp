@@ -2,7 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "server/rollout/engine/revoked.hpp"
-#include "server/rollout/shell/device_facts.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -46,7 +46,7 @@ class StoreEngine final : public Engine {
 public:
   explicit StoreEngine(Services& services) : services_(services), judge_(services, [this] { return snapshot(); }) {}
 
-  Result<Decision> decide(db::Connection& reader, DeviceFacts const& device, SysTime now) override {
+  Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     FLEET_TRY(auto const rows, read_device_rows(reader, device.n));
     Decision out;
@@ -61,7 +61,7 @@ public:
     return out;
   }
 
-  Result<void> dispatched(store::Tx& tx, DeviceFacts const& device, Decision const& decision, SysTime now) override {
+  Result<void> dispatched(store::Tx& tx, registry::DeviceFacts const& device, Decision const& decision, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     FLEET_CHECK(note_dispatched(tx, *current, device, decision, now));
     std::vector<std::int64_t> changed;
@@ -79,10 +79,10 @@ public:
     return {};
   }
 
-  Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) override {
+  Result<void> on_update(store::Tx& tx, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     if (item.error.code == wire::kUnheld) {
-      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {"device:" + device.id, "the hold was lifted on the device", "", now}));
+      FLEET_TRY(auto const models, unhold(tx, device.id, item.model, {now, "device:" + device.id, "the hold was lifted on the device"}));
       if (models > 0) log::info("device.unheld", {{"device", device.id}, {"model", item.model}});
       return {};
     }
@@ -92,7 +92,7 @@ public:
     return {};
   }
 
-  Result<void> on_metrics(store::Tx& tx, DeviceFacts const& device, wire::MetricsItem const& item, SysTime) override {
+  Result<void> on_metrics(store::Tx& tx, registry::DeviceFacts const& device, wire::MetricsItem const& item, SysTime) override {
     FLEET_TRY(auto const current, snapshot());
     std::vector<std::int64_t> changed;
     FLEET_CHECK(note_metrics(tx, *current, device, item, changed));

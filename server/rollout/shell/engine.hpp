@@ -15,21 +15,18 @@ public:
   static Result<std::unique_ptr<Engine>> create(Services& services);
   virtual ~Engine() = default;
   /// The pure decision over the current snapshot and this device's own rows (read through `reader`).
-  virtual Result<Decision> decide(db::Connection& reader, DeviceFacts const& device, SysTime now) = 0;
+  virtual Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) = 0;
   /// In the transaction that commits a new directive: creates or updates rollout_devices rows for what is dispatched.
-  virtual Result<void> dispatched(store::Tx& tx, DeviceFacts const& device, Decision const& decision, SysTime now) = 0;
+  virtual Result<void> dispatched(store::Tx& tx, registry::DeviceFacts const& device, Decision const& decision, SysTime now) = 0;
   /// In the transaction that records a poll: an outcome that no report told (it was acknowledged by a server that is lost, say) is taken from it.
   /// @param before  what was recorded of the device's models until now
   virtual Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) = 0;
   /// In the transaction that takes a report: moves the device's row in rollout_devices, adds samples.
-  virtual Result<void> on_update(store::Tx& tx, DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) = 0;
-  virtual Result<void> on_metrics(store::Tx& tx, DeviceFacts const& device, wire::MetricsItem const& item, SysTime now) = 0;
+  virtual Result<void> on_update(store::Tx& tx, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now) = 0;
+  virtual Result<void> on_metrics(store::Tx& tx, registry::DeviceFacts const& device, wire::MetricsItem const& item, SysTime now) = 0;
   /// Starts and stops the judge's thread: looks at running rollouts when their reports change, at least every second.
   virtual void start() = 0;
   virtual void stop() = 0;
 };
-
-/// Loads a device's facts. @errors not_found
-[[nodiscard]] Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n);
 
 }  // namespace fleet::rollout

@@ -2,7 +2,7 @@
 
 #include "core/base/log.hpp"
 #include "server/events/audit.hpp"
-#include "server/rollout/shell/device_facts.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/series.hpp"
@@ -189,7 +189,7 @@ Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout co
   }
   out.facts = std::move(fold.facts);
   for (auto const& [device, state] : busy) {
-    FLEET_TRY(auto const facts, load_device_facts(reader, device));
+    FLEET_TRY(auto const facts, registry::load_device_facts(reader, device));
     out.facts.busy.push_back(fmt::format("{} ({})", facts.id, state));
   }
   for (auto const device : to_return) {
@@ -254,12 +254,12 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
   auto const& view = *found->second;
   if (watch.members_stage != rollout.stage || watch.members_attempt != rollout.attempt || now >= watch.members_until) {
     watch.members.clear();
-    auto const take = [&](DeviceFacts const& device) -> Result<void> {
+    auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
       auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
       if (view.has_variant(device.hardware) && view.in_stage(rollout.stage, stratum, place(rollout.salt, device.id))) watch.members.push_back(device.n);
       return {};
     };
-    FLEET_CHECK(scan_selected(reader, view.selector, take));
+    FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
     watch.members_stage = rollout.stage;
     watch.members_attempt = rollout.attempt;
     watch.members_until = now + kRescan;
@@ -274,7 +274,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
       ++offline;
       continue;
     }
-    FLEET_TRY(auto const device, load_device_facts(reader, device_n));
+    FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
     auto const decided = decide_model(*snapshot, rollout.model, device, rows, now);
     if (decided.desired.joins && decided.desired.rollout_n == rollout.n) {
@@ -316,7 +316,7 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
 Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch) {
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
   if (!verdict.event && !verdict.begin && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
-  Deed const deed{"system:judge", verdict.reason, "", now};
+  events::Deed const deed{now, "system:judge", verdict.reason};
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round

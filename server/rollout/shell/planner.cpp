@@ -1,7 +1,7 @@
 #include "server/rollout/shell/planner.hpp"
 
 #include "core/wire/release.hpp"
-#include "server/rollout/shell/device_facts.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <fmt/format.h>
@@ -77,7 +77,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   auto const strata_max = kMembershipRowsMax / static_cast<std::size_t>(request.policy.stage_count() + 1);
   std::set<std::string> running;
   std::int64_t ineligible = 0;
-  auto const take = [&](DeviceFacts const& device) -> Result<void> {
+  auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
     if (std::find(release.hardware.begin(), release.hardware.end(), device.hardware) == release.hardware.end()) {
       ++ineligible;
       return {};
@@ -92,7 +92,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
     if (found && !row.is_null(0)) running.insert(row.text(0));
     return {};
   };
-  FLEET_CHECK(scan_selected(reader, selector, take));
+  FLEET_CHECK(registry::scan_selected(reader, selector, take));
   FLEET_CHECK(check_floors(reader, request, release, running));
   auto out = plan_of_places(request.policy, places);
   out.ineligible = ineligible;

@@ -12,10 +12,6 @@ using db::Query;
 // planning ------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
-inline constexpr Query kScanDevices{"rollout_scan_devices", "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' AND cache IS NULL ORDER BY n"};
-inline constexpr Query kScanHardware{"rollout_scan_hardware", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ? AND state = 'active' AND cache IS NULL ORDER BY n"};
-inline constexpr Query kRunningOf{"rollout_running_of", "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND l.digest = m.running_digest "
-                                  "WHERE m.device = ? AND m.running IS NOT NULL"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
@@ -65,7 +61,6 @@ inline constexpr Query kApprove{"rollout_approve",
 inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM rollout_approvals WHERE rollout = ? AND stage = ?"};
 
 // devices of a rollout ------------------------------------------------------------------------------------------------------
-inline constexpr Query kDeviceFacts{"rollout_device_facts", "SELECT id, hardware, labels, cache IS NOT NULL FROM devices WHERE n = ?"};
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
     "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
@@ -181,9 +176,9 @@ inline constexpr Query kListDevices{
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
-    {kFindRelease, kCountOfModel, kScanDevices, kScanHardware, kRunningOf, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
+    {kFindRelease, kCountOfModel, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kJudgedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertStratum, kStrata,
-     kApprove, kApprovals, kDeviceFacts, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
+     kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kEvidence, kSamples,
      kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});

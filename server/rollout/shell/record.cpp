@@ -134,7 +134,7 @@ Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollou
   return found ? row.int64(0) : 0;
 }
 
-Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const& deed) {
+Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, events::Deed const& deed) {
   auto const to = next_state(rollout.state, event);
   if (!to) return wrong_state(rollout, to_string(event));
   auto const before = short_json(rollout, "");
@@ -142,8 +142,8 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   rollout.reason = deed.reason;
   bool const starts = rollout.state == State::running && !rollout.started_at;
   bool const ends = event == Event::complete || event == Event::abort || event == Event::roll_back;
-  if (starts) rollout.started_at = deed.now;
-  if (ends) rollout.ended_at = deed.now;
+  if (starts) rollout.started_at = deed.at;
+  if (ends) rollout.ended_at = deed.at;
   if (starts || ends) {
     FLEET_TRY(rollout.moment, next_moment(tx.connection()));
   }
@@ -151,10 +151,10 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const
   bool const said = event == Event::resume || event == Event::approved || event == Event::retry || event == Event::roll_back;
   if (said && rollout.restored == Restored::held) rollout.restored = Restored::resumed;
   FLEET_CHECK(save_rollout(tx, rollout));
-  if (event == Event::abort || event == Event::roll_back) FLEET_CHECK(settle_rows(tx, rollout, deed.now, 0));
+  if (event == Event::abort || event == Event::roll_back) FLEET_CHECK(settle_rows(tx, rollout, deed.at, 0));
   tx.raise_policy_epoch();
-  return events::record(tx, {deed.now, deed.actor, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before,
-                            short_json(rollout, deed.reason), deed.reason, deed.request_id});
+  return events::record(tx, deed, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before,
+                            short_json(rollout, deed.reason));
 }
 
 Error wrong_state(Rollout const& rollout, std::string_view verb) {

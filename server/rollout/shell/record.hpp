@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/events/deed.hpp"
 #include "server/rollout/engine/membership.hpp"
 #include "server/rollout/engine/rollout.hpp"
 #include "server/store/store.hpp"
@@ -20,18 +21,10 @@ namespace fleet::rollout {
 [[nodiscard]] Result<std::vector<StageStratum>> load_strata(db::Connection& reader, std::int64_t rollout_n);
 [[nodiscard]] Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollout_n, int stage);
 
-/// Who acts, and why.
-struct Deed {
-  std::string actor;
-  std::string reason;
-  std::string request_id;
-  SysTime now{};
-};
-
 /// Takes an edge of the state machine and does what belongs to it: drops what has not switched, notes the times, saves, audits,
 /// emits the event, raises the policy epoch. `rollout.stage` and the like are set by the caller before.
 /// @errors conflict (`wrong_state`) when the table has no such edge
-[[nodiscard]] Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, Deed const& deed);
+[[nodiscard]] Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, events::Deed const& deed);
 /// The error of a verb that a state does not allow.
 [[nodiscard]] Error wrong_state(Rollout const& rollout, std::string_view verb);
 

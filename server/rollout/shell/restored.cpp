@@ -63,7 +63,7 @@ Result<json::array> unknown_rollouts(db::Connection& reader) {
 
 Result<void> hold_restored(store::Tx& tx, SysTime now) {
   FLEET_TRY(auto rollouts, list_started(tx.connection()));
-  Deed const deed{"system:restore", "restored", "", now};
+  events::Deed const deed{now, "system:restore", "restored"};
   for (auto& rollout : rollouts) {
     rollout.restored = Restored::held;
     if (is_live(rollout.state))

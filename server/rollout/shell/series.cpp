@@ -1,11 +1,11 @@
 #include "server/rollout/shell/series.hpp"
 
+#include "core/wire/json_pieces.hpp"
 #include "server/rollout/policy/json_number.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace fleet::rollout {
@@ -33,9 +33,8 @@ Result<std::string> series_json(db::Connection& reader, Rollout const& rollout) 
     if (!more) break;
     json::object point;
     point["time"] = to_rfc3339(from_unix_ms(rows.int64(0)), true);
-    boost::system::error_code fault;
-    auto const kept = json::parse(json::string_view(rows.text_view(1).data(), rows.text_view(1).size()), fault);
-    if (fault || !kept.is_object()) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": a point of its series is no object"};
+    auto const kept = wire::parse_own(rows.text_view(1));
+    if (!kept.is_object()) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": a point of its series is no object"};
     for (auto const& member : kept.get_object()) point[member.key()] = member.value();
     points.push_back(std::move(point));
   }

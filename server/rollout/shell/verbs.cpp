@@ -13,11 +13,11 @@ namespace fleet::rollout {
 namespace {
 
 /// "paused by token:ops: support calls".
-std::string done_by(std::string_view done, Deed const& deed) { return fmt::format("{} by {}{}{}", done, deed.actor, deed.reason.empty() ? "" : ": ", deed.reason); }
+std::string done_by(std::string_view done, events::Deed const& deed) { return fmt::format("{} by {}{}{}", done, deed.actor, deed.reason.empty() ? "" : ": ", deed.reason); }
 
 /// A person's deed joins the history that `explain` shows, and is the reason that lists show.
-void note_deed(Rollout& rollout, std::string_view verb, std::string_view done, Deed const& deed) {
-  rollout.verdict = noted(rollout.verdict, verb, done_by(done, deed), deed.now);
+void note_deed(Rollout& rollout, std::string_view verb, std::string_view done, events::Deed const& deed) {
+  rollout.verdict = noted(rollout.verdict, verb, done_by(done, deed), deed.at);
 }
 
 void accept_harm(Rollout& rollout) {
@@ -45,7 +45,7 @@ Result<std::int64_t> approvals_missing(db::Connection& reader, Rollout const& ro
   return std::max<std::int64_t>(0, policy.approvals_required - have);
 }
 
-Result<void> replace_superseded(store::Tx& tx, Rollout const& rollout, Deed const& deed) {
+Result<void> replace_superseded(store::Tx& tx, Rollout const& rollout, events::Deed const& deed) {
   if (!rollout.supersedes_n) return {};
   FLEET_TRY(auto old, load_rollout(tx.connection(), *rollout.supersedes_n));
   if (!next_state(old.state, Event::abort)) return {};  // ended, or on its way back: nothing to stop
@@ -72,7 +72,7 @@ Result<void> begin_first_stage(db::Connection& reader, Rollout& rollout, SysTime
   return {};
 }
 
-Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
+Result<void> start_loaded(store::Tx& tx, Rollout& rollout, events::Deed const& deed) {
   if (rollout.release_state != "approved")
     return Error{Kind::conflict, "release_not_approved", fmt::format("release {}@{} is {}", rollout.model, rollout.version, rollout.release_state),
                  fmt::format("fleetctl release approve {}@{}", rollout.model, rollout.version)};
@@ -82,17 +82,17 @@ Result<void> start_loaded(store::Tx& tx, Rollout& rollout, Deed const& deed) {
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, 1));
   if (missing > 0) return transition(tx, rollout, Event::ask_approval, deed);
   FLEET_CHECK(replace_superseded(tx, rollout, deed));
-  FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.now));
+  FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.at));
   return transition(tx, rollout, Event::start, deed);
 }
 
 /// What a backup says of a rollout that is not paused counts again.
-Result<void> believe_restored(store::Tx& tx, Rollout& rollout, Deed const& deed) {
+Result<void> believe_restored(store::Tx& tx, Rollout& rollout, events::Deed const& deed) {
   rollout.restored = Restored::resumed;
-  rollout.verdict = with_history(rollout.verdict, "resume", done_by("resumed after a restore", deed), deed.now);
+  rollout.verdict = with_history(rollout.verdict, "resume", done_by("resumed after a restore", deed), deed.at);
   FLEET_CHECK(save_rollout(tx, rollout));
   tx.raise_policy_epoch();
-  return events::record(tx, {deed.now, deed.actor, "rollout.resumed", "rollout/" + rollout.id, "", R"({"restored":true})", deed.reason, deed.request_id});
+  return events::record(tx, deed, "rollout.resumed", "rollout/" + rollout.id, "", R"({"restored":true})");
 }
 
 /// The stage's deadline runs anew. A rollout that waits for another begins, unless that one still goes on.
@@ -152,7 +152,7 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
 
 }  // namespace
 
-Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, Deed const& deed) {
+Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, events::Deed const& deed) {
   auto const& want = request.plan;
   FLEET_TRY(auto const release, find_release(tx.connection(), want.model, want.version));
   if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
@@ -161,19 +161,19 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   {
     auto row = tx.prepare(queries::kInsertRollout);
     row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(want.policy), want.salt, after_n, supersedes_n,
-                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.now));
+                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at));
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
   FLEET_CHECK(insert_strata(tx, rollout.n, plan.membership));
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
-  FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "rollout.created", "rollout/" + rollout.id, "", after, deed.reason, deed.request_id}));
+  FLEET_CHECK(events::record(tx, deed, "rollout.created", "rollout/" + rollout.id, "", after));
   if (request.start) FLEET_CHECK(start_loaded(tx, rollout, deed));
   return rollout;
 }
 
-Result<Rollout> start(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> start(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::awaiting_approval, State::running, State::paused, State::completed}));
   auto& rollout = loaded.rollout;
   if (loaded.holds) return rollout;
@@ -182,7 +182,7 @@ Result<Rollout> start(store::Tx& tx, std::string_view id, Deed const& deed) {
   return rollout;
 }
 
-Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
   auto const stage = rollout.policy.approvals_before_stage;
   if (rollout.policy.approvals_required == 0)
@@ -191,29 +191,29 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed) {
   if (rollout.stage >= stage) return rollout;  // it was approved
   if (rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back) return wrong_state(rollout, "approve");
   auto row = tx.prepare(queries::kApprove);
-  row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.now));
+  row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.at));
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return rollout;
   note_deed(rollout, "approve", "approved", deed);
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, stage));
   if (missing > 0 || rollout.state != State::awaiting_approval) {
     FLEET_CHECK(save_rollout(tx, rollout));
-    FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "rollout.approval", "rollout/" + rollout.id, "",
-                                   fmt::format(R"({{"stage":{},"missing":{}}})", stage, missing), deed.reason, deed.request_id}));
+    FLEET_CHECK(events::record(tx, deed, "rollout.approval", "rollout/" + rollout.id, "",
+                                   fmt::format(R"({{"stage":{},"missing":{}}})", stage, missing)));
     return rollout;
   }
   if (rollout.stage == 0) {
     FLEET_CHECK(check_overlap(tx.connection(), rollout));
     FLEET_CHECK(replace_superseded(tx, rollout, deed));
-    FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.now));
+    FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.at));
   } else {
-    enter_stage(rollout, stage, deed.now);
+    enter_stage(rollout, stage, deed.at);
   }
   FLEET_CHECK(transition(tx, rollout, Event::approved, deed));
   return rollout;
 }
 
-Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> pause(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::paused}));
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::pause)) return wrong_state(loaded.rollout, "pause");
@@ -222,7 +222,7 @@ Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed) {
   return loaded.rollout;
 }
 
-Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> resume(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::running}));
   auto& rollout = loaded.rollout;
   if (loaded.holds) return rollout;
@@ -233,12 +233,12 @@ Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed) {
   if (!next_state(rollout.state, Event::resume)) return wrong_state(rollout, "resume");
   note_deed(rollout, "resume", "resumed", deed);
   accept_harm(rollout);
-  FLEET_CHECK(go_on(tx.connection(), rollout, deed.now));
+  FLEET_CHECK(go_on(tx.connection(), rollout, deed.at));
   FLEET_CHECK(transition(tx, rollout, Event::resume, deed));
   return rollout;
 }
 
-Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, Deed const& deed) {
+Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::completed, State::awaiting_approval}));
   auto& rollout = loaded.rollout;
   auto const last = rollout.policy.stage_count();
@@ -259,12 +259,12 @@ Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& wha
     return rollout;
   }
   rollout.full = rollout.full || what.full;
-  enter_stage(rollout, to, deed.now);
+  enter_stage(rollout, to, deed.at);
   FLEET_CHECK(transition(tx, rollout, Event::widen, deed));
   return rollout;
 }
 
-Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> abort(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::aborted}));
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::abort)) return wrong_state(loaded.rollout, "abort");
@@ -273,7 +273,7 @@ Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed) {
   return loaded.rollout;
 }
 
-Result<Rollout> rollback(store::Tx& tx, std::string_view id, Deed const& deed) {
+Result<Rollout> rollback(store::Tx& tx, std::string_view id, events::Deed const& deed) {
   FLEET_TRY(auto loaded, load_for(tx, id, {State::rolling_back, State::rolled_back}));
   if (loaded.holds) return loaded.rollout;
   if (!next_state(loaded.rollout.state, Event::roll_back)) return wrong_state(loaded.rollout, "rollback");

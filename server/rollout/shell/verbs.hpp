@@ -21,15 +21,15 @@ struct CreateRequest {
 
 /// Inserts the rollout as planned, and starts it where asked.
 /// @errors conflict (`rollout_overlaps`), not_found (`unknown_rollout`, `unknown_release`)
-[[nodiscard]] Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, Deed const& deed);
+[[nodiscard]] Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, events::Deed const& deed);
 
 /// @errors conflict (`wrong_state`, `rollout_overlaps`, `release_not_approved`)
-[[nodiscard]] Result<Rollout> start(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> start(store::Tx& tx, std::string_view id, events::Deed const& deed);
 /// Counts one approval an actor for the stage the policy asks it for, and moves on when none is missing.
-[[nodiscard]] Result<Rollout> approve(store::Tx& tx, std::string_view id, Deed const& deed);
-[[nodiscard]] Result<Rollout> pause(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& deed);
+[[nodiscard]] Result<Rollout> pause(store::Tx& tx, std::string_view id, events::Deed const& deed);
 /// Goes on; accepts the harm that is known by now, and renews the deadline. A rollout whose predecessor ended without completing begins.
-[[nodiscard]] Result<Rollout> resume(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> resume(store::Tx& tx, std::string_view id, events::Deed const& deed);
 /// Which evidence a person does without: that of the stage in which the rollout was seen, or of all.
 struct Promotion {
   int stage = 0;
@@ -37,15 +37,15 @@ struct Promotion {
 };
 /// Skips bake and evidence; harm gates stay armed. Where the stage has passed, or the rollout waits for its approval already, nothing changes; a
 /// pause stays one. @errors conflict (`wrong_state`, `wrong_stage`, `waits_for_predecessor`)
-[[nodiscard]] Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, Deed const& deed);
-[[nodiscard]] Result<Rollout> abort(store::Tx& tx, std::string_view id, Deed const& deed);
-[[nodiscard]] Result<Rollout> rollback(store::Tx& tx, std::string_view id, Deed const& deed);
+[[nodiscard]] Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, events::Deed const& deed);
+[[nodiscard]] Result<Rollout> abort(store::Tx& tx, std::string_view id, events::Deed const& deed);
+[[nodiscard]] Result<Rollout> rollback(store::Tx& tx, std::string_view id, events::Deed const& deed);
 /// Failed devices again, from the first stage; with `device`, that one now. Those that are to try again already are not counted anew.
 /// @errors not_found (`unknown_device`, `not_in_rollout`)
-[[nodiscard]] Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, Deed const& deed);
+[[nodiscard]] Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, events::Deed const& deed);
 /// Lets a device take again what it failed or holds back: raises the attempt of its target, of one model or (empty) of all. Where it holds nothing
 /// back, or was let go already, nothing changes.
 /// @returns how many models it is told of by a rollout. @errors not_found (`unknown_device`)
-[[nodiscard]] Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, Deed const& deed);
+[[nodiscard]] Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, events::Deed const& deed);
 
 }  // namespace fleet::rollout

@@ -22,7 +22,7 @@ Result<std::int64_t> find_device(store::Tx& tx, std::string const& id) {
   return row.int64(0);
 }
 
-Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string const& device, Deed const& deed) {
+Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string const& device, events::Deed const& deed) {
   FLEET_TRY(auto const device_n, find_device(tx, device));
   {
     auto row = tx.prepare(queries::kRow);
@@ -34,7 +34,7 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
   }
   FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
   auto row = tx.prepare(queries::kRetryDevice);
-  row.bind_all(rollout.n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window));
+  row.bind_all(rollout.n, device_n, to_unix_ms(deed.at), to_unix_ms(deed.at + window));
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
   for (auto const& gate : rollout.policy.absolute) {
@@ -43,8 +43,7 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
     FLEET_CHECK(drop.run());
   }
   FLEET_CHECK(raise_device(tx, device_n));
-  return events::record(tx, {deed.now, deed.actor, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device),
-                            deed.reason, deed.request_id});
+  return events::record(tx, deed, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device));
 }
 
 /// Those that failed the attempt of now: who failed an earlier one is to try again already.
@@ -57,7 +56,7 @@ Result<std::int64_t> count_failed(store::Tx& tx, Rollout const& rollout) {
 
 }  // namespace
 
-Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, Deed const& deed) {
+Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, events::Deed const& deed) {
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
   if (!next_state(rollout.state, Event::retry)) return wrong_state(rollout, "retry");
   if (!device.empty()) {
@@ -77,13 +76,13 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   ++rollout.attempt;
   rollout.full = false;
   for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
-  rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.now);
-  enter_stage(rollout, 1, deed.now);
+  rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.at);
+  enter_stage(rollout, 1, deed.at);
   FLEET_CHECK(transition(tx, rollout, Event::retry, deed));
   return rollout;
 }
 
-Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, Deed const& deed) {
+Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& model, events::Deed const& deed) {
   FLEET_TRY(auto const device_n, find_device(tx, device));
   std::vector<std::int64_t> rollouts;
   {
@@ -100,14 +99,14 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
     FLEET_TRY(auto const rollout, load_rollout(tx.connection(), n));
     FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
     auto row = tx.prepare(queries::kUnholdRow);
-    row.bind_all(n, device_n, to_unix_ms(deed.now), to_unix_ms(deed.now + window), rollout.model);
+    row.bind_all(n, device_n, to_unix_ms(deed.at), to_unix_ms(deed.at + window), rollout.model);
     FLEET_CHECK(row.run());
     raised += tx.connection().changes();
   }
   if (raised == 0) return static_cast<int>(rollouts.size());
   FLEET_CHECK(raise_device(tx, device_n));
-  FLEET_CHECK(events::record(tx, {deed.now, deed.actor, "device.unheld", "device/" + device, "",
-                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, raised), deed.reason, deed.request_id}));
+  FLEET_CHECK(events::record(tx, deed, "device.unheld", "device/" + device, "",
+                                 fmt::format(R"({{"model":"{}","targets":{}}})", model, raised)));
   return static_cast<int>(rollouts.size());
 }
 

@@ -1,5 +1,6 @@
 #include "server/rollout/shell/views.hpp"
 
+#include "core/wire/json_pieces.hpp"
 #include "server/rollout/policy/json_number.hpp"
 #include "server/rollout/shell/queries.hpp"
 
@@ -15,15 +16,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr int kFailuresShown = 10;
-
-/// Our own columns: what does not parse is a bug, and shows as null.
-json::value parse_own(std::string_view text) {
-  boost::system::error_code fault;
-  auto value = json::parse(json::string_view(text.data(), text.size()), fault);
-  return fault ? json::value{} : value;
-}
-
-json::value time_or_null(std::optional<SysTime> at) { return at ? json::value(to_rfc3339(*at, true)) : json::value{}; }
 
 std::int64_t number_in(json::object const& object, std::string_view key) {
   auto const* const value = object.if_contains(key);
@@ -99,7 +91,7 @@ struct Kept {
 };
 Kept read_kept(Rollout const& rollout) {
   Kept out;
-  auto const value = parse_own(rollout.verdict);
+  auto const value = wire::parse_own(rollout.verdict);
   json::object const kept = value.is_object() ? value.get_object() : json::object{};
   auto const take = [&](std::string_view key, json::value const& fallback) {
     auto const* const found = kept.if_contains(key);
@@ -117,7 +109,7 @@ json::object stage_json(Rollout const& rollout, std::vector<StageStratum> const&
           {"percent", json_number<json::value>(percent_of(rollout, strata, rollout.stage))},
           {"state", rollout.baking ? "baking" : "dispatching"},
           {"devices", planned(strata, rollout.stage)},
-          {"deadline", time_or_null(rollout.deadline)}};
+          {"deadline", wire::time_or_null(rollout.deadline, true)}};
 }
 
 std::string_view stage_word(Rollout const& rollout, int stage) {
@@ -189,7 +181,7 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"model", rollout.model},
                                       {"version", rollout.version},
                                       {"selector", rollout.selector},
-                                      {"policy", parse_own(rollout.policy_json)},
+                                      {"policy", wire::parse_own(rollout.policy_json)},
                                       {"state", to_string(rollout.state)},
                                       {"stage", stage_json(rollout, strata)},
                                       {"counts", counts_json(tallies, kept.reach, planned(strata, kWhole), planned(strata, kHeldBack))},
@@ -200,8 +192,8 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"reason", rollout.reason},
                                       {"created_by", rollout.created_by},
                                       {"created_at", to_rfc3339(rollout.created_at, true)},
-                                      {"started_at", time_or_null(rollout.started_at)},
-                                      {"ended_at", time_or_null(rollout.ended_at)}});
+                                      {"started_at", wire::time_or_null(rollout.started_at, true)},
+                                      {"ended_at", wire::time_or_null(rollout.ended_at, true)}});
 }
 
 Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout) {
@@ -301,12 +293,12 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
                                                      {"stage", held_back ? last_stage : rows.int64(1)},
                                                      {"arm", held_back ? "holdback" : "canary"},
                                                      {"state", rows.text(2)},
-                                                     {"outcome", outcome ? json::value(*outcome) : json::value{}},
-                                                     {"from", from ? json::value(*from) : json::value{}},
+                                                     {"outcome", wire::text_or_null(outcome)},
+                                                     {"from", wire::text_or_null(from)},
                                                      {"to", rollout.version},
                                                      {"attempt", rows.int64(4)},
                                                      {"since", to_rfc3339(from_unix_ms(rows.int64(5)), true)},
-                                                     {"error", error ? parse_own(*error) : json::value{}}}));
+                                                     {"error", error ? wire::parse_own(*error) : json::value{}}}));
   }
 }
 

@@ -69,6 +69,13 @@ private:
   sqlite3_stmt* stmt_;
 };
 
+/// What a column takes of a text that may be empty, and of 64 hex characters that may be none: null then.
+[[nodiscard]] inline std::optional<std::string> text_or_null(std::string const& text) { return text.empty() ? std::nullopt : std::optional(text); }
+[[nodiscard]] inline std::optional<Digest> digest_or_null(std::string_view hex) {
+  auto const parsed = Digest::parse(hex);
+  return parsed ? std::optional(*parsed) : std::nullopt;
+}
+
 /// A SQL text with a name, so that every one can be prepared by a test: a constant `kGetDevice` of the room's queries.hpp.
 /// Its constructor registers nothing: parts list their queries in `queries.hpp` of their folder as one array.
 struct Query {

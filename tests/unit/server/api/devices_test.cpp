@@ -15,11 +15,11 @@ using enum net::Method;
 /// Says what the test told it.
 struct FixedEngine final : rollout::Engine {
   rollout::Decision decision;
-  Result<rollout::Decision> decide(db::Connection&, rollout::DeviceFacts const&, SysTime) override { return decision; }
-  Result<void> dispatched(store::Tx&, rollout::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
+  Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
+  Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
   Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::ModelStatuses const&, SysTime) override { return {}; }
-  Result<void> on_update(store::Tx&, rollout::DeviceFacts const&, wire::UpdateItem const&, SysTime) override { return {}; }
-  Result<void> on_metrics(store::Tx&, rollout::DeviceFacts const&, wire::MetricsItem const&, SysTime) override { return {}; }
+  Result<void> on_update(store::Tx&, registry::DeviceFacts const&, wire::UpdateItem const&, SysTime) override { return {}; }
+  Result<void> on_metrics(store::Tx&, registry::DeviceFacts const&, wire::MetricsItem const&, SysTime) override { return {}; }
   void start() override {}
   void stop() override {}
 };

@@ -89,7 +89,7 @@ struct Catalog {
     auto row = store->reader().prepare({sql, sql});
     return must(row.step()) ? row.text(0) : "(no row)";
   }
-  Cause by(std::string const& actor) const { return {now, actor, "because", "req-1"}; }
+  events::Deed by(std::string const& actor) const { return {now, actor, "because", "req-1"}; }
 
   void add_model(std::string const& name, int approvals = 0) {
     must(store->write_value<Model>(store::Lane::verbs, [&](store::Tx& tx) { return create_model(tx, keys, {name, approvals, {}, 0, {}}, by("token:admin")); }));

@@ -13,7 +13,7 @@ namespace fleet::registry {
 namespace {
 
 struct Fixture : test::StoreFixture {
-  Cause cause() { return {clock.wall(), "token:op", "because", "req"}; }
+  events::Deed deed() { return {clock.wall(), "token:op", "because", "req"}; }
   void add(int i, std::string const& hardware, std::string const& labels, std::string const& state = "active") {
     sql({"test.add", "INSERT INTO devices (id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)"},
         fmt::format("cam-{}", i), hardware, state, labels, crypto::sha256(std::to_string(i)));
@@ -150,13 +150,13 @@ TEST_CASE_FIXTURE(Fixture, "labels are merged, null removes, and the device deci
   auto const epoch = store->epochs().device(1);
   auto const patch = decode_label_patch(R"({"labels":{"region":"us","gone":null,"new":"1"}})");
   REQUIRE(patch);
-  auto const changed = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, device("cam-1"), *patch, cause()); });
+  auto const changed = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, device("cam-1"), *patch, deed()); });
   REQUIRE(changed);
   CHECK(changed->labels == wire::Labels{{"region", "us"}, {"new", "1"}});
   CHECK(changed->revision == 2);
   CHECK(store->epochs().device(1) != epoch);
   CHECK(text({"test.audit", "SELECT before FROM audit WHERE action = 'device.labelled'"}) == R"({"gone":"x","region":"eu"})");
-  auto const same = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, *changed, *patch, cause()); });
+  auto const same = store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return patch_labels(tx, *changed, *patch, deed()); });
   CHECK_MESSAGE(same->revision == 2, "nothing changed");
 }
 

@@ -20,15 +20,15 @@ struct Board {
 };
 
 struct Fixture : test::StoreFixture {
-  Cause cause() { return {clock.wall(), "token:op", "because", "req"}; }
+  events::Deed deed() { return {clock.wall(), "token:op", "because", "req"}; }
   std::string token(JoinTokenSpec const& spec = {}, Limits const& limits = kUnlimited) {
-    auto made = store->write_value<std::vector<JoinTokenSecret>>(store::Lane::verbs, [&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, limits, cause()); });
+    auto made = store->write_value<std::vector<JoinTokenSecret>>(store::Lane::verbs, [&](store::Tx& tx) { return add_join_tokens(tx, services.random, spec, limits, deed()); });
     REQUIRE(made);
     return made->front().secret;
   }
   Result<wire::EnrollResponse> enrol_with(std::string const& secret, Board const& board, std::string const& id = "cam-1",
                                           std::string const& hardware = "cam-a") {
-    return enrol(services, {secret, board.csr, id, hardware, {{"os", "debian"}}}, nullptr, Cause{clock.wall(), {}, {}, "req"});
+    return enrol(services, {secret, board.csr, id, hardware, {{"os", "debian"}}}, nullptr, events::Deed{clock.wall(), {}, {}, "req"});
   }
   Device device(std::string const& id = "cam-1") {
     auto loaded = load_device(store->reader(), id);
@@ -36,10 +36,10 @@ struct Fixture : test::StoreFixture {
     return *loaded;
   }
   Result<Device> approve(std::string const& id, std::string const& key = "", std::string const& replaces = "") {
-    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return approve_enrolment(tx, id, key, replaces, cause()); });
+    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return approve_enrolment(tx, id, key, replaces, deed()); });
   }
   Result<Device> move(std::string const& id, std::string_view state) {
-    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return set_state(tx, *load_device(tx.connection(), id), state, cause()); });
+    return store->write_value<Device>(store::Lane::verbs, [&](store::Tx& tx) { return set_state(tx, *load_device(tx.connection(), id), state, deed()); });
   }
 };
 
@@ -193,7 +193,7 @@ TEST_CASE_FIXTURE(Fixture, "a second enrolment of a known id waits, and the firs
   REQUIRE_MESSAGE(approved, approved.error().detail);
   CHECK(approved->key == second.sha);
   CHECK_MESSAGE(text({"test.sequence", "SELECT count(*) FROM device_tiers"}) == "0", "another board counts its reports from the start");
-  CHECK(load_running(store->reader(), approved->n)->empty());
+  CHECK(load_running(store->reader(), approved->n)->versions.empty());
   CHECK_MESSAGE(approve("cam-1"), "repeating an approval is no error");
 
   clock.advance(3 * kDay);
@@ -270,20 +270,20 @@ TEST_CASE_FIXTURE(Fixture, "a renewal gives a certificate for the same key") {
   Board const board;
   REQUIRE(enrol_with(token(), board));
   clock.advance(400 * kDay);
-  auto const renewed = renew(services, board.sha, board.csr, cause());
+  auto const renewed = renew(services, board.sha, board.csr, deed());
   REQUIRE_MESSAGE(renewed, renewed.error().detail);
   CHECK(crypto::inspect_certificate(renewed->certificate)->not_after == clock.wall() + 365 * kDay);
   CHECK(device().not_after == clock.wall() + 365 * kDay);
-  CHECK(renew(services, Board{}.sha, board.csr, cause()).error().code == "unknown_device");
+  CHECK(renew(services, Board{}.sha, board.csr, deed()).error().code == "unknown_device");
   REQUIRE(move("cam-1", "revoked"));
-  CHECK(renew(services, board.sha, board.csr, cause()).error().code == "device_revoked");
+  CHECK(renew(services, board.sha, board.csr, deed()).error().code == "device_revoked");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a renewed key counts beside the old one until it was seen") {
   Board const board, next;
   REQUIRE(enrol_with(token(), board));
   REQUIRE(enrol_with(token(), Board{}, "cam-2"));
-  REQUIRE(renew(services, board.sha, next.csr, cause()));
+  REQUIRE(renew(services, board.sha, next.csr, deed()));
   CHECK(*find_key(store->reader(), board.sha));
   auto const seen = *find_key(store->reader(), next.sha);
   REQUIRE(seen);
@@ -293,30 +293,30 @@ TEST_CASE_FIXTURE(Fixture, "a renewed key counts beside the old one until it was
   REQUIRE(store->write_wait(store::Lane::verbs, [](store::Tx&) -> Result<void> { return {}; }));
   CHECK_FALSE(*find_key(store->reader(), board.sha));
   CHECK_FALSE((*find_key(store->reader(), next.sha))->renewed);
-  CHECK(renew(services, device("cam-2").key, next.csr, cause()).error().code == "key_in_use");
+  CHECK(renew(services, device("cam-2").key, next.csr, deed()).error().code == "key_in_use");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a key that was asked for and never used does not outlive the device's approval anew") {
   Board const first, waiting, second;
   REQUIRE(enrol_with(token(), first));
-  REQUIRE(renew(services, first.sha, waiting.csr, cause()));
+  REQUIRE(renew(services, first.sha, waiting.csr, deed()));
   REQUIRE(move("cam-1", "revoked"));
   CHECK(enrol_with(token(), second)->state == "pending");
   REQUIRE(approve("cam-1"));
   CHECK((*find_key(store->reader(), second.sha))->state == "active");
   CHECK_FALSE(*find_key(store->reader(), waiting.sha));
-  CHECK(renew(services, waiting.sha, Board{}.csr, cause()).error().code == "unknown_device");
+  CHECK(renew(services, waiting.sha, Board{}.csr, deed()).error().code == "unknown_device");
 }
 
 TEST_CASE_FIXTURE(Fixture, "one renewal waits at a time, and the same one may be asked for again") {
   Board const board, one, two;
   REQUIRE(enrol_with(token(), board));
-  REQUIRE(renew(services, board.sha, one.csr, cause()));
-  REQUIRE(renew(services, board.sha, one.csr, cause()));
+  REQUIRE(renew(services, board.sha, one.csr, deed()));
+  REQUIRE(renew(services, board.sha, one.csr, deed()));
   CHECK(*find_key(store->reader(), one.sha));
-  REQUIRE(renew(services, board.sha, two.csr, cause()));
+  REQUIRE(renew(services, board.sha, two.csr, deed()));
   CHECK_FALSE(*find_key(store->reader(), one.sha));
-  REQUIRE(renew(services, two.sha, two.csr, cause()));  // by the key that waits
+  REQUIRE(renew(services, two.sha, two.csr, deed()));  // by the key that waits
   CHECK((*find_key(store->reader(), two.sha))->renewed);
 }
 
@@ -331,23 +331,23 @@ TEST_CASE_FIXTURE(Fixture, "only renewals that are due grow the audit log; other
   auto const before = entries();
   auto const first_until = device().not_after;
   for (int i = 0; i < 200; ++i) {
-    auto const again = renew(services, board.sha, board.csr, cause());
+    auto const again = renew(services, board.sha, board.csr, deed());
     REQUIRE(again);
     CHECK(crypto::inspect_certificate(again->certificate)->not_after == first_until);
   }
   CHECK(entries() == before);
-  for (int i = 0; i < 50; ++i) REQUIRE(renew(services, board.sha, next.csr, cause()));
+  for (int i = 0; i < 50; ++i) REQUIRE(renew(services, board.sha, next.csr, deed()));
   CHECK(entries() == before + 1);
   int taken = 1;
   for (int i = 0; i < 20; ++i) {
-    auto const renewed = renew(services, board.sha, Board{}.csr, cause());
+    auto const renewed = renew(services, board.sha, Board{}.csr, deed());
     if (renewed) ++taken;
     else CHECK(renewed.error().code == "too_many_renewals");
   }
   CHECK(taken == 10);
   CHECK(entries() == before + 10);
   clock.advance(300 * kDay);
-  REQUIRE(renew(services, board.sha, Board{}.csr, cause()));
+  REQUIRE(renew(services, board.sha, Board{}.csr, deed()));
   CHECK(entries() == before + 11);
 }
 

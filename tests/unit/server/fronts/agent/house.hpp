@@ -60,8 +60,8 @@ public:
   std::vector<wire::MetricsItem> metrics;
   std::vector<std::pair<rollout::ModelStatuses, rollout::ModelStatuses>> polled;  ///< before, told
 
-  Result<rollout::Decision> decide(db::Connection&, rollout::DeviceFacts const&, SysTime) override { return decision; }
-  Result<void> dispatched(store::Tx&, rollout::DeviceFacts const&, rollout::Decision const&, SysTime) override {
+  Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
+  Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override {
     ++dispatches;
     return {};
   }
@@ -69,11 +69,11 @@ public:
     polled.emplace_back(before, told);
     return {};
   }
-  Result<void> on_update(store::Tx&, rollout::DeviceFacts const&, wire::UpdateItem const& item, SysTime) override {
+  Result<void> on_update(store::Tx&, registry::DeviceFacts const&, wire::UpdateItem const& item, SysTime) override {
     updates.push_back(item);
     return {};
   }
-  Result<void> on_metrics(store::Tx&, rollout::DeviceFacts const&, wire::MetricsItem const& item, SysTime) override {
+  Result<void> on_metrics(store::Tx&, registry::DeviceFacts const&, wire::MetricsItem const& item, SysTime) override {
     metrics.push_back(item);
     return {};
   }

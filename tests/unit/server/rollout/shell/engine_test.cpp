@@ -83,7 +83,7 @@ TEST_CASE("a device that switched and went away returns weeks after the rollback
   for (int n = 1; n <= 40 && canary == 0; ++n)
     if (f.decide(n).models[0].target.rollout == rollout.id) canary = n;
   REQUIRE(canary != 0);
-  auto const facts = *load_device_facts(f.store->reader(), canary);
+  auto const facts = *registry::load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
   REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.offline.insert(canary);
@@ -217,7 +217,7 @@ TEST_CASE("a failure before the golden test is no evidence against the release; 
   std::int64_t canary = 0;
   for (int n = 1; n <= 40 && canary == 0; ++n)
     if (f.decide(n).models[0].target.rollout == rollout.id) canary = n;
-  auto const facts = *load_device_facts(f.store->reader(), canary);
+  auto const facts = *registry::load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
   REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "failed", "1", "network");
@@ -274,7 +274,7 @@ TEST_CASE("in_flight bounds the devices at work at one time, and the rollout goe
   int most = 0;
   for (int n = 1; n <= 40; ++n) {
     f.store->note_contact(n, f.clock.wall(), 1, 1);
-    auto const facts = *load_device_facts(f.store->reader(), n);
+    auto const facts = *registry::load_device_facts(f.store->reader(), n);
     auto const decision = f.decide(n);
     if (!decision.models[0].joins) {
       CHECK(decision.models[0].because[0].code == "in_flight");

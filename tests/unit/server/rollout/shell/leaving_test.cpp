@@ -19,7 +19,7 @@ struct Leaving6 : RolloutFixture {
   /// The device is told, and reports that it is so far.
   Desired begin(std::int64_t n, std::string const& state) {
     store->note_contact(n, clock.wall(), 1, 1);
-    auto const facts = *load_device_facts(store->reader(), n);
+    auto const facts = *registry::load_device_facts(store->reader(), n);
     auto const decision = decide(n);
     REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); }));
     report(n, decision.models[0], state, state == "probation" ? decision.models[0].version : "");

@@ -103,7 +103,7 @@ TEST_CASE("a download that waits for its window and says so is not silent, howev
   auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"gates":{"silent":{"after_reports":3}}})");
   auto const told_waiting = f.decide(1).models[0], told_quiet = f.decide(2).models[0];
   for (std::int64_t n : {1, 2}) {
-    auto const facts = *load_device_facts(f.store->reader(), n);
+    auto const facts = *registry::load_device_facts(f.store->reader(), n);
     auto const decision = f.decide(n);
     REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   }

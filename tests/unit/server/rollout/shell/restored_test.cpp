@@ -74,7 +74,7 @@ TEST_CASE("a rollout that a backup caught in its middle is paused, catches up fr
   for (std::int64_t n : {1, 2, 3})
     if (f.wanted(n).joins) canary = n;
   REQUIRE(canary != 0);
-  auto const facts = *load_device_facts(f.store->reader(), canary);
+  auto const facts = *registry::load_device_facts(f.store->reader(), canary);
   auto const decision = f.decide(canary);
   REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "probation", "2");
@@ -123,6 +123,6 @@ TEST_CASE("a device that failed after the backup is failed by its poll, which is
   item.state = "failed";
   item.running_version = "1";
   item.error = {"golden_mismatch", "", ""};
-  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->on_update(tx, *load_device_facts(tx.connection(), 1), item, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->on_update(tx, *registry::load_device_facts(tx.connection(), 1), item, f.clock.wall()); }));
   CHECK(f.text({"test.error", "SELECT error FROM rollout_devices WHERE device = 1 AND state = 'failed'"}).find("golden_mismatch") != std::string::npos);
 }

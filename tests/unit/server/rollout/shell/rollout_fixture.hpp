@@ -2,8 +2,9 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/wire/release.hpp"
-#include "server/rollout/shell/device_facts.hpp"
+#include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/engine.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/verbs.hpp"
 #include "server/rollout/shell/views.hpp"
@@ -50,7 +51,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
       sql({"test.contact", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (?, 0, 1, 1)"}, devices);
     }
   }
-  Deed deed(std::string reason = "because") { return {"token:ops", std::move(reason), "req", clock.wall()}; }
+  events::Deed deed(std::string reason = "because") { return {clock.wall(), "token:ops", std::move(reason), "req"}; }
 
   Result<Rollout> make(std::string const& version, std::string const& policy, bool start = true, std::string const& selector = "",
                        std::string const& after = "", std::string const& supersede = "") {
@@ -86,7 +87,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
         text({"test.count", "SELECT count(*) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND (d.state = ? OR ? = '')"}, rollout,
              state, state));
   }
-  Decision decide(std::int64_t n) { return *engine->decide(store->reader(), *load_device_facts(store->reader(), n), clock.wall()); }
+  Decision decide(std::int64_t n) { return *engine->decide(store->reader(), *registry::load_device_facts(store->reader(), n), clock.wall()); }
 
   void report(std::int64_t n, Desired const& desired, std::string const& state, std::string const& running_now, std::string const& error = "") {
     wire::UpdateItem item;
@@ -99,8 +100,8 @@ struct RolloutFixture : fleet::test::StoreFixture {
     item.running_version = running_now;
     item.error.code = error;
     auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(auto facts, load_device_facts(tx.connection(), n));
-      facts.running["reader"] = running_now;
+      FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), n));
+      facts.running.versions["reader"] = running_now;
       auto row = tx.prepare({"test.put",
                              "INSERT INTO device_models (device, model, running, running_digest, state, since) VALUES (?1, 'reader', ?2, ?3, 'idle', 0) "
                              "ON CONFLICT DO UPDATE SET running = ?2, running_digest = ?3"});
@@ -121,7 +122,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     metric.sum = accuracy * static_cast<double>(samples);
     item.metrics.push_back(metric);
     auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(auto const facts, load_device_facts(tx.connection(), n));
+      FLEET_TRY(auto const facts, registry::load_device_facts(tx.connection(), n));
       return engine->on_metrics(tx, facts, item, clock.wall());
     });
     REQUIRE_MESSAGE(done, done.error().detail);
@@ -129,7 +130,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
   /// One poll of one device, and what it does about the answer.
   void poll(std::int64_t n) {
     store->note_contact(n, clock.wall(), 1, 1);
-    auto const facts = *load_device_facts(store->reader(), n);
+    auto const facts = *registry::load_device_facts(store->reader(), n);
     auto const decision = *engine->decide(store->reader(), facts, clock.wall());
     if (decision.models.empty() || decision.models[0].target.model.empty()) return;
     auto const& desired = decision.models[0];

@@ -39,21 +39,21 @@ struct VerbFixture : RolloutFixture {
 }  // namespace
 
 TEST_CASE("every verb in every state: where it leads, or that it is refused; repeating it changes nothing") {
-  using Verb = Result<Rollout> (*)(store::Tx&, std::string const&, Deed const&);
+  using Verb = Result<Rollout> (*)(store::Tx&, std::string const&, events::Deed const&);
   struct Named {
     std::string name;
     Verb verb;
   };
   std::vector<Named> const verbs{
-      {"start", [](store::Tx& tx, std::string const& id, Deed const& d) { return start(tx, id, d); }},
-      {"approve", [](store::Tx& tx, std::string const& id, Deed const& d) { return approve(tx, id, d); }},
-      {"pause", [](store::Tx& tx, std::string const& id, Deed const& d) { return rollout::pause(tx, id, d); }},
-      {"resume", [](store::Tx& tx, std::string const& id, Deed const& d) { return resume(tx, id, d); }},
-      {"abort", [](store::Tx& tx, std::string const& id, Deed const& d) { return rollout::abort(tx, id, d); }},
-      {"rollback", [](store::Tx& tx, std::string const& id, Deed const& d) { return rollback(tx, id, d); }},
-      {"retry", [](store::Tx& tx, std::string const& id, Deed const& d) { return retry(tx, id, "", d); }},
-      {"promote --full", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, {.full = true}, d); }},
-      {"promote --stage 1", [](store::Tx& tx, std::string const& id, Deed const& d) { return promote(tx, id, {.stage = 1}, d); }},
+      {"start", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return start(tx, id, d); }},
+      {"approve", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return approve(tx, id, d); }},
+      {"pause", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return rollout::pause(tx, id, d); }},
+      {"resume", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return resume(tx, id, d); }},
+      {"abort", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return rollout::abort(tx, id, d); }},
+      {"rollback", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return rollback(tx, id, d); }},
+      {"retry", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return retry(tx, id, "", d); }},
+      {"promote --full", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return promote(tx, id, {.full = true}, d); }},
+      {"promote --stage 1", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return promote(tx, id, {.stage = 1}, d); }},
   };
   // For each state, where each verb leads, in the order above; "-" is refused with wrong_state.
   struct Row {

@@ -1,0 +1,60 @@
+#include "server/registry/device_facts.hpp"
+
+#include "server/registry/devices.hpp"
+#include "server/registry/queries.hpp"
+
+#include <fmt/format.h>
+
+namespace fleet::registry {
+
+Result<Running> load_running(db::Connection& reader, std::int64_t device_n) {
+  Running out;
+  auto rows = reader.prepare(queries::kRunningOf);
+  rows.bind_all(device_n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out.versions.emplace(rows.text(0), rows.text(1));
+    if (!rows.is_null(2)) out.known.emplace(rows.text(0), rows.int64(2));
+  }
+}
+
+DeviceView view_of(DeviceFacts const& device) { return {device.id, device.hardware, "active", &device.labels, &device.running.versions}; }
+
+Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n) {
+  DeviceFacts out;
+  auto row = reader.prepare(queries::kDeviceFacts);
+  row.bind_all(device_n);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::not_found, "unknown_device", fmt::format("no device with number {}", device_n)};
+  out.n = device_n;
+  out.id = row.text(0);
+  out.hardware = row.text(1);
+  FLEET_TRY(out.labels, parse_labels(row.text_view(2)));
+  out.cache = row.int64(3) != 0;
+  FLEET_TRY(out.running, load_running(reader, device_n));
+  return out;
+}
+
+Result<void> scan_selected(db::Connection& reader, Selector const& selector, std::function<Result<void>(DeviceFacts const&)> const& take) {
+  auto const hardware = selector.required_value("hardware");
+  auto rows = reader.prepare(hardware ? queries::kScanActiveOf : queries::kScanActive);
+  if (hardware) rows.bind_all(*hardware);
+  bool const asks_running = selector.asks_running();
+  DeviceFacts device;
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    device.n = rows.int64(0);
+    device.id = rows.text(1);
+    device.hardware = rows.text(2);
+    FLEET_TRY(device.labels, parse_labels(rows.text_view(3)));
+    if (asks_running) {
+      FLEET_TRY(device.running, load_running(reader, device.n));
+    }
+    if (!selector.matches(view_of(device))) continue;
+    FLEET_CHECK(take(device));
+  }
+}
+
+}  // namespace fleet::registry
