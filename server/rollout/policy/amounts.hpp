@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// Shares and percentages as people write them.
+namespace fleet::rollout {
+
+/// `12.5%` or `12.5 %` as 12.5; nothing for what is no finite number with the sign.
+[[nodiscard]] std::optional<double> parse_percent(std::string_view text);
+/// `12.5%` as the double next to .125: the decimal point moves, nothing is divided, so that share_text is undone to the bit.
+[[nodiscard]] std::optional<double> parse_share(std::string_view text);
+/// 12.5 as `12.5%`, in the shortest digits that are read back to the same.
+[[nodiscard]] std::string percent_sign_text(double percent);
+/// .125 as `12.5%`, in the shortest digits that parse_share reads back to the same. Pre: 0 <= share, finite.
+[[nodiscard]] std::string share_text(double share);
+
+}  // namespace fleet::rollout
