@@ -1,5 +1,7 @@
 #include "server/rollout/policy/amounts.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -42,6 +44,8 @@ std::optional<double> parse_share(std::string_view text) {
   auto const percent = parse_number(*number);
   return percent ? std::optional(*percent / 100) : std::nullopt;
 }
+
+double kept(double value) { return parse_number(fmt::format("{:.12g}", value)).value_or(value); }
 
 std::string percent_sign_text(double percent) { return plain_text(percent) + "%"; }
 

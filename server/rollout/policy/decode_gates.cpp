@@ -34,7 +34,7 @@ void read_silent(json::value const& value, std::string pointer, Policy& policy, 
 
 /// What is said of samples, and what an update's own failure has none of.
 void read_samples(ObjectReader& reader, AbsoluteGate& gate) {
-  constexpr double kAny = 1e300;
+  constexpr double kAny = 1e15;
   for (auto const& [key, bound] : {std::pair{"min", &gate.min}, std::pair{"max", &gate.max}})
     if (reader.find(key) != nullptr) *bound = read_number(reader, key, 0, {-kAny, kAny});
   if (reader.find("block") != nullptr) {
@@ -98,7 +98,7 @@ void read_certify(json::value const& value, std::string pointer, Policy& policy,
     auto const texts = reader.texts("devices_max", kItemsMax, 32);
     for (std::size_t i = 0; i < texts.size(); ++i) {
       auto const share = parse_share(texts[i]);
-      if (share && *share > 0 && *share < 1) policy.certify.push_back(*share);
+      if (share && *share >= kShareMin && *share < 1) policy.certify.push_back(*share);
       else faults.push_back({fmt::format("{}/{}", reader.pointer("devices_max"), i), fmt::format("'{}' is no share of devices; write for example 12%", texts[i])});
     }
     if (texts.empty() && reader.valid()) reader.fault("devices_max", "expected shares of devices, one a stage: [60%, 20%]");

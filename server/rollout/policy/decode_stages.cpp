@@ -14,7 +14,7 @@ Amount read_cap(ObjectReader& reader) {
   if (value == nullptr) return cap;
   if (value->is_string()) {
     cap.percent = parse_percent(value->get_string());
-    if (cap.percent && *cap.percent > 0 && *cap.percent <= 100) return cap;
+    if (cap.percent && *cap.percent >= kShareMin * 100 && *cap.percent <= 100) return cap;
     cap.percent.reset();
     reader.fault("cap", "expected a number of devices, or a share up to 100%, such as 90%");
   } else {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace fleet::rollout {
 namespace json = boost::json;
@@ -182,7 +183,7 @@ void read_terms(ObjectReader& reader, Policy& policy, Faults& faults) {
   }
   if (auto const* const holdback = reader.find("holdback")) {
     auto const share = holdback->is_string() ? parse_share(holdback->get_string()) : std::nullopt;
-    if (share && *share >= 0 && *share <= kHoldbackMax) policy.holdback = *share == 0 ? 0 : *share;
+    if (share && (*share == 0 || *share >= kShareMin) && *share <= kHoldbackMax) policy.holdback = std::abs(*share);
     else reader.fault("holdback", fmt::format("expected a share of the devices up to {} %, such as 5%", kHoldbackMax * 100));
   }
   policy.priority = reader.integer("priority", -kPriorityMax, kPriorityMax, 0);

@@ -10,7 +10,7 @@ namespace json = boost::json;
 namespace {
 
 bool is_within(double value, Between const& b) {
-  if (!std::isfinite(value)) return false;
+  if (!std::isfinite(value) || (value != 0 && std::abs(value) < kNumberMin)) return false;
   return (b.open_low ? value > b.low : value >= b.low) && (b.open_high ? value < b.high : value <= b.high);
 }
 
@@ -21,7 +21,7 @@ std::string out_of_bounds(double value, Between const& b) {
 }  // namespace
 
 double read_number(ObjectReader& reader, std::string_view key, double fallback, Between const& between) {
-  double const value = reader.number(key, fallback);
+  double const value = kept(reader.number(key, fallback));
   if (value == fallback || is_within(value, between)) return value;
   reader.fault(key, out_of_bounds(value, between));
   return fallback;
@@ -32,12 +32,12 @@ std::vector<double> read_numbers(ObjectReader& reader, std::string_view key, Bet
   if (value == nullptr) return {};
   auto const wrong = [&](json::value const& item) -> std::optional<std::string> {
     if (!item.is_number()) return "expected a number, or a list of them, such as 3 or [5, 3, 2]";
-    auto const number = item.to_number<double>();
+    auto const number = kept(item.to_number<double>());
     return is_within(number, between) ? std::nullopt : std::optional(out_of_bounds(number, between));
   };
   if (!value->is_array()) {
     if (auto const fault = wrong(*value)) reader.fault(key, *fault);
-    else return {value->to_number<double>()};
+    else return {kept(value->to_number<double>())};
     return {};
   }
   std::vector<double> out;
@@ -46,7 +46,7 @@ std::vector<double> read_numbers(ObjectReader& reader, std::string_view key, Bet
   if (list->empty()) reader.fault(key, "expected at least one number, got an empty list; leave the key out");
   for (std::size_t i = 0; i < list->size(); ++i) {
     if (auto const fault = wrong((*list)[i])) faults.push_back({fmt::format("{}/{}", reader.pointer(key), i), *fault});
-    else out.push_back((*list)[i].to_number<double>());
+    else out.push_back(kept((*list)[i].to_number<double>()));
   }
   return out;
 }
@@ -55,8 +55,8 @@ double read_share(ObjectReader& reader, std::string_view key, double fallback, b
   auto const* const value = reader.find(key);
   if (value == nullptr) return fallback;
   auto const share = value->is_string() ? parse_share(value->get_string()) : std::nullopt;
-  if (share && (*share > 0 || (zero && *share == 0)) && *share < 1) return std::abs(*share);
-  if (value->is_string()) reader.fault(key, fmt::format("'{}' is no share below 100%; write for example 2%", std::string_view(value->get_string()).substr(0, 40)));
+  if (share && (*share >= kShareMin || (zero && *share == 0)) && *share < 1) return std::abs(*share);
+  if (value->is_string()) reader.fault(key, fmt::format("'{}' is no share between {:g}% and 100%; write for example 2%", std::string_view(value->get_string()).substr(0, 40), kShareMin * 100));
   else reader.fault(key, "expected a share as text, such as 2%");
   return fallback;
 }
@@ -67,7 +67,8 @@ std::optional<double> read_percent(ObjectReader& reader, std::string_view key) {
   std::optional<double> percent;
   if (value->is_number()) percent = value->to_number<double>();
   else if (value->is_string()) percent = parse_percent(value->get_string());
-  if (percent && *percent > 0 && *percent <= 100) return percent;
+  if (percent) percent = kept(*percent);
+  if (percent && *percent >= kShareMin * 100 && *percent <= 100) return percent;
   reader.fault(key, "expected a percentage above 0 and at most 100, such as 10 or 10%");
   return std::nullopt;
 }

@@ -123,6 +123,7 @@ TEST_CASE("a wrong gate is refused at its place") {
       gates(R"("certify":{"devices_max":["60%"],"evidence":1})", "/certify/evidence", "above 1"),
       gates(R"("metrics":[{}])", "/metrics/0/name", "is required"),
       gates(R"("metrics":[{"name":"a","quantile":0}])", "/metrics/0/quantile", "above 0 and below 1, got 0"),
+      gates(R"("metrics":[{"name":"a","quantile":0.9999999999999}])", "/metrics/0/quantile", "below 1, got 1"),
       gates(R"("metrics":[{"name":"a","quantile":95}])", "/metrics/0/quantile", "got 95"),
       gates(R"("metrics":[{"name":"a","worse":"bigger"}])", "/metrics/0/worse", "higher or lower, got 'bigger'"),
       gates(R"("metrics":[{"name":"a","margin":"-1%"}])", "/metrics/0/margin", "share"),
@@ -177,7 +178,7 @@ TEST_CASE("what is wrong elsewhere is refused at its place") {
       {R"({"ab":{"against":"reader"}})", "/policy/ab/against", "MODEL@VERSION"},
       {R"({"ab":{"against":"Reader@1.4.0"}})", "/policy/ab/against", ""},
       {R"({"ab":{"against":"reader@latest"}})", "/policy/ab/against", ""},
-      {R"({"ab":{"against":"reader@1","share":"100%"}})", "/policy/ab/share", "below 100%"},
+      {R"({"ab":{"against":"reader@1","share":"100%"}})", "/policy/ab/share", "and 100%"},
       {R"({"ab":{"against":"reader@1"},"gates":{"silent":{}},"emergency":true})", "/policy/emergency", "no test"},
       {R"("reckless")", "/policy", "no preset"},
   });

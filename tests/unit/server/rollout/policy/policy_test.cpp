@@ -125,6 +125,7 @@ TEST_CASE("the canonical form reads back to the same policy") {
            std::string(R"({"stages":[{"percent":"0.00123%","cap":"33.333333333333336%"}],"holdback":"7.000000000001%"})"),
            std::string(R"({"stages":[{"percent":100}],"gates":{"certify":{"devices_max":["1e-7%","99.999999999999%","7%","0.3%","14.3%","28.999%"]}}})"),
            std::string(R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","max":-1e-9},{"metric":"b","min":123456789.125}]}})"),
+           std::string(R"({"stages":[{"percent":"0.00123003333333333333333%"}],"gates":{"failures":{"alternatives":[1.23456789012345678,2.718281828459045]}}})"),
            std::string(R"({"stages":[{"percent":100}],"control":{"per_canary":0},"strata":[]})"),
            std::string(R"({"stages":[{"percent":100}],"approvals":{"required":0}})"),
            std::string(R"({"stages":[{"percent":100}],"limits":{"egress":"1kbit/s","per":"site"}})"),
