@@ -1,27 +1,13 @@
-// What people give the server: policies as they write them, publications, selectors, model files. The first byte chooses.
+// What people give the server: publications, selectors, model files. The first byte chooses.
 #include "core/base/bytes.hpp"
-#include "core/wire/yaml.hpp"
 #include "core/inspect/onnx.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/registry/selector.hpp"
-#include "server/rollout/policy/policy.hpp"
 #include "tests/unit/agent/crash_fs.hpp"
-
-#include <cstdlib>
 
 using namespace fleet;
 
 namespace {
-
-/// What was taken is written in its canonical form, which is taken again and is its own.
-void policy(std::string_view yaml) {
-  auto const json = wire::read_yaml(yaml, 64 * 1024);
-  if (!json) return;
-  auto const taken = rollout::decode_policy(json->json);
-  if (!taken) return;
-  auto const again = rollout::decode_policy(rollout::encode(*taken));
-  if (!again || rollout::encode(*again) != rollout::encode(*taken)) std::abort();
-}
 
 void onnx(std::string_view bytes) {
   agent::CrashFs fs;
@@ -34,8 +20,7 @@ void onnx(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
   auto const text = as_text({data + 1, size - 1});
-  if (data[0] == 'p') policy(text);
-  else if (data[0] == 'o') onnx(text);
+  if (data[0] == 'o') onnx(text);
   else if (data[0] == 's') static_cast<void>(registry::Selector::parse(text));
   else static_cast<void>(catalog::decode_publication("m", text));
   return 0;

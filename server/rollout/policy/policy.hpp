@@ -30,6 +30,7 @@ struct StageSpec {
   double grow = 1;               ///< each window so many times the one before it, within the stage
   Amount cap = {};               ///< while there is neither harm nor evidence to pass, windows go on to here; nothing: to `size`
   [[nodiscard]] bool is_whole() const { return size.percent == 100.; }
+  bool operator==(StageSpec const&) const = default;
 };
 
 /// Activation, probation and health, canaries beside controls.
@@ -37,6 +38,7 @@ struct FailuresGate {
   std::vector<double> max_odds_ratio;  ///< one a stage, the last repeats; empty: no evidence of it is asked for
   double harm_alpha = .004;            ///< three quarters of it against "not worse", the rest against "at most half as much again"
   std::vector<double> alternatives{1.5, 2, 3, 5, 8, 13, 20, 50, 200};
+  bool operator==(FailuresGate const&) const = default;
 };
 
 /// A guardrail on the share of bad devices. A device is bad when its own confidence sequence shows that its mean since the switch is outside
@@ -48,7 +50,8 @@ struct AbsoluteGate {
   Millis block = std::chrono::hours{1};  ///< one observation is the mean of a block: samples that lie closer are not independent
   std::int64_t blocks = 12;              ///< a device that sent fewer is no evidence to pass
   std::int64_t samples = 120;            ///< nor one that sent fewer
-  std::optional<double> alpha = {};      ///< of the guardrail; nothing: kAlphaAbsolute
+  std::optional<double> alpha = {};      ///< of the guardrail; nothing: see alpha_of
+  bool operator==(AbsoluteGate const&) const = default;
 };
 inline constexpr std::string_view kInstallFailure = "agent.install_failure";
 
@@ -56,6 +59,7 @@ struct SilentGate {
   int after_reports = 3;
   double devices_max = .05;  ///< where there is no control
   double harm_alpha = .003;  ///< two thirds of it against "not worse", the rest against "at most half as much again"
+  bool operator==(SilentGate const&) const = default;
 };
 
 /// A metric of the canaries beside that of matched controls.
@@ -64,28 +68,33 @@ struct MetricGate {
   std::optional<double> quantile;  ///< of the device's samples; nothing: their mean
   bool higher_is_worse = true;
   double margin = 0;               ///< share of the control's value that does not matter
+  bool operator==(MetricGate const&) const = default;
 };
 
 struct DriftGate {
   std::vector<std::string> metrics;
   bool rolls_back = false;  ///< else it pauses
+  bool operator==(DriftGate const&) const = default;
 };
 
 /// How many devices of one value of a label may be between switch and commit.
 struct PlaceLimit {
   std::string label;
   std::int64_t at_once = 1;
+  bool operator==(PlaceLimit const&) const = default;
 };
 
 /// Two releases on random arms, in place of stages.
 struct AbTest {
   std::string against;  ///< model@version
   double share = .5;    ///< of the devices that get the rollout's release
+  bool operator==(AbTest const&) const = default;
 };
 
 /// No new device starts between these times.
 struct Freeze {
   SysTime from{}, to{};
+  bool operator==(Freeze const&) const = default;
 };
 
 enum class OnHarm { rollback, pause };
@@ -94,7 +103,7 @@ enum class OnDeadline { pause, rollback };
 /// How a rollout goes, as people write it.
 struct Policy {
   std::string preset = {};  ///< its stages and gates come from the fleet, once that is known (presets.hpp); empty: they are here
-  std::vector<StageSpec> stages;
+  std::vector<StageSpec> stages;  ///< of a test (`ab`): one, of everybody
   std::optional<FailuresGate> failures;
   std::optional<SilentGate> silent;
   std::vector<AbsoluteGate> absolute;
@@ -128,16 +137,26 @@ struct Policy {
   [[nodiscard]] std::optional<double> odds_ratio_at(int index) const;
   /// Does a gate compare canaries with controls?
   [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || !metrics.empty() || drift); }
+  bool operator==(Policy const&) const = default;
 };
 
-/// A policy in JSON, or the JSON text of a preset's name (then nothing but `preset` is set). Unknown keys, and gates this server does not have, are refused by pointer.
+/// What harm gates may err together, a rollout, and what each takes of it unless the policy says otherwise.
+namespace alpha {
+inline constexpr double kTotal = .01, kAbsolute = .001, kMetrics = .001, kDrift = .001;
+}
+/// What an absolute gate may err: its own `alpha`, or its part of alpha::kAbsolute, which those that name none share evenly.
+[[nodiscard]] double alpha_of(Policy const& policy, AbsoluteGate const& gate);
+/// What the harm gates that a policy names may err together; at most alpha::kTotal in one that was decoded.
+[[nodiscard]] double harm_budget(Policy const& policy);
+
+/// A policy in JSON, or the JSON text of a preset's name (then nothing but `preset` is set). Unknown keys are refused by pointer, all faults in one error.
 /// @param pointer  where the policy stands in the body, for the errors
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
 /// The same of a policy that somebody writes now. What only a device reads, and would wait on for ever, is checked here: time zones, by this
 /// machine's database. @errors as decode_policy
 [[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
-/// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same.
+/// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same, to the bit.
 [[nodiscard]] std::string encode(Policy const& policy);
 [[nodiscard]] std::string_view to_string(OnHarm action);
 [[nodiscard]] std::string_view to_string(OnDeadline action);

@@ -40,6 +40,7 @@ struct Making {
   std::int64_t reach;  ///< targeted less the holdback
 
   void stage(std::int64_t devices, std::int64_t window, std::int64_t cap, double odds_ratio, double share) {
+    if (!policy.stages.empty() && std::min(devices, reach) <= *policy.stages.back().size.devices) return;  // it would add nobody
     StageSpec one;
     one.size.devices = std::min(devices, reach);
     one.window = window;
@@ -69,7 +70,7 @@ void tiny(Making& m, Temper const& temper) {
   m.policy.certify_evidence = temper.tiny_evidence;
   bool const whole = m.reach < 12 || temper.name == "cautious";
   m.stage(1, 1, 4, 0, .9);
-  m.stage(part(temper.tiny_share, m.reach), 1, whole ? m.reach : part(2. / 3, m.reach), 0, .5);
+  m.stage(std::max<std::int64_t>(2, part(temper.tiny_share, m.reach)), 1, whole ? m.reach : part(2. / 3, m.reach), 0, .5);
   m.rest(1, 2);
 }
 

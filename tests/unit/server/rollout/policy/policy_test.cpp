@@ -1,8 +1,9 @@
 #include "server/rollout/policy/policy.hpp"
 
+#include "tests/unit/server/rollout/policy/whole_policy.hpp"
+
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <string>
 
 using namespace fleet;
@@ -10,103 +11,133 @@ using namespace fleet::rollout;
 
 namespace {
 
-constexpr std::string_view kWhole = R"({
-  "stages": [{"percent": 10, "bake": "1s", "min_devices": 4, "deadline": "24h"}, {"percent": "50%"}, {"percent": 100}],
-  "gates": {"silent": {"after_reports": 3}, "absolute": [{"metric": "agent.install_failure", "devices_max": "2%"}, {"metric": "accuracy", "min": 0.90, "samples": 50, "devices_max": "2%"}],
-            "certify": {"devices_max": ["60%", "20%", "12%"]}},
-  "on_harm": "rollback", "on_deadline": "pause",
-  "device": {"battery_min": "30%", "metered": "avoid", "metered_max": "20MiB", "attempts": 4, "give_up": "12h", "waiting_max": "2d"},
-  "limits": {"in_flight": 500}, "strata": ["hardware", "region"],
-  "windows": [{"zone": "Europe/Berlin", "days": ["mon", "fri"], "from": "01:00", "to": "05:00", "gates": "switch"}],
-  "approvals": {"required": 1, "before_stage": 2}, "holdback": "0%"})";
+Policy good(std::string_view text) {
+  auto const policy = decode_policy(text);
+  REQUIRE_MESSAGE(policy.has_value(), (policy ? std::string() : policy.error().detail));
+  return *policy;
+}
 
 }  // namespace
 
-TEST_CASE("every key of a policy is read") {
-  auto const policy = decode_policy(kWhole);
-  REQUIRE(policy.has_value());
-  CHECK(policy->stage_count() == 3);
-  CHECK(policy->stage(1).percent == 10.);
-  CHECK(policy->stage(1).bake == Millis(1000));
-  CHECK(policy->stage(1).deadline == std::chrono::hours(24));
-  CHECK(policy->stage(2).percent == 50.);
-  REQUIRE(policy->absolute.size() == 2);
-  CHECK(policy->absolute[1].min == .90);
-  CHECK(policy->absolute[1].samples == 50);
-  CHECK(policy->absolute[1].devices_max == doctest::Approx(.02));
-  CHECK(policy->certify_at(1) == doctest::Approx(.60));
-  CHECK(policy->certify_at(3) == doctest::Approx(.12));
-  CHECK(policy->device.battery_min_percent == 30);
-  CHECK(policy->device.metered_max_bytes == 20 * 1024 * 1024);
-  CHECK(policy->device.attempts == 4);
-  CHECK(policy->device.give_up == std::chrono::hours{12});
-  CHECK(policy->device.waiting_max == std::chrono::hours{48});
-  CHECK(policy->in_flight == 500);
-  CHECK(policy->windows.at(0).zone == "Europe/Berlin");
-  CHECK(policy->approvals_before_stage == 2);
+TEST_CASE("every key of stages and gates is read") {
+  auto const policy = good(kWholePolicy);
+  REQUIRE(policy.stage_count() == 3);
+  auto const& first = policy.stage(1);
+  CHECK(first.size == Amount{{}, 10});
+  CHECK(first.window == 4);
+  CHECK(first.every == std::chrono::hours(2));
+  CHECK(first.grow == 1.5);
+  CHECK(first.cap == Amount{{}, 40});
+  CHECK(first.bake == Millis(1000));
+  CHECK(first.min_devices == 4);
+  CHECK(first.deadline == std::chrono::hours(24));
+  CHECK(policy.stage(2).size == Amount{50., {}});
+  CHECK(policy.stage(2).cap == Amount{90., {}});
+  CHECK(policy.stage(3).is_whole());
+  REQUIRE(policy.failures.has_value());
+  CHECK(policy.odds_ratio_at(2) == 3.);
+  CHECK(policy.odds_ratio_at(9) == 2.5);
+  CHECK(policy.failures->alternatives == std::vector<double>{2, 4, 50});
+  CHECK(policy.silent == SilentGate{4, .07, .002});
+  CHECK(policy.absolute == std::vector<AbsoluteGate>{{"agent.install_failure", {}, {}, .2, std::chrono::hours(1), 12, 120, .002},
+                                                      {"accuracy", .9, 1., .025, std::chrono::minutes(10), 6, 50, {}}});
+  CHECK(policy.metrics == std::vector<MetricGate>{{"latency_ms", .95, true, .05}, {"confidence", {}, false, 0}});
+  CHECK(policy.drift == DriftGate{{"confidence", "light"}, true});
+  CHECK(policy.certify == std::vector<double>{.6, .2, .12});
+  CHECK(policy.certify_at(1) == .6);
+  CHECK(policy.certify_at(9) == .12);
+  CHECK(policy.certify_evidence == 6);
+  CHECK(policy.controls == 5);
+  CHECK(harm_budget(policy) == doctest::Approx(.01));
 }
 
-TEST_CASE("the canonical form reads back to itself, for policies and presets") {
-  for (std::string const& text : {std::string(kWhole), std::string(R"("cautious")"), std::string(R"("standard")"), std::string(R"("fast")"),
-                                  std::string(R"("small-fleet")"), std::string(R"({"stages":[{"devices":20},{"percent":12.5}]})")}) {
-    CAPTURE(text);
-    auto const policy = decode_policy(text);
-    REQUIRE(policy.has_value());
-    auto const canonical = encode(*policy);
-    auto const again = decode_policy(canonical);
-    REQUIRE(again.has_value());
-    CHECK(encode(*again) == canonical);
-  }
+TEST_CASE("every other key is read") {
+  auto const policy = good(kWholePolicy);
+  CHECK(policy.on_harm == OnHarm::pause);
+  CHECK(policy.on_deadline == OnDeadline::rollback);
+  CHECK(policy.device.battery_min_percent == 30);
+  CHECK(policy.device.metered == "avoid");
+  CHECK(policy.device.metered_max_bytes == 20 * 1024 * 1024);
+  CHECK(policy.device.attempts == 4);
+  CHECK(policy.device.give_up == std::chrono::hours{12});
+  CHECK(policy.device.waiting_max == std::chrono::hours{48});
+  CHECK(policy.in_flight == 500);
+  CHECK(policy.egress == 25'000'000);
+  CHECK(policy.per_place == PlaceLimit{"site", 2});
+  CHECK(policy.strata == std::vector<std::string>{"hardware", "region"});
+  CHECK(policy.windows.at(0).zone == "Europe/Berlin");
+  REQUIRE(policy.freeze.size() == 1);
+  CHECK(to_rfc3339(policy.freeze[0].to, true) == "2027-01-03T00:00:00.250Z");
+  REQUIRE(policy.start_at.has_value());
+  CHECK(to_rfc3339(*policy.start_at) == "2026-11-20T09:30:00Z");
+  CHECK(policy.approvals_before_stage == 2);
+  CHECK(policy.holdback == .05);
+  CHECK(policy.priority == -3);
+  CHECK(policy.emergency);
 }
 
-TEST_CASE("a wrong policy is refused at its place") {
-  struct Case {
-    std::string text, pointer, words;
-  };
-  for (auto const& c : {
-           Case{R"({})", "/policy/stages", "required"},
-           {R"({"stages":[]})", "/policy/stages", "at least one"},
-           {R"({"stages":7})", "/policy/stages", "list"},
-           {R"({"stages":[{}]})", "/policy/stages/0", "either"},
-           {R"({"stages":[{"percent":5,"devices":3}]})", "/policy/stages/0", "either"},
-           {R"({"stages":[{"percent":0}]})", "/policy/stages/0/percent", "above 0"},
-           {R"({"stages":[{"percent":"101%"}]})", "/policy/stages/0/percent", "at most 100"},
-           {R"({"stages":[{"percent":"ten"}]})", "/policy/stages/0/percent", "percentage"},
-           {R"({"stages":[{"percent":50},{"percent":20}]})", "/policy/stages/1", "cumulative"},
-           {R"({"stages":[{"percent":50,"bake":"soon"}]})", "/policy/stages/0/bake", ""},
-           {R"({"stages":[{"percent":50,"backe":"5m"}]})", "/policy/stages/0/backe", "did you mean 'bake'"},
-           {R"({"stages":[{"percent":100}],"device":{"give_up":"0"}})", "/policy/device/give_up", "at least 1m"},
-           {R"({"stages":[{"percent":100}],"device":{"give_up":"9000d"}})", "/policy/device/give_up", "366d"},
-           {R"({"stages":[{"percent":100}],"device":{"waiting_max":"soon"}})", "/policy/device/waiting_max", ""},
-           {R"({"stages":[{"percent":100}],"gate":{}})", "/policy/gate", "did you mean 'gates'"},
-           {R"({"stages":[{"percent":100}],"gates":{"failures":{"harm_alpha":0.004}}})", "/policy/gates/failures", "not built yet"},
-           {R"({"stages":[{"percent":100}],"gates":{"metrics":[]}})", "/policy/gates/metrics", "not built yet"},
-           {R"({"stages":[{"percent":100}],"gates":{"drift":{"metrics":["c"]}}})", "/policy/gates/drift", "not built yet"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"accuracy"}]}})", "/policy/gates/absolute/0/metric", "min or max"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"max":1}]}})", "/policy/gates/absolute/0/max", "below min"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2},{"metric":"a","min":3}]}})", "/policy/gates/absolute/1/metric",
-            "already"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"devices_max":"200%"}]}})", "/policy/gates/absolute/0/devices_max",
-            "share"},
-           {R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","min":2,"devices_max":0.02}]}})", "/policy/gates/absolute/0/devices_max", "text"},
-           {R"({"stages":[{"percent":100}],"gates":{"certify":{"devices_max":["60"]}}})", "/policy/gates/certify/devices_max", "share"},
-           {R"({"stages":[{"percent":100}],"on_harm":"explode"})", "/policy/on_harm", "rollback or pause"},
-           {R"({"stages":[{"percent":100}],"holdback":"60%"})", "/policy/holdback", "up to 50 %"},
-           {R"({"stages":[{"percent":100}],"limits":{"egress":"fast"}})", "/policy/limits/egress", "1Mbit/s"},
-           {R"({"stages":[{"percent":100}],"approvals":{"required":1,"before_stage":2}})", "/policy/approvals/before_stage", "between 1 and 1"},
-           {R"({"stages":[{"percent":100}],"device":{"metered":"rarely"}})", "/policy/device/metered", "allow, avoid or never"},
-           {R"({"stages":[{"percent":100}],"windows":[{"zone":"UTC","from":"25:00","to":"05:00"}]})", "/policy/windows/0/from", "HH:MM"},
-           {R"({"stages":[{"percent":100}],"strata":["no space"]})", "/policy/strata", "not allowed"},
-           {R"("reckless")", "/policy", "no preset"},
+TEST_CASE("a test of two releases comes instead of stages, on everybody") {
+  auto const policy = good(kWholeTest);
+  CHECK(policy.ab == AbTest{"reader@1.4.0", .2});
+  REQUIRE(policy.stage_count() == 1);
+  CHECK(policy.stage(1).is_whole());
+  CHECK(good(R"({"ab": {"against": "reader@1.4.0"}})").ab->share == .5);
+}
+
+TEST_CASE("what is left out has the defaults") {
+  auto const policy = good(R"({"stages": [{"percent": 100}], "gates": {"failures": {}, "silent": {}, "absolute": [{"metric": "a", "min": 2}]}})");
+  CHECK(policy.failures == FailuresGate{});
+  CHECK(policy.silent == SilentGate{});
+  CHECK(policy.absolute.at(0).block == std::chrono::hours(1));
+  CHECK(policy.absolute[0].blocks == 12);
+  CHECK(policy.absolute[0].samples == 120);
+  CHECK(policy.controls == 9);
+  CHECK_FALSE(policy.odds_ratio_at(1).has_value());
+  auto plain = good(R"({"stages": [{"percent": 100}]})");
+  Policy expected;
+  expected.stages = {StageSpec{Amount{100., {}}}};
+  CHECK(plain == expected);
+}
+
+TEST_CASE("one number stands for a list of one, a share of certify too") {
+  auto const policy = good(R"({"stages": [{"percent": 100}], "gates": {"failures": {"max_odds_ratio": 4}, "certify": {"devices_max": "60%"}}})");
+  CHECK(policy.odds_ratio_at(3) == 4.);
+  CHECK(policy.certify == std::vector<double>{.6});
+}
+
+TEST_CASE("absolute gates that name no alpha share theirs") {
+  auto const policy = good(R"({"stages": [{"percent": 100}],
+    "gates": {"absolute": [{"metric": "a", "min": 1}, {"metric": "b", "min": 1}, {"metric": "c", "min": 1, "alpha": 0.002}]}})");
+  CHECK(alpha_of(policy, policy.absolute[0]) == doctest::Approx(.0005));
+  CHECK(alpha_of(policy, policy.absolute[2]) == doctest::Approx(.002));
+  CHECK(harm_budget(policy) == doctest::Approx(.003));
+}
+
+TEST_CASE("the canonical form reads back to the same policy") {
+  for (std::string const& text : {
+           std::string(kWholePolicy),
+           std::string(kWholeTest),
+           std::string(R"("cautious")"),
+           std::string(R"("standard")"),
+           std::string(R"("fast")"),
+           std::string(R"("small-fleet")"),
+           std::string(R"({"stages":[{"devices":20},{"percent":12.5}]})"),
+           std::string(R"({"stages":[{"percent":"0.00123%","cap":"33.333333333333336%"}],"holdback":"7.000000000001%"})"),
+           std::string(R"({"stages":[{"percent":100}],"gates":{"certify":{"devices_max":["1e-7%","99.999999999999%","7%","0.3%","14.3%","28.999%"]}}})"),
+           std::string(R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","max":-1e-9},{"metric":"b","min":123456789.125}]}})"),
+           std::string(R"({"stages":[{"percent":"0.00123003333333333333333%"}],"gates":{"failures":{"alternatives":[1.23456789012345678,2.718281828459045]}}})"),
+           std::string(R"({"stages":[{"percent":100}],"control":{"per_canary":0},"strata":[]})"),
+           std::string(R"({"stages":[{"percent":100}],"approvals":{"required":0}})"),
+           std::string(R"({"stages":[{"percent":100}],"limits":{"egress":"1kbit/s","per":"site"}})"),
+           std::string(R"({"stages":[{"percent":100}],"gates":{"metrics":[{"name":"a"},{"name":"a","quantile":0.5}]}})"),
        }) {
-    CAPTURE(c.text);
-    auto const policy = decode_policy(c.text, "/policy");
-    REQUIRE_FALSE(policy.has_value());
-    auto const error = policy.error();
-    CHECK(error.code == "bad_policy");
-    auto const named = std::find_if(error.errors.begin(), error.errors.end(), [&](FieldError const& e) { return e.pointer == c.pointer; });
-    REQUIRE_MESSAGE(named != error.errors.end(), error.detail);
-    CHECK_MESSAGE(named->detail.find(c.words) != std::string::npos, named->detail);
+    CAPTURE(text);
+    auto const policy = good(text);
+    auto const canonical = encode(policy);
+    CAPTURE(canonical);
+    auto const again = good(canonical);
+    CHECK(again == policy);
+    CHECK(encode(again) == canonical);
   }
 }
 
@@ -114,6 +145,8 @@ TEST_CASE("a policy that is no JSON is refused") {
   CHECK_FALSE(decode_policy("{").has_value());
   CHECK_FALSE(decode_policy("[]").has_value());
   CHECK_FALSE(decode_policy("null").has_value());
+  CHECK_FALSE(decode_policy(R"({"stages":[{"percent":NaN}]})").has_value());
+  CHECK_FALSE(decode_policy(R"({"stages":[{"percent":1e999}]})").has_value());
 }
 
 TEST_CASE("a policy that is written now names time zones that there are; one that was kept is read all the same") {
