@@ -78,7 +78,7 @@ void VirtualFleet::make_devices(int devices) {
   auto const outcome = scenario_.probation + Millis(silence_ms_);
   auto plan = plan_of_places(rollout_.policy, places, outcome);
   rollout_.policy = std::move(plan.policy);
-  ladder_ = std::move(plan.ladder);
+  ladder_ = std::make_shared<Ladder const>(std::move(plan.ladder));
 }
 
 registry::DeviceFacts const& VirtualFleet::facts_of(std::uint32_t index) {
@@ -113,7 +113,7 @@ Result<void> VirtualFleet::refresh() {
 void VirtualFleet::wake_members() {
   bool const back = rollout_.state == State::rolling_back;
   for (std::size_t s = 0; s < strata_.size(); ++s) {
-    auto const upper = ladder_.threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
+    auto const upper = ladder_->threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
     for (auto const index : by_place_[s]) {
       auto const& device = devices_[index];
       bool const beyond = device.place >= upper && !(view_->was_held_back(strata_[s], device.place) && rollout_.stage >= rollout_.policy.stage_count());
@@ -429,7 +429,7 @@ Outcome VirtualFleet::sum_up() {
 Result<Outcome> VirtualFleet::run() {
   rollout_.state = *next_state(rollout_.state, Event::start);
   rollout_.stage = 1;
-  rollout_.progress = enter({rollout_.policy, ladder_}, {}, 1, false, Millis(0));
+  rollout_.progress = enter({rollout_.policy, *ladder_}, {}, 1, false, Millis(0));
   FLEET_CHECK(refresh());
   wake_members();
   auto const goes_on = [&] { return rollout_.state == State::running || rollout_.state == State::rolling_back; };
