@@ -15,6 +15,7 @@ from scipy.special import betaincc, betaln
 from scipy.stats import nchypergeom_fisher
 
 BETS = [.007, .02, .06, .16, .4, .95]
+WEIGHTS = np.array([.25, .75, 1, 1, 1.5, 1]) / 5.5
 CONCENTRATIONS = [2, 20, 200, 2000]
 rng = random.Random(20261129)
 cases = []  # (name, arguments, theirs)
@@ -26,11 +27,6 @@ def ask(name, args, theirs):
         cases.append((name, args, float(theirs)))
     else:
         silent[name] = silent.get(name, 0) + 1
-
-
-def log_mean_exp(logs):
-    top = max(logs)
-    return top + np.log(np.mean(np.exp(np.array(logs) - top)))
 
 
 def confseq_boundaries():
@@ -62,8 +58,8 @@ def confseq_betting():
         above = [betting_mart(x, m, lambdas_fn_positive=lambda x, m: np.full(len(x), f / m), theta=1, trunc_scale=1)[-1] for f in BETS]
         lo, hi = rng.uniform(-50, 0), rng.uniform(10, 200)
         scaled = [lo + (hi - lo) * value for value in x]
-        ask("bounded_below", [scaled, lo, hi, lo + (hi - lo) * m], log_mean_exp(np.log(below)))
-        ask("bounded_above", [scaled, lo, hi, lo + (hi - lo) * m], log_mean_exp(np.log(above)))
+        ask("bounded_below", [scaled, lo, hi, lo + (hi - lo) * m], np.log(WEIGHTS @ below))
+        ask("bounded_above", [scaled, lo, hi, lo + (hi - lo) * m], np.log(WEIGHTS @ above))
 
 
 def gbstats_sequential():
