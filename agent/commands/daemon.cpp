@@ -86,10 +86,6 @@ std::optional<gid_t> senders(Config const& config) {
   return found ? *found : std::nullopt;
 }
 
-bool is_working(std::map<std::string, ModelState> const& models) {
-  return std::any_of(models.begin(), models.end(), [](auto const& entry) { return !at_rest(entry.second.state); });
-}
-
 /// Facts that changed since the server was told, at the enrolment or by a report, are reported: once.
 Result<void> report_facts(Context& context, wire::Labels const& enrolled) {
   auto const as_text = [](wire::Labels const& facts) {
@@ -208,7 +204,7 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   FLEET_TRY(out.reports, out.remotes->make());
   FLEET_TRY(auto told, load_last_told(*out.context));
   out.runner = std::make_unique<Runner>(*out.context, *out.remotes, std::move(told));
-  out.reporter = std::make_unique<Reporter>(*out.context, *out.reports, [runner = out.runner.get()] { return is_working(runner->models()); });
+  out.reporter = std::make_unique<Reporter>(*out.context, *out.reports, [runner = out.runner.get()] { return runner->is_working(); });
   // A server that was restored directs every device anew: then it hears again what it forgot.
   out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes, [reporter = out.reporter.get()] { reporter->greet(); });
   return out;

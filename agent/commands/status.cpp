@@ -12,6 +12,7 @@ std::vector<Reason> reasons_of(ModelState const& state) {
   if (!state.waiting.empty()) out.push_back({state.waiting, fmt::format("{} waits: {}", state.target.version, state.waiting)});
   if (!state.error.code.empty()) out.push_back({state.error.code, state.error.text});
   if (out.empty() && state.state == State::committed) out.push_back({"committed", fmt::format("{} runs and proved healthy", state.running.version)});
+  if (out.empty() && state.state == State::proved) out.push_back({"proved", fmt::format("{} runs and proved healthy once more", state.running.version)});
   if (out.empty()) out.push_back({std::string(to_string(state.state)), fmt::format("the update machine is {}", to_string(state.state))});
   return out;
 }

@@ -124,7 +124,9 @@ ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manife
 
 ProbationRun::ProbationRun(ProbationRun&&) noexcept = default;
 ProbationRun& ProbationRun::operator=(ProbationRun&&) noexcept = default;
-ProbationRun::~ProbationRun() = default;
+ProbationRun::~ProbationRun() {
+  if (state_) state_->bench.collector.watch(state_->candidate.digest, {});  // nobody asks any more, also where it was given up
+}
 
 ProbationSoFar ProbationRun::so_far() const {
   auto const& self = *state_;
@@ -142,12 +144,6 @@ MonoTime ProbationRun::next_step() const {
 wire::DeviceError const& ProbationRun::error() const { return state_->error; }
 
 ProbationRun::Verdict ProbationRun::step() {
-  auto const verdict = judge();
-  if (verdict != Verdict::pending) state_->bench.collector.watch(state_->candidate.digest, {});  // nobody asks any more
-  return verdict;
-}
-
-ProbationRun::Verdict ProbationRun::judge() {
   auto& self = *state_;
   // Without `probation` a device commits at the switch (docs/protocol.md, Without).
   if (!self.manifest.probation) return Verdict::healthy;

@@ -74,7 +74,6 @@ public:
   [[nodiscard]] wire::DeviceError const& error() const;
 
 private:
-  Verdict judge();
   struct State;
   std::unique_ptr<State> state_;
 };

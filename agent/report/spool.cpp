@@ -31,7 +31,7 @@ wire::Tier tier_of(wire::ReportItem const& item) {
 
 /// On its way to a result: what a device that was away for very long may forget.
 bool is_progress(wire::ReportItem const& item) {
-  constexpr std::array<std::string_view, 4> kProgress{"downloading", "waiting", "testing", "probation"};
+  constexpr std::array<std::string_view, 5> kProgress{"downloading", "waiting", "testing", "probation", "proving"};
   return item.update && std::find(kProgress.begin(), kProgress.end(), item.update->state) != kProgress.end();
 }
 

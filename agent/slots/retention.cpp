@@ -7,8 +7,8 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kFormerMax = 16;
-/// Nothing is under way: the target is what runs, or was refused, withdrawn or taken back.
-constexpr std::array kAtRest{State::idle, State::committed, State::failed, State::rolled_back};
+/// Nothing is under way: the target is what runs, or was refused, withdrawn, taken back or never here.
+constexpr std::array kAtRest{State::idle, State::committed, State::failed, State::rolled_back, State::proved, State::ineligible};
 
 }  // namespace
 

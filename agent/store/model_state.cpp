@@ -15,6 +15,8 @@ constexpr std::int64_t kNumberMax = std::int64_t{1} << 53;
 
 json::object version_json(Version const& version) { return {{"digest", version.digest}, {"version", version.version}}; }
 
+json::object refusal_json(Refusal const& one) { return {{"digest", one.digest}, {"rollout", one.rollout}, {"attempt", one.attempt}}; }
+
 json::value unproven_json(std::optional<Unproven> const& unproven) {
   return unproven ? json::value(json::object{{"rollout", unproven->rollout}, {"attempt", unproven->attempt}}) : json::value(nullptr);
 }
@@ -35,6 +37,11 @@ void read_runs(wire::ObjectReader& reader, ModelState& out, std::vector<FieldErr
   }
 }
 
+Refusal read_refusal(json::value const& value, std::string pointer, std::vector<FieldError>& faults) {
+  wire::ObjectReader reader(value, std::move(pointer), faults);
+  return {reader.text("digest", 64, {}), reader.text("rollout", 64, {}), reader.integer("attempt", 0, 1'000'000, 0)};
+}
+
 Version read_version(wire::ObjectReader& parent, std::string_view key, std::vector<FieldError>& faults) {
   auto const* const value = parent.find(key);
   if (value == nullptr) return {};
@@ -52,8 +59,7 @@ std::optional<State> state_of(std::string_view name) {
 
 std::string encode(ModelState const& state) {
   json::array refusals;
-  for (auto const& refusal : state.refusals)
-    refusals.push_back(json::object{{"digest", refusal.digest}, {"rollout", refusal.rollout}, {"attempt", refusal.attempt}});
+  for (auto const& refusal : state.refusals) refusals.push_back(refusal_json(refusal));
   return json::serialize(json::object{{"model", state.model},
                                       {"state", to_string(state.state)},
                                       {"running", version_json(state.running)},
@@ -71,6 +77,8 @@ std::string encode(ModelState const& state) {
                                       {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
                                       {"refusals", std::move(refusals)},
+                                      {"proof", state.proof},
+                                      {"proof_done", state.proof_done ? json::value(refusal_json(*state.proof_done)) : json::value(nullptr)},
                                       {"held", state.held},
                                       {"floor", state.floor},
                                       {"since", to_rfc3339(state.since, true)}});
@@ -99,10 +107,9 @@ Result<ModelState> decode_model_state(std::string_view text) {
     out.error = {inner.text("code", 64, {}), inner.text("text", 4096, {}), inner.text("output", 8192, {})};
   }
   if (auto const* const refusals = reader.array("refusals", 64))
-    for (auto const& item : *refusals) {
-      wire::ObjectReader one(item, "/refusals", faults);
-      out.refusals.push_back({one.text("digest", 64, {}), one.text("rollout", 64, {}), one.integer("attempt", 0, 1'000'000, 0)});
-    }
+    for (auto const& item : *refusals) out.refusals.push_back(read_refusal(item, "/refusals", faults));
+  out.proof = reader.boolean("proof", false);
+  if (auto const* const done = reader.find("proof_done"); done != nullptr && !done->is_null()) out.proof_done = read_refusal(*done, "/proof_done", faults);
   out.held = reader.text("held", 64, {});
   out.floor = reader.integer("floor", 0, std::int64_t{1} << 53, 0);
   out.since = reader.time("since").value_or(SysTime{});

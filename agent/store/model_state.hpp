@@ -12,9 +12,12 @@
 namespace fleet::agent {
 
 /// States of the update machine, as polls and reports name them.
-enum class State { idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back, rolled_back };
-inline constexpr std::array<std::string_view, 12> kStateNames{"idle",      "checking",  "downloading", "staged", "waiting",      "testing",
-                                                              "switching", "probation", "committed",   "failed", "rolling_back", "rolled_back"};
+enum class State {
+  idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back, rolled_back,
+  proving, proved, ineligible  ///< of a proof of what runs; ineligible: it does not run
+};
+inline constexpr std::array<std::string_view, 15> kStateNames{"idle",      "checking",  "downloading", "staged", "waiting",      "testing",     "switching", "probation",
+                                                              "committed", "failed",    "rolling_back", "rolled_back", "proving", "proved", "ineligible"};
 [[nodiscard]] inline std::string_view to_string(State state) { return kStateNames[static_cast<std::size_t>(state)]; }
 [[nodiscard]] std::optional<State> state_of(std::string_view name);
 
@@ -24,13 +27,13 @@ struct Version {
   bool operator==(Version const&) const = default;
   [[nodiscard]] bool none() const { return digest.empty(); }
 };
-/// What is final for (digest, rollout, attempt): only a higher attempt tries again (docs/protocol.md, Attempts).
+/// What is final for (digest, rollout, attempt), of an update or of a proof: only a higher attempt tries again (docs/protocol.md, Attempts).
 struct Refusal {
   std::string digest, rollout;
   std::int64_t attempt = 0;
 };
 
-/// A step that runs the release (testing, switching, probation), across restarts (docs/protocol.md, Attempts).
+/// A step that runs the release (testing, switching, probation, proving), across restarts (docs/protocol.md, Attempts).
 struct StepRun {
   int starts = 0;                ///< in a row that no ordinary stop ended
   Millis spent{0};               ///< the time it took so far
@@ -61,6 +64,8 @@ struct ModelState {
   std::string waiting;            ///< why it waits
   wire::DeviceError error;        ///< of the last target
   std::vector<Refusal> refusals;  ///< the last 16
+  bool proof = false;             ///< what it works on is a proof of what runs
+  std::optional<Refusal> proof_done;  ///< the last proof that came to an end: it is not run again
   std::string held;               ///< digest that the owner refused by a local rollback
   std::int64_t floor = 0;         ///< lowest release_counter that may be adopted; rises at commit
   SysTime since{};                ///< start of the state

@@ -167,10 +167,12 @@ Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why
   return Error{Kind::unavailable, std::string(kWaits), why};
 }
 
-Result<void> ModelUpdate::wait_or_test(ModelState state, Target const& target) {
+Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) {
   auto const why = shop_.conditions.switch_blocked(target);
   if (why.empty()) {
-    FLEET_CHECK(advance(std::move(state), Event::ready));
+    auto go_on = Event::ready;
+    if (state.proof) go_on = shop_.wishes.is_wanted(state, context_.trusted.now()) ? Event::undertaken : Event::withdrawn;
+    FLEET_CHECK(advance(std::move(state), go_on));
     return {};
   }
   look_again_in(kLookAgain);

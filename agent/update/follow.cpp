@@ -2,6 +2,8 @@
 
 #include "core/base/log.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace fleet::agent {
@@ -68,7 +70,8 @@ void ModelUpdate::give_back(ModelState const& state, Keep const& keep) {
   // What was begun of something that is named again, by another rollout or at once after this, goes on from there.
   for (auto const& target : shop_.wishes.told().targets) {
     auto const digest = digest_of(target);
-    bool const wanted = target.model == model_ && target.action != wire::Action::remove && !digest.empty();
+    bool const brings = target.action != wire::Action::remove && target.action != wire::Action::prove;
+    bool const wanted = target.model == model_ && brings && !digest.empty();
     if (wanted && !is_refused(state, digest, target.rollout, target.attempt) && !is_held(state, digest, target.rollout)) kept.insert(digest);
   }
   auto done = context_.slots.collect(model_, kept);
@@ -115,6 +118,7 @@ void ModelUpdate::follow(Target const& target) {
     case wire::Action::install: return follow_install(target);
     case wire::Action::revert:
     case wire::Action::remove: return follow_return(target);
+    case wire::Action::prove: return follow_prove(target);
     case wire::Action::none: return;
     case wire::Action::unknown: log::warn("directive.unknown_action", {{"model", model_}}); return;
   }
@@ -206,6 +210,30 @@ void ModelUpdate::follow_return(Target const& target) {
   if (auto const going = advance(std::move(state), Event::ordered_back); !going) return log_failed("go back", going.error());
 }
 
+/// Health checks and probation of what runs, for who is compared with those that switch. What runs and was not proved at its own switch is proved
+/// for that first.
+void ModelUpdate::follow_prove(Target const& target) {
+  auto state = this->state();
+  auto const digest = digest_of(target);
+  if (digest.empty() || !may_act_ || !at_rest(state.state) || state.unproven) return;
+  auto const& done = state.proof_done;
+  if (done && done->digest == digest && done->rollout == target.rollout && target.attempt <= done->attempt) return;
+  bool const runs = state.running.digest == digest;
+  auto const named = version_of_path(model_, target.path);
+  state.target = runs ? state.running : Version{digest, named ? *named : std::string()};
+  state.rollout = target.rollout;
+  state.attempt = target.attempt;
+  state.error = {};
+  wire::DeviceError why;
+  if (!runs) {
+    auto const running = state.running.none() ? std::string("nothing") : state.running.version;
+    why = {"not_running", fmt::format("{} is to be proved, and {} runs", state.target.version, running), {}};
+    state.proof_done = Refusal{digest, target.rollout, target.attempt};
+  }
+  auto const begun = advance(std::move(state), runs ? Event::asked : Event::not_running, std::move(why));
+  if (!begun) log_failed("prove what runs", begun.error());
+}
+
 void ModelUpdate::work(Target const* target) {
   if (quiet_until_ && shop_.contact.times() != contacts_) quiet_until_.reset();  // the server is there again
   if (quiet_until_ && now() < *quiet_until_) return look_again_in(*quiet_until_ - now());
@@ -227,15 +255,18 @@ Result<void> ModelUpdate::step(ModelState const& state, Target const* target) {
     case State::checking: return target == nullptr ? Result<void>{} : check(state, *target);
     case State::downloading: return target == nullptr ? Result<void>{} : fetch(state, *target);
     case State::staged:
-    case State::waiting: return target == nullptr ? Result<void>{} : wait_or_test(state, *target);
+    case State::waiting: return target == nullptr ? Result<void>{} : wait_or_go_on(state, *target);
     case State::testing: return test(state);
     case State::switching: return switch_over(state);
-    case State::probation: return prove(state);
+    case State::probation:
+    case State::proving: return prove(state);
     case State::rolling_back: return go_back(state);
     case State::idle:
     case State::committed:
     case State::failed:
-    case State::rolled_back: return {};
+    case State::rolled_back:
+    case State::proved:
+    case State::ineligible: return {};
   }
   return {};
 }

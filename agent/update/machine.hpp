@@ -24,6 +24,9 @@ enum class Event {
   superseded,    ///< the directive names another release before this one was proved
   resumed,       ///< what runs was superseded, and what came in its place ended before the switch: its proof is taken up again
   returned,      ///< `current` points at the version before, or at nothing
+  asked,         ///< a proof of what runs
+  not_running,   ///< what is to be proved is not what runs
+  undertaken,    ///< windows and conditions hold: the proof begins
 };
 
 struct Edge {
@@ -70,6 +73,30 @@ inline constexpr auto kEdges = std::to_array<Edge>({
     {State::failed, Event::ordered_back, State::rolling_back},
     {State::rolled_back, Event::ordered_back, State::rolling_back},
     {State::rolling_back, Event::returned, State::rolled_back},
+    // A proof of what runs touches nothing, so it may be dropped at any time. The files are there: it begins where a download ends.
+    {State::idle, Event::asked, State::staged},
+    {State::committed, Event::asked, State::staged},
+    {State::failed, Event::asked, State::staged},
+    {State::rolled_back, Event::asked, State::staged},
+    {State::proved, Event::asked, State::staged},
+    {State::ineligible, Event::asked, State::staged},
+    {State::staged, Event::undertaken, State::proving},
+    {State::waiting, Event::undertaken, State::proving},
+    {State::proving, Event::healthy, State::proved},
+    {State::proving, Event::failed, State::failed},
+    {State::proving, Event::withdrawn, State::idle},
+    {State::idle, Event::not_running, State::ineligible},
+    {State::committed, Event::not_running, State::ineligible},
+    {State::failed, Event::not_running, State::ineligible},
+    {State::rolled_back, Event::not_running, State::ineligible},
+    {State::proved, Event::not_running, State::ineligible},
+    {State::ineligible, Event::not_running, State::ineligible},
+    {State::proved, Event::directed, State::checking},
+    {State::proved, Event::adopted, State::committed},
+    {State::proved, Event::ordered_back, State::rolling_back},
+    {State::ineligible, Event::directed, State::checking},
+    {State::ineligible, Event::adopted, State::committed},
+    {State::ineligible, Event::ordered_back, State::rolling_back},
 });
 
 consteval bool deterministic(auto const& edges) {

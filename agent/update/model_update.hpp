@@ -58,6 +58,7 @@ private:
   void follow(Target const& target);
   void follow_install(Target const& target);
   void follow_return(Target const& target);
+  void follow_prove(Target const& target);
   void begin(Target const& target, ModelState state);
   void adopt(Target const& target, ModelState state);
   void give_way(ModelState state);
@@ -72,12 +73,13 @@ private:
   Result<void> fetch(ModelState state, Target const& target);
   Result<void> fetch_files(ModelState& state, Target const& target, wire::Variant const& variant);
   Result<void> wait_because(ModelState& state, std::string const& why);
-  Result<void> wait_or_test(ModelState state, Target const& target);
+  Result<void> wait_or_go_on(ModelState state, Target const& target);
   Result<void> test(ModelState state);
   Result<void> check_unchanged(ModelState const& state, wire::Release const& release) const;
   Result<void> switch_over(ModelState state);
   Result<void> prove(ModelState state);
   Result<void> commit(ModelState state);
+  Result<void> end_proof(ModelState state);
   Result<void> go_back(ModelState state);
 
   Result<ModelState> advance(ModelState state, Event event, wire::DeviceError error = {});
@@ -114,7 +116,7 @@ private:
   std::string model_;
   Interrupt& interrupt_;
   std::shared_ptr<Remote> remote_;  ///< while it is at work
-  std::optional<ProbationRun> probation_;
+  std::optional<ProbationRun> probation_;  ///< in probation, or proving
   MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
   std::vector<std::string> revoked_;  ///< no place to go back to by itself

@@ -14,8 +14,8 @@ constexpr int kStartsMax = 3;
 constexpr Millis kKeepTimeEvery = std::chrono::minutes{1};
 constexpr std::size_t kRefusalsMax = 16;
 // States that people and the judge need to know of; the others pass in an instant.
-constexpr std::array kTold{State::downloading, State::waiting, State::testing,     State::probation,
-                           State::committed,   State::failed,  State::rolled_back, State::idle};
+constexpr std::array kTold{State::downloading, State::waiting, State::testing, State::probation, State::committed, State::failed,
+                           State::rolled_back, State::idle,    State::proving, State::proved,    State::ineligible};
 
 /// The kept document of a release is gone or damaged, and stays so: waiting brings nothing. A disk that fails now may answer later.
 bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind != Kind::unavailable; }
@@ -38,6 +38,7 @@ bool was_told(std::optional<wire::UpdateItem> const& last, ModelState const& sta
 
 std::string_view step_of(State state) {
   if (state == State::testing) return "the golden test";
+  if (state == State::proving) return "the proof";
   return state == State::switching ? "the switch" : "the probation";
 }
 
@@ -67,13 +68,14 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
     return Error{Kind::internal, "stray_event",
                  fmt::format("model {}: event {} means nothing in state {}", model_, static_cast<int>(event), to_string(state.state))};
   log::info("update", {{"model", model_}, {"version", state.target.version}, {"from", to_string(state.state)}, {"to", to_string(*next)}});
+  if (at_rest(state.state) && !at_rest(*next)) state.proof = event == Event::asked;
   state.state = *next;
   state.since = context_.trusted.now();
   state.run = {};
   if (event == Event::directed) state.error = {};
   if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
-  if (*next != State::probation) probation_.reset();
+  if (*next != State::probation && *next != State::proving) probation_.reset();
   FLEET_CHECK(context_.journal.save(state));
   report(state);
   if (at_rest(*next)) give_back(state, kept_by_owner());
@@ -126,7 +128,12 @@ void ModelUpdate::settle() {
 }
 
 Result<ModelState> ModelUpdate::fail(ModelState state, wire::DeviceError error) {
-  state.refusals.push_back({state.target.digest, state.rollout, state.attempt});
+  Refusal const end{state.target.digest, state.rollout, state.attempt};
+  if (state.proof) {  // of what runs: it stays, and nothing is held against it
+    state.proof_done = end;
+    return advance(std::move(state), Event::failed, std::move(error));
+  }
+  state.refusals.push_back(end);
   if (state.refusals.size() > kRefusalsMax) state.refusals.erase(state.refusals.begin());
   return advance(settled(std::move(state)), Event::failed, std::move(error));
 }
@@ -244,7 +251,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
   return {};
 }
 
-/// One look at the probation; its time and inferences count on over restarts.
+/// One look at the probation, or at the proof of what runs; its time and inferences count on over restarts.
 Result<void> ModelUpdate::prove(ModelState state) {
   if (!probation_) {
     FLEET_TRY(auto const release, release_or_fail(state));
@@ -261,7 +268,7 @@ Result<void> ModelUpdate::prove(ModelState state) {
     FLEET_CHECK(fail(std::move(state), probation_->error()));
     return {};
   }
-  if (verdict == ProbationRun::Verdict::healthy) return commit(std::move(state));
+  if (verdict == ProbationRun::Verdict::healthy) return state.proof ? end_proof(std::move(state)) : commit(std::move(state));
   look_again_in(probation_->next_step() - now());
   if (now() - kept_ < kKeepTimeEvery) return {};
   kept_ = now();
@@ -285,6 +292,12 @@ Result<void> ModelUpdate::commit(ModelState state) {
   if (!release) return {};
   state.floor = std::max(state.floor, release->manifest.security_floor);
   retire_older(state);
+  FLEET_CHECK(advance(std::move(state), Event::healthy));
+  return {};
+}
+
+Result<void> ModelUpdate::end_proof(ModelState state) {
+  state.proof_done = Refusal{state.target.digest, state.rollout, state.attempt};
   FLEET_CHECK(advance(std::move(state), Event::healthy));
   return {};
 }

@@ -87,6 +87,11 @@ void Runner::rest() {
   for (auto const& [model, lane] : lanes_) lane->update.stop();
 }
 
+bool Runner::is_working() const {
+  auto const models = wishes_.models();
+  return std::any_of(models.begin(), models.end(), [](auto const& entry) { return !at_rest(entry.second.state); });
+}
+
 bool Runner::is_waiting_for_thread() const {
   auto const has_thread = [](auto const& one) { return one.second->thread != nullptr; };
   bool const full = std::count_if(lanes_.begin(), lanes_.end(), has_thread) >= static_cast<std::ptrdiff_t>(kThreadsMax);

@@ -43,6 +43,8 @@ public:
   void rest();
   [[nodiscard]] std::map<std::string, ModelState> models() const { return wishes_.models(); }
   [[nodiscard]] Told told() const { return wishes_.told(); }
+  /// Some model works on an update, or proves.
+  [[nodiscard]] bool is_working() const;
 
 private:
   /// One model, and its thread while it has one.

@@ -34,6 +34,9 @@ std::string digest_of(wire::DirectiveTarget const& target) {
 }
 
 bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state) {
+  bool const proof = target.action == wire::Action::prove;
+  // A proof is its rollout's: what a release proved for one says nothing for another, which may want another time.
+  if (proof != state.proof || (proof && target.rollout != state.rollout)) return false;
   return target.action != wire::Action::remove && digest_of(target) == state.target.digest && target.attempt == state.attempt;
 }
 

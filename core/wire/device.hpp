@@ -64,7 +64,7 @@ struct ModelStatus {
   std::string digest;   ///< of the running release's release.json, hex; empty: none
   std::string version;  ///< empty: none
   std::string state;    ///< the update machine's: idle, checking, downloading, staged, waiting, testing, switching, probation, committed, failed, rolling_back,
-                        ///< rolled_back
+                        ///< rolled_back; proving, proved, ineligible (of what it was to prove)
   std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
   std::string waiting;  ///< why it waits (window, zone, battery, metered, budget, held; disk_full, disk_read_only, disk_failed), or empty
@@ -117,6 +117,7 @@ enum class Action {
   install,  ///< run this release: fetch, test, switch, prove
   revert,   ///< return to this release, which the device ran before; from its kept slot where it can
   remove,   ///< stop running any release of this model: take `current` away
+  prove,    ///< health checks and probation of this release, which the device runs already: nothing is switched, restarted or activated
   none,     ///< nothing is asked for of this model; the target only tells what was revoked
   unknown,  ///< from a newer server: kept out of decisions
 };

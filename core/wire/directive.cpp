@@ -12,7 +12,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr auto kActions =
-    std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove}, {"none", Action::none}});
+    std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove},
+                                                        {"prove", Action::prove}, {"none", Action::none}});
 
 Action action_of(std::string_view name) {
   for (auto const& [text, action] : kActions)

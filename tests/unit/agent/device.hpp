@@ -80,6 +80,28 @@ public:
     return out;
   }
 
+  /// Of what runs.
+  static wire::DirectiveTarget proof_of(Sample const& release, std::string rollout = "ro-9", std::int64_t attempt = 1) {
+    auto out = target(release, std::move(rollout), attempt);
+    out.action = wire::Action::prove;
+    return out;
+  }
+
+  /// Runs a release, committed, as an update long ago left it. Starts anew.
+  void run_committed(Sample const& release) {
+    bring(release);
+    REQUIRE(context->slots.install("reader", release.digest, wire::decode_release(release.document)->variants[0]).has_value());
+    REQUIRE(context->slots.switch_to("reader", release.digest).has_value());
+    ModelState state;
+    state.model = "reader";
+    state.state = State::committed;
+    state.running = state.target = {release.digest, release.version};
+    state.rollout = "ro-1";
+    state.attempt = 1;
+    REQUIRE(context->journal.save(state).has_value());
+    REQUIRE(boot());
+  }
+
   /// A directive as the link hands it over: kept first.
   bool direct(std::vector<wire::DirectiveTarget> targets) {
     Told told{++sequence, clock.wall() + std::chrono::days{7}, std::move(targets)};

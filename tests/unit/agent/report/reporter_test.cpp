@@ -17,6 +17,7 @@ struct Bench {
   std::condition_variable came;
   std::vector<wire::Report> reports;
   bool working = false;
+  bool asks_runner = false;  ///< whether it works, in place of `working`
 
   void answer(std::function<net::Response(wire::Report const&)> with) {
     server.answer("/device/v1/reports", [this, with = std::move(with)](net::Request const& asked) {
@@ -41,7 +42,7 @@ struct Bench {
   }
   template <class Until>
   void run(Until const& until) {
-    Reporter reporter(*device.context, *remote, [this] { return working; });
+    Reporter reporter(*device.context, *remote, [this] { return asks_runner ? device.runner->is_working() : working; });
     std::thread looping([&] { reporter.loop(); });
     bool reached = false;
     {
@@ -96,6 +97,35 @@ TEST_CASE("a device that works on an update says that it is there, each interval
   bench.run([&] { return bench.reports.size() >= 3; });
   CHECK(bench.reports[1].size() == 0);
   CHECK(bench.reports[2].size() == 0);
+}
+
+TEST_CASE("so does one that proves what it runs, or waits to, until that is over") {
+  for (bool const waits : {false, true}) {
+    CAPTURE(waits);
+    Bench bench;
+    wire::Manifest manifest;
+    manifest.probation = wire::Probation{std::chrono::hours{1}, 0, std::chrono::hours{4}};
+    auto const release = sample("1", manifest);
+    bench.device.fs.put("/agent/agent.yaml", "{telemetry: {interval: 15m}, conditions: {battery: /sys/battery}}");
+    bench.device.fs.put("/sys/battery", waits ? "20" : "100");
+    bench.device.run_committed(release);
+    auto wanted = Device::proof_of(release);
+    wanted.conditions.battery_min_percent = 30;
+    REQUIRE(bench.device.direct({wanted}));
+    bench.device.runner->round();
+    REQUIRE(bench.device.state().state == (waits ? State::waiting : State::proving));
+    bench.asks_runner = true;
+    bench.answer([&](wire::Report const& report) {
+      bench.device.clock.advance(std::chrono::minutes{16});
+      return bench.ack(report);
+    });
+    bench.run([&] { return bench.reports.size() >= 4; });
+    for (std::size_t i = 1; i < bench.reports.size(); ++i) CHECK(bench.reports[i].size() == 0);
+    bench.device.fs.put("/sys/battery", "100");
+    bench.device.settle(5);
+    CHECK(bench.device.state().state == State::proved);
+    CHECK_FALSE(bench.device.runner->is_working());
+  }
 }
 
 TEST_CASE("what was not acknowledged stays and keeps its sequence") {

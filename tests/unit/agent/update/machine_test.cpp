@@ -14,7 +14,8 @@ constexpr auto kStates = [] {
   return out;
 }();
 constexpr std::array kEvents{Event::directed, Event::adopted, Event::verified,  Event::fetched,      Event::blocked,  Event::ready,      Event::passed, Event::switched,
-                             Event::healthy,  Event::failed,  Event::withdrawn, Event::ordered_back, Event::returned, Event::superseded, Event::resumed};
+                             Event::healthy,  Event::failed,  Event::withdrawn, Event::ordered_back, Event::returned, Event::superseded, Event::resumed,
+                             Event::asked,    Event::not_running, Event::undertaken};
 
 }  // namespace
 

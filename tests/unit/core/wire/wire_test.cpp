@@ -174,6 +174,14 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
   auto strange = text;
   strange.replace(strange.find("\"install\""), 9, "\"explode\"");
   CHECK(decode_directive(strange)->targets.front().action == Action::unknown);
+  for (auto const& [action, name] : std::to_array<std::pair<Action, std::string>>(
+           {{Action::install, "install"}, {Action::revert, "revert"}, {Action::remove, "remove"}, {Action::prove, "prove"}, {Action::none, "none"}})) {
+    CAPTURE(name);
+    directive.targets.front().action = action;
+    auto const told = encode(directive);
+    CHECK(told.find("\"action\":\"" + name + "\"") != std::string::npos);
+    CHECK(decode_directive(told)->targets == directive.targets);
+  }
 }
 
 TEST_CASE("a directive's model is a name, once, and its digest is one: each is a folder on the device") {
