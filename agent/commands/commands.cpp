@@ -37,9 +37,9 @@ Result<std::string> status_of(Layout const& layout) {
   auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})");
   if (answer || answer.error().code != "no_daemon") return answer;
   // What the journal has: the same object, with nobody in touch with a server.
-  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout, Config{}));
-  auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
   auto const config = ready_config(system_fs(), layout);
+  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout, config ? *config : Config{}));
+  auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
   return status_json(*context, context->journal.models(), {server, {}, config ? "no agent runs" : "no agent runs, and none starts: " + config.error().detail});
 }
 
@@ -65,6 +65,16 @@ Result<void> obey_alone(Layout const& layout, std::string const& what, std::stri
 std::string_view text_at(json::object const& object, std::string_view key) {
   auto const* const value = object.if_contains(key);
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view("-");
+}
+
+/// Names of what this device does not know of itself.
+std::string unknown_conditions(json::object const& status) {
+  std::string out;
+  auto const* const readings = status.if_contains("conditions");
+  if (readings == nullptr || !readings->is_object()) return out;
+  for (auto const& reading : readings->get_object())
+    if (reading.value().is_null()) out += fmt::format("{}{}", out.empty() ? "" : ", ", std::string_view(reading.key()));
+  return out;
 }
 
 std::string tar_entry(std::string const& name, std::string const& content) {
@@ -97,6 +107,8 @@ Result<std::string> show_status(Layout const& layout, bool as_json) {
   auto const& object = value.get_object();
   auto out = fmt::format("device  {}\nserver  {}\ncontact {}\n", text_at(object, "id"), text_at(object, "server"), text_at(object, "last_contact"));
   if (auto const error = text_at(object, "last_error"); !error.empty() && error != "-") out += fmt::format("trouble {}\n", error);
+  if (auto const lacking = unknown_conditions(object); !lacking.empty())
+    out += fmt::format("unknown {}: conditions on them hold nothing back here\n", lacking);
   for (auto const& item : object.at("models").get_array()) {
     auto const& model = item.get_object();
     out += fmt::format("{}  running {}  previous {}  {}\n", text_at(model, "model"), text_at(model, "running"), text_at(model, "previous"),

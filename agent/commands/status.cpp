@@ -1,4 +1,5 @@
 #include "agent/commands/daemon.hpp"
+#include "agent/conditions/sensors.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -16,6 +17,18 @@ std::vector<Reason> reasons_of(ModelState const& state) {
   if (out.empty()) out.push_back({std::string(to_string(state.state)), fmt::format("the update machine is {}", to_string(state.state))});
   return out;
 }
+
+namespace {
+
+/// What conditions of a policy are judged by; null: this device does not know, and such a condition holds nothing back here.
+json::object readings_json(Context const& context) {
+  Sensors const sensors(context);
+  auto const told = [](auto const& reading) { return reading ? json::value(*reading) : json::value(nullptr); };
+  return {{"battery", told(sensors.battery())},         {"charging", told(sensors.is_charging())},        {"temperature", told(sensors.temperature())},
+          {"load", told(sensors.load())},               {"memory_free", told(sensors.memory_free())}, {"disk_free", told(sensors.disk_free())}};
+}
+
+}  // namespace
 
 std::string status_json(Context const& context, std::map<std::string, ModelState> const& models, StatusView const& view) {
   auto const version = [](Version const& one) { return one.none() ? json::value(nullptr) : json::value(json::string(one.version)); };
@@ -40,6 +53,7 @@ std::string status_json(Context const& context, std::map<std::string, ModelState
                                       {"last_error", view.last_error},
                                       {"clock", json::object{{"time", to_rfc3339(context.clock.wall())}, {"trusted", to_rfc3339(context.trusted.now())}}},
                                       {"models", std::move(list)},
+                                      {"conditions", readings_json(context)},
                                       {"spool", json::object{{"waits", context.spool->has_items()}, {"bytes", context.spool->bytes()}}}});
 }
 

@@ -4,19 +4,9 @@
 #include "agent/conditions/window.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace fleet::agent {
 namespace {
-
-/// Percent, or nothing where no battery is named or its file cannot be read: then there is nothing to spare.
-std::optional<int> battery_percent(Context const& context) {
-  if (context.config.battery_file.empty()) return std::nullopt;
-  auto const text = context.fs.read(context.config.battery_file, 64);
-  int percent = 0;
-  if (!text || std::from_chars(text->data(), text->data() + text->size(), percent).ec != std::errc{}) return std::nullopt;
-  return percent;
-}
 
 /// How often the owner's program is run at most, while something waits for its word or goes on by it.
 constexpr Millis kAskAgain{15'000};
@@ -58,15 +48,27 @@ std::string Conditions::closed_window(wire::DirectiveTarget const& target, std::
   return why;
 }
 
-bool Conditions::is_battery_low(wire::DirectiveTarget const& target) const {
-  auto const percent = battery_percent(context_);
-  return percent && *percent < target.conditions.battery_min_percent;
+/// By what this device can tell of itself; what it cannot tell keeps nothing back.
+std::string Conditions::state_blocks(wire::Conditions const& rule, std::uint64_t bytes) const {
+  Sensors const sensors(context_);
+  if (rule.battery_min_percent > 0)
+    if (auto const percent = sensors.battery(); percent && *percent < rule.battery_min_percent) return "battery";
+  if (rule.charging)
+    if (auto const charging = sensors.is_charging(); charging && !*charging) return "charging";
+  if (rule.temperature_max)
+    if (auto const degrees = sensors.temperature(); degrees && *degrees > *rule.temperature_max) return "temperature";
+  if (rule.load_max)
+    if (auto const load = sensors.load(); load && *load > *rule.load_max) return "load";
+  auto const is_less = [](std::optional<std::uint64_t> there, std::uint64_t wanted) { return there && *there < wanted; };
+  if (rule.memory_free_min > 0 && is_less(sensors.memory_free(), static_cast<std::uint64_t>(rule.memory_free_min))) return "memory";
+  if (rule.disk_free_min > 0 && is_less(sensors.disk_free(), static_cast<std::uint64_t>(rule.disk_free_min) + bytes)) return "disk";
+  return {};
 }
 
 std::string Conditions::download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop) {
   if (auto why = closed_window(target, "download"); !why.empty()) return why;
-  if (is_battery_low(target)) return "battery";
   auto const& rule = target.conditions;
+  if (auto why = state_blocks(rule, bytes); !why.empty()) return why;
   bool const too_dear =
       rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
   if (too_dear && is_metered(stop)) return "metered";
@@ -75,7 +77,7 @@ std::string Conditions::download_blocked(wire::DirectiveTarget const& target, st
 
 std::string Conditions::switch_blocked(wire::DirectiveTarget const& target) const {
   if (auto why = closed_window(target, "switch"); !why.empty()) return why;
-  return is_battery_low(target) ? "battery" : "";
+  return state_blocks(target.conditions, 0);
 }
 
 }  // namespace fleet::agent

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/context.hpp"
+#include "agent/conditions/sensors.hpp"
 #include "core/wire/device.hpp"
 
 #include <mutex>
@@ -8,21 +8,22 @@
 
 namespace fleet::agent {
 
-/// The device's own conditions, as its owner says how to read them: windows, battery, link. Thread-safe.
+/// The device's own conditions, as its owner says how to read them: windows, battery, link and what else the policy bounds. Thread-safe.
 class Conditions {
 public:
   explicit Conditions(Context const& context) : context_(context) {}
 
-  /// Why a download may not start or go on now: `window`, `zone` (of a window: not known here), `battery`, `metered`; empty: it may.
+  /// Why a download may not start or go on now: `window`, `zone` (of a window: not known here), `battery`, `charging`, `temperature`, `load`,
+  /// `memory`, `disk`, `metered`; empty: it may.
   /// @param bytes  what it would fetch from now on, at most
   /// @param stop   ends the owner's program
   [[nodiscard]] std::string download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop);
-  /// Why a switch may not start now: `window`, `zone`, `battery`.
+  /// Why a switch, or a proof, may not start now: the same without `metered`.
   [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
 
 private:
   [[nodiscard]] std::string closed_window(wire::DirectiveTarget const& target, std::string_view gate) const;
-  [[nodiscard]] bool is_battery_low(wire::DirectiveTarget const& target) const;
+  [[nodiscard]] std::string state_blocks(wire::Conditions const& rule, std::uint64_t bytes) const;
   [[nodiscard]] bool is_metered(std::atomic<bool> const& stop);
   Context const& context_;
   std::mutex mutex_;

@@ -108,6 +108,8 @@ void read_hooks(wire::ObjectReader& top, Config& out, Faults& faults) {
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/conditions", faults);
   out.battery_file = reader.text("battery", 1024, {});
+  out.charging_file = reader.text("charging", 1024, {});
+  out.temperature_file = reader.text("temperature", 1024, {});
   if (auto const* const metered = reader.find("metered")) {
     wire::ObjectReader inner(*metered, "/conditions/metered", faults);
     out.metered_command = inner.texts("exec", 64, 1024);
@@ -153,7 +155,7 @@ void check_servers(Config const& config, Faults& faults) {
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
-                                                         "/conditions/battery", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
+                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
                                                          "/statsd/group", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace

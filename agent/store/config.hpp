@@ -48,6 +48,8 @@ struct Config {
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as
   std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
+  std::string charging_file;                 ///< 1 or 0, or a battery's `status`, as sysfs has them; empty: not known
+  std::string temperature_file;              ///< thousandths of a degree Celsius, as sysfs has it; empty: the hottest zone of /sys/class/thermal
   std::vector<std::string> metered_command;  ///< exit 0: the link is metered
 };
 

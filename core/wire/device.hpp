@@ -67,7 +67,7 @@ struct ModelStatus {
                         ///< rolled_back; proving, proved, ineligible (of what it was to prove)
   std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
-  std::string waiting;  ///< why it waits (window, zone, battery, metered, budget, held; disk_full, disk_read_only, disk_failed), or empty
+  std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held; disk_full, disk_read_only, disk_failed), or empty
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {
@@ -103,6 +103,12 @@ struct Conditions {
   int attempts = 3;                              ///< tries in a row with an answer and without progress
   Millis give_up = std::chrono::days{7};         ///< of contact in which nothing moved
   Millis waiting_max = std::chrono::hours{72};   ///< for a window or condition; the server judges it
+  // On the wire only where they are set. One whose reading a device does not have holds nothing back there.
+  bool charging = false;                       ///< only while the device has power from outside
+  std::optional<double> temperature_max = {};  ///< degrees Celsius
+  std::optional<double> load_max = {};         ///< load average over a minute, divided by the processors
+  std::int64_t memory_free_min = 0;            ///< bytes that are available to programs
+  std::int64_t disk_free_min = 0;              ///< bytes, on the file system of the agent's root; a download leaves that much
   auto operator<=>(Conditions const&) const = default;
 };
 /// A maintenance window in a named IANA zone.

@@ -2,6 +2,7 @@
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
 #include <array>
@@ -10,6 +11,8 @@
 namespace fleet::wire {
 namespace json = boost::json;
 namespace {
+
+constexpr std::int64_t kBytesOfDevice = std::int64_t{1} << 50;
 
 constexpr auto kActions =
     std::to_array<std::pair<std::string_view, Action>>({{"install", Action::install}, {"revert", Action::revert}, {"remove", Action::remove},
@@ -38,6 +41,46 @@ Window read_window(json::value const& value, std::string pointer, std::vector<Fi
   return out;
 }
 
+/// Bounds that keep out what no device measures; absent: none.
+std::optional<double> read_bound(ObjectReader& reader, std::string_view key, double min, double max) {
+  if (reader.find(key) == nullptr) return std::nullopt;
+  auto const value = reader.number(key, min);
+  if (!(value >= min && value <= max)) reader.fault(key, fmt::format("{:g} is not between {:g} and {:g}", value, min, max));
+  return value;
+}
+
+Conditions read_conditions(json::value const& value, std::string pointer, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, std::move(pointer), faults);
+  Conditions out;
+  out.battery_min_percent = static_cast<int>(reader.integer("battery_min", 0, 100, 0));
+  out.metered = reader.text("metered", 16, out.metered);
+  out.metered_max_bytes = reader.integer("metered_max", 0, kBytesOfDevice, 0);
+  out.attempts = static_cast<int>(reader.integer("attempts", 1, 100, out.attempts));
+  out.give_up = reader.duration("give_up").value_or(out.give_up);
+  out.waiting_max = reader.duration("waiting_max").value_or(out.waiting_max);
+  out.charging = reader.boolean("charging", false);
+  out.temperature_max = read_bound(reader, "temperature_max", -100, 1000);
+  out.load_max = read_bound(reader, "load_max", 0, 1000);
+  out.memory_free_min = reader.integer("memory_free_min", 0, kBytesOfDevice, 0);
+  out.disk_free_min = reader.integer("disk_free_min", 0, kBytesOfDevice, 0);
+  return out;
+}
+
+json::object conditions_json(Conditions const& c) {
+  json::object out{{"battery_min", c.battery_min_percent},
+                   {"metered", c.metered},
+                   {"metered_max", c.metered_max_bytes},
+                   {"attempts", c.attempts},
+                   {"give_up", to_string(c.give_up)},
+                   {"waiting_max", to_string(c.waiting_max)}};
+  if (c.charging) out["charging"] = true;
+  if (c.temperature_max) out["temperature_max"] = *c.temperature_max;
+  if (c.load_max) out["load_max"] = *c.load_max;
+  if (c.memory_free_min > 0) out["memory_free_min"] = c.memory_free_min;
+  if (c.disk_free_min > 0) out["disk_free_min"] = c.disk_free_min;
+  return out;
+}
+
 DirectiveTarget read_target(json::value const& value, std::string const& at, std::vector<FieldError>& faults) {
   ObjectReader reader(value, at, faults);
   DirectiveTarget out;
@@ -52,15 +95,7 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   out.action = action_of(reader.text("action", 32, {}));
-  if (auto const* const conditions = reader.find("conditions")) {
-    ObjectReader inner(*conditions, at + "/conditions", faults);
-    out.conditions.battery_min_percent = static_cast<int>(inner.integer("battery_min", 0, 100, 0));
-    out.conditions.metered = inner.text("metered", 16, out.conditions.metered);
-    out.conditions.metered_max_bytes = inner.integer("metered_max", 0, std::int64_t{1} << 50, 0);
-    out.conditions.attempts = static_cast<int>(inner.integer("attempts", 1, 100, out.conditions.attempts));
-    out.conditions.give_up = inner.duration("give_up").value_or(out.conditions.give_up);
-    out.conditions.waiting_max = inner.duration("waiting_max").value_or(out.conditions.waiting_max);
-  }
+  if (auto const* const conditions = reader.find("conditions")) out.conditions = read_conditions(*conditions, at + "/conditions", faults);
   out.revoked = reader.texts("revoked", 64, 64);
   for (auto const& digest : out.revoked)
     if (!Digest::parse(digest)) reader.fault("revoked", "expected digests of 64 hex characters, lower case");
@@ -90,7 +125,6 @@ json::object target_json(DirectiveTarget const& target) {
                                    {"from", window.from},
                                    {"to", window.to},
                                    {"gates", window.gates}});
-  auto const& c = target.conditions;
   json::object out{{"model", target.model},
           {"path", target.path},
           {"length", target.length},
@@ -98,13 +132,7 @@ json::object target_json(DirectiveTarget const& target) {
           {"rollout", target.rollout},
           {"attempt", target.attempt},
           {"action", name_of(target.action)},
-          {"conditions",
-           json::object{{"battery_min", c.battery_min_percent},
-                        {"metered", c.metered},
-                        {"metered_max", c.metered_max_bytes},
-                        {"attempts", c.attempts},
-                        {"give_up", to_string(c.give_up)},
-                        {"waiting_max", to_string(c.waiting_max)}}},
+          {"conditions", conditions_json(target.conditions)},
           {"window", std::move(windows)}};
   if (!target.revoked.empty()) out["revoked"] = json::array(target.revoked.begin(), target.revoked.end());
   return out;

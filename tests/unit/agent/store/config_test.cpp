@@ -20,7 +20,8 @@ statsd:    {group: fleet-apps}
 exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}, environment: {LD_LIBRARY_PATH: /opt/lib, OMP_NUM_THREADS: 4},
             limits: {processes: 64, memory: 2GiB, open_files: 99, file_size: 1MiB}}
 hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
-conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/usr/bin/is-metered]}}
+conditions: {battery: /sys/class/power_supply/BAT0/capacity, charging: /sys/class/power_supply/AC/online, temperature: /sys/cpu/temp,
+             metered: {exec: [/usr/bin/is-metered]}}
 )");
   REQUIRE(config.has_value());
   CHECK(config->servers == std::vector<std::string>{"https://a:8444", "https://b:8444"});
@@ -44,6 +45,8 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, metered: {exec: [/u
   CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
   CHECK(config->removed_hook == std::vector<std::string>{"reader", "--stop"});
   CHECK(config->battery_file == "/sys/class/power_supply/BAT0/capacity");
+  CHECK(config->charging_file == "/sys/class/power_supply/AC/online");
+  CHECK(config->temperature_file == "/sys/cpu/temp");
   CHECK(config->metered_command == std::vector<std::string>{"/usr/bin/is-metered"});
 }
 

@@ -168,6 +168,20 @@ TEST_CASE("a directive reads back; without targets it is refused, not taken for 
   REQUIRE(back.has_value());
   CHECK(back->targets == directive.targets);
   CHECK(*decode_targets(encode_targets(directive.targets)) == directive.targets);
+  // What is not set is not sent: such targets stay, byte for byte, what they were.
+  for (auto const* const key : {"charging", "temperature_max", "load_max", "memory_free_min", "disk_free_min"}) CHECK(text.find(key) == std::string::npos);
+  auto cold = directive;
+  auto& rule = cold.targets.front().conditions;
+  rule.charging = true;
+  rule.temperature_max = -12.5;
+  rule.load_max = 0.8;
+  rule.memory_free_min = 64 << 20;
+  rule.disk_free_min = 200 << 20;
+  CHECK(encode_targets(cold.targets).find(R"("charging":true,"temperature_max":-1.25E1,"load_max":8E-1,"memory_free_min":67108864,"disk_free_min":209715200)") !=
+        std::string::npos);
+  CHECK(decode_directive(encode(cold))->targets == cold.targets);
+  rule.load_max = 1e6;
+  CHECK(decode_directive(encode(cold)).error().errors.at(0).pointer == "/targets/0/conditions/load_max");
   auto cut = text;
   cut.replace(cut.find("\"targets\""), 9, "\"tragets\"");
   CHECK_FALSE(decode_directive(cut).has_value());
