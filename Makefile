@@ -33,8 +33,8 @@ e2e: build ## the tests between real processes
 crash: build ## processes killed in every state
 	@$(STEP) "crash" ctest --test-dir $(BUILD) --output-on-failure -L crash
 
-sim: build ## simulated fleets; SEED=n replays one
-	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim $(if $(SEED),--seed $(SEED))
+sim: build ## simulated fleets, each as it must be; SEED=n replays one
+	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim --check $(if $(SEED),--seed $(SEED))
 
 bench: build ## measures against nginx on this machine, in one run
 	@$(STEP) "packages of the benchmarks" .ci/setup bench

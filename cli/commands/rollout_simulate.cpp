@@ -3,6 +3,8 @@
 #include "cli/commands/policy_file.hpp"
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
+#include "core/wire/json.hpp"
+#include "core/wire/yaml.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -31,53 +33,83 @@ Result<double> read_share(std::string_view option, std::string const& text) {
   return Error{Kind::bad_input, "bad_argument", fmt::format("--{}: '{}' is no share of devices", option, text), "write 5% or 0.05"};
 }
 
+constexpr std::size_t kScenarioBytesMax = 64 * 1024;
+
+Result<json::object> read_scenario(Session& session, std::string const& file) {
+  FLEET_TRY(auto const text, session.around().fs.read(file, kScenarioBytesMax));
+  auto const document = wire::read_yaml(text, kScenarioBytesMax);
+  if (!document) return wire::in_file(document.error(), file);
+  FLEET_TRY(auto value, wire::parse_json(document->json, kScenarioBytesMax));
+  if (!value.is_object()) return Error{Kind::bad_input, "bad_scenario", fmt::format("{}: a scenario is an object", file)};
+  session.read_from([document = *document, file](Error error) { return document.located(std::move(error), file, "/scenario"); });
+  return std::move(value.get_object());
+}
+
+/// What options say stands over what the file says.
+Result<json::object> simulate_scenario(Session& session, Arguments const& arguments) {
+  json::object out;
+  if (arguments.has("scenario")) {
+    FLEET_TRY(out, read_scenario(session, arguments.text("scenario")));
+  }
+  for (auto const key : {"base", "harm", "offline"})
+    if (arguments.has(key)) {
+      FLEET_TRY(out[key], read_share(key, arguments.text(key)));
+    }
+  if (arguments.has("site-shock")) {
+    FLEET_TRY(auto const share, read_share("site-shock", arguments.text("site-shock")));
+    out["site_shock"] = json::object{{"share", share}, {"hours", 1}};
+  }
+  if (arguments.has("kind")) out["kind"] = arguments.text("kind");
+  return out;
+}
+
+Result<std::int64_t> read_whole(Arguments const& arguments, std::string_view key) {
+  auto const text = arguments.text(key);
+  std::int64_t number = 0;
+  auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failed == std::errc{} && end == text.data() + text.size()) return number;
+  return Error{Kind::bad_input, "bad_argument", fmt::format("--{}: expected a whole number, got '{}'", key, text)};
+}
+
 Result<json::object> simulate_body(Session& session, Arguments const& arguments) {
   json::object body;
   FLEET_TRY(body["policy"], read_policy(session, arguments.text("policy")));
-  for (auto const key : {"devices", "runs", "seed", "bytes"}) {
-    if (!arguments.has(key)) continue;
-    auto const text = arguments.text(key);
-    std::int64_t number = 0;
-    auto const [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (failed != std::errc{} || end != text.data() + text.size())
-      return Error{Kind::bad_input, "bad_argument", fmt::format("--{}: expected a whole number, got '{}'", key, text)};
-    body[key] = number;
-  }
-  constexpr auto kShares = std::to_array<std::pair<std::string_view, std::string_view>>(
-      {{"bad-share", "bad_share"}, {"offline", "offline"}, {"noise", "noise"}, {"shock", "shock"}});
-  for (auto const& [option, member] : kShares)
-    if (arguments.has(option)) {
-      FLEET_TRY(body[member], read_share(option, arguments.text(option)));
+  for (std::string_view const key : {"devices", "runs", "seed"})
+    if (arguments.has(key)) {
+      FLEET_TRY(body[key], read_whole(arguments, key));
     }
-  if (arguments.has("bad-kind")) body["bad_kind"] = arguments.text("bad-kind");
+  FLEET_TRY(auto scenario, simulate_scenario(session, arguments));
+  if (arguments.has("bytes")) {
+    FLEET_TRY(scenario["bytes"], read_whole(arguments, "bytes"));
+  }
+  body["scenario"] = std::move(scenario);
   return body;
 }
 
-std::string harm_words(json::value const& told) {
-  auto const gate = text_at(told, "gate");
-  if (gate.empty()) return "the policy has no gate that sees it";
-  return fmt::format("gate {} allows {:g}%: this release is {}", gate, 100 * number_at(told, "allowed"),
-                     text_at(told, "harmful") == "true" ? "harmful" : "not harmful");
+std::string spread_words(json::value const& told, std::string_view key, std::string_view unit) {
+  auto const at = [&](std::string_view part) { return number_at(told, fmt::format("summary.{}.{}", key, part)); };
+  return fmt::format("{:.{}f}{} in the median, {:.{}f}{} at most", at("median"), unit.empty() ? 0 : 1, unit, at("max"), unit.empty() ? 0 : 1, unit);
 }
 
 void tell_simulation(Session& session, json::value const& told) {
   auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
   auto const seed = text_at(told, "seed");
-  line(fmt::format("{} devices, {} runs; {}", text_at(told, "devices"), text_at(told, "runs"), harm_words(told)));
+  bool const harmful = text_at(told, "harmful") == "true";
+  line(fmt::format("{} devices, {} runs; the release is {}", text_at(told, "devices"), text_at(told, "summary.runs"), harmful ? "harmful" : "sound"));
   line(fmt::format("run with seed {}:", seed));
   if (auto const* moments = render::member(told, "first").if_array())
     for (auto const& one : *moments)
-      line(fmt::format("  after {}, stage {}: {}; {} told, {} switched, {} healthy, {} failed, {} silent: {}", text_at(one, "after"), text_at(one, "stage"),
+      line(fmt::format("  after {:.1f} h, stage {}: {}; {} told, {} switched, {} healthy, {} failed, {} silent: {}", number_at(one, "hours"), text_at(one, "stage"),
                        text_at(one, "state"), text_at(one, "told"), text_at(one, "exposed"), text_at(one, "healthy"), text_at(one, "failed"),
                        text_at(one, "silent"), text_at(one, "reason")));
   auto const count = [&](std::string_view key) { return text_at(told, fmt::format("summary.{}", key)); };
-  auto const number = [&](std::string_view key) { return number_at(told, fmt::format("summary.{}", key)); };
-  line(fmt::format("all runs: {} completed, {} taken back, {} paused, {} undecided after 30 days", count("completed"), count("taken_back"), count("paused"),
+  line(fmt::format("all runs: {} completed, {} rolled back, {} paused, {} undecided after 60 days", count("completed"), count("rolled_back"), count("paused"),
                    count("undecided")));
   line(fmt::format("false rollbacks: {}", count("false_rollbacks")));
   line(fmt::format("missed harm:     {}", count("missed_harm")));
-  line(fmt::format("devices harmed:  {:.1f} on average, {} at most", number("devices_harmed.mean"), count("devices_harmed.max")));
-  line(fmt::format("time to verdict: {:.1f} h in the median, {:.1f} h at most", number("hours_to_verdict.median"), number("hours_to_verdict.max")));
+  line(fmt::format("devices harmed:  {}", spread_words(told, "harmed", "")));
+  line(fmt::format("canaries:        {}", spread_words(told, "canaries", "")));
+  line(fmt::format("time to verdict: {}", spread_words(told, "hours", " h")));
   session.say("the same again: --seed " + seed);
 }
 
@@ -99,22 +131,18 @@ std::vector<Command> const& simulate_commands() {
   static std::vector<Command> const rows{
       {"rollout simulate",
        "a policy against virtual devices: what it would catch, miss and cost",
-       "rollout simulate --policy standard --devices 1000 --bad-share 5% --seed 1",
+       "rollout simulate --policy standard --devices 1000 --harm 5% --seed 1",
        simulate,
        {{value, "--policy", "FILE|PRESET", "stages and gates: a file, or cautious, standard, fast, small-fleet", true},
         {value, "--devices", "N", "devices of the fleet (1000)"},
         {value, "--runs", "N", "runs, each with the next seed (20)"},
         {value, "--seed", "S", "of the first run; drawn when left out"},
-        {value, "--bad-share", "SHARE", "devices that the release is bad for: 5% or 0.05 (0)"},
-        {value,
-         "--bad-kind",
-         "KIND",
-         "how they fare: the update fails, they fall silent, or guarded metrics leave their bounds (fails)",
-         false,
-         {"fails", "silent", "metric"}},
+        {value, "--scenario", "FILE", "what fleet and release are like, YAML or JSON (docs/statistics.md); options below stand over it"},
+        {value, "--base", "SHARE", "devices that fail in one attempt whatever they run: 1% or 0.01 (1%)"},
+        {value, "--harm", "SHARE", "the same with the new release, in all; of other kinds the devices that it is bad for"},
+        {value, "--kind", "KIND", "how they fare: the attempt fails, they fall silent, or what they measure shifts (fails)", false, {"fails", "silent", "metric"}},
         {value, "--offline", "SHARE", "devices out of reach at any time (10%)"},
-        {value, "--noise", "SHARE", "updates that fail whatever the release (0)"},
-        {value, "--shock", "SHARE", "devices whose sites lose the network for an hour (0)"},
+        {value, "--site-shock", "SHARE", "sites that lose the network for an hour (0)"},
         {value, "--bytes", "N", "size of the release, for limits.egress (10485760)"}}},
   };
   return rows;

@@ -25,6 +25,19 @@ Millis read_time(wire::ObjectReader& reader, std::string_view key, Millis fallba
   return value;
 }
 
+/// A duration, forward or, with a minus before it, back.
+Millis read_step(wire::ObjectReader& reader) {
+  constexpr Millis kMost = std::chrono::hours(24 * 366);
+  if (reader.find("clock_step") == nullptr) return Millis{0};
+  auto const text = reader.text("clock_step", 40, "");
+  bool const back = text.starts_with('-');
+  auto const length = parse_duration(std::string_view(text).substr(back ? 1 : 0));
+  if (!length) reader.fault("clock_step", length.error().detail);
+  else if (*length > kMost) reader.fault("clock_step", fmt::format("expected at most {} either way", fleet::to_string(kMost)));
+  else return back ? -*length : *length;
+  return Millis{0};
+}
+
 HarmKind read_kind(wire::ObjectReader& reader) {
   auto const text = reader.text("kind", 16, "fails");
   for (auto const& [name, kind] : kKinds)
@@ -61,11 +74,11 @@ Result<Scenario> decode_scenario(std::string_view text, std::string const& point
   Scenario out;
   out.kind = read_kind(reader);
   out.base = read_between(reader, "base", out.base, 0, 1);
-  out.harm = read_between(reader, "harm", out.kind == HarmKind::fails ? out.base : 0, 0, 1);
+  out.harm = reader.find("harm") != nullptr ? read_between(reader, "harm", 0, 0, 1) : out.kind == HarmKind::fails ? out.base : 0;
   out.offline = read_between(reader, "offline", out.offline, 0, .95);
-  out.offline_hours = read_between(reader, "offline_hours", out.offline_hours, .01, 10'000);
+  out.offline_hours = read_between(reader, "offline_hours", out.offline_hours, .1, 10'000);
   out.noise_spread = read_between(reader, "noise_spread", 0, 0, 3);
-  out.sites = static_cast<int>(reader.integer("sites", 1, 1'000'000, out.sites));
+  out.sites = static_cast<int>(reader.integer("sites", 1, 100'000, out.sites));
   out.hardware = static_cast<int>(reader.integer("hardware", 1, 1'000, out.hardware));
   if (auto const* const shock = reader.find("site_shock")) {
     wire::ObjectReader inner(*shock, pointer + "/site_shock", faults);
@@ -76,7 +89,7 @@ Result<Scenario> decode_scenario(std::string_view text, std::string const& point
   if (reader.find("drift_to") != nullptr) out.drift_to = read_between(reader, "drift_to", 0, 0, 1);
   if (auto const* const metric = reader.find("metric")) out.metric = read_metric(*metric, pointer + "/metric", faults);
   out.server_outage = read_time(reader, "server_outage", Millis{0}, Millis{0}, hours(24 * 7));
-  out.clock_step = read_time(reader, "clock_step", Millis{0}, -hours(24 * 366), hours(24 * 366));
+  out.clock_step = read_step(reader);
   out.poll = read_time(reader, "poll", out.poll, seconds(1), hours(24 * 7));
   out.long_poll = reader.boolean("long_poll", false);
   out.day_night = read_between(reader, "day_night", 0, 0, 1);

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace fleet::simulation {
 namespace json = boost::json;
@@ -15,91 +16,125 @@ using rollout::State;
 
 double hours_of(Millis time) { return static_cast<double>(time.count()) / 3.6e6; }
 
-bool is_taken_back(Outcome const& outcome) { return outcome.state == State::rolled_back || outcome.state == State::rolling_back; }
-
-json::object outcome_json(Outcome const& outcome, std::uint64_t seed) {
+json::object run_json(Outcome const& outcome, std::uint64_t seed) {
   return {{"seed", seed},
-          {"state", to_string(outcome.state)},
-          {"stage", outcome.stage},
+          {"outcome", ending(outcome)},
+          {"reason", outcome.reason},
+          {"gate", outcome.gate.empty() ? json::value() : json::value(outcome.gate)},
           {"exposed", outcome.exposed},
           {"harmed", outcome.harmed},
+          {"canaries", outcome.canaries},
           {"hours", hours_of(outcome.took)},
-          {"reason", outcome.reason}};
+          {"stage", outcome.stage},
+          {"left_behind", outcome.left_behind}};
 }
 
 json::array moments_json(Outcome const& outcome) {
   json::array out;
-  for (auto const& moment : outcome.moments)
-    out.push_back(json::object{{"after", fleet::to_string(std::chrono::floor<seconds>(moment.after))},
+  for (auto const& moment : outcome.moments) {
+    json::object evidence;
+    for (auto const& [gate, weight] : moment.evidence) evidence[gate] = weight;
+    out.push_back(json::object{{"hours", hours_of(moment.after)},
                                {"state", to_string(moment.state)},
                                {"stage", moment.stage},
+                               {"window", moment.window},
                                {"told", moment.told},
                                {"exposed", moment.exposed},
                                {"healthy", moment.healthy},
                                {"failed", moment.failed},
                                {"silent", moment.silent},
+                               {"controls", moment.controls},
+                               {"controls_bad", moment.control_failed},
+                               {"evidence", std::move(evidence)},
                                {"reason", moment.reason}});
+  }
   return out;
 }
 
+/// Median, ninth decile and the largest, by the nearest rank; nothing of none.
+json::value spread(std::vector<double> values) {
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  auto const at = [&](double share) { return values[static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size()))) - 1]; };
+  return json::object{{"median", at(.5)}, {"p90", at(.9)}, {"max", values.back()}};
+}
+
+template <class Get>
+json::value spread_of(std::vector<Outcome> const& outcomes, Get const& get, std::string_view only = {}) {
+  std::vector<double> values;
+  for (auto const& outcome : outcomes)
+    if (only.empty() || ending(outcome) == only) values.push_back(static_cast<double>(get(outcome)));
+  return spread(std::move(values));
+}
+
 json::object sum_up(std::vector<Outcome> const& outcomes, bool harmful) {
-  std::int64_t completed = 0, taken_back = 0, paused = 0, false_rollbacks = 0, missed_harm = 0, harmed = 0, harmed_max = 0;
-  std::vector<double> hours;
-  for (auto const& outcome : outcomes) {
-    completed += outcome.state == State::completed;
-    taken_back += is_taken_back(outcome);
-    paused += outcome.state == State::paused;
-    false_rollbacks += !harmful && (is_taken_back(outcome) || outcome.by_harm);
-    missed_harm += harmful && outcome.state == State::completed;
-    harmed += outcome.harmed;
-    harmed_max = std::max(harmed_max, outcome.harmed);
-    hours.push_back(hours_of(outcome.took));
-  }
-  std::sort(hours.begin(), hours.end());
-  auto const runs = static_cast<std::int64_t>(outcomes.size());
-  return {{"completed", completed},
-          {"taken_back", taken_back},
-          {"paused", paused},
-          {"undecided", runs - completed - taken_back - paused},
-          {"false_rollbacks", false_rollbacks},
-          {"missed_harm", missed_harm},
-          {"devices_harmed", {{"mean", static_cast<double>(harmed) / static_cast<double>(runs)}, {"max", harmed_max}}},
-          {"hours_to_verdict", {{"median", hours[hours.size() / 2]}, {"max", hours.back()}}}};
+  auto const count = [&](std::string_view word) {
+    return std::count_if(outcomes.begin(), outcomes.end(), [&](Outcome const& outcome) { return ending(outcome) == word; });
+  };
+  auto const completed = count("completed"), back = count("rolled_back");
+  std::int64_t left_behind = 0;
+  for (auto const& outcome : outcomes) left_behind += outcome.left_behind;
+  auto const canaries = [](Outcome const& outcome) { return outcome.canaries; };
+  return {{"runs", outcomes.size()},
+          {"completed", completed},
+          {"rolled_back", back},
+          {"paused", count("paused")},
+          {"undecided", count("undecided")},
+          {"false_rollbacks", harmful ? 0 : back},
+          {"missed_harm", harmful ? completed : 0},
+          {"left_behind", left_behind},
+          {"exposed", spread_of(outcomes, [](Outcome const& outcome) { return outcome.exposed; })},
+          {"harmed", spread_of(outcomes, [](Outcome const& outcome) { return outcome.harmed; })},
+          {"canaries", spread_of(outcomes, canaries)},
+          {"canaries_to_rollback", spread_of(outcomes, canaries, "rolled_back")},
+          {"hours", spread_of(outcomes, [](Outcome const& outcome) { return hours_of(outcome.took); })}};
 }
 
 }  // namespace
 
-Allowance allowance(rollout::Policy const& policy, BadKind kind) {
-  if (kind == BadKind::silent) return policy.silent ? Allowance{policy.silent->devices_max, "silent"} : Allowance{};
-  Allowance out;
-  for (auto const& gate : policy.absolute) {
-    bool const sees = (gate.metric == rollout::kInstallFailure) == (kind == BadKind::fails);
-    if (sees && (out.gate.empty() || gate.devices_max < out.share)) out = {gate.devices_max, gate.metric};
+std::string_view ending(Outcome const& outcome) {
+  switch (outcome.state) {
+    case State::completed: return "completed";
+    case State::rolling_back:
+    case State::rolled_back: return "rolled_back";
+    case State::paused: return "paused";
+    default: return "undecided";
   }
-  return out;
+}
+
+Result<Outcome> run_one(Study const& study, int run) {
+  auto const seed = study.seed + static_cast<std::uint64_t>(run);
+  auto outcome = VirtualFleet(study.scenario, study.policy, study.devices, seed).run(study.effort_max);
+  if (!outcome) {
+    auto error = outcome.error();
+    error.detail = fmt::format("seed {}: {}", seed, error.detail);
+    return error;
+  }
+  return outcome;
+}
+
+std::string to_json(Study const& study, std::vector<Outcome> const& outcomes) {
+  json::array runs;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) runs.push_back(run_json(outcomes[i], study.seed + i));
+  bool const harmful = study.scenario.harmful();
+  return json::serialize(json::object{{"devices", study.devices},
+                                      {"seed", study.seed},
+                                      {"harmful", harmful},
+                                      {"first", moments_json(outcomes.front())},
+                                      {"runs", std::move(runs)},
+                                      {"summary", sum_up(outcomes, harmful)}});
 }
 
 Result<std::string> study_json(Study const& study) {
   std::vector<Outcome> outcomes;
-  json::array runs;
+  auto left = study;
   for (int i = 0; i < study.runs; ++i) {
-    auto const seed = study.seed + static_cast<std::uint64_t>(i);
-    auto outcome = VirtualFleet(study.scenario, study.policy, study.devices, seed).run();
-    if (!outcome) return Error{Kind::internal, outcome.error().code, fmt::format("seed {}: {}", seed, outcome.error().detail)};
-    runs.push_back(outcome_json(*outcome, seed));
-    outcomes.push_back(std::move(*outcome));
+    FLEET_TRY(auto outcome, run_one(left, i));
+    left.effort_max -= outcome.effort;
+    if (i > 0) outcome.moments.clear();
+    outcomes.push_back(std::move(outcome));
   }
-  auto const allowed = allowance(study.policy, study.scenario.kind);
-  bool const harmful = study.scenario.bad > allowed.share;
-  return json::serialize(json::object{{"seed", study.seed},
-                                      {"devices", study.devices},
-                                      {"runs", study.runs},
-                                      {"harmful", harmful},
-                                      {"gate", allowed.gate.empty() ? json::value{} : json::value(allowed.gate)},
-                                      {"allowed", allowed.share},
-                                      {"first", moments_json(outcomes.front())},
-                                      {"outcomes", std::move(runs)},
-                                      {"summary", sum_up(outcomes, harmful)}});
+  return to_json(study, outcomes);
 }
 
 }  // namespace fleet::simulation

@@ -3,15 +3,15 @@
 #include "server/simulation/virtual_fleet.hpp"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
-/// Many runs of one policy against one kind of release, and what came of them.
+/// Many runs of one policy over one kind of fleet and release, and what came of them.
 namespace fleet::simulation {
 
-inline constexpr int kDevicesMin = 10, kDevicesMax = 100'000, kRunsMax = 1'000;
-/// Devices times runs: a few seconds of one core.
-inline constexpr std::int64_t kWorkMax = 100'000;
-/// The same times stages, times absolute gates and one: each stage is looked at some hundred times, and each gate at every device.
-inline constexpr std::int64_t kLooksMax = 2'000'000;
+inline constexpr int kDevicesMax = 100'000, kRunsMax = 1'000;
+/// Devices times runs that one request may ask for, and the effort (Outcome::effort) that it may take: a few seconds of one core.
+inline constexpr std::int64_t kWorkMax = 200'000, kEffortMax = 5'000'000;
 
 struct Study {
   rollout::Policy policy;
@@ -19,16 +19,21 @@ struct Study {
   int devices = 1'000;
   int runs = 20;
   std::uint64_t seed = 1;  ///< of the first run; each further one takes the next
+  std::int64_t effort_max = INT64_MAX;  ///< of all runs together
 };
 
-/// What the policy lets pass of this kind of badness. A policy without a gate that sees it lets nothing pass and catches nothing.
-struct Allowance {
-  double share = 0;
-  std::string gate;  ///< empty: no gate sees it
-};
-[[nodiscard]] Allowance allowance(rollout::Policy const& policy, BadKind kind);
+/// How a run ended, in one word: `completed`, `rolled_back` (the verdict, whether everybody has returned or not), `paused`, or `undecided` after 60 days.
+[[nodiscard]] std::string_view ending(Outcome const& outcome);
 
-/// Runs the study. Gives the object `simulation` of the API. @errors internal: a fault of the rules, with the seed that shows it
+/// One run of it. @param run  from 0  @errors unprocessable: more effort than it may take; internal: a fault of the rules, with the seed that shows it
+[[nodiscard]] Result<Outcome> run_one(Study const& study, int run);
+
+/// `{"devices","seed","harmful","first":[...],"runs":[{"seed","outcome","reason","gate","exposed","harmed","canaries","hours","stage","left_behind"}],
+/// "summary":{...}}`: the object `simulation` of the API. `first` are the moments of the first run.
+/// @param outcomes  in the order of the runs, at least one
+[[nodiscard]] std::string to_json(Study const& study, std::vector<Outcome> const& outcomes);
+
+/// Runs the study, one run after another. @errors as run_one
 [[nodiscard]] Result<std::string> study_json(Study const& study);
 
 }  // namespace fleet::simulation

@@ -24,7 +24,7 @@ struct Moment {
   int stage = 0, window = 0;
   std::int64_t told = 0, exposed = 0, healthy = 0, failed = 0, silent = 0;
   std::int64_t control_failed = 0, controls = 0;
-  double harm = 0;  ///< the largest of log10(e-value / threshold) over the harm gates: above 0 one has tripped
+  std::vector<std::pair<std::string, double>> evidence;  ///< log10(e-value / threshold) of each harm gate: above 0 it has tripped
   std::string reason;
 };
 
@@ -38,6 +38,7 @@ struct Outcome {
   std::int64_t canaries = 0;     ///< started, at the verdict
   std::int64_t left_behind = 0;  ///< devices that still run the release after all came back online, though it was taken back
   Millis took{0};                ///< from the start to the last verdict
+  std::int64_t effort = 0;       ///< what it cost to simulate, about a microsecond of a core each
   std::string reason;
   std::vector<Moment> moments;
 };
@@ -48,7 +49,8 @@ struct Outcome {
 class VirtualFleet {
 public:
   VirtualFleet(Scenario const& scenario, rollout::Policy const& policy, int devices, std::uint64_t seed);
-  Result<Outcome> run();
+  /// @param effort_max  @errors unprocessable (`too_much_to_simulate`: more effort than that; `too_many_strata`), internal: a fault of the rules
+  Result<Outcome> run(std::int64_t effort_max = INT64_MAX);
 
 private:
   enum class Act : std::uint8_t { none, poll, start, result, back };
@@ -63,6 +65,7 @@ private:
     std::uint8_t state = 0, outcome = 0, kind = 0;  ///< indices of kStates and kKinds
     rollout::Arm arm = rollout::Arm::canary;
     Act act = Act::none;
+    bool awaited = false, away = false;             ///< a canary that was not told yet; and it was out of reach when it wanted to poll
     bool told = false, exposed = false, dead = false, harmed = false, fails = false, runs_new = false;
   };
   struct Happening {
@@ -76,6 +79,8 @@ private:
   Result<void> refresh();
   void wake_members();
   void wake(std::uint32_t index, Act act, std::int64_t at);
+  void await(Device& device, bool awaited, bool away);
+  [[nodiscard]] bool is_due();
   void live_until(std::int64_t until);
   void act(std::uint32_t index);
   void poll(std::uint32_t index);
@@ -112,7 +117,8 @@ private:
   std::vector<Device> devices_;
   std::unordered_map<std::uint64_t, std::int64_t> counts_;
   std::priority_queue<Happening, std::vector<Happening>, std::greater<>> events_;
-  std::int64_t now_ = 0, look_at_ = 0, silence_ms_ = 0;
+  std::int64_t now_ = 0, look_at_ = 0, silence_ms_ = 0, effort_ = 0;
+  std::int64_t awaited_ = 0, away_ = 0;  ///< devices
   bool changed_ = false;
   Outcome outcome_;
 };

@@ -1,4 +1,8 @@
-#include "server/simulation/virtual_fleet.hpp"
+#include "core/base/fs.hpp"
+#include "core/base/random.hpp"
+#include "tests/simulation/check.hpp"
+#include "tests/simulation/inputs.hpp"
+#include "tests/simulation/plot.hpp"
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -10,70 +14,72 @@ using namespace fleet::simulation;
 
 namespace {
 
-constexpr std::string_view kPolicy = R"({"stages":[{"percent":5,"bake":"30m","min_devices":10},{"percent":25,"bake":"2h"},{"percent":100,"bake":"6h"}],
-  "gates":{"silent":{"after_reports":3,"devices_max":"15%"},"absolute":[{"metric":"agent.install_failure","devices_max":"2%"},{"metric":"accuracy","min":0.9,"samples":50,"devices_max":"2%"}],
-  "certify":{"devices_max":["30%","20%"]}}})";
+constexpr int kProgramDevicesMax = 2'000'000, kProgramRunsMax = 1'000'000;
 
-/// What must hold of an outcome, in words; empty: it holds.
-using Check = std::string (*)(Outcome const&);
-
-std::string completes(Outcome const& outcome) { return outcome.state == rollout::State::completed ? "" : "it did not complete"; }
-/// Where many devices come and go, a small stage may lack the evidence to promote, and waits for a person.
-std::string is_kept(Outcome const& outcome) { return outcome.by_harm || outcome.state == rollout::State::rolled_back ? "it was taken back without harm" : ""; }
-std::string is_caught(Outcome const& outcome) {
-  if (outcome.state != rollout::State::rolled_back) return "it was not rolled back";
-  if (outcome.stage != 1 || outcome.exposed > outcome.stage_one) return "it was not caught in stage 1";
-  return outcome.left_behind == 0 ? "" : fmt::format("{} devices were left with it", outcome.left_behind);
-}
-
-struct Named {
-  Scenario scenario;
-  Check check;
+struct Options {
+  std::string policy = "standard", scenario, plot, format = "table";
+  std::uint64_t seed = 1;
+  int devices = 1'000, runs = 20, jobs = default_jobs();
+  bool check = false;
 };
 
-std::vector<Named> scenarios() {
-  return {
-      {{.name = "all well"}, completes},
-      {{.name = "all well, a third offline", .offline = .33}, is_kept},
-      {{.name = "half a percent fails", .bad = .005}, completes},
-      {{.name = "half a percent fails anyhow", .noise = .005}, completes},
-      {{.name = "every update fails", .bad = 1}, is_caught},
-      {{.name = "every third update fails", .bad = .33}, is_caught},
-      {{.name = "every device falls silent", .kind = BadKind::silent, .bad = 1}, is_caught},
-      {{.name = "every device measures badly", .kind = BadKind::metric, .bad = 1}, is_caught},
-      {{.name = "every fourth measures badly", .kind = BadKind::metric, .bad = .25}, is_caught},
-  };
+void show_table(Study const& study, std::vector<Outcome> const& outcomes) {
+  fmt::print("{:>8}  {:<11} {:>5} {:>8} {:>7} {:>8} {:>7}  {}\n", "SEED", "OUTCOME", "STAGE", "EXPOSED", "HARMED", "CANARIES", "HOURS", "REASON");
+  std::map<std::string_view, int> endings;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    auto const& one = outcomes[i];
+    ++endings[ending(one)];
+    fmt::print("{:>8}  {:<11} {:>5} {:>8} {:>7} {:>8} {:>7.1f}  {}\n", study.seed + i, ending(one), one.stage, one.exposed, one.harmed, one.canaries,
+               static_cast<double>(one.took.count()) / 3.6e6, one.reason);
+  }
+  std::string sum;
+  for (auto const word : {"completed", "rolled_back", "paused", "undecided"}) sum += fmt::format("{}{} {}", sum.empty() ? "" : ", ", endings[word], word);
+  fmt::print("{} of {} devices: {}; the release is {}\n", outcomes.size() == 1 ? "1 run" : fmt::format("{} runs", outcomes.size()), study.devices, sum,
+             study.scenario.harmful() ? "harmful" : "sound");
+}
+
+Result<int> run(Options const& options) {
+  Study study;
+  FLEET_TRY(study.policy, read_policy(options.policy));
+  FLEET_TRY(study.scenario, read_scenario(options.scenario));
+  study.devices = options.devices;
+  study.runs = options.runs;
+  study.seed = options.seed;
+  FLEET_TRY(auto const outcomes, run_all(study, options.jobs));
+  if (!options.plot.empty()) {
+    auto const title = fmt::format("{} over {} devices, seed {}: {}", options.policy, options.devices, options.seed, ending(outcomes.front()));
+    FLEET_CHECK(system_fs().replace(options.plot, draw_plot(outcomes.front(), title)));
+  }
+  if (options.format == "json") fmt::print("{}\n", to_json(study, outcomes));
+  else show_table(study, outcomes);
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Virtual fleets against the real planner, membership and judge");
-  std::uint64_t seed = system_random().next() >> 16;
-  int runs = 5, devices = 1000;
-  app.add_option("--seed", seed, "the first seed; each run takes the next");
-  app.add_option("--runs", runs, "runs of each scenario")->check(CLI::Range(1, 100'000));
-  app.add_option("--devices", devices, "devices of the fleet")->check(CLI::Range(100, 1'000'000));
-  CLI11_PARSE(app, argc, argv);
-  auto const policy = rollout::decode_policy(kPolicy);
-  if (!policy) {
-    fmt::print(stderr, "{}\n", policy.error().detail);
-    return 2;
+  Options options;
+  CLI::App app("A rollout's policy against virtual fleets, by the engine that the server runs. The same seed gives the same bytes.");
+  app.add_option("--policy", options.policy, "cautious, standard, fast, small-fleet, or a file of JSON or YAML")->capture_default_str();
+  app.add_option("--scenario", options.scenario, "what fleet and release are like, a file of JSON or YAML (docs/statistics.md); else all is well");
+  app.add_option("--devices", options.devices, "devices of the fleet")->check(CLI::Range(1, kProgramDevicesMax))->capture_default_str();
+  auto* const runs = app.add_option("--runs", options.runs, "each with the next seed")->check(CLI::Range(1, kProgramRunsMax))->capture_default_str();
+  auto* const seed = app.add_option("--seed", options.seed, "of the first run")->capture_default_str();
+  app.add_option("--jobs", options.jobs, "threads; they change no result")->check(CLI::Range(1, 1'024))->capture_default_str();
+  app.add_option("-o,--output", options.format, "table or json")->check(CLI::IsMember({"table", "json"}))->capture_default_str();
+  app.add_option("--plot", options.plot, "writes the first run's exposure and evidence over time, as SVG");
+  app.add_flag("--check", options.check, "runs named scenarios and checks what must hold of each; draws a seed where none is given");
+  try {
+    app.parse(argc, argv);
+  } catch (CLI::ParseError const& error) {
+    return app.exit(error) == 0 ? 0 : 2;
   }
-  int wrong = 0;
-  for (auto const& [scenario, check] : scenarios())
-    for (int run = 0; run < runs; ++run) {
-      auto const this_seed = seed + static_cast<std::uint64_t>(run);
-      auto const outcome = VirtualFleet(scenario, *policy, devices, this_seed).run();
-      auto const fault = outcome ? check(*outcome) : outcome.error().detail;
-      if (outcome)
-        fmt::print("seed {}  {:<28} {:<12} stage {}  {:>5} exposed  {:>6.1f} h  {}\n", this_seed, scenario.name, to_string(outcome->state), outcome->stage,
-                   outcome->exposed, static_cast<double>(outcome->took.count()) / 3.6e6, outcome->reason);
-      if (fault.empty()) continue;
-      ++wrong;
-      fmt::print("FALSE seed {}  {}: {}\n", this_seed, scenario.name, fault);
-    }
-  fmt::print("{} of {} runs as they must be (first seed {})\n", static_cast<int>(scenarios().size()) * runs - wrong,
-             static_cast<int>(scenarios().size()) * runs, seed);
-  return wrong == 0 ? 0 : 1;
+  if (options.check) {
+    if (seed->count() == 0) options.seed = system_random().next() >> 24;
+    return check(options.seed, runs->count() == 0 ? 3 : options.runs, options.jobs) == 0 ? 0 : 1;
+  }
+  auto const code = run(options);
+  if (code) return *code;
+  tell(code.error());
+  return code.error().kind == Kind::internal ? 1 : 2;
 }

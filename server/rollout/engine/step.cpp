@@ -54,8 +54,7 @@ void open(Setting const& setting, Progress& progress, int stage, bool full, Mill
   progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
   ++progress.window;
   ++progress.in_stage;
-  progress.shut = false;
-  progress.judged = false;
+  progress.shut = progress.judged = more == 0;  // a stage that adds nobody has nothing to wait for
   progress.opened = service;
 }
 

@@ -208,23 +208,27 @@ TEST_CASE("a promotion names the stage that it skips: the one that was said, els
   CHECK(bench.run({"rollout", "promote", "ro_1", "--stage", "0"}) == 2);
 }
 
-TEST_CASE("simulate sends shares as numbers and tells the first run, then what all came to") {
-  constexpr std::string_view told = R"({"seed":5,"devices":100,"runs":2,"harmful":true,"gate":"silent","allowed":0.05,
-    "first":[{"after":"12m","state":"rolling_back","stage":1,"told":5,"exposed":5,"healthy":1,"failed":0,"silent":4,"reason":"silent: 4 of 5"}],
-    "outcomes":[],"summary":{"completed":0,"taken_back":2,"paused":0,"undecided":0,"false_rollbacks":0,"missed_harm":0,
-    "devices_harmed":{"mean":4.5,"max":5},"hours_to_verdict":{"median":0.2,"max":0.25}}})";
+TEST_CASE("simulate sends what a file and options say of the fleet, and tells the first run, then what all came to") {
+  constexpr std::string_view told = R"({"seed":5,"devices":100,"harmful":true,
+    "first":[{"hours":0.2,"state":"rolling_back","stage":1,"told":5,"exposed":5,"healthy":1,"failed":0,"silent":4,"reason":"silent: 4 of 5"}],
+    "runs":[],"summary":{"runs":2,"completed":0,"rolled_back":2,"paused":0,"undecided":0,"false_rollbacks":0,"missed_harm":0,
+    "harmed":{"median":4,"p90":5,"max":5},"canaries":{"median":5,"p90":5,"max":5},"hours":{"median":0.2,"p90":0.25,"max":0.25}}})";
   FakeServer const server([&](Seen const&) { return net::json_response(200, std::string(told)); });
   Bench bench;
   bench.use(server);
-  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--bad-share", "5%", "--offline", "0.2", "--bad-kind", "silent", "--seed", "5"}) == 0);
+  auto const file = bench.folder.write("scenario.yaml", "base: 0.02\noffline: 0.5\nsite_shock: {share: 0.25, hours: 2}\n");
+  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--scenario", file, "--harm", "5%", "--offline", "0.2", "--kind", "silent", "--seed", "5"}) == 0);
   REQUIRE(server.seen().size() == 1);
   auto const body = json::parse(server.seen().front().body);
-  CHECK(body.at("bad_share").to_number<double>() == doctest::Approx(.05));
-  CHECK(body.at("offline").to_number<double>() == doctest::Approx(.2));
+  auto const& scenario = body.at("scenario");
+  CHECK(scenario.at("base").to_number<double>() == doctest::Approx(.02));
+  CHECK(scenario.at("harm").to_number<double>() == doctest::Approx(.05));
+  CHECK(scenario.at("offline").to_number<double>() == doctest::Approx(.2));
+  CHECK(scenario.at("kind") == "silent");
+  CHECK(scenario.at("site_shock").at("hours").to_number<double>() == doctest::Approx(2));
   CHECK(body.at("seed").to_number<int>() == 5);
-  for (auto const* const words :
-       {"gate silent allows 5%: this release is harmful", "after 12m, stage 1: rolling_back; 5 told", "2 taken back", "4.5 on average, 5 at most"})
+  for (auto const* const words : {"the release is harmful", "after 0.2 h, stage 1: rolling_back; 5 told", "2 rolled back", "4 in the median, 5 at most"})
     CHECK(bench.console.stdout_text.find(words) != std::string::npos);
-  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--bad-share", "many"}) == 2);
+  CHECK(bench.run({"rollout", "simulate", "--policy", "fast", "--harm", "many"}) == 2);
   CHECK(bench.console.stderr_text.find("write 5% or 0.05") != std::string::npos);
 }
