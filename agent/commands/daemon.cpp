@@ -76,7 +76,8 @@ std::string answer_line(Context& context, Runner& runner, Link& link, std::strin
   if (wanted == "status") return status_json(context, runner.models(), {link.server(), link.last_contact(), link.last_error()});
   if (wanted == "rollback") return done(runner.roll_back(model));
   if (wanted == "unhold") return done(runner.unhold(model));
-  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback and unhold"});
+  if (wanted == "consent") return done(runner.consent(model));
+  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback, unhold and consent"});
 }
 
 /// Without the group that the owner named nobody of it is heard: no reason to leave the device without its agent.
