@@ -15,8 +15,11 @@ TEST_CASE("a file is held by one, made where it is absent, and free once that on
   std::string const dir = ::mkdtemp(made.data());
   auto const path = dir + "/update.lock";
   {
+    auto const mask = ::umask(0177);
     auto first = FileLock::acquire(path);
+    ::umask(mask);
     REQUIRE(first.has_value());
+    CHECK(std::filesystem::status(path).permissions() == static_cast<std::filesystem::perms>(0644));
     CHECK(FileLock::acquire(path).error().code == "locked");
     auto moved = std::optional(*std::move(first));
     CHECK(FileLock::acquire(path).error().code == "locked");
