@@ -225,7 +225,10 @@ void ModelUpdate::follow_return(Target const& target) {
   if (*locked) return show_waiting(std::move(waiting), std::string(kUpdateLock));
   state.rollout = target.rollout;
   if (digest.empty()) state.previous = state.older = {};  // to none, not to the version before
-  if (auto const going = advance(std::move(state), Event::ordered_back); !going) return log_failed("go back", going.error());
+  auto const going = advance(std::move(state), Event::ordered_back);
+  if (going) return;
+  lock_.reset();
+  log_failed("go back", going.error());
 }
 
 /// Health checks and probation of what runs, for who is compared with those that switch. What runs and was not proved at its own switch is proved
@@ -248,6 +251,7 @@ void ModelUpdate::follow_prove(Target const& target) {
     why = {"not_running", fmt::format("{} is to be proved, and {} runs", state.target.version, running), {}};
     state.proof_done = Refusal{digest, target.rollout, target.attempt};
   }
+  quiet_until_.reset();
   auto const begun = advance(std::move(state), runs ? Event::asked : Event::not_running, std::move(why));
   if (!begun) log_failed("prove what runs", begun.error());
 }
