@@ -16,7 +16,7 @@ namespace {
 
 namespace ds = device_state;
 
-constexpr std::string_view kProving = "proving", kProved = "proved";  ///< what a control says of itself
+constexpr std::string_view kProving = "proving", kProved = "proved", kIdle = "idle";  ///< what a control says of itself
 
 /// For the column `outcome`: nothing leaves what it holds.
 std::optional<std::string_view> outcome_of(std::string_view state) { return ds::is_outcome(state) ? std::optional(state) : std::nullopt; }
@@ -145,7 +145,9 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
 
 Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, std::int64_t device_n, wire::UpdateItem const& item, Now const& now,
                       std::vector<std::int64_t>& changed) {
-  auto const move = move_of(row.state, item);
+  auto move = move_of(row.state, item);
+  bool const gave_up = row.arm != Arm::canary && item.state == kIdle && ds::is_undecided(row.state);
+  if (gave_up) move = RowMove{ds::kDropped};  // a newer order ended its proof: no outcome
   if (!move) return {};
   bool const was_at_work = ds::is_undecided(row.state);
   bool const exposed = move->exposed && row.arm == Arm::canary;
