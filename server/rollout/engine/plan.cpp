@@ -60,6 +60,11 @@ void warn_of_sizes(Plan const& plan, std::vector<std::string>& warnings) {
     auto const& wanted = plan.policy.stage(stage.index).size.devices;
     if (wanted && *wanted > plan.ladder.reach())
       warnings.push_back(fmt::format("stage {} asks for {} devices, the fleet has {}: it takes all", stage.index, *wanted, plan.ladder.reach()));
+    auto const& percent = plan.policy.stage(stage.index).size.percent;
+    auto const share = 100. * static_cast<double>(stage.devices) / static_cast<double>(std::max<std::int64_t>(1, plan.ladder.reach()));
+    if (percent && share > 2 * *percent)
+      warnings.push_back(fmt::format("stage {} of {:g} % is {} of {} devices, {:.0f} %: at least one of each of {} strata; name fewer strata, or labels of fewer values", stage.index,
+                                     *percent, stage.devices, plan.ladder.reach(), share, plan.ladder.sizes.size()));
     if (stage.index > 1 && stage.devices == before)
       warnings.push_back(fmt::format("stage {} adds no device to the {} of stage {}: it only waits", stage.index, before, stage.index - 1));
     before = stage.devices;

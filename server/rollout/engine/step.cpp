@@ -72,11 +72,13 @@ bool may_shut(Setting const& setting, Progress const& progress, Look const& look
   auto const& ladder = setting.ladder;
   auto const& facts = look.facts;
   auto const canaries = sum(facts.window, 0).started, controls = sum(facts.window, 1).started;
-  if (canaries == 0) return false;
+  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
+  bool const all_told = every > Millis{0} ? facts.told >= count_at(ladder, progress.canaries) : facts.undispatched == 0;
+  // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
+  if (canaries == 0) return facts.told > 0 && facts.undecided == 0 && all_told;
   bool const all_canaries = facts.told - facts.waiting >= count_at(ladder, progress.canaries) && facts.preparing == 0;
   bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
   if (all_canaries && all_controls) return true;
-  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
   if (every > Millis{0}) return look.service >= progress.opened + every / 2;
   return facts.preparing == 0 && facts.undispatched == 0;
 }
