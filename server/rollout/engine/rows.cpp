@@ -91,14 +91,22 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
   return failure(row_state, item.error.code, exposed);
 }
 
+bool tries_again(Arm arm, std::string_view state, std::int64_t attempt, std::int64_t rollout_attempt) {
+  return arm == Arm::canary && state == ds::kFailed && attempt < rollout_attempt;
+}
+
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) {
   bool const undecided = ds::is_undecided(key.state);
   if (key.arm != Arm::canary) return count_control(facts, key, devices, undecided, window);
   if (key.exposed) facts.exposed += devices;
+  if (key.tries_again) return;
   bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;
   if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][0], key, devices, undecided);
   if (undecided) facts.at_work += devices;
-  if (key.state == ds::kLeft) return;
+  if (key.state == ds::kLeft) {
+    facts.left += devices;
+    return;
+  }
   facts.told += devices;
   if (key.outcome == ds::kHealthy && key.kind == row_kind::kThere) facts.there += devices;
   if (undecided) facts.undecided += devices;
