@@ -5,6 +5,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
 
 namespace fleet::rollout {
 namespace json = boost::json;
@@ -12,9 +15,18 @@ namespace {
 
 constexpr std::size_t kBytesMax = 16 * 1024 * 1024;
 
+/// As texts: the JSON library reads some numbers a last bit off, and who starts anew must judge exactly as who went on.
 json::array numbers(Sums const& sums) {
   json::array out;
-  for (double const one : sums) out.emplace_back(one);
+  for (double const one : sums) out.emplace_back(fmt::format("{}", one));
+  return out;
+}
+
+double read_number(json::value const& value) {
+  if (!value.is_string()) return value.is_number() ? value.to_number<double>() : 0;
+  double out = 0;
+  auto const& text = value.get_string();
+  std::from_chars(text.data(), text.data() + text.size(), out);
   return out;
 }
 
@@ -43,7 +55,7 @@ struct Reader {
     Sums out;
     auto const* const value = find(key);
     if (value == nullptr || !value->is_array()) return out;
-    for (auto const& one : value->get_array()) out.push_back(one.is_number() ? one.to_number<double>() : 0);
+    for (auto const& one : value->get_array()) out.push_back(read_number(one));
     return out;
   }
   [[nodiscard]] stats::Tally tally(std::string_view key) const {

@@ -39,7 +39,7 @@ bool exceeds_control(MetricTally const& tally) {
 
 void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
   auto const found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
-  auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute), found);
+  auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, alpha_of(c.policy, gate), found);
   if (verdict.decision == Ruling::rollback && !exceeds_control(tally)) {
     verdict.decision = Ruling::pause;
     verdict.text += fmt::format("; but so have {} of {} controls, which run what ran before: not the release's doing alone", tally.control_bad, tally.control_seen);
@@ -70,7 +70,7 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
       continue;
     }
     auto const tally = c.folded.failed;
-    out.push_back(guard(c, gate.metric, tally, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute),
+    out.push_back(guard(c, gate.metric, tally, gate.devices_max, alpha_of(c.policy, gate),
                         fmt::format("{} of {} failed{}", tally.bad, tally.devices, codes_text(c.facts))));
   }
 }
@@ -78,7 +78,7 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
 std::string plan_absolute(Policy const& policy, std::int64_t canaries, std::int64_t) {
   std::string out;
   for (auto const& gate : policy.absolute) {
-    auto const alpha = gate.alpha.value_or(kAlphaAbsolute);
+    auto const alpha = alpha_of(policy, gate);
     auto const trips = stats::trips_at(canaries, gate.devices_max, alpha);
     if (!out.empty()) out += "; ";
     if (trips) out += fmt::format("{}: {} bad of {} show more than {}", gate.metric, *trips, canaries, percent_text(gate.devices_max));

@@ -36,7 +36,8 @@ struct Facts {
   WindowCounts window;                 ///< the open window
   std::vector<MetricTally> metrics;    ///< one a gate of Policy::absolute, in its order
   std::int64_t told = 0;               ///< all that were, whatever became of them
-  std::int64_t there = 0;              ///< of these, ran the release before and run it still: no evidence, and nothing at risk
+  std::int64_t left = 0;               ///< beside them: were told, and were taken out by people before they had an outcome
+  std::int64_t there = 0;              ///< of those told, ran the release before and run it still: no evidence, and nothing at risk
   std::int64_t healthy = 0, failed = 0, silent = 0;
   std::int64_t decided = 0;            ///< healthy, failed or silent, as evidence
   std::int64_t preparing = 0;          ///< told, and on the way to start: neither waiting nor started

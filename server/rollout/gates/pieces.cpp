@@ -73,7 +73,8 @@ std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What w
     evidence.emplace_back("max_odds_ratio", *odds);
   }
   if (share) {
-    auto const certified = stats::certify(calm, *share);
+    auto const left = c.folded.left;  // for promotion they failed
+    auto const certified = stats::certify({calm.bad + left, calm.devices + left}, *share);
     if (certified.log_e > best.log_e) {
       best = certified;
       text = fmt::format("that fewer than {} of the devices {}", percent_text(*share), bad_in_words);

@@ -160,7 +160,7 @@ inline constexpr Query kUnknownRollouts{
 
 // judging -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kCountsOf{"rollout_counts_of",
-                                 "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices FROM rollout_counts WHERE rollout = ? AND devices > 0"};
+                                 "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices, attempt FROM rollout_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kCodes{"rollout_codes",
                               "SELECT code, count(*) FROM rollout_devices INDEXED BY rollout_devices_codes WHERE rollout = ? AND outcome = 'failed' GROUP BY code"};
 inline constexpr Query kBusy{"rollout_busy",
