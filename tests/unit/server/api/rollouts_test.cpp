@@ -1,4 +1,5 @@
 #include "core/wire/release.hpp"
+#include "server/rollout/policy/policy.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
 
 namespace fleet::api {
@@ -96,6 +97,103 @@ TEST_CASE_FIXTURE(RolloutApi, "a verb that is sent again with its key answers as
   CHECK(submit("/api/v1/rollouts/r_1:resume", "{}", "flt_operator").text("state") == "running");
   CHECK(submit("/api/v1/rollouts/r_1:pause", "{}", "flt_operator", key).body == first.body);
   CHECK(fetch("/api/v1/rollouts/r_1").text("state") == "running");
+}
+
+/// `pointer: detail` of each finding, one a line.
+std::string findings_of(test::Answer const& answer) {
+  REQUIRE_MESSAGE(answer.status == 200, answer.body);
+  std::string out;
+  auto const told = answer.json();
+  for (auto const& one : told.at("findings").as_array()) out += fmt::format("{}: {}\n", one.at("pointer").as_string().c_str(), one.at("detail").as_string().c_str());
+  return out;
+}
+
+constexpr std::string_view kMetricPolicy =
+    R"({"stages":[{"percent":10},{"percent":100}],"strata":["site"],"gates":{"absolute":[{"metric":"acuracy","min":0.9}]}})";
+
+TEST_CASE_FIXTURE(RolloutApi, "lint looks at devices only where it is told which") {
+  auto const alone = submit("/api/v1/policies:lint", R"({"policy":"standard"})", "flt_viewer");
+  CHECK(alone.body == R"({"policy":"standard","findings":[]})");
+  CHECK(findings_of(submit("/api/v1/policies:lint", fmt::format(R"({{"policy":{}}})", kMetricPolicy), "flt_viewer")).empty());
+  auto const found = findings_of(submit("/api/v1/policies:lint", fmt::format(R"({{"policy":{},"selector":""}})", kMetricPolicy), "flt_viewer"));
+  CHECK(found.find("/policy/gates/absolute/0/metric: no device ever sent 'acuracy'") != std::string::npos);
+  CHECK(found.find("/policy/strata/0: none of the 1 device has the label 'site'") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "lint of a preset is about what it becomes for the devices, and counts them") {
+  for (int i = 2; i <= 20; ++i) add_device(fmt::format("cam-{}", i), crypto::sha256(fmt::format("cam-{}", i)), R"({"site":"lab"})");
+  auto const told = submit("/api/v1/policies:lint", R"({"policy":"standard","selector":"site=lab"})", "flt_viewer").json();
+  CHECK(told.at("devices").as_int64() == 19);
+  CHECK(told.at("policy").at("stages").as_array().size() > 1);
+  auto const nobody = submit("/api/v1/policies:lint", R"({"policy":"standard","selector":"site=moon"})", "flt_viewer");
+  CHECK(findings_of(nobody) == "/policy: no device is selected\n");
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "lint compares what a release asks for with what devices report") {
+  wire::Release release;
+  release.model = "reader";
+  release.version = "2";
+  release.release_counter = 2;
+  release.variants.push_back({{"cam-a"}, {{"model.bin", 5, crypto::sha256("file"), false}}});
+  release.manifest.match.runtime = "onnxruntime>=1.16,<2";
+  auto const document = wire::encode(release);
+  sql({"test.release2",
+       "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('reader', '2', ?1, ?2, x'00', 'approved', 'x', 0)"},
+      crypto::sha256(document), document);
+  std::string const body = R"({"policy":"standard","selector":"","model":"reader","version":"2"})";
+  auto const before = findings_of(submit("/api/v1/policies:lint", body, "flt_viewer"));
+  CHECK_MESSAGE(before.find("none of 1 device meets what reader@2 asks for: onnxruntime>=1.16") != std::string::npos, before);
+  sql({"test.reported", R"(UPDATE devices SET reported = '{"onnxruntime":"1.15.1"}')"});
+  auto const older = findings_of(submit("/api/v1/policies:lint", body, "flt_viewer"));
+  CHECK_MESSAGE(older.find("onnxruntime>=1.16") != std::string::npos, older);
+  sql({"test.reported", R"(UPDATE devices SET reported = '{"onnxruntime":"1.17.0"}')"});
+  CHECK(findings_of(submit("/api/v1/policies:lint", body, "flt_viewer")).find("asks for") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "what lint and preset are not asked rightly") {
+  struct Case {
+    std::string_view path, body, code;
+  };
+  constexpr auto kCases = std::to_array<Case>({
+      {"lint", "{}", "bad_input"},
+      {"lint", R"({"policy":"standard","selector":"","model":"reader"})", "bad_input"},
+      {"lint", R"({"policy":"standard","model":"reader","version":"1"})", "bad_input"},
+      {"lint", R"({"policy":"standard","selector":"","model":"reader","version":"7"})", "unknown_release"},
+      {"lint", R"({"policy":"standard","selector":"site=("})", "bad_selector"},
+      {"lint", R"({"policy":{"stages":[{"percent":0}]}})", "bad_policy"},
+      {"preset", R"({"selector":""})", "bad_input"},
+      {"preset", R"({"name":"bold"})", "bad_input"},
+      {"preset", R"({"name":"standard","selector":"site=moon"})", "no_devices"},
+  });
+  for (auto const& [path, body, code] : kCases) {
+    CAPTURE(body);
+    CHECK(submit(fmt::format("/api/v1/policies:{}", path), std::string(body), "flt_viewer").code() == code);
+  }
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "a preset is printed as the policy that a rollout of these devices would have") {
+  for (int i = 2; i <= 40; ++i) add_device(fmt::format("cam-{}", i), crypto::sha256(fmt::format("cam-{}", i)));
+  auto const answer = submit("/api/v1/policies:preset", R"({"name":"standard"})", "flt_viewer");
+  REQUIRE_MESSAGE(answer.status == 200, answer.body);
+  auto const policy = rollout::decode_policy(answer.body);
+  REQUIRE(policy.has_value());
+  CHECK(policy->preset.empty());
+  CHECK(policy->stages.front().size.devices == 1);
+  CHECK(policy->stages.back().is_whole());
+}
+
+TEST_CASE_FIXTURE(RolloutApi, "metrics of other models are told to nobody who is limited to one, and to nobody who is limited to devices") {
+  sql({"test.metric", "INSERT INTO telemetry_metrics (model, metric, seen) VALUES ('reader', 'accuracy', 0), ('other', 'speed', 0)"});
+  add_token("limited-m", "viewer", "reader");
+  add_token("limited-s", "viewer", {}, "site=lab");
+  sql({"test.labels", R"(UPDATE devices SET labels = '{"site":"lab"}')"});
+  auto const ask = [&](std::string_view selector, std::string const& token) {
+    return submit("/api/v1/policies:lint", fmt::format(R"({{"policy":{},"selector":"{}"}})", kMetricPolicy, selector), token).body;
+  };
+  CHECK(ask("", "flt_viewer").find("sent are accuracy, speed") != std::string::npos);
+  CHECK(ask("", "flt_limited-m").find("sent are accuracy\"") != std::string::npos);
+  CHECK(ask("site=lab", "flt_limited-s").find("ever sent") == std::string::npos);
+  CHECK(ask("", "flt_limited-s").find("out_of_scope") != std::string::npos);
 }
 
 }  // namespace

@@ -102,6 +102,7 @@ struct TwoSites : StoreFixture {
     sql({"test.sample",
          "INSERT INTO telemetry (model, version, hardware, metric, start, count, sum, min, max) VALUES ('rival', '1', 'cam-a', 'accuracy', ?1, 1, 1, 1, 1)"},
         to_unix_ms(kStart) - 600'000);
+    sql({"test.metric", "INSERT INTO telemetry_metrics (model, metric, seen) VALUES ('rival', 'rival_accuracy', 0), ('mine', 'yonder_accuracy', 0)"});
     REQUIRE(send(post, "/api/v1/device-tokens", R"({"id":"yonder-2","labels":{"for":"rival"}})", "operator").status == 201);
   }
   void add_rollout(std::string const& id, std::string const& model, std::string const& selector) {
@@ -161,6 +162,12 @@ std::string rollout_body(std::string_view model, std::string_view selector, std:
   return fmt::format(R"({{"model":"{}","version":"1","selector":"{}","policy":"standard"{}}})", model, selector, more);
 }
 
+/// A policy that names metrics and labels that nobody has, so that its findings tell what is there.
+std::string lint_body(std::string_view model, std::string_view selector) {
+  return fmt::format(R"({{"policy":{{"stages":[{{"percent":100}}],"strata":["site"],"gates":{{"absolute":[{{"metric":"x","max":1}}]}}}},"model":"{}","version":"1","selector":"{}"}})",
+                     model, selector);
+}
+
 std::vector<Case> cases() {
   std::string const r = R"({"reason":"x"})";
   std::vector<Case> out{
@@ -206,7 +213,13 @@ std::vector<Case> cases() {
       {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}", "", "", false, true},
       {post, "/api/v1/uploads:missing", P::publish, "/api/v1/uploads:missing", "", "", "{}", "", "", false, true},
       {post, "/api/v1/uploads:batch", P::publish, "/api/v1/uploads:batch", "", "", "{}", "", "", false, true},
-      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "", "", "{}"},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "", "", R"({"policy":"standard"})"},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "/api/v1/policies:lint", "/api/v1/policies:lint", lint_body("mine", "region=eu"),
+       lint_body("rival", "region=eu"), lint_body("mine", "")},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "/api/v1/policies:lint", "/api/v1/policies:lint", lint_body("mine", "region=eu"),
+       lint_body("mine", "region=eu,running=rival@1"), lint_body("mine", "region=us")},
+      {post, "/api/v1/policies:preset", P::read, "/api/v1/policies:preset", "/api/v1/policies:preset", "/api/v1/policies:preset",
+       R"({"name":"standard","selector":"region=eu"})", R"({"name":"standard","selector":"region=eu,running=rival@1"})", R"({"name":"standard"})"},
       {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
       {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
       {put, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
