@@ -1,11 +1,13 @@
 #include "core/wire/release.hpp"
-#include "server/rollout/policy/policy.hpp"
+#include "server/rollout/engine/membership.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
 
 namespace fleet::api {
 namespace {
 
 using enum net::Method;
+
+constexpr char const* kTwoStages = R"({"stages":[{"percent":10},{"percent":100}]})";
 
 /// A rollout of two stages that runs since `kStart`, and one device.
 struct RolloutApi : test::ApiFixture {
@@ -21,9 +23,12 @@ struct RolloutApi : test::ApiFixture {
          "VALUES ('reader', '1', ?1, ?2, x'00', 'approved', 'x', 0)"},
         crypto::sha256(document), document);
     sql({"test.rollout",
-         "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, stage, started_at, created_by, created_at) "
-         "SELECT 'r_1', 'reader', n, '1', '', ?1, 's', 'running', 1, ?2, 'x', 0 FROM releases"},
-        R"({"stages":[{"percent":10},{"percent":100}]})", to_unix_ms(test::kStart));
+         "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, stage, stage_since, started_at, created_by, created_at) "
+         "SELECT 'r_1', 'reader', n, '1', '', ?1, 's', 'running', 1, ?2, ?2, 'x', 0 FROM releases"},
+        kTwoStages, to_unix_ms(test::kStart));
+    rollout::Places places{{"cam-a", {1, 2}}};
+    auto const ladder = rollout::make_ladder(rollout::decode_policy(kTwoStages)->stages, 0, places);
+    sql({"test.ladder", "INSERT INTO rollout_ladders (rollout, ladder) SELECT n, ?1 FROM rollouts"}, rollout::encode(ladder));
     add_device("cam-1", crypto::sha256("cam-1"));
   }
 };
@@ -71,8 +76,8 @@ TEST_CASE_FIXTURE(RolloutApi, "devices of a rollout are listed by the stage and 
   add_device("cam-2", crypto::sha256("cam-2"));
   for (auto const& [device, stage, state] : {std::tuple{"cam-1", 1, "healthy"}, std::tuple{"cam-2", -1, "dispatched"}})
     sql({"test.row",
-         "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at, eligible) "
-         "SELECT r.n, d.n, ?2, '', ?3, 1, 0, 0, 0, 1 FROM rollouts r, devices d WHERE d.id = ?1"},
+         "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at) "
+         "SELECT r.n, d.n, ?2, '', ?3, 1, 0, 0, 0 FROM rollouts r, devices d WHERE d.id = ?1"},
         device, stage, state);
   auto const listed = [&](std::string const& query) {
     std::string out;
@@ -155,14 +160,14 @@ TEST_CASE_FIXTURE(RolloutApi, "what lint and preset are not asked rightly") {
     std::string_view path, body, code;
   };
   constexpr auto kCases = std::to_array<Case>({
-      {"lint", "{}", "bad_input"},
-      {"lint", R"({"policy":"standard","selector":"","model":"reader"})", "bad_input"},
-      {"lint", R"({"policy":"standard","model":"reader","version":"1"})", "bad_input"},
+      {"lint", "{}", "bad_body"},
+      {"lint", R"({"policy":"standard","selector":"","model":"reader"})", "bad_body"},
+      {"lint", R"({"policy":"standard","model":"reader","version":"1"})", "bad_body"},
       {"lint", R"({"policy":"standard","selector":"","model":"reader","version":"7"})", "unknown_release"},
       {"lint", R"({"policy":"standard","selector":"site=("})", "bad_selector"},
       {"lint", R"({"policy":{"stages":[{"percent":0}]}})", "bad_policy"},
-      {"preset", R"({"selector":""})", "bad_input"},
-      {"preset", R"({"name":"bold"})", "bad_input"},
+      {"preset", R"({"selector":""})", "bad_body"},
+      {"preset", R"({"name":"bold"})", "bad_body"},
       {"preset", R"({"name":"standard","selector":"site=moon"})", "no_devices"},
   });
   for (auto const& [path, body, code] : kCases) {

@@ -110,6 +110,9 @@ struct TwoSites : StoreFixture {
          "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, created_by, created_at) SELECT ?1, ?2, n, '1', ?3, ?4, 's', "
          "'draft', 'x', 0 FROM releases WHERE model = ?2"},
         id, model, selector, R"({"stages":[{"percent":100}]})");
+    rollout::Places places{{"cam-a", {1, 2}}};
+    auto const ladder = rollout::make_ladder({{.size = {.percent = 100, .devices = {}}}}, 0, places);
+    sql({"test.ladder", "INSERT INTO rollout_ladders (rollout, ladder) SELECT n, ?1 FROM rollouts WHERE id = ?2"}, rollout::encode(ladder), id);
   }
   void add_event(std::string const& subject) {
     sql({"test.event", "INSERT INTO events (time, type, subject, actor, data) VALUES (0, 'x', ?1, 'x', '{}')"}, subject);
