@@ -70,8 +70,9 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
       continue;
     }
     auto const tally = c.folded.failed;
-    out.push_back(guard(c, gate.metric, tally, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute),
-                        fmt::format("{} of {} failed{}", tally.bad, tally.devices, codes_text(c.facts))));
+    auto const none = no_evidence_text(c.folded);
+    auto const found = none.empty() ? fmt::format("{} of {} failed{}", tally.bad, tally.devices, tally.bad > 0 ? codes_text(c.facts) : std::string()) : none;
+    out.push_back(guard(c, gate.metric, tally, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute), found));
   }
 }
 

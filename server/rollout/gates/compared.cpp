@@ -27,7 +27,7 @@ GateVerdict compared(Case const& c, std::string const& name, What what, Split al
   auto const all = worse(c.folded, what, &Compared::all, kSlightlyWorse);
   bool const by_all = all.log_e + std::log(alpha.all) > first.log_e + std::log(alpha.first);
   auto out = harm_verdict(c, {name, by_all ? all : first, by_all ? alpha.all : alpha.first, canary.bad, {}});
-  auto const codes = name == "failures" ? codes_text(c.facts) : std::string();
+  auto const codes = name == "failures" && canary.bad > 0 ? codes_text(c.facts) : std::string();
   auto seen = no_evidence_text(c.folded);
   if (seen.empty())
     seen = fmt::format("{} of {} {}{}, {} of {} controls did", canary.bad, canaries_text(canary.devices), words.past, codes.empty() ? codes : " (" + codes.substr(2) + ")",
@@ -54,7 +54,7 @@ std::string detects(std::string_view name, double alpha, std::int64_t canaries, 
     return fmt::format("{}: {} beside {} controls see 1 % become {}", name, canaries_text(canaries), controls,
                        percent_text(static_cast<double>(bad) / static_cast<double>(canaries)));
   }
-  return fmt::format("{}: {} beside {} controls are too few to show harm, even if all canaries are bad", name, canaries_text(canaries), controls);
+  return fmt::format("{}: {} beside {} controls: too few to show harm, even if all canaries are bad", name, canaries_text(canaries), controls);
 }
 
 }  // namespace
