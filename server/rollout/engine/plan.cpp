@@ -31,22 +31,22 @@ StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, 
       if (auto text = gate.plan(policy, out.devices, beside); !text.empty()) out.detects.push_back(std::move(text));
   auto const bound = policy.certify_at(index);
   auto const odds = policy.odds_ratio_at(index);
-  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound)));
+  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound, policy.certify_evidence)));
   if (odds) out.certifies += fmt::format("{}canaries failing less than {:g} times as often as controls", out.certifies.empty() ? "" : ", or ", *odds);
   if (out.certifies.empty() && out.devices > 0)
-    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices)));
+    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices, policy.certify_evidence)));
   return out;
 }
 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
-  auto const needed = bound ? stats::certify_needs(*bound) : std::nullopt;
+  auto const needed = bound ? stats::certify_needs(*bound, policy.certify_evidence) : std::nullopt;
   bool const by_control = policy.odds_ratio_at(stage.index) && stage.controls > 0;
   if (bound && policy.preset.empty() && !by_control && (!needed || *needed > stage.cap))
     warnings.push_back(fmt::format(
         "stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a "
         "promote",
-        stage.index, stage.cap, percent_text(*bound), needed_text(needed), stage.cap, percent_text(stats::certifiable(stage.cap))));
+        stage.index, stage.cap, percent_text(*bound), needed_text(needed), stage.cap, percent_text(stats::certifiable(stage.cap, policy.certify_evidence))));
   auto const least = policy.stage(stage.index).min_devices;
   if (least > stage.cap)
     warnings.push_back(
