@@ -181,8 +181,14 @@ std::int64_t VirtualFleet::count_to_return() const {
 }
 
 void VirtualFleet::note(Verdict const& verdict) {
-  auto const& folded = rollout_.progress.folded;
-  Moment out;
+  auto& out = outcome_.moments.emplace_back(outcome_.moments.empty() ? Moment{} : outcome_.moments.back());
+  if (verdict.closed_window)
+    for (auto const& [stratum, cells] : look_.facts.window) {
+      out.canaries += cells[0].started;
+      out.canaries_bad += cells[0].failed + cells[0].golden + cells[0].silent;
+      out.controls += cells[1].started;
+      out.controls_bad += cells[1].failed + cells[1].silent;
+    }
   out.after = Millis(now_);
   out.state = rollout_.state;
   out.stage = rollout_.stage;
@@ -192,12 +198,10 @@ void VirtualFleet::note(Verdict const& verdict) {
   out.healthy = look_.facts.healthy;
   out.failed = look_.facts.failed;
   out.silent = look_.facts.silent;
-  out.control_failed = folded.control_failed.bad + folded.control_silent.bad;
-  out.controls = folded.controls;
+  out.evidence.clear();
   for (auto const& gate : verdict.gates)
     if (gate.test == "harm" && gate.threshold > 0) out.evidence.emplace_back(gate.name, gate.e_value > 0 ? std::log10(gate.e_value / gate.threshold) : kNoEvidence);
   out.reason = verdict.reason;
-  outcome_.moments.push_back(std::move(out));
 }
 
 Result<void> VirtualFleet::apply(Verdict const& verdict) {

@@ -23,7 +23,7 @@ struct Moment {
   rollout::State state = rollout::State::running;
   int stage = 0, window = 0;
   std::int64_t told = 0, exposed = 0, healthy = 0, failed = 0, silent = 0;
-  std::int64_t control_failed = 0, controls = 0;
+  std::int64_t canaries = 0, canaries_bad = 0, controls = 0, controls_bad = 0;  ///< of judged windows, all strata, storms too
   std::vector<std::pair<std::string, double>> evidence;  ///< log10(e-value / threshold) of each harm gate: above 0 it has tripped
   std::string reason;
 };
@@ -51,6 +51,8 @@ public:
   VirtualFleet(Scenario const& scenario, rollout::Policy const& policy, int devices, std::uint64_t seed);
   /// @param effort_max  @errors unprocessable (`too_much_to_simulate`: more effort than that; `too_many_strata`), internal: a fault of the rules
   Result<Outcome> run(std::int64_t effort_max = INT64_MAX);
+  /// What the policy is for this fleet: of a preset its stages and gates.
+  [[nodiscard]] rollout::Policy const& policy() const { return rollout_.policy; }
 
 private:
   enum class Act : std::uint8_t { none, poll, start, result, back };
