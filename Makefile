@@ -6,7 +6,7 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing schemathesis fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -55,6 +55,11 @@ schemathesis: build ## schemathesis (from PyPI) asks our API everything that its
 	@$(STEP) "schemathesis" bash -c 'test -x $(BUILD)/schemathesis/bin/schemathesis || { python3 -m venv $(BUILD)/schemathesis && $(BUILD)/schemathesis/bin/pip install -q schemathesis==4.32.5 openapi-spec-validator==0.9.0; }'
 	@$(STEP) "the document is one" tests/conformance/openapi.sh $(BUILD)/bin $(BUILD)/schemathesis/bin/python
 	@$(STEP) "and the server keeps to it" tests/conformance/schemathesis.sh $(BUILD)/bin $(BUILD)/schemathesis/bin/schemathesis
+
+stats-peers: ## core/stats beside confseq, gbstats, savvi (from PyPI) and scipy: the same inputs, the same numbers
+	@$(MAKE) --no-print-directory build TARGETS=stats-values
+	@$(STEP) "confseq, gbstats, savvi" bash -c 'test -f $(BUILD)/stats-peers/complete || { python3 -m venv $(BUILD)/stats-peers && $(BUILD)/stats-peers/bin/pip install -q gbstats==0.8.0 savvi==0.2.0 matplotlib==3.11.2 multiprocess==0.70.19 "setuptools<70" wheel scikit-build==0.19.1 pybind11==3.1.0 && $(BUILD)/stats-peers/bin/pip install -q --no-build-isolation --no-deps confseq==0.0.11 && touch $(BUILD)/stats-peers/complete; }'
+	@$(STEP) "ours and theirs" $(BUILD)/stats-peers/bin/python tests/conformance/stats_peers.py $(BUILD)/bin/stats-values
 
 fuzz: ## each fuzz target for a minute (FUZZ_SECONDS)
 	@$(STEP) "packages of the fuzzers" .ci/setup build fuzz

@@ -128,6 +128,8 @@ int main(int argc, char** argv) try {
   rollback->add_option("--model", model, "needed where several run");
   auto* const unhold = add("unhold", "lets a held release be taken again");
   unhold->add_option("--model", model)->required();
+  auto* const consent = add("consent", "agrees to the release that waits for it (agent.yaml, update_lock)");
+  consent->add_option("--model", model)->required();
   auto* const collecting = add("collect", "writes a tar of status, configuration and journal, without secrets");
   collecting->add_option("--to", file, "file to write")->required();
 
@@ -147,6 +149,7 @@ int main(int argc, char** argv) try {
   if (explaining->parsed()) return show(explain(layout, model, json), json);
   if (rollback->parsed()) return finish(order(layout, "rollback", model));
   if (unhold->parsed()) return finish(order(layout, "unhold", model));
+  if (consent->parsed()) return finish(order(layout, "consent", model));
   return finish(collect(layout, file));
 } catch (std::exception const& bug) {
   fmt::print(stderr, "fleet-agent: internal error: {}\n", bug.what());

@@ -49,10 +49,18 @@ Result<void> obey_alone(Layout const& layout, std::string const& what, std::stri
   auto const lock = DirLock::acquire(layout.root);
   if (!lock) return Error{Kind::unavailable, "daemon_busy", fmt::format("the agent on {} begins or ends", layout.root), "try again"};
   auto config = ready_config(fs, layout);
+  if (!config && what == "consent") return config.error();  // who asks for it stands there
   if (!config) log::warn("config.refused", {{"error", config.error().detail}, {"without", "hooks"}});
   FLEET_TRY(auto const context, open_context(fs, system_clock(), system_random(), layout, config ? *std::move(config) : Config{}));
   Remotes remotes(context->identity, context->identity.servers, context->trusted);
   Runner runner(*context, remotes, Told{});
+  if (what == "consent") {
+    FLEET_CHECK(runner.consent(model));
+    auto const before = context->journal.state(model);
+    runner.hear(model);
+    if (context->journal.state(model).consented == Refusal{before.target.digest, before.rollout, before.attempt}) return {};
+    return Error{Kind::io, "not_kept", "the consent could not be written down: the log above says why"};
+  }
   bool const back = what == "rollback";
   FLEET_CHECK(back ? runner.roll_back(model) : runner.unhold(model));
   runner.go(model);

@@ -11,7 +11,7 @@ namespace fleet::agent {
 Result<std::string> show_status(Layout const& layout, bool json);
 /// `explain [MODEL]`: why each model is where it is.
 Result<std::string> explain(Layout const& layout, std::string const& model, bool json);
-/// `rollback` and `unhold`: by the daemon, or here where none runs. @errors bad_input (code `which_model`), and what the daemon says
+/// `rollback`, `unhold` and `consent`: by the daemon, or here where none runs. @errors bad_input (code `which_model`), and what the daemon says
 Result<void> order(Layout const& layout, std::string const& what, std::string const& model);
 /// `collect`: status, config, journal, and the names of what is kept, as a tar of text files without secrets.
 Result<void> collect(Layout const& layout, std::string const& file);

@@ -8,7 +8,8 @@
 
 namespace fleet::agent {
 
-/// The daemon's control socket (0600): one line of JSON in, one out. `{"do":"status"}`, `{"do":"rollback","model":"m"}`, `{"do":"unhold","model":"m"}`;
+/// The daemon's control socket (0600): one line of JSON in, one out. `{"do":"status"}`, `{"do":"rollback","model":"m"}`, `{"do":"unhold","model":"m"}`,
+/// `{"do":"consent","model":"m"}`;
 /// the answer is the object asked for or `{"error":{"kind","code","detail","hint"}}`.
 class ControlSocket {
 public:

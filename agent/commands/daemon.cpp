@@ -76,7 +76,8 @@ std::string answer_line(Context& context, Runner& runner, Link& link, std::strin
   if (wanted == "status") return status_json(context, runner.models(), {link.server(), link.last_contact(), link.last_error()});
   if (wanted == "rollback") return done(runner.roll_back(model));
   if (wanted == "unhold") return done(runner.unhold(model));
-  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback and unhold"});
+  if (wanted == "consent") return done(runner.consent(model));
+  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback, unhold and consent"});
 }
 
 /// Without the group that the owner named nobody of it is heard: no reason to leave the device without its agent.
@@ -196,6 +197,8 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   FLEET_TRY(auto const enrolled, load_identity(fs, layout));
   if (auto const told = report_facts(*out.context, enrolled.reported); !told) log::warn("facts.not_told", {{"error", told.error().detail}});
   if (auto const made = fs.make_dirs(layout.run()); !made) log::warn("folder.missing", {{"error", made.error().detail}});
+  // At once: programs that want to hold it may not be able to make it.
+  if (UpdateLock lock(*out.context); lock.is_named()) static_cast<void>(lock.take());
   make_told_ready(fs, layout.directive());
   auto servers = config.servers;
   servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());

@@ -6,29 +6,35 @@
 
 namespace fleet::agent {
 namespace json = boost::json;
+namespace {
+
+std::string waiting_words(ModelState const& state) {
+  auto const& version = state.target.version;
+  if (state.waiting == "consent") return fmt::format("{} waits for the device's owner: fleet-agent consent --model {}", version, state.model);
+  if (state.waiting == kUpdateLock) return fmt::format("a program of the device's owner holds the lock, and nothing is switched meanwhile (agent.yaml, update_lock)");
+  return fmt::format("{} waits: {}", version, state.waiting);
+}
+
+/// What conditions of a policy are judged by; null: this device does not know, and such a condition holds nothing back here.
+json::object readings_json(Context const& context) {
+  Sensors const sensors(context);
+  auto const told = [](auto const& reading) { return reading ? json::value(*reading) : json::value(nullptr); };
+  return {{"battery", told(sensors.battery())}, {"charging", told(sensors.is_charging())},     {"temperature", told(sensors.temperature())},
+          {"load", told(sensors.load())},       {"memory_free", told(sensors.memory_free())}, {"disk_free", told(sensors.disk_free())}};
+}
+
+}  // namespace
 
 std::vector<Reason> reasons_of(ModelState const& state) {
   std::vector<Reason> out;
   if (!state.held.empty()) out.push_back({"held", fmt::format("the owner rolled back and holds release {}", state.held.substr(0, 12))});
-  if (!state.waiting.empty()) out.push_back({state.waiting, fmt::format("{} waits: {}", state.target.version, state.waiting)});
+  if (!state.waiting.empty()) out.push_back({state.waiting, waiting_words(state)});
   if (!state.error.code.empty()) out.push_back({state.error.code, state.error.text});
   if (out.empty() && state.state == State::committed) out.push_back({"committed", fmt::format("{} runs and proved healthy", state.running.version)});
   if (out.empty() && state.state == State::proved) out.push_back({"proved", fmt::format("{} runs and proved healthy once more", state.running.version)});
   if (out.empty()) out.push_back({std::string(to_string(state.state)), fmt::format("the update machine is {}", to_string(state.state))});
   return out;
 }
-
-namespace {
-
-/// What conditions of a policy are judged by; null: this device does not know, and such a condition holds nothing back here.
-json::object readings_json(Context const& context) {
-  Sensors const sensors(context);
-  auto const told = [](auto const& reading) { return reading ? json::value(*reading) : json::value(nullptr); };
-  return {{"battery", told(sensors.battery())},         {"charging", told(sensors.is_charging())},        {"temperature", told(sensors.temperature())},
-          {"load", told(sensors.load())},               {"memory_free", told(sensors.memory_free())}, {"disk_free", told(sensors.disk_free())}};
-}
-
-}  // namespace
 
 std::string status_json(Context const& context, std::map<std::string, ModelState> const& models, StatusView const& view) {
   auto const version = [](Version const& one) { return one.none() ? json::value(nullptr) : json::value(json::string(one.version)); };

@@ -1,5 +1,6 @@
 #include "agent/store/config.hpp"
 
+#include "core/base/names.hpp"
 #include "core/net/client.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/release.hpp"
@@ -127,6 +128,18 @@ void read_keep(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+void read_update_lock(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("update_lock");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/update_lock", faults);
+  out.update_lock.file = reader.text("file", 1024, {});
+  out.update_lock.max_delay = reader.duration("max_delay").value_or(out.update_lock.max_delay);
+  out.update_lock.consent = reader.texts("consent", 64, 64);
+  for (auto const& model : out.update_lock.consent)
+    if (auto const named = check_model_name(model); !named) reader.fault("consent", named.error().detail);
+  reader.refuse_unknown();
+}
+
 void read_statsd(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("statsd");
   if (value == nullptr) return;
@@ -156,7 +169,7 @@ constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/poll/in
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
-                                                         "/statsd/group", "/proxy/https", "/proxy/no_proxy/*"});
+                                                         "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace
 
@@ -177,6 +190,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
   read_keep(top, out, faults);
+  read_update_lock(top, out, faults);
   read_statsd(top, out, faults);
   read_proxy(top, out, faults);
   for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));

@@ -27,6 +27,13 @@ struct Exec {
   ExecLimits limits;
 };
 
+/// `update_lock:` of agent.yaml: when the owner's programs, or the owner, let an update be switched to.
+struct UpdateLockRule {
+  std::string file;  ///< relative ones from the root; empty: none
+  Millis max_delay = std::chrono::hours{12};  ///< from the first refusal; then the lock keeps nothing back
+  std::vector<std::string> consent;           ///< models that wait for a person's word
+};
+
 /// DIR/agent.yaml: what the device's owner decides. Keys as in docs/devices.md; unknown ones are refused by name.
 struct Config {
   std::string written;               ///< the file
@@ -47,6 +54,7 @@ struct Config {
   std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as
   std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
+  UpdateLockRule update_lock;
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
   std::string charging_file;                 ///< 1 or 0, or a battery's `status`, as sysfs has them; empty: not known
   std::string temperature_file;              ///< thousandths of a degree Celsius, as sysfs has it; empty: the hottest zone of /sys/class/thermal

@@ -79,6 +79,8 @@ std::string encode(ModelState const& state) {
                                       {"refusals", std::move(refusals)},
                                       {"proof", state.proof},
                                       {"proof_done", state.proof_done ? json::value(refusal_json(*state.proof_done)) : json::value(nullptr)},
+                                      {"consented", state.consented ? json::value(refusal_json(*state.consented)) : json::value(nullptr)},
+                                      {"lock_delay_ms", state.lock_delay.count()},
                                       {"held", state.held},
                                       {"floor", state.floor},
                                       {"since", to_rfc3339(state.since, true)}});
@@ -110,6 +112,8 @@ Result<ModelState> decode_model_state(std::string_view text) {
     for (auto const& item : *refusals) out.refusals.push_back(read_refusal(item, "/refusals", faults));
   out.proof = reader.boolean("proof", false);
   if (auto const* const done = reader.find("proof_done"); done != nullptr && !done->is_null()) out.proof_done = read_refusal(*done, "/proof_done", faults);
+  if (auto const* const word = reader.find("consented"); word != nullptr && !word->is_null()) out.consented = read_refusal(*word, "/consented", faults);
+  out.lock_delay = Millis{reader.integer("lock_delay_ms", 0, kNumberMax, 0)};
   out.held = reader.text("held", 64, {});
   out.floor = reader.integer("floor", 0, std::int64_t{1} << 53, 0);
   out.since = reader.time("since").value_or(SysTime{});

@@ -27,10 +27,12 @@ struct Version {
   bool operator==(Version const&) const = default;
   [[nodiscard]] bool none() const { return digest.empty(); }
 };
-/// What is final for (digest, rollout, attempt), of an update or of a proof: only a higher attempt tries again (docs/protocol.md, Attempts).
+/// What is final for (digest, rollout, attempt): of an update or a proof, where only a higher attempt tries again (docs/protocol.md, Attempts), or a
+/// person's consent.
 struct Refusal {
   std::string digest, rollout;
   std::int64_t attempt = 0;
+  bool operator==(Refusal const&) const = default;
 };
 
 /// A step that runs the release (testing, switching, probation, proving), across restarts (docs/protocol.md, Attempts).
@@ -66,6 +68,8 @@ struct ModelState {
   std::vector<Refusal> refusals;  ///< the last 16
   bool proof = false;             ///< what it works on is a proof of what runs
   std::optional<Refusal> proof_done;  ///< the last proof that came to an end: it is not run again
+  std::optional<Refusal> consented;   ///< what the owner last agreed to
+  Millis lock_delay{0};               ///< since the owner's lock first kept it back
   std::string held;               ///< digest that the owner refused by a local rollback
   std::int64_t floor = 0;         ///< lowest release_counter that may be adopted; rises at commit
   SysTime since{};                ///< start of the state

@@ -13,6 +13,7 @@ namespace {
 constexpr Millis kBackoffMax = std::chrono::minutes{10};
 constexpr Millis kLookAgain{5'000};
 constexpr Millis kLookWhileFetching{15'000};
+constexpr Millis kKeepDelayEvery = std::chrono::minutes{1};
 constexpr std::string_view kWaits = "waits";
 
 std::uint64_t memory_bytes() {
@@ -154,12 +155,12 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, w
   return context_.slots.install(model_, state.target.digest, variant);
 }
 
-/// Tells the reason once; a wait is no failure and costs no attempt.
+/// A wait is no failure and costs no attempt. Polls tell its reason: what comes and goes with a machine's load makes no result.
 Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why) {
   if (state.waiting != why) {
     state.waiting = why;
     FLEET_CHECK(context_.journal.save(state));
-    report(state);
+    show(state);
   }
   if (why.empty()) return {};
   contact_seen_ = shop_.contact.total();
@@ -167,8 +168,40 @@ Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why
   return Error{Kind::unavailable, std::string(kWaits), why};
 }
 
+/// A return that the server orders needs none: it undoes what was agreed to.
+bool ModelUpdate::lacks_consent(ModelState const& state, Target const& target) const {
+  auto const& asked = context_.config.update_lock.consent;
+  if (target.action == wire::Action::revert || std::find(asked.begin(), asked.end(), model_) == asked.end()) return false;
+  return state.consented != Refusal{state.target.digest, state.rollout, state.attempt};
+}
+
+/// The delay is counted by the monotonic clock and kept over restarts: a clock that is set must not cut it short.
+Result<bool> ModelUpdate::is_locked(ModelState& state) {
+  if (!shop_.lock.is_named()) return false;
+  lock_ = shop_.lock.take();
+  if (lock_) return false;
+  if (!refused_since_) refused_since_ = now() - state.lock_delay;
+  auto const delay = now() - *refused_since_;
+  auto const most = context_.config.update_lock.max_delay;
+  if (delay >= most) {
+    log::warn("update_lock.passed_over", {{"model", model_}, {"after", fleet::to_string(most)}});
+    return false;
+  }
+  look_again_in(std::min(kLookAgain, most - delay));
+  if (delay - state.lock_delay >= kKeepDelayEvery) {
+    state.lock_delay = delay;
+    FLEET_CHECK(context_.journal.save(state));
+  }
+  return true;
+}
+
 Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) {
-  auto const why = shop_.conditions.switch_blocked(target);
+  auto why = lacks_consent(state, target) ? std::string("consent") : shop_.conditions.switch_blocked(target);
+  if (why.empty()) {
+    FLEET_TRY(bool const locked, is_locked(state));
+    lock_.reset();  // its own programs may go on while it is tested
+    if (locked) why = kUpdateLock;
+  }
   if (why.empty()) {
     auto go_on = Event::ready;
     if (state.proof) go_on = shop_.wishes.is_wanted(state, context_.trusted.now()) ? Event::undertaken : Event::withdrawn;
@@ -183,7 +216,7 @@ Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) 
     return {};
   }
   FLEET_CHECK(context_.journal.save(state));
-  report(state);
+  show(state);
   return {};
 }
 

@@ -56,6 +56,8 @@ void ModelUpdate::consider(Target const* target) {
     quiet_until_.reset();
   }
   if (target != nullptr) follow(*target);
+  bool const returns = target != nullptr && (target->action == wire::Action::revert || target->action == wire::Action::remove);
+  if (auto const after = state(); !returns && after.state != State::waiting && after.waiting == kUpdateLock) show_waiting(after, {});
   resume();
 }
 
@@ -90,8 +92,19 @@ void ModelUpdate::look_again_in(Millis time) {
 
 ModelState ModelUpdate::state() const { return context_.journal.state(model_); }
 
+void ModelUpdate::hear() {
+  for (auto const order : shop_.wishes.take(model_, context_.trusted.now()).orders) obey(order);
+}
+
 void ModelUpdate::obey(Order order) {
   auto state = this->state();
+  if (order == Order::consent) {
+    if (!before_switch(state.state)) return;
+    state.consented = Refusal{state.target.digest, state.rollout, state.attempt};
+    log::info("update.consent", {{"model", model_}, {"version", state.target.version}, {"rollout", state.rollout}});
+    if (auto const saved = context_.journal.save(state); !saved) return log_failed("keep the consent", saved.error());
+    return show(state);
+  }
   if (order == Order::unhold) {
     std::erase_if(state.refusals, [&](Refusal const& one) { return one.digest == state.held; });
     state.held.clear();
@@ -202,12 +215,20 @@ bool ModelUpdate::is_way_back(Target const& target, ModelState const& state) con
 /// Back to a version that ran here before, or to none. Local where its slot is whole; fetched like any other release otherwise.
 void ModelUpdate::follow_return(Target const& target) {
   auto const digest = target.action == wire::Action::remove ? std::string() : digest_of(target);
-  auto state = settled(this->state());
+  auto const before = this->state();
+  auto state = settled(before);
   if (!next_state(state.state, Event::ordered_back) || state.running.digest == digest) return;
   if (!is_way_back(target, state)) return follow_install(target);
+  auto waiting = before;
+  auto const locked = is_locked(waiting);
+  if (!locked) return log_failed("look at the lock", locked.error());
+  if (*locked) return show_waiting(std::move(waiting), std::string(kUpdateLock));
   state.rollout = target.rollout;
   if (digest.empty()) state.previous = state.older = {};  // to none, not to the version before
-  if (auto const going = advance(std::move(state), Event::ordered_back); !going) return log_failed("go back", going.error());
+  auto const going = advance(std::move(state), Event::ordered_back);
+  if (going) return;
+  lock_.reset();
+  log_failed("go back", going.error());
 }
 
 /// Health checks and probation of what runs, for who is compared with those that switch. What runs and was not proved at its own switch is proved
@@ -230,8 +251,16 @@ void ModelUpdate::follow_prove(Target const& target) {
     why = {"not_running", fmt::format("{} is to be proved, and {} runs", state.target.version, running), {}};
     state.proof_done = Refusal{digest, target.rollout, target.attempt};
   }
+  quiet_until_.reset();
   auto const begun = advance(std::move(state), runs ? Event::asked : Event::not_running, std::move(why));
   if (!begun) log_failed("prove what runs", begun.error());
+}
+
+void ModelUpdate::show_waiting(ModelState state, std::string const& why) {
+  if (state.waiting == why) return;
+  state.waiting = why;
+  if (auto const saved = context_.journal.save(state); !saved) return log_failed("keep why it waits", saved.error());
+  show(state);
 }
 
 void ModelUpdate::work(Target const* target) {
@@ -243,6 +272,7 @@ void ModelUpdate::work(Target const* target) {
     auto const stepped = step(before, target);
     if (!stepped && stepped.error().code == "interrupted") return;
     if (!stepped) {
+      lock_.reset();
       log_failed(to_string(before.state), stepped.error());
       return look_again_in(kTroubleAgain);
     }

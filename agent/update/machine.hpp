@@ -56,6 +56,7 @@ inline constexpr auto kEdges = std::to_array<Edge>({
     {State::waiting, Event::ready, State::testing},
     {State::waiting, Event::withdrawn, State::idle},
     {State::testing, Event::passed, State::switching},
+    {State::testing, Event::blocked, State::waiting},  // the owner's lock was taken meanwhile
     {State::testing, Event::failed, State::failed},
     {State::testing, Event::withdrawn, State::idle},
     {State::switching, Event::switched, State::probation},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/conditions/conditions.hpp"
+#include "agent/conditions/update_lock.hpp"
 #include "agent/context.hpp"
 #include "agent/delivery/download.hpp"
 #include "agent/proof/proof.hpp"
@@ -27,8 +28,12 @@ struct Shop {
   Throttle throttle;
   Conditions conditions;
   Sources sources;
+  UpdateLock lock;
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
 };
+
+/// Why something waits, where a program of the owner holds the lock.
+inline constexpr std::string_view kUpdateLock = "update_lock";
 
 /// Made fit for journal and report: printable ASCII, cut at what the server takes.
 [[nodiscard]] wire::DeviceError fit_to_tell(wire::DeviceError error);
@@ -44,6 +49,8 @@ public:
   void settle();
   /// Obeys what is wanted now and goes as far as it can without waiting for a time or a condition.
   void go();
+  /// Only the owner's orders.
+  void hear();
   /// The agent stops in an orderly way: what a probation had is kept.
   void stop();
   /// When to go again without being woken; nothing: only a new word can move it.
@@ -63,6 +70,8 @@ private:
   void adopt(Target const& target, ModelState state);
   void give_way(ModelState state);
   void resume();
+  /// Shows why it waits where that is no state of its own: before a return.
+  void show_waiting(ModelState state, std::string const& why);
   [[nodiscard]] bool is_way_back(Target const& target, ModelState const& state) const;
   /// Steps until one changes nothing; `target` is what the directive has for this model.
   void work(Target const* target);
@@ -74,6 +83,9 @@ private:
   Result<void> fetch_files(ModelState& state, Target const& target, wire::Variant const& variant);
   Result<void> wait_because(ModelState& state, std::string const& why);
   Result<void> wait_or_go_on(ModelState state, Target const& target);
+  [[nodiscard]] bool lacks_consent(ModelState const& state, Target const& target) const;
+  /// Whether the owner's lock keeps it back; where not it is ours, until `lock_` goes.
+  Result<bool> is_locked(ModelState& state);
   Result<void> test(ModelState state);
   Result<void> check_unchanged(ModelState const& state, wire::Release const& release) const;
   Result<void> switch_over(ModelState state);
@@ -117,6 +129,8 @@ private:
   Interrupt& interrupt_;
   std::shared_ptr<Remote> remote_;  ///< while it is at work
   std::optional<ProbationRun> probation_;  ///< in probation, or proving
+  UpdateLock::Hold lock_;                  ///< from the last look at it to the switch
+  std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back
   MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
   std::vector<std::string> revoked_;  ///< no place to go back to by itself

@@ -69,6 +69,11 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
                  fmt::format("model {}: event {} means nothing in state {}", model_, static_cast<int>(event), to_string(state.state))};
   log::info("update", {{"model", model_}, {"version", state.target.version}, {"from", to_string(state.state)}, {"to", to_string(*next)}});
   if (at_rest(state.state) && !at_rest(*next)) state.proof = event == Event::asked;
+  if (at_rest(state.state) || at_rest(*next)) {
+    state.lock_delay = Millis{0};
+    refused_since_.reset();
+  }
+  if (*next != State::switching && *next != State::rolling_back) lock_.reset();
   state.state = *next;
   state.since = context_.trusted.now();
   state.run = {};
@@ -211,6 +216,12 @@ Result<void> ModelUpdate::test(ModelState state) {
     }
   }
   bool const wanted = shop_.wishes.is_wanted(state, context_.trusted.now());
+  FLEET_TRY(bool const locked, is_locked(state));
+  if (wanted && locked) {
+    state.waiting = kUpdateLock;
+    FLEET_CHECK(advance(std::move(state), Event::blocked));
+    return {};
+  }
   FLEET_CHECK(advance(std::move(state), wanted ? Event::passed : Event::withdrawn));
   return {};
 }
@@ -235,6 +246,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
   FLEET_TRY(bool const may_start, start(state));
   if (!may_start) return {};
   FLEET_CHECK(context_.slots.switch_to(model_, state.target.digest));
+  lock_.reset();  // what hooks and activation call may want it
   auto const switched = settled(state);
   context_.collector.running(model_, switched.running.digest);
   auto const began = now();
@@ -308,6 +320,7 @@ Result<void> ModelUpdate::go_back(ModelState state) {
   if (place != state.previous)
     log::warn("update.revoked_passed_over", {{"model", model_}, {"version", state.previous.version}, {"to", place.none() ? "none" : place.version}});
   FLEET_CHECK(place.none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, place.digest));
+  lock_.reset();
   if (place.none()) run_hook(context_.config.removed_hook, state);
   state.previous = place == state.previous ? state.older : Version{};
   state.running = place;

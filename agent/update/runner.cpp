@@ -2,6 +2,8 @@
 
 #include "core/base/log.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace fleet::agent {
@@ -15,7 +17,8 @@ Runner::Runner(Context& context, Remotes& remotes, Told told)
             Throttle(context.clock, context.config.bandwidth_bytes_per_s,
                      Budget(context.fs, context.layout.download_budget(), context.config.download_bytes_per_day)),
             Conditions(context),
-            Sources(context.config.servers)} {
+            Sources(context.config.servers),
+            UpdateLock(context)} {
   for (auto const& [model, state] : context.journal.models()) wake(model);
   for (auto const& target : wishes_.told().targets) wake(target.model);
 }
@@ -65,6 +68,17 @@ void Runner::round() {
 
 void Runner::go(std::string const& model) {
   if (auto const lane = lanes_.find(model); lane != lanes_.end()) lane->second->update.go();
+}
+
+void Runner::hear(std::string const& model) {
+  if (auto const lane = lanes_.find(model); lane != lanes_.end()) lane->second->update.hear();
+}
+
+Result<void> Runner::consent(std::string const& model) {
+  auto const& asked = context_.config.update_lock.consent;
+  if (wishes_.models().contains(model) && std::find(asked.begin(), asked.end(), model) == asked.end())
+    return Error{Kind::conflict, "consent_not_asked", fmt::format("updates of model {} wait for nobody's consent", model), "agent.yaml names those that do: update_lock, consent"};
+  return wishes_.order(model, Order::consent);
 }
 
 void Runner::loop() {

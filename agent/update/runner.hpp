@@ -29,6 +29,8 @@ public:
   void round();
   /// One model as far as it goes: for a command where no daemon runs.
   void go(std::string const& model);
+  /// One model takes in its owner's orders, and goes nowhere.
+  void hear(std::string const& model);
   /// A newly accepted directive.
   void direct(Told told) { wishes_.direct(std::move(told)); }
   /// An answered poll, and where downloads may come from as it said; a failed one.
@@ -38,6 +40,9 @@ public:
   Result<void> roll_back(std::string const& model) { return wishes_.order(model, Order::roll_back); }
   /// @errors not_found (unknown_model), conflict (not_held)
   Result<void> unhold(std::string const& model) { return wishes_.order(model, Order::unhold); }
+  /// The owner agrees to what the model is on its way to: this release for this rollout and attempt.
+  /// @errors not_found (unknown_model), conflict (nothing_waits; consent_not_asked: agent.yaml does not name the model)
+  Result<void> consent(std::string const& model);
   /// The agent stops: what goes on ends, and its threads with it. What `loop` does last: what a probation had is kept.
   void stop();
   void rest();

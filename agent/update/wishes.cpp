@@ -74,6 +74,8 @@ Result<void> Wishes::order(std::string const& model, Order order) {
     if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
     auto const& state = found->second;
     if (order == Order::unhold && state.held.empty()) return Error{Kind::conflict, "not_held", fmt::format("model {} holds no release", model)};
+    if (order == Order::consent && !before_switch(state.state))
+      return Error{Kind::conflict, "nothing_waits", fmt::format("no release of model {} is on its way to being switched to", model)};
     if (order == Order::roll_back) FLEET_CHECK(check_way_back(state));
     orders_[model].push_back(order);
     if (auto const doing = interrupts_.find(model); doing != interrupts_.end()) doing->second->raise();

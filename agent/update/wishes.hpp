@@ -13,7 +13,7 @@
 namespace fleet::agent {
 
 /// What the device's owner asks for at the control socket.
-enum class Order { roll_back, unhold };
+enum class Order { roll_back, unhold, consent };
 
 /// What is wanted of one model now.
 struct Wish {
@@ -39,7 +39,7 @@ public:
 
   /// A newly accepted directive.
   void direct(Told told);
-  /// @errors not_found (unknown_model), conflict (nothing_before, not_held)
+  /// @errors not_found (unknown_model), conflict (nothing_before, not_held, nothing_waits)
   Result<void> order(std::string const& model, Order order);
   /// Everything that goes on is to end: the agent stops.
   void stop();

@@ -24,7 +24,8 @@ CommandTree const& command_tree() {
     for (auto const* part : {&context_commands(),   &about_commands(),        &doctor_commands(),       &token_commands(),         &role_commands(),
                              &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
-                             &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands()})
+                             &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
+                             &policy_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

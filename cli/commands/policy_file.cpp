@@ -16,7 +16,8 @@ constexpr std::size_t kPolicyBytesMax = 256 * 1024;
 constexpr auto kPresets = std::to_array<std::string_view>({"cautious", "standard", "fast", "small-fleet"});
 
 /// Where text is wanted.
-constexpr auto kTexts = std::to_array<std::string_view>({"/strata/*", "/windows/*/zone", "/windows/*/from", "/windows/*/to", "/limits/per"});
+constexpr auto kTexts = std::to_array<std::string_view>({"/strata/*", "/windows/*/zone", "/windows/*/from", "/windows/*/to", "/limits/per", "/ab/against", "/freeze/*/from",
+                                                          "/freeze/*/to", "/start_at", "/gates/absolute/*/metric", "/gates/metrics/*/name", "/gates/drift/metrics/*"});
 
 }  // namespace
 

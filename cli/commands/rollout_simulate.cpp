@@ -124,28 +124,11 @@ Result<int> simulate(Session& session, Arguments const& arguments) {
   return 0;
 }
 
-/// The server reads policies: what it says of one is what a rollout would meet.
-Result<int> lint(Session& session, Arguments const& arguments) {
-  auto const file = arguments.text("FILE");
-  FLEET_TRY(auto policy, read_policy(session, file));
-  FLEET_TRY(auto* const api, session.api());
-  FLEET_TRY(auto const answer, api->post(Route("/policies:lint"), json::object{{"policy", std::move(policy)}}));
-  FLEET_TRY(auto const sound, answer.json());
-  if (!session.for_people()) {
-    show_json(session, render::member(sound, "policy"));
-    return 0;
-  }
-  auto const* const stages = render::member(render::member(sound, "policy"), "stages").if_array();
-  session.data(fmt::format("{} is sound: {} stages\n", file, stages == nullptr ? 0 : stages->size()));
-  return 0;
-}
-
 }  // namespace
 
 std::vector<Command> const& simulate_commands() {
   using enum Option::Kind;
   static std::vector<Command> const rows{
-      {"policy lint", "is a policy sound? every mistake, before a rollout meets it", "policy lint policy.yaml", lint, {{argument, "FILE", "", "YAML or JSON, or a preset"}}},
       {"rollout simulate",
        "a policy against virtual devices: what it would catch, miss and cost",
        "rollout simulate --policy standard --devices 1000 --harm 5% --seed 1",

@@ -11,6 +11,7 @@ namespace fleet::stats {
 struct Tally {
   std::int64_t bad = 0;
   std::int64_t devices = 0;
+  bool operator==(Tally const&) const = default;
 };
 
 /// Evidence kept in logs: log(E). 0 for no devices.

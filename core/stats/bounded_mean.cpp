@@ -1,6 +1,7 @@
 #include "core/stats/bounded_mean.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace fleet::stats {
 
@@ -11,6 +12,12 @@ std::optional<BoundedMean> BoundedMean::restored(Limits limits, std::vector<doub
   out.below_ = Wealth(std::vector<double>(logs.begin(), middle));
   out.above_ = Wealth(std::vector<double>(middle, logs.end()));
   return out;
+}
+
+LogEvidence BoundedMean::weighted(Wealth const& wealth) {
+  auto logs = wealth.logs();
+  for (std::size_t i = 0; i < logs.size(); ++i) logs[i] += std::log(kWeights[i]);
+  return {log_mean_exp(logs)};
 }
 
 void BoundedMean::add(double x, std::int64_t count) {

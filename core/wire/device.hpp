@@ -67,7 +67,8 @@ struct ModelStatus {
                         ///< rolled_back; proving, proved, ineligible (of what it was to prove)
   std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
-  std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held; disk_full, disk_read_only, disk_failed), or empty
+  std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held, update_lock,
+                        ///< consent; disk_full, disk_read_only, disk_failed), or empty
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {

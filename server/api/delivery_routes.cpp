@@ -49,6 +49,7 @@ void take_next(std::shared_ptr<Intake> const& intake) {
 void post_reports(Services& services, Call&& call, net::Responder responder) {
   auto decoded = wire::decode_report(call.request.body);
   if (!decoded) return responder(problem(decoded.error(), call.request_id));
+  services.rollouts->heard(call.actor.device_n);
   take_next(std::make_shared<Intake>(
       Intake{services, call.actor.device_n, call.now, fronts::cut(std::move(*decoded)), call.request_id, std::move(responder)}));
 }

@@ -68,7 +68,7 @@ void VirtualFleet::make_devices(int devices) {
   auto const outcome = scenario_.probation + Millis(silence_ms_);
   auto plan = plan_of_places(rollout_.policy, places, outcome);
   rollout_.policy = std::move(plan.policy);
-  ladder_ = std::move(plan.ladder);
+  ladder_ = std::make_shared<Ladder const>(std::move(plan.ladder));
 }
 
 registry::DeviceFacts const& VirtualFleet::facts_of(std::uint32_t index) {
@@ -104,8 +104,8 @@ void VirtualFleet::wake_members() {
   bool const back = rollout_.state == State::rolling_back;
   std::int64_t visited = 0;
   for (std::size_t s = 0; s < strata_.size(); ++s) {
-    auto const upper = ladder_.threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
-    auto const canaries = ladder_.threshold(rollout_.progress.canaries, strata_[s]);
+    auto const upper = ladder_->threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
+    auto const canaries = ladder_->threshold(rollout_.progress.canaries, strata_[s]);
     for (auto const index : by_place_[s]) {
       ++visited;
       auto const& device = devices_[index];
@@ -290,7 +290,7 @@ Result<Outcome> VirtualFleet::run(std::int64_t effort_max) {
     return Error{Kind::unprocessable, "too_many_strata", fmt::format("{} strata; at most {} are simulated", strata_.size(), kStrataMax)};
   rollout_.state = *next_state(rollout_.state, Event::start);
   rollout_.stage = 1;
-  rollout_.progress = enter({rollout_.policy, ladder_}, {}, 1, false, Millis(0));
+  rollout_.progress = enter({rollout_.policy, *ladder_}, {}, 1, false, Millis(0));
   FLEET_CHECK(refresh());
   wake_members();
   auto const goes_on = [&] { return rollout_.state == State::running || rollout_.state == State::rolling_back; };

@@ -108,7 +108,7 @@ private:
   Scenario scenario_;
   Weather weather_;
   rollout::Rollout rollout_;
-  rollout::Ladder ladder_;
+  std::shared_ptr<rollout::Ladder const> ladder_;
   rollout::ViewPtr view_;
   std::shared_ptr<rollout::Snapshot const> snapshot_;
   rollout::Look look_{};

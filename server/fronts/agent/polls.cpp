@@ -3,6 +3,7 @@
 #include "core/base/log.hpp"
 #include "server/events/audit.hpp"
 #include "server/delivery/queries.hpp"
+#include "server/rollout/shell/engine.hpp"
 
 #include <fmt/format.h>
 
@@ -25,6 +26,11 @@ std::shared_ptr<Memory> memory_of(std::unique_ptr<net::Attachment>* slot) {
   if (slot == nullptr) return std::make_shared<Memory>();
   if (!*slot) *slot = std::make_unique<Slot>();
   return static_cast<Slot&>(**slot).memory;
+}
+
+/// What a device's silence is measured by, as its poll tells it. @param told_s  what its answer says; 0: nothing
+rollout::Habits habits_of(wire::PollRequest const& poll, int told_s) {
+  return {.report = seconds{poll.report_every_s}, .poll = seconds{poll.poll_every_s}, .parked = seconds{poll.wait_s}, .told = seconds{told_s}};
 }
 
 std::string idle_body(Services const& services, int next_poll_s, bool renew) {
@@ -69,6 +75,7 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   auto const now = services_.clock.wall();
   auto const mono = services_.clock.mono();
   services_.store.note_contact(asked.device_n, now, decoded->poll_every_s, decoded->report_every_s);
+  services_.rollouts->heard(asked.device_n, habits_of(*decoded, 0));
   auto poll = std::make_unique<Poll>();
   poll->device_n = asked.device_n;
   poll->nonce = decoded->nonce;
@@ -187,7 +194,10 @@ SysTime Polls::until_renewal(delivery::DeviceRecord const& record, SysTime valid
 int Polls::next_poll_s(Poll const& poll, Why why) const {
   if (services_.draining.load(std::memory_order_relaxed))
     return std::min(settings_.interval_s, static_cast<int>(1 + released_.load(std::memory_order_relaxed) / kReturnsEachSecond));
-  if (why == Why::no_room) return settings_.interval_s;
+  if (why == Why::no_room) {
+    if (poll.told) services_.rollouts->heard(poll.device_n, habits_of(*poll.told, settings_.interval_s));  // it will be quiet so long
+    return settings_.interval_s;
+  }
   return poll.waits && why == Why::waited ? kAgainS : 0;
 }
 

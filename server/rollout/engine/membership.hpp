@@ -47,6 +47,10 @@ struct Ladder {
   bool operator==(Ladder const&) const = default;
 };
 
+/// For the row of the rollout. @errors corrupt
+[[nodiscard]] std::string encode(Ladder const& ladder);
+[[nodiscard]] Result<Ladder> decode_ladder(std::string_view json);
+
 /// The ladder of a policy over the places of a fleet. A stage's percentage rounds up in each stratum, at least one device; a count is split in
 /// proportion, the largest remainders first; between stages there are steps for their windows, and more, about a twentieth apart. Stages never
 /// shrink. The holdback, rounded to the nearest, is the highest places of each stratum; stages are of the rest.

@@ -113,6 +113,8 @@ std::string encode(Progress const& p) {
                    {"shut", p.shut},
                    {"judged", p.judged},
                    {"opened", p.opened.count()},
+                   {"stage", p.stage},
+                   {"full", p.full},
                    {"in_stage", p.in_stage},
                    {"canaries", p.canaries},
                    {"controls", p.controls},
@@ -135,6 +137,8 @@ Result<Progress> decode_progress(std::string_view text) {
   out.shut = reader.flag("shut");
   out.judged = out.window == 0 || reader.flag("judged");
   out.opened = reader.time("opened").value_or(Millis{0});
+  out.stage = static_cast<int>(reader.integer("stage"));
+  out.full = reader.flag("full");
   out.in_stage = static_cast<int>(reader.integer("in_stage"));
   out.canaries = static_cast<int>(reader.integer("canaries"));
   out.controls = static_cast<int>(reader.integer("controls"));

@@ -20,6 +20,8 @@ struct Progress {
   bool shut = false;   ///< who starts now belongs to the next window
   bool judged = true;  ///< `window` was folded
   Millis opened{0};
+  int stage = 0;       ///< that its windows are of; a verb that widens leaves it to the next step to enter the new one
+  bool full = false;   ///< all that were left were told at once
   int in_stage = 0;    ///< windows of this stage so far
   int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two
   std::optional<Millis> stage_since, bake_since, deadline;

@@ -47,7 +47,7 @@ struct Rollout {
   std::int64_t document_bytes = 0;  ///< length of release.json
 
   /// It was started, and tells no device anything until its time has come, or the rollout that it comes after has completed.
-  [[nodiscard]] bool waits_to_begin() const { return stage >= 1 && progress.window == 0; }
+  [[nodiscard]] bool waits_to_begin() const { return stage >= 1 && !stage_since; }
 };
 
 /// One moment on both clocks.
@@ -56,9 +56,11 @@ struct Instant {
   Millis service;  ///< for what decides
 };
 
-/// What people read of a stage that `progress` is in from now on: its number, and times on the wall.
-void show_stage(Rollout& rollout, int stage, Instant now);
+/// Moves to a stage: the next step enters it. @param now  for people
+void enter_stage(Rollout& rollout, int stage, SysTime now);
 /// Stands before its first stage: nobody is told anything, no deadline runs.
 void await_beginning(Rollout& rollout);
+/// What people read of `progress`: its times, on the wall.
+void show_times(Rollout& rollout, Instant now);
 
 }  // namespace fleet::rollout

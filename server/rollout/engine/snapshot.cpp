@@ -7,39 +7,40 @@ namespace fleet::rollout {
 
 bool RolloutView::was_held_back(std::string_view stratum, std::int64_t device_place) const {
   if (rollout.policy.holdback == 0) return false;
-  if (!ladder.sizes.contains(stratum)) return !is_member(device_place, threshold_of_share(1 - rollout.policy.holdback));
-  auto const from = ladder.held_from.find(stratum);
-  return from != ladder.held_from.end() && device_place >= from->second;
+  if (!ladder->sizes.contains(stratum)) return !is_member(device_place, threshold_of_share(1 - rollout.policy.holdback));
+  auto const from = ladder->held_from.find(stratum);
+  return from != ladder->held_from.end() && device_place >= from->second;
 }
 
 Seat RolloutView::seat(std::string_view stratum, std::int64_t device_place) const {
   bool const held = was_held_back(stratum, device_place);
   if (rollout.state == State::completed) {
-    bool const reached = held || is_member(device_place, ladder.threshold(ladder.stage_size.empty() ? 0 : ladder.stage_size.back(), stratum));
+    bool const reached = held || is_member(device_place, ladder->threshold(ladder->stage_size.empty() ? 0 : ladder->stage_size.back(), stratum));
     return reached ? Seat::canary : Seat::later;
   }
   auto const& progress = rollout.progress;
   bool const last = rollout.stage >= rollout.policy.stage_count();
   if (held) return last && progress.controls > progress.canaries ? Seat::control : Seat::held;
-  if (is_member(device_place, ladder.threshold(progress.canaries, stratum))) return Seat::canary;
-  return is_member(device_place, ladder.threshold(progress.controls, stratum)) ? Seat::control : Seat::later;
+  if (is_member(device_place, ladder->threshold(progress.canaries, stratum))) return Seat::canary;
+  return is_member(device_place, ladder->threshold(progress.controls, stratum)) ? Seat::control : Seat::later;
 }
 
 int RolloutView::stage_of(std::string_view stratum, std::int64_t device_place) const {
   if (was_held_back(stratum, device_place)) return 0;
-  for (std::size_t stage = 0; stage < ladder.stage_size.size(); ++stage)
-    if (is_member(device_place, ladder.threshold(ladder.stage_size[stage], stratum))) return static_cast<int>(stage) + 1;
+  for (std::size_t stage = 0; stage < ladder->stage_size.size(); ++stage)
+    if (is_member(device_place, ladder->threshold(ladder->stage_size[stage], stratum))) return static_cast<int>(stage) + 1;
   return 0;
 }
 
-Result<RolloutView> make_view(Rollout rollout, Ladder ladder) {
+Result<RolloutView> make_view(Rollout rollout, std::shared_ptr<Ladder const> ladder) {
   RolloutView view;
   FLEET_TRY(view.selector, registry::Selector::parse(rollout.selector));
   auto const stages = rollout.policy.stages.size();
-  if (ladder.stage_size.size() != stages || ladder.stage_cap.size() != stages || ladder.counts.empty())
+  if (ladder->stage_size.size() != stages || ladder->stage_cap.size() != stages || ladder->counts.empty())
     return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": its ladder is not of its policy"};
   view.ladder = std::move(ladder);
   view.rollout = std::move(rollout);
+  view.window_now->store(view.rollout.progress.current(), std::memory_order_relaxed);
   return view;
 }
 

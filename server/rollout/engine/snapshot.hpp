@@ -24,14 +24,17 @@ enum class Seat {
 struct RolloutView {
   Rollout rollout;
   registry::Selector selector;
-  Ladder ladder;
+  std::shared_ptr<Ladder const> ladder;                                      ///< never changes: all views of a rollout share it
   std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
   /// Unix ms from which `limits.egress` lets one more device begin; outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> line_free_at = std::make_shared<std::atomic<std::int64_t>>(0);
 
-  [[nodiscard]] Setting setting() const { return {rollout.policy, ladder}; }
+  /// The window that a device which starts now belongs to; outlives the view, too. The writer's thread alone writes it.
+  std::shared_ptr<std::atomic<int>> window_now = std::make_shared<std::atomic<int>>(1);
+
+  [[nodiscard]] Setting setting() const { return {rollout.policy, *ladder}; }
   [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
   [[nodiscard]] bool has_variant(std::string_view hardware) const { return variants.contains(hardware); }
   /// Is the device of the holdback, whether it waits still or has followed?
@@ -58,7 +61,7 @@ struct Snapshot {
 };
 
 /// The pure parts, for simulations: a view from a rollout and its ladder, and the orders of a model.
-[[nodiscard]] Result<RolloutView> make_view(Rollout rollout, Ladder ladder);
+[[nodiscard]] Result<RolloutView> make_view(Rollout rollout, std::shared_ptr<Ladder const> ladder);
 void put_view(Snapshot& snapshot, ViewPtr view);
 /// To be called once after the last `put_view`.
 void sort_views(Snapshot& snapshot);

@@ -108,6 +108,22 @@ void follow_window(Stepping& s) {
   quarantine(s);
 }
 
+/// A verb started the rollout, promoted it, or resumed it: what it said takes effect now.
+void enter_what_was_said(Stepping& s) {
+  auto& progress = s.progress;
+  bool const runs = s.standing().state == State::running;
+  auto const stage = std::max(s.standing().stage, 1);
+  if (runs && (progress.window == 0 || progress.stage != stage || (s.standing().full && !progress.full))) {
+    progress = enter(s.setting, std::move(progress), stage, s.standing().full, s.look.service);
+    s.verdict.told_anew = s.verdict.entered = true;
+  } else if (runs && !progress.stage_since) {
+    progress.stage_since = s.look.service;
+    auto const limit = s.stage().deadline;
+    progress.deadline = limit > Millis{0} && !progress.full ? std::optional(s.look.service + limit) : std::nullopt;
+    s.verdict.entered = true;
+  }
+}
+
 void latch_trips(Verdict& verdict) {
   for (auto const& gate : verdict.gates)
     if (gate.test == "harm" && gate.decision != Ruling::hold && gate.decision != Ruling::promote) {
@@ -155,8 +171,7 @@ bool ruled_by_beginning(Stepping& s) {
   verdict.begin = standing.waits_for.empty();
   if (verdict.begin) {
     verdict.reason = "what it waited for has come: stage 1 begins";
-    verdict.told_anew = true;
-    s.progress = enter(s.setting, std::move(s.progress), 1, false, s.look.service);
+    enter_what_was_said(s);
     return true;
   }
   verdict.reason = fmt::format("waits for {}", standing.waits_for);
@@ -294,6 +309,8 @@ Progress enter(Setting const& setting, Progress progress, int stage, bool full, 
   progress.bake_since.reset();
   progress.deadline.reset();
   if (auto const limit = setting.policy.stage(stage).deadline; limit > Millis{0} && !full) progress.deadline = service + limit;
+  progress.stage = stage;
+  progress.full = full;
   progress.in_stage = 0;
   if (progress.folded.odds.empty()) progress.folded = fold_nothing(setting.policy);
   open(setting, progress, stage, full, service);
@@ -319,7 +336,10 @@ Stepped step(Setting const& setting, Progress progress, Look const& look) {
     rule_return(s);
     return {std::move(s.progress), std::move(verdict)};
   }
-  if (look.standing.begun) follow_window(s);
+  if (look.standing.begun) {
+    enter_what_was_said(s);
+    follow_window(s);
+  }
   verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts});
   latch_trips(verdict);
   if (look.standing.release_revoked) {

@@ -51,6 +51,7 @@ struct Verdict {
   bool start_bake = false;          ///< baking began
   bool told_anew = false;           ///< who belongs to it changed: devices decide again
   bool closed_window = false;
+  bool entered = false;             ///< a stage began, or its time begins anew
   Latches latches = {};
   std::optional<Millis> look_at = {};  ///< service time at which something happens by itself, if nothing else does
 };
@@ -60,7 +61,8 @@ struct Stepped {
   Verdict verdict;
 };
 
-/// Enters a stage: its deadline runs, its first window opens. @param full  all that are left at once, without control
+/// Enters a stage: its deadline runs, its first window opens. `step` does so by itself where a verb named another stage than the progress is of.
+/// @param full  all that are left at once, without control
 [[nodiscard]] Progress enter(Setting const& setting, Progress progress, int stage, bool full, Millis service);
 /// A person accepted what is known by now: harm is looked for anew.
 [[nodiscard]] Progress accept(Progress progress);

@@ -116,6 +116,11 @@ void read_device(ObjectReader& policy_reader, Policy& policy, Faults& faults) {
   if (device.metered != "allow" && device.metered != "avoid" && device.metered != "never")
     reader.fault("metered", fmt::format("is allow, avoid or never, got '{}'", device.metered));
   device.metered_max_bytes = read_size(reader, "metered_max", 0);
+  device.charging = reader.boolean("charging", false);
+  if (reader.find("temperature_max") != nullptr) device.temperature_max = read_number(reader, "temperature_max", 0, {-100, 200});
+  if (reader.find("load_max") != nullptr) device.load_max = read_number(reader, "load_max", 1, {0, 1'000, true});
+  device.memory_free_min = read_size(reader, "memory_free_min", 0);
+  device.disk_free_min = read_size(reader, "disk_free_min", 0);
   device.attempts = static_cast<int>(reader.integer("attempts", 1, 100, 3));
   for (auto const& [key, time] : {std::pair{"give_up", &device.give_up}, std::pair{"waiting_max", &device.waiting_max}}) {
     if (reader.find(key) == nullptr) continue;

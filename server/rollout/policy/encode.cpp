@@ -91,6 +91,11 @@ json::object device_json(wire::Conditions const& device) {
                    {"metered", device.metered}};
   if (device.battery_min_percent > 0) out["battery_min"] = fmt::format("{}%", device.battery_min_percent);
   if (device.metered_max_bytes > 0) out["metered_max"] = device.metered_max_bytes;
+  if (device.charging) out["charging"] = true;
+  if (device.temperature_max) out["temperature_max"] = number(*device.temperature_max);
+  if (device.load_max) out["load_max"] = number(*device.load_max);
+  if (device.memory_free_min > 0) out["memory_free_min"] = device.memory_free_min;
+  if (device.disk_free_min > 0) out["disk_free_min"] = device.disk_free_min;
   return out;
 }
 

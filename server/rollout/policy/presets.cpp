@@ -1,5 +1,7 @@
 #include "server/rollout/policy/presets.hpp"
 
+#include "core/stats/absolute.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -40,7 +42,6 @@ struct Making {
   std::int64_t reach;  ///< targeted less the holdback
 
   void stage(std::int64_t devices, std::int64_t window, std::int64_t cap, double odds_ratio, double share) {
-    if (!policy.stages.empty() && std::min(devices, reach) <= *policy.stages.back().size.devices) return;  // it would add nobody
     StageSpec one;
     one.size.devices = std::min(devices, reach);
     one.window = window;
@@ -55,7 +56,7 @@ struct Making {
   void rest(std::int64_t window, double grow) {
     StageSpec one;
     one.size.percent = 100;
-    one.window = std::max<std::int64_t>(1, part(grow, window));
+    one.window = std::min(reach, part(grow, window));
     one.grow = grow;
     one.every = every;
     one.deadline = kDeadline;
@@ -69,8 +70,11 @@ void tiny(Making& m, Temper const& temper) {
   m.policy.absolute.front().alpha = .003;
   m.policy.certify_evidence = temper.tiny_evidence;
   bool const whole = m.reach < 12 || temper.name == "cautious";
-  m.stage(1, 1, 4, 0, .9);
-  m.stage(std::max<std::int64_t>(2, part(temper.tiny_share, m.reach)), 1, whole ? m.reach : part(2. / 3, m.reach), 0, .5);
+  if (m.reach == 1) m.policy.certify.push_back(.9);
+  else m.stage(1, 1, 4, 0, .9);
+  // Where not even all of them, healthy, would be evidence enough, the first device and time are.
+  if (m.reach > 2 && stats::certify({0, m.reach}, .5).reaches(temper.tiny_evidence))
+    m.stage(std::max<std::int64_t>(2, part(temper.tiny_share, m.reach)), 1, whole ? m.reach : part(2. / 3, m.reach), 0, .5);
   m.rest(1, 2);
 }
 

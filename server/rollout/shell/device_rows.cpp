@@ -16,43 +16,7 @@ namespace {
 
 namespace ds = device_state;
 
-/// A parked poll is quiet for up to 55 s, but a device at work is not parked; below this a bad network's ordinary retries would count as silence.
-constexpr Millis kLeastSilence = seconds(15);
-constexpr std::int64_t kReportEveryDefault_s = 60;
-
-/// How a state of the update machine shows in the row.
-struct Shows {
-  std::string_view reported;
-  std::string_view row;
-  bool exposed;
-};
-constexpr auto kShows = std::to_array<Shows>({
-    {"checking", ds::kDownloading, false},
-    {"downloading", ds::kDownloading, false},
-    {"staged", ds::kDownloading, false},
-    {"waiting", ds::kWaiting, false},
-    {"testing", ds::kTesting, false},
-    {"switching", ds::kTesting, false},
-    {"probation", ds::kProbation, true},
-    {"committed", ds::kHealthy, true},
-    {"ineligible", ds::kIneligible, false},
-    {"failed", ds::kFailed, false},
-    {"rolling_back", ds::kFailed, false},
-    {"rolled_back", ds::kFailed, false},
-});
-
-/// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
-constexpr auto kNotTheRelease =
-    std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner",
-                                     "unknown_user", "unknown_program", "run_as_required", "run_as_needs_root", "not_started"});
-
-bool is_evidence(std::string_view row_state, wire::UpdateItem const& item) {
-  auto const& code = item.error.code;
-  if (std::find(kNotTheRelease.begin(), kNotTheRelease.end(), code) != kNotTheRelease.end()) return false;
-  if (code.empty()) return false;  // rolled back without an error: somebody on the device asked for it
-  bool const before_test = row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
-  return !before_test || code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
-}
+constexpr std::string_view kProving = "proving", kProved = "proved", kIdle = "idle";  ///< what a control says of itself
 
 /// For the column `outcome`: nothing leaves what it holds.
 std::optional<std::string_view> outcome_of(std::string_view state) { return ds::is_outcome(state) ? std::optional(state) : std::nullopt; }
@@ -72,6 +36,8 @@ void take_line(RolloutView const& view, std::string_view hardware, SysTime now) 
   view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
 }
 
+constexpr std::int64_t kIntervalDefault_s = 60;
+
 /// A row of a device that is in a rollout from now on.
 struct NewRow {
   std::int64_t device_n;
@@ -82,18 +48,30 @@ struct NewRow {
   std::optional<std::string> from_version;
   std::optional<Digest> from_digest;
   std::int64_t attempt;
-  bool eligible;
+  Arm arm = Arm::canary;
+  std::string_view kind = row_kind::kPlain;
+  int window = 0;
 };
-Result<void> insert_row(store::Tx& tx, RolloutView const& view, NewRow const& made, SysTime now) {
-  FLEET_TRY(auto const window, silence_window(tx.connection(), made.device_n, view.rollout.policy));
+Result<void> insert_row(store::Tx& tx, RolloutView const& view, NewRow const& made, Now const& now) {
+  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, made.device_n, view.rollout.policy));
   auto row = tx.prepare(queries::kInsertRow);
   row.bind_all(view.rollout.n, made.device_n, made.stage, made.stratum, made.state, outcome_of(made.state), made.exposed, made.from_version, made.from_digest,
-               made.attempt, to_unix_ms(now), to_unix_ms(now), to_unix_ms(now + window), made.eligible);
+               made.attempt, to_unix_ms(now.wall), (now.service() + window).count(), to_string(made.arm), made.window, made.kind, now.service().count());
   return row.run();
 }
 
-Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, SysTime now) {
-  NewRow made{device.n, desired.stage, desired.stratum, ds::kDispatched, false, {}, {}, desired.target.attempt, true};
+Result<void> drop_samples(store::Tx& tx, RolloutView const& view, std::int64_t device_n) {
+  for (auto const& gate : view.rollout.policy.absolute) {
+    auto drop = tx.prepare(queries::kDropSamples);
+    drop.bind_all(view.rollout.n, device_n, gate.metric);
+    FLEET_CHECK(drop.run());
+  }
+  return {};
+}
+
+/// A row that is new, or was a control's: as canary, or in the control of another window.
+Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
+  NewRow made{device.n, desired.stage, desired.stratum, ds::kDispatched, false, {}, {}, desired.target.attempt, desired.arm};
   {
     auto running = tx.prepare(queries::kRunningDigest);
     running.bind_all(device.n, desired.model);
@@ -103,29 +81,27 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   }
   FLEET_TRY(auto const current, load_rollout(tx.connection(), desired.rollout_n));
   // Runs it already: nothing to learn from. The same version of other bytes is not that.
-  bool const there = made.from_digest ? *made.from_digest == view.rollout.digest : made.from_version == view.rollout.version;
+  bool const canary = desired.arm == Arm::canary;
+  bool const there = canary && (made.from_digest ? *made.from_digest == view.rollout.digest : made.from_version == view.rollout.version);
   bool const open = current.state == State::running || current.state == State::completed;  // it may have been stopped since the decision
   made.state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
-  made.eligible = !there;
+  if (there) made.kind = row_kind::kThere;
+  FLEET_CHECK(drop_samples(tx, view, device.n));
   FLEET_CHECK(insert_row(tx, view, made, now));
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  take_line(view, device.hardware, now);
+  if (canary) take_line(view, device.hardware, now.wall);
   return {};
 }
 
-Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, SysTime now) {
-  FLEET_TRY(auto const window, silence_window(tx.connection(), device.n, view.rollout.policy));
+Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
+  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device.n, view.rollout.policy));
   auto row = tx.prepare(queries::kAgainRow);
-  row.bind_all(desired.target.attempt, desired.stage, to_unix_ms(now), to_unix_ms(now), to_unix_ms(now + window), true, desired.rollout_n, device.n);
+  row.bind_all(desired.target.attempt, desired.stage, to_unix_ms(now.wall), (now.service() + window).count(), now.service().count(), desired.rollout_n, device.n);
   FLEET_CHECK(row.run());
-  for (auto const& gate : view.rollout.policy.absolute) {
-    auto drop = tx.prepare(queries::kDropSamples);
-    drop.bind_all(desired.rollout_n, device.n, gate.metric);
-    FLEET_CHECK(drop.run());
-  }
+  FLEET_CHECK(drop_samples(tx, view, device.n));
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  take_line(view, device.hardware, now);
+  take_line(view, device.hardware, now.wall);
   return {};
 }
 
@@ -134,13 +110,14 @@ struct Row {
   std::string state;
   bool exposed = false;
   std::int64_t attempt = 0;
+  Arm arm = Arm::canary;
 };
 Result<std::optional<Row>> find_row(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n) {
   auto row = tx.prepare(queries::kRow);
   row.bind_all(rollout_n, device_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return std::optional<Row>{};
-  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2)});
+  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2), parse_arm(row.text_view(4))});
 }
 
 Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n, std::string_view state, SysTime now) {
@@ -166,50 +143,59 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   return {};
 }
 
-Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, std::int64_t device_n, wire::UpdateItem const& item, Now const& now,
                       std::vector<std::int64_t>& changed) {
-  auto const move = move_of(row.state, item);
+  auto move = move_of(row.state, item);
+  bool const gave_up = row.arm != Arm::canary && item.state == kIdle && ds::is_undecided(row.state);
+  if (gave_up) move = RowMove{ds::kDropped};  // a newer order ended its proof: no outcome
   if (!move) return {};
   bool const was_at_work = ds::is_undecided(row.state);
+  bool const exposed = move->exposed && row.arm == Arm::canary;
+  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device_n, view.rollout.policy));
   auto write = tx.prepare(queries::kMoveRow);
-  write.bind_all(move->state, outcome_of(move->state), move->exposed, move->evidence, to_unix_ms(now), error_json(item.error), view.rollout.n, device.n);
+  write.bind_all(move->state, outcome_of(move->state), exposed, move->kind, to_unix_ms(now.wall), now.service().count(), error_json(item.error),
+                 move->state == ds::kFailed ? item.error.code : std::string(), move->starts ? view.window_now->load(std::memory_order_relaxed) : 0,
+                 (now.service() + window).count(), view.rollout.n, device_n);
   FLEET_CHECK(write.run());
   if (was_at_work && !ds::is_undecided(move->state)) view.at_work->fetch_sub(1, std::memory_order_relaxed);
-  if (move->state != row.state) FLEET_CHECK(raise_device(tx, device.n));
+  if (move->state != row.state) FLEET_CHECK(raise_device(tx, device_n));
   changed.push_back(view.rollout.n);
   return {};
 }
 
 /// One model of a poll, in a rollout that this server knows. That it failed counts for a rollout that was restored alone, and is no evidence: what of was
 /// told to the server that is lost.
-Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& polled, wire::ModelStatus const& status, SysTime now,
+Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& polled, wire::ModelStatus const& status, Now const& now,
                          std::vector<std::int64_t>& changed) {
   auto const& rollout = view.rollout;
-  auto const shows = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == status.state; });
-  if (shows == kShows.end()) return {};
+  auto const* const shown = shows(status.state);
+  if (shown == nullptr) return {};
   bool const restored = rollout.restored != Restored::no;
-  bool const failed = shows->row == ds::kFailed;
+  bool const failed = shown->row == ds::kFailed;
   FLEET_TRY(auto const row, find_row(tx, rollout.n, polled.device_n));
   FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), polled.device_n));
   if (row) {
-    bool const told = (shows->row == ds::kHealthy && status.version == rollout.version) || (failed && restored);
+    bool const proof = row->arm != Arm::canary;
+    bool const healthy = shown->row == ds::kHealthy && (status.state == kProved) == proof && (status.version == rollout.version) != proof;
+    bool const told = healthy || (failed && restored && !proof);
     if (!told || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
     wire::UpdateItem item;
     item.model = rollout.model;
-    item.version = rollout.version;
+    item.version = proof ? status.version : rollout.version;
     item.running_version = status.version;
     item.state = status.state;
     item.rollout = rollout.id;
     item.attempt = status.attempt;
-    return move_row(tx, view, *row, device, item, now, changed);
+    return move_row(tx, view, *row, device.n, item, now, changed);
   }
-  if (!restored) return {};
+  if (!restored || status.state == kProved || status.state == kProving) return {};
   // It was told after the backup.
   auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
   auto const device_place = place(rollout.salt, device.id);
-  int stage = 1;
-  while (stage < rollout.policy.stage_count() && !view.in_stage(stage, stratum, device_place)) ++stage;
-  NewRow made{polled.device_n, stage, stratum, shows->row, status.version == rollout.version, {}, {}, status.attempt, !failed};
+  auto const stage = std::max(1, view.stage_of(stratum, device_place));
+  NewRow made{polled.device_n, stage, stratum, shown->row, status.version == rollout.version, {}, {}, status.attempt};
+  if (failed) made.kind = row_kind::kNoEvidence;
+  else if (shown->starts) made.window = view.window_now->load(std::memory_order_relaxed);
   if (auto const before = polled.before.find(rollout.model); before != polled.before.end() && before->second.version != rollout.version) {
     if (!before->second.version.empty()) made.from_version = before->second.version;
     if (auto const digest = Digest::parse(before->second.digest)) made.from_digest = *digest;
@@ -219,23 +205,6 @@ Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& p
 }
 
 }  // namespace
-
-std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem const& item) {
-  auto const shows = std::find_if(kShows.begin(), kShows.end(), [&](Shows const& one) { return one.reported == item.state; });
-  if (shows == kShows.end()) return std::nullopt;  // idle, or a newer agent's word
-  bool const exposed = shows->exposed || (!item.version.empty() && item.running_version == item.version);
-  // Final for the gate, even if the device returns; what it ran is noted all the same, so that it can be taken back.
-  if (row_state == ds::kSilent) return RowMove{ds::kSilent, exposed, true};
-  if (row_state == ds::kReverted || row_state == ds::kReverting || row_state == ds::kLeft) return exposed ? std::optional(RowMove{row_state, true, true}) : std::nullopt;
-  if (row_state == ds::kDropped) {  // it missed the abort: what it did is told as it was
-    if (!exposed) return std::nullopt;
-    return RowMove{shows->row, true, true};
-  }
-  if (shows->row != ds::kFailed) return RowMove{shows->row, exposed, true};
-  if (item.error.code == "ineligible") return RowMove{ds::kIneligible, exposed, true};
-  if (row_state == ds::kFailed) return RowMove{ds::kFailed, exposed, true};  // failed, then rolled back: the first told the cause
-  return RowMove{ds::kFailed, exposed, is_evidence(row_state, item)};
-}
 
 wire::DeviceError read_device_error(std::string_view column) {
   boost::system::error_code fault;
@@ -256,7 +225,7 @@ Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), ""};
+    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), "", parse_arm(rows.text_view(7))};
     if (auto const error = read_device_error(rows.maybe_text(6).value_or("")); !error.code.empty())
       row.error = error.text.empty() ? error.code : error.code + ": " + error.text;
     if (!rows.is_null(4)) row.from_digest = rows.digest(4);
@@ -264,13 +233,20 @@ Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_
   }
 }
 
-Result<Millis> silence_window(db::Connection& reader, std::int64_t device_n, Policy const& policy) {
-  auto row = reader.prepare(queries::kReportEvery);
-  row.bind_all(device_n);
-  FLEET_TRY(bool const found, row.step());
-  auto const every_s = found ? std::max<std::int64_t>(row.int64(2), 1) : kReportEveryDefault_s;
-  auto const reports = policy.silent ? policy.silent->after_reports : SilentGate{}.after_reports;
-  return std::max<Millis>(seconds(every_s * reports), kLeastSilence);
+Result<Millis> silence_window(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n, Policy const& policy) {
+  auto const reports = policy.silent.value_or(SilentGate{}).after_reports;
+  auto gap = clock.voice(device_n).gap;
+  if (gap == Millis{0}) {
+    auto row = reader.prepare(queries::kReportEvery);
+    row.bind_all(device_n);
+    FLEET_TRY(bool const found, row.step());
+    Habits habits;
+    habits.poll = seconds(found && row.int64(1) > 0 ? row.int64(1) : kIntervalDefault_s);
+    habits.report = seconds(found && row.int64(2) > 0 ? row.int64(2) : kIntervalDefault_s);
+    gap = longest_gap(habits);
+  }
+  if (clock.is_coming_back()) gap = std::max(gap, ServiceClock::kComeBack);
+  return std::max(1, reports) * gap;
 }
 
 Result<void> raise_device(store::Tx& tx, std::int64_t device_n) {
@@ -281,18 +257,19 @@ Result<void> raise_device(store::Tx& tx, std::int64_t device_n) {
   return {};
 }
 
-Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, SysTime now) {
+Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, Now const& now) {
   for (auto const& desired : decision.models) {
     auto const view = snapshot.by_n.find(desired.rollout_n);
     if (desired.target.model.empty() || view == snapshot.by_n.end()) continue;
     FLEET_TRY(auto const row, find_row(tx, desired.rollout_n, device.n));
     bool const returns = desired.target.action == wire::Action::revert || desired.target.action == wire::Action::remove;
     if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting)
-      FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now));
+      FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now.wall));
     if (returns || !desired.joins) continue;
-    bool const again = row && (row->state == ds::kDropped || row->state == ds::kLeft || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
+    bool const canary = row && row->arm == Arm::canary;
+    bool const again = canary && (row->state == ds::kDropped || row->state == ds::kLeft || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
     if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
-    if (!row) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, now));
+    if (!canary) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, now));
   }
   return {};
 }
@@ -327,18 +304,20 @@ Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTim
 
 Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id) { return tx.prepare(queries::kNameGone).bind_all(device_n, id).run(); }
 
-Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, Now const& now,
                          std::vector<std::int64_t>& changed) {
   auto const found = snapshot.by_id.find(item.rollout);
-  if (found != snapshot.by_id.end() && found->second->rollout.version == item.version && found->second->rollout.model == item.model) {
+  if (found != snapshot.by_id.end() && found->second->rollout.model == item.model) {
     auto const& view = *found->second;
     FLEET_TRY(auto const row, find_row(tx, view.rollout.n, device.n));
-    if (row && item.attempt >= row->attempt) FLEET_CHECK(move_row(tx, view, *row, device, item, now, changed));
+    // A control speaks of what it runs, a canary of the release: what a device says as one is never taken for the other.
+    bool const of_this_row = row && (row->arm == Arm::canary) == (item.version == view.rollout.version);
+    if (of_this_row && item.attempt >= row->attempt) FLEET_CHECK(move_row(tx, view, *row, device.n, item, now, changed));
   }
-  return note_returns(tx, snapshot, device, item, now, changed);
+  return note_returns(tx, snapshot, device, item, now.wall, changed);
 }
 
-Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, SysTime now, std::vector<std::int64_t>& changed) {
+Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, Now const& now, std::vector<std::int64_t>& changed) {
   for (auto const& [model, status] : polled.told) {
     auto const before = polled.before.find(model);
     if (status.rollout.empty() || (before != polled.before.end() && before->second == status)) continue;
@@ -355,9 +334,10 @@ Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   if (item.digest.empty() || of_model == snapshot.models.end()) return {};
   for (auto const& view : of_model->second.live) {
     auto const& rollout = view->rollout;
-    if (rollout.policy.absolute.empty() || rollout.digest.hex() != item.digest) continue;
+    if (rollout.policy.absolute.empty()) continue;
     FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
-    if (!row || !row->exposed) continue;
+    bool const of_release = rollout.digest.hex() == item.digest;
+    if (!row || (row->arm == Arm::canary ? !row->exposed || !of_release : of_release)) continue;
     for (auto const& metric : item.metrics) {
       auto const judged = [&](AbsoluteGate const& gate) { return gate.metric == metric.name && gate.metric != kInstallFailure; };
       if (metric.count <= 0 || std::none_of(rollout.policy.absolute.begin(), rollout.policy.absolute.end(), judged)) continue;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "server/rollout/engine/decide.hpp"
+#include "server/rollout/engine/rows.hpp"
+#include "server/rollout/shell/service_clock.hpp"
 #include "server/store/store.hpp"
 
 /// What devices do, written to their rows: in the transaction that takes a report or commits a directive.
@@ -8,15 +10,21 @@ namespace fleet::rollout {
 
 /// The device's own rows, of all rollouts.
 [[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n);
-/// Reports that a device may miss before it counts as silent, as time (docs/protocol.md, Silence).
-[[nodiscard]] Result<Millis> silence_window(db::Connection& reader, std::int64_t device_n, Policy const& policy);
+/// How long a device may be quiet (engine/rows.hpp), by what it told this process of itself, or an earlier one.
+[[nodiscard]] Result<Millis> silence_window(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n, Policy const& policy);
+/// One moment on both clocks.
+struct Now {
+  SysTime wall;
+  ServiceClock const& clock;
+  [[nodiscard]] Millis service() const { return clock.now(); }
+};
 /// What a device said of its failure, as a row keeps it; what is not readable is a code.
 [[nodiscard]] wire::DeviceError read_device_error(std::string_view column);
 /// The device must decide anew.
 [[nodiscard]] Result<void> raise_device(store::Tx& tx, std::int64_t device_n);
 
 /// Writes what a directive tells the device: a row when it joins, `reverting` when it must return.
-[[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, SysTime now);
+[[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, Now const& now);
 /// How a device leaves the rollouts that it is in, by an operator's hand.
 enum class Leaving {
   relabelled,  ///< only those whose selector covers it no more
@@ -28,7 +36,7 @@ enum class Leaving {
 [[nodiscard]] Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id);
 /// Moves the row of the item's rollout, and marks what the device returned from.
 /// @param changed  receives the numbers of the rollouts whose rows moved
-[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
+[[nodiscard]] Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, Now const& now,
                                        std::vector<std::int64_t>& changed);
 /// A device's poll: its models as they were recorded until then, and as it tells them.
 struct Polled {
@@ -37,17 +45,9 @@ struct Polled {
   ModelStatuses const& told;
 };
 /// Takes from a poll what no report told: that an attempt was committed; of a rollout that was restored also that the device is in it, and that it failed.
-[[nodiscard]] Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, SysTime now, std::vector<std::int64_t>& changed);
+[[nodiscard]] Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, Now const& now, std::vector<std::int64_t>& changed);
 /// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
 [[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item,
                                         std::vector<std::int64_t>& changed);
-
-/// Where a report moves a row. Pure. `state` is the row's now, `evidence` false: the outcome says nothing about the release.
-struct RowMove {
-  std::string_view state;
-  bool exposed = false;
-  bool evidence = true;
-};
-[[nodiscard]] std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem const& item);
 
 }  // namespace fleet::rollout

@@ -23,10 +23,16 @@ constexpr Millis kLimitedStands = seconds(5);
 /// rollout that is long past, is no place to return to.
 Result<void> fill_return(db::Connection& reader, Desired& desired) {
   auto& target = desired.target;
-  if (target.action != wire::Action::revert) return {};
+  if (target.action != wire::Action::revert && target.action != wire::Action::prove) return {};
   auto row = reader.prepare(queries::kReleaseTarget);
   row.bind_all(desired.model, desired.version);
   FLEET_TRY(bool const found, row.step());
+  bool const proves = target.action == wire::Action::prove;
+  if (proves && (!found || row.text_view(2) == "revoked")) {  // nobody can say which bytes it should prove: it is no control
+    target = {};
+    desired.joins = false;
+    return {};
+  }
   if (!found) return {};
   if (row.text_view(2) == "revoked") {
     desired.because.push_back({"revoked", fmt::format("{} was revoked: the model is taken away", desired.version)});
@@ -44,7 +50,10 @@ Result<void> fill_return(db::Connection& reader, Desired& desired) {
 
 class StoreEngine final : public Engine {
 public:
-  explicit StoreEngine(Services& services) : services_(services), judge_(services, [this] { return snapshot(); }) {}
+  StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, [this] { return snapshot(); }) {}
+
+  void heard(std::int64_t device_n, Habits const& habits) override { clock_.heard(device_n, habits); }
+  void heard(std::int64_t device_n) override { clock_.heard(device_n); }
 
   Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
@@ -55,7 +64,8 @@ public:
       auto decided = decide_model(*current, model, device, rows, now);
       FLEET_CHECK(fill_return(reader, decided.desired));
       decided.desired.revoked = revoked_here(views, rows);
-      if (decided.retry_soon) out.valid_until = now + kLimitedStands;
+      if (decided.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
+      if (decided.valid_until) out.valid_until = std::min(out.valid_until, *decided.valid_until);
       out.models.push_back(std::move(decided.desired));
     }
     return out;
@@ -63,7 +73,7 @@ public:
 
   Result<void> dispatched(store::Tx& tx, registry::DeviceFacts const& device, Decision const& decision, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
-    FLEET_CHECK(note_dispatched(tx, *current, device, decision, now));
+    FLEET_CHECK(note_dispatched(tx, *current, device, decision, {now, clock_}));
     std::vector<std::int64_t> changed;
     for (auto const& desired : decision.models)
       if (desired.rollout_n != 0) changed.push_back(desired.rollout_n);
@@ -74,7 +84,7 @@ public:
   Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     std::vector<std::int64_t> changed;
-    FLEET_CHECK(note_poll(tx, *current, {device_n, before, told}, now, changed));
+    FLEET_CHECK(note_poll(tx, *current, {device_n, before, told}, {now, clock_}, changed));
     tell_judge(tx, std::move(changed));
     return {};
   }
@@ -87,7 +97,7 @@ public:
       return {};
     }
     std::vector<std::int64_t> changed;
-    FLEET_CHECK(note_update(tx, *current, device, item, now, changed));
+    FLEET_CHECK(note_update(tx, *current, device, item, {now, clock_}, changed));
     tell_judge(tx, std::move(changed));
     return {};
   }
@@ -125,6 +135,7 @@ private:
   }
 
   Services& services_;
+  ServiceClock clock_;
   std::shared_ptr<Snapshot const> snapshot_;
   std::mutex loading_;
   JudgeLoop judge_;
@@ -132,6 +143,9 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> Engine::create(Services& services) { return std::unique_ptr<Engine>(std::make_unique<StoreEngine>(services)); }
+Result<std::unique_ptr<Engine>> Engine::create(Services& services) {
+  FLEET_TRY(auto const served, load_service_time(services.store.reader()));
+  return std::unique_ptr<Engine>(std::make_unique<StoreEngine>(services, served));
+}
 
 }  // namespace fleet::rollout

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/rollout/engine/desired.hpp"
+#include "server/rollout/engine/rows.hpp"
 #include "server/services.hpp"
 
 #include <map>
@@ -14,6 +15,9 @@ class Engine {
 public:
   static Result<std::unique_ptr<Engine>> create(Services& services);
   virtual ~Engine() = default;
+  /// An authenticated word of a device: its poll, with what its silence is measured by, or a report. Any thread.
+  virtual void heard(std::int64_t device_n, Habits const& habits) = 0;
+  virtual void heard(std::int64_t device_n) = 0;
   /// The pure decision over the current snapshot and this device's own rows (read through `reader`).
   virtual Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) = 0;
   /// In the transaction that commits a new directive: creates or updates rollout_devices rows for what is dispatched.

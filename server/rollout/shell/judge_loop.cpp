@@ -3,16 +3,17 @@
 #include "core/base/log.hpp"
 #include "server/events/audit.hpp"
 #include "server/registry/device_facts.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 #include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/quiet_rows.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/settle.hpp"
-#include "server/rollout/gates/verdict_json.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <span>
 
 namespace fleet::rollout {
 namespace {
@@ -20,7 +21,7 @@ namespace {
 constexpr Millis kEvery{250};
 constexpr Millis kTimers{1'000};
 constexpr Millis kRescan = std::chrono::minutes(1);
-/// After a stage starts, parked polls wake and join within this, and a millisecond more for each member; until then nobody counts as out of reach.
+/// After a window opens, parked polls wake and join within this, and a millisecond more for each member; until then nobody counts as out of reach.
 constexpr Millis kSettle = seconds(2);
 /// A parked poll is quiet that long, and yet its device will take the way back at once.
 constexpr Millis kParked = seconds(75);
@@ -30,16 +31,12 @@ constexpr int kRestFactor = 10;
 /// Of the devices that a stage waits for, so many are named.
 constexpr std::size_t kNamed = 3;
 constexpr int kPiecesARound = 20;
+/// Rows looked at in one look for devices that return.
+constexpr int kReturnsALook = 2'000;
 
 }  // namespace
 
-struct JudgeLoop::Gathered {
-  Facts facts;
-  std::vector<std::int64_t> told;  ///< devices with a row that counts, ascending
-  std::vector<Due> quiet;
-};
-
-JudgeLoop::JudgeLoop(Services& services, GetSnapshot snapshot) : services_(services), snapshot_(std::move(snapshot)) {}
+JudgeLoop::JudgeLoop(Services& services, ServiceClock& clock, GetSnapshot snapshot) : services_(services), clock_(clock), snapshot_(std::move(snapshot)) {}
 
 JudgeLoop::~JudgeLoop() { stop(); }
 
@@ -71,6 +68,9 @@ void JudgeLoop::run() {
     lock.lock();
     wake_.wait_for(lock, kEvery, [this] { return stopping_; });
   }
+  lock.unlock();
+  service_kept_ = {};
+  if (auto const kept = keep_service_time(); !kept) log::warn("judge.service_time", {{"detail", kept.error().detail}});
 }
 
 /// Rows of rollouts that were stopped or taken back; a bounded number of pieces a round.
@@ -82,7 +82,16 @@ Result<void> JudgeLoop::settle() {
   return {};
 }
 
+/// What a restart goes on from. Only while something is counted in it.
+Result<void> JudgeLoop::keep_service_time() {
+  auto const now = services_.clock.mono();
+  if (watches_.empty() || (service_kept_ != MonoTime{} && now < service_kept_ + kServiceKept)) return {};
+  service_kept_ = now;
+  return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return save_service_time(tx, clock_.now()); });
+}
+
 Result<int> JudgeLoop::round() {
+  clock_.tick();
   FLEET_CHECK(settle());
   std::set<std::int64_t> changed;
   {
@@ -90,149 +99,91 @@ Result<int> JudgeLoop::round() {
     changed.swap(changed_);
   }
   auto& reader = services_.store.reader();
-  std::vector<Rollout> rollouts;
+  std::vector<Light> judged_now;
   {
-    auto rows = reader.prepare(queries::kJudgedRollouts);
+    auto rows = reader.prepare(queries::kJudged);
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
-      FLEET_TRY(auto rollout, read_rollout(rows));
-      rollouts.push_back(std::move(rollout));
+      judged_now.push_back({rows.int64(0), rows.int64(1), rows.text(2)});
     }
   }
+  std::erase_if(watches_, [&](auto const& entry) { return std::none_of(judged_now.begin(), judged_now.end(), [&](Light const& one) { return one.n == entry.first; }); });
   int judged = 0;
-  for (auto const& rollout : rollouts) {
-    auto& watch = watches_[rollout.n];
-    auto const now = services_.clock.wall();
-    bool const moved = changed.contains(rollout.n) || watch.revision != rollout.revision || now >= watch.due;
-    if (!moved) continue;
-    if (now < watch.not_before) {
-      this->changed(rollout.n);
-      continue;
+  for (auto const& [n, revision, release_state] : judged_now) {
+    auto& watch = watches_[n];
+    auto const now = services_.clock.mono();
+    if (!watch.read || watch.rollout.revision != revision || watch.release_state != release_state) {
+      FLEET_TRY(watch.rollout, load_rollout(reader, n));
+      watch.release_state = watch.rollout.release_state;
+      watch.read = watch.fresh = true;
     }
-    auto const began = services_.clock.mono();
+    watch.fresh = watch.fresh || changed.contains(n);
+    if (!watch.fresh && now < watch.due) continue;
+    if (now < watch.not_before) continue;
+    watch.fresh = false;
     watch.due = now + kTimers;
-    if (auto const done = judge_one(reader, rollout, watch); !done)
-      log::error("judge.rollout_failed", {{"rollout", rollout.id}, {"code", done.error().code}, {"detail", done.error().detail}});
-    watch.not_before = services_.clock.wall() + kRestFactor * (services_.clock.mono() - began);
+    if (auto const done = judge_one(reader, watch); !done)
+      log::error("judge.rollout_failed", {{"rollout", watch.rollout.id}, {"code", done.error().code}, {"detail", done.error().detail}});
+    watch.not_before = services_.clock.mono() + kRestFactor * (services_.clock.mono() - now);
     ++judged;
   }
-  std::erase_if(watches_,
-                [&](auto const& entry) { return std::none_of(rollouts.begin(), rollouts.end(), [&](Rollout const& r) { return r.n == entry.first; }); });
+  FLEET_CHECK(keep_service_time());
   return judged;
 }
 
-Result<void> JudgeLoop::judge_one(db::Connection& reader, Rollout const& rollout, Watch& watch) {
-  auto const now = services_.clock.wall();
-  FLEET_TRY(auto gathered, gather(reader, rollout, now));
-  if (!gathered.quiet.empty()) {
-    FLEET_CHECK(mark_silent(rollout, gathered, now));
-    FLEET_TRY(gathered, gather(reader, rollout, now));
-  }
-  FLEET_TRY(auto const standing, standing_of(reader, rollout));
-  bool const joining = rollout.state == State::running && !rollout.baking && standing.begun;
-  if (joining && gathered.facts.undecided == 0) FLEET_CHECK(look_at_members(reader, rollout, watch, gathered, now));
-  gathered.facts.offline = watch.offline;
-  gathered.facts.blocked = watch.blocked;
-  gathered.facts.blocked_by = watch.blocked_by;
+Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
+  auto const& rollout = watch.rollout;
+  FLEET_CHECK(mark_quiet(reader, rollout));
+  FLEET_TRY(auto facts, gather(reader, watch));
+  FLEET_TRY(auto standing, standing_of(reader, rollout));
   FLEET_TRY(auto const snapshot, snapshot_());
-  if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end())
-    view->second->at_work->store(gathered.facts.at_work, std::memory_order_relaxed);
-  auto const verdict = judge(rollout.policy, standing, gathered.facts, now);
-  watch.revision = rollout.revision;
-  if (rollout.state == State::running && (rollout.baking || verdict.start_bake)) {
-    auto const baked = rollout.bake_since.value_or(now) + rollout.policy.stage(rollout.stage).bake;
-    if (baked > now) watch.due = std::min(watch.due, baked);
-  }
-  return write(rollout, verdict, gathered.facts, now, watch);
+  auto const found = snapshot->by_n.find(rollout.n);
+  if (found == snapshot->by_n.end()) return {};  // it started this moment: the next round
+  auto const& view = *found->second;
+  view.at_work->store(facts.at_work, std::memory_order_relaxed);
+  auto stepped = step(view.setting(), rollout.progress, {clock_.now(), std::move(standing), facts});
+  return write(watch, stepped, facts);
 }
 
-/// One pass over the rollout's rows, with the samples of each gate beside them (all in the order of the devices).
-Result<JudgeLoop::Gathered> JudgeLoop::gather(db::Connection& reader, Rollout const& rollout, SysTime now) {
-  std::vector<std::map<std::int64_t, Samples>> samples;
-  for (auto const& gate : rollout.policy.absolute) {
-    auto& of_gate = samples.emplace_back();
-    auto rows = reader.prepare(queries::kSamples);
-    rows.bind_all(rollout.n, gate.metric);
-    while (true) {
-      FLEET_TRY(bool const more, rows.step());
-      if (!more) break;
-      of_gate.emplace_hint(of_gate.end(), rows.int64(0), Samples{rows.int64(1), rows.real(2)});
-    }
+Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
+  auto const& rollout = watch.rollout;
+  FLEET_TRY(auto facts, read_counts(reader, rollout.n, rollout.progress.window));
+  if (facts.failed != watch.failed) {
+    FLEET_TRY(watch.failures, read_codes(reader, rollout.n));
+    watch.failed = facts.failed;
   }
-  Gathered out;
-  Fold fold(rollout.policy, rollout.bake_since);
-  std::vector<std::int64_t> to_return;
-  std::vector<std::pair<std::int64_t, std::string>> busy;
-  {
-    auto rows = reader.prepare(queries::kEvidence);
-    rows.bind_all(rollout.n);
-    while (true) {
-      FLEET_TRY(bool const more, rows.step());
-      if (!more) break;
-      auto const device = rows.int64(0);
-      DeviceEvidence evidence{rows.text_view(1), rows.int64(2) != 0, rows.int64(3) != 0, from_unix_ms(rows.int64(4)), {}, !rows.is_null(8) && rows.text_view(8) == rollout.version,
-                              rows.is_null(9) ? std::string() : read_device_error(rows.text_view(9)).code};
-      bool const fails = evidence.state == device_state::kFailed;
-      if (rollout.state == State::rolling_back && evidence.exposed && evidence.state != device_state::kReverted) to_return.push_back(device);
-      if (fails && rows.int64(7) < rollout.attempt && rollout.state == State::running) continue;  // it will be told again
-      out.told.push_back(device);
-      if (device_state::is_undecided(evidence.state) && rows.int64(6) <= to_unix_ms(now))
-        out.quiet.push_back({device, evidence.state == device_state::kWaiting, from_unix_ms(rows.int64(5))});
-      if (device_state::is_undecided(evidence.state) && busy.size() < kNamed) busy.emplace_back(device, evidence.state);
-      for (auto const& of_gate : samples) {
-        auto const found = of_gate.find(device);
-        evidence.samples.push_back(found == of_gate.end() ? Samples{} : found->second);
-      }
-      fold.add(evidence);
-    }
+  facts.failures = watch.failures;
+  if (facts.undecided > 0) {
+    FLEET_TRY(facts.busy, read_busy(reader, rollout.n, kNamed));
   }
-  out.facts = std::move(fold.facts);
-  for (auto const& [device, state] : busy) {
-    FLEET_TRY(auto const facts, registry::load_device_facts(reader, device));
-    out.facts.busy.push_back(fmt::format("{} ({})", facts.id, state));
-  }
-  for (auto const device : to_return) {
-    FLEET_TRY(bool const there, reachable(reader, device, now, kParked));
-    out.facts.to_revert += there;
-  }
-  return out;
+  FLEET_CHECK(read_metrics(reader, rollout, facts));
+  if (rollout.state == State::rolling_back) FLEET_CHECK(count_to_return(reader, watch, facts));
+  bool const joining = rollout.state == State::running && !rollout.waits_to_begin() && facts.preparing == 0;
+  bool const by_time = !rollout.full && rollout.policy.stage(std::max(rollout.stage, 1)).every > Millis{0};
+  if (joining && !by_time) FLEET_CHECK(look_at_members(reader, watch, facts));
+  facts.offline = watch.offline;
+  facts.blocked = watch.blocked;
+  facts.blocked_by = watch.blocked_by;
+  return facts;
 }
 
-/// Rows whose time came: silent when nothing was heard for the window, or nothing came of it in all the time it may take; otherwise looked at later.
-Result<void> JudgeLoop::mark_silent(Rollout const& rollout, Gathered const& gathered, SysTime now) {
+/// Rows whose time came, in bounded pieces: upkeep, so that no report waits behind a fleet that fell silent.
+Result<void> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollout) {
+  if (clock_.stands_still()) return {};
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const view = snapshot->by_n.find(rollout.n);
   auto const limit = view == snapshot->by_n.end() ? Millis{0} : view->second->attempt_limit;
-  for (std::size_t begin = 0; begin < gathered.quiet.size(); begin += kRowsAPiece) {
-    auto const piece = std::span(gathered.quiet).subspan(begin, std::min<std::size_t>(kRowsAPiece, gathered.quiet.size() - begin));
-    auto const mark = [&](store::Tx& tx) -> Result<void> {
-      for (auto const& due : piece) FLEET_CHECK(mark_one(tx, rollout, due, limit, now));
-      return {};
-    };
-    FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, mark));
+  for (int i = 0; i < kPiecesARound; ++i) {
+    FLEET_TRY(auto const quiet, find_quiet(reader, rollout.n, clock_.now()));
+    if (quiet.empty()) return {};
+    FLEET_CHECK(services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
+    if (quiet.size() < kQuietAPiece) return {};
   }
   return {};
 }
 
-Result<void> JudgeLoop::mark_one(store::Tx& tx, Rollout const& rollout, Due due, Millis limit, SysTime now) {
-  if (!due.waiting) {  // a download that waits for its window, too, told the reason by its polls
-    auto told = tx.prepare(queries::kWaitsFor);
-    told.bind_all(due.device, rollout.model);
-    FLEET_TRY(bool const found, told.step());
-    due.waiting = found && !told.is_null(0);
-  }
-  FLEET_TRY(auto const window, silence_window(tx.connection(), due.device, rollout.policy));
-  auto const heard_until = services_.store.last_contact(due.device) + window;
-  auto const result_until = due.since + limit + window;
-  bool const silent = heard_until <= now || (!due.waiting && result_until <= now);
-  auto row = tx.prepare(silent ? queries::kSetRowState : queries::kSetSilentAt);
-  if (silent) row.bind_all(device_state::kSilent, device_state::kSilent, to_unix_ms(now), rollout.n, due.device);
-  else row.bind_all(to_unix_ms(due.waiting ? heard_until : std::min(heard_until, result_until)), rollout.n, due.device);
-  return row.run();
-}
-
-Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n, SysTime now, Millis least) {
+Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n, Millis least) {
   auto const seen = services_.store.last_contact(device_n);
   if (seen == SysTime{}) return false;
   auto row = reader.prepare(queries::kPollEvery);
@@ -240,36 +191,69 @@ Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n,
   FLEET_TRY(bool const found, row.step());
   if (!found) return false;  // retired, revoked or deleted
   auto const every_s = row.maybe_int64(0).value_or(kPollEveryDefault_s);
-  return now - seen <= std::max<Millis>(seconds(2 * every_s), least);
+  return services_.clock.wall() - seen <= std::max<Millis>(seconds(2 * every_s), least);
 }
 
-/// Members of the stage that were not told yet: within reach and about to join, held by another rollout, or offline.
-Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& rollout, Watch& watch, Gathered& gathered, SysTime now) {
+/// Whether a device within reach has still to return: from where one was found last, a bounded number of rows a look.
+Result<void> JudgeLoop::count_to_return(db::Connection& reader, Watch& watch, Facts& facts) {
+  auto const device_from = [&](std::int64_t after) -> Result<std::vector<std::int64_t>> {
+    std::vector<std::int64_t> out;
+    auto rows = reader.prepare(queries::kToReturn);
+    rows.bind_all(watch.rollout.n, after, kReturnsALook);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) return out;
+      out.push_back(rows.int64(0));
+    }
+  };
+  bool const from_start = watch.return_cursor == 0;
+  FLEET_TRY(auto const devices, device_from(watch.return_cursor));
+  for (auto const device : devices) {
+    FLEET_TRY(bool const there, reachable(reader, device, kParked));
+    if (!there) continue;
+    watch.return_cursor = device - 1;
+    facts.to_revert = 1;
+    return {};
+  }
+  bool const end = devices.size() < static_cast<std::size_t>(kReturnsALook);
+  watch.return_cursor = end ? 0 : devices.back();
+  if (!end || !from_start) facts.to_revert = 1;  // not all were looked at in one go: the next look goes on
+  return {};
+}
+
+Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& view, Watch& watch) {
+  watch.members.clear();
+  auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
+    auto const stratum = stratum_of(view.rollout.policy.strata, device.hardware, device.labels);
+    auto const seat = view.seat(stratum, place(view.rollout.salt, device.id));
+    if (view.has_variant(device.hardware) && (seat == Seat::canary || seat == Seat::control)) watch.members.push_back(device.n);
+    return {};
+  };
+  FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
+  watch.members_window = view.rollout.progress.window;
+  watch.members_until = services_.clock.mono() + kRescan;
+  return {};
+}
+
+/// Members of the window that were not told yet: within reach and about to join, held by another rollout, or offline.
+Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Facts& facts) {
+  auto const& rollout = watch.rollout;
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const found = snapshot->by_n.find(rollout.n);
-  if (found == snapshot->by_n.end() || found->second->rollout.stage != rollout.stage) {
-    gathered.facts.undispatched = 1;  // the snapshot is older than the stage: look again at the next round
+  if (found == snapshot->by_n.end() || found->second->rollout.progress.window != rollout.progress.window) {
+    facts.undispatched = 1;  // the snapshot is older than the window: look again at the next round
     return {};
   }
   auto const& view = *found->second;
-  if (watch.members_stage != rollout.stage || watch.members_attempt != rollout.attempt || now >= watch.members_until) {
-    watch.members.clear();
-    auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
-      auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
-      if (view.has_variant(device.hardware) && view.in_stage(rollout.stage, stratum, place(rollout.salt, device.id))) watch.members.push_back(device.n);
-      return {};
-    };
-    FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
-    watch.members_stage = rollout.stage;
-    watch.members_attempt = rollout.attempt;
-    watch.members_until = now + kRescan;
-  }
+  if (watch.members_window != rollout.progress.window || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, view, watch));
+  FLEET_TRY(auto const told, read_told(reader, rollout));
   std::int64_t offline = 0, blocked = 0;
   std::set<std::string> blocked_by;
-  bool const settling = now < rollout.stage_since.value_or(now) + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
+  bool const settling = clock_.now() < rollout.progress.opened + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
+  auto const now = services_.clock.wall();
   for (auto const device_n : watch.members) {
-    if (std::binary_search(gathered.told.begin(), gathered.told.end(), device_n)) continue;
-    FLEET_TRY(bool const there, reachable(reader, device_n, now, Millis{0}));
+    if (std::binary_search(told.begin(), told.end(), device_n)) continue;
+    FLEET_TRY(bool const there, reachable(reader, device_n, Millis{0}));
     if (!there && !settling) {
       ++offline;
       continue;
@@ -278,13 +262,14 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Rollout const& r
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
     auto const decided = decide_model(*snapshot, rollout.model, device, rows, now);
     if (decided.desired.joins && decided.desired.rollout_n == rollout.n) {
-      gathered.facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
+      facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
       break;
     }
+    if (rows.contains(rollout.n)) continue;
     ++blocked;
     if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
   }
-  if (gathered.facts.undispatched == 0) {
+  if (facts.undispatched == 0) {
     watch.offline = offline;
     watch.blocked = blocked;
     watch.blocked_by = std::move(blocked_by);
@@ -297,50 +282,58 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
   out.state = rollout.state;
   out.stage = std::max(rollout.stage, 1);
   out.full = rollout.full;
-  out.bake_since = rollout.bake_since;
-  out.deadline = rollout.deadline;
   out.latches = rollout.latches;
   out.release_revoked = rollout.release_state == "revoked";
   out.cause = reason_of(rollout.verdict);
   out.restored = rollout.restored == Restored::held;
   FLEET_TRY(out.approvals, count_approvals(reader, rollout.n, rollout.policy.approvals_before_stage));
-  out.begun = !rollout.waits_for_predecessor();
+  out.begun = !rollout.waits_to_begin();
   if (out.begun) return out;
+  if (rollout.policy.start_at && services_.clock.wall() < *rollout.policy.start_at) {
+    out.waits_for = fmt::format("its time, {}", to_rfc3339(*rollout.policy.start_at));
+    return out;
+  }
+  if (!rollout.after_n) return out;
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (before.state == State::completed) return out;
-  out.predecessor = fmt::format("{}, which is {}", before.id, to_string(before.state));
-  out.predecessor_ended = !is_live(before.state);
+  out.waits_for = fmt::format("rollout {}, which is {}", before.id, to_string(before.state));
+  out.wait_ended = !is_live(before.state);
   return out;
 }
 
-Result<void> JudgeLoop::write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch) {
+Result<void> JudgeLoop::write(Watch& watch, Stepped const& stepped, Facts const& facts) {
+  auto const& judged = watch.rollout;
+  auto const& verdict = stepped.verdict;
+  auto const now = services_.clock.wall();
+  auto const service = clock_.now();
+  if (verdict.look_at) watch.due = std::min(watch.due, services_.clock.mono() + std::max(Millis{1}, *verdict.look_at - service));
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
-  if (!verdict.event && !verdict.begin && !verdict.start_bake && text == judged.verdict && verdict.latches == judged.latches) return {};
-  events::Deed const deed{now, "system:judge", verdict.reason};
+  if (!verdict.event && !verdict.begin && stepped.progress == judged.progress && text == judged.verdict && verdict.latches == judged.latches) return {};
+  events::Deed const deed{now, "system:judge", verdict.reason, ""};
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round
     rollout.verdict = text;
     rollout.latches = verdict.latches;
+    rollout.progress = stepped.progress;
     if (verdict.event || now >= watch.next_point) {
       FLEET_CHECK(add_point(tx, rollout, verdict, facts, now));
       watch.next_point = now + point_spacing(now - rollout.started_at.value_or(now));
     }
-    if (verdict.begin) {
-      enter_stage(rollout, 1, now);
-      tx.raise_policy_epoch();
-      FLEET_CHECK(events::emit(tx, now, "rollout.stage", "rollout/" + rollout.id, deed.actor, R"({"stage":1,"state":"dispatching"})"));
-    }
-    if (verdict.start_bake) {
-      rollout.baking = true;
-      rollout.bake_since = now;
-      auto const data = fmt::format(R"({{"stage":{},"state":"baking"}})", rollout.stage);
-      FLEET_CHECK(events::emit(tx, now, "rollout.stage", "rollout/" + rollout.id, deed.actor, data));
-    }
+    if (verdict.begin) enter_stage(rollout, 1, now);
     if (verdict.event == Event::widen) enter_stage(rollout, rollout.stage + 1, now);
+    show_times(rollout, {now, service});
+    if (verdict.entered || verdict.start_bake)
+      FLEET_CHECK(events::emit(tx, now, "rollout.stage", "rollout/" + rollout.id, deed.actor,
+                               fmt::format(R"({{"stage":{},"state":"{}","window":{}}})", rollout.stage, rollout.baking ? "baking" : "dispatching", rollout.progress.window)));
+    if (verdict.told_anew || verdict.begin) tx.raise_policy_epoch();
+    FLEET_TRY(auto const snapshot, snapshot_());
+    if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end())
+      tx.after_commit([window = view->second->window_now, current = rollout.progress.current()] { window->store(current, std::memory_order_relaxed); });
     if (verdict.event) return transition(tx, rollout, *verdict.event, deed);
     FLEET_CHECK(save_rollout(tx, rollout));
-    watch.revision = rollout.revision;
+    watch.rollout = std::move(rollout);
+    watch.fresh = watch.fresh || verdict.told_anew;
     return {};
   });
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/rollout/shell/service_clock.hpp"
 #include "server/rollout/shell/snapshot_rows.hpp"
 #include "server/services.hpp"
 
@@ -13,11 +14,11 @@
 
 namespace fleet::rollout {
 
-/// The judge's shell: gathers facts, asks `judge`, writes what it says.
+/// The judge's shell: gathers what is known, asks `step`, writes what it says. A look reads counts, never devices.
 class JudgeLoop {
 public:
   using GetSnapshot = std::function<Result<std::shared_ptr<Snapshot const>>()>;
-  JudgeLoop(Services& services, GetSnapshot snapshot);
+  JudgeLoop(Services& services, ServiceClock& clock, GetSnapshot snapshot);
   ~JudgeLoop();
   void start();
   void stop();
@@ -29,40 +30,47 @@ public:
 private:
   /// What is remembered of a rollout between rounds.
   struct Watch {
-    std::int64_t revision = -1;
-    SysTime due{};                      ///< judged again then at the latest: timers, silence, contacts
-    SysTime not_before{};               ///< a costly rollout is judged less often
-    std::vector<std::int64_t> members;  ///< of the stage, as the last scan had them
-    int members_stage = 0;
-    std::int64_t members_attempt = 0;
-    SysTime members_until{};
-    SysTime next_point{};                   ///< of the series
+    Rollout rollout;            ///< as it was read or written last
+    bool read = false;
+    std::string release_state;
+    bool fresh = true;          ///< it changed since the last look
+    MonoTime due{};             ///< looked at again then at the latest
+    MonoTime not_before{};      ///< a costly rollout is looked at less often
+    std::vector<std::int64_t> members;  ///< of the open window, as the last scan had them
+    int members_window = -1;
+    MonoTime members_until{};
+    SysTime next_point{};               ///< of the series
+    std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
     std::set<std::string> blocked_by;
+    std::int64_t failed = -1;                      ///< of which the codes were read
+    std::map<std::string, std::int64_t> failures;
   };
-  struct Gathered;
-  /// A row whose time of silence came.
-  struct Due {
-    std::int64_t device;
-    bool waiting;
-    SysTime since;
+  struct Light {
+    std::int64_t n, revision;
+    std::string release_state;
   };
 
   void run();
-  Result<void> judge_one(db::Connection& reader, Rollout const& rollout, Watch& watch);
-  Result<Gathered> gather(db::Connection& reader, Rollout const& rollout, SysTime now);
+  Result<void> judge_one(db::Connection& reader, Watch& watch);
+  Result<Facts> gather(db::Connection& reader, Watch& watch);
+  Result<void> gather_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts);
   Result<void> settle();
-  Result<void> mark_silent(Rollout const& rollout, Gathered const& gathered, SysTime now);
-  Result<void> mark_one(store::Tx& tx, Rollout const& rollout, Due due, Millis limit, SysTime now);
-  Result<void> look_at_members(db::Connection& reader, Rollout const& rollout, Watch& watch, Gathered& gathered, SysTime now);
+  Result<void> keep_service_time();
+  Result<void> mark_quiet(db::Connection& reader, Rollout const& rollout);
+  Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
+  Result<void> look_at_members(db::Connection& reader, Watch& watch, Facts& facts);
+  Result<void> scan_members(db::Connection& reader, RolloutView const& view, Watch& watch);
   Result<Standing> standing_of(db::Connection& reader, Rollout const& rollout);
-  Result<void> write(Rollout const& judged, Verdict const& verdict, Facts const& facts, SysTime now, Watch& watch);
-  [[nodiscard]] Result<bool> reachable(db::Connection& reader, std::int64_t device_n, SysTime now, Millis least);
+  Result<void> write(Watch& watch, Stepped const& stepped, Facts const& facts);
+  [[nodiscard]] Result<bool> reachable(db::Connection& reader, std::int64_t device_n, Millis least);
 
   Services& services_;
+  ServiceClock& clock_;
   GetSnapshot snapshot_;
   std::map<std::int64_t, Watch> watches_;
   std::set<std::int64_t> changed_;
+  MonoTime service_kept_{};
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

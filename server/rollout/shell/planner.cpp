@@ -1,5 +1,7 @@
 #include "server/rollout/shell/planner.hpp"
 
+#include "server/rollout/engine/rows.hpp"
+
 #include "core/wire/release.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -12,12 +14,34 @@
 namespace fleet::rollout {
 namespace {
 
-/// Rows that create writes: one a stratum and stage. A label of every device's own would make each device a stratum.
-constexpr std::size_t kMembershipRowsMax = 10'000;
+/// A label of every device's own would make each device a stratum.
+constexpr std::size_t kStrataMax = 1'000;
+/// Devices that poll once a day do not make a rollout wait for each window's end by days.
+constexpr Millis kGapMax = std::chrono::hours(6);
 
-Error too_many_strata(Policy const& policy, std::size_t max) {
-  auto const detail = fmt::format("the strata {} part the devices into more than {} classes, with {} stages", fmt::join(policy.strata, ", "), max, policy.stage_count());
-  return {Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region, or fewer stages", {{"/policy/strata", detail}}};
+Error too_many_strata(Policy const& policy) {
+  auto const detail = fmt::format("the strata {} part the devices into more than {} classes", fmt::join(policy.strata, ", "), kStrataMax);
+  return {Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region", {{"/policy/strata", detail}}};
+}
+
+/// From a device's start to its outcome at the latest: golden test, probation, and the time after which most of the fleet is silent.
+Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, ReleaseFacts const& release) {
+  auto row = reader.prepare(queries::kGaps);
+  FLEET_TRY(bool const found, row.step());
+  Habits habits;
+  if (found && !row.is_null(0)) {
+    habits.poll = std::min<Millis>(seconds(std::min(row.int64(0), 2 * row.int64(1))), kGapMax);
+    habits.report = std::min<Millis>(seconds(std::min(row.int64(2), 2 * row.int64(3))), kGapMax);
+  }
+  return release.proof + silent_after(habits, policy.silent.value_or(SilentGate{}).after_reports);
+}
+
+/// Devices that run the model, in all: those that run nothing can be no control.
+Result<std::int64_t> count_running(db::Connection& reader, std::string const& model) {
+  auto row = reader.prepare(queries::kCountRunning);
+  row.bind_all(model);
+  FLEET_TRY(bool const found, row.step());
+  return found ? row.int64(0) : 0;
 }
 
 Error unknown_release(std::string const& model, std::string const& version) {
@@ -53,6 +77,8 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   out.state = row.text(1);
   FLEET_TRY(auto const release, wire::decode_release(row.text_view(2)));
   out.security_floor = release.manifest.security_floor;
+  if (release.manifest.golden) out.proof += release.manifest.golden->timeout;
+  if (release.manifest.probation) out.proof += release.manifest.probation->time;
   for (auto const& variant : release.variants) out.hardware.insert(out.hardware.end(), variant.hardware.begin(), variant.hardware.end());
   return out;
 }
@@ -74,7 +100,6 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
     others.push_back(std::move(other));
   }
   Places places;
-  auto const strata_max = kMembershipRowsMax / static_cast<std::size_t>(request.policy.stage_count() + 1);
   std::set<std::string> running;
   std::int64_t ineligible = 0;
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
@@ -83,7 +108,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       return {};
     }
     places[stratum_of(request.policy.strata, device.hardware, device.labels)].push_back(place(request.salt, device.id));
-    if (places.size() > strata_max) return too_many_strata(request.policy, strata_max);
+    if (places.size() > kStrataMax) return too_many_strata(request.policy);
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
     if (release.security_floor == 0) return {};
     auto row = reader.prepare(queries::kRunningVersion);
@@ -94,7 +119,11 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   };
   FLEET_CHECK(registry::scan_selected(reader, selector, take));
   FLEET_CHECK(check_floors(reader, request, release, running));
-  auto out = plan_of_places(request.policy, places);
+  FLEET_TRY(auto const outcome, outcome_time(reader, request.policy, release));
+  FLEET_TRY(auto const running_now, count_running(reader, request.model));
+  std::int64_t targeted = 0;
+  for (auto const& [stratum, of_stratum] : places) targeted += static_cast<std::int64_t>(of_stratum.size());
+  auto out = plan_of_places(request.policy, places, outcome, std::max<std::int64_t>(0, targeted - running_now));
   out.ineligible = ineligible;
   if (ineligible > 0) out.warnings.push_back(fmt::format("{} selected devices have hardware the release has no variant for", ineligible));
   if (release.state != "approved") out.warnings.push_back(fmt::format("the release is {}: it must be approved before the rollout starts", release.state));

@@ -24,6 +24,7 @@ struct ReleaseFacts {
   std::string state;
   std::vector<std::string> hardware;  ///< of all variants
   std::int64_t security_floor = 0;
+  Millis proof{0};  ///< golden test and probation, where all goes well
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
 

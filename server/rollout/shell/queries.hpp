@@ -13,6 +13,9 @@ using db::Query;
 inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
+inline constexpr Query kGaps{"rollout_gaps",
+                             "SELECT max(poll_every_s), CAST(avg(poll_every_s) AS INTEGER), max(report_every_s), CAST(avg(report_every_s) AS INTEGER) FROM contacts"};
+inline constexpr Query kCountRunning{"rollout_count_running", "SELECT coalesce(sum(devices), 0) FROM running_counts WHERE model = ?"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
     "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
@@ -22,7 +25,7 @@ inline constexpr Query kLiveOfModel{
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
   "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
-  "r.restored "                                                                                                                 \
+  "r.restored, r.progress "                                                                                                     \
   "FROM rollouts r JOIN releases l ON l.n = r.release "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
@@ -37,9 +40,10 @@ inline constexpr Query kStartedRollouts{
     "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
     "(SELECT 1 FROM rollout_counts c WHERE c.rollout = r.n AND c.exposed = 1 AND c.state <> 'reverted' AND c.devices > 0) AND EXISTS "
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL))) ORDER BY r.n"};
-inline constexpr Query kJudgedRollouts{
-    "rollout_judged", "SELECT " FLEET_ROLLOUT_COLUMNS
-                      "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
+/// What the judge looks at each time: cheap, whatever ended before.
+inline constexpr Query kJudged{"rollout_judged_now",
+                               "SELECT r.n, r.revision, l.state FROM rollouts r JOIN releases l ON l.n = r.release "
+                               "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
 inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL ORDER BY r.n"};
 #undef FLEET_ROLLOUT_COLUMNS
 inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
@@ -50,12 +54,11 @@ inline constexpr Query kInsertRollout{
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
-    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, restored = ?, revision = revision + 1 "
+    "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, restored = ?, progress = ?, revision = revision + 1 "
     "WHERE n = ?"};
 inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
-inline constexpr Query kInsertStratum{"rollout_insert_stratum",
-                                      "INSERT INTO rollout_strata (rollout, stage, stratum, threshold, devices) VALUES (?, ?, ?, ?, ?)"};
-inline constexpr Query kStrata{"rollout_strata_of", "SELECT stage, stratum, threshold, devices FROM rollout_strata WHERE rollout = ? ORDER BY stage, stratum"};
+inline constexpr Query kInsertLadder{"rollout_insert_ladder", "INSERT INTO rollout_ladders (rollout, ladder) VALUES (?, ?)"};
+inline constexpr Query kLadder{"rollout_ladder_of", "SELECT ladder FROM rollout_ladders WHERE rollout = ?"};
 inline constexpr Query kApprove{"rollout_approve",
                                 "INSERT INTO rollout_approvals (rollout, stage, actor, reason, approved_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"};
 inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM rollout_approvals WHERE rollout = ? AND stage = ?"};
@@ -63,20 +66,25 @@ inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM 
 // devices of a rollout ------------------------------------------------------------------------------------------------------
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
-    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
-inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, eligible, stage, stratum FROM rollout_devices WHERE rollout = ? AND device = ?"};
+    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error, arm FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
+inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, from_version, from_digest, attempt, "
-                                  "dispatched_at, since, silent_at, eligible) "
-                                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                                  "dispatched_at, since, silent_at, arm, in_window, kind, told_s, moved_s) "
+                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16, ?16) "
+                                  "ON CONFLICT (rollout, device) DO UPDATE SET stage = excluded.stage, stratum = excluded.stratum, state = excluded.state, outcome = excluded.outcome, "
+                                  "exposed = excluded.exposed, from_version = excluded.from_version, from_digest = excluded.from_digest, attempt = excluded.attempt, "
+                                  "dispatched_at = excluded.dispatched_at, since = excluded.since, silent_at = excluded.silent_at, arm = excluded.arm, "
+                                  "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, moved_s = excluded.moved_s, error = NULL, code = ''"};
 inline constexpr Query kAgainRow{
     "rollout_again_row",
-    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?, stage = ?, dispatched_at = ?, since = ?, silent_at = ?, eligible = ?, "
-    "error = NULL "
-    "WHERE rollout = ? AND device = ?"};
+    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?1, stage = ?2, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, "
+    "moved_s = ?5, in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?6 AND device = ?7"};
 inline constexpr Query kMoveRow{"rollout_move_row",
-                                "UPDATE rollout_devices SET state = ?, outcome = coalesce(?, outcome), exposed = max(exposed, ?), eligible = min(eligible, ?), "
-                                "since = ?, error = coalesce(?, error) WHERE rollout = ? AND device = ?"};
+                                "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, moved_s = CASE WHEN state = ?1 THEN moved_s ELSE ?6 END, "
+                                "state = ?1, outcome = coalesce(?2, outcome), exposed = CASE WHEN ?3 <> 0 THEN 1 ELSE exposed END, "
+                                "kind = CASE WHEN kind = '' THEN ?4 ELSE kind END, error = coalesce(?7, error), code = CASE WHEN ?8 <> '' THEN ?8 ELSE code END, "
+                                "in_window = CASE WHEN in_window = 0 THEN ?9 ELSE in_window END, silent_at = ?10 WHERE rollout = ?11 AND device = ?12"};
 inline constexpr Query kSetRowState{"rollout_set_row_state",
                                     "UPDATE rollout_devices SET state = ?, outcome = coalesce(?, outcome), since = ? WHERE rollout = ? AND device = ?"};
 /// Rows without an outcome of a device that an operator moves out of the fleet or of a selector.
@@ -103,7 +111,7 @@ inline constexpr Query kPieceOfRows{"rollout_piece_of_rows",
                                     "LIMIT ?3) AS piece"};
 inline constexpr Query kDropUnswitched{"rollout_drop_unswitched",
                                        "UPDATE rollout_devices SET state = 'dropped', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 "
-                                       "AND exposed = 0 AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'silent')"};
+                                       "AND exposed = 0 AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation', 'silent')"};
 inline constexpr Query kCountReturned{
     "rollout_count_returned",
     "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND exposed = 1 "
@@ -114,19 +122,20 @@ inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FRO
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
-    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, eligible = 1, error = NULL "
-    "WHERE rollout = ?1 AND device = ?2 AND state IN ('failed', 'ineligible')"};
+    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, moved_s = ?5, "
+    "in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND state IN ('failed', 'ineligible')"};
 inline constexpr Query kUnholdRow{
     "rollout_unhold_row",
     "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, "
-    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4 "
-    "WHERE rollout = ?1 AND device = ?2 AND (state = 'failed' OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
+    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4, told_s = ?6, moved_s = ?6, "
+    "in_window = CASE WHEN state = 'failed' THEN 0 ELSE in_window END, kind = CASE WHEN state = 'failed' THEN '' ELSE kind END "
+    "WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND (state = 'failed' OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
     "AND m.waiting = 'held' AND m.attempt >= rollout_devices.attempt))"};
 inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND attempt >= ?"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
@@ -150,37 +159,53 @@ inline constexpr Query kUnknownRollouts{
     "WHERE m.rollout IS NOT NULL AND r.n IS NULL GROUP BY m.rollout ORDER BY m.rollout LIMIT ?"};
 
 // judging -------------------------------------------------------------------------------------------------------------------
-inline constexpr Query kEvidence{
-    "rollout_evidence",
-    "SELECT device, state, exposed, eligible, dispatched_at, since, silent_at, attempt, from_version, "
-    "CASE WHEN state = 'failed' THEN error END FROM rollout_devices WHERE rollout = ? ORDER BY device"};
-inline constexpr Query kSamples{"rollout_samples_of", "SELECT device, count, sum FROM rollout_samples WHERE rollout = ? AND metric = ? ORDER BY device"};
+inline constexpr Query kCountsOf{"rollout_counts_of",
+                                 "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices FROM rollout_counts WHERE rollout = ? AND devices > 0"};
+inline constexpr Query kCodes{"rollout_codes",
+                              "SELECT code, count(*) FROM rollout_devices INDEXED BY rollout_devices_codes WHERE rollout = ? AND outcome = 'failed' GROUP BY code"};
+inline constexpr Query kBusy{"rollout_busy",
+                             "SELECT d.id, x.state FROM rollout_devices x INDEXED BY rollout_devices_quiet JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 "
+                             "AND x.state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') LIMIT ?2"};
+inline constexpr Query kQuiet{"rollout_quiet",
+                              "SELECT device, state, in_window, told_s, moved_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at <= ?2 "
+                              "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') ORDER BY silent_at LIMIT ?3"};
+/// Exposed devices that have not returned, from the device ?2 on.
+inline constexpr Query kToReturn{"rollout_to_return",
+                                 "SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 AND exposed = 1 AND state NOT IN ('reverted', 'left') "
+                                 "ORDER BY device LIMIT ?3"};
+inline constexpr Query kTold{"rollout_told", "SELECT device, arm, attempt, state FROM rollout_devices WHERE rollout = ? ORDER BY device"};
+inline constexpr Query kSamples{"rollout_samples_of",
+                                "SELECT s.device, s.count, s.sum, x.arm, x.outcome FROM rollout_samples s JOIN rollout_devices x ON x.rollout = s.rollout AND x.device = s.device "
+                                "WHERE s.rollout = ? AND s.metric = ?"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
+inline constexpr Query kServiceTime{"rollout_service_time", "SELECT value FROM settings WHERE name = 'service_ms'"};
+inline constexpr Query kSetServiceTime{"rollout_set_service_time",
+                                       "INSERT INTO settings (name, value) VALUES ('service_ms', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
 
 // showing -------------------------------------------------------------------------------------------------------------------
-inline constexpr Query kAddPoint{"rollout_add_point", "INSERT OR REPLACE INTO rollout_series (rollout, time, point) VALUES (?, ?, ?)"};
+inline constexpr Query kAddPoint{"rollout_add_point", "INSERT INTO rollout_series (rollout, time, point) VALUES (?, ?, ?) ON CONFLICT (rollout, time) DO UPDATE SET point = excluded.point"};
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
 inline constexpr Query kCounts{"rollout_counts",
-                               "SELECT state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 "
-                               "GROUP BY state, outcome, exposed"};
+                               "SELECT state, nullif(outcome, ''), exposed, sum(devices), CASE WHEN arm = 'canary' THEN 0 ELSE 1 END AS beside FROM rollout_counts "
+                               "WHERE rollout = ? AND devices > 0 GROUP BY state, outcome, exposed, beside"};
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
-                                     "SELECT stratum, state, nullif(outcome, ''), exposed, devices FROM rollout_counts WHERE rollout = ? AND devices > 0 "
-                                     "ORDER BY stratum, state, outcome, exposed"};
+                                     "SELECT stratum, state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 AND arm = 'canary' "
+                                     "GROUP BY stratum, state, outcome, exposed ORDER BY stratum, state, outcome, exposed"};
 inline constexpr Query kListDevices{
     "rollout_list_devices",
-    "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome FROM rollout_devices x "
-    "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) AND (?4 = 0 OR iif(x.stage = -1, ?6, x.stage) = ?4) "
+    "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome, x.arm FROM rollout_devices x "
+    "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) AND (?4 = 0 OR CASE WHEN x.stage = -1 THEN ?6 ELSE x.stage END = ?4) "
     "ORDER BY x.device LIMIT ?5"};
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
-    {kFindRelease, kCountOfModel, kRunningVersion, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
-     kStartedRollouts, kJudgedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertStratum, kStrata,
+    {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
+     kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
-     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kEvidence, kSamples,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kSamples, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

@@ -3,7 +3,7 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/settle.hpp"
-#include "server/rollout/gates/verdict_json.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/object.hpp>
@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace fleet::rollout {
 namespace {
@@ -92,6 +93,7 @@ Result<Rollout> read_rollout(db::Statement const& row) {
   out.digest = row.digest(27);
   out.document_bytes = row.int64(28);
   out.moment = row.maybe_int64(29);
+  FLEET_TRY(out.progress, decode_progress(row.text_view(31)));
   out.restored = static_cast<Restored>(std::clamp<std::int64_t>(row.int64(30), 0, 2));
   return out;
 }
@@ -111,21 +113,35 @@ Result<Rollout> load_rollout(db::Connection& reader, std::int64_t n) {
 Result<void> save_rollout(store::Tx& tx, Rollout& r) {
   auto row = tx.prepare(queries::kUpdateRollout);
   row.bind_all(to_string(r.state), r.stage, r.baking ? "baking" : "dispatching", maybe_ms(r.stage_since), maybe_ms(r.bake_since), maybe_ms(r.deadline), r.full,
-               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.moment, r.verdict, encode_latches(r.latches), r.reason, static_cast<std::int64_t>(r.restored), r.n);
+               r.attempt, maybe_ms(r.started_at), maybe_ms(r.ended_at), r.moment, r.verdict, encode_latches(r.latches), r.reason, static_cast<std::int64_t>(r.restored),
+               encode(r.progress), r.n);
   ++r.revision;
   return row.run();
 }
 
-Result<std::vector<StageStratum>> load_strata(db::Connection& reader, std::int64_t rollout_n) {
-  std::vector<StageStratum> out;
-  auto rows = reader.prepare(queries::kStrata);
-  rows.bind_all(rollout_n);
-  while (true) {
-    FLEET_TRY(bool const more, rows.step());
-    if (!more) return out;
-    out.push_back({static_cast<int>(rows.int64(0)), rows.text(1), rows.int64(2), rows.int64(3)});
-  }
+Result<Ladder> load_ladder(db::Connection& reader, std::int64_t rollout_n) {
+  auto row = reader.prepare(queries::kLadder);
+  row.bind_all(rollout_n);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Error{Kind::corrupt, "bad_row", fmt::format("rollout number {} has no ladder", rollout_n)};
+  return decode_ladder(row.text_view(0));
 }
+
+Result<void> insert_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder) {
+  return tx.prepare(queries::kInsertLadder).bind_all(rollout_n, encode(ladder)).run();
+}
+
+Result<Millis> load_service_time(db::Connection& reader) {
+  auto row = reader.prepare(queries::kServiceTime);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return Millis{0};
+  std::int64_t out = 0;
+  auto const text = row.text(0);
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return Millis(out);
+}
+
+Result<void> save_service_time(store::Tx& tx, Millis service) { return tx.prepare(queries::kSetServiceTime).bind_all(std::to_string(service.count())).run(); }
 
 Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollout_n, int stage) {
   auto row = reader.prepare(queries::kApprovals);

@@ -18,8 +18,15 @@ namespace fleet::rollout {
 [[nodiscard]] Result<Rollout> read_rollout(db::Statement const& row);
 /// Writes what can change; the revision rises.
 [[nodiscard]] Result<void> save_rollout(store::Tx& tx, Rollout& rollout);
-[[nodiscard]] Result<std::vector<StageStratum>> load_strata(db::Connection& reader, std::int64_t rollout_n);
+/// The sizes that it can have, as it was planned. @errors corrupt
+[[nodiscard]] Result<Ladder> load_ladder(db::Connection& reader, std::int64_t rollout_n);
+[[nodiscard]] Result<void> insert_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder);
 [[nodiscard]] Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollout_n, int stage);
+
+/// Service time as it was kept last: at most kServiceKept old while a rollout is live.
+[[nodiscard]] Result<Millis> load_service_time(db::Connection& reader);
+[[nodiscard]] Result<void> save_service_time(store::Tx& tx, Millis service);
+inline constexpr Millis kServiceKept = seconds(5);
 
 /// Takes an edge of the state machine and does what belongs to it: drops what has not switched, notes the times, saves, audits,
 /// emits the event, raises the policy epoch. `rollout.stage` and the like are set by the caller before.

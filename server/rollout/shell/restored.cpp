@@ -2,7 +2,7 @@
 
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
-#include "server/rollout/gates/verdict_json.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>

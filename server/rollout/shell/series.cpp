@@ -17,8 +17,8 @@ Result<void> add_point(store::Tx& tx, Rollout const& rollout, Verdict const& ver
     gates.push_back(
         json::object{{"name", gate.name}, {"e_value", json_number<json::value>(gate.e_value)}, {"threshold", json_number<json::value>(gate.threshold)}});
   json::object const point{{"stage", rollout.stage},     {"state", to_string(rollout.state)}, {"decided", facts.decided},
-                           {"exposed", facts.exposed},   {"healthy", facts.healthy},          {"failed", facts.decided - facts.healthy - facts.silent.bad},
-                           {"silent", facts.silent.bad}, {"offline", facts.offline},          {"gates", std::move(gates)}};
+                           {"exposed", facts.exposed},   {"healthy", facts.healthy},          {"failed", facts.failed},
+                           {"silent", facts.silent}, {"offline", facts.offline},          {"gates", std::move(gates)}};
   auto row = tx.prepare(queries::kAddPoint);
   row.bind_all(rollout.n, to_unix_ms(now), json::serialize(point));
   return row.run();

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/rollout/gates/judge.hpp"
+#include "server/rollout/engine/step.hpp"
 #include "server/rollout/shell/record.hpp"
 
 /// A rollout over time: counts and evidence as the judge saw them.

@@ -34,13 +34,13 @@ Millis limit_of(wire::Release const& release) {
 }
 
 Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
-  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  FLEET_TRY(auto ladder, load_ladder(reader, rollout.n));
   auto row = reader.prepare(queries::kReleaseHardware);
   row.bind_all(rollout.release_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + " names a release that is not there"};
   FLEET_TRY(auto const release, wire::decode_release(row.text_view(0)));
-  FLEET_TRY(auto view, make_view(std::move(rollout), strata));
+  FLEET_TRY(auto view, make_view(std::move(rollout), std::make_shared<Ladder const>(std::move(ladder))));
   for (auto const& variant : release.variants)
     for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
   view.attempt_limit = limit_of(release);

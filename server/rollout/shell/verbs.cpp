@@ -3,7 +3,7 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
-#include "server/rollout/gates/verdict_json.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
 
@@ -20,7 +20,13 @@ void note_deed(Rollout& rollout, std::string_view verb, std::string_view done, e
   rollout.verdict = noted(rollout.verdict, verb, done_by(done, deed), deed.at);
 }
 
+/// What is known by now is accepted: evidence of windows begins anew, and of metrics only further bad devices count.
 void accept_harm(Rollout& rollout) {
+  rollout.progress = accept(std::move(rollout.progress));
+  std::erase_if(rollout.latches, [&](auto const& entry) {
+    auto const of_metric = [&](AbsoluteGate const& gate) { return gate.metric == entry.first && gate.metric != kInstallFailure; };
+    return std::none_of(rollout.policy.absolute.begin(), rollout.policy.absolute.end(), of_metric);
+  });
   for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
 }
 
@@ -63,12 +69,14 @@ Result<void> check_predecessor(db::Connection& reader, Rollout const& rollout) {
                fmt::format("fleetctl rollout start {}", before.id)};
 }
 
-/// The first stage begins; of a rollout that comes after another, when that one has completed.
+/// The first stage begins; of a rollout that comes after another when that one has completed, of one that has a time then.
 Result<void> begin_first_stage(db::Connection& reader, Rollout& rollout, SysTime now) {
   enter_stage(rollout, 1, now);
+  rollout.progress = {};
+  if (rollout.policy.start_at && now < *rollout.policy.start_at) await_beginning(rollout);
   if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
-  if (before.state != State::completed) await_predecessor(rollout);
+  if (before.state != State::completed) await_beginning(rollout);
   return {};
 }
 
@@ -97,11 +105,13 @@ Result<void> believe_restored(store::Tx& tx, Rollout& rollout, events::Deed cons
 
 /// The stage's deadline runs anew. A rollout that waits for another begins, unless that one still goes on.
 Result<void> go_on(db::Connection& reader, Rollout& rollout, SysTime now) {
-  if (!rollout.waits_for_predecessor()) {
+  if (!rollout.waits_to_begin()) {
+    rollout.progress.stage_since.reset();  // the next step begins it anew
     auto const limit = rollout.policy.stage(rollout.stage).deadline;
     if (limit > Millis{0}) rollout.deadline = now + limit;
     return {};
   }
+  if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (!is_live(before.state)) enter_stage(rollout, 1, now);
   return {};
@@ -116,15 +126,6 @@ Result<Loaded> load_for(store::Tx& tx, std::string_view id, std::initializer_lis
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), id));
   bool const holds = std::find(holding.begin(), holding.end(), rollout.state) != holding.end();
   return Loaded{std::move(rollout), holds};
-}
-
-Result<void> insert_strata(store::Tx& tx, std::int64_t rollout_n, std::vector<StageStratum> const& membership) {
-  for (auto const& one : membership) {
-    auto row = tx.prepare(queries::kInsertStratum);
-    row.bind_all(rollout_n, one.stage, one.stratum, one.threshold, one.devices);
-    FLEET_CHECK(row.run());
-  }
-  return {};
 }
 
 Result<std::optional<std::int64_t>> number_of(db::Connection& reader, std::string const& id, std::string const& model) {
@@ -145,8 +146,8 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
   if (!what.full && what.stage > rollout.stage)
     return Error{Kind::conflict, "wrong_stage", fmt::format("rollout {} is in stage {}, not in {}", rollout.id, rollout.stage, what.stage),
                  fmt::format("fleetctl rollout get {} shows where it stands", rollout.id)};
-  if (!rollout.waits_for_predecessor()) return std::nullopt;
-  return Error{Kind::conflict, "waits_for_predecessor", fmt::format("rollout {} waits for the one that it comes after", rollout.id),
+  if (!rollout.waits_to_begin()) return std::nullopt;
+  return Error{Kind::conflict, "waits_for_predecessor", fmt::format("rollout {} waits for its time, or for the one that it comes after", rollout.id),
                fmt::format("fleetctl rollout explain {} names it", rollout.id)};
 }
 
@@ -160,12 +161,12 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
   {
     auto row = tx.prepare(queries::kInsertRollout);
-    row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(want.policy), want.salt, after_n, supersedes_n,
+    row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(plan.policy), want.salt, after_n, supersedes_n,
                  first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at));
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
-  FLEET_CHECK(insert_strata(tx, rollout.n, plan.membership));
+  FLEET_CHECK(insert_ladder(tx, rollout.n, plan.ladder));
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
   FLEET_CHECK(events::record(tx, deed, "rollout.created", "rollout/" + rollout.id, "", after));

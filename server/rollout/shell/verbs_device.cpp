@@ -3,7 +3,7 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
-#include "server/rollout/gates/verdict_json.hpp"
+#include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
 
@@ -32,9 +32,9 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
       return Error{Kind::not_found, "not_in_rollout", fmt::format("device {} was not told of rollout {}", device, rollout.id),
                    fmt::format("fleetctl device explain {}", device)};
   }
-  FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
+  FLEET_TRY(auto const service, load_service_time(tx.connection()));
   auto row = tx.prepare(queries::kRetryDevice);
-  row.bind_all(rollout.n, device_n, to_unix_ms(deed.at), to_unix_ms(deed.at + window));
+  row.bind_all(rollout.n, device_n, to_unix_ms(deed.at), service.count(), service.count());
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
   for (auto const& gate : rollout.policy.absolute) {
@@ -75,7 +75,8 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   }
   ++rollout.attempt;
   rollout.full = false;
-  for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
+  rollout.progress = {};  // its windows begin anew, and so does what they show
+  std::erase_if(rollout.latches, [](auto const&) { return true; });
   rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.at);
   enter_stage(rollout, 1, deed.at);
   FLEET_CHECK(transition(tx, rollout, Event::retry, deed));
@@ -97,9 +98,9 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
   std::int64_t raised = 0;
   for (auto const n : rollouts) {
     FLEET_TRY(auto const rollout, load_rollout(tx.connection(), n));
-    FLEET_TRY(auto const window, silence_window(tx.connection(), device_n, rollout.policy));
+    FLEET_TRY(auto const service, load_service_time(tx.connection()));
     auto row = tx.prepare(queries::kUnholdRow);
-    row.bind_all(n, device_n, to_unix_ms(deed.at), to_unix_ms(deed.at + window), rollout.model);
+    row.bind_all(n, device_n, to_unix_ms(deed.at), service.count(), rollout.model, service.count());
     FLEET_CHECK(row.run());
     raised += tx.connection().changes();
   }

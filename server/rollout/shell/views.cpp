@@ -25,7 +25,7 @@ std::int64_t number_in(json::object const& object, std::string_view key) {
 /// Devices by state and by outcome, and how many ever switched.
 struct Tallies {
   std::map<std::string, std::int64_t, std::less<>> by_state, by_outcome;
-  std::int64_t exposed = 0, told = 0;
+  std::int64_t exposed = 0, told = 0, controls = 0;
   void add(std::string_view state, std::string_view outcome, bool switched, std::int64_t devices) {
     by_state[std::string(state)] += devices;
     by_outcome[std::string(outcome)] += devices;
@@ -47,23 +47,20 @@ Result<Tallies> count_devices(db::Connection& reader, std::int64_t rollout_n) {
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    out.add(rows.text_view(0), rows.maybe_text(1).value_or(""), rows.int64(2) != 0, rows.int64(3));
+    if (rows.int64(4) != 0) out.controls += rows.int64(3);
+    else out.add(rows.text_view(0), rows.maybe_text(1).value_or(""), rows.int64(2) != 0, rows.int64(3));
   }
 }
 
-std::int64_t planned(std::vector<StageStratum> const& strata, int stage) {
-  std::int64_t out = 0;
-  for (auto const& one : strata)
-    if (one.stage == stage) out += one.devices;
-  return out;
+std::int64_t planned(Ladder const& ladder, int stage) {
+  return stage < 1 ? 0 : ladder.counts.at(static_cast<std::size_t>(ladder.stage_size.at(static_cast<std::size_t>(stage - 1))));
 }
 
-double percent_of(Rollout const& rollout, std::vector<StageStratum> const& strata, int stage) {
+double percent_of(Rollout const& rollout, Ladder const& ladder, int stage) {
   if (stage < 1) return 0;
-  auto const& spec = rollout.policy.stage(stage);
-  auto const targeted = planned(strata, kWhole);
+  auto const& spec = rollout.policy.stage(stage).size;
   if (spec.percent) return *spec.percent;
-  return targeted == 0 ? 0 : 100. * static_cast<double>(planned(strata, stage)) / static_cast<double>(targeted);
+  return ladder.reach() == 0 ? 0 : 100. * static_cast<double>(planned(ladder, stage)) / static_cast<double>(ladder.reach());
 }
 
 json::object counts_json(Tallies const& tallies, json::object const& reach, std::int64_t targeted, std::int64_t holdback) {
@@ -71,6 +68,7 @@ json::object counts_json(Tallies const& tallies, json::object const& reach, std:
   return {{"targeted", std::max(targeted, tallies.told)},
           {"holdback", holdback},
           {"dispatched", tallies.told},
+          {"controls", tallies.controls},
           {"exposed", tallies.exposed},
           {"healthy", tallies.of(ds::kHealthy)},
           {"failed", tallies.of(ds::kFailed)},
@@ -103,12 +101,12 @@ Kept read_kept(Rollout const& rollout) {
   return out;
 }
 
-json::object stage_json(Rollout const& rollout, std::vector<StageStratum> const& strata) {
+json::object stage_json(Rollout const& rollout, Ladder const& ladder) {
   return {{"index", rollout.stage},
           {"of", rollout.policy.stage_count()},
-          {"percent", json_number<json::value>(percent_of(rollout, strata, rollout.stage))},
+          {"percent", json_number<json::value>(percent_of(rollout, ladder, rollout.stage))},
           {"state", rollout.baking ? "baking" : "dispatching"},
-          {"devices", planned(strata, rollout.stage)},
+          {"devices", planned(ladder, rollout.stage)},
           {"deadline", wire::time_or_null(rollout.deadline, true)}};
 }
 
@@ -119,7 +117,7 @@ std::string_view stage_word(Rollout const& rollout, int stage) {
   return rollout.baking ? "baking" : "dispatching";
 }
 
-Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, std::vector<StageStratum> const& strata) {
+Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, Ladder const& ladder) {
   std::map<std::string, Tallies> by_stratum;
   {
     auto rows = reader.prepare(queries::kStrataCounts);
@@ -131,15 +129,11 @@ Result<json::array> strata_json(db::Connection& reader, Rollout const& rollout, 
     }
   }
   json::array out;
-  for (auto const& one : strata) {
-    if (one.stage != kWhole) continue;
-    auto const& tallies = by_stratum[one.stratum];
-    json::array stages;
-    for (auto const& of_stage : strata)
-      if (of_stage.stratum == one.stratum && of_stage.stage > 0) stages.push_back(of_stage.devices);
-    out.push_back(json::object{{"stratum", one.stratum},
-                               {"devices", one.devices},
-                               {"stages", std::move(stages)},
+  for (auto const& [stratum, devices] : ladder.sizes) {
+    auto const& tallies = by_stratum[stratum];
+    out.push_back(json::object{{"stratum", stratum},
+                               {"devices", devices},
+                               {"quarantined", rollout.progress.quarantined.contains(stratum)},
                                {"dispatched", tallies.told},
                                {"exposed", tallies.exposed},
                                {"healthy", tallies.of(device_state::kHealthy)},
@@ -174,7 +168,7 @@ std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string
 }  // namespace
 
 Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout) {
-  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout.n));
   FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
   auto kept = read_kept(rollout);
   return json::serialize(json::object{{"id", rollout.id},
@@ -183,8 +177,8 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"selector", rollout.selector},
                                       {"policy", wire::parse_own(rollout.policy_json)},
                                       {"state", to_string(rollout.state)},
-                                      {"stage", stage_json(rollout, strata)},
-                                      {"counts", counts_json(tallies, kept.reach, planned(strata, kWhole), planned(strata, kHeldBack))},
+                                      {"stage", stage_json(rollout, ladder)},
+                                      {"counts", counts_json(tallies, kept.reach, ladder.reach() + ladder.held, ladder.held)},
                                       {"blocked_by", blocked_by(kept.reach)},
                                       {"verdict", std::move(kept.verdict)},
                                       {"attempt", rollout.attempt},
@@ -197,16 +191,16 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
 }
 
 Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout) {
-  FLEET_TRY(auto const strata, load_strata(reader, rollout.n));
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout.n));
   FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
-  FLEET_TRY(auto by_stratum, strata_json(reader, rollout, strata));
+  FLEET_TRY(auto by_stratum, strata_json(reader, rollout, ladder));
   FLEET_TRY(auto failures, failures_json(reader, rollout));
   auto kept = read_kept(rollout);
   json::array stages;
   for (int stage = 1; stage <= rollout.policy.stage_count(); ++stage)
     stages.push_back(json::object{{"index", stage},
-                                  {"percent", json_number<json::value>(percent_of(rollout, strata, stage))},
-                                  {"devices", planned(strata, stage)},
+                                  {"percent", json_number<json::value>(percent_of(rollout, ladder, stage))},
+                                  {"devices", planned(ladder, stage)},
                                   {"state", stage_word(rollout, stage)}});
   auto const reason = std::string(kept.verdict["reason"].as_string());
   return json::serialize(json::object{{"rollout", rollout.id},
@@ -229,6 +223,9 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
     stages.push_back(json::object{{"index", stage.index},
                                   {"percent", json_number<json::value>(stage.percent)},
                                   {"devices", stage.devices},
+                                  {"cap", stage.cap},
+                                  {"window", stage.window},
+                                  {"controls", stage.controls},
                                   {"strata", std::move(strata)},
                                   {"detects", std::move(detects)},
                                   {"certifies", stage.certifies.empty() ? json::value{} : json::value(stage.certifies)}});
@@ -240,6 +237,7 @@ std::string plan_json(PlanRequest const& request, Plan const& plan) {
                                       {"selector", request.selector},
                                       {"targeted", plan.targeted},
                                       {"holdback", plan.holdback},
+                                      {"policy", wire::parse_own(encode(plan.policy))},
                                       {"stages", std::move(stages)},
                                       {"conflicts", std::move(conflicts)},
                                       {"warnings", std::move(warnings)},
@@ -291,11 +289,11 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
     last = rows.int64(7);
     out.items.push_back(json::serialize(json::object{{"device", rows.text(0)},
                                                      {"stage", held_back ? last_stage : rows.int64(1)},
-                                                     {"arm", held_back ? "holdback" : "canary"},
+                                                     {"arm", held_back ? "holdback" : rows.text(9)},
                                                      {"state", rows.text(2)},
                                                      {"outcome", wire::text_or_null(outcome)},
                                                      {"from", wire::text_or_null(from)},
-                                                     {"to", rollout.version},
+                                                     {"to", rows.text(9) == "canary" ? json::value(rollout.version) : json::value{}},
                                                      {"attempt", rows.int64(4)},
                                                      {"since", to_rfc3339(from_unix_ms(rows.int64(5)), true)},
                                                      {"error", error ? wire::parse_own(*error) : json::value{}}}));

@@ -144,6 +144,7 @@ std::span<Lie const> lies() {
       Lie{.name = "other-hash", .directive = [](auto& d, auto&, Aim const& aim) { d.targets[0].hashes = aim.other->target().hashes; }},
       Lie{.name = "other-path", .directive = [](auto& d, auto&, Aim const& aim) { order_path(d, "models/" + aim.wanted->model + "/../../x/release.json"); }},
       Lie{.name = "revert", .directive = [](auto& d, auto&, auto&) { d.targets[0].action = wire::Action::revert; }},
+      Lie{.name = "prove", .directive = [](auto& d, auto&, auto&) { d.targets[0].action = wire::Action::prove; }},  // the most that it can do: a look
       // release metadata
       Lie{.name = "forged-role", .files = forge_role},
       Lie{.name = "forged-root", .files = forge_root},

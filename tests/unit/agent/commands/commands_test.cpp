@@ -108,6 +108,32 @@ TEST_CASE("an order goes to the daemon; which model is said where several run") 
   CHECK(order(bench.layout, "rollback", "").error().code == "which_model");
 }
 
+TEST_CASE("consent goes to the daemon; where none runs it is written down for the next one") {
+  Bench bench;
+  auto const heard = bench.with_daemon("{}", [&] { CHECK(order(bench.layout, "consent", "reader").has_value()); });
+  CHECK(heard == R"({"do":"consent","model":"reader"})");
+  bench.add_model("reader", "1.2");
+  REQUIRE(system_fs().replace(bench.layout.config(), "update_lock: {consent: [reader]}\n").has_value());
+  CHECK(order(bench.layout, "consent", "reader").error().code == "nothing_waits");
+  {
+    auto journal = Journal::open(system_fs(), bench.layout.journal()).value();
+    auto state = journal.journal.state("reader");
+    state.state = State::waiting;
+    state.target = {std::string(64, 'b'), "1.3"};
+    state.rollout = "ro-2";
+    state.attempt = 4;
+    state.waiting = "consent";
+    REQUIRE(journal.journal.save(state).has_value());
+  }
+  CHECK(explain(bench.layout, "reader", false)->find("fleet-agent consent --model reader") != std::string::npos);
+  REQUIRE(order(bench.layout, "consent", "reader").has_value());
+  auto const after = Journal::open(system_fs(), bench.layout.journal()).value().journal.state("reader");
+  CHECK(after.state == State::waiting);
+  CHECK(after.consented == Refusal{std::string(64, 'b'), "ro-2", 4});
+  REQUIRE(system_fs().replace(bench.layout.config(), "update_lock: {consents: [reader]}\n").has_value());
+  CHECK(order(bench.layout, "consent", "reader").error().kind == Kind::bad_input);
+}
+
 TEST_CASE("what is collected holds no secret") {
   Bench bench;
   bench.add_model("reader", "1.2");

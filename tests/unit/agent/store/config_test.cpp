@@ -22,6 +22,7 @@ exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}, envir
 hooks:     {switched: [reader, --reload], removed: [reader, --stop]}
 conditions: {battery: /sys/class/power_supply/BAT0/capacity, charging: /sys/class/power_supply/AC/online, temperature: /sys/cpu/temp,
              metered: {exec: [/usr/bin/is-metered]}}
+update_lock: {file: run/update.lock, max_delay: 6h, consent: [reader]}
 )");
   REQUIRE(config.has_value());
   CHECK(config->servers == std::vector<std::string>{"https://a:8444", "https://b:8444"});
@@ -45,6 +46,9 @@ conditions: {battery: /sys/class/power_supply/BAT0/capacity, charging: /sys/clas
   CHECK(config->switched_hook == std::vector<std::string>{"reader", "--reload"});
   CHECK(config->removed_hook == std::vector<std::string>{"reader", "--stop"});
   CHECK(config->battery_file == "/sys/class/power_supply/BAT0/capacity");
+  CHECK(config->update_lock.file == "run/update.lock");
+  CHECK(config->update_lock.max_delay == std::chrono::hours{6});
+  CHECK(config->update_lock.consent == std::vector<std::string>{"reader"});
   CHECK(config->charging_file == "/sys/class/power_supply/AC/online");
   CHECK(config->temperature_file == "/sys/cpu/temp");
   CHECK(config->metered_command == std::vector<std::string>{"/usr/bin/is-metered"});
@@ -75,6 +79,10 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"exec: {limits: {cpu: 1}}", "/exec/limits/cpu"},
            {"hooks: {switch: [reader]}", "/hooks/switch"},
            {"conditions: {metered: {program: x}}", "/conditions/metered/program"},
+           {"conditions: {load: /proc/loadavg}", "/conditions/load"},
+           {"update_lock: {file: x, max_delay: long}", "/update_lock/max_delay"},
+           {"update_lock: {file: x, consent: [../reader]}", "/update_lock/consent"},
+           {"update_lock: {lock: x}", "/update_lock/lock"},
        })) {
     CAPTURE(yaml);
     auto const config = parse_config(yaml);
@@ -94,6 +102,8 @@ TEST_CASE("an absent or empty agent.yaml means the defaults") {
     CHECK(config->poll_interval == std::chrono::minutes{15});
     CHECK(config->long_poll);
     CHECK(config->telemetry_interval == std::chrono::seconds{60});
+    CHECK(config->update_lock.file.empty());
+    CHECK(config->update_lock.max_delay == std::chrono::hours{12});
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 using fleet::SeededRandom;
 using fleet::stats::BoundedMean;
@@ -36,6 +37,11 @@ int needed(BoundedMean mean, double value) {
 }
 
 }  // namespace
+
+TEST_CASE("the weights of the bets are one stake") {
+  CHECK(std::accumulate(BoundedMean::kWeights.begin(), BoundedMean::kWeights.end(), 0.) == doctest::Approx(BoundedMean::kBets.size()));
+  CHECK(BoundedMean(kAccuracy).below().log_e == doctest::Approx(0));
+}
 
 TEST_CASE("a bad device shows itself after about the published number of shares, at a level of .005 against .90") {
   struct Case {
@@ -79,8 +85,8 @@ TEST_CASE("both sides, in units of the metric: a box at 115 degrees is above 90,
   CHECK_FALSE(hot.shows_below(kLevel));
   CHECK(cool.shows_below(kLevel));
   CHECK_FALSE(cool.shows_above(kLevel));
-  CHECK(at.below().log_e == 0);
-  CHECK(at.above().log_e == 0);
+  CHECK(at.below().log_e == doctest::Approx(0));
+  CHECK(at.above().log_e == doctest::Approx(0));
 }
 
 TEST_CASE("values outside the range count as its ends") {

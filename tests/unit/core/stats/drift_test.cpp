@@ -35,17 +35,17 @@ Shares device(fleet::SeededRandom& random, double a, double b, int samples) {
   return out;
 }
 
-int canaries_until(double a, double b, double alpha, int most, std::uint64_t seed) {
+int canaries_until(double a, double b, int samples, double alpha, int most, std::uint64_t seed) {
   fleet::SeededRandom random(seed);
   Drift drift(kBins);
   int n = 0;
   for (; n < most && !drift.evidence().reaches(1 / alpha); ++n) {
     Shares mean{};
     for (int k = 0; k < 4; ++k) {
-      auto const control = device(random, 8, 2, 20);
+      auto const control = device(random, 8, 2, samples);
       for (std::size_t bin = 0; bin < kBins; ++bin) mean[bin] += control[bin] / 4;
     }
-    drift.add(device(random, a, b, 20), mean);
+    drift.add(device(random, a, b, samples), mean);
   }
   return n;
 }
@@ -94,14 +94,16 @@ TEST_CASE("one device by hand: the mean over bins, signs and bets is 1, whatever
   CHECK(drift.evidence().e_value() == doctest::Approx(expected));
 }
 
-TEST_CASE("Beta(8, 2) that became Beta(7, 2.5) is found within hundreds of devices; what stayed is not") {
-  int found = 0, false_ones = 0;
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    found += canaries_until(7, 2.5, .001, 600, seed) < 600;
-    false_ones += canaries_until(8, 2, .01, 300, seed) < 300;
+TEST_CASE("Beta(8, 2) that became Beta(7, 2.5) is found after about the published 259 devices, sooner where each saw more; what stayed is not") {
+  int late = 0, late_of_many = 0, false_ones = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    late += canaries_until(7, 2.5, 1, .001, 600, seed) > 285;
+    late_of_many += canaries_until(7, 2.5, 20, .001, 600, seed) > 200;
+    false_ones += canaries_until(8, 2, 5, .01, 300, seed) < 300;
   }
-  CHECK(found >= 18);
-  CHECK(false_ones <= 1);
+  CHECK(late <= 20);
+  CHECK(late_of_many <= 20);
+  CHECK(false_ones <= 2);
 }
 
 TEST_CASE("state is plain numbers and merges") {

@@ -26,7 +26,10 @@ constexpr std::int64_t kBillion = 1'000'000'000;
 constexpr double kRounding = 1e-8;
 
 double share() { return *rc::gen::inRange(1, 1'000) / 1'000.; }
-std::int64_t number(std::int64_t most) { return *rc::gen::oneOf(rc::gen::inRange<std::int64_t>(0, std::min<std::int64_t>(most, 50) + 1), rc::gen::inRange<std::int64_t>(0, most + 1)); }
+/// Small ones as often as any.
+std::int64_t number(std::int64_t most) {
+  return *rc::gen::oneOf(rc::gen::inRange<std::int64_t>(0, std::min<std::int64_t>(most, 50) + 1), rc::gen::inRange<std::int64_t>(0, most + 1));
+}
 Tally tally(std::int64_t most) {
   auto const devices = number(most);
   return {number(devices), devices};
@@ -43,7 +46,9 @@ std::vector<double> shuffled(std::vector<double> xs) {
 }
 
 bool near(double a, double b) { return std::abs(a - b) <= 1e-9 * (1 + std::max(std::abs(a), std::abs(b))); }
-bool near(std::vector<double> const& a, std::vector<double> const& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) { return near(x, y); }); }
+bool near(std::vector<double> const& a, std::vector<double> const& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) { return near(x, y); });
+}
 
 /// The expectation of `f(k)` over k of n with probability p each.
 template <class F>
@@ -200,8 +205,8 @@ TEST_CASE("nothing overflows, and what is plain is decided") {
   law("evidence on any counts up to a billion is finite", [] {
     auto const canary = tally(kBillion), control = tally(kBillion);
     double const p = *rc::gen::oneOf(rc::gen::inRange(1, 1'000), rc::gen::just(1)) / *rc::gen::element(1'000., 1e6, 1e9);
-    for (double const log_e : {harm(canary, p).log_e, certify(canary, p).log_e, imbalance({canary.bad, control.bad}, p).log_e, log_likelihood({canary, control}, 5),
-                               log_likelihood({canary, control}, .7)})
+    for (double const log_e : {harm(canary, p).log_e, certify(canary, p).log_e, imbalance({canary.bad, control.bad}, p).log_e,
+                               log_likelihood({canary, control}, 5), log_likelihood({canary, control}, .7)})
       RC_ASSERT(std::isfinite(log_e));
     RC_ASSERT(std::isfinite(harm(canary, p).e_value()));
   });

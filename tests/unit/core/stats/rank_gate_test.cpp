@@ -45,12 +45,12 @@ TEST_CASE("one canary above all its controls, by hand: the mean of 1 + lambda / 
   CHECK(with_margin.evidence().log_e == doctest::Approx(0));
 }
 
-TEST_CASE("heavy tails: a healthy release is not rolled back, one twice as slow is, soon") {
+TEST_CASE("heavy tails: a healthy release is not rolled back, one 1.2 times as slow is after about a hundred canaries") {
   int false_ones = 0;
   for (std::uint64_t seed = 1; seed <= 200; ++seed) false_ones += canaries_until(1, 0, .01, 300, seed) < 300;
   CHECK(false_ones <= 2);
   int late = 0;
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) late += canaries_until(2, 0, .001, 300, seed) >= 100;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) late += canaries_until(1.2, 0, .001, 300, seed) >= 125;
   CHECK(late <= 50);
 }
 

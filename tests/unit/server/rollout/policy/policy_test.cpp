@@ -58,6 +58,11 @@ TEST_CASE("every other key is read") {
   CHECK(policy.device.battery_min_percent == 30);
   CHECK(policy.device.metered == "avoid");
   CHECK(policy.device.metered_max_bytes == 20 * 1024 * 1024);
+  CHECK(policy.device.charging);
+  CHECK(policy.device.temperature_max == 70.5);
+  CHECK(policy.device.load_max == .8);
+  CHECK(policy.device.memory_free_min == 64 * 1024 * 1024);
+  CHECK(policy.device.disk_free_min == 200 * 1024 * 1024);
   CHECK(policy.device.attempts == 4);
   CHECK(policy.device.give_up == std::chrono::hours{12});
   CHECK(policy.device.waiting_max == std::chrono::hours{48});
@@ -127,6 +132,7 @@ TEST_CASE("the canonical form reads back to the same policy") {
            std::string(R"({"stages":[{"percent":100}],"gates":{"absolute":[{"metric":"a","max":-1e-9},{"metric":"b","min":123456789.125}]}})"),
            std::string(R"({"stages":[{"percent":"0.00123003333333333333333%"}],"gates":{"failures":{"alternatives":[1.23456789012345678,2.718281828459045]}}})"),
            std::string(R"({"stages":[{"percent":100}],"control":{"per_canary":0},"strata":[]})"),
+           std::string(R"({"stages":[{"percent":100}],"device":{"temperature_max":0,"load_max":0.000001,"charging":false}})"),
            std::string(R"({"stages":[{"percent":100}],"approvals":{"required":0}})"),
            std::string(R"({"stages":[{"percent":100}],"limits":{"egress":"1kbit/s","per":"site"}})"),
            std::string(R"({"stages":[{"percent":100}],"gates":{"metrics":[{"name":"a"},{"name":"a","quantile":0.5}]}})"),

@@ -1,0 +1,59 @@
+-- The engine's state: windows, what they have shown, and the ladder of sizes that a rollout can have (server/rollout/engine).
+ALTER TABLE rollouts ADD COLUMN progress TEXT NOT NULL DEFAULT '{}';
+CREATE INDEX rollouts_live ON rollouts (n) WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back');
+CREATE TABLE rollout_ladders (
+  rollout INTEGER PRIMARY KEY REFERENCES rollouts (n),
+  ladder  TEXT NOT NULL
+) STRICT;
+
+-- A device's row: its arm, the window that it started in, and what is special about it. Times of silence are of service: milliseconds that this server was up.
+ALTER TABLE rollout_devices ADD COLUMN arm TEXT NOT NULL DEFAULT 'canary';      -- canary, control, holdback
+ALTER TABLE rollout_devices ADD COLUMN in_window INTEGER NOT NULL DEFAULT 0;    -- 0: it has not started ("window" is a word of SQL)
+ALTER TABLE rollout_devices ADD COLUMN kind TEXT NOT NULL DEFAULT '';           -- '', golden, none (no evidence), there (ran the release before)
+ALTER TABLE rollout_devices ADD COLUMN code TEXT NOT NULL DEFAULT '';           -- of its failure
+ALTER TABLE rollout_devices ADD COLUMN told_s INTEGER NOT NULL DEFAULT 0;       -- service time at which this attempt was told
+ALTER TABLE rollout_devices ADD COLUMN moved_s INTEGER NOT NULL DEFAULT 0;      -- service time of its last change of state
+UPDATE rollout_devices SET kind = CASE WHEN state = 'healthy' THEN 'there' ELSE 'none' END WHERE eligible = 0;
+UPDATE rollout_devices SET silent_at = 0;
+ALTER TABLE rollout_devices DROP COLUMN eligible;
+CREATE INDEX rollout_devices_quiet ON rollout_devices (rollout, silent_at) WHERE state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation');
+CREATE INDEX rollout_devices_codes ON rollout_devices (rollout, code) WHERE outcome = 'failed';
+
+DROP TRIGGER rollout_devices_come;
+DROP TRIGGER rollout_devices_go;
+DROP TRIGGER rollout_devices_move;
+DROP TABLE rollout_counts;
+CREATE TABLE rollout_counts (
+  rollout   INTEGER NOT NULL,
+  stratum   TEXT NOT NULL,
+  arm       TEXT NOT NULL,
+  in_window INTEGER NOT NULL,
+  state     TEXT NOT NULL,
+  outcome   TEXT NOT NULL,                -- '': none yet
+  exposed   INTEGER NOT NULL,
+  kind      TEXT NOT NULL,
+  devices   INTEGER NOT NULL,
+  PRIMARY KEY (rollout, stratum, arm, in_window, state, outcome, exposed, kind)
+) STRICT, WITHOUT ROWID;
+INSERT INTO rollout_counts SELECT rollout, stratum, arm, in_window, state, coalesce(outcome, ''), exposed, kind, count(*) FROM rollout_devices
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+CREATE TRIGGER rollout_devices_come AFTER INSERT ON rollout_devices BEGIN
+  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, devices)
+    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, 1)
+    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind) DO UPDATE SET devices = devices + 1;
+END;
+CREATE TRIGGER rollout_devices_go AFTER DELETE ON rollout_devices BEGIN
+  UPDATE rollout_counts SET devices = devices - 1 WHERE rollout = old.rollout AND stratum = old.stratum AND arm = old.arm AND in_window = old.in_window
+    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind;
+END;
+CREATE TRIGGER rollout_devices_move AFTER UPDATE OF stratum, arm, in_window, state, outcome, exposed, kind ON rollout_devices
+  WHEN old.stratum <> new.stratum OR old.arm <> new.arm OR old.in_window <> new.in_window OR old.state <> new.state OR old.outcome IS NOT new.outcome
+    OR old.exposed <> new.exposed OR old.kind <> new.kind BEGIN
+  UPDATE rollout_counts SET devices = devices - 1 WHERE rollout = old.rollout AND stratum = old.stratum AND arm = old.arm AND in_window = old.in_window
+    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind;
+  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, devices)
+    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, 1)
+    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind) DO UPDATE SET devices = devices + 1;
+END;
+
+DROP TABLE rollout_strata;

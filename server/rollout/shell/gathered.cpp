@@ -1,0 +1,102 @@
+#include "server/rollout/shell/gathered.hpp"
+
+#include "server/rollout/shell/queries.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::rollout {
+namespace {
+
+/// The constant of the same text: counts hold views.
+template <class Names>
+std::string_view known_word(Names const& names, std::string_view text) {
+  auto const found = std::find(names.begin(), names.end(), text);
+  return found == names.end() ? std::string_view() : *found;
+}
+
+constexpr auto kRowKinds = std::to_array<std::string_view>({row_kind::kPlain, row_kind::kGolden, row_kind::kNoEvidence, row_kind::kThere});
+
+}  // namespace
+
+Result<Facts> read_counts(db::Connection& reader, std::int64_t rollout_n, int window) {
+  Facts out;
+  auto rows = reader.prepare(queries::kCountsOf);
+  rows.bind_all(rollout_n);
+  CountKey key;
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    key.stratum = rows.text(0);
+    key.arm = parse_arm(rows.text_view(1));
+    key.window = static_cast<int>(rows.int64(2));
+    key.state = known_word(device_state::kNames, rows.text_view(3));
+    key.outcome = known_word(device_state::kNames, rows.text_view(4));
+    key.exposed = rows.int64(5) != 0;
+    key.kind = known_word(kRowKinds, rows.text_view(6));
+    count(out, key, rows.int64(7), window);
+  }
+}
+
+Result<std::map<std::string, std::int64_t>> read_codes(db::Connection& reader, std::int64_t rollout_n) {
+  std::map<std::string, std::int64_t> out;
+  auto rows = reader.prepare(queries::kCodes);
+  rows.bind_all(rollout_n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out[rows.text(0)] = rows.int64(1);
+  }
+}
+
+Result<std::vector<std::string>> read_busy(db::Connection& reader, std::int64_t rollout_n, std::size_t most) {
+  std::vector<std::string> out;
+  auto rows = reader.prepare(queries::kBusy);
+  rows.bind_all(rollout_n, static_cast<std::int64_t>(most));
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out.push_back(fmt::format("{} ({})", rows.text_view(0), rows.text_view(1)));
+  }
+}
+
+Result<void> read_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts) {
+  for (auto const& gate : rollout.policy.absolute) {
+    auto& tally = facts.metrics.emplace_back();
+    if (gate.metric == kInstallFailure) continue;
+    auto rows = reader.prepare(queries::kSamples);
+    rows.bind_all(rollout.n, gate.metric);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      auto const count = rows.int64(1);
+      if (count == 0) continue;
+      double const mean = rows.real(2) / static_cast<double>(count);
+      bool const enough = count >= gate.samples;
+      bool const bad = enough && ((gate.min && mean < *gate.min) || (gate.max && mean > *gate.max));
+      bool const canary = parse_arm(rows.text_view(3)) == Arm::canary;
+      (canary ? tally.seen : tally.control_seen) += 1;
+      (canary ? tally.bad : tally.control_bad) += bad;
+      tally.covered += canary && enough && rows.maybe_text(4).value_or("") == device_state::kHealthy;
+    }
+  }
+  return {};
+}
+
+Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout const& rollout) {
+  std::vector<std::int64_t> out;
+  auto rows = reader.prepare(queries::kTold);
+  rows.bind_all(rollout.n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    bool const canary = parse_arm(rows.text_view(1)) == Arm::canary;
+    auto const attempt = rows.int64(2);
+    auto const state = rows.text_view(3);
+    bool const again = canary && state == device_state::kFailed && attempt < rollout.attempt;
+    if (canary ? !again : attempt >= rollout.progress.window) out.push_back(rows.int64(0));
+  }
+}
+
+}  // namespace fleet::rollout

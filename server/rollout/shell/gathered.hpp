@@ -1,0 +1,26 @@
+#pragma once
+
+#include "server/rollout/engine/rollout.hpp"
+#include "server/rollout/engine/rows.hpp"
+#include "server/store/store.hpp"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+/// What the judge reads: counts that were kept where rows moved.
+namespace fleet::rollout {
+
+/// @param window  the one that is open
+[[nodiscard]] Result<Facts> read_counts(db::Connection& reader, std::int64_t rollout_n, int window);
+/// Failed devices by the code of their error.
+[[nodiscard]] Result<std::map<std::string, std::int64_t>> read_codes(db::Connection& reader, std::int64_t rollout_n);
+/// A few of those that have no outcome yet: "cam-1 (probation)".
+[[nodiscard]] Result<std::vector<std::string>> read_busy(db::Connection& reader, std::int64_t rollout_n, std::size_t most);
+/// Fills in `facts.metrics`.
+[[nodiscard]] Result<void> read_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts);
+/// Devices that have their part in the open window, ascending: canaries that were told, controls that were told in it.
+[[nodiscard]] Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout const& rollout);
+
+}  // namespace fleet::rollout

@@ -1,0 +1,67 @@
+#include "server/rollout/shell/quiet_rows.hpp"
+
+#include "server/rollout/shell/queries.hpp"
+
+#include <algorithm>
+
+namespace fleet::rollout {
+namespace {
+
+namespace ds = device_state;
+
+/// Does it say by its polls what it waits for? A download that waits for its window does, too.
+Result<bool> waits_with_reason(store::Tx& tx, Rollout const& rollout, QuietRow const& row) {
+  auto told = tx.prepare(queries::kWaitsFor);
+  told.bind_all(row.device_n, rollout.model);
+  FLEET_TRY(bool const found, told.step());
+  return found && !told.is_null(0);
+}
+
+Result<void> set_state(store::Tx& tx, Rollout const& rollout, QuietRow const& row, std::string_view state, SysTime now) {
+  auto set = tx.prepare(queries::kSetRowState);
+  set.bind_all(state, ds::is_outcome(state) ? std::optional(state) : std::nullopt, to_unix_ms(now), rollout.n, row.device_n);
+  return set.run();
+}
+
+Result<void> look_later(store::Tx& tx, Rollout const& rollout, QuietRow const& row, Millis at) {
+  return tx.prepare(queries::kSetSilentAt).bind_all(at.count(), rollout.n, row.device_n).run();
+}
+
+Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row, Millis limit, Now const& now) {
+  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, row.device_n, rollout.policy));
+  auto const service = now.service();
+  if (row.window == 0) {  // it has not started: neither silent nor a failure, but not waited for without end
+    auto const left_out = row.told + rollout.policy.device.waiting_max;
+    if (left_out <= service) {
+      FLEET_CHECK(raise_device(tx, row.device_n));
+      return set_state(tx, rollout, row, ds::kDropped, now.wall);
+    }
+    auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, Millis{0}, service);
+    if (quiet.silent && row.state != quiet_state(row.window)) FLEET_CHECK(set_state(tx, rollout, row, quiet_state(row.window), now.wall));
+    return look_later(tx, rollout, row, std::min(left_out, quiet.silent ? service + window : quiet.look_again));
+  }
+  FLEET_TRY(bool const waits, waits_with_reason(tx, rollout, row));
+  auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, waits ? Millis{0} : limit, service);
+  if (quiet.silent) return set_state(tx, rollout, row, quiet_state(row.window), now.wall);
+  return look_later(tx, rollout, row, quiet.look_again);
+}
+
+}  // namespace
+
+Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, std::int64_t rollout_n, Millis now) {
+  std::vector<QuietRow> out;
+  auto rows = reader.prepare(queries::kQuiet);
+  rows.bind_all(rollout_n, now.count(), static_cast<std::int64_t>(kQuietAPiece));
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out.push_back({rows.int64(0), rows.text(1), static_cast<int>(rows.int64(2)), Millis(rows.int64(3)), Millis(rows.int64(4))});
+  }
+}
+
+Result<void> mark_quiet_rows(store::Tx& tx, Rollout const& rollout, std::span<QuietRow const> rows, Millis limit, Now const& now) {
+  for (auto const& row : rows) FLEET_CHECK(mark_one(tx, rollout, row, limit, now));
+  return {};
+}
+
+}  // namespace fleet::rollout

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "server/rollout/shell/device_rows.hpp"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+/// Rows whose silence is to be looked at.
+namespace fleet::rollout {
+
+inline constexpr std::size_t kQuietAPiece = 500;
+
+struct QuietRow {
+  std::int64_t device_n;
+  std::string state;
+  int window;
+  Millis told, moved;  ///< service time
+};
+/// The first piece of those that are due by `now`, the longest due first.
+[[nodiscard]] Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, std::int64_t rollout_n, Millis now);
+/// Silent when nothing was heard for the device's own time, or nothing came of it in all the time that it may take; who has not started is out of reach
+/// and waits, and after the policy's `waiting_max` is left out; all others are looked at later.
+/// @param limit  the longest that an attempt may take
+[[nodiscard]] Result<void> mark_quiet_rows(store::Tx& tx, Rollout const& rollout, std::span<QuietRow const> rows, Millis limit, Now const& now);
+
+}  // namespace fleet::rollout

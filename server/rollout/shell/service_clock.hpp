@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/base/time.hpp"
+#include "server/rollout/engine/rows.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <vector>
+
+namespace fleet::rollout {
+
+/// Time of service: it passes while this server is up and hears its devices, whatever the wall clock says. Silence, bakes and deadlines are counted in it.
+/// And when each device was heard last, on that clock. Any thread, but for `tick`.
+class ServiceClock {
+public:
+  /// @param base  service time that earlier processes counted, as they kept it
+  ServiceClock(Clock& clock, Millis base);
+  [[nodiscard]] Millis now() const;
+  /// An authenticated word of a device, and what its silence is measured by.
+  void heard(std::int64_t device_n, Habits const& habits);
+  /// An authenticated word that tells no habits.
+  void heard(std::int64_t device_n);
+
+  /// What is known of a device's voice.
+  struct Voice {
+    Millis heard{0};  ///< service time; not before this process began, nor before the last outage ended
+    Millis gap{0};    ///< its longest honest gap; 0: this process has not heard of it
+  };
+  [[nodiscard]] Voice voice(std::int64_t device_n) const;
+  /// After a time that we were away, agents come back within this (their back-off's cap).
+  static constexpr Millis kComeBack = std::chrono::minutes{15};
+  /// Whether kComeBack has not passed yet since this process began, or the last outage ended.
+  [[nodiscard]] bool is_coming_back() const;
+
+  /// Every few seconds, by one thread: does the whole fleet keep the contacts that it promised? Below a tenth of them the fault is ours, or the network's,
+  /// and service time stands still until devices are heard again.
+  void tick();
+  [[nodiscard]] bool stands_still() const { return stopped_at_.load(std::memory_order_relaxed) >= 0; }
+
+private:
+  static constexpr std::size_t kChunk = 4'096;
+  static constexpr std::size_t kBuckets = 8'640;  ///< of ten seconds: a day
+  struct Slot {
+    std::atomic<std::int64_t> heard_ms{0};
+    std::atomic<std::int32_t> gap_s{0};
+  };
+  using Chunk = std::array<Slot, kChunk>;
+
+  [[nodiscard]] Slot* slot(std::int64_t device_n) const;
+  Slot& make_slot(std::int64_t device_n);
+  [[nodiscard]] std::int64_t mono_ms() const;
+  void note(Slot& slot, Millis gap);
+
+  Clock& clock_;
+  std::int64_t began_mono_ms_;
+  std::atomic<std::int64_t> offset_ms_;           ///< service = mono + offset
+  std::atomic<std::int64_t> stopped_at_{-1};      ///< service time, while it stands still
+  std::atomic<std::int64_t> silence_from_ms_;     ///< clocks of silence began anew
+  std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
+  std::int64_t last_bucket_ = 0;
+  std::int64_t promised_a_minute_ = 0;            ///< when it stopped
+  mutable std::shared_mutex mutex_;               ///< of the table alone
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+};
+
+}  // namespace fleet::rollout
