@@ -1,6 +1,7 @@
 #include "server/rollout/engine/progress.hpp"
 
 #include "core/wire/json.hpp"
+#include "server/rollout/engine/exact.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -12,11 +13,7 @@ namespace {
 
 constexpr std::size_t kBytesMax = 16 * 1024 * 1024;
 
-json::array numbers(Sums const& sums) {
-  json::array out;
-  for (double const one : sums) out.emplace_back(one);
-  return out;
-}
+std::string numbers(Sums const& sums) { return write_exact(sums); }
 
 json::value maybe(std::optional<Millis> time) { return time ? json::value(time->count()) : json::value(); }
 
@@ -40,15 +37,14 @@ struct Reader {
     return value != nullptr && value->is_number() ? std::optional(Millis(value->to_number<std::int64_t>())) : std::nullopt;
   }
   [[nodiscard]] Sums sums(std::string_view key) const {
-    Sums out;
     auto const* const value = find(key);
-    if (value == nullptr || !value->is_array()) return out;
-    for (auto const& one : value->get_array()) out.push_back(one.is_number() ? one.to_number<double>() : 0);
-    return out;
+    return value != nullptr && value->is_string() ? read_exact(value->get_string()) : Sums{};
   }
   [[nodiscard]] stats::Tally tally(std::string_view key) const {
-    auto const both = sums(key);
-    return both.size() == 2 ? stats::Tally{static_cast<std::int64_t>(both[0]), static_cast<std::int64_t>(both[1])} : stats::Tally{};
+    auto const* const value = find(key);
+    if (value == nullptr || !value->is_array() || value->get_array().size() != 2) return {};
+    auto const number = [&](std::size_t at) { return value->get_array()[at].is_number() ? value->get_array()[at].to_number<std::int64_t>() : 0; };
+    return {number(0), number(1)};
   }
 };
 
