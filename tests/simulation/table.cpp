@@ -166,7 +166,8 @@ std::string key_of(Study const& study, CellSpec const& cell, std::string_view pr
 Result<Row> simulate(Options const& options, Study const& study, std::string_view preset, CellSpec const& cell) {
   FLEET_TRY(auto const outcomes, run_all(study, options.jobs));
   auto row = sum_up(preset, cell, study, outcomes);
-  if (!options.no_rivals) {
+  bool const shown = preset == "standard" || preset == "small-fleet";
+  if (shown && !options.no_rivals && cell.adapt == nullptr) {
     FLEET_TRY(row.rivals, judge_by_rivals(study, options.jobs));
   }
   return row;

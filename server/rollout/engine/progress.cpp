@@ -58,6 +58,24 @@ Compared read_compared(json::value const* value) {
   return {reader.sums("first"), reader.sums("all"), reader.sums("calm")};
 }
 
+json::array wealths_json(std::vector<Wealths> const& all) {
+  json::array out;
+  for (auto const& one : all)
+    out.push_back(json::object{{"logs", numbers(one.logs)}, {"canaries", one.canaries}, {"worse", one.worse}, {"seen", one.seen}, {"healthy", one.healthy}});
+  return out;
+}
+
+std::vector<Wealths> read_wealths(json::value const* value) {
+  std::vector<Wealths> out;
+  if (value == nullptr || !value->is_array()) return out;
+  for (auto const& one : value->get_array()) {
+    if (!one.is_object()) continue;
+    Reader const reader{one.get_object()};
+    out.push_back({reader.sums("logs"), reader.integer("canaries"), reader.integer("worse"), reader.integer("seen"), reader.integer("healthy")});
+  }
+  return out;
+}
+
 json::object folded_json(Folded const& folded) {
   json::object strata;
   for (auto const& [name, compared] : folded.strata) strata[name] = json::object{{"failures", compared_json(compared[0])}, {"silence", compared_json(compared[1])}};
@@ -74,7 +92,9 @@ json::object folded_json(Folded const& folded) {
           {"left", folded.left},
           {"control_left", folded.control_left},
           {"windows", folded.windows},
-          {"storms", folded.storms}};
+          {"storms", folded.storms},
+          {"metrics", wealths_json(folded.metrics)},
+          {"drift", wealths_json(folded.drift)}};
 }
 
 Folded read_folded(json::object const& from) {
@@ -99,6 +119,8 @@ Folded read_folded(json::object const& from) {
   out.control_left = reader.integer("control_left");
   out.windows = reader.integer("windows");
   out.storms = reader.integer("storms");
+  out.metrics = read_wealths(reader.find("metrics"));
+  out.drift = read_wealths(reader.find("drift"));
   return out;
 }
 

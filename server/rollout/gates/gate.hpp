@@ -35,6 +35,7 @@ struct MetricTally {
 struct Facts {
   WindowCounts window;                 ///< the open window
   std::vector<MetricTally> metrics;    ///< one a gate of Policy::absolute, in its order
+  Measured measured;                   ///< of the open window's members; read where closes_window (step.hpp) says that it is to be judged
   std::int64_t told = 0;               ///< all that were, whatever became of them
   std::int64_t there = 0;              ///< of these, ran the release before and run it still: no evidence, and nothing at risk
   std::int64_t healthy = 0, failed = 0, silent = 0;
