@@ -23,19 +23,14 @@ void VirtualFleet::make_measures() {
 void VirtualFleet::tally(std::uint32_t index, int devices) {
   auto const& device = devices_[index];
   for (std::size_t i = 0; i < sampled_gates_.size(); ++i) {
-    auto const& samples = samples_[i][index];
-    auto& tally = tallies_[sampled_gates_[i]];
-    if (samples.blocks + samples.count == 0) continue;
-    bool const canary = device.arm == Arm::canary;
-    (canary ? tally.seen : tally.control_seen) += devices;
-    if (is_bad(samples)) (canary ? tally.bad : tally.control_bad) += devices;
-    if (canary && name_of(device.outcome) == ds::kHealthy && is_covered(samples, rollout_.policy.absolute[sampled_gates_[i]])) tally.covered += devices;
+    auto const gate = sampled_gates_[i];
+    count(tallies_[gate], samples_[i][index], rollout_.policy.absolute[gate], device.arm, name_of(device.outcome) == ds::kHealthy, devices);
   }
 }
 
 /// It runs the release now, or proves what it ran: what it sends counts from here on.
 void VirtualFleet::begin_samples(std::uint32_t index) {
-  if (sampled_gates_.empty()) return;
+  if (sampled_gates_.empty() || devices_[index].sample_at > 0) return;
   devices_[index].sample_at = now_;
   sample(index);
 }
@@ -53,7 +48,10 @@ void VirtualFleet::end_samples(std::uint32_t index) {
 void VirtualFleet::sample(std::uint32_t index) {
   auto& device = devices_[index];
   bool const canary = device.arm == Arm::canary;
-  if (device.dead || (canary && !device.runs_new) || rollout_.state != State::running) return;
+  if (device.dead || (canary && !device.runs_new) || rollout_.state != State::running) {
+    device.sample_at = 0;
+    return;
+  }
   auto const every = rollout_.policy.absolute[sampled_gates_.front()].block;
   if (weather_.reaches(device.around, now_)) {
     bool const shifted = canary && scenario_.kind == HarmKind::metric;

@@ -32,26 +32,30 @@ bool bet(std::array<double, kBets>& logs, stats::BoundedMean::Limits limits, std
   return first == 0 ? process->shows_below(level) : process->shows_above(level);
 }
 
-void observe(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange> const& range, double mean) {
+/// Whether the device is shown to be bad by now.
+bool observe(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange> const& range, double mean) {
   auto const level = level_of(gate);
+  bool bad = false;
   if (range && range->lo < range->hi) {
     mean = std::clamp(mean, range->lo, range->hi);
     auto const between = [&](double bound) { return range->lo < bound && bound < range->hi; };  // at or beyond an end no mean can be outside
-    if (gate.min && between(*gate.min)) s.bad |= bet(s.below, {range->lo, range->hi, *gate.min}, 0, mean, level);
-    if (gate.max && between(*gate.max)) s.bad |= bet(s.above, {range->lo, range->hi, *gate.max}, kBets, mean, level);
-    return;
+    if (gate.min && between(*gate.min)) bad |= bet(s.below, {range->lo, range->hi, *gate.min}, 0, mean, level);
+    if (gate.max && between(*gate.max)) bad |= bet(s.above, {range->lo, range->hi, *gate.max}, kBets, mean, level);
+    return bad;
   }
   stats::AsymptoticMean process(s.sums);
   process.add(mean);
   s.sums = process.sums();
-  s.bad |= gate.min && process.shows_below(*gate.min, level);
-  s.bad |= gate.max && process.shows_above(*gate.max, level);
+  bad |= gate.min && process.shows_below(*gate.min, level);
+  bad |= gate.max && process.shows_above(*gate.max, level);
+  return bad;
 }
 
 void close_block(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange> const& range) {
   if (s.count == 0) return;
-  observe(s, gate, range, s.sum / static_cast<double>(s.count));
+  bool const bad = observe(s, gate, range, s.sum / static_cast<double>(s.count));
   ++s.blocks;
+  if (bad && s.bad_at == 0) s.bad_at = s.blocks;
   s.samples += s.count;
   s.count = 0;
   s.sum = 0;
@@ -76,7 +80,7 @@ bool any(std::array<double, kBets> const& logs) {
 }  // namespace
 
 bool DeviceSamples::operator==(DeviceSamples const& o) const {
-  return block == o.block && count == o.count && sum == o.sum && blocks == o.blocks && samples == o.samples && bad == o.bad && below == o.below && above == o.above &&
+  return block == o.block && count == o.count && sum == o.sum && blocks == o.blocks && samples == o.samples && bad_at == o.bad_at && below == o.below && above == o.above &&
          sums.count == o.sums.count && sums.mean == o.sums.mean && sums.squares == o.sums.squares;
 }
 
@@ -96,8 +100,24 @@ void close(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange
 
 bool is_covered(DeviceSamples const& s, AbsoluteGate const& gate) { return s.blocks >= gate.blocks && s.samples >= gate.samples; }
 
+void count(MetricTally& tally, DeviceSamples const& s, AbsoluteGate const& gate, Arm arm, bool healthy, int devices) {
+  if (s.blocks + s.count == 0) return;
+  bool const canary = arm == Arm::canary;
+  (canary ? tally.seen : tally.control_seen) += devices;
+  if (is_bad(s)) (canary ? tally.bad : tally.control_bad) += devices;
+  if (canary && healthy && is_covered(s, gate)) tally.covered += devices;
+  for (std::size_t i = 0; i < kAges.size(); ++i) {
+    auto const age = std::max<std::int64_t>(1, std::llround(kAges[i] * static_cast<double>(gate.blocks)));
+    if (s.blocks < age) continue;
+    auto& arms = tally.aged[i];
+    auto& one = canary ? arms.canary : arms.control;
+    one.devices += devices;
+    if (is_bad(s) && s.bad_at <= age) one.bad += devices;
+  }
+}
+
 std::string encode(DeviceSamples const& s) {
-  json::object out{{"block", s.block}, {"count", s.count}, {"blocks", s.blocks}, {"samples", s.samples}, {"bad", s.bad}};
+  json::object out{{"block", s.block}, {"count", s.count}, {"blocks", s.blocks}, {"samples", s.samples}, {"bad_at", s.bad_at}};
   if (s.sum != 0) out["sum"] = write_exact({&s.sum, 1});
   if (any(s.below)) out["below"] = write_exact(s.below);
   if (any(s.above)) out["above"] = write_exact(s.above);
@@ -118,7 +138,7 @@ Result<DeviceSamples> decode_samples(std::string_view text) {
   out.count = reader.integer("count", 0, kMost, 0);
   out.blocks = reader.integer("blocks", 0, kMost, 0);
   out.samples = reader.integer("samples", 0, kMost, 0);
-  out.bad = reader.boolean("bad", false);
+  out.bad_at = reader.integer("bad_at", 0, kMost, 0);
   std::array<double, 3> sums{};
   if (!faults.empty() || !read_numbers(from, "sum", {&out.sum, 1}) || !read_numbers(from, "below", out.below) || !read_numbers(from, "above", out.above) || !read_numbers(from, "sums", sums)) return corrupt;
   out.sums = {static_cast<std::int64_t>(sums[0]), sums[1], sums[2]};

@@ -3,7 +3,7 @@
 #include "core/base/result.hpp"
 #include "core/stats/asymptotic_mean.hpp"
 #include "core/stats/bounded_mean.hpp"
-#include "server/rollout/policy/policy.hpp"
+#include "server/rollout/gates/gate.hpp"
 
 #include <array>
 #include <cstdint>
@@ -27,7 +27,7 @@ struct DeviceSamples {
   std::int64_t count = 0;               ///< samples in it
   double sum = 0;
   std::int64_t blocks = 0, samples = 0; ///< closed blocks, and the samples in them
-  bool bad = false;                     ///< it was shown once, and that stands
+  std::int64_t bad_at = 0;              ///< closed blocks when it was shown to be bad, which stands; 0: it was not
   std::array<double, kBets> below{}, above{};  ///< logs of wealth against "at least min" and "at most max", where the range is declared
   stats::AsymptoticMean::Sums sums;     ///< where it is not
   bool operator==(DeviceSamples const& other) const;
@@ -43,9 +43,13 @@ void add(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricR
 void close(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricRange> const& range, SysTime now);
 
 /// Its mean is shown to be outside the gate's bounds, at a quarter of `devices_max`: so few healthy devices are called bad that they do not add up to it.
-[[nodiscard]] inline bool is_bad(DeviceSamples const& samples) { return samples.bad; }
+[[nodiscard]] inline bool is_bad(DeviceSamples const& samples) { return samples.bad_at > 0; }
 /// It has sent enough to be evidence to pass.
 [[nodiscard]] bool is_covered(DeviceSamples const& samples, AbsoluteGate const& gate);
+
+/// Adds a device to what its gate has seen, or, with -1, takes it away before its samples, its arm or its outcome change.
+/// @param healthy  its outcome is; only of canaries
+void count(MetricTally& tally, DeviceSamples const& samples, AbsoluteGate const& gate, Arm arm, bool healthy, int devices);
 
 /// For the device's row: some hundred bytes of JSON. `decode_samples` gives back the same to the last bit. @errors corrupt
 [[nodiscard]] std::string encode(DeviceSamples const& samples);
