@@ -43,8 +43,9 @@ json::array moments_json(Outcome const& outcome) {
                                {"healthy", moment.healthy},
                                {"failed", moment.failed},
                                {"silent", moment.silent},
+                               {"canaries", moment.canaries},
                                {"controls", moment.controls},
-                               {"controls_bad", moment.control_failed},
+                               {"controls_bad", moment.controls_bad},
                                {"evidence", std::move(evidence)},
                                {"reason", moment.reason}});
   }

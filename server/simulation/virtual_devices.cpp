@@ -97,7 +97,10 @@ void VirtualFleet::move(Device& device, std::string_view state, std::string_view
 
 void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   auto& device = devices_[index];
-  if (device.told) put(device, -1);
+  if (device.told) {
+    put(device, -1);
+    if (device.arm != desired.arm) end_samples(index);  // a control that proves again goes on
+  }
   device.told = true;
   device.arm = desired.arm;
   if (device.arm == Arm::canary) await(device, false, false);
@@ -137,6 +140,7 @@ void VirtualFleet::start(std::uint32_t index) {
     device.harmed = device.harmed || (harmed && !by_base) || (scenario_.kind == HarmKind::metric && scenario_.harmful());
   }
   if (name_of(device.state) != ds::kSilent) move(device, ds::kProbation, row_kind::kPlain, canary, true);
+  begin_samples(index);
   watch(index, now_ + silence_ms_);
   if (harmed && scenario_.kind == HarmKind::silent) {
     device.dead = true;
@@ -154,7 +158,9 @@ void VirtualFleet::finish(std::uint32_t index) {
   auto const state = name_of(device.state);
   if (state == ds::kSilent || state == ds::kReverting || state == ds::kReverted || state == ds::kDropped) return;
   bool const taken_back = rollout_.state == State::rolling_back && device.fails && canary;
+  tally(index, -1);  // who is healthy may be covered
   move(device, device.fails ? ds::kFailed : ds::kHealthy, row_kind::kPlain, canary, true);
+  tally(index, 1);
   if (taken_back) move(device, ds::kReverted, row_kind::kPlain, true, false);
   device.quiet_at = 0;
 }

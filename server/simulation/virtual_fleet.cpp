@@ -27,7 +27,7 @@ Habits habits_of(Scenario const& scenario) {
 
 }  // namespace
 
-VirtualFleet::VirtualFleet(Scenario const& scenario, Policy const& policy, int devices, std::uint64_t seed) : scenario_(scenario), weather_(scenario_, seed) {
+VirtualFleet::VirtualFleet(Scenario const& scenario, Policy const& policy, int devices, std::uint64_t seed) : scenario_(scenario), weather_(scenario_, seed), seed_(seed) {
   rollout_.n = 1;
   rollout_.id = "r_sim";
   rollout_.model = "m";
@@ -69,6 +69,7 @@ void VirtualFleet::make_devices(int devices) {
   auto plan = plan_of_places(rollout_.policy, places, outcome);
   rollout_.policy = std::move(plan.policy);
   ladder_ = std::make_shared<Ladder const>(std::move(plan.ladder));
+  make_measures();
 }
 
 registry::DeviceFacts const& VirtualFleet::facts_of(std::uint32_t index) {
@@ -126,7 +127,7 @@ void VirtualFleet::wake_members() {
 void VirtualFleet::wake(std::uint32_t index, Act act, std::int64_t at) {
   devices_[index].act = act;
   devices_[index].act_at = at;
-  events_.push({at, index, false});
+  events_.push({at, index, Happening::Kind::act});
 }
 
 /// Who is a canary and was not told yet, and who of them cannot be.
@@ -141,7 +142,7 @@ void VirtualFleet::await(Device& device, bool awaited, bool away) {
 
 void VirtualFleet::watch(std::uint32_t index, std::int64_t at) {
   devices_[index].quiet_at = at;
-  events_.push({at, index, true});
+  events_.push({at, index, Happening::Kind::quiet});
 }
 
 void VirtualFleet::live_until(std::int64_t until) {
@@ -150,10 +151,13 @@ void VirtualFleet::live_until(std::int64_t until) {
     events_.pop();
     ++effort_;
     auto const& device = devices_[event.device];
-    if (device.dead && !event.quiet) continue;
-    if (event.at != (event.quiet ? device.quiet_at : device.act_at) || (!event.quiet && device.act == Act::none)) continue;
+    constexpr auto kQuiet = Happening::Kind::quiet, kSamples = Happening::Kind::sample, kActs = Happening::Kind::act;
+    if (device.dead && event.kind != kQuiet) continue;
+    if (event.at != (event.kind == kQuiet ? device.quiet_at : event.kind == kSamples ? device.sample_at : device.act_at)) continue;
+    if (event.kind == kActs && device.act == Act::none) continue;
     now_ = std::max(now_, event.at);
-    if (event.quiet) look_if_quiet(event.device);
+    if (event.kind == kQuiet) look_if_quiet(event.device);
+    else if (event.kind == kSamples) sample(event.device);
     else act(event.device);
   }
   now_ = until;
@@ -181,8 +185,14 @@ std::int64_t VirtualFleet::count_to_return() const {
 }
 
 void VirtualFleet::note(Verdict const& verdict) {
-  auto const& folded = rollout_.progress.folded;
-  Moment out;
+  auto& out = outcome_.moments.emplace_back(outcome_.moments.empty() ? Moment{} : outcome_.moments.back());
+  if (verdict.closed_window)
+    for (auto const& [stratum, cells] : look_.facts.window) {
+      out.canaries += cells[0].started;
+      out.canaries_bad += cells[0].failed + cells[0].golden + cells[0].silent;
+      out.controls += cells[1].started;
+      out.controls_bad += cells[1].failed + cells[1].silent;
+    }
   out.after = Millis(now_);
   out.state = rollout_.state;
   out.stage = rollout_.stage;
@@ -192,12 +202,10 @@ void VirtualFleet::note(Verdict const& verdict) {
   out.healthy = look_.facts.healthy;
   out.failed = look_.facts.failed;
   out.silent = look_.facts.silent;
-  out.control_failed = folded.control_failed.bad + folded.control_silent.bad;
-  out.controls = folded.controls;
+  out.evidence.clear();
   for (auto const& gate : verdict.gates)
     if (gate.test == "harm" && gate.threshold > 0) out.evidence.emplace_back(gate.name, gate.e_value > 0 ? std::log10(gate.e_value / gate.threshold) : kNoEvidence);
   out.reason = verdict.reason;
-  outcome_.moments.push_back(std::move(out));
 }
 
 Result<void> VirtualFleet::apply(Verdict const& verdict) {
@@ -214,7 +222,7 @@ Result<void> VirtualFleet::apply(Verdict const& verdict) {
       for (auto const& gate : verdict.gates)
         if (gate.test == "harm" && gate.decision != Ruling::hold && outcome_.gate.empty()) outcome_.gate = gate.name;
     }
-    if (*verdict.event == Event::widen) ++rollout_.stage;
+    if (*verdict.event == Event::widen) enter_stage(rollout_, rollout_.stage + 1, kStart + Millis(now_));
   }
   if (verdict.event || verdict.closed_window) note(verdict);
   if (!verdict.event && !verdict.told_anew) return {};
@@ -234,6 +242,7 @@ bool VirtualFleet::is_due() {
   look_.service = Millis(service(now_));
   look_.facts.undispatched = awaited_ - away_;
   look_.facts.offline = away_;
+  look_.facts.metrics = tallies_;
   return now_ >= look_at_ || (changed_ && may_move(view_->setting(), rollout_.progress, look_));
 }
 
@@ -247,6 +256,7 @@ Result<void> VirtualFleet::look() {
   look_at_ = INT64_MAX;
   changed_ = false;
   effort_ += 20 + static_cast<std::int64_t>(strata_.size());
+  if (closes_window(view_->setting(), rollout_.progress, look_)) look_.facts.measured = measured();
   auto stepped = step(view_->setting(), rollout_.progress, look_);
   bool const was_shut = rollout_.progress.shut;
   rollout_.progress = std::move(stepped.progress);
@@ -285,7 +295,7 @@ Result<Outcome> VirtualFleet::run(std::int64_t effort_max) {
   if (strata_.size() > kStrataMax)
     return Error{Kind::unprocessable, "too_many_strata", fmt::format("{} strata; at most {} are simulated", strata_.size(), kStrataMax)};
   rollout_.state = *next_state(rollout_.state, Event::start);
-  rollout_.stage = 1;
+  enter_stage(rollout_, 1, kStart);
   rollout_.progress = enter({rollout_.policy, *ladder_}, {}, 1, false, Millis(0));
   FLEET_CHECK(refresh());
   wake_members();

@@ -4,12 +4,14 @@
 #include "server/rollout/engine/decide.hpp"
 #include "server/rollout/engine/plan.hpp"
 #include "server/rollout/engine/rows.hpp"
+#include "server/rollout/engine/samples.hpp"
 #include "server/rollout/engine/step.hpp"
+#include "server/simulation/measures.hpp"
 #include "server/simulation/scenario.hpp"
 #include "server/simulation/weather.hpp"
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <unordered_map>
@@ -23,7 +25,7 @@ struct Moment {
   rollout::State state = rollout::State::running;
   int stage = 0, window = 0;
   std::int64_t told = 0, exposed = 0, healthy = 0, failed = 0, silent = 0;
-  std::int64_t control_failed = 0, controls = 0;
+  std::int64_t canaries = 0, canaries_bad = 0, controls = 0, controls_bad = 0;  ///< of judged windows, all strata, storms too
   std::vector<std::pair<std::string, double>> evidence;  ///< log10(e-value / threshold) of each harm gate: above 0 it has tripped
   std::string reason;
 };
@@ -51,13 +53,15 @@ public:
   VirtualFleet(Scenario const& scenario, rollout::Policy const& policy, int devices, std::uint64_t seed);
   /// @param effort_max  @errors unprocessable (`too_much_to_simulate`: more effort than that; `too_many_strata`), internal: a fault of the rules
   Result<Outcome> run(std::int64_t effort_max = INT64_MAX);
+  /// What the policy is for this fleet: of a preset its stages and gates.
+  [[nodiscard]] rollout::Policy const& policy() const { return rollout_.policy; }
 
 private:
   enum class Act : std::uint8_t { none, poll, start, result, back };
   struct Device {
     std::int64_t place = 0;
     Surroundings around;
-    std::int64_t act_at = 0, quiet_at = 0;  ///< ms since the start; what the heap says else is out of date
+    std::int64_t act_at = 0, quiet_at = 0, sample_at = 0;  ///< ms since the start; what the heap says else is out of date
     std::int64_t since = 0;                 ///< service time of its last move
     float chance = 0;                       ///< to fail, whatever it runs
     std::uint16_t stratum = 0;
@@ -71,7 +75,7 @@ private:
   struct Happening {
     std::int64_t at;
     std::uint32_t device;
-    bool quiet;
+    enum class Kind : std::uint8_t { act, quiet, sample } kind;
     bool operator>(Happening const& other) const { return at != other.at ? at > other.at : device > other.device; }
   };
 
@@ -88,6 +92,12 @@ private:
   void start(std::uint32_t index);
   void finish(std::uint32_t index);
   void look_if_quiet(std::uint32_t index);
+  void make_measures();
+  void begin_samples(std::uint32_t index);
+  void end_samples(std::uint32_t index);
+  void sample(std::uint32_t index);
+  void tally(std::uint32_t index, int devices);
+  [[nodiscard]] rollout::Measured measured();
   void move(Device& device, std::string_view state, std::string_view kind, bool exposed, bool starts);
   void put(Device const& device, std::int64_t devices);
   void watch(std::uint32_t index, std::int64_t at);
@@ -117,8 +127,13 @@ private:
   std::vector<Device> devices_;
   std::unordered_map<std::uint64_t, std::int64_t> counts_;
   std::priority_queue<Happening, std::vector<Happening>, std::greater<>> events_;
+  std::uint64_t seed_ = 0;
   std::int64_t now_ = 0, look_at_ = 0, silence_ms_ = 0, effort_ = 0;
   std::int64_t awaited_ = 0, away_ = 0;  ///< devices
+  std::optional<Measures> measures_;
+  std::vector<rollout::MetricTally> tallies_;  ///< one an absolute gate
+  std::vector<std::vector<rollout::DeviceSamples>> samples_;  ///< one an absolute gate of the scenario's metric, by device
+  std::vector<std::size_t> sampled_gates_;                    ///< which gates these are
   bool changed_ = false;
   Outcome outcome_;
 };

@@ -48,14 +48,14 @@ Result<Scenario> read_scenario(std::string const& file) {
   return scenario;
 }
 
-Result<std::vector<Outcome>> run_all(Study const& study, int jobs) {
+Result<std::vector<Outcome>> run_all(Study const& study, int jobs, Moments moments) {
   std::vector<Result<Outcome>> results(static_cast<std::size_t>(study.runs), Outcome{});
   std::atomic<int> next = 0;
   auto const work = [&] {
     for (int run = next.fetch_add(1); run < study.runs; run = next.fetch_add(1)) {
       auto& result = results[static_cast<std::size_t>(run)];
       result = run_one(study, run);
-      if (run > 0 && result) result->moments = {};
+      if (run > 0 && moments == Moments::first && result) result->moments = {};
     }
   };
   {

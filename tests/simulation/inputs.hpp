@@ -12,9 +12,10 @@ namespace fleet::simulation {
 /// A scenario from a file of JSON or YAML; "" is one in which all is well. @errors bad_input with file and line, not_found
 [[nodiscard]] Result<Scenario> read_scenario(std::string const& file);
 
-/// All runs of a study over so many threads; results in the order of runs, whatever the threads. Moments are kept of the first run alone.
-/// @errors as run_one: the first run's that has one
-[[nodiscard]] Result<std::vector<Outcome>> run_all(Study const& study, int jobs);
+/// Of which runs moments are kept.
+enum class Moments { first, all };
+/// All runs of a study over so many threads; results in the order of runs, whatever the threads. @errors as run_one: the first run's that has one
+[[nodiscard]] Result<std::vector<Outcome>> run_all(Study const& study, int jobs, Moments moments = Moments::first);
 /// Threads where nobody says how many: one a core.
 [[nodiscard]] int default_jobs();
 

@@ -1,6 +1,7 @@
 #include "server/rollout/engine/progress.hpp"
 
 #include "core/wire/json.hpp"
+#include "server/rollout/engine/exact.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -15,20 +16,7 @@ namespace {
 
 constexpr std::size_t kBytesMax = 16 * 1024 * 1024;
 
-/// As texts: the JSON library reads some numbers a last bit off, and who starts anew must judge exactly as who went on.
-json::array numbers(Sums const& sums) {
-  json::array out;
-  for (double const one : sums) out.emplace_back(fmt::format("{}", one));
-  return out;
-}
-
-double read_number(json::value const& value) {
-  if (!value.is_string()) return value.is_number() ? value.to_number<double>() : 0;
-  double out = 0;
-  auto const& text = value.get_string();
-  std::from_chars(text.data(), text.data() + text.size(), out);
-  return out;
-}
+std::string numbers(Sums const& sums) { return write_exact(sums); }
 
 json::value maybe(std::optional<Millis> time) { return time ? json::value(time->count()) : json::value(); }
 
@@ -52,15 +40,14 @@ struct Reader {
     return value != nullptr && value->is_number() ? std::optional(Millis(value->to_number<std::int64_t>())) : std::nullopt;
   }
   [[nodiscard]] Sums sums(std::string_view key) const {
-    Sums out;
     auto const* const value = find(key);
-    if (value == nullptr || !value->is_array()) return out;
-    for (auto const& one : value->get_array()) out.push_back(read_number(one));
-    return out;
+    return value != nullptr && value->is_string() ? read_exact(value->get_string()) : Sums{};
   }
   [[nodiscard]] stats::Tally tally(std::string_view key) const {
-    auto const both = sums(key);
-    return both.size() == 2 ? stats::Tally{static_cast<std::int64_t>(both[0]), static_cast<std::int64_t>(both[1])} : stats::Tally{};
+    auto const* const value = find(key);
+    if (value == nullptr || !value->is_array() || value->get_array().size() != 2) return {};
+    auto const number = [&](std::size_t at) { return value->get_array()[at].is_number() ? value->get_array()[at].to_number<std::int64_t>() : 0; };
+    return {number(0), number(1)};
   }
 };
 
@@ -72,6 +59,24 @@ Compared read_compared(json::value const* value) {
   if (value == nullptr || !value->is_object()) return {};
   Reader const reader{value->get_object()};
   return {reader.sums("first"), reader.sums("all"), reader.sums("calm")};
+}
+
+json::array wealths_json(std::vector<Wealths> const& all) {
+  json::array out;
+  for (auto const& one : all)
+    out.push_back(json::object{{"logs", numbers(one.logs)}, {"canaries", one.canaries}, {"worse", one.worse}, {"seen", one.seen}, {"healthy", one.healthy}});
+  return out;
+}
+
+std::vector<Wealths> read_wealths(json::value const* value) {
+  std::vector<Wealths> out;
+  if (value == nullptr || !value->is_array()) return out;
+  for (auto const& one : value->get_array()) {
+    if (!one.is_object()) continue;
+    Reader const reader{one.get_object()};
+    out.push_back({reader.sums("logs"), reader.integer("canaries"), reader.integer("worse"), reader.integer("seen"), reader.integer("healthy")});
+  }
+  return out;
 }
 
 json::object folded_json(Folded const& folded) {
@@ -90,7 +95,9 @@ json::object folded_json(Folded const& folded) {
           {"left", folded.left},
           {"control_left", folded.control_left},
           {"windows", folded.windows},
-          {"storms", folded.storms}};
+          {"storms", folded.storms},
+          {"metrics", wealths_json(folded.metrics)},
+          {"drift", wealths_json(folded.drift)}};
 }
 
 Folded read_folded(json::object const& from) {
@@ -115,6 +122,8 @@ Folded read_folded(json::object const& from) {
   out.control_left = reader.integer("control_left");
   out.windows = reader.integer("windows");
   out.storms = reader.integer("storms");
+  out.metrics = read_wealths(reader.find("metrics"));
+  out.drift = read_wealths(reader.find("drift"));
   return out;
 }
 

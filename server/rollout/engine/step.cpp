@@ -1,5 +1,7 @@
 #include "server/rollout/engine/step.hpp"
 
+#include "server/rollout/gates/metrics.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -110,6 +112,7 @@ void follow_window(Stepping& s) {
   if (!progress.shut && may_shut(s.setting, progress, s.look)) progress.shut = true;
   if (!progress.shut || !is_complete(s.facts())) return;
   fold(progress.folded, s.facts().window);
+  fold_measured(progress.folded, s.setting.policy, s.facts().window, s.facts().measured);
   progress.judged = true;
   s.verdict.closed_window = true;
   quarantine(s);
@@ -223,6 +226,12 @@ std::string lacks(Stepping& s) {
   return {};
 }
 
+/// Samples come with time, not with more devices.
+bool waits_for_samples(Stepping const& s) {
+  return std::any_of(s.verdict.gates.begin(), s.verdict.gates.end(),
+                     [](GateVerdict const& gate) { return gate.decision == Ruling::hold && gate.test == "safe" && gate.name.starts_with("coverage"); });
+}
+
 /// Opens the next window when its time has come, else says when.
 std::string next_window(Stepping& s) {
   auto const at = s.progress.opened + s.stage().every;
@@ -268,7 +277,7 @@ std::string waits_for(Stepping& s) {
   auto const bake = standing.full || s.setting.policy.emergency || nothing_at_risk(s.facts()) ? Millis{0} : s.stage().bake;
   auto const baked_at = s.progress.bake_since.value_or(s.look.service) + bake;
   if (auto out = lacks(s); !out.empty()) {
-    if (s.progress.canaries < cap && s.look.service >= baked_at) out += "; " + next_window(s);
+    if (s.progress.canaries < cap && s.look.service >= baked_at && !waits_for_samples(s)) out += "; " + next_window(s);
     return out;
   }
   if (s.look.service < baked_at) {
@@ -333,6 +342,10 @@ Progress accept(Progress progress) {
 bool may_move(Setting const& setting, Progress const& progress, Look const& look) {
   if (look.standing.state == State::rolling_back || progress.judged) return true;
   return progress.shut ? is_complete(look.facts) : may_shut(setting, progress, look);
+}
+
+bool closes_window(Setting const& setting, Progress const& progress, Look const& look) {
+  return !progress.judged && (progress.shut || may_shut(setting, progress, look)) && is_complete(look.facts);
 }
 
 Stepped step(Setting const& setting, Progress progress, Look const& look) {

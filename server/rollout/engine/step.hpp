@@ -68,6 +68,8 @@ struct Stepped {
 [[nodiscard]] Progress accept(Progress progress);
 /// Whether a step could do anything but say again what the last one said; time alone moves what `Verdict::look_at` names.
 [[nodiscard]] bool may_move(Setting const& setting, Progress const& progress, Look const& look);
+/// Whether this look judges the open window: what its members measured (Facts::measured) is needed now, and only now.
+[[nodiscard]] bool closes_window(Setting const& setting, Progress const& progress, Look const& look);
 /// Judges a rollout in state running, awaiting_approval, paused or rolling_back. Where the verdict's event is `widen`, the progress is of the next stage.
 [[nodiscard]] Stepped step(Setting const& setting, Progress progress, Look const& look);
 

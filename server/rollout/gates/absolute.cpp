@@ -27,26 +27,41 @@ std::string bounds_text(AbsoluteGate const& gate) {
   return gate.min ? fmt::format("below {:g}", *gate.min) : fmt::format("above {:g}", *gate.max);
 }
 
-/// Are canaries outside the bound more often than controls? Where there is no control nobody can say that they are not.
+/// Are canaries outside the bound more often than controls that have sent as much?
 bool exceeds_control(MetricTally const& tally) {
-  if (tally.control_seen == 0) return true;
-  stats::Table const table{{tally.bad, tally.seen}, {tally.control_bad, tally.control_seen}};
+  constexpr double kBound = 20 * static_cast<double>(kAges.size());
   auto const alternatives = FailuresGate{}.alternatives;
-  std::vector<double> sums;
-  for (double const odds : alternatives) sums.push_back(stats::log_likelihood(table, odds));
-  return stats::worse_than(alternatives, sums, 1, 0).reaches(20);
+  return std::any_of(tally.aged.begin(), tally.aged.end(), [&](MetricTally::Arms const& arms) {
+    std::vector<double> sums;
+    for (double const odds : alternatives) sums.push_back(stats::log_likelihood({arms.canary, arms.control}, odds));
+    return stats::worse_than(alternatives, sums, 1, 0).reaches(kBound);
+  });
+}
+
+/// What a bound that was broken comes to beside control: controls break it, too, or they do not, or that is not known yet (true), because few have sent
+/// as much as the canaries. Where there is none nobody can say that what ran before is within.
+bool waits_for_control(MetricTally const& tally, AbsoluteGate const& gate, GateVerdict& verdict) {
+  constexpr std::int64_t kEnough = 40;
+  constexpr double kControlTrips = 20;
+  if (verdict.decision == Ruling::hold || tally.control_seen == 0 || exceeds_control(tally)) return false;
+  auto const aged = tally.aged.back().canary.devices;
+  if (stats::harm({tally.control_bad, tally.control_seen}, gate.devices_max).reaches(kControlTrips) || aged >= std::min(kEnough, tally.seen)) {
+    verdict.decision = Ruling::pause;
+    verdict.text += fmt::format("; but so have {} of {} controls, which run what ran before: not shown to be the release's doing", tally.control_bad, tally.control_seen);
+    return false;
+  }
+  verdict.decision = Ruling::hold;
+  verdict.text += fmt::format("; whether controls, of which {} of {} have, are better is known once they have sent as much", tally.control_bad, tally.control_seen);
+  return true;
 }
 
 void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
   auto const found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
   auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, alpha_of(c.policy, gate), found);
-  if (verdict.decision == Ruling::rollback && !exceeds_control(tally)) {
-    verdict.decision = Ruling::pause;
-    verdict.text += fmt::format("; but so have {} of {} controls, which run what ran before: not the release's doing alone", tally.control_bad, tally.control_seen);
-  }
+  bool const waits = waits_for_control(tally, gate, verdict);
   out.push_back(std::move(verdict));
   if (c.full || nothing_at_risk(c.facts)) return;
-  auto const share = c.facts.healthy == 0 ? 0 : static_cast<double>(tally.covered) / static_cast<double>(c.facts.healthy);
+  auto const share = c.facts.healthy == 0 || waits ? 0 : static_cast<double>(tally.covered) / static_cast<double>(c.facts.healthy);
   out.push_back(need("coverage " + gate.metric, share, kCoverage,
                      fmt::format("coverage: {} of {} healthy devices have sent enough samples of {} ({} each); {} must have", tally.covered, c.facts.healthy,
                                  gate.metric, gate.samples, percent_text(kCoverage))));

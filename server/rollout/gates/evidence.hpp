@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,35 @@ inline constexpr double kStormFailures = .15, kStormSilence = .2;
 /// "At most half as much again": what installing may cost over all canaries.
 inline constexpr double kSlightlyWorse = 1.5;
 
+/// What one device measured of one metric, in one number: the mean of its samples, or the quantile that the gate names.
+struct DeviceValue {
+  double now = 0;                    ///< since it switched, or began its proof
+  std::optional<double> before = {};  ///< the same of its own period before, where there is one
+};
+/// One metric over a window's members of one stratum that sent any samples, in an order that outcomes do not change: that of their ids.
+struct MeasuredArms {
+  std::vector<DeviceValue> canary, control;
+};
+/// The same in bins: shares of a device's samples that add up to 1, one a bin, of the same bins in both arms.
+struct BinnedArms {
+  std::vector<std::vector<double>> canary, control;
+};
+/// What the members of a window that is to be judged measured; by stratum.
+struct Measured {
+  std::vector<std::map<std::string, MeasuredArms, std::less<>>> metrics;  ///< one a gate of Policy::metrics, in its order
+  std::vector<std::map<std::string, BinnedArms, std::less<>>> drift;      ///< one a metric of DriftGate::metrics
+};
+
+/// Logs of wealth of one metric, over all windows, and what people can count.
+struct Wealths {
+  Sums logs;
+  std::int64_t canaries = 0;  ///< that had controls of their own
+  std::int64_t worse = 0;     ///< of these, worse than most of their controls
+  std::int64_t seen = 0;      ///< sent any samples
+  std::int64_t healthy = 0;   ///< of the same windows
+  bool operator==(Wealths const&) const = default;
+};
+
 /// All windows that were judged, in what gates need of them. Its size does not depend on the fleet's.
 struct Folded {
   std::vector<double> odds;                                             ///< odds ratios at which sums are kept, ascending; of the policy
@@ -67,6 +97,7 @@ struct Folded {
   stats::Tally control_failed, control_silent;
   std::int64_t left = 0, control_left = 0;
   std::int64_t windows = 0, storms = 0;
+  std::vector<Wealths> metrics, drift;                                  ///< one a metric, as the policy names them
   bool operator==(Folded const&) const = default;
 };
 

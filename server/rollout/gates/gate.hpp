@@ -3,6 +3,7 @@
 #include "server/rollout/gates/evidence.hpp"
 #include "server/rollout/policy/states.hpp"
 
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,17 +25,25 @@ inline constexpr double kCoverage = .9;
 /// A golden test that fails says so alone: nothing of the surroundings makes it.
 inline constexpr double kGoldenShare = .05;
 
-/// Devices judged by one absolute gate of a metric.
+/// Ages, as shares of an absolute gate's `blocks`, at which canaries and controls are compared: a device that has sent more is called bad sooner, and
+/// controls that become canaries begin anew, so that arms of any age would not be alike.
+inline constexpr std::array kAges{.25, .5, 1.};
+/// Devices judged by one absolute gate of a metric (engine/samples.hpp counts them).
 struct MetricTally {
   std::int64_t bad = 0, control_bad = 0;    ///< their own sequences have shown it
   std::int64_t seen = 0, control_seen = 0;  ///< have sent samples at all
   std::int64_t covered = 0;                 ///< healthy canaries with enough of them
+  struct Arms {
+    stats::Tally canary, control;
+  };
+  std::array<Arms, kAges.size()> aged{};    ///< those that have sent so many blocks, and of these the ones that were bad by then
 };
 
 /// What is known of a rollout at one moment, beside its judged windows. Counts are of canaries where nothing else is said.
 struct Facts {
   WindowCounts window;                 ///< the open window
   std::vector<MetricTally> metrics;    ///< one a gate of Policy::absolute, in its order
+  Measured measured;                   ///< of the open window's members; read where closes_window (step.hpp) says that it is to be judged
   std::int64_t told = 0;               ///< all that were, whatever became of them
   std::int64_t left = 0;               ///< beside them: were told, and were taken out by people before they had an outcome
   std::int64_t there = 0;              ///< of those told, ran the release before and run it still: no evidence, and nothing at risk

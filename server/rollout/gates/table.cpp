@@ -1,5 +1,6 @@
 #include "server/rollout/gates/absolute.hpp"
 #include "server/rollout/gates/compared.hpp"
+#include "server/rollout/gates/metrics.hpp"
 #include "server/rollout/gates/sanity.hpp"
 
 namespace fleet::rollout {
@@ -14,6 +15,8 @@ constexpr auto kGates = std::to_array<Gate>({
     {"failures", failures_asked, judge_failures, plan_failures},
     {"silent", silent_asked, judge_silent, plan_silent},
     {"absolute", absolute_asked, judge_absolute, plan_absolute},
+    {"metrics", metrics_asked, judge_metrics, plan_metrics},
+    {"drift", drift_asked, judge_drift, plan_drift},
     {"sanity", always, judge_sanity, nothing},
     {"min_devices", always, judge_min_devices, nothing},
     {"certify", certify_asked, judge_certify, nothing},

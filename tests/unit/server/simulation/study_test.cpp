@@ -120,3 +120,31 @@ TEST_CASE("a stage that adds nobody is passed, and whoever is dead holds up no r
   CHECK(bricks->state == rollout::State::rolled_back);
   CHECK(bricks->left_behind == 0);
 }
+
+TEST_CASE("what devices measure is judged: against a bound of their own, and beside controls") {
+  struct Row {
+    std::string_view gates, scenario;
+    rollout::State state;
+    std::string_view gate;
+  };
+  constexpr std::string_view kBound = R"({"stages":[{"devices":40,"window":10,"every":"2h","cap":"100%"},{"percent":100}],"gates":{"failures":{},"absolute":[{"metric":"accuracy","min":0.9}]},"control":{"per_canary":4}})";
+  constexpr std::string_view kBeside = R"({"stages":[{"devices":100,"window":25,"every":"2h"},{"percent":100}],"gates":{"metrics":[{"name":"latency_ms"}]},"control":{"per_canary":4}})";
+  constexpr std::string_view kOther = R"({"stages":[{"devices":100,"deadline":"2d"},{"percent":100}],"gates":{"metrics":[{"name":"power_w"}]},"control":{"per_canary":4}})";
+  Row const rows[] = {
+      {kBound, R"({"base":0,"metric":{"name":"accuracy","mean":0.95,"between":0.02,"samples_per_hour":200}})", rollout::State::completed, ""},
+      {kBound, R"({"base":0,"kind":"metric","metric":{"name":"accuracy","mean":0.95,"shift":-0.15,"samples_per_hour":200}})", rollout::State::rolled_back, "accuracy"},
+      {kBound, R"({"base":0,"metric":{"name":"accuracy","mean":0.8,"samples_per_hour":200}})", rollout::State::paused, "accuracy"},  // so have controls
+      {kBeside, R"({"base":0,"metric":{"name":"latency_ms","mean":100,"between":10,"within":20}})", rollout::State::completed, ""},
+      {kBeside, R"({"base":0,"kind":"metric","metric":{"name":"latency_ms","mean":100,"between":10,"within":20,"shift":10}})", rollout::State::rolled_back, "metrics latency_ms"},
+      {kOther, R"({"base":0,"metric":{"name":"latency_ms","mean":100}})", rollout::State::paused, ""},  // nobody sends it
+  };
+  for (auto const& row : rows) {
+    auto const outcome = VirtualFleet(scenario_of(row.scenario), policy_of(row.gates), 400, 5).run();
+    REQUIRE(outcome.has_value());
+    CAPTURE(row.scenario);
+    CAPTURE(outcome->reason);
+    CHECK(to_string(outcome->state) == to_string(row.state));
+    CHECK(outcome->gate == row.gate);
+    CHECK(outcome->left_behind == 0);
+  }
+}

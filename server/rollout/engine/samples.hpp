@@ -1,0 +1,58 @@
+#pragma once
+
+#include "core/base/result.hpp"
+#include "core/stats/asymptotic_mean.hpp"
+#include "core/stats/bounded_mean.hpp"
+#include "server/rollout/gates/gate.hpp"
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// When one device is bad by a metric: its own confidence sequence over means of blocks. Pure; the server keeps it in a row, the simulator in memory.
+namespace fleet::rollout {
+
+/// What a metric's values lie between, as its release declares it. Without it the sequence is the asymptotic one, which decides nothing for a long time.
+struct MetricRange {
+  double lo = 0, hi = 1;
+};
+
+/// What a device's samples of one metric came to, since it switched; of a control, since it was told. Its size does not grow.
+struct DeviceSamples {
+  static constexpr std::size_t kBets = stats::BoundedMean::kBets.size();
+
+  std::int64_t block = 0;               ///< the open block: its number since the epoch
+  std::int64_t count = 0;               ///< samples in it
+  double sum = 0;
+  std::int64_t blocks = 0, samples = 0; ///< closed blocks, and the samples in them
+  std::int64_t bad_at = 0;              ///< closed blocks when it was shown to be bad, which stands; 0: it was not
+  std::array<double, kBets> below{}, above{};  ///< logs of wealth against "at least min" and "at most max", where the range is declared
+  stats::AsymptoticMean::Sums sums;     ///< where it is not
+  bool operator==(DeviceSamples const& other) const;
+};
+
+/// Takes samples in. They make up their block's mean once one of a later block comes; samples of a block that was closed are left out, because its
+/// mean was an observation already. Values beyond the declared range count as the nearer end.
+/// @param at     when they were taken
+/// @param count  so many; none changes nothing
+/// @param sum    of their values; not finite: they are left out
+void add(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricRange> const& range, SysTime at, std::int64_t count, double sum);
+/// Closes the open block when its time is over: what a device that went quiet has sent counts, too.
+void close(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricRange> const& range, SysTime now);
+
+/// Its mean is shown to be outside the gate's bounds, at a quarter of `devices_max`: so few healthy devices are called bad that they do not add up to it.
+[[nodiscard]] inline bool is_bad(DeviceSamples const& samples) { return samples.bad_at > 0; }
+/// It has sent enough to be evidence to pass.
+[[nodiscard]] bool is_covered(DeviceSamples const& samples, AbsoluteGate const& gate);
+
+/// Adds a device to what its gate has seen, or, with -1, takes it away before its samples, its arm or its outcome change.
+/// @param healthy  its outcome is; only of canaries
+void count(MetricTally& tally, DeviceSamples const& samples, AbsoluteGate const& gate, Arm arm, bool healthy, int devices);
+
+/// For the device's row: some hundred bytes of JSON. `decode_samples` gives back the same to the last bit. @errors corrupt
+[[nodiscard]] std::string encode(DeviceSamples const& samples);
+[[nodiscard]] Result<DeviceSamples> decode_samples(std::string_view json);
+
+}  // namespace fleet::rollout
