@@ -118,13 +118,15 @@ Result<int> get_rollout(Session& session, Arguments const& arguments) {
   return 0;
 }
 
+std::string counted(std::string const& count, std::string_view one, std::string_view more) { return fmt::format("{} {}", count, count == "1" ? one : more); }
+
 /// Canaries beside controls, in the windows that were judged.
 void tell_arms(Session& session, json::value const& told) {
   auto const& window = render::member(told, "window");
   auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
   if (window.is_object())
-    line(fmt::format("window {} is {}: {} canaries in all, beside {} controls", render::text_at(window, "number"), render::text_at(window, "state"),
-                     render::text_at(window, "canaries"), render::text_at(window, "controls")));
+    line(fmt::format("window {} is {}: {} in all, beside {}", render::text_at(window, "number"), render::text_at(window, "state"),
+                     counted(render::text_at(window, "canaries"), "canary", "canaries"), counted(render::text_at(window, "controls"), "control", "controls")));
   auto const& arms = render::member(told, "arms");
   auto const judged = render::text_at(arms, "windows");
   if (!arms.is_object() || judged == "0") return;
@@ -160,8 +162,8 @@ void tell_explanation(Session& session, json::value const& told) {
       for (auto const& one : *array) tell(one);
   };
   each("stages", [&](json::value const& stage) {
-    line(fmt::format("stage {} ({}%, {} devices): {}", render::text_at(stage, "index"), render::short_number_at(stage, "percent"), render::text_at(stage, "devices"),
-                     render::text_at(stage, "state")));
+    line(fmt::format("stage {} ({}%, {}): {}", render::text_at(stage, "index"), render::short_number_at(stage, "percent"),
+                     counted(render::text_at(stage, "devices"), "device", "devices"), render::text_at(stage, "state")));
   });
   tell_arms(session, told);
   each("gates", [&](json::value const& gate) { tell_gate(session, gate); });

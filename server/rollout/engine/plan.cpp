@@ -30,8 +30,11 @@ StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, 
     if (gate.asked(policy))
       if (auto text = gate.plan(policy, out.devices, beside); !text.empty()) out.detects.push_back(std::move(text));
   auto const bound = policy.certify_at(index);
-  auto const odds = policy.odds_ratio_at(index);
-  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound, policy.certify_evidence)));
+  auto const odds = beside > 0 ? policy.odds_ratio_at(index) : std::nullopt;
+  if (bound) {
+    auto const needed = stats::certify_needs(*bound, policy.certify_evidence);
+    out.certifies = fmt::format("fewer than {} bad after {} healthy {}", percent_text(*bound), needed_text(needed), needed == 1 ? "device" : "devices");
+  }
   if (odds) out.certifies += fmt::format("{}canaries failing less than {:g} times as often as controls", out.certifies.empty() ? "" : ", or ", *odds);
   if (out.certifies.empty() && out.devices > 0)
     out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices, policy.certify_evidence)));

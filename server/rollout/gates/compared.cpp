@@ -81,7 +81,9 @@ void judge_silent(Case const& c, std::vector<GateVerdict>& out) {
   } else {
     auto const tally = c.folded.silent;
     auto verdict = harm_verdict(c, {"silent", stats::harm(tally, gate.devices_max), gate.harm_alpha, tally.bad, {}});
-    verdict.text = fmt::format("silent: {} of {} fell silent; {}", tally.bad, devices_text(tally.devices), bound_text(verdict, tally, gate.devices_max)) + verdict.text;
+    auto const none = no_evidence_text(c.folded);
+    auto const seen = none.empty() ? fmt::format("{} of {} fell silent", tally.bad, devices_text(tally.devices)) : none;
+    verdict.text = fmt::format("silent: {}; {}", seen, bound_text(verdict, tally, gate.devices_max)) + verdict.text;
     verdict.evidence.insert(verdict.evidence.end(), {{"devices", static_cast<double>(tally.devices)}, {"devices_max", gate.devices_max}});
     out.push_back(std::move(verdict));
   }
