@@ -22,6 +22,12 @@ json::value maybe(std::optional<Millis> time) { return time ? json::value(time->
 
 json::array tally_json(stats::Tally tally) { return {tally.bad, tally.devices}; }
 
+stats::Tally read_tally(json::value const* value) {
+  if (value == nullptr || !value->is_array() || value->get_array().size() != 2) return {};
+  auto const number = [&](std::size_t at) { return value->get_array()[at].is_number() ? value->get_array()[at].to_number<std::int64_t>() : 0; };
+  return {number(0), number(1)};
+}
+
 /// The row is this program's own: what is not there is nothing.
 struct Reader {
   json::object const& from;
@@ -43,12 +49,7 @@ struct Reader {
     auto const* const value = find(key);
     return value != nullptr && value->is_string() ? read_exact(value->get_string()) : Sums{};
   }
-  [[nodiscard]] stats::Tally tally(std::string_view key) const {
-    auto const* const value = find(key);
-    if (value == nullptr || !value->is_array() || value->get_array().size() != 2) return {};
-    auto const number = [&](std::size_t at) { return value->get_array()[at].is_number() ? value->get_array()[at].to_number<std::int64_t>() : 0; };
-    return {number(0), number(1)};
-  }
+  [[nodiscard]] stats::Tally tally(std::string_view key) const { return read_tally(find(key)); }
 };
 
 json::object compared_json(Compared const& compared) {
@@ -90,6 +91,7 @@ json::object folded_json(Folded const& folded) {
           {"failed", tally_json(folded.failed)},
           {"silent", tally_json(folded.silent)},
           {"golden", tally_json(folded.golden)},
+          {"seen", json::array{tally_json(folded.seen[0].canary), tally_json(folded.seen[0].control), tally_json(folded.seen[1].canary), tally_json(folded.seen[1].control)}},
           {"control_failed", tally_json(folded.control_failed)},
           {"control_silent", tally_json(folded.control_silent)},
           {"left", folded.left},
@@ -117,6 +119,8 @@ Folded read_folded(json::object const& from) {
   out.silent = reader.tally("silent");
   out.golden = reader.tally("golden");
   out.control_failed = reader.tally("control_failed");
+  if (auto const* const seen = reader.find("seen"); seen != nullptr && seen->is_array() && seen->get_array().size() == 4)
+    for (std::size_t i = 0; i < 2; ++i) out.seen[i] = {read_tally(&seen->get_array()[2 * i]), read_tally(&seen->get_array()[2 * i + 1])};
   out.control_silent = reader.tally("control_silent");
   out.left = reader.integer("left");
   out.control_left = reader.integer("control_left");

@@ -22,14 +22,15 @@ std::string conclusion(GateVerdict const& verdict, bool by_all, std::string_view
 }
 
 /// The stronger of the two questions, in words that name what was seen in both arms.
-GateVerdict compared(Case const& c, std::string const& name, What what, Split alpha, stats::Tally canary, stats::Tally control, BadWords const& words) {
+GateVerdict compared(Case const& c, std::string const& name, What what, Split alpha, Seen const& both, BadWords const& words) {
+  auto const& [canary, control] = both;
   auto const first = worse(c.folded, what, &Compared::first, 1);
   auto const all = worse(c.folded, what, &Compared::all, kSlightlyWorse);
   bool const by_all = all.log_e + std::log(alpha.all) > first.log_e + std::log(alpha.first);
   auto out = harm_verdict(c, {name, by_all ? all : first, by_all ? alpha.all : alpha.first, canary.bad, {}});
   auto const codes = name == "failures" && canary.bad > 0 ? codes_text(c.facts) : std::string();
-  auto seen = no_evidence_text(c.folded);
-  if (seen.empty())
+  std::string seen = "no window has been judged yet";
+  if (c.folded.windows > 0)
     seen = fmt::format("{} of {} {}{}, {} of {} controls did", canary.bad, canaries_text(canary.devices), words.past, codes.empty() ? codes : " (" + codes.substr(2) + ")",
                        control.bad, control.devices);
   auto const after = out.text;
@@ -63,7 +64,7 @@ bool failures_asked(Policy const& policy) { return policy.failures.has_value(); 
 
 void judge_failures(Case const& c, std::vector<GateVerdict>& out) {
   auto const alpha = c.policy.failures->harm_alpha;
-  out.push_back(compared(c, "failures", What::failures, {alpha * 3 / 4, alpha / 4}, c.folded.failed, c.folded.control_failed, {"fail", "failed"}));
+  out.push_back(compared(c, "failures", What::failures, {alpha * 3 / 4, alpha / 4}, c.folded.seen[0], {"fail", "failed"}));
   if (c.full || nothing_at_risk(c.facts)) return;
   if (auto safe = safe_compared(c, "failures", What::failures, c.folded.failed, {"fail", "failed"})) out.push_back(*std::move(safe));
 }
@@ -77,7 +78,7 @@ bool silent_asked(Policy const& policy) { return policy.silent.has_value(); }
 void judge_silent(Case const& c, std::vector<GateVerdict>& out) {
   auto const& gate = *c.policy.silent;
   if (c.folded.controls > 0) {
-    out.push_back(compared(c, "silent", What::silence, {gate.harm_alpha * 2 / 3, gate.harm_alpha / 3}, c.folded.silent, c.folded.control_silent, {"fall silent", "fell silent"}));
+    out.push_back(compared(c, "silent", What::silence, {gate.harm_alpha * 2 / 3, gate.harm_alpha / 3}, c.folded.seen[1], {"fall silent", "fell silent"}));
   } else {
     auto const tally = c.folded.silent;
     auto verdict = harm_verdict(c, {"silent", stats::harm(tally, gate.devices_max), gate.harm_alpha, tally.bad, {}});

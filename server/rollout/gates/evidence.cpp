@@ -104,6 +104,11 @@ void fold(Folded& folded, WindowCounts const& window) {
     folded.left += canary.left;
     folded.control_left += control.left;
     grow(folded.golden, canary.golden, stayed);
+    auto& [failures, silence] = folded.seen;
+    grow(failures.canary, canary.failed, tested);
+    grow(failures.control, control.failed, control_stayed);
+    grow(silence.canary, canary.silent, stayed);
+    grow(silence.control, control.silent, control_stayed);
     if (storm) continue;
     grow(folded.failed, canary.failed + canary.golden, stayed);
     grow(folded.silent, canary.silent, stayed);

@@ -87,6 +87,12 @@ struct Wealths {
   bool operator==(Wealths const&) const = default;
 };
 
+/// Both arms' outcomes.
+struct Seen {
+  stats::Tally canary, control;
+  bool operator==(Seen const&) const = default;
+};
+
 /// All windows that were judged, in what gates need of them. Its size does not depend on the fleet's.
 struct Folded {
   std::vector<double> odds;                                             ///< odds ratios at which sums are kept, ascending; of the policy
@@ -95,6 +101,7 @@ struct Folded {
   std::int64_t canaries = 0, controls = 0;                              ///< started and judged
   stats::Tally failed, silent, golden;                                  ///< canaries, in calm windows; golden: in all
   stats::Tally control_failed, control_silent;
+  std::array<Seen, 2> seen;                                             ///< by What, in all windows, storms too: what people can count themselves
   std::int64_t left = 0, control_left = 0;
   std::int64_t windows = 0, storms = 0;
   std::vector<Wealths> metrics, drift;                                  ///< one a metric, as the policy names them
