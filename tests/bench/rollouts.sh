@@ -34,7 +34,7 @@ import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1])
 (n,) = db.execute("SELECT n FROM rollouts WHERE id = ?", (sys.argv[2],)).fetchone()
 now = int(time.time() * 1000)
-db.execute("INSERT INTO rollout_devices SELECT ?, n, 1, hardware, 'healthy', 'healthy', 1, NULL, NULL, 1, ?, ?, ?, 1, NULL, NULL FROM devices WHERE n > 1", (n, now, now, now + 600_000))
+db.execute("INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, attempt, dispatched_at, since, silent_at, in_window) SELECT ?, n, 1, hardware, 'healthy', 'healthy', 1, 1, ?, ?, 0, 1 FROM devices WHERE n > 1", (n, now, now))
 db.commit()
 probe = sqlite3.connect(sys.argv[3], isolation_level=None)
 probe.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (x);")

@@ -31,6 +31,8 @@ constexpr int kRestFactor = 10;
 /// Of the devices that a stage waits for, so many are named.
 constexpr std::size_t kNamed = 3;
 constexpr int kPiecesARound = 20;
+/// So many members of a window are looked at one by one, to end it as soon as all within reach have been told; a larger one is given time.
+constexpr std::int64_t kMembersLookedAt = 20'000;
 /// Rows looked at in one look for devices that return.
 constexpr int kReturnsALook = 2'000;
 
@@ -163,7 +165,14 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   if (rollout.state == State::rolling_back) FLEET_CHECK(count_to_return(reader, watch, facts));
   bool const joining = rollout.state == State::running && !rollout.waits_to_begin() && facts.preparing == 0;
   bool const by_time = !rollout.full && rollout.attempt == 1 && rollout.policy.stage(std::max(rollout.stage, 1)).every > Millis{0};
-  if (joining && !by_time) FLEET_CHECK(look_at_members(reader, watch, facts));
+  FLEET_TRY(auto const snapshot, snapshot_());
+  auto const view = snapshot->by_n.find(rollout.n);
+  auto const members = view == snapshot->by_n.end() ? 0 : view->second->ladder->counts.at(static_cast<std::size_t>(rollout.progress.controls));
+  if (joining && !by_time && members <= kMembersLookedAt) {
+    FLEET_CHECK(look_at_members(reader, watch, facts));
+  } else if (joining && !by_time) {
+    facts.undispatched = clock_.now() < rollout.progress.opened + ServiceClock::kComeBack ? 1 : 0;  // who polls has by then
+  }
   facts.offline = watch.offline;
   facts.blocked = watch.blocked;
   facts.blocked_by = watch.blocked_by;
