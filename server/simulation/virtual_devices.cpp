@@ -155,6 +155,7 @@ void VirtualFleet::finish(std::uint32_t index) {
   auto& device = devices_[index];
   bool const canary = device.arm == Arm::canary;
   if (device.fails && canary) device.runs_new = false;  // it went back by itself
+  if (!canary) wake(index, Act::poll, weather_.next_poll(device.around, now_ + kMinute));  // its turn may have come meanwhile
   auto const state = name_of(device.state);
   if (state == ds::kSilent || state == ds::kReverting || state == ds::kReverted || state == ds::kDropped) return;
   bool const taken_back = rollout_.state == State::rolling_back && device.fails && canary;

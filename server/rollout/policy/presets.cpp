@@ -11,6 +11,7 @@ namespace {
 using std::chrono::hours;
 
 constexpr Millis kDeadline = hours(24 * 14);
+constexpr std::int64_t kBare = 24;  ///< below it two devices that fail anyhow leave too few others to show that most do not
 constexpr std::int64_t kSmall = 600, kLarge = 6'000, kHuge = 60'000, kManyForCaution = 2'000;
 constexpr std::int64_t kHoldbackFrom = 100;
 constexpr double kHoldback = .05;
@@ -69,7 +70,7 @@ void tiny(Making& m, Temper const& temper) {
   m.policy.absolute.front().devices_max = .2;
   m.policy.absolute.front().alpha = .003;
   m.policy.certify_evidence = temper.tiny_evidence;
-  bool const whole = m.reach < 12 || temper.name == "cautious";
+  bool const whole = m.reach < kBare || temper.name == "cautious";
   if (m.reach == 1) m.policy.certify.push_back(.9);
   else m.stage(1, 1, 4, 0, .9);
   // Where not even all of them, healthy, would be evidence enough, the first device and time are.
