@@ -5,6 +5,8 @@
 #include "cli/args/refs.hpp"
 #include "cli/render/failure.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/rollout.hpp"
+#include "cli/render/table.hpp"
 #include "cli/render/text.hpp"
 
 #include <fmt/format.h>
@@ -38,30 +40,39 @@ std::string strata_of(json::value const& stage) {
   return out;
 }
 
+/// How many devices each stage tells, and in what pieces. What an older server does not say is left out.
+void tell_stage_table(Session& session, json::array const& stages) {
+  render::Table table;
+  table.columns = {{"STAGE", false, true}, {"DEVICES", true}, {"AT MOST", true}, {"WINDOW", true}, {"CONTROLS", true}, {"OF"}};
+  for (auto const& stage : stages) {
+    auto const percent = render::short_number_at(stage, "percent");
+    table.rows.push_back({{render::text_at(stage, "index") + (percent.empty() ? "" : " (" + percent + "%)")},
+                          {render::text_at(stage, "devices")},
+                          {render::text_at(stage, "cap")},
+                          {render::text_at(stage, "window")},
+                          {render::text_at(stage, "controls")},
+                          {strata_of(stage)}});
+  }
+  session.data(render::draw(table, session.paper()));
+}
+
 void tell_plan(Session& session, json::value const& plan) {
   auto const on = render::text_at(plan, "selector");
-  session.data(render::safe_text(fmt::format("{} on {}: {} devices, {} more not eligible", render::text_at(plan, "release"), on.empty() ? "all devices" : on,
-                                             render::text_at(plan, "targeted"), render::text_at(plan, "ineligible"))) +
-               "\n");
-  if (auto const held = render::text_at(plan, "holdback"); !held.empty() && held != "0")
-    session.data(render::safe_text(fmt::format("holdback: {} of them follow once it has completed", held)) + "\n");
-  if (auto const* stages = render::member(plan, "stages").if_array())
+  auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
+  line(fmt::format("{} on {}: {} devices, {} more not eligible", render::text_at(plan, "release"), on.empty() ? "all devices" : on, render::text_at(plan, "targeted"),
+                   render::text_at(plan, "ineligible")));
+  if (auto const held = render::text_at(plan, "holdback"); !held.empty() && held != "0") line(fmt::format("holdback: {} of them follow once it has completed", held));
+  if (auto const* stages = render::member(plan, "stages").if_array()) {
+    tell_stage_table(session, *stages);
     for (auto const& stage : *stages) {
-      auto const percent = render::text_at(stage, "percent");
-      auto const strata = strata_of(stage);
-      session.data(render::safe_text(fmt::format("stage {}{}: {} devices{}", render::text_at(stage, "index"), percent.empty() ? "" : " (" + percent + "%)",
-                                                 render::text_at(stage, "devices"), strata.empty() ? "" : " (" + strata + ")")) +
-                   "\n");
+      line(fmt::format("stage {}", render::text_at(stage, "index")));
       tell_texts(session, render::member(stage, "detects"), "  detects: ");
-      auto const& certifies = render::member(stage, "certifies");
-      if (certifies.is_string() && !certifies.get_string().empty()) session.data(render::safe_text("  certifies: " + render::text_of(certifies)) + "\n");
-      tell_texts(session, certifies, "  certifies: ");
+      if (auto const certifies = render::text_at(stage, "certifies"); !certifies.empty()) line("  passes on: " + certifies);
     }
+  }
   if (auto const* conflicts = render::member(plan, "conflicts").if_array())
     for (auto const& one : *conflicts)
-      session.data(render::safe_text(fmt::format("conflict: rollout {} ({}) covers {} of them", render::text_at(one, "rollout"), render::text_at(one, "state"),
-                                                 render::text_at(one, "devices"))) +
-                   "\n");
+      line(fmt::format("conflict: rollout {} ({}) covers {} of them", render::text_at(one, "rollout"), render::text_at(one, "state"), render::text_at(one, "devices")));
   tell_texts(session, render::member(plan, "warnings"), "warning: ");
 }
 
@@ -102,9 +113,44 @@ Result<int> get_rollout(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const rollout, api->get(Route("/rollouts/{}", {arguments.text("ID")})));
   if (!session.for_people()) return show_object(session, rollout, rollout_shape());
   auto const window = render::Window{session.paper().width.value_or(10'000), 10'000};
-  for (auto const& line : render::rollout_frame(render::read_rollout(rollout), session.now(), window, session.paper().color)) session.data(line + "\n");
+  for (auto const& line : render::rollout_frame(render::read_rollout(rollout), session.now(), window, session.paper().color, session.format() == Format::wide)) session.data(line + "\n");
   for (auto const& line : failures_of(session, rollout)) session.data(line + "\n");
   return 0;
+}
+
+std::string counted(std::string const& count, std::string_view one, std::string_view more) { return fmt::format("{} {}", count, count == "1" ? one : more); }
+
+/// Canaries beside controls, in the windows that were judged.
+void tell_arms(Session& session, json::value const& told) {
+  auto const& window = render::member(told, "window");
+  auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
+  if (window.is_object())
+    line(fmt::format("window {} is {}: {} in all, beside {}", render::text_at(window, "number"), render::text_at(window, "state"),
+                     counted(render::text_at(window, "canaries"), "canary", "canaries"), counted(render::text_at(window, "controls"), "control", "controls")));
+  auto const& arms = render::member(told, "arms");
+  auto const judged = render::text_at(arms, "windows");
+  if (!arms.is_object() || judged == "0") return;
+  auto const storms = render::text_at(arms, "storms");
+  line(fmt::format("{} {} judged{}", judged, judged == "1" ? "window was" : "windows were",
+                   storms == "0" ? "" : fmt::format(", {} of them storms: their failures are not shown", storms)));
+  render::Table table;
+  table.columns = {{"", false, true}, {"JUDGED", true}, {"FAILED", true}, {"SILENT", true}, {"LEFT", true}};
+  for (auto const arm : {"canary", "control"}) {
+    auto const& one = render::member(arms, arm);
+    table.rows.push_back({{arm}, {render::text_at(one, "judged")}, {render::text_at(one, "failed")}, {render::text_at(one, "silent")}, {render::text_at(one, "left")}});
+  }
+  session.data(render::draw(table, session.paper()));
+}
+
+/// One sentence a gate; what it weighs where numbers are asked for.
+void tell_gate(Session& session, json::value const& gate) {
+  auto const read = render::read_gate(gate);
+  session.data(render::safe_text(render::gate_line(read)) + "\n");
+  if (session.format() != Format::wide) return;
+  auto numbers = fmt::format("      {} {}: {}", read.name, read.test, render::gate_numbers(read));
+  if (auto const* evidence = render::member(gate, "evidence").if_object())
+    for (auto const& one : *evidence) numbers += fmt::format(", {} {}", std::string_view(one.key()), render::short_number_at(one.value(), ""));
+  session.data(render::safe_text(numbers) + "\n");
 }
 
 void tell_explanation(Session& session, json::value const& told) {
@@ -116,14 +162,13 @@ void tell_explanation(Session& session, json::value const& told) {
       for (auto const& one : *array) tell(one);
   };
   each("stages", [&](json::value const& stage) {
-    line(fmt::format("stage {} ({}%, {} devices): {}", render::text_at(stage, "index"), render::text_at(stage, "percent"), render::text_at(stage, "devices"),
-                     render::text_at(stage, "state")));
+    line(fmt::format("stage {} ({}%, {}): {}", render::text_at(stage, "index"), render::short_number_at(stage, "percent"),
+                     counted(render::text_at(stage, "devices"), "device", "devices"), render::text_at(stage, "state")));
   });
-  each("gates", [&](json::value const& gate) {
-    auto const e_value = render::short_number_at(gate, "e_value");
-    line(fmt::format("gate {} {}: {}{}", render::text_at(gate, "name"), render::text_at(gate, "test"), render::text_at(gate, "decision"),
-                     e_value.empty() ? "" : fmt::format(" (e = {} of {})", e_value, render::short_number_at(gate, "threshold"))));
-    if (auto const text = render::text_at(gate, "text"); !text.empty()) line("  " + text);
+  tell_arms(session, told);
+  each("gates", [&](json::value const& gate) { tell_gate(session, gate); });
+  each("strata", [&](json::value const& stratum) {
+    if (render::text_at(stratum, "quarantined") == "true") line(fmt::format("stratum {} is quarantined: it alone has shown harm, and is told nothing more", render::text_at(stratum, "stratum")));
   });
   each("failures", [&](json::value const& device) {
     for (auto const& text : render::failure_lines(device)) session.data(text + "\n");
@@ -182,7 +227,7 @@ std::vector<Command> const& rollout_commands() {
            {"draft", "awaiting_approval", "running", "paused", "completed", "rolling_back", "rolled_back", "aborted"}},
           limit_option()}},
         {"rollout get", "one rollout as it stands", "rollout get r_01J", get_rollout, {id}},
-        {"rollout explain", "every verdict in words and numbers", "rollout explain r_01J", explain_rollout, {id}},
+        {"rollout explain", "every verdict in words; with -o wide in numbers, too", "rollout explain r_01J", explain_rollout, {id}},
         {"rollout devices",
          "devices of a rollout and how they fare",
          "rollout devices r_01J --state failed",

@@ -23,6 +23,7 @@ struct Count {
 constexpr auto kCounts = std::to_array<Count>({
     {"targeted", false, Tone::plain},
     {"holdback", true, Tone::dim},
+    {"controls", true, Tone::dim},
     {"exposed", false, Tone::plain},
     {"healthy", false, Tone::good},
     {"failed", false, Tone::bad},
@@ -99,11 +100,19 @@ std::pair<std::size_t, std::size_t> shown_stages(RolloutView const& view, std::s
   return {first, first + room};
 }
 
-std::vector<std::string> gate_lines(RolloutView const& view, Window window, bool color) {
+/// One word for what the gate does now.
+std::string_view gate_word(RolloutView::Gate const& gate) {
+  if (gate.decision == "promote") return "ok";
+  if (gate.decision == "rollback") return "harm";
+  if (gate.decision == "pause") return "stop";
+  return gate.test == "harm" ? "ok" : "wait";
+}
+
+std::vector<std::string> gate_lines(RolloutView const& view, Window window, bool color, bool numbers) {
   std::vector<std::string> lines;
   for (auto const& gate : view.gates) {
-    auto const evidence = gate.e_value.empty() ? "" : "  e=" + gate.e_value + (gate.threshold.empty() ? "" : " of " + gate.threshold);
-    auto const text = clip(safe_text(fmt::format("  gate {} {}: {}{}", gate.name, gate.test, gate.decision, evidence)), window.width);
+    auto const weighs = numbers ? gate_numbers(gate) : std::string();
+    auto const text = clip(safe_text("  " + gate_line(gate) + (weighs.empty() ? "" : " (" + weighs + ")")), window.width);
     lines.push_back(painted(text, tone_of(gate.decision), color));
   }
   return lines;
@@ -137,9 +146,22 @@ RolloutView read_rollout(json::value const& rollout) {
     view.stages[static_cast<std::size_t>(view.stage - 1)].devices = devices;
   if (auto const* gates = member(rollout, "verdict.gates").if_array())
     for (auto const& gate : *gates)
-      view.gates.push_back(
-          {text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), short_number_at(gate, "e_value"), short_number_at(gate, "threshold")});
+      view.gates.push_back(read_gate(gate));
   return view;
+}
+
+RolloutView::Gate read_gate(json::value const& gate) {
+  return {text_at(gate, "name"), text_at(gate, "test"), text_at(gate, "decision"), text_at(gate, "text"), short_number_at(gate, "e_value"), short_number_at(gate, "threshold")};
+}
+
+std::string gate_line(RolloutView::Gate const& gate) {
+  auto const told = gate.text.empty() ? gate.name + ": " + gate.decision : gate.text;
+  return fmt::format("{:<4}  {}", gate_word(gate), told);
+}
+
+std::string gate_numbers(RolloutView::Gate const& gate) {
+  if (gate.e_value.empty()) return {};
+  return fmt::format("{} {} of {}", gate.name.starts_with("coverage") || gate.name == "min_devices" ? "has" : "e-value", gate.e_value, gate.threshold);
 }
 
 std::string bar(std::int64_t done, std::int64_t begun, std::int64_t of, std::size_t width) {
@@ -155,7 +177,7 @@ std::string bar(std::int64_t done, std::int64_t begun, std::int64_t of, std::siz
   return out;
 }
 
-std::vector<std::string> rollout_frame(RolloutView const& view, SysTime now, Window window, bool color) {
+std::vector<std::string> rollout_frame(RolloutView const& view, SysTime now, Window window, bool color, bool numbers) {
   auto const height = std::max<std::size_t>(window.height, 4) - 1;
   auto const on = view.selector.empty() ? "all devices" : view.selector;
   auto const age = view.created_at ? ", created " + relative(*view.created_at, now) : "";
@@ -175,7 +197,7 @@ std::vector<std::string> rollout_frame(RolloutView const& view, SysTime now, Win
   auto const [first, last] = shown_stages(view, left);
   for (auto i = first; i < last; ++i) head.push_back(stage_line(view, i + 1, now, window, color));
   head.insert(head.end(), tail.begin(), tail.end());
-  for (auto const& line : gate_lines(view, window, color))
+  for (auto const& line : gate_lines(view, window, color, numbers))
     if (head.size() < height) head.push_back(line);
   head.resize(std::min(head.size(), height));
   return head;

@@ -22,7 +22,7 @@ struct RolloutView {
     std::int64_t devices = 0;  ///< cumulative, as planned from the targeted
   };
   struct Gate {
-    std::string name, test, decision, e_value, threshold;
+    std::string name, test, decision, text, e_value, threshold;
   };
   std::string id, release, selector, state, stage_state, decision, reason;
   std::int64_t stage = 0, stages_of = 0;  ///< counted from 1; 0: not started
@@ -44,9 +44,16 @@ struct Window {
   std::size_t height = 24;
 };
 
+/// What a gate says, for people: `ok`, `wait`, `stop` or `harm`, and its sentence; two columns apart.
+[[nodiscard]] std::string gate_line(RolloutView::Gate const& gate);
+/// What it weighs, for who asks for numbers: `e-value 1.5 of 250`. Empty: it weighs nothing.
+[[nodiscard]] std::string gate_numbers(RolloutView::Gate const& gate);
+[[nodiscard]] RolloutView::Gate read_gate(boost::json::value const& gate);
+
 /// The lines of one picture: head, a bar a stage, counts, verdict, gates. At most `window.height - 1` lines of at most `window.width`
 /// columns; where it is too low, gates go first, then stages far from the one under way.
-[[nodiscard]] std::vector<std::string> rollout_frame(RolloutView const& view, SysTime now, Window window, bool color);
+/// @param numbers  what the gates weigh, too
+[[nodiscard]] std::vector<std::string> rollout_frame(RolloutView const& view, SysTime now, Window window, bool color, bool numbers = false);
 
 /// One line for logs: time, state, stage, counts that are not zero, verdict.
 [[nodiscard]] std::string rollout_line(RolloutView const& view, SysTime now);

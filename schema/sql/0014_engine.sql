@@ -32,28 +32,29 @@ CREATE TABLE rollout_counts (
   outcome   TEXT NOT NULL,                -- '': none yet
   exposed   INTEGER NOT NULL,
   kind      TEXT NOT NULL,
+  attempt   INTEGER NOT NULL,             -- of a control: its window
   devices   INTEGER NOT NULL,
-  PRIMARY KEY (rollout, stratum, arm, in_window, state, outcome, exposed, kind)
+  PRIMARY KEY (rollout, stratum, arm, in_window, state, outcome, exposed, kind, attempt)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO rollout_counts SELECT rollout, stratum, arm, in_window, state, coalesce(outcome, ''), exposed, kind, count(*) FROM rollout_devices
-  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
+INSERT INTO rollout_counts SELECT rollout, stratum, arm, in_window, state, coalesce(outcome, ''), exposed, kind, attempt, count(*) FROM rollout_devices
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9;
 CREATE TRIGGER rollout_devices_come AFTER INSERT ON rollout_devices BEGIN
-  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, devices)
-    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, 1)
-    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind) DO UPDATE SET devices = devices + 1;
+  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, attempt, devices)
+    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, new.attempt, 1)
+    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind, attempt) DO UPDATE SET devices = devices + 1;
 END;
 CREATE TRIGGER rollout_devices_go AFTER DELETE ON rollout_devices BEGIN
   UPDATE rollout_counts SET devices = devices - 1 WHERE rollout = old.rollout AND stratum = old.stratum AND arm = old.arm AND in_window = old.in_window
-    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind;
+    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind AND attempt = old.attempt;
 END;
-CREATE TRIGGER rollout_devices_move AFTER UPDATE OF stratum, arm, in_window, state, outcome, exposed, kind ON rollout_devices
+CREATE TRIGGER rollout_devices_move AFTER UPDATE OF stratum, arm, in_window, state, outcome, exposed, kind, attempt ON rollout_devices
   WHEN old.stratum <> new.stratum OR old.arm <> new.arm OR old.in_window <> new.in_window OR old.state <> new.state OR old.outcome IS NOT new.outcome
-    OR old.exposed <> new.exposed OR old.kind <> new.kind BEGIN
+    OR old.exposed <> new.exposed OR old.kind <> new.kind OR old.attempt <> new.attempt BEGIN
   UPDATE rollout_counts SET devices = devices - 1 WHERE rollout = old.rollout AND stratum = old.stratum AND arm = old.arm AND in_window = old.in_window
-    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind;
-  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, devices)
-    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, 1)
-    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind) DO UPDATE SET devices = devices + 1;
+    AND state = old.state AND outcome = coalesce(old.outcome, '') AND exposed = old.exposed AND kind = old.kind AND attempt = old.attempt;
+  INSERT INTO rollout_counts (rollout, stratum, arm, in_window, state, outcome, exposed, kind, attempt, devices)
+    VALUES (new.rollout, new.stratum, new.arm, new.in_window, new.state, coalesce(new.outcome, ''), new.exposed, new.kind, new.attempt, 1)
+    ON CONFLICT (rollout, stratum, arm, in_window, state, outcome, exposed, kind, attempt) DO UPDATE SET devices = devices + 1;
 END;
 
 DROP TABLE rollout_strata;

@@ -2,6 +2,7 @@
 #include "server/registry/devices.hpp"
 #include "server/rollout/shell/restored.hpp"
 #include "server/rollout/shell/series.hpp"
+#include "server/rollout/shell/survey.hpp"
 #include "server/rollout/shell/verbs.hpp"
 #include "server/rollout/shell/views.hpp"
 
@@ -9,6 +10,8 @@
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
@@ -24,7 +27,10 @@ constexpr std::uint64_t kSmall = 64 * 1024;
 constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr std::size_t kReasonMax = 1'000;
 constexpr std::int64_t kStagesMax = 1'000;
+constexpr char const* kPolicyRequired = "is required: a policy, or cautious, standard, fast or small-fleet";
 
+Scope const kLint{Bound::filtered, Bound::named, {{Place::body, "model", Thing::model}, {Place::body, "selector", Thing::some_devices}}};
+Scope const kPreset{Bound::open, Bound::named, {{Place::body, "selector", Thing::devices}}};
 Scope const kRollout{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}}};
 Scope const kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}, {Place::body, "device", Thing::device}}};
 Scope const kNewRollout{Bound::named,
@@ -45,21 +51,6 @@ Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, in
   return reply;
 }
 
-/// A policy as a rollout would have it, or every mistake in it.
-Result<Reply> lint_policy(Services&, Call const& call, db::Connection&) {
-  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kBodyMax));
-  std::vector<FieldError> faults;
-  wire::ObjectReader reader(body, "", faults);
-  auto const* const policy = reader.find("policy");
-  if (policy == nullptr && reader.valid()) reader.fault("policy", "is required");
-  reader.refuse_unknown();
-  FLEET_CHECK(wire::no_faults(faults, "body"));
-  FLEET_TRY(auto const decoded, rollout::decode_policy(boost::json::serialize(*policy), "/policy"));
-  Reply reply;
-  reply.body = fmt::format(R"({{"policy":{}}})", rollout::encode(decoded));
-  return reply;
-}
-
 struct Wanted {
   rollout::CreateRequest request;
   std::string reason;
@@ -75,7 +66,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   plan.version = reader.required_text("version", 64);
   plan.selector = reader.text("selector", registry::Selector::kBytesMax, "");
   auto const* const policy = reader.find("policy");
-  if (policy == nullptr && reader.valid()) reader.fault("policy", "is required: a policy, or cautious, standard, fast or small-fleet");
+  if (policy == nullptr && reader.valid()) reader.fault("policy", kPolicyRequired);
   out.request.start = reader.boolean("start", false);
   out.request.after = reader.text("after", 64, "");
   out.request.supersede = reader.text("supersede", 64, "");
@@ -87,6 +78,70 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
   return out;
+}
+
+struct LintRequest {
+  rollout::Policy policy;
+  std::optional<rollout::SurveyRequest> fleet;  ///< nothing: what can be told without one
+};
+
+Result<LintRequest> read_lint(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kBodyMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  auto const* const policy = reader.find("policy");
+  if (policy == nullptr && reader.valid()) reader.fault("policy", kPolicyRequired);
+  rollout::SurveyRequest fleet;
+  bool const selected = reader.find("selector") != nullptr;
+  fleet.selector = reader.text("selector", registry::Selector::kBytesMax, "");
+  fleet.model = reader.text("model", 64, "");
+  fleet.version = reader.text("version", 64, "");
+  if (fleet.model.empty() != fleet.version.empty()) reader.fault(fleet.model.empty() ? "model" : "version", "a release is a model and a version");
+  if (!fleet.model.empty() && !selected) reader.fault("selector", "is required with a release: which devices? Empty: all");
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  LintRequest out;
+  FLEET_TRY(out.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
+  if (selected) out.fleet = std::move(fleet);
+  return out;
+}
+
+/// A policy as a rollout would have it, or every mistake in it; and what is allowed and looks like one.
+Result<Reply> lint_policy(Services& services, Call const& call) {
+  FLEET_TRY(auto wanted, read_lint(services, call));
+  std::optional<rollout::Survey> survey;
+  if (wanted.fleet) {
+    FLEET_TRY(survey, rollout::survey(services.store.reader(), *wanted.fleet, wanted.policy, call.actor.limits));
+    wanted.policy = rollout::fitted(std::move(wanted.policy), *survey);
+  }
+  boost::json::array findings;
+  for (auto const& one : rollout::lint(wanted.policy, survey ? &survey->facts : nullptr))
+    findings.push_back(boost::json::object{{"pointer", "/policy" + one.pointer}, {"detail", one.text}, {"hint", one.hint}});
+  Reply reply;
+  reply.body = fmt::format(R"({{"policy":{}{},"findings":{}}})", rollout::encode(wanted.policy),
+                           survey ? fmt::format(R"(,"devices":{})", survey->facts.targeted) : std::string(), boost::json::serialize(findings));
+  return reply;
+}
+
+/// What a preset is for the selected devices.
+Result<Reply> fit_preset(Services& services, Call const& call) {
+  FLEET_TRY(auto const body, wire::parse_json(call.request.body, kSmall));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(body, "", faults);
+  rollout::Policy policy;
+  policy.preset = reader.required_text("name", 64);
+  rollout::SurveyRequest fleet;
+  fleet.selector = reader.text("selector", registry::Selector::kBytesMax, "");
+  if (!policy.preset.empty() && !rollout::is_preset(policy.preset)) reader.fault("name", fmt::format("one of {}", fmt::join(rollout::kPresetNames, ", ")));
+  reader.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_TRY(auto const survey, rollout::survey(services.store.reader(), fleet, policy, call.actor.limits));
+  if (survey.facts.targeted == 0)
+    return Error{Kind::unprocessable, "no_devices", "no device is selected: what a preset becomes depends on how many there are",
+                 "fleetctl device list -l SELECTOR shows who would be"};
+  Reply reply;
+  reply.body = rollout::encode(rollout::fitted(std::move(policy), survey));
+  return reply;
 }
 
 Result<Reply> plan_rollout(Services& services, Call const& call) {
@@ -233,7 +288,8 @@ std::vector<Route> const& rollout_routes() {
   constexpr auto get = net::Method::get;
   constexpr auto post = net::Method::post;
   static std::vector<Route> const routes{
-      {post, "/api/v1/policies:lint", P::read, kOpen, &lint_policy, kBodyMax},
+      {post, "/api/v1/policies:lint", P::read, kLint, &lint_policy, kBodyMax},
+      {post, "/api/v1/policies:preset", P::read, kPreset, &fit_preset, kSmall},
       {post, "/api/v1/rollouts:plan", P::read, kNewRollout, &plan_rollout, kBodyMax},
       {get, "/api/v1/rollouts", P::read, kRolloutList, &list_all},
       {post, "/api/v1/rollouts", P::operate, kNewRollout, &create_rollout, kBodyMax},

@@ -17,6 +17,7 @@ enum class Thing {
   moved_device,  ///< the same, and what the handler leaves of it
   rollout,       ///< a rollout's id: its model, and all that its selector may reach
   devices,       ///< a selector that may reach no device beyond; where it is absent it reaches all
+  some_devices,  ///< the same; where it is absent it reaches none
   question,      ///< a selector that only narrows what the caller sees anyway
   bindings,      ///< the body of a request for device tokens: what the devices will be
   device_token,  ///< a device token's id: to a caller with limits it is its maker's

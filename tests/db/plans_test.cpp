@@ -23,6 +23,7 @@ std::map<std::string_view, std::string_view> const kWalks{
     {"raise_sequences", "a restore, before the server serves"},
     {"drop_open_uploads", "a restore, before the server serves"},
     {"registry.origin_known", "releases by a data set that they name, on a worker"},
+    {"rollout_gaps", "a plan, on a worker: how long devices are quiet"},
     {"rollout_unknown_running", "what differs after a restore, on a worker, when an administrator asks"},
     {"rollout_unknown_rollouts", "what differs after a restore, on a worker, when an administrator asks"},
     {"all_documents", "the command check, and a server's start"},
@@ -90,10 +91,13 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
     WITH RECURSIVE k(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM k WHERE n < 60)
       INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) SELECT n, 'd' || n, 'a', 'active', CAST(n AS BLOB), 0, 0 FROM k;
     INSERT INTO device_models (device, model, running, since) SELECT n, 'm', CASE n % 3 WHEN 0 THEN NULL WHEN 1 THEN '1' ELSE '2' END, 0 FROM devices;
-    INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at, eligible)
-      SELECT 1, n, 1, CASE n % 2 WHEN 0 THEN 'x' ELSE 'y' END, 'dispatched', 1, 0, 0, 0, 1 FROM devices;
+    INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at)
+      SELECT 1, n, 1, CASE n % 2 WHEN 0 THEN 'x' ELSE 'y' END, 'dispatched', 1, 0, 0, 0 FROM devices;
     UPDATE rollout_devices SET state = 'healthy', outcome = 'healthy', exposed = 1 WHERE device % 5 = 0;
     UPDATE rollout_devices SET outcome = 'failed' WHERE device % 7 = 0;
+    UPDATE rollout_devices SET arm = 'control', in_window = 2 WHERE device % 4 = 0;
+    UPDATE rollout_devices SET in_window = 1, kind = 'golden' WHERE device % 7 = 0;
+    UPDATE rollout_devices SET attempt = 2 WHERE device % 9 = 0;
     DELETE FROM rollout_devices WHERE device > 55;
     UPDATE rollout_devices SET since = 7;
     UPDATE device_models SET running = '2' WHERE device < 20;
@@ -107,8 +111,9 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
     char const *kept, *counted;
   };
   for (auto const& [kept, counted] :
-       {Kept{"SELECT stratum || state || outcome || exposed || devices FROM rollout_counts WHERE devices <> 0 ORDER BY 1",
-             "SELECT stratum || state || coalesce(outcome, '') || exposed || count(*) FROM rollout_devices GROUP BY stratum, state, outcome, exposed ORDER BY 1"},
+       {Kept{"SELECT stratum || arm || in_window || state || outcome || exposed || kind || attempt || devices FROM rollout_counts WHERE devices <> 0 ORDER BY 1",
+             "SELECT stratum || arm || in_window || state || coalesce(outcome, '') || exposed || kind || attempt || count(*) FROM rollout_devices "
+             "GROUP BY stratum, arm, in_window, state, outcome, exposed, kind, attempt ORDER BY 1"},
         Kept{"SELECT state || devices FROM device_counts WHERE devices <> 0 ORDER BY 1", "SELECT state || count(*) FROM devices GROUP BY state ORDER BY 1"},
         Kept{"SELECT version || devices FROM running_counts WHERE devices <> 0 ORDER BY 1",
              "SELECT running || count(*) FROM device_models WHERE running IS NOT NULL GROUP BY running ORDER BY 1"}}) {

@@ -138,7 +138,8 @@ bool within_limits(Deciding& d, RolloutView const& view) {
 bool joins_control(Deciding& d, RolloutView const& view) {
   auto const& progress = view.rollout.progress;
   auto const* const runs = d.other_version(view);
-  if (runs == nullptr || progress.shut || progress.judged) return false;
+  bool const open = !progress.shut && !progress.judged && view.window_now->load(std::memory_order_relaxed) <= progress.window;  // the snapshot may be older
+  if (runs == nullptr || !open) return false;
   if (!may_start(d, view) || !within_limits(d, view)) return false;
   d.prove(view, progress.window, true, *runs);
   return true;

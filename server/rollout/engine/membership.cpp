@@ -120,7 +120,7 @@ std::int64_t Ladder::threshold(int step, std::string_view stratum) const {
   if (step <= 0) return 0;
   auto const known = thresholds.find(stratum);
   if (known != thresholds.end()) return known->second.at(static_cast<std::size_t>(step));
-  if (step >= last()) return threshold_of_share(static_cast<double>(reach()) / std::max(1., static_cast<double>(reach() + held)));
+  if (step >= last()) return kEverybody;  // who is held back was asked for before
   return threshold_of_share(static_cast<double>(counts.at(static_cast<std::size_t>(step))) / std::max(1., static_cast<double>(reach() + held)));
 }
 
@@ -148,6 +148,8 @@ Ladder make_ladder(std::vector<StageSpec> const& stages, double holdback, Places
   }
   exact.push_back(reach);
   exact = in_order(std::move(exact));
+  bool const nobody = sum(reach) == 0;
+  if (nobody) exact.push_back(reach);  // the last step is everybody, also where nobody is there yet
   std::set<std::int64_t> totals;
   add_totals(totals, stages, sizes, caps, sum(reach));
   std::vector<Counts> steps;
@@ -159,8 +161,8 @@ Ladder make_ladder(std::vector<StageSpec> const& stages, double holdback, Places
   }
   for (auto const& step : steps) out.counts.push_back(sum(step));
   for (std::size_t s = 0; s < stages.size(); ++s) {
-    out.stage_size.push_back(out.step_of(sum(sizes[s])));
-    out.stage_cap.push_back(out.step_of(sum(caps[s])));
+    out.stage_size.push_back(nobody && stages[s].is_whole() ? out.last() : out.step_of(sum(sizes[s])));
+    out.stage_cap.push_back(std::max(out.stage_size.back(), out.step_of(sum(caps[s]))));
   }
   std::size_t at = 0;
   for (auto const& [stratum, sorted] : places) {

@@ -30,23 +30,26 @@ StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, 
     if (gate.asked(policy))
       if (auto text = gate.plan(policy, out.devices, beside); !text.empty()) out.detects.push_back(std::move(text));
   auto const bound = policy.certify_at(index);
-  auto const odds = policy.odds_ratio_at(index);
-  if (bound) out.certifies = fmt::format("fewer than {} bad after {} healthy devices", percent_text(*bound), needed_text(stats::certify_needs(*bound)));
+  auto const odds = beside > 0 ? policy.odds_ratio_at(index) : std::nullopt;
+  if (bound) {
+    auto const needed = stats::certify_needs(*bound, policy.certify_evidence);
+    out.certifies = fmt::format("fewer than {} bad after {} healthy {}", percent_text(*bound), needed_text(needed), needed == 1 ? "device" : "devices");
+  }
   if (odds) out.certifies += fmt::format("{}canaries failing less than {:g} times as often as controls", out.certifies.empty() ? "" : ", or ", *odds);
   if (out.certifies.empty() && out.devices > 0)
-    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices)));
+    out.certifies = fmt::format("nothing is asked for; {} healthy devices could certify fewer than {} bad", out.devices, percent_text(stats::certifiable(out.devices, policy.certify_evidence)));
   return out;
 }
 
 void warn_of_stage(Policy const& policy, StagePlan const& stage, std::vector<std::string>& warnings) {
   auto const bound = policy.certify_at(stage.index);
-  auto const needed = bound ? stats::certify_needs(*bound) : std::nullopt;
+  auto const needed = bound ? stats::certify_needs(*bound, policy.certify_evidence) : std::nullopt;
   bool const by_control = policy.odds_ratio_at(stage.index) && stage.controls > 0;
   if (bound && policy.preset.empty() && !by_control && (!needed || *needed > stage.cap))
     warnings.push_back(fmt::format(
         "stage {} has {} devices; certifying fewer than {} bad takes {} healthy ones ({} certify fewer than {} at best): it will hold until its deadline or a "
         "promote",
-        stage.index, stage.cap, percent_text(*bound), needed_text(needed), stage.cap, percent_text(stats::certifiable(stage.cap))));
+        stage.index, stage.cap, percent_text(*bound), needed_text(needed), stage.cap, percent_text(stats::certifiable(stage.cap, policy.certify_evidence))));
   auto const least = policy.stage(stage.index).min_devices;
   if (least > stage.cap)
     warnings.push_back(
@@ -60,6 +63,11 @@ void warn_of_sizes(Plan const& plan, std::vector<std::string>& warnings) {
     auto const& wanted = plan.policy.stage(stage.index).size.devices;
     if (wanted && *wanted > plan.ladder.reach())
       warnings.push_back(fmt::format("stage {} asks for {} devices, the fleet has {}: it takes all", stage.index, *wanted, plan.ladder.reach()));
+    auto const& percent = plan.policy.stage(stage.index).size.percent;
+    auto const share = 100. * static_cast<double>(stage.devices) / static_cast<double>(std::max<std::int64_t>(1, plan.ladder.reach()));
+    if (percent && share > 2 * *percent)
+      warnings.push_back(fmt::format("stage {} of {:g} % is {} of {} devices, {:.0f} %: at least one of each of {} strata; name fewer strata, or labels of fewer values", stage.index,
+                                     *percent, stage.devices, plan.ladder.reach(), share, plan.ladder.sizes.size()));
     if (stage.index > 1 && stage.devices == before)
       warnings.push_back(fmt::format("stage {} adds no device to the {} of stage {}: it only waits", stage.index, before, stage.index - 1));
     before = stage.devices;

@@ -6,6 +6,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <charconv>
 
 namespace fleet::rollout {
 namespace json = boost::json;

@@ -43,20 +43,6 @@ RowMove failure(std::string_view row_state, std::string_view code, bool exposed)
   return {ds::kFailed, exposed, code.starts_with("golden") ? row_kind::kGolden : row_kind::kPlain, true};
 }
 
-/// A device of the control, or one that proves the holdback: it counts in its window alone.
-void count_control(Facts& facts, CountKey const& key, std::int64_t devices, bool undecided, int window) {
-  if (undecided) facts.at_work += devices;
-  if (undecided && key.window == 0 && key.state != ds::kWaiting) facts.preparing += devices;
-  if (key.window == 0 || key.window != window || key.kind != row_kind::kPlain || key.state == ds::kDropped || key.state == ds::kIneligible) return;
-  auto& cell = facts.window[key.stratum][1];
-  cell.started += devices;
-  if (key.state == ds::kLeft) cell.left += devices;
-  else if (undecided) cell.undecided += devices;
-  else if (key.outcome == ds::kHealthy) cell.healthy += devices;
-  else if (key.outcome == ds::kFailed) cell.failed += devices;
-  else if (key.outcome == ds::kSilent) cell.silent += devices;
-}
-
 void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool undecided) {
   cell.started += devices;
   if (key.state == ds::kLeft && key.outcome.empty()) cell.left += devices;
@@ -65,6 +51,13 @@ void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool unde
   else if (key.outcome == ds::kSilent) cell.silent += devices;
   else if (undecided) cell.undecided += devices;
   else cell.started -= devices;  // it was dropped: it proves nothing
+}
+
+/// A device of the control, or one that proves the holdback: it counts in its window alone.
+void count_control(Facts& facts, CountKey const& key, std::int64_t devices, bool undecided, int window) {
+  if (undecided) facts.at_work += devices;
+  if (undecided && key.window == 0 && key.state != ds::kWaiting) facts.preparing += devices;
+  if (key.window != 0 && key.window == window && key.kind == row_kind::kPlain) count_cell(facts.window[key.stratum][1], key, devices, undecided);
 }
 
 }  // namespace
@@ -91,14 +84,22 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
   return failure(row_state, item.error.code, exposed);
 }
 
+bool tries_again(Arm arm, std::string_view state, std::int64_t attempt, std::int64_t rollout_attempt) {
+  return arm == Arm::canary && state == ds::kFailed && attempt < rollout_attempt;
+}
+
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) {
   bool const undecided = ds::is_undecided(key.state);
   if (key.arm != Arm::canary) return count_control(facts, key, devices, undecided, window);
   if (key.exposed) facts.exposed += devices;
+  if (key.tries_again) return;
   bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;
   if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][0], key, devices, undecided);
   if (undecided) facts.at_work += devices;
-  if (key.state == ds::kLeft) return;
+  if (key.state == ds::kLeft) {
+    facts.left += devices;
+    return;
+  }
   facts.told += devices;
   if (key.outcome == ds::kHealthy && key.kind == row_kind::kThere) facts.there += devices;
   if (undecided) facts.undecided += devices;

@@ -39,7 +39,9 @@ struct CountKey {
   std::string_view outcome = {};  ///< empty: none yet
   bool exposed = false;
   std::string_view kind = row_kind::kPlain;
+  bool tries_again = false;  ///< it failed an attempt before the rollout's own: it is as if it had not been told
 };
+[[nodiscard]] bool tries_again(Arm arm, std::string_view state, std::int64_t attempt, std::int64_t rollout_attempt);
 /// Adds so many devices of one key to what is known; negative numbers take them away.
 /// @param window  the one that is open
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window);

@@ -50,11 +50,13 @@ void open(Setting const& setting, Progress& progress, int stage, bool full, Mill
   auto const wanted = full || spec.window == 0 ? count_at(ladder, std::max(size, progress.canaries)) - have
                                                : std::llround(static_cast<double>(spec.window) * std::pow(spec.grow, std::min(progress.in_stage, 60)));
   auto const limit = progress.canaries < size ? size : cap;  // the stage's size is met exactly; top-ups go beyond it
-  progress.canaries = full ? ladder.last() : std::clamp(ladder.step_of(have + std::max<std::int64_t>(wanted, 1)), progress.canaries, std::max(limit, progress.canaries));
+  auto const next = full ? ladder.last() : std::clamp(ladder.step_of(have + std::max<std::int64_t>(wanted, 1)), progress.canaries, std::max(limit, progress.canaries));
+  if (progress.window > 0 && progress.judged && next == progress.canaries) return;  // a stage that adds nobody only waits
+  progress.canaries = next;
   auto const now = count_at(ladder, progress.canaries), more = now - have;
   auto const controls = full || !setting.policy.compares() ? 0 : std::max(more, std::min(setting.policy.controls * more, kControlsEnough));
   progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
-  ++progress.window;
+  if (progress.judged) ++progress.window;  // one that a verb caught open goes on, wider: what its devices come to is not lost
   ++progress.in_stage;
   progress.shut = progress.judged = more == 0;  // a stage that adds nobody has nothing to wait for
   progress.opened = service;
@@ -69,16 +71,21 @@ Cell sum(WindowCounts const& window, std::size_t arm) {
   return out;
 }
 
-/// Whether nobody else can be expected to start in this window. One that nobody started in stays open.
+/// Whether nobody else can be expected to start in this window. One that nobody started in stays open, unless all its devices were told and none is on its
+/// way: they ran the release before, or failed before they started.
 bool may_shut(Setting const& setting, Progress const& progress, Look const& look) {
   auto const& ladder = setting.ladder;
   auto const& facts = look.facts;
   auto const canaries = sum(facts.window, 0).started, controls = sum(facts.window, 1).started;
-  if (canaries == 0) return false;
-  bool const all_canaries = facts.told - facts.waiting >= count_at(ladder, progress.canaries) && facts.preparing == 0;
+  auto const members = count_at(ladder, progress.canaries);
+  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
+  bool const all_told = facts.told + facts.left >= members && members > 0;
+  bool const nobody_to_tell = every > Millis{0} ? all_told : facts.undispatched == 0;
+  // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
+  if (canaries == 0) return facts.told + facts.left > 0 && facts.undecided == 0 && nobody_to_tell;
+  bool const all_canaries = facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
   bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
   if (all_canaries && all_controls) return true;
-  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
   if (every > Millis{0}) return look.service >= progress.opened + every / 2;
   return facts.preparing == 0 && facts.undispatched == 0;
 }

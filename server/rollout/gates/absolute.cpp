@@ -12,7 +12,7 @@ namespace {
 GateVerdict guard(Case const& c, std::string const& name, stats::Tally tally, double p0, double alpha, std::string_view found) {
   auto out = harm_verdict(c, {name, stats::harm(tally, p0), alpha, tally.bad, {}});
   auto const after = out.text;
-  out.text = fmt::format("{}{}; at most {} are allowed", name == kInstallFailure ? "failures: " : name + ": ", found, percent_text(p0)) + after;
+  out.text = fmt::format("{}: {}; {}", name == kInstallFailure ? "failures" : name, found, bound_text(out, tally, p0)) + after;
   out.evidence.insert(out.evidence.end(), {{"devices", static_cast<double>(tally.devices)}, {"devices_max", p0}});
   return out;
 }
@@ -57,14 +57,14 @@ bool waits_for_control(MetricTally const& tally, AbsoluteGate const& gate, GateV
 
 void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
   auto const found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
-  auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute), found);
+  auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, alpha_of(c.policy, gate), found);
   bool const waits = waits_for_control(tally, gate, verdict);
   out.push_back(std::move(verdict));
   if (c.full || nothing_at_risk(c.facts)) return;
   auto const share = c.facts.healthy == 0 || waits ? 0 : static_cast<double>(tally.covered) / static_cast<double>(c.facts.healthy);
   out.push_back(need("coverage " + gate.metric, share, kCoverage,
-                     fmt::format("{} of {} healthy devices have sent {} or more blocks of {} with {} samples of {}; {} are needed", tally.covered, c.facts.healthy,
-                                 gate.blocks, fleet::to_string(gate.block), gate.samples, gate.metric, percent_text(kCoverage))));
+                     fmt::format("coverage: {} of {} healthy devices have sent enough samples of {} ({} each); {} must have", tally.covered, c.facts.healthy,
+                                 gate.metric, gate.samples, percent_text(kCoverage))));
 }
 
 }  // namespace
@@ -85,20 +85,22 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
       continue;
     }
     auto const tally = c.folded.failed;
-    out.push_back(guard(c, gate.metric, tally, gate.devices_max, gate.alpha.value_or(kAlphaAbsolute),
-                        fmt::format("{} of {} failed{}", tally.bad, tally.devices, codes_text(c.facts))));
+    auto const none = no_evidence_text(c.folded);
+    auto const found = none.empty() ? fmt::format("{} of {} failed{}", tally.bad, tally.devices, tally.bad > 0 ? codes_text(c.facts) : std::string()) : none;
+    out.push_back(guard(c, gate.metric, tally, gate.devices_max, alpha_of(c.policy, gate), found));
   }
 }
 
 std::string plan_absolute(Policy const& policy, std::int64_t canaries, std::int64_t) {
   std::string out;
   for (auto const& gate : policy.absolute) {
-    auto const alpha = gate.alpha.value_or(kAlphaAbsolute);
+    auto const alpha = alpha_of(policy, gate);
     auto const trips = stats::trips_at(canaries, gate.devices_max, alpha);
     if (!out.empty()) out += "; ";
-    if (trips) out += fmt::format("{}: {} bad of {} show more than {}", gate.metric, *trips, canaries, percent_text(gate.devices_max));
+    auto const what = gate.metric == kInstallFailure ? std::string("failures, whatever controls do") : gate.metric;
+    if (trips) out += fmt::format("{}: more than {} bad shows from {} of {} on", what, percent_text(gate.devices_max), *trips, canaries_text(canaries));
     else
-      out += fmt::format("{}: {} canaries cannot show more than {}, it takes {} bad ones", gate.metric, canaries, percent_text(gate.devices_max),
+      out += fmt::format("{}: {} cannot show that more than {} are bad, it takes {} bad ones", what, canaries_text(canaries), percent_text(gate.devices_max),
                          needed_text(stats::harm_needs(gate.devices_max, alpha)));
   }
   return out;
@@ -117,21 +119,22 @@ void judge_certify(Case const& c, std::vector<GateVerdict>& out) {
   tally.bad = std::min(tally.bad, tally.devices);
   auto verdict = safe_verdict("certify", stats::certify(tally, *bound), c.policy.certify_evidence, "");
   verdict.evidence = {{"bad", static_cast<double>(tally.bad)}, {"devices", static_cast<double>(tally.devices)}, {"devices_max", *bound}};
-  verdict.text = fmt::format("certify: {} of {} are bad; that fewer than {} are is shown {:.3g} to one, {:.0f} is needed", tally.bad, devices_text(tally.devices),
-                             percent_text(*bound), verdict.e_value, verdict.threshold);
-  if (verdict.decision == Ruling::hold && tally.bad == 0) verdict.text += fmt::format(" (after {} healthy devices)", needed_text(stats::certify_needs(*bound)));
+  bool const enough = verdict.decision == Ruling::promote;
+  verdict.text = fmt::format("certify: {} of {} are bad; {} to say that fewer than {} are", tally.bad, devices_text(tally.devices), enough ? "enough" : "not enough yet",
+                             percent_text(*bound));
+  if (!enough && tally.bad == 0) verdict.text += fmt::format(": that takes {} healthy ones", needed_text(stats::certify_needs(*bound, c.policy.certify_evidence)));
   out.push_back(std::move(verdict));
 }
 
 void judge_min_devices(Case const& c, std::vector<GateVerdict>& out) {
   if (nothing_at_risk(c.facts)) {
-    out.push_back(need("min_devices", 0, 0, fmt::format("{} of this stage, all of which run the release already", devices_text(c.facts.there))));
+    out.push_back(need("min_devices", 0, 0, fmt::format("{} of this stage, and all run the release already", devices_text(c.facts.there))));
     return;
   }
   auto const wanted = c.full ? 0 : c.policy.stage(c.stage).min_devices;
   auto const least = std::max<std::int64_t>(wanted, 1);  // no data is never good news
   out.push_back(need("min_devices", static_cast<double>(c.facts.decided), static_cast<double>(least),
-                     fmt::format("{} decided, at least {} are needed", devices_text(c.facts.decided), least)));
+                     fmt::format("{} decided, at least {} must be", devices_text(c.facts.decided), least)));
 }
 
 }  // namespace fleet::rollout

@@ -45,7 +45,8 @@ struct Facts {
   std::vector<MetricTally> metrics;    ///< one a gate of Policy::absolute, in its order
   Measured measured;                   ///< of the open window's members; read where closes_window (step.hpp) says that it is to be judged
   std::int64_t told = 0;               ///< all that were, whatever became of them
-  std::int64_t there = 0;              ///< of these, ran the release before and run it still: no evidence, and nothing at risk
+  std::int64_t left = 0;               ///< beside them: were told, and were taken out by people before they had an outcome
+  std::int64_t there = 0;              ///< of those told, ran the release before and run it still: no evidence, and nothing at risk
   std::int64_t healthy = 0, failed = 0, silent = 0;
   std::int64_t decided = 0;            ///< healthy, failed or silent, as evidence
   std::int64_t preparing = 0;          ///< told, and on the way to start: neither waiting nor started
@@ -115,6 +116,16 @@ struct Gate {
 [[nodiscard]] std::string devices_text(std::int64_t count);
 /// ": golden_mismatch", or ": 6 golden_mismatch, 2 network": the three that are told most; nothing where none says why.
 [[nodiscard]] std::string codes_text(Facts const& facts);
+/// What is bad, in words.
+struct BadWords {
+  std::string_view present, past;  ///< fail, failed
+};
+/// `1 canary`, `40 canaries`.
+[[nodiscard]] std::string canaries_text(std::int64_t count);
+/// Why windows say nothing: none was judged yet, or all were storms. Empty: some do.
+[[nodiscard]] std::string no_evidence_text(Folded const& folded);
+/// Where a share of bad devices stands to its bound, in words.
+[[nodiscard]] std::string bound_text(GateVerdict const& verdict, stats::Tally tally, double devices_max);
 /// A harm gate's verdict from its evidence: latched until a person accepts it, and then only by more bad ones.
 struct Found {
   std::string name;
@@ -127,6 +138,6 @@ struct Found {
 /// Evidence to promote.
 [[nodiscard]] GateVerdict safe_verdict(std::string name, stats::LogEvidence evidence, double bound, std::string text);
 /// That stage's demands on one comparison: an odds ratio or a certified share, whichever is shown first. Nothing where the stage asks for neither.
-[[nodiscard]] std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What what, stats::Tally calm, std::string_view bad_in_words);
+[[nodiscard]] std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What what, stats::Tally calm, BadWords const& words);
 
 }  // namespace fleet::rollout

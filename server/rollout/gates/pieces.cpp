@@ -10,18 +10,19 @@ namespace {
 
 constexpr auto kRulings = std::to_array<std::string_view>({"hold", "promote", "pause", "rollback"});
 
-/// How sure an e-value makes one, for people.
-std::string odds_text(double e_value) {
-  if (e_value >= 1e6) return "more than a million to one";
-  if (e_value >= 2) return fmt::format("{:.0f} to one", e_value);
-  return "not yet more than chance";
-}
-
 }  // namespace
 
 std::string_view to_string(Ruling ruling) { return kRulings[static_cast<std::size_t>(ruling)]; }
 
 std::string devices_text(std::int64_t count) { return fmt::format("{} {}", count, count == 1 ? "device" : "devices"); }
+
+std::string canaries_text(std::int64_t count) { return fmt::format("{} {}", count, count == 1 ? "canary" : "canaries"); }
+
+std::string no_evidence_text(Folded const& folded) {
+  if (folded.windows == 0) return "no window has been judged yet";
+  if (folded.storms < folded.windows) return {};
+  return "in every window so far much failed in both arms alike (a storm)";
+}
 
 std::string codes_text(Facts const& facts) {
   std::vector<std::pair<std::int64_t, std::string_view>> codes;
@@ -43,6 +44,12 @@ bool nothing_at_risk(Facts const& facts) {
   return facts.there > 0 && facts.there == facts.told && facts.undispatched + facts.offline + facts.blocked == 0;
 }
 
+std::string bound_text(GateVerdict const& verdict, stats::Tally tally, double devices_max) {
+  if (verdict.e_value >= verdict.threshold) return fmt::format("more than the {} that are allowed", percent_text(devices_max));
+  bool const above = static_cast<double>(tally.bad) > devices_max * static_cast<double>(tally.devices);
+  return above ? fmt::format("above the {} that are allowed, but that may be chance", percent_text(devices_max)) : fmt::format("at most {} are allowed", percent_text(devices_max));
+}
+
 GateVerdict harm_verdict(Case const& c, Found const& found) {
   GateVerdict out{found.name, "harm", Ruling::hold, found.evidence.e_value(), 1 / found.alpha, {}, found.text};
   auto const latch = c.latches.find(found.name);
@@ -51,8 +58,8 @@ GateVerdict harm_verdict(Case const& c, Found const& found) {
   bool const trips = found.evidence.reaches(out.threshold);
   if ((trips || (latched && !latch->second.accepted)) && !accepted) out.decision = c.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
   out.evidence = {{"bad", static_cast<double>(found.bad)}, {"alpha", found.alpha}};
-  if (accepted) out.text += fmt::format("; {} bad were accepted by a person", latch->second.bad);
-  else if (latched && !trips) out.text += fmt::format("; it tripped with {} bad, and that stands", latch->second.bad);
+  if (accepted) out.text += fmt::format("; a person accepted {}, so that only more count", latch->second.bad);
+  else if (latched && !trips) out.text += fmt::format("; with {} it was too many, and that stands until a person resumes", latch->second.bad);
   return out;
 }
 
@@ -60,7 +67,7 @@ GateVerdict safe_verdict(std::string name, stats::LogEvidence evidence, double b
   return {std::move(name), "safe", evidence.reaches(bound) ? Ruling::promote : Ruling::hold, evidence.e_value(), bound, {}, std::move(text)};
 }
 
-std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What what, stats::Tally calm, std::string_view bad_in_words) {
+std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What what, stats::Tally calm, BadWords const& words) {
   auto const odds = c.folded.controls > 0 ? c.policy.odds_ratio_at(c.stage) : std::nullopt;
   auto const share = c.policy.certify_at(c.stage);
   if (!odds && !share) return std::nullopt;
@@ -69,20 +76,22 @@ std::optional<GateVerdict> safe_compared(Case const& c, std::string name, What w
   std::vector<std::pair<std::string, double>> evidence{{"bad", static_cast<double>(calm.bad)}, {"devices", static_cast<double>(calm.devices)}};
   if (odds) {
     best = better(c.folded, what, *odds);
-    text = fmt::format("that canaries {} less than {:g} times as often as controls", bad_in_words, *odds);
+    text = fmt::format("canaries {} less than {:g} times as often as controls", words.present, *odds);
     evidence.emplace_back("max_odds_ratio", *odds);
   }
   if (share) {
-    auto const certified = stats::certify(calm, *share);
+    auto const left = c.folded.left;  // for promotion they failed
+    auto const certified = stats::certify({calm.bad + left, calm.devices + left}, *share);
     if (certified.log_e > best.log_e) {
       best = certified;
-      text = fmt::format("that fewer than {} of the devices {}", percent_text(*share), bad_in_words);
+      text = fmt::format("fewer than {} of the devices {}", percent_text(*share), words.present);
     }
     evidence.emplace_back("devices_max", *share);
   }
   auto out = safe_verdict(std::move(name), best, c.policy.certify_evidence, "");
-  out.text = fmt::format("{}: {} of {} canaries {}; {} is shown {} ({:.0f} to one is needed)", out.name, calm.bad, calm.devices, bad_in_words, text,
-                         odds_text(out.e_value), out.threshold);
+  auto const none = no_evidence_text(c.folded);
+  auto const seen = none.empty() ? fmt::format("{} of {} {}", calm.bad, canaries_text(calm.devices), words.past) : none;
+  out.text = fmt::format("{}: {}; {} to say that {}", out.name, seen, out.decision == Ruling::promote ? "enough" : "not enough yet", text);
   out.evidence = std::move(evidence);
   return out;
 }

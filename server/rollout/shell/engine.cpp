@@ -112,6 +112,7 @@ public:
 
   void start() override { judge_.start(); }
   void stop() override { judge_.stop(); }
+  Result<int> look() override { return judge_.round(); }
 
 private:
   void tell_judge(store::Tx& tx, std::vector<std::int64_t> changed) {

@@ -31,6 +31,8 @@ public:
   /// Starts and stops the judge's thread: looks at running rollouts when their reports change, at least every second.
   virtual void start() = 0;
   virtual void stop() = 0;
+  /// One round of the judge as its thread makes it, for who runs none. Returns how many rollouts were judged.
+  virtual Result<int> look() = 0;
 };
 
 }  // namespace fleet::rollout

@@ -20,10 +20,10 @@ constexpr auto kRowKinds = std::to_array<std::string_view>({row_kind::kPlain, ro
 
 }  // namespace
 
-Result<Facts> read_counts(db::Connection& reader, std::int64_t rollout_n, int window) {
+Result<Facts> read_counts(db::Connection& reader, Rollout const& rollout) {
   Facts out;
   auto rows = reader.prepare(queries::kCountsOf);
-  rows.bind_all(rollout_n);
+  rows.bind_all(rollout.n);
   CountKey key;
   while (true) {
     FLEET_TRY(bool const more, rows.step());
@@ -35,7 +35,8 @@ Result<Facts> read_counts(db::Connection& reader, std::int64_t rollout_n, int wi
     key.outcome = known_word(device_state::kNames, rows.text_view(4));
     key.exposed = rows.int64(5) != 0;
     key.kind = known_word(kRowKinds, rows.text_view(6));
-    count(out, key, rows.int64(7), window);
+    key.tries_again = tries_again(key.arm, key.state, rows.int64(8), rollout.attempt);
+    count(out, key, rows.int64(7), rollout.progress.window);
   }
 }
 
@@ -91,11 +92,10 @@ Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout cons
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    bool const canary = parse_arm(rows.text_view(1)) == Arm::canary;
+    auto const arm = parse_arm(rows.text_view(1));
     auto const attempt = rows.int64(2);
-    auto const state = rows.text_view(3);
-    bool const again = canary && state == device_state::kFailed && attempt < rollout.attempt;
-    if (canary ? !again : attempt >= rollout.progress.window) out.push_back(rows.int64(0));
+    bool const again = tries_again(arm, rows.text_view(3), attempt, rollout.attempt);
+    if (arm == Arm::canary ? !again : attempt >= rollout.progress.window) out.push_back(rows.int64(0));
   }
 }
 

@@ -12,8 +12,8 @@
 /// What the judge reads: counts that were kept where rows moved.
 namespace fleet::rollout {
 
-/// @param window  the one that is open
-[[nodiscard]] Result<Facts> read_counts(db::Connection& reader, std::int64_t rollout_n, int window);
+/// As the rollout's open window and attempt have it.
+[[nodiscard]] Result<Facts> read_counts(db::Connection& reader, Rollout const& rollout);
 /// Failed devices by the code of their error.
 [[nodiscard]] Result<std::map<std::string, std::int64_t>> read_codes(db::Connection& reader, std::int64_t rollout_n);
 /// A few of those that have no outcome yet: "cam-1 (probation)".

@@ -148,7 +148,7 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
 
 Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
-  FLEET_TRY(auto facts, read_counts(reader, rollout.n, rollout.progress.window));
+  FLEET_TRY(auto facts, read_counts(reader, rollout));
   if (facts.failed != watch.failed) {
     FLEET_TRY(watch.failures, read_codes(reader, rollout.n));
     watch.failed = facts.failed;
@@ -160,7 +160,7 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   FLEET_CHECK(read_metrics(reader, rollout, facts));
   if (rollout.state == State::rolling_back) FLEET_CHECK(count_to_return(reader, watch, facts));
   bool const joining = rollout.state == State::running && !rollout.waits_to_begin() && facts.preparing == 0;
-  bool const by_time = !rollout.full && rollout.policy.stage(std::max(rollout.stage, 1)).every > Millis{0};
+  bool const by_time = !rollout.full && rollout.attempt == 1 && rollout.policy.stage(std::max(rollout.stage, 1)).every > Millis{0};
   if (joining && !by_time) FLEET_CHECK(look_at_members(reader, watch, facts));
   facts.offline = watch.offline;
   facts.blocked = watch.blocked;

@@ -14,35 +14,9 @@
 namespace fleet::rollout {
 namespace {
 
-/// A label of every device's own would make each device a stratum.
 constexpr std::size_t kStrataMax = 1'000;
 /// Devices that poll once a day do not make a rollout wait for each window's end by days.
 constexpr Millis kGapMax = std::chrono::hours(6);
-
-Error too_many_strata(Policy const& policy) {
-  auto const detail = fmt::format("the strata {} part the devices into more than {} classes", fmt::join(policy.strata, ", "), kStrataMax);
-  return {Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region", {{"/policy/strata", detail}}};
-}
-
-/// From a device's start to its outcome at the latest: golden test, probation, and the time after which most of the fleet is silent.
-Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, ReleaseFacts const& release) {
-  auto row = reader.prepare(queries::kGaps);
-  FLEET_TRY(bool const found, row.step());
-  Habits habits;
-  if (found && !row.is_null(0)) {
-    habits.poll = std::min<Millis>(seconds(std::min(row.int64(0), 2 * row.int64(1))), kGapMax);
-    habits.report = std::min<Millis>(seconds(std::min(row.int64(2), 2 * row.int64(3))), kGapMax);
-  }
-  return release.proof + silent_after(habits, policy.silent.value_or(SilentGate{}).after_reports);
-}
-
-/// Devices that run the model, in all: those that run nothing can be no control.
-Result<std::int64_t> count_running(db::Connection& reader, std::string const& model) {
-  auto row = reader.prepare(queries::kCountRunning);
-  row.bind_all(model);
-  FLEET_TRY(bool const found, row.step());
-  return found ? row.int64(0) : 0;
-}
 
 Error unknown_release(std::string const& model, std::string const& version) {
   return {Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version), "fleetctl release list shows what there is"};
@@ -67,6 +41,30 @@ Result<void> check_floors(db::Connection& reader, PlanRequest const& request, Re
 
 }  // namespace
 
+Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof) {
+  auto row = reader.prepare(queries::kGaps);
+  FLEET_TRY(bool const found, row.step());
+  Habits habits;
+  if (found && !row.is_null(0)) {
+    habits.poll = std::min<Millis>(seconds(std::min(row.int64(0), 2 * row.int64(1))), kGapMax);
+    habits.report = std::min<Millis>(seconds(std::min(row.int64(2), 2 * row.int64(3))), kGapMax);
+  }
+  return proof + silent_after(habits, policy.silent.value_or(SilentGate{}).after_reports);
+}
+
+Result<std::int64_t> count_running(db::Connection& reader, std::string const& model) {
+  auto row = reader.prepare(queries::kCountRunning);
+  row.bind_all(model);
+  FLEET_TRY(bool const found, row.step());
+  return found ? row.int64(0) : 0;
+}
+
+Result<void> check_strata(Policy const& policy, std::size_t strata) {
+  if (strata <= kStrataMax) return {};
+  auto const detail = fmt::format("the strata {} part the devices into more than {} classes", fmt::join(policy.strata, ", "), kStrataMax);
+  return Error{Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region", {{"/policy/strata", detail}}};
+}
+
 Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version) {
   auto row = reader.prepare(queries::kFindRelease);
   row.bind_all(model, version);
@@ -79,6 +77,7 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   out.security_floor = release.manifest.security_floor;
   if (release.manifest.golden) out.proof += release.manifest.golden->timeout;
   if (release.manifest.probation) out.proof += release.manifest.probation->time;
+  out.match = release.manifest.match;
   for (auto const& variant : release.variants) out.hardware.insert(out.hardware.end(), variant.hardware.begin(), variant.hardware.end());
   return out;
 }
@@ -108,7 +107,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       return {};
     }
     places[stratum_of(request.policy.strata, device.hardware, device.labels)].push_back(place(request.salt, device.id));
-    if (places.size() > kStrataMax) return too_many_strata(request.policy);
+    FLEET_CHECK(check_strata(request.policy, places.size()));
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
     if (release.security_floor == 0) return {};
     auto row = reader.prepare(queries::kRunningVersion);
@@ -119,7 +118,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   };
   FLEET_CHECK(registry::scan_selected(reader, selector, take));
   FLEET_CHECK(check_floors(reader, request, release, running));
-  FLEET_TRY(auto const outcome, outcome_time(reader, request.policy, release));
+  FLEET_TRY(auto const outcome, outcome_time(reader, request.policy, release.proof));
   FLEET_TRY(auto const running_now, count_running(reader, request.model));
   std::int64_t targeted = 0;
   for (auto const& [stratum, of_stratum] : places) targeted += static_cast<std::int64_t>(of_stratum.size());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/wire/release.hpp"
 #include "server/rollout/engine/plan.hpp"
 #include "server/store/store.hpp"
 
@@ -25,6 +26,7 @@ struct ReleaseFacts {
   std::vector<std::string> hardware;  ///< of all variants
   std::int64_t security_floor = 0;
   Millis proof{0};  ///< golden test and probation, where all goes well
+  wire::Match match;
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
 
@@ -35,6 +37,14 @@ struct ReleaseFacts {
 /// Scans the matching devices once and plans.
 /// @errors bad_input, not_found; unprocessable (`floor_forbids_return`): on_harm is rollback, but devices could not return to what they run
 [[nodiscard]] Result<Plan> plan(db::Connection& reader, PlanRequest const& request);
+
+/// From a device's start to its outcome at the latest: what the release takes to prove itself, and the time after which most of the fleet is silent.
+/// @param proof  of the release
+[[nodiscard]] Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof);
+/// Devices that run the model, in all: those that run nothing of it can be no control.
+[[nodiscard]] Result<std::int64_t> count_running(db::Connection& reader, std::string const& model);
+/// A label of every device's own would make each device a stratum. @errors unprocessable (`too_many_strata`)
+[[nodiscard]] Result<void> check_strata(Policy const& policy, std::size_t strata);
 
 /// Live rollouts of a model that may overlap `selector`. Cheap: looks at rollouts, not at devices.
 [[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector,

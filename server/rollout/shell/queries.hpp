@@ -16,6 +16,9 @@ inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT runnin
 inline constexpr Query kGaps{"rollout_gaps",
                              "SELECT max(poll_every_s), CAST(avg(poll_every_s) AS INTEGER), max(report_every_s), CAST(avg(report_every_s) AS INTEGER) FROM contacts"};
 inline constexpr Query kCountRunning{"rollout_count_running", "SELECT coalesce(sum(devices), 0) FROM running_counts WHERE model = ?"};
+inline constexpr Query kReportedOf{"rollout_reported_of", "SELECT reported FROM devices WHERE n = ?"};
+// An empty model is all of them.
+inline constexpr Query kMetricsSent{"rollout_metrics_sent", "SELECT DISTINCT metric FROM telemetry_metrics WHERE ?1 = '' OR model = ?1"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
     "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
@@ -160,7 +163,7 @@ inline constexpr Query kUnknownRollouts{
 
 // judging -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kCountsOf{"rollout_counts_of",
-                                 "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices FROM rollout_counts WHERE rollout = ? AND devices > 0"};
+                                 "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices, attempt FROM rollout_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kCodes{"rollout_codes",
                               "SELECT code, count(*) FROM rollout_devices INDEXED BY rollout_devices_codes WHERE rollout = ? AND outcome = 'failed' GROUP BY code"};
 inline constexpr Query kBusy{"rollout_busy",
@@ -201,7 +204,7 @@ inline constexpr Query kListDevices{
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
-    {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
+    {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,

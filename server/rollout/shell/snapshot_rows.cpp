@@ -33,6 +33,17 @@ Millis limit_of(wire::Release const& release) {
   return limit;
 }
 
+/// A verb takes effect at once: what the next step will write of it is decided by from now on. Only its times are the step's.
+void show_what_was_said(RolloutView& view) {
+  auto& rollout = view.rollout;
+  if (rollout.state != State::running || rollout.waits_to_begin()) return;
+  auto const& progress = rollout.progress;
+  auto const stage = std::max(rollout.stage, 1);
+  if (progress.window > 0 && progress.stage == stage && (!rollout.full || progress.full)) return;
+  rollout.progress = enter(view.setting(), std::move(rollout.progress), stage, rollout.full, Millis{0});
+  view.window_now->store(rollout.progress.current(), std::memory_order_relaxed);
+}
+
 Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   FLEET_TRY(auto ladder, load_ladder(reader, rollout.n));
   auto row = reader.prepare(queries::kReleaseHardware);
@@ -44,6 +55,7 @@ Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   for (auto const& variant : release.variants)
     for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
   view.attempt_limit = limit_of(release);
+  show_what_was_said(view);
   return std::make_shared<RolloutView const>(std::move(view));
 }
 
@@ -78,6 +90,7 @@ Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, st
     if (old != nullptr) {  // thresholds, hardware and limits never change; the row did
       auto view = *old;
       view.rollout = std::move(rollout);
+      show_what_was_said(view);
       put_view(*snapshot, std::make_shared<RolloutView const>(std::move(view)));
       continue;
     }

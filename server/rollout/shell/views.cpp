@@ -158,11 +158,34 @@ Result<json::array> failures_json(db::Connection& reader, Rollout const& rollout
 }
 
 std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string_view reason) {
-  auto const what = fmt::format("Rollout of {}@{} is {}", rollout.model, rollout.version, to_string(rollout.state));
   auto const where = rollout.stage == 0 ? std::string("not started") : fmt::format("stage {} of {}", rollout.stage, rollout.policy.stage_count());
-  return fmt::format("{}, {}: {} told, {} switched, {} healthy, {} failed, {} silent, {} returned. {}.", what, where, tallies.told, tallies.exposed,
-                     tallies.of(device_state::kHealthy), tallies.of(device_state::kFailed), tallies.of(device_state::kSilent),
-                     tallies.of(device_state::kReverted), reason);
+  auto out = fmt::format("{}@{} is {}, {}: {} were told, {} switched", rollout.model, rollout.version, to_string(rollout.state), where, devices_text(tallies.told), tallies.exposed);
+  for (auto const word : {device_state::kHealthy, device_state::kFailed, device_state::kSilent, device_state::kReverted})
+    if (auto const devices = tallies.of(word); devices > 0 || word == device_state::kHealthy) out += fmt::format(", {} {}", devices, word);
+  if (tallies.controls > 0) out += fmt::format("; {} proved what they run, as control", devices_text(tallies.controls));
+  return reason.empty() ? out + "." : fmt::format("{}. {}", out, reason);
+}
+
+/// The open window, for people: what it waits for is in the reason.
+json::value window_json(Rollout const& rollout, Ladder const& ladder) {
+  auto const& progress = rollout.progress;
+  if (progress.window == 0) return {};
+  auto const at = [&](int step) { return ladder.counts.at(static_cast<std::size_t>(std::clamp(step, 0, ladder.last()))); };
+  return json::object{{"number", progress.window},
+                      {"state", progress.judged ? "judged" : progress.shut ? "shut" : "open"},
+                      {"canaries", at(progress.canaries)},
+                      {"controls", at(progress.controls) - at(progress.canaries)}};
+}
+
+/// Canaries beside controls, in all windows that were judged.
+json::object arms_json(Folded const& folded) {
+  auto const arm = [](std::int64_t judged, stats::Tally failed, stats::Tally silent, std::int64_t left) {
+    return json::object{{"judged", judged}, {"failed", failed.bad}, {"silent", silent.bad}, {"left", left}};
+  };
+  return {{"windows", folded.windows},
+          {"storms", folded.storms},
+          {"canary", arm(folded.canaries, folded.failed, folded.silent, folded.left)},
+          {"control", arm(folded.controls, folded.control_failed, folded.control_silent, folded.control_left)}};
 }
 
 }  // namespace
@@ -207,6 +230,8 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
                                       {"state", to_string(rollout.state)},
                                       {"text", sentence(rollout, tallies, reason)},
                                       {"stages", std::move(stages)},
+                                      {"window", window_json(rollout, ladder)},
+                                      {"arms", arms_json(rollout.progress.folded)},
                                       {"gates", std::move(kept.verdict["gates"])},
                                       {"strata", std::move(by_stratum)},
                                       {"failures", std::move(failures)},

@@ -162,7 +162,7 @@ TEST_CASE("a rollout without devices, with both, or with a policy that is not th
 }
 
 TEST_CASE("a plan is told in words") {
-  FakeServer const server(in_turn({R"({"release":"reader@2.0.0","selector":"","targeted":40,"stages":[{"index":1,"percent":10,"devices":4,
+  FakeServer const server(in_turn({R"({"release":"reader@2.0.0","selector":"","targeted":40,"stages":[{"index":1,"percent":10,"devices":4,"cap":30,"window":2,"controls":18,
     "strata":[{"stratum":"cam-a","devices":2},{"stratum":"cam-b","devices":2}],"detects":["harm gate accuracy: trips at 2 of 4 bad devices"],
     "certifies":"fewer than 60 % bad after 4 healthy devices"}],"conflicts":[{"rollout":"ro_0","state":"running","devices":3}],"warnings":["no holdback"],"ineligible":1})"}));
   Bench bench;
@@ -170,11 +170,38 @@ TEST_CASE("a plan is told in words") {
   CHECK(bench.run({"rollout", "plan", "--release", "reader@2.0.0", "--all", "--policy", "standard"}) == 0);
   CHECK(bench.console.stdout_text ==
         "reader@2.0.0 on all devices: 40 devices, 1 more not eligible\n"
-        "stage 1 (10%): 4 devices (cam-a 2, cam-b 2)\n"
+        "STAGE    DEVICES  AT MOST  WINDOW  CONTROLS  OF\n"
+        "1 (10%)        4       30       2        18  cam-a 2, cam-b 2\n"
+        "stage 1\n"
         "  detects: harm gate accuracy: trips at 2 of 4 bad devices\n"
-        "  certifies: fewer than 60 % bad after 4 healthy devices\n"
+        "  passes on: fewer than 60 % bad after 4 healthy devices\n"
         "conflict: rollout ro_0 (running) covers 3 of them\n"
         "warning: no holdback\n");
+}
+
+TEST_CASE("an explanation is in words, canaries beside controls; its numbers are for who asks") {
+  FakeServer const server(in_turn({R"({"rollout":"ro_1","state":"running","text":"reader@2.0.0 is running, stage 1 of 2: 4 devices were told, 4 switched, 3 healthy, 1 failed.",
+    "stages":[{"index":1,"percent":33.333333333333336,"devices":4,"state":"dispatching"}],"window":{"number":3,"state":"open","canaries":6,"controls":18},
+    "arms":{"windows":2,"storms":1,"canary":{"judged":4,"failed":1,"silent":0,"left":0},"control":{"judged":36,"failed":4,"silent":0,"left":1}},
+    "gates":[{"name":"failures","test":"harm","decision":"hold","text":"failures: 1 of 4 canaries failed, 4 of 36 controls did; no sign that the release is worse","e_value":1.25,"threshold":333.3,
+      "evidence":{"bad":1,"control_bad":4}}],"strata":[{"stratum":"cam-b","quarantined":true},{"stratum":"cam-a","quarantined":false}],"failures":[],"blocked_by":[],"history":[]})"}));
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "explain", "ro_1"}) == 0);
+  CHECK(bench.console.stdout_text ==
+        "ro_1: running\n"
+        "reader@2.0.0 is running, stage 1 of 2: 4 devices were told, 4 switched, 3 healthy, 1 failed.\n"
+        "stage 1 (33.33%, 4 devices): dispatching\n"
+        "window 3 is open: 6 canaries in all, beside 18 controls\n"
+        "2 windows were judged, 1 of them storms: their failures are not shown\n"
+        "         JUDGED  FAILED  SILENT  LEFT\n"
+        "canary        4       1       0     0\n"
+        "control      36       4       0     1\n"
+        "ok    failures: 1 of 4 canaries failed, 4 of 36 controls did; no sign that the release is worse\n"
+        "stratum cam-b is quarantined: it alone has shown harm, and is told nothing more\n");
+  bench.console.stdout_text.clear();
+  CHECK(bench.run({"rollout", "explain", "ro_1", "-o", "wide"}) == 0);
+  CHECK(bench.console.stdout_text.find("      failures harm: e-value 1.25 of 333.3, bad 1, control_bad 4\n") != std::string::npos);
 }
 
 TEST_CASE("verbs send their reason and tell the new state") {

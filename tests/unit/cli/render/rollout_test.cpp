@@ -15,7 +15,7 @@ constexpr std::string_view kRollout = R"({"id":"ro_1","model":"reader","version"
   "policy":{"stages":[{"percent":10},{"percent":50},{"devices":40}]},
   "stage":{"index":2,"of":3,"percent":50,"state":"baking","deadline":"2026-11-20T12:00:00Z"},
   "counts":{"targeted":40,"exposed":18,"healthy":10,"failed":1,"silent":0,"waiting":2,"offline":1},
-  "verdict":{"decision":"hold","reason":"1 of 18 failed, 10 healthy","gates":[{"name":"accuracy","test":"harm","decision":"hold","e_value":1.5,"threshold":250}]},
+  "verdict":{"decision":"hold","reason":"1 of 18 failed, 10 healthy","gates":[{"name":"accuracy","test":"harm","decision":"hold","text":"accuracy: 1 of 18 devices have a mean below 0.9; at most 2 % are allowed","e_value":1.5,"threshold":250}]},
   "created_at":"2026-11-20T09:30:00Z"})";
 
 RolloutView view_of(std::string_view text = kRollout) { return read_rollout(boost::json::parse(text)); }
@@ -61,9 +61,28 @@ TEST_CASE("the picture names release, stages, counts, verdict and gates") {
   auto const text = all(rollout_frame(view_of(), now(), {110, 24}, false));
   CAPTURE(text);
   for (auto const* part : {"ro_1  reader@2.0.0  running", "on site=lab", "created 30m ago", "stage 1/3", "passed", "baking, deadline in 2h", "healthy 10",
-                           "failed 1", "waiting 2", "verdict  hold: 1 of 18 failed", "gate accuracy harm: hold  e=1.5 of 250"})
+                           "failed 1", "waiting 2", "verdict  hold: 1 of 18 failed", "ok    accuracy: 1 of 18 devices have a mean below 0.9"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, part);
   CHECK(text.find("silent") == std::string::npos);
+}
+
+TEST_CASE("numbers of gates are for who asks for them") {
+  CHECK(all(rollout_frame(view_of(), now(), {110, 24}, false)).find("e-value") == std::string::npos);
+  CHECK(all(rollout_frame(view_of(), now(), {140, 24}, false, true)).find("(e-value 1.5 of 250)") != std::string::npos);
+}
+
+TEST_CASE("one word says what a gate does now") {
+  RolloutView::Gate gate{"failures", "harm", "rollback", "failures: 8 of 8 failed", "9", "3"};
+  CHECK(gate_line(gate) == "harm  failures: 8 of 8 failed");
+  gate.decision = "pause";
+  CHECK(gate_line(gate) == "stop  failures: 8 of 8 failed");
+  gate.test = "safe";
+  gate.decision = "hold";
+  CHECK(gate_line(gate) == "wait  failures: 8 of 8 failed");
+  gate.decision = "promote";
+  CHECK(gate_line(gate) == "ok    failures: 8 of 8 failed");
+  gate.text.clear();
+  CHECK(gate_line(gate) == "ok    failures: promote");
 }
 
 TEST_CASE("the picture fits every window") {

@@ -15,6 +15,8 @@ using enum net::Method;
 /// Says what the test told it.
 struct FixedEngine final : rollout::Engine {
   rollout::Decision decision;
+  void heard(std::int64_t, rollout::Habits const&) override {}
+  void heard(std::int64_t) override {}
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
   Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::ModelStatuses const&, SysTime) override { return {}; }
@@ -22,6 +24,7 @@ struct FixedEngine final : rollout::Engine {
   Result<void> on_metrics(store::Tx&, registry::DeviceFacts const&, wire::MetricsItem const&, SysTime) override { return {}; }
   void start() override {}
   void stop() override {}
+  Result<int> look() override { return 0; }
 };
 
 struct Fixture : ApiFixture {

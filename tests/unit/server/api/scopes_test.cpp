@@ -102,6 +102,7 @@ struct TwoSites : StoreFixture {
     sql({"test.sample",
          "INSERT INTO telemetry (model, version, hardware, metric, start, count, sum, min, max) VALUES ('rival', '1', 'cam-a', 'accuracy', ?1, 1, 1, 1, 1)"},
         to_unix_ms(kStart) - 600'000);
+    sql({"test.metric", "INSERT INTO telemetry_metrics (model, metric, seen) VALUES ('rival', 'rival_accuracy', 0), ('mine', 'yonder_accuracy', 0)"});
     REQUIRE(send(post, "/api/v1/device-tokens", R"({"id":"yonder-2","labels":{"for":"rival"}})", "operator").status == 201);
   }
   void add_rollout(std::string const& id, std::string const& model, std::string const& selector) {
@@ -109,6 +110,9 @@ struct TwoSites : StoreFixture {
          "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, created_by, created_at) SELECT ?1, ?2, n, '1', ?3, ?4, 's', "
          "'draft', 'x', 0 FROM releases WHERE model = ?2"},
         id, model, selector, R"({"stages":[{"percent":100}]})");
+    rollout::Places places{{"cam-a", {1, 2}}};
+    auto const ladder = rollout::make_ladder({{.size = {.percent = 100, .devices = {}}}}, 0, places);
+    sql({"test.ladder", "INSERT INTO rollout_ladders (rollout, ladder) SELECT n, ?1 FROM rollouts WHERE id = ?2"}, rollout::encode(ladder), id);
   }
   void add_event(std::string const& subject) {
     sql({"test.event", "INSERT INTO events (time, type, subject, actor, data) VALUES (0, 'x', ?1, 'x', '{}')"}, subject);
@@ -161,6 +165,12 @@ std::string rollout_body(std::string_view model, std::string_view selector, std:
   return fmt::format(R"({{"model":"{}","version":"1","selector":"{}","policy":"standard"{}}})", model, selector, more);
 }
 
+/// A policy that names metrics and labels that nobody has, so that its findings tell what is there.
+std::string lint_body(std::string_view model, std::string_view selector) {
+  return fmt::format(R"({{"policy":{{"stages":[{{"percent":100}}],"strata":["site"],"gates":{{"absolute":[{{"metric":"x","max":1}}]}}}},"model":"{}","version":"1","selector":"{}"}})",
+                     model, selector);
+}
+
 std::vector<Case> cases() {
   std::string const r = R"({"reason":"x"})";
   std::vector<Case> out{
@@ -206,7 +216,13 @@ std::vector<Case> cases() {
       {post, "/api/v1/uploads", P::publish, "/api/v1/uploads", "", "", "{}", "", "", false, true},
       {post, "/api/v1/uploads:missing", P::publish, "/api/v1/uploads:missing", "", "", "{}", "", "", false, true},
       {post, "/api/v1/uploads:batch", P::publish, "/api/v1/uploads:batch", "", "", "{}", "", "", false, true},
-      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "", "", "{}"},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "", "", R"({"policy":"standard"})"},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "/api/v1/policies:lint", "/api/v1/policies:lint", lint_body("mine", "region=eu"),
+       lint_body("rival", "region=eu"), lint_body("mine", "")},
+      {post, "/api/v1/policies:lint", P::read, "/api/v1/policies:lint", "/api/v1/policies:lint", "/api/v1/policies:lint", lint_body("mine", "region=eu"),
+       lint_body("mine", "region=eu,running=rival@1"), lint_body("mine", "region=us")},
+      {post, "/api/v1/policies:preset", P::read, "/api/v1/policies:preset", "/api/v1/policies:preset", "/api/v1/policies:preset",
+       R"({"name":"standard","selector":"region=eu"})", R"({"name":"standard","selector":"region=eu,running=rival@1"})", R"({"name":"standard"})"},
       {get, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
       {patch, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},
       {put, "/api/v1/uploads/{id}", P::publish, "/api/v1/uploads/none", "", "", "", "", "", false, true},

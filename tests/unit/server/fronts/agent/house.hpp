@@ -60,6 +60,13 @@ public:
   std::vector<wire::MetricsItem> metrics;
   std::vector<std::pair<rollout::ModelStatuses, rollout::ModelStatuses>> polled;  ///< before, told
 
+  std::vector<std::int64_t> voices;  ///< devices that were heard, by polls or reports
+
+  void heard(std::int64_t device_n, rollout::Habits const&) override { heard(device_n); }
+  void heard(std::int64_t device_n) override {
+    std::lock_guard const lock(voices_mutex_);
+    voices.push_back(device_n);
+  }
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override {
     ++dispatches;
@@ -79,6 +86,7 @@ public:
   }
   void start() override {}
   void stop() override {}
+  Result<int> look() override { return 0; }
 
   void say(std::string const& model, std::string const& version) {
     rollout::Desired desired;
@@ -92,6 +100,9 @@ public:
     desired.target.attempt = 1;
     decision.models = {desired};
   }
+
+private:
+  std::mutex voices_mutex_;
 };
 
 /// Keeps the one answer of a poll.

@@ -1,5 +1,6 @@
 #include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
 
+#include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <semaphore>
@@ -33,7 +34,7 @@ TEST_CASE("a good release goes through 4, 20 and all devices on evidence, and th
   Forty f;
   auto const rollout = *f.make("2", kDemoPolicy);
   for (int n = 1; n <= 40 && f.offline.size() < 3; n += 7)
-    if (f.decide(n).models[0].because[0].code == "later_stage") f.offline.insert(n);
+    if (f.decide(n).models[0].arm == Arm::control) f.offline.insert(n);
   auto const late = *f.offline.begin();
   f.steps(1);
   CHECK(f.get(rollout.id).stage == 1);
@@ -67,6 +68,7 @@ TEST_CASE("a release that fails in the field is caught in the canary; each expos
 TEST_CASE("canaries that fall silent roll back what can be reached; the rest is told when it returns") {
   Forty f;
   f.behaviour = [](auto const&, std::string const& version) { return version == "3" ? Behaviour::falls_silent : Behaviour::works; };
+  f.pace = std::chrono::minutes(1);  // three times the quarter of an hour in which a fleet comes back to a server that has just begun
   auto const rollout = *f.make("3", kDemoPolicy);
   REQUIRE(f.reaches(rollout.id, State::rolled_back));
   CHECK(f.count(rollout.id, "dropped") == 4);
@@ -165,13 +167,13 @@ TEST_CASE("pause: nobody new joins, who was told goes on; abort: who switched ke
 
 TEST_CASE("a retry goes through the stages again; a single device is retried at once") {
   Forty f;
-  f.behaviour = [](auto const&, std::string const& version) { return version == "2" ? Behaviour::fails_golden : Behaviour::works; };
+  f.behaviour = [](auto const&, std::string const& version) { return version == "2" ? Behaviour::fails_probation : Behaviour::works; };
   auto const rollout = *f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})");
   f.steps(4);
   CHECK(f.count(rollout.id, "failed") == 4);
   CHECK(f.get(rollout.id).stage == 1);
   REQUIRE(f.act([&](store::Tx& tx) { return promote(tx, rollout.id, {.stage = 1}, f.deed()); }));
-  f.steps(2);
+  f.steps(3);
   CHECK(f.count(rollout.id, "failed") == 40);
   f.behaviour = [](auto const&, auto const&) { return Behaviour::works; };
   f.steps(2);
@@ -222,7 +224,7 @@ TEST_CASE("a failure before the golden test is no evidence against the release; 
   REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "failed", "1", "network");
   CHECK(f.state_of(rollout.id, canary) == "failed");
-  CHECK(f.text({"test.eligible", "SELECT eligible FROM rollout_devices WHERE device = ? AND rollout = ?"}, canary, rollout.n) == "0");
+  CHECK(f.text({"test.kind", "SELECT kind FROM rollout_devices WHERE device = ? AND rollout = ?"}, canary, rollout.n) == row_kind::kNoEvidence);
   auto const other = f.decide(41).models[0];
   CHECK(other.target.model.empty());
   CHECK(other.because.at(0).code == "no_variant");
@@ -250,7 +252,8 @@ TEST_CASE("the judge's thread starts, looks at what is due and stops, again and 
   Forty f;
   auto const rollout = *f.make("2", kPlainPolicy);
   std::counting_semaphore<> looked{0};
-  JudgeLoop judge{f.services, [&] {
+  ServiceClock served{f.clock, Millis{0}};
+  JudgeLoop judge{f.services, served, [&] {
                     looked.release();
                     return load_snapshot(f.store->reader(), f.store->epochs().policy(), nullptr);
                   }};
@@ -273,7 +276,7 @@ TEST_CASE("in_flight bounds the devices at work at one time, and the rollout goe
   auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"limits":{"in_flight":5}})");
   int most = 0;
   for (int n = 1; n <= 40; ++n) {
-    f.store->note_contact(n, f.clock.wall(), 1, 1);
+    f.hear(n);
     auto const facts = *registry::load_device_facts(f.store->reader(), n);
     auto const decision = f.decide(n);
     if (!decision.models[0].joins) {

@@ -1,3 +1,5 @@
+#include "server/rollout/engine/rows.hpp"
+#include "server/rollout/gates/absolute.hpp"
 #include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +20,7 @@ struct Leaving6 : RolloutFixture {
   }
   /// The device is told, and reports that it is so far.
   Desired begin(std::int64_t n, std::string const& state) {
-    store->note_contact(n, clock.wall(), 1, 1);
+    hear(n);
     auto const facts = *registry::load_device_facts(store->reader(), n);
     auto const decision = decide(n);
     REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); }));
@@ -84,13 +86,17 @@ TEST_CASE("a device that comes back into the selector is told again") {
 
 TEST_CASE("canaries that were taken away certify nothing") {
   Policy const policy = *decode_policy(R"({"stages":[{"percent":100}],"gates":{"certify":{"devices_max":["20%"]}}})");
-  Fold fold(policy, {});
-  fold.add({device_state::kLeft, true, true, {}, {}});
-  fold.add({device_state::kLeft, false, true, {}, {}});  // before it switched: no evidence of anything
-  CHECK(fold.facts.certify.bad == 1);
-  CHECK(fold.facts.certify.devices == 1);
-  CHECK(fold.facts.undecided == 0);
-  CHECK(fold.facts.decided == 0);
+  Facts facts;
+  count(facts, {.window = 1, .state = device_state::kLeft, .exposed = true}, 1, 1);
+  count(facts, {.window = 0, .state = device_state::kLeft}, 1, 1);  // before it started: no evidence of anything
+  CHECK(facts.undecided == 0);
+  CHECK(facts.decided == 0);
+  auto folded = fold_nothing(policy);
+  fold(folded, facts.window);
+  std::vector<GateVerdict> verdicts;
+  judge_certify({policy, 1, false, {}, folded, facts}, verdicts);
+  REQUIRE(verdicts.size() == 1);
+  CHECK_MESSAGE(verdicts[0].text.starts_with("certify: 1 of 1 device are bad"), verdicts[0].text);
 }
 
 TEST_CASE("what failed stays failed when it came back, with its cause; the end says why, not what its last step was") {
@@ -130,8 +136,7 @@ TEST_CASE("the rollout that holds a stage's members is named") {
   auto const held = f.make("2", kAtOnce, true, "site=b")->id;
   f.steps(2);
   f.sql({"test.move", "UPDATE rollouts SET selector = 'row=1' WHERE id = ?"}, held);  // they come to overlap
-  f.sql({"test.seen", "UPDATE rollouts SET revision = revision + 1 WHERE id = ?"}, held);
-  f.clock.advance(std::chrono::minutes(2));  // the members are looked for anew
+  f.engine = *Engine::create(f.services);  // selectors are read once
   f.steps(3);
   auto const shown = f.shown(held);
   CHECK_MESSAGE(shown.find(fmt::format("6 devices held by rollout {}", holder)) != std::string::npos, shown);

@@ -1,4 +1,5 @@
 #include "server/rollout/shell/series.hpp"
+#include "server/rollout/shell/snapshot_rows.hpp"
 #include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
 
 #include <boost/json/array.hpp>
@@ -98,26 +99,28 @@ TEST_CASE("a hold that its owner lifted on the device is directed again, and aud
   CHECK(f.running(1) == "2");
 }
 
-TEST_CASE("a download that waits for its window and says so is not silent, however long; one that only works is") {
+TEST_CASE("who waits or still fetches is not silent, however long, while it is heard; one that started and comes to nothing is") {
   Twenty f;
   auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"gates":{"silent":{"after_reports":3}}})");
-  auto const told_waiting = f.decide(1).models[0], told_quiet = f.decide(2).models[0];
-  for (std::int64_t n : {1, 2}) {
+  auto const told_waiting = f.decide(1).models[0], told_testing = f.decide(2).models[0], told_fetching = f.decide(3).models[0];
+  for (std::int64_t n : {1, 2, 3}) {
     auto const facts = *registry::load_device_facts(f.store->reader(), n);
     auto const decision = f.decide(n);
     REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   }
   f.report(1, told_waiting, "downloading", "1");
-  f.report(2, told_quiet, "downloading", "1");
-  f.sql({"test.reports", "UPDATE contacts SET report_every_s = 60"});
+  f.report(2, told_testing, "testing", "1");
+  f.report(3, told_fetching, "downloading", "1");
+  f.pace = std::chrono::minutes(1);
   f.sql({"test.wait", "UPDATE device_models SET waiting = 'window' WHERE device = 1"});
-  for (int minute = 0; minute < 60; ++minute) {
-    for (std::int64_t n : {1, 2}) f.store->note_contact(n, f.clock.wall(), 60, 60);
+  for (int minute = 0; minute < 120; ++minute) {
+    for (std::int64_t n = 1; n <= f.devices; ++n) f.hear(n);
     f.clock.advance(std::chrono::minutes(1));
-    REQUIRE(f.judge.round());
+    f.look();
   }
   CHECK(f.state_of(rollout.id, 1) == "downloading");
   CHECK(f.state_of(rollout.id, 2) == "silent");
+  CHECK(f.state_of(rollout.id, 3) == "downloading");
 }
 
 TEST_CASE("the series tells how a rollout went: counts never fall, each stage is there, the end is the last point") {

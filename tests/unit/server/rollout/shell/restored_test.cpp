@@ -24,7 +24,7 @@ struct RestoredFleet : RolloutFixture {
   }
   /// A poll as delivery records it.
   void tell(std::int64_t n, wire::ModelStatus const& status, std::string const& before = "1") {
-    store->note_contact(n, clock.wall(), 1, 1);
+    hear(n);
     ModelStatuses const old{{"reader", {digest(before).hex(), before, "committed", first, 1, ""}}}, now{{"reader", status}};
     ran_meanwhile(n, status.version, digest(status.version));
     REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->on_poll(tx, n, old, now, clock.wall()); }));
@@ -114,7 +114,7 @@ TEST_CASE("a device that failed after the backup is failed by its poll, which is
   f.restore();
   f.tell(1, {f.digest("1").hex(), "1", "failed", id, 1, ""});
   CHECK(f.state_of(id, 1) == "failed");
-  CHECK(f.text({"test.eligible", "SELECT eligible FROM rollout_devices WHERE device = 1 AND state = 'failed'"}) == "0");
+  CHECK(f.text({"test.kind", "SELECT kind FROM rollout_devices WHERE device = 1 AND state = 'failed'"}) == row_kind::kNoEvidence);
   wire::UpdateItem item;
   item.model = "reader";
   item.version = "2";

@@ -5,7 +5,6 @@
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/engine.hpp"
-#include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/verbs.hpp"
 #include "server/rollout/shell/views.hpp"
 #include "tests/unit/server/registry/store_fixture.hpp"
@@ -19,13 +18,13 @@ namespace fleet::rollout::test {
 /// What a virtual device does with a release it is told.
 enum class Behaviour { works, inaccurate, fails_golden, fails_probation, falls_silent };
 
-/// A real store and engine, devices played by the test, a judge that looks when it is asked.
+/// A real store and engine, devices played by the test, a judge that looks when it is asked. Verbs only name a stage: a look opens its window.
 struct RolloutFixture : fleet::test::StoreFixture {
   std::unique_ptr<Engine> engine = *Engine::create(services);
-  JudgeLoop judge{services, [this] { return load_snapshot(store->reader(), store->epochs().policy(), nullptr); }};
   std::function<Behaviour(std::string const& device, std::string const& version)> behaviour = [](auto const&, auto const&) { return Behaviour::works; };
   std::set<std::int64_t> offline;
   int devices = 0;
+  Millis pace{1'000};  ///< from one poll of a device to the next, and from look to look
 
   RolloutFixture() { sql({"test.model", "INSERT INTO models (name, created_at) VALUES ('reader', 0)"}); }
 
@@ -66,11 +65,23 @@ struct RolloutFixture : fleet::test::StoreFixture {
     request.after = after;
     request.supersede = supersede;
     FLEET_TRY(auto const planned, plan(store->reader(), request.plan));
-    return store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return create(tx, request, planned, deed()); });
+    FLEET_TRY(auto made, store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return create(tx, request, planned, deed()); }));
+    if (start) look();
+    return made;
   }
   template <class Verb>
   Result<Rollout> act(Verb const& verb) {
     return store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return verb(tx); });
+  }
+  void look() {
+    auto const judged = engine->look();
+    REQUIRE_MESSAGE(judged, judged.error().detail);
+  }
+  /// What an authenticated poll leaves behind.
+  void hear(std::int64_t n) {
+    auto const every_s = static_cast<int>(std::chrono::duration_cast<seconds>(pace).count());
+    store->note_contact(n, clock.wall(), every_s, every_s);
+    engine->heard(n, {.report = pace, .poll = pace});
   }
   Rollout get(std::string const& id) { return *load_rollout(store->reader(), id); }
   std::string running(std::int64_t n) {
@@ -82,10 +93,11 @@ struct RolloutFixture : fleet::test::StoreFixture {
   std::string state_of(std::string const& rollout, std::int64_t n) {
     return text({"test.state", "SELECT d.state FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND d.device = ?"}, rollout, n);
   }
-  int count(std::string const& rollout, std::string const& state) {
-    return std::stoi(
-        text({"test.count", "SELECT count(*) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ? AND (d.state = ? OR ? = '')"}, rollout,
-             state, state));
+  /// Devices that were told the release; of controls there is one more word.
+  int count(std::string const& rollout, std::string const& state, std::string const& arm = "canary") {
+    return std::stoi(text({"test.count",
+                           "SELECT count(*) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.id = ?1 AND (d.state = ?2 OR ?2 = '') AND d.arm = ?3"},
+                          rollout, state, arm));
   }
   Decision decide(std::int64_t n) { return *engine->decide(store->reader(), *registry::load_device_facts(store->reader(), n), clock.wall()); }
 
@@ -99,6 +111,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     item.state = state;
     item.running_version = running_now;
     item.error.code = error;
+    engine->heard(n);
     auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), n));
       facts.running.versions["reader"] = running_now;
@@ -129,37 +142,50 @@ struct RolloutFixture : fleet::test::StoreFixture {
   }
   /// One poll of one device, and what it does about the answer.
   void poll(std::int64_t n) {
-    store->note_contact(n, clock.wall(), 1, 1);
+    hear(n);
     auto const facts = *registry::load_device_facts(store->reader(), n);
     auto const decision = *engine->decide(store->reader(), facts, clock.wall());
     if (decision.models.empty() || decision.models[0].target.model.empty()) return;
     auto const& desired = decision.models[0];
     auto const before = running(n);
-    bool const returns = desired.target.action != wire::Action::install;
+    bool const proves = desired.target.action == wire::Action::prove;
+    bool const returns = !proves && desired.target.action != wire::Action::install;
     if (!desired.joins && !returns && desired.version == before) return;
     auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); });
     REQUIRE_MESSAGE(done, done.error().detail);
+    if (proves) return prove(n, facts.id, desired);
     if (desired.version == before) return;
     if (returns) return report(n, desired, "committed", desired.version);
     auto const acts = behaviour(facts.id, desired.version);
+    report(n, desired, "testing", before);
     if (acts == Behaviour::falls_silent) {
       offline.insert(n);
       return;
     }
-    report(n, desired, "testing", before);
     if (acts == Behaviour::fails_golden) return report(n, desired, "failed", before, "golden_mismatch");
     report(n, desired, "probation", desired.version);
     if (acts == Behaviour::fails_probation) return report(n, desired, "rolled_back", before, "health_failed");
     report(n, desired, "committed", desired.version);
     measure(n, desired.version, acts == Behaviour::inaccurate ? .4 : .97);
   }
+  /// A control: it runs what it runs, and says how that does.
+  void prove(std::int64_t n, std::string const& id, Desired const& desired) {
+    report(n, desired, "proving", desired.version);
+    auto const acts = behaviour(id, desired.version);
+    if (acts == Behaviour::falls_silent) {
+      offline.insert(n);
+      return;
+    }
+    if (acts == Behaviour::fails_probation) return report(n, desired, "failed", desired.version, "health_failed");
+    report(n, desired, "proved", desired.version);
+    measure(n, desired.version, acts == Behaviour::inaccurate ? .4 : .97);
+  }
   /// All devices that are online poll, then time goes on and the judge looks.
   void step() {
     for (int n = 1; n <= devices; ++n)
       if (!offline.contains(n)) poll(n);
-    clock.advance(Millis{1'000});
-    auto const judged = judge.round();
-    REQUIRE_MESSAGE(judged, judged.error().detail);
+    clock.advance(pace);
+    look();
   }
   void steps(int count) {
     for (int i = 0; i < count; ++i) step();

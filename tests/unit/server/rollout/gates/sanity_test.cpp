@@ -1,0 +1,40 @@
+#include "server/rollout/gates/sanity.hpp"
+
+#include "tests/unit/server/rollout/gates/windows.hpp"
+
+using namespace fleet;
+using namespace fleet::rollout;
+using namespace fleet::rollout::test;
+
+TEST_CASE("more canaries than controls that people took out of the rollout pause it: a person looks what they saw") {
+  struct Case {
+    std::string name;
+    WindowCounts window;
+    std::string says;
+  };
+  for (auto const& c : {Case{"nobody left", one(cell(40), cell(360)), "nothing"},
+                        {"one left", one(cell(40, {.left = 1}), cell(360)), "hold"},
+                        {"as many of both", one(cell(40, {.left = 8}), cell(360, {.left = 72})), "hold"},
+                        {"controls alone", one(cell(40), cell(360, {.left = 72})), "nothing"},
+                        {"eight of forty canaries, no control", one(cell(40, {.left = 8}), cell(360)), "pause"},
+                        {"there is no control to compare with", one(cell(40, {.left = 40}), cell(0)), "nothing"}}) {
+    CAPTURE(c.name);
+    Bench bench(kCompared);
+    bench.with(c.window);
+    CHECK(bench.ruling("sanity", "harm") == c.says);
+  }
+}
+
+TEST_CASE("sanity never rolls back, and its words say what is odd; it is asked of every policy") {
+  for (auto const* policy : {kCompared.c_str(), R"({"stages":[{"percent":100}]})"}) {
+    Bench bench(policy);
+    bench.with(one(cell(40, {.left = 8}), cell(360, {.left = 1})));
+    CHECK(bench.policy.on_harm == OnHarm::rollback);
+    auto const verdict = bench.said("sanity", "harm");
+    CHECK(verdict.decision == Ruling::pause);
+    CHECK(verdict.threshold == doctest::Approx(1'000));
+    CHECK_MESSAGE(verdict.text.starts_with("sanity: 8 of 40 canaries were taken out of the rollout by people, 1 of 360 controls"), verdict.text);
+    bench.latches["sanity"] = {8, 1'000, true};
+    CHECK(bench.ruling("sanity", "harm") == "hold");
+  }
+}
