@@ -30,7 +30,7 @@ struct Temper {
 constexpr auto kTempers = std::to_array<Temper>({
     {"cautious", hours(6), 1. / 2, 6, .4, 15, 20, 3},
     {"standard", hours(2), 1. / 3, 3, .33, 20, 40, 3},
-    {"fast", hours(1), 1. / 3, 3, .2, 24, 40, 4},
+    {"fast", hours(1), 1. / 3, 3, .33, 20, 40, 4},
     {"small-fleet", hours(2), 1. / 3, 3, .33, 20, 40, 3},
 });
 
@@ -81,6 +81,7 @@ void tiny(Making& m, Temper const& temper) {
 
 void small(Making& m, Temper const& temper) {
   auto const window = part(1. / 20, m.reach);
+  m.policy.failures->alternatives = {5, 13, 50};
   auto const sure = temper.small_certainty / static_cast<double>(std::min<std::int64_t>(m.reach, 100));
   m.stage(window, window, part(1. / 3, m.reach), 20, .5);
   m.stage(part(temper.small_share, m.reach), window, part(.7, m.reach), 20, std::min(.4, sure));
@@ -88,10 +89,11 @@ void small(Making& m, Temper const& temper) {
 }
 
 void middle(Making& m, Temper const& temper) {
+  m.policy.failures->alternatives = {3, 6, 20};
   auto const window = std::clamp<std::int64_t>(m.reach / 50, 10, temper.middle_window_max);
   bool const fast = temper.name == "fast";
   bool const careful = temper.name == "cautious" && m.reach >= kManyForCaution;
-  m.stage(160, window, part(.9, m.reach), fast ? 8 : careful ? 5 : 6, fast ? .04 : .03);
+  m.stage(160, window, part(.9, m.reach), fast ? 7 : careful ? 5 : 6, fast ? .035 : .03);
   m.rest(window, 2);
 }
 
