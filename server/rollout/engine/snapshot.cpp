@@ -20,7 +20,8 @@ Seat RolloutView::seat(std::string_view stratum, std::int64_t device_place) cons
   }
   auto const& progress = rollout.progress;
   bool const last = rollout.stage >= rollout.policy.stage_count();
-  if (held) return last && progress.controls > progress.canaries ? Seat::control : Seat::held;
+  // Also beside the last window, which leaves no other control.
+  if (held) return last && !progress.full && rollout.policy.compares() ? Seat::control : Seat::held;
   if (is_member(device_place, ladder->threshold(progress.canaries, stratum))) return Seat::canary;
   return is_member(device_place, ladder->threshold(progress.controls, stratum)) ? Seat::control : Seat::later;
 }

@@ -108,7 +108,7 @@ void quarantine(Stepping& s) {
 /// Shuts the open window, and takes it in when all who started in it have an outcome.
 void follow_window(Stepping& s) {
   auto& progress = s.progress;
-  if (progress.judged) return;
+  if (progress.judged || s.verdict.told_anew) return;  // one that opened in this step: what is known is of before
   if (!progress.shut && may_shut(s.setting, progress, s.look)) progress.shut = true;
   if (!progress.shut || !is_complete(s.facts())) return;
   fold(progress.folded, s.facts().window);

@@ -336,8 +336,7 @@ Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::Dev
     auto const& rollout = view->rollout;
     if (rollout.policy.absolute.empty()) continue;
     FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
-    bool const of_release = rollout.digest.hex() == item.digest;
-    if (!row || (row->arm == Arm::canary ? !row->exposed || !of_release : of_release)) continue;
+    if (!row || row->arm != Arm::canary || !row->exposed || rollout.digest.hex() != item.digest) continue;
     for (auto const& metric : item.metrics) {
       auto const judged = [&](AbsoluteGate const& gate) { return gate.metric == metric.name && gate.metric != kInstallFailure; };
       if (metric.count <= 0 || std::none_of(rollout.policy.absolute.begin(), rollout.policy.absolute.end(), judged)) continue;

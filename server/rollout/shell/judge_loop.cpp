@@ -34,6 +34,8 @@ constexpr int kPiecesARound = 20;
 /// Rows looked at in one look for devices that return.
 constexpr int kReturnsALook = 2'000;
 
+std::array<int, 3> reach_of(Progress const& progress) { return {progress.window, progress.canaries, progress.controls}; }
+
 }  // namespace
 
 JudgeLoop::JudgeLoop(Services& services, ServiceClock& clock, GetSnapshot snapshot) : services_(services), clock_(clock), snapshot_(std::move(snapshot)) {}
@@ -230,7 +232,7 @@ Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& 
     return {};
   };
   FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
-  watch.members_window = view.rollout.progress.window;
+  watch.members_window = reach_of(view.rollout.progress);
   watch.members_until = services_.clock.mono() + kRescan;
   return {};
 }
@@ -240,12 +242,12 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
   auto const& rollout = watch.rollout;
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const found = snapshot->by_n.find(rollout.n);
-  if (found == snapshot->by_n.end() || found->second->rollout.progress.window != rollout.progress.window) {
+  if (found == snapshot->by_n.end() || reach_of(found->second->rollout.progress) != reach_of(rollout.progress)) {
     facts.undispatched = 1;  // the snapshot is older than the window: look again at the next round
     return {};
   }
   auto const& view = *found->second;
-  if (watch.members_window != rollout.progress.window || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, view, watch));
+  if (watch.members_window != reach_of(rollout.progress) || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, view, watch));
   FLEET_TRY(auto const told, read_told(reader, rollout));
   std::int64_t offline = 0, blocked = 0;
   std::set<std::string> blocked_by;

@@ -4,6 +4,7 @@
 #include "server/rollout/shell/snapshot_rows.hpp"
 #include "server/services.hpp"
 
+#include <array>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -37,7 +38,7 @@ private:
     MonoTime due{};             ///< looked at again then at the latest
     MonoTime not_before{};      ///< a costly rollout is looked at less often
     std::vector<std::int64_t> members;  ///< of the open window, as the last scan had them
-    int members_window = -1;
+    std::array<int, 3> members_window{-1, -1, -1};  ///< its number, and how far it reaches: a verb may widen it
     MonoTime members_until{};
     SysTime next_point{};               ///< of the series
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back

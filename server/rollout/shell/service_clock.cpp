@@ -47,7 +47,7 @@ void ServiceClock::note(Slot& slot, Millis gap) {
   auto const mono = mono_ms();
   slot.heard_ms.store(now().count(), std::memory_order_relaxed);
   came_[static_cast<std::size_t>(mono / kBucketMs) % kBuckets].fetch_add(1, std::memory_order_relaxed);
-  if (gap.count() / kBucketMs + 1 < static_cast<std::int64_t>(kBuckets))
+  if (gap.count() / kBucketMs + kMinute + 1 < static_cast<std::int64_t>(kBuckets))  // else it would be taken for one of now
     promised_[static_cast<std::size_t>((mono + gap.count()) / kBucketMs) % kBuckets].fetch_add(1, std::memory_order_relaxed);
 }
 

@@ -46,7 +46,7 @@ TEST_CASE("silence beside control, and by a share of devices where there is none
   };
   for (auto const& c : {Case{"eight of forty against none", one(cell(40, {.silent = 8}), cell(360)), "rollback", "8 of 40 canaries fell silent, 0 of 360 controls did"},
                         {"an outage makes both silent", one(cell(40, {.silent = 7}), cell(360, {.silent = 60})), "hold", ""},
-                        {"no control: twelve of forty", one(cell(40, {.silent = 12}), cell(0)), "rollback", "12 of 40 devices fell silent; at most 5 % are allowed"},
+                        {"no control: twelve of forty", one(cell(40, {.silent = 12}), cell(0)), "rollback", "12 of 40 devices fell silent; more than the 5 % that are allowed"},
                         {"no control: two of forty", one(cell(40, {.silent = 2}), cell(0)), "hold", ""},
                         {"failures are another gate", one(cell(40, {.failed = 8}), cell(0)), "hold", ""}}) {
     CAPTURE(c.name);
@@ -111,10 +111,10 @@ TEST_CASE("harm is latched: what comes later does not undo it; accepted it holds
   for (int i = 0; i < 30; ++i) bench.with(one(cell(40), cell(360, {.failed = 40})));  // controls fail now, canaries do not
   CHECK(bench.said("failures", "harm").e_value < bench.said("failures", "harm").threshold);
   CHECK(bench.ruling("failures", "harm") == "rollback");
-  CHECK(bench.said("failures", "harm").text.find("it tripped with 8 bad, and that stands") != std::string::npos);
+  CHECK(bench.said("failures", "harm").text.find("with 8 it was too many, and that stands") != std::string::npos);
   bench.latches["failures"].accepted = true;
   CHECK(bench.ruling("failures", "harm") == "hold");
-  CHECK(bench.said("failures", "harm").text.find("8 bad were accepted by a person") != std::string::npos);
+  CHECK(bench.said("failures", "harm").text.find("a person accepted 8") != std::string::npos);
 
   Bench again(kCompared);
   again.with(one(cell(40, {.failed = 8}), cell(360)));
@@ -143,6 +143,6 @@ TEST_CASE("a plan's sentences name what each comparison can see") {
   CHECK(plan_failures(policy, 40, 360).starts_with("failures: 40 canaries beside 360 controls see 1 % become "));
   CHECK(plan_failures(policy, 1, 2).find("too few to show harm") != std::string::npos);
   CHECK(plan_failures(policy, 40, 0).empty());
-  CHECK(plan_silent(policy, 40, 0).find("silent canaries show more than 5 %") != std::string::npos);
-  CHECK(plan_silent(policy, 1, 0).find("cannot show more than 5 %") != std::string::npos);
+  CHECK(plan_silent(policy, 40, 0).find("more than 5 % silent shows from") != std::string::npos);
+  CHECK(plan_silent(policy, 1, 0).find("cannot show that more than 5 % are silent") != std::string::npos);
 }

@@ -33,7 +33,7 @@ TEST_CASE("sanity never rolls back, and its words say what is odd; it is asked o
     auto const verdict = bench.said("sanity", "harm");
     CHECK(verdict.decision == Ruling::pause);
     CHECK(verdict.threshold == doctest::Approx(1'000));
-    CHECK_MESSAGE(verdict.text.starts_with("sanity: 8 of 40 canaries were taken out of the rollout by people, 1 of 360 controls"), verdict.text);
+    CHECK_MESSAGE(verdict.text.starts_with("sanity: people took 8 of 40 canaries out of the rollout, and 1 of 360 controls"), verdict.text);
     bench.latches["sanity"] = {8, 1'000, true};
     CHECK(bench.ruling("sanity", "harm") == "hold");
   }

@@ -16,7 +16,7 @@
 namespace fleet::rollout::test {
 
 /// What a virtual device does with a release it is told.
-enum class Behaviour { works, inaccurate, fails_golden, fails_probation, falls_silent };
+enum class Behaviour { works, inaccurate, fails_golden, fails_probation, falls_silent, lingers };
 
 /// A real store and engine, devices played by the test, a judge that looks when it is asked. Verbs only name a stage: a look opens its window.
 struct RolloutFixture : fleet::test::StoreFixture {
@@ -150,7 +150,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     auto const before = running(n);
     bool const proves = desired.target.action == wire::Action::prove;
     bool const returns = !proves && desired.target.action != wire::Action::install;
-    if (!desired.joins && !returns && desired.version == before) return;
+    if (!desired.joins && !returns && !proves && desired.version == before) return;
     auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, facts, decision, clock.wall()); });
     REQUIRE_MESSAGE(done, done.error().detail);
     if (proves) return prove(n, facts.id, desired);
@@ -162,6 +162,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
       offline.insert(n);
       return;
     }
+    if (acts == Behaviour::lingers) return;  // it has started, and is at it
     if (acts == Behaviour::fails_golden) return report(n, desired, "failed", before, "golden_mismatch");
     report(n, desired, "probation", desired.version);
     if (acts == Behaviour::fails_probation) return report(n, desired, "rolled_back", before, "health_failed");
@@ -176,6 +177,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
       offline.insert(n);
       return;
     }
+    if (acts == Behaviour::lingers) return;
     if (acts == Behaviour::fails_probation) return report(n, desired, "failed", desired.version, "health_failed");
     report(n, desired, "proved", desired.version);
     measure(n, desired.version, acts == Behaviour::inaccurate ? .4 : .97);
