@@ -134,6 +134,13 @@ public:
     auto const found = rows_.find(key);
     return found == rows_.end() ? nullptr : &found->second;
   }
+  /// The same cell with whatever runs, the most there are.
+  [[nodiscard]] Row const* find_any(int devices, std::string_view hash) const {
+    Row const* best = nullptr;
+    for (auto const& [key, row] : rows_)
+      if (row.devices == devices && key.ends_with(hash) && (best == nullptr || row.runs > best->runs)) best = &row;
+    return best;
+  }
   [[nodiscard]] Result<void> keep(Row row, std::string const& key) {
     text_ += json::serialize(row_json(row, key)) + "\n";
     rows_.insert_or_assign(key, std::move(row));
@@ -221,10 +228,24 @@ Row const* find(Rows const& rows, std::string const& preset, std::string_view ce
   return found == rows.end() ? nullptr : &found->second;
 }
 
-void print_table(Options const& options, Rows const& rows, std::string_view title, auto const& text) {
+/// How many runs the cells of a size have.
+std::string runs_text(Rows const& rows, int size, std::string const& preset) {
+  int least = 0, most = 0;
+  for (auto const& [key, row] : rows) {
+    if (row.devices != size || (row.preset != preset && !(preset == "standard" && row.preset == "small-fleet"))) continue;
+    least = least == 0 ? row.runs : std::min(least, row.runs);
+    most = std::max(most, row.runs);
+  }
+  return most == 0 ? "-" : least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most);
+}
+
+void print_table(Options const& options, Rows const& rows, std::string const& preset, std::string_view title, auto const& text) {
   fmt::print("\n| {} |", title);
   for (int const size : options.sizes) fmt::print(" {} |", size);
   fmt::print("\n|---|{}\n", fmt::join(std::vector<std::string>(options.sizes.size(), "---|"), ""));
+  fmt::print("| runs |");
+  for (int const size : options.sizes) fmt::print(" {} |", runs_text(rows, size, preset));
+  fmt::print("\n");
   for (auto const& cell : cells()) {
     std::string line;
     bool any = false;
@@ -239,11 +260,11 @@ void print_table(Options const& options, Rows const& rows, std::string_view titl
 
 void print_all(Options const& options, Rows const& rows) {
   for (std::string const preset : {"standard", "cautious", "fast"})
-    print_table(options, rows, preset, [&](Rows const& all, CellSpec const& cell, int size) {
+    print_table(options, rows, preset, fmt::format("`{}`", preset), [&](Rows const& all, CellSpec const& cell, int size) {
       auto const* const row = find(all, preset, cell.name, size);
       return row == nullptr ? std::string() : entry(*row, cell);
     });
-  print_table(options, rows, "rolled back by 2 %, by chi-squared", [&](Rows const& all, CellSpec const& cell, int size) {
+  print_table(options, rows, "standard", "rolled back by 2 %, by chi-squared", [&](Rows const& all, CellSpec const& cell, int size) {
     auto const* const row = find(all, "standard", cell.name, size);
     return row == nullptr || cell.adapt != nullptr ? std::string() : fmt::format("{:.1f}, {:.1f}", 100 * row->rivals.fixed, 100 * row->rivals.chi_squared);
   });
@@ -259,16 +280,18 @@ Result<int> run(Options const& options) {
         if (!options.only.empty() && cell.name.find(options.only) == std::string_view::npos) continue;
         auto const study = study_of(options, preset, cell, size);
         auto const key = key_of(study, cell, preset);
+        if (options.print) {
+          if (auto const* const row = done.find_any(size, std::string_view(key).substr(key.rfind('-')))) rows.insert_or_assign({preset, std::string(cell.name), size}, *row);
+          continue;
+        }
         if (done.find(key) == nullptr) {
-          if (options.print) continue;
           FLEET_TRY(auto row, simulate(options, study, preset, cell));
           FLEET_CHECK(done.keep(std::move(row), key));
         }
         auto const& row = *done.find(key);
         auto const fault = misses(row, cell);
         missed += !fault.empty();
-        if (!options.print)
-          fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  fixed {:5.1f} chi {:5.1f}{}{}\n", size, preset, cell.name,
+        fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  fixed {:5.1f} chi {:5.1f}{}{}\n", size, preset, cell.name,
                      100 * row.completed, 100 * row.rolled_back, 100 * row.paused, 100 * row.undecided, row.canaries, row.harmed, row.hours, 100 * row.rivals.fixed,
                      100 * row.rivals.chi_squared, fault.empty() ? "" : "  MISSES ", fault);
         static_cast<void>(std::fflush(stdout));
