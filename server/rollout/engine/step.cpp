@@ -58,7 +58,7 @@ void open(Setting const& setting, Progress& progress, int stage, bool full, Mill
   progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
   if (progress.judged) ++progress.window;  // one that a verb caught open goes on, wider: what its devices come to is not lost
   ++progress.in_stage;
-  progress.shut = progress.judged = more == 0;  // a stage that adds nobody has nothing to wait for
+  progress.shut = progress.judged = false;
   progress.opened = service;
 }
 
@@ -80,10 +80,12 @@ bool may_shut(Setting const& setting, Progress const& progress, Look const& look
   auto const members = count_at(ladder, progress.canaries);
   auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
   bool const all_told = facts.told + facts.left >= members && members > 0;
-  bool const nobody_to_tell = every > Millis{0} ? all_told : facts.undispatched == 0;
+  // Where all its devices are offline it waits: going on would tell a sleeping fleet window by window, and all would start in the same morning.
+  bool const reachable = facts.undispatched == 0 && (facts.offline == 0 || progress.canaries >= ladder.last());
+  bool const nobody_to_tell = every > Millis{0} ? all_told : reachable;
   // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
   if (canaries == 0) return facts.told + facts.left > 0 && facts.undecided == 0 && nobody_to_tell;
-  bool const all_canaries = facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
+  bool const all_canaries = all_told && facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
   bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
   if (all_canaries && all_controls) return true;
   if (every > Millis{0}) return look.service >= progress.opened + every / 2;

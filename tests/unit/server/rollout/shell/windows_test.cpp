@@ -141,4 +141,5 @@ TEST_CASE("a rollout over nobody waits for whoever comes, and is of them then") 
   f.steps(3);
   CHECK(f.running_count("2") == 10);
   CHECK(f.reaches(id, State::completed));
+  CHECK(f.get(id).progress.folded.canaries == 10);
 }
