@@ -98,6 +98,7 @@ void middle(Making& m, Temper const& temper) {
 }
 
 void large(Making& m, Temper const& temper) {
+  m.policy.failures->alternatives = {2.5, 4, 8, 25};
   auto const half = m.reach / 2;
   if (temper.name == "fast") {
     m.stage(160, 40, half, 8, .04);
