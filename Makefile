@@ -6,7 +6,7 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim sim-table crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -35,6 +35,9 @@ crash: build ## processes killed in every state
 
 sim: build ## simulated fleets, each as it must be; SEED=n replays one
 	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim --check $(if $(SEED),--seed $(SEED))
+
+sim-table: build ## the tables of docs/statistics.md: hours; what was simulated lies in build/sim-table and is not again
+	@$(BUILD)/bin/sim-table --folder $(BUILD)/sim-table $(if $(SIZES),--sizes $(SIZES)) $(if $(PRESETS),--presets $(PRESETS)) $(if $(RUNS),--runs $(RUNS))
 
 bench: build ## measures against nginx on this machine, in one run
 	@$(STEP) "packages of the benchmarks" .ci/setup bench

@@ -17,6 +17,13 @@ void must(int ok) {
   if (ok != 1) throw std::runtime_error("OpenSSL: digest failed");
 }
 
+/// Fetched once: EVP_sha256() is looked up anew, behind a lock, by every hash that begins.
+EVP_MD const* md_of_sha256() {
+  static EVP_MD const* const md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  if (md == nullptr) throw std::runtime_error("OpenSSL: no SHA-256");
+  return md;
+}
+
 }  // namespace
 
 struct Sha256::State {
@@ -29,7 +36,7 @@ struct Sha256::State {
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
   if (state_->context == nullptr) throw std::bad_alloc();
-  must(EVP_DigestInit_ex(state_->context, EVP_sha256(), nullptr));
+  must(EVP_DigestInit_ex(state_->context, md_of_sha256(), nullptr));
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;

@@ -42,7 +42,7 @@ void VirtualFleet::poll(std::uint32_t index) {
     row.attempt = device.attempt;
     row.arm = device.arm;
   }
-  auto const decided = decide_model(*snapshot_, "m", facts_of(index), rows_, kStart + Millis(now_));
+  auto const decided = decide_model(*snapshot_, "m", facts_of(index), rows_, kStart + Millis(weather_.wall(now_)));
   if (decided.retry_soon) return wake(index, Act::poll, now_ + 5'000);
   if (decided.desired.joins) return dispatch(index, decided.desired);
   bool const returns = decided.desired.target.action == wire::Action::revert && name_of(device.state) != ds::kReverting;
@@ -114,7 +114,7 @@ void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   view_->at_work->fetch_add(1);
   bool const canary = device.arm == Arm::canary;
   if (auto const rate = static_cast<std::int64_t>(rollout_.policy.egress); rate > 0 && canary)
-    view_->line_free_at->store(std::max(view_->line_free_at->load(), to_unix_ms(kStart) + now_) + scenario_.bytes * 1000 / rate);
+    view_->line_free_at->store(std::max(view_->line_free_at->load(), to_unix_ms(kStart) + weather_.wall(now_)) + scenario_.bytes * 1000 / rate);
   auto& dice = device.around.dice;
   wake(index, Act::start, now_ + (canary ? part(.5 + 1.5 * dice.uniform(), kFetch) : part(dice.uniform(), kMinute)));
   watch(index, now_ + silence_ms_);
@@ -155,6 +155,7 @@ void VirtualFleet::finish(std::uint32_t index) {
   auto& device = devices_[index];
   bool const canary = device.arm == Arm::canary;
   if (device.fails && canary) device.runs_new = false;  // it went back by itself
+  if (!canary) wake(index, Act::poll, weather_.next_poll(device.around, now_ + kMinute));  // its turn may have come meanwhile
   auto const state = name_of(device.state);
   if (state == ds::kSilent || state == ds::kReverting || state == ds::kReverted || state == ds::kDropped) return;
   bool const taken_back = rollout_.state == State::rolling_back && device.fails && canary;

@@ -27,6 +27,7 @@ Weather::Weather(Scenario const& scenario, std::uint64_t seed) : scenario_(&scen
   shock_ = part(scenario.shock_hours, kHour);
   outage_at_ = part(dice.uniform(), kDay);
   outage_ = scenario.server_outage.count();
+  step_at_ = part(dice.uniform(), kDay);
   off_ms_ = scenario.offline_hours * kHour;
   on_ms_ = scenario.offline > 0 ? off_ms_ * (1 - scenario.offline) / scenario.offline : 0;
 }
@@ -96,6 +97,8 @@ std::int64_t Weather::next_poll(Surroundings& around, std::int64_t at) const {
 }
 
 std::int64_t Weather::service(std::int64_t at) const { return at - std::clamp<std::int64_t>(at - outage_at_, 0, outage_); }
+
+std::int64_t Weather::wall(std::int64_t at) const { return at < step_at_ ? at : at + scenario_->clock_step.count(); }
 
 std::int64_t Weather::silence_from(std::int64_t at) const { return outage_ > 0 && at >= outage_at_ ? service(outage_at_) : 0; }
 

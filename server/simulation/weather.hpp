@@ -49,6 +49,8 @@ public:
   [[nodiscard]] std::int64_t next_poll(Surroundings& around, std::int64_t at) const;
   /// Time of service by `at`: what the server was up and heard devices.
   [[nodiscard]] std::int64_t service(std::int64_t at) const;
+  /// What the server's wall clock shows at `at`.
+  [[nodiscard]] std::int64_t wall(std::int64_t at) const;
   /// Service time from which silence counts at `at`: its clocks begin anew after an outage.
   [[nodiscard]] std::int64_t silence_from(std::int64_t at) const;
   /// Nobody is offline any more.
@@ -62,7 +64,7 @@ private:
 
   Scenario const* scenario_;
   std::uint64_t seed_;
-  std::int64_t shock_at_, shock_, outage_at_, outage_;
+  std::int64_t shock_at_, shock_, outage_at_, outage_, step_at_;
   double on_ms_, off_ms_;
   bool clear_ = false;
 };

@@ -38,7 +38,9 @@ bool by_chi_squared(Moment const& at) {
 }  // namespace
 
 Result<Rivals> judge_by_rivals(Study study, int jobs) {
+  constexpr int kRuns = 300;
   blind(study.policy);
+  study.runs = std::min(study.runs, kRuns);
   FLEET_TRY(auto const outcomes, run_all(study, jobs, Moments::all));
   auto const enough = std::min<std::int64_t>(kEnough, std::max(1, study.devices / 4));
   std::int64_t fixed = 0, chi_squared = 0;

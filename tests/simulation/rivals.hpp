@@ -10,7 +10,7 @@ struct Rivals {
   double chi_squared = 0;  ///< canaries beside controls, p < .01 at any window
 };
 
-/// Runs the study's policy with gates that see nothing, and lets the rivals look at each window.
+/// Runs the study's policy with gates that see nothing, the first 300 of its runs at most, and lets the rivals look at each window.
 [[nodiscard]] Result<Rivals> judge_by_rivals(Study study, int jobs);
 
 }  // namespace fleet::simulation

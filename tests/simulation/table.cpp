@@ -11,6 +11,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdio>
 
 /// `sim-table`: the cells of docs/statistics.md, resumable: what was simulated lies in FOLDER/cells.jsonl by what it was of, and is not simulated again.
@@ -132,6 +134,13 @@ public:
     auto const found = rows_.find(key);
     return found == rows_.end() ? nullptr : &found->second;
   }
+  /// The same cell with whatever runs, the most there are.
+  [[nodiscard]] Row const* find_any(int devices, std::string_view hash) const {
+    Row const* best = nullptr;
+    for (auto const& [key, row] : rows_)
+      if (row.devices == devices && key.ends_with(hash) && (best == nullptr || row.runs > best->runs)) best = &row;
+    return best;
+  }
   [[nodiscard]] Result<void> keep(Row row, std::string const& key) {
     text_ += json::serialize(row_json(row, key)) + "\n";
     rows_.insert_or_assign(key, std::move(row));
@@ -173,9 +182,21 @@ Result<Row> simulate(Options const& options, Study const& study, std::string_vie
   return row;
 }
 
+/// What few runs cannot tell from what is asked for: three standard errors of a share of one half at most.
+double slack(Row const& row, double share) {
+  constexpr int kMany = 300;
+  if (row.runs >= kMany) return 0;
+  double const runs = row.runs;
+  return 3 * std::sqrt(share * (1 - share) / runs) + 2 / runs;
+}
+
 /// What a row misses, in words; empty: it reaches all that is asked for.
 std::string misses(Row const& row, CellSpec const& cell) {
-  auto const target = cell.target(row.devices);
+  auto target = cell.target(row.devices);
+  target.completed_least -= slack(row, target.completed_least);
+  target.completed_most += slack(row, target.completed_most);
+  target.rolled_back_least -= slack(row, target.rolled_back_least);
+  target.rolled_back_most += slack(row, target.rolled_back_most);
   std::vector<std::string> out;
   auto const percent = [](double share) { return fmt::format("{:.4g} %", 100 * share); };
   if (row.completed < target.completed_least) out.push_back(fmt::format("completed {}, at least {} wanted", percent(row.completed), percent(target.completed_least)));
@@ -183,8 +204,9 @@ std::string misses(Row const& row, CellSpec const& cell) {
   if (row.rolled_back < target.rolled_back_least) out.push_back(fmt::format("rolled back {}, at least {} wanted", percent(row.rolled_back), percent(target.rolled_back_least)));
   if (row.rolled_back > target.rolled_back_most) out.push_back(fmt::format("rolled back {}, at most {} wanted", percent(row.rolled_back), percent(target.rolled_back_most)));
   if (row.undecided > 0) out.push_back(fmt::format("undecided {}", percent(row.undecided)));
-  if (row.canaries > target.canaries_most) out.push_back(fmt::format("{:g} canaries, at most {:g} wanted", row.canaries, target.canaries_most));
-  if (row.harmed > target.harmed_most) out.push_back(fmt::format("{:g} harmed, at most {:g} wanted", row.harmed, target.harmed_most));
+  bool const has_median = row.runs >= 30;
+  if (has_median && row.canaries > target.canaries_most) out.push_back(fmt::format("{:g} canaries, at most {:g} wanted", row.canaries, target.canaries_most));
+  if (has_median && row.harmed > target.harmed_most) out.push_back(fmt::format("{:g} harmed, at most {:g} wanted", row.harmed, target.harmed_most));
   if (row.left_behind > 0) out.push_back(fmt::format("{} devices left behind", row.left_behind));
   return fmt::format("{}", fmt::join(out, "; "));
 }
@@ -206,10 +228,24 @@ Row const* find(Rows const& rows, std::string const& preset, std::string_view ce
   return found == rows.end() ? nullptr : &found->second;
 }
 
-void print_table(Options const& options, Rows const& rows, std::string_view title, auto const& text) {
+/// How many runs the cells of a size have.
+std::string runs_text(Rows const& rows, int size, std::string const& preset) {
+  int least = 0, most = 0;
+  for (auto const& [key, row] : rows) {
+    if (row.devices != size || (row.preset != preset && !(preset == "standard" && row.preset == "small-fleet"))) continue;
+    least = least == 0 ? row.runs : std::min(least, row.runs);
+    most = std::max(most, row.runs);
+  }
+  return most == 0 ? "-" : least == most ? fmt::format("{}", most) : fmt::format("{} to {}", least, most);
+}
+
+void print_table(Options const& options, Rows const& rows, std::string const& preset, std::string_view title, auto const& text) {
   fmt::print("\n| {} |", title);
   for (int const size : options.sizes) fmt::print(" {} |", size);
   fmt::print("\n|---|{}\n", fmt::join(std::vector<std::string>(options.sizes.size(), "---|"), ""));
+  fmt::print("| runs |");
+  for (int const size : options.sizes) fmt::print(" {} |", runs_text(rows, size, preset));
+  fmt::print("\n");
   for (auto const& cell : cells()) {
     std::string line;
     bool any = false;
@@ -224,11 +260,11 @@ void print_table(Options const& options, Rows const& rows, std::string_view titl
 
 void print_all(Options const& options, Rows const& rows) {
   for (std::string const preset : {"standard", "cautious", "fast"})
-    print_table(options, rows, preset, [&](Rows const& all, CellSpec const& cell, int size) {
+    print_table(options, rows, preset, fmt::format("`{}`", preset), [&](Rows const& all, CellSpec const& cell, int size) {
       auto const* const row = find(all, preset, cell.name, size);
       return row == nullptr ? std::string() : entry(*row, cell);
     });
-  print_table(options, rows, "rolled back by 2 %, by chi-squared", [&](Rows const& all, CellSpec const& cell, int size) {
+  print_table(options, rows, "standard", "rolled back by 2 %, by chi-squared", [&](Rows const& all, CellSpec const& cell, int size) {
     auto const* const row = find(all, "standard", cell.name, size);
     return row == nullptr || cell.adapt != nullptr ? std::string() : fmt::format("{:.1f}, {:.1f}", 100 * row->rivals.fixed, 100 * row->rivals.chi_squared);
   });
@@ -244,22 +280,44 @@ Result<int> run(Options const& options) {
         if (!options.only.empty() && cell.name.find(options.only) == std::string_view::npos) continue;
         auto const study = study_of(options, preset, cell, size);
         auto const key = key_of(study, cell, preset);
+        if (options.print) {
+          if (auto const* const row = done.find_any(size, std::string_view(key).substr(key.rfind('-')))) rows.insert_or_assign({preset, std::string(cell.name), size}, *row);
+          continue;
+        }
         if (done.find(key) == nullptr) {
-          if (options.print) continue;
           FLEET_TRY(auto row, simulate(options, study, preset, cell));
           FLEET_CHECK(done.keep(std::move(row), key));
         }
         auto const& row = *done.find(key);
         auto const fault = misses(row, cell);
         missed += !fault.empty();
-        if (!options.print)
-          fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  fixed {:5.1f} chi {:5.1f}{}{}\n", size, preset, cell.name,
+        fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  fixed {:5.1f} chi {:5.1f}{}{}\n", size, preset, cell.name,
                      100 * row.completed, 100 * row.rolled_back, 100 * row.paused, 100 * row.undecided, row.canaries, row.harmed, row.hours, 100 * row.rivals.fixed,
                      100 * row.rivals.chi_squared, fault.empty() ? "" : "  MISSES ", fault);
         static_cast<void>(std::fflush(stdout));
         rows.insert_or_assign({preset, std::string(cell.name), size}, row);
       }
   print_all(options, rows);
+  return missed;
+}
+
+/// Every cell with few runs: far from the table's precision, near enough to see a rule that broke.
+Result<int> run_briefly(Options options) {
+  constexpr std::array kBrief{std::pair{12, 40}, std::pair{100, 16}, std::pair{1'000, 8}, std::pair{10'000, 1}};
+  options.no_rivals = true;
+  int missed = 0;
+  for (auto const& [size, runs] : kBrief) {
+    options.runs = runs;
+    for (auto const& cell : cells()) {
+      std::string const preset = size < 60 ? "small-fleet" : "standard";
+      FLEET_TRY(auto const row, simulate(options, study_of(options, preset, cell, size), preset, cell));
+      auto const fault = misses(row, cell);
+      if (fault.empty()) continue;
+      ++missed;
+      fmt::print("{} devices, {}, seeds {} to {}: {}\n", size, cell.name, options.seed, options.seed + static_cast<std::uint64_t>(runs) - 1, fault);
+    }
+  }
+  fmt::print("{} cells are not as they must be\n", missed);
   return missed;
 }
 
@@ -275,10 +333,11 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "a cell; else 1000, 300 above 1,000 devices, 30 above 10,000");
   app.add_option("--seed", options.seed, "of a cell's first run")->capture_default_str();
   app.add_option("--jobs", options.jobs, "threads")->check(CLI::Range(1, 1'024));
+  app.add_flag("--brief", options.brief, "few runs of every cell, nothing kept, no tables: fails where a cell is far from what is asked for");
   app.add_flag("--print", options.print, "only what lies there");
   app.add_flag("--no-rivals", options.no_rivals, "without the fixed threshold and the chi-squared test");
   CLI11_PARSE(app, argc, argv);
-  auto const missed = run(options);
+  auto const missed = options.brief ? run_briefly(options) : run(options);
   if (missed) return *missed == 0 ? 0 : 1;
   tell(missed.error());
   return 2;

@@ -15,6 +15,12 @@ DeviceRow const* find_row(DeviceRows const& rows, RolloutView const& view) {
   return found == rows.end() ? nullptr : &found->second;
 }
 
+struct Where {
+  std::int64_t rollout_n = -1;
+  std::int64_t place = 0;
+  std::string stratum = {};
+};
+
 /// One decision in the making.
 struct Deciding {
   Snapshot const& snapshot;
@@ -22,13 +28,20 @@ struct Deciding {
   DeviceRows const& rows;
   SysTime now;
   ModelDecision out;
+  mutable Where known = {};
 
   void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
 
-  [[nodiscard]] std::string stratum(RolloutView const& view) const { return stratum_of(view.rollout.policy.strata, device.hardware, device.labels); }
-  [[nodiscard]] Seat seat(RolloutView const& view) const { return view.seat(stratum(view), place(view.rollout.salt, device.id)); }
-  [[nodiscard]] int stage_of(RolloutView const& view) const { return view.stage_of(stratum(view), place(view.rollout.salt, device.id)); }
-  [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), place(view.rollout.salt, device.id)); }
+  /// Where the device stands in a rollout, worked out once: a hash each.
+  [[nodiscard]] Where const& where(RolloutView const& view) const {
+    if (known.rollout_n != view.rollout.n)
+      known = {view.rollout.n, place(view.rollout.salt, device.id), stratum_of(view.rollout.policy.strata, device.hardware, device.labels)};
+    return known;
+  }
+  [[nodiscard]] std::string const& stratum(RolloutView const& view) const { return where(view).stratum; }
+  [[nodiscard]] Seat seat(RolloutView const& view) const { return view.seat(stratum(view), where(view).place); }
+  [[nodiscard]] int stage_of(RolloutView const& view) const { return view.stage_of(stratum(view), where(view).place); }
+  [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), where(view).place); }
   /// The version that it runs of the rollout's model, where that is another one than the rollout's; else null.
   [[nodiscard]] std::string const* other_version(RolloutView const& view) const {
     auto const running = device.running.versions.find(view.rollout.model);

@@ -31,7 +31,8 @@ bool is_storm(WindowCounts const& window) {
   auto const share = [](stats::Tally tally) { return tally.devices == 0 ? 0 : static_cast<double>(tally.bad) / static_cast<double>(tally.devices); };
   std::int64_t controls = 0;
   for (auto const& [stratum, cells] : window) controls += cells[1].started;
-  return controls > 0 && (share(failed) > kStormFailures || share(silent) > kStormSilence);
+  auto const many = [&](stats::Tally tally, double most) { return tally.bad >= kStormDevices && share(tally) > most; };
+  return controls > 0 && (many(failed, kStormFailures) || many(silent, kStormSilence));
 }
 
 /// One direction of evidence of one stratum's sums, at the alternatives that `counts` names.

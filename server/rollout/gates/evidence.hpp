@@ -55,6 +55,7 @@ enum class What : std::size_t { failures, silence };
 inline constexpr std::int64_t kFirstCanaries = 1'200;
 /// Beyond these shares of both arms together a window is a storm: no evidence to promote, and nothing for guardrails.
 inline constexpr double kStormFailures = .15, kStormSilence = .2;
+inline constexpr std::int64_t kStormDevices = 3;  ///< at least: two of ten happen by chance
 /// "At most half as much again": what installing may cost over all canaries.
 inline constexpr double kSlightlyWorse = 1.5;
 

@@ -11,6 +11,7 @@ namespace {
 using std::chrono::hours;
 
 constexpr Millis kDeadline = hours(24 * 14);
+constexpr std::int64_t kBare = 24;  ///< below it two devices that fail anyhow leave too few others to show that most do not
 constexpr std::int64_t kSmall = 600, kLarge = 6'000, kHuge = 60'000, kManyForCaution = 2'000;
 constexpr std::int64_t kHoldbackFrom = 100;
 constexpr double kHoldback = .05;
@@ -29,7 +30,7 @@ struct Temper {
 constexpr auto kTempers = std::to_array<Temper>({
     {"cautious", hours(6), 1. / 2, 6, .4, 15, 20, 3},
     {"standard", hours(2), 1. / 3, 3, .33, 20, 40, 3},
-    {"fast", hours(1), 1. / 3, 3, .2, 24, 40, 4},
+    {"fast", hours(1), 1. / 3, 3, .33, 20, 40, 4},
     {"small-fleet", hours(2), 1. / 3, 3, .33, 20, 40, 3},
 });
 
@@ -69,7 +70,7 @@ void tiny(Making& m, Temper const& temper) {
   m.policy.absolute.front().devices_max = .2;
   m.policy.absolute.front().alpha = .003;
   m.policy.certify_evidence = temper.tiny_evidence;
-  bool const whole = m.reach < 12 || temper.name == "cautious";
+  bool const whole = m.reach < kBare || temper.name == "cautious";
   if (m.reach == 1) m.policy.certify.push_back(.9);
   else m.stage(1, 1, 4, 0, .9);
   // Where not even all of them, healthy, would be evidence enough, the first device and time are.
@@ -80,6 +81,7 @@ void tiny(Making& m, Temper const& temper) {
 
 void small(Making& m, Temper const& temper) {
   auto const window = part(1. / 20, m.reach);
+  m.policy.failures->alternatives = {5, 13, 50};
   auto const sure = temper.small_certainty / static_cast<double>(std::min<std::int64_t>(m.reach, 100));
   m.stage(window, window, part(1. / 3, m.reach), 20, .5);
   m.stage(part(temper.small_share, m.reach), window, part(.7, m.reach), 20, std::min(.4, sure));
@@ -87,14 +89,16 @@ void small(Making& m, Temper const& temper) {
 }
 
 void middle(Making& m, Temper const& temper) {
+  m.policy.failures->alternatives = {3, 6, 20};
   auto const window = std::clamp<std::int64_t>(m.reach / 50, 10, temper.middle_window_max);
   bool const fast = temper.name == "fast";
   bool const careful = temper.name == "cautious" && m.reach >= kManyForCaution;
-  m.stage(160, window, part(.9, m.reach), fast ? 8 : careful ? 5 : 6, fast ? .04 : .03);
+  m.stage(160, window, part(.9, m.reach), fast ? 7 : careful ? 5 : 6, fast ? .035 : .03);
   m.rest(window, 2);
 }
 
 void large(Making& m, Temper const& temper) {
+  m.policy.failures->alternatives = {2.5, 4, 8, 25};
   auto const half = m.reach / 2;
   if (temper.name == "fast") {
     m.stage(160, 40, half, 8, .04);
