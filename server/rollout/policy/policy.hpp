@@ -135,6 +135,8 @@ struct Policy {
   [[nodiscard]] std::optional<double> certify_at(int index) const;
   /// The odds ratio that stage `index` must stay below; nothing when evidence is not asked for.
   [[nodiscard]] std::optional<double> odds_ratio_at(int index) const;
+  /// Does a gate judge what devices measure?
+  [[nodiscard]] bool reads_samples() const;
   /// Does a gate compare canaries with controls?
   [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || !metrics.empty() || drift); }
   bool operator==(Policy const&) const = default;
