@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <set>
 
 namespace fleet::wire {
@@ -22,6 +23,7 @@ namespace {
 constexpr std::size_t kFilesMax = 10'000;
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 4096;
+constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128, kUnitMax = 32;
 constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
 constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>({{"", 1},
@@ -113,6 +115,39 @@ void read_probation(json::value const& value, std::string const& at, bool strict
   manifest.probation = probation;
 }
 
+/// `range: [0, 1]`. In a signed release what is no range counts as none: the text of a number does not always read back to the last bit.
+std::optional<MetricSchema::Range> read_range(ObjectReader& reader, bool strict) {
+  if (reader.find("range") == nullptr) return std::nullopt;
+  auto const* const ends = reader.array("range", 2);
+  if (ends == nullptr) return std::nullopt;
+  boost::system::error_code bad_lo, bad_hi;
+  MetricSchema::Range range;
+  if (ends->size() == 2) range = {(*ends)[0].to_number<double>(bad_lo), (*ends)[1].to_number<double>(bad_hi)};
+  bool const sound = ends->size() == 2 && !bad_lo && !bad_hi && std::isfinite(range.lo) && std::isfinite(range.hi) && range.lo < range.hi;
+  if (sound) return range;
+  if (strict) reader.fault("range", "expected two numbers, the smaller first, that no value lies beyond: [0, 1]");
+  return std::nullopt;
+}
+
+void read_schema(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at, faults);
+  if (!reader.valid()) return;
+  auto const& metrics = value.get_object();
+  if (metrics.size() > kMetricsMax) return faults.push_back({at, fmt::format("{} metrics, at most {} are taken", metrics.size(), kMetricsMax)});
+  for (auto const& [key, inner] : metrics) {
+    std::string name(key);
+    auto const where = at + "/" + name.substr(0, kMetricNameMax);
+    if (name.empty() || name.size() > kMetricNameMax) faults.push_back({where, fmt::format("a metric's name has 1 to {} bytes", kMetricNameMax)});
+    if (name.starts_with("agent.")) faults.push_back({where, "names that begin with agent. are the agent's own"});
+    ObjectReader one(inner, where, faults);
+    MetricSchema metric;
+    metric.unit = one.text("unit", kUnitMax, {});
+    metric.range = read_range(one, strict);
+    if (strict) one.refuse_unknown();
+    manifest.schema.emplace(std::move(name), std::move(metric));
+  }
+}
+
 /// @param strict  refuse unknown keys: what people write; a signed release of a newer server may carry more
 Manifest read_manifest(json::value const& value, std::string const& at, bool strict, std::vector<FieldError>& faults) {
   ObjectReader reader(value, at, faults);
@@ -136,6 +171,7 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
     if (strict) rules.refuse_unknown();
   }
   manifest.security_floor = reader.integer("security_floor", 0, kCounterMax, 0);
+  if (auto const* const schema = reader.find("schema")) read_schema(*schema, at + "/schema", strict, manifest, faults);
   if (strict) reader.refuse_unknown();
   return manifest;
 }
@@ -173,6 +209,14 @@ json::object manifest_json(Manifest const& manifest) {
     out["match"] = json::object{{"runtime", manifest.match.runtime}, {"memory_min", manifest.match.memory_min_bytes}};
   if (!manifest.activate.empty()) out["activate"] = json::object{{"exec", words(manifest.activate)}};
   if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
+  json::object schema;
+  for (auto const& [name, metric] : manifest.schema) {
+    json::object one;
+    if (!metric.unit.empty()) one["unit"] = metric.unit;
+    if (metric.range) one["range"] = json::array{metric.range->lo, metric.range->hi};
+    schema[name] = std::move(one);
+  }
+  if (!schema.empty()) out["schema"] = std::move(schema);
   return out;
 }
 

@@ -58,6 +58,17 @@ struct Match {
 inline constexpr Millis kProgramTimeMax = std::chrono::hours{1};
 inline constexpr Millis kProbationMax = std::chrono::days{30};
 
+/// What a metric's values are.
+struct MetricSchema {
+  std::string unit;  ///< `1`, `ms`; empty: not said
+  struct Range {
+    double lo = 0, hi = 1;  ///< finite, lo < hi: no value lies beyond them
+    bool operator==(Range const&) const = default;
+  };
+  std::optional<Range> range;
+  bool operator==(MetricSchema const&) const = default;
+};
+
 struct Manifest {
   std::optional<Golden> golden;
   std::vector<HealthCheck> health;
@@ -65,6 +76,7 @@ struct Manifest {
   Match match;
   std::vector<std::string> activate;
   std::int64_t security_floor = 0;
+  std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
 /// `release.json`: what the owners sign. The digest of a release is the SHA-256 of these bytes.
 struct Release {

@@ -58,3 +58,43 @@ CREATE TRIGGER rollout_devices_move AFTER UPDATE OF stratum, arm, in_window, sta
 END;
 
 DROP TABLE rollout_strata;
+
+-- What a device's samples of one metric came to since it switched, or since it was told to prove; and counts of what gates ask of them, kept as these rows
+-- change. Sums without their times, as earlier servers kept them, say nothing of a confidence sequence: devices begin anew.
+DROP TABLE rollout_samples;
+CREATE TABLE rollout_samples (
+  rollout INTEGER NOT NULL,
+  device  INTEGER NOT NULL,
+  metric  TEXT NOT NULL,
+  arm     TEXT NOT NULL,
+  samples TEXT NOT NULL,                  -- the device's own confidence sequence (server/rollout/engine/samples.hpp)
+  class   INTEGER NOT NULL,               -- what is counted of it: is it bad, has it sent enough, at which ages
+  healthy INTEGER NOT NULL,               -- a canary whose outcome is
+  PRIMARY KEY (rollout, metric, device),
+  FOREIGN KEY (rollout, device) REFERENCES rollout_devices (rollout, device) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX rollout_samples_of ON rollout_samples (rollout, device);
+CREATE TABLE rollout_metric_counts (
+  rollout INTEGER NOT NULL,
+  metric  TEXT NOT NULL,
+  arm     TEXT NOT NULL,
+  class   INTEGER NOT NULL,
+  healthy INTEGER NOT NULL,
+  devices INTEGER NOT NULL,
+  PRIMARY KEY (rollout, metric, arm, class, healthy)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER rollout_samples_come AFTER INSERT ON rollout_samples BEGIN
+  INSERT INTO rollout_metric_counts (rollout, metric, arm, class, healthy, devices) VALUES (new.rollout, new.metric, new.arm, new.class, new.healthy, 1)
+    ON CONFLICT (rollout, metric, arm, class, healthy) DO UPDATE SET devices = devices + 1;
+END;
+CREATE TRIGGER rollout_samples_go AFTER DELETE ON rollout_samples BEGIN
+  UPDATE rollout_metric_counts SET devices = devices - 1
+    WHERE rollout = old.rollout AND metric = old.metric AND arm = old.arm AND class = old.class AND healthy = old.healthy;
+END;
+CREATE TRIGGER rollout_samples_move AFTER UPDATE OF arm, class, healthy ON rollout_samples
+  WHEN old.arm <> new.arm OR old.class <> new.class OR old.healthy <> new.healthy BEGIN
+  UPDATE rollout_metric_counts SET devices = devices - 1
+    WHERE rollout = old.rollout AND metric = old.metric AND arm = old.arm AND class = old.class AND healthy = old.healthy;
+  INSERT INTO rollout_metric_counts (rollout, metric, arm, class, healthy, devices) VALUES (new.rollout, new.metric, new.arm, new.class, new.healthy, 1)
+    ON CONFLICT (rollout, metric, arm, class, healthy) DO UPDATE SET devices = devices + 1;
+END;

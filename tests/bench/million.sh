@@ -34,7 +34,7 @@ now = int(time.time() * 1000)
 db.execute("INSERT INTO device_models (device, model, running, since) SELECT n, 'm', '1', 0 FROM devices")
 db.execute("INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, attempt, dispatched_at, since, silent_at, in_window) SELECT ?, n, 1, hardware, "
            "CASE WHEN n % 2 THEN 'healthy' ELSE 'probation' END, CASE WHEN n % 2 THEN 'healthy' END, 1, 1, ?, ?, 20000, 1 FROM devices", (n, now, now))
-db.execute("INSERT INTO rollout_samples SELECT ?, n, 'accuracy', 1, 1.0 FROM devices", (n,))
+db.execute("INSERT INTO rollout_samples (rollout, device, metric, arm, samples, class, healthy) SELECT ?, n, 'accuracy', 'canary', '{}', 0, 0 FROM devices", (n,))
 db.execute("INSERT INTO device_history (device, time, received, model, version, state, attempt) SELECT n, 0, ?, 'm', '1', 'committed', 1 FROM devices", (now,))
 db.commit()
 PY

@@ -98,6 +98,15 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
     UPDATE rollout_devices SET arm = 'control', in_window = 2 WHERE device % 4 = 0;
     UPDATE rollout_devices SET in_window = 1, kind = 'golden' WHERE device % 7 = 0;
     UPDATE rollout_devices SET attempt = 2 WHERE device % 9 = 0;
+    INSERT INTO rollout_samples (rollout, metric, device, arm, samples, class, healthy)
+      SELECT 1, CASE device % 2 WHEN 0 THEN 'a' ELSE 'b' END, device, arm, '{}', 0, 0 FROM rollout_devices WHERE true
+      ON CONFLICT (rollout, metric, device) DO UPDATE SET class = excluded.class;
+    INSERT INTO rollout_samples (rollout, metric, device, arm, samples, class, healthy) SELECT 1, 'a', device, arm, '{}', 7, 0 FROM rollout_devices WHERE true
+      ON CONFLICT (rollout, metric, device) DO UPDATE SET class = excluded.class, healthy = device % 3 = 0;
+    UPDATE rollout_samples SET healthy = 1 WHERE device % 5 = 0;
+    UPDATE rollout_samples SET arm = 'canary' WHERE device % 8 = 0;
+    UPDATE rollout_samples SET samples = '{"blocks":1}';
+    DELETE FROM rollout_samples WHERE rollout = 1 AND device BETWEEN 20 AND 25;
     DELETE FROM rollout_devices WHERE device > 55;
     UPDATE rollout_devices SET since = 7;
     UPDATE device_models SET running = '2' WHERE device < 20;
@@ -114,6 +123,8 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
        {Kept{"SELECT stratum || arm || in_window || state || outcome || exposed || kind || attempt || devices FROM rollout_counts WHERE devices <> 0 ORDER BY 1",
              "SELECT stratum || arm || in_window || state || coalesce(outcome, '') || exposed || kind || attempt || count(*) FROM rollout_devices "
              "GROUP BY stratum, arm, in_window, state, outcome, exposed, kind, attempt ORDER BY 1"},
+        Kept{"SELECT metric || arm || class || healthy || devices FROM rollout_metric_counts WHERE devices <> 0 ORDER BY 1",
+             "SELECT metric || arm || class || healthy || count(*) FROM rollout_samples GROUP BY metric, arm, class, healthy ORDER BY 1"},
         Kept{"SELECT state || devices FROM device_counts WHERE devices <> 0 ORDER BY 1", "SELECT state || count(*) FROM devices GROUP BY state ORDER BY 1"},
         Kept{"SELECT version || devices FROM running_counts WHERE devices <> 0 ORDER BY 1",
              "SELECT running || count(*) FROM device_models WHERE running IS NOT NULL GROUP BY running ORDER BY 1"}}) {

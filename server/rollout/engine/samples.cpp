@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kBytesMax = 16 * 1024;
 constexpr std::size_t kBets = DeviceSamples::kBets;
+constexpr int kBad = 1, kCovered = 2;
+constexpr int reached_at(std::size_t age) { return 1 << (2 + 2 * age); }
+constexpr int bad_by(std::size_t age) { return 2 << (2 + 2 * age); }
 /// Of a gate's `devices_max`: what a device's own sequence may err.
 constexpr double kLevelShare = .25;
 
@@ -100,20 +103,33 @@ void close(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange
 
 bool is_covered(DeviceSamples const& s, AbsoluteGate const& gate) { return s.blocks >= gate.blocks && s.samples >= gate.samples; }
 
-void count(MetricTally& tally, DeviceSamples const& s, AbsoluteGate const& gate, Arm arm, bool healthy, int devices) {
-  if (s.blocks + s.count == 0) return;
-  bool const canary = arm == Arm::canary;
-  (canary ? tally.seen : tally.control_seen) += devices;
-  if (is_bad(s)) (canary ? tally.bad : tally.control_bad) += devices;
-  if (canary && healthy && is_covered(s, gate)) tally.covered += devices;
+int class_of(DeviceSamples const& s, AbsoluteGate const& gate) {
+  int out = (is_bad(s) ? kBad : 0) | (is_covered(s, gate) ? kCovered : 0);
   for (std::size_t i = 0; i < kAges.size(); ++i) {
     auto const age = std::max<std::int64_t>(1, std::llround(kAges[i] * static_cast<double>(gate.blocks)));
     if (s.blocks < age) continue;
-    auto& arms = tally.aged[i];
-    auto& one = canary ? arms.canary : arms.control;
-    one.devices += devices;
-    if (is_bad(s) && s.bad_at <= age) one.bad += devices;
+    out |= reached_at(i);
+    if (is_bad(s) && s.bad_at <= age) out |= bad_by(i);
   }
+  return out;
+}
+
+void count(MetricTally& tally, int sample_class, Arm arm, bool healthy, std::int64_t devices) {
+  bool const canary = arm == Arm::canary;
+  auto const is = [&](int bit) { return (sample_class & bit) != 0; };
+  (canary ? tally.seen : tally.control_seen) += devices;
+  if (is(kBad)) (canary ? tally.bad : tally.control_bad) += devices;
+  if (canary && healthy && is(kCovered)) tally.covered += devices;
+  for (std::size_t i = 0; i < kAges.size(); ++i) {
+    if (!is(reached_at(i))) continue;
+    auto& one = canary ? tally.aged[i].canary : tally.aged[i].control;
+    one.devices += devices;
+    if (is(bad_by(i))) one.bad += devices;
+  }
+}
+
+void count(MetricTally& tally, DeviceSamples const& s, AbsoluteGate const& gate, Arm arm, bool healthy, int devices) {
+  if (s.blocks + s.count > 0) count(tally, class_of(s, gate), arm, healthy, devices);
 }
 
 std::string encode(DeviceSamples const& s) {

@@ -47,8 +47,14 @@ void close(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<Metri
 /// It has sent enough to be evidence to pass.
 [[nodiscard]] bool is_covered(DeviceSamples const& samples, AbsoluteGate const& gate);
 
-/// Adds a device to what its gate has seen, or, with -1, takes it away before its samples, its arm or its outcome change.
-/// @param healthy  its outcome is; only of canaries
+/// What a gate counts of a device, in one small number: bit 0 is_bad, bit 1 is_covered, then two bits for each of kAges: it has sent so many blocks, and
+/// was bad by then. So that whoever keeps counts by it reads a handful of them, whatever the fleet's size.
+inline constexpr int kSampleClasses = 1 << (2 + 2 * kAges.size());
+[[nodiscard]] int class_of(DeviceSamples const& samples, AbsoluteGate const& gate);
+/// Adds devices of one class that have sent samples to what their gate has seen, or, with a negative number, takes them away.
+/// @param healthy  their outcome is; only of canaries
+void count(MetricTally& tally, int sample_class, Arm arm, bool healthy, std::int64_t devices);
+/// The same of one device, before and after its samples, its arm or its outcome change.
 void count(MetricTally& tally, DeviceSamples const& samples, AbsoluteGate const& gate, Arm arm, bool healthy, int devices);
 
 /// For the device's row: some hundred bytes of JSON. `decode_samples` gives back the same to the last bit. @errors corrupt

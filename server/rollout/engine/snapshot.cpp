@@ -5,6 +5,11 @@
 
 namespace fleet::rollout {
 
+std::optional<MetricRange> RolloutView::range_of(std::string_view metric) const {
+  auto const found = ranges.find(metric);
+  return found == ranges.end() ? std::nullopt : std::optional(found->second);
+}
+
 bool RolloutView::was_held_back(std::string_view stratum, std::int64_t device_place) const {
   if (rollout.policy.holdback == 0) return false;
   if (!ladder->sizes.contains(stratum)) return !is_member(device_place, threshold_of_share(1 - rollout.policy.holdback));

@@ -3,6 +3,7 @@
 #include "server/registry/selector.hpp"
 #include "server/rollout/engine/membership.hpp"
 #include "server/rollout/engine/rollout.hpp"
+#include "server/rollout/engine/samples.hpp"
 
 #include <atomic>
 #include <map>
@@ -26,6 +27,7 @@ struct RolloutView {
   registry::Selector selector;
   std::shared_ptr<Ladder const> ladder;                                      ///< never changes: all views of a rollout share it
   std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
+  std::map<std::string, MetricRange, std::less<>> ranges;                    ///< metric -> what its values lie between, as the release declares it
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
   /// Unix ms from which `limits.egress` lets one more device begin; outlives the view, too.
@@ -36,6 +38,7 @@ struct RolloutView {
 
   [[nodiscard]] Setting setting() const { return {rollout.policy, *ladder}; }
   [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
+  [[nodiscard]] std::optional<MetricRange> range_of(std::string_view metric) const;
   [[nodiscard]] bool has_variant(std::string_view hardware) const { return variants.contains(hardware); }
   /// Is the device of the holdback, whether it waits still or has followed?
   [[nodiscard]] bool was_held_back(std::string_view stratum, std::int64_t place) const;

@@ -47,16 +47,17 @@ bool waits_for_control(MetricTally const& tally, AbsoluteGate const& gate, GateV
   auto const aged = tally.aged.back().canary.devices;
   if (stats::harm({tally.control_bad, tally.control_seen}, gate.devices_max).reaches(kControlTrips) || aged >= std::min(kEnough, tally.seen)) {
     verdict.decision = Ruling::pause;
-    verdict.text += fmt::format("; but so have {} of {} controls, which run what ran before: not shown to be the release's doing", tally.control_bad, tally.control_seen);
+    verdict.text += "; but controls, which run what ran before, have, too: not shown to be the release's doing";
     return false;
   }
   verdict.decision = Ruling::hold;
-  verdict.text += fmt::format("; whether controls, of which {} of {} have, are better is known once they have sent as much", tally.control_bad, tally.control_seen);
+  verdict.text += "; whether controls are better is known once they have sent as much";
   return true;
 }
 
 void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
-  auto const found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
+  auto found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
+  if (tally.control_seen > 0) found += fmt::format(", and of controls {} of {}", tally.control_bad, tally.control_seen);
   auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, alpha_of(c.policy, gate), found);
   bool const waits = waits_for_control(tally, gate, verdict);
   out.push_back(std::move(verdict));

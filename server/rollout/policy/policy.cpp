@@ -19,6 +19,10 @@ std::optional<double> Policy::odds_ratio_at(int index) const {
   return ratios[std::min(static_cast<std::size_t>(index - 1), ratios.size() - 1)];
 }
 
+bool Policy::reads_samples() const {
+  return !metrics.empty() || drift || std::any_of(absolute.begin(), absolute.end(), [](AbsoluteGate const& gate) { return gate.metric != kInstallFailure; });
+}
+
 double alpha_of(Policy const& policy, AbsoluteGate const& gate) {
   if (gate.alpha) return *gate.alpha;
   auto const sharing = std::count_if(policy.absolute.begin(), policy.absolute.end(), [](AbsoluteGate const& one) { return !one.alpha; });

@@ -18,6 +18,18 @@ Result<Policy> read_preset(std::string_view name, std::string const& pointer) {
   return Error{Kind::bad_input, "bad_policy", detail, fmt::format("presets: {}; or write a policy", fmt::join(kPresetNames, ", ")), {{pointer, detail}}};
 }
 
+/// A guard that is silently off is worse than none: what this server reads and does not act on yet is refused where somebody writes it.
+void refuse_unserved(Policy const& policy, std::string const& pointer, Faults& faults) {
+  constexpr std::string_view kHint = "leave it out; a later server takes it";
+  auto const refuse = [&](bool named, std::string_view key, std::string_view what) {
+    if (named) faults.push_back({fmt::format("{}/{}", pointer, key), fmt::format("this server {} yet; {}", what, kHint)});
+  };
+  refuse(!policy.metrics.empty(), "gates/metrics", "judges no metrics of canaries beside their controls");
+  refuse(policy.drift.has_value(), "gates/drift", "judges no drift");
+  refuse(policy.per_place.has_value(), "limits/per", "limits nothing by a label");
+  refuse(policy.ab.has_value(), "ab", "runs no tests of two releases");
+}
+
 }  // namespace
 
 Result<Policy> decode_policy(std::string_view text, std::string const& pointer) {
@@ -43,6 +55,7 @@ Result<Policy> decode_policy(std::string_view text, std::string const& pointer) 
 Result<Policy> take_policy(Fs& fs, std::string_view text, std::string const& pointer) {
   FLEET_TRY(auto policy, decode_policy(text, pointer));
   Faults faults;
+  refuse_unserved(policy, pointer, faults);
   for (std::size_t i = 0; i < policy.windows.size(); ++i)
     if (auto const zone = Zone::load(fs, policy.windows[i].zone); !zone)
       faults.push_back({fmt::format("{}/windows/{}/zone", pointer, i), fmt::format("{}; {}", zone.error().detail, zone.error().hint)});

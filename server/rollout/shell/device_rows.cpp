@@ -3,6 +3,7 @@
 #include "server/rollout/shell/engine.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
+#include "server/rollout/shell/sample_rows.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -60,17 +61,9 @@ Result<void> insert_row(store::Tx& tx, RolloutView const& view, NewRow const& ma
   return row.run();
 }
 
-Result<void> drop_samples(store::Tx& tx, RolloutView const& view, std::int64_t device_n) {
-  for (auto const& gate : view.rollout.policy.absolute) {
-    auto drop = tx.prepare(queries::kDropSamples);
-    drop.bind_all(view.rollout.n, device_n, gate.metric);
-    FLEET_CHECK(drop.run());
-  }
-  return {};
-}
-
 /// A row that is new, or was a control's: as canary, or in the control of another window.
-Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
+/// @param goes_on  it was and stays a control: what it measures goes on
+Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, bool goes_on, Now const& now) {
   NewRow made{device.n, desired.stage, desired.stratum, ds::kDispatched, false, {}, {}, desired.target.attempt, desired.arm};
   {
     auto running = tx.prepare(queries::kRunningDigest);
@@ -86,7 +79,7 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   bool const open = current.state == State::running || current.state == State::completed;  // it may have been stopped since the decision
   made.state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
   if (there) made.kind = row_kind::kThere;
-  FLEET_CHECK(drop_samples(tx, view, device.n));
+  if (!goes_on) FLEET_CHECK(drop_samples(tx, view.rollout, device.n));
   FLEET_CHECK(insert_row(tx, view, made, now));
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
@@ -99,7 +92,7 @@ Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::De
   auto row = tx.prepare(queries::kAgainRow);
   row.bind_all(desired.target.attempt, desired.stage, to_unix_ms(now.wall), (now.service() + window).count(), now.service().count(), desired.rollout_n, device.n);
   FLEET_CHECK(row.run());
-  FLEET_CHECK(drop_samples(tx, view, device.n));
+  FLEET_CHECK(drop_samples(tx, view.rollout, device.n));
   view.at_work->fetch_add(1, std::memory_order_relaxed);
   take_line(view, device.hardware, now.wall);
   return {};
@@ -111,13 +104,14 @@ struct Row {
   bool exposed = false;
   std::int64_t attempt = 0;
   Arm arm = Arm::canary;
+  std::string outcome;
 };
 Result<std::optional<Row>> find_row(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n) {
   auto row = tx.prepare(queries::kRow);
   row.bind_all(rollout_n, device_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return std::optional<Row>{};
-  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2), parse_arm(row.text_view(4))});
+  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2), parse_arm(row.text_view(4)), row.maybe_text(6).value_or("")});
 }
 
 Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n, std::string_view state, SysTime now) {
@@ -157,6 +151,8 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, st
                  move->state == ds::kFailed ? item.error.code : std::string(), move->starts ? view.window_now->load(std::memory_order_relaxed) : 0,
                  (now.service() + window).count(), view.rollout.n, device_n);
   FLEET_CHECK(write.run());
+  bool const healthy = outcome_after(row.outcome, move->state) == ds::kHealthy;
+  if (row.arm == Arm::canary && healthy != (row.outcome == ds::kHealthy)) FLEET_CHECK(note_healthy(tx, view.rollout, device_n, healthy));
   if (was_at_work && !ds::is_undecided(move->state)) view.at_work->fetch_sub(1, std::memory_order_relaxed);
   if (move->state != row.state) FLEET_CHECK(raise_device(tx, device_n));
   changed.push_back(view.rollout.n);
@@ -269,7 +265,7 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
     bool const canary = row && row->arm == Arm::canary;
     bool const again = canary && (row->state == ds::kDropped || row->state == ds::kLeft || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
     if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
-    if (!canary) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, now));
+    if (!canary) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, row && desired.arm != Arm::canary, now));
   }
   return {};
 }
@@ -324,27 +320,6 @@ Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& po
     auto const view = snapshot.by_id.find(status.rollout);
     if (view == snapshot.by_id.end() || view->second->rollout.model != model) continue;
     FLEET_CHECK(note_status(tx, *view->second, polled, status, now, changed));
-  }
-  return {};
-}
-
-Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item,
-                          std::vector<std::int64_t>& changed) {
-  auto const of_model = snapshot.models.find(item.model);
-  if (item.digest.empty() || of_model == snapshot.models.end()) return {};
-  for (auto const& view : of_model->second.live) {
-    auto const& rollout = view->rollout;
-    if (rollout.policy.absolute.empty()) continue;
-    FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
-    if (!row || row->arm != Arm::canary || !row->exposed || rollout.digest.hex() != item.digest) continue;
-    for (auto const& metric : item.metrics) {
-      auto const judged = [&](AbsoluteGate const& gate) { return gate.metric == metric.name && gate.metric != kInstallFailure; };
-      if (metric.count <= 0 || std::none_of(rollout.policy.absolute.begin(), rollout.policy.absolute.end(), judged)) continue;
-      auto add = tx.prepare(queries::kAddSample);
-      add.bind_all(rollout.n, device.n, metric.name, metric.count, metric.sum);
-      FLEET_CHECK(add.run());
-      changed.push_back(rollout.n);
-    }
   }
   return {};
 }

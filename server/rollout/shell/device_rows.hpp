@@ -46,8 +46,5 @@ struct Polled {
 };
 /// Takes from a poll what no report told: that an attempt was committed; of a rollout that was restored also that the device is in it, and that it failed.
 [[nodiscard]] Result<void> note_poll(store::Tx& tx, Snapshot const& snapshot, Polled const& polled, Now const& now, std::vector<std::int64_t>& changed);
-/// Adds samples of metrics that a gate judges, where the samples are tagged with the release and the device has switched to it.
-[[nodiscard]] Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item,
-                                        std::vector<std::int64_t>& changed);
 
 }  // namespace fleet::rollout

@@ -6,6 +6,7 @@
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/sample_rows.hpp"
 #include "server/rollout/shell/verbs.hpp"
 
 #include <fmt/format.h>
@@ -102,10 +103,10 @@ public:
     return {};
   }
 
-  Result<void> on_metrics(store::Tx& tx, registry::DeviceFacts const& device, wire::MetricsItem const& item, SysTime) override {
+  Result<void> on_metrics(store::Tx& tx, registry::DeviceFacts const& device, wire::MetricsItem const& item, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     std::vector<std::int64_t> changed;
-    FLEET_CHECK(note_metrics(tx, *current, device, item, changed));
+    FLEET_CHECK(note_metrics(tx, *current, device, item, now, changed));
     tell_judge(tx, std::move(changed));
     return {};
   }

@@ -1,5 +1,6 @@
 #include "server/rollout/shell/gathered.hpp"
 
+#include "server/rollout/engine/samples.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <fmt/format.h>
@@ -63,26 +64,18 @@ Result<std::vector<std::string>> read_busy(db::Connection& reader, std::int64_t 
 }
 
 Result<void> read_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts) {
-  for (auto const& gate : rollout.policy.absolute) {
-    auto& tally = facts.metrics.emplace_back();
-    if (gate.metric == kInstallFailure) continue;
-    auto rows = reader.prepare(queries::kSamples);
-    rows.bind_all(rollout.n, gate.metric);
-    while (true) {
-      FLEET_TRY(bool const more, rows.step());
-      if (!more) break;
-      auto const count = rows.int64(1);
-      if (count == 0) continue;
-      double const mean = rows.real(2) / static_cast<double>(count);
-      bool const enough = count >= gate.samples;
-      bool const bad = enough && ((gate.min && mean < *gate.min) || (gate.max && mean > *gate.max));
-      bool const canary = parse_arm(rows.text_view(3)) == Arm::canary;
-      (canary ? tally.seen : tally.control_seen) += 1;
-      (canary ? tally.bad : tally.control_bad) += bad;
-      tally.covered += canary && enough && rows.maybe_text(4).value_or("") == device_state::kHealthy;
-    }
+  auto const& gates = rollout.policy.absolute;
+  facts.metrics.assign(gates.size(), {});
+  if (!rollout.policy.reads_samples()) return {};
+  auto rows = reader.prepare(queries::kMetricCounts);
+  rows.bind_all(rollout.n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    auto const gate = std::find_if(gates.begin(), gates.end(), [&](AbsoluteGate const& one) { return one.metric == rows.text_view(0); });
+    if (gate == gates.end()) continue;
+    count(facts.metrics[static_cast<std::size_t>(gate - gates.begin())], static_cast<int>(rows.int64(2)), parse_arm(rows.text_view(1)), rows.int64(3) != 0, rows.int64(4));
   }
-  return {};
 }
 
 Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout const& rollout) {

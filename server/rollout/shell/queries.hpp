@@ -70,7 +70,7 @@ inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM 
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
     "SELECT rollout, state, exposed, from_version, from_digest, attempt, error, arm FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
-inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window FROM rollout_devices WHERE rollout = ? AND device = ?"};
+inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window, outcome FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, from_version, from_digest, attempt, "
                                   "dispatched_at, since, silent_at, arm, in_window, kind, told_s, moved_s) "
@@ -97,10 +97,14 @@ inline constexpr Query kOpenRowsOf{
     "JOIN rollouts r ON r.n = x.rollout WHERE x.device = ? AND x.state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation', 'reverting') "
     "AND r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back')"};
 inline constexpr Query kNameGone{"rollout_name_gone", "UPDATE rollout_devices SET gone = ?2 WHERE device = ?1"};
-inline constexpr Query kDropSamples{"rollout_drop_samples", "DELETE FROM rollout_samples WHERE rollout = ? AND device = ? AND metric = ?"};
-inline constexpr Query kAddSample{"rollout_add_sample",
-                                  "INSERT INTO rollout_samples (rollout, device, metric, count, sum) VALUES (?, ?, ?, ?, ?) "
-                                  "ON CONFLICT (rollout, metric, device) DO UPDATE SET count = count + excluded.count, sum = sum + excluded.sum"};
+// What devices measure.
+inline constexpr Query kDropSamples{"rollout_drop_samples", "DELETE FROM rollout_samples WHERE rollout = ? AND device = ?"};
+inline constexpr Query kSamplesRow{"rollout_samples_row", "SELECT samples, class FROM rollout_samples WHERE rollout = ? AND metric = ? AND device = ?"};
+inline constexpr Query kPutSamples{"rollout_put_samples",
+                                   "INSERT INTO rollout_samples (rollout, metric, device, arm, samples, class, healthy) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                                   "ON CONFLICT (rollout, metric, device) DO UPDATE SET arm = excluded.arm, samples = excluded.samples, class = excluded.class, healthy = excluded.healthy"};
+inline constexpr Query kSetSamplesHealthy{"rollout_set_samples_healthy", "UPDATE rollout_samples SET healthy = ?3 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary'"};
+inline constexpr Query kMeasuring{"rollout_measuring", "SELECT state, outcome, exposed, arm, in_window, from_digest FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running, running_digest FROM device_models WHERE device = ? AND model = ?"};
 /// A device within reach of an order: still one of the fleet, and how often it polls.
 inline constexpr Query kPollEvery{"rollout_poll_every",
@@ -177,9 +181,8 @@ inline constexpr Query kToReturn{"rollout_to_return",
                                  "SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 AND exposed = 1 AND state NOT IN ('reverted', 'left') "
                                  "ORDER BY device LIMIT ?3"};
 inline constexpr Query kTold{"rollout_told", "SELECT device, arm, attempt, state FROM rollout_devices WHERE rollout = ? ORDER BY device"};
-inline constexpr Query kSamples{"rollout_samples_of",
-                                "SELECT s.device, s.count, s.sum, x.arm, x.outcome FROM rollout_samples s JOIN rollout_devices x ON x.rollout = s.rollout AND x.device = s.device "
-                                "WHERE s.rollout = ? AND s.metric = ?"};
+inline constexpr Query kMetricCounts{"rollout_metric_counts_of",
+                                     "SELECT metric, arm, class, healthy, devices FROM rollout_metric_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
 inline constexpr Query kServiceTime{"rollout_service_time", "SELECT value FROM settings WHERE name = 'service_ms'"};
@@ -207,8 +210,8 @@ inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
-     kAddSample, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
-     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kSamples, kServiceTime, kSetServiceTime,
+     kSamplesRow, kPutSamples, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

@@ -54,6 +54,8 @@ Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   FLEET_TRY(auto view, make_view(std::move(rollout), std::make_shared<Ladder const>(std::move(ladder))));
   for (auto const& variant : release.variants)
     for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
+  for (auto const& [name, metric] : release.manifest.schema)
+    if (metric.range) view.ranges[name] = {metric.range->lo, metric.range->hi};
   view.attempt_limit = limit_of(release);
   show_what_was_said(view);
   return std::make_shared<RolloutView const>(std::move(view));

@@ -3,6 +3,7 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/sample_rows.hpp"
 #include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
@@ -37,11 +38,7 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
   row.bind_all(rollout.n, device_n, to_unix_ms(deed.at), service.count(), service.count());
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
-  for (auto const& gate : rollout.policy.absolute) {
-    auto drop = tx.prepare(queries::kDropSamples);
-    drop.bind_all(rollout.n, device_n, gate.metric);
-    FLEET_CHECK(drop.run());
-  }
+  FLEET_CHECK(drop_samples(tx, rollout, device_n));
   FLEET_CHECK(raise_device(tx, device_n));
   return events::record(tx, deed, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device));
 }
@@ -102,7 +99,9 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
     auto row = tx.prepare(queries::kUnholdRow);
     row.bind_all(n, device_n, to_unix_ms(deed.at), service.count(), rollout.model, service.count());
     FLEET_CHECK(row.run());
-    raised += tx.connection().changes();
+    auto const moved = tx.connection().changes();
+    if (moved > 0) FLEET_CHECK(drop_samples(tx, rollout, device_n));
+    raised += moved;
   }
   if (raised == 0) return static_cast<int>(rollouts.size());
   FLEET_CHECK(raise_device(tx, device_n));

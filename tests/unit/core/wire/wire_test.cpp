@@ -20,6 +20,7 @@ Release sample() {
   release.manifest.health.push_back({{}, {}, HealthCheck::StatsD{"accuracy", 0.9, std::nullopt, "mean", Millis{60'000}, 50}, Millis{2'000}, Millis{10'000}});
   release.manifest.probation = Probation{Millis{5'000}, 20, Millis{60'000}};
   release.manifest.match.memory_min_bytes = 64 << 20;
+  release.manifest.schema = {{"accuracy", {"1", MetricSchema::Range{0, 1}}}, {"latency_ms", {"ms", std::nullopt}}};
   return release;
 }
 
@@ -30,6 +31,7 @@ TEST_CASE("release.json reads back as it was written") {
   auto const release = decode_release(text);
   REQUIRE(release.has_value());
   CHECK(encode(*release) == text);
+  CHECK(release->manifest.schema == sample().manifest.schema);
   CHECK(find_variant(*release, "cam-b") != nullptr);
   CHECK(find_variant(*release, "cam-c") == nullptr);
 }
@@ -62,6 +64,39 @@ TEST_CASE("CVE-2026-6968, CVE-2025-67903: release.json with dangerous or impossi
     REQUIRE_FALSE(release.has_value());
     REQUIRE(release.error().errors.size() >= 1);
     CHECK(release.error().errors.front().pointer == pointer);
+  }
+}
+
+TEST_CASE("a manifest's schema tells what metrics are, and is refused at its place") {
+  auto const manifest = decode_manifest(R"({"schema":{"accuracy":{"unit":"1","range":[0,1]},"temperature":{"range":[-40.5,85]},"seen":{}}})");
+  REQUIRE(manifest.has_value());
+  CHECK(manifest->schema.at("accuracy") == MetricSchema{"1", MetricSchema::Range{0, 1}});
+  CHECK(manifest->schema.at("temperature").range == MetricSchema::Range{-40.5, 85});
+  CHECK(manifest->schema.at("seen") == MetricSchema{});
+  struct Case {
+    std::string schema, pointer;
+  };
+  std::string many;
+  for (int i = 0; i < 65; ++i) many += (i == 0 ? "\"m" : ",\"m") + std::to_string(i) + "\":{}";
+  for (auto const& [schema, pointer] : std::to_array<Case>({
+           {R"([])", "/schema"},
+           {"{" + many + "}", "/schema"},
+           {R"({"":{}})", "/schema/"},
+           {R"({"agent.temperature":{}})", "/schema/agent.temperature"},
+           {"{\"" + std::string(129, 'a') + "\":{}}", "/schema/" + std::string(128, 'a')},
+           {R"({"a":{"unit":7}})", "/schema/a/unit"},
+           {R"({"a":{"unit":"012345678901234567890123456789012"}})", "/schema/a/unit"},
+           {R"({"a":{"range":[0]}})", "/schema/a/range"},
+           {R"({"a":{"range":[0,1,2]}})", "/schema/a/range"},
+           {R"({"a":{"range":[1,1]}})", "/schema/a/range"},
+           {R"({"a":{"range":[1,0]}})", "/schema/a/range"},
+           {R"({"a":{"range":["0",1]}})", "/schema/a/range"},
+           {R"({"a":{"rnge":[0,1]}})", "/schema/a/rnge"},
+       })) {
+    CAPTURE(schema.substr(0, 60));
+    auto const refused = decode_manifest("{\"schema\":" + schema + "}");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().errors.at(0).pointer == pointer);
   }
 }
 

@@ -138,3 +138,45 @@ TEST_CASE("what was written is read back to the last bit, and what is no row is 
   CHECK(encode(bounded).size() < 600);
   for (auto const* const text : {"[]", "{\"below\":[1]}", "{\"count\":-1}", "", "{\"above\":\"1 2 3 4 5 x\"}", "{\"sum\":\"\"}"}) CHECK(!decode_samples(text));
 }
+
+TEST_CASE("a class says of a device all that its gate counts, and counting is undone by counting back") {
+  SeededRandom random(11);
+  auto gate = at_least(.6);
+  gate.blocks = 8;
+  gate.samples = 60;
+  MetricTally kept;
+  std::vector<std::pair<int, bool>> all;
+  std::int64_t seen = 0, bad = 0, covered = 0, reached = 0, bad_by = 0;
+  for (int device = 0; device < 200; ++device) {
+    DeviceSamples samples;
+    auto const blocks = static_cast<std::int64_t>(1 + 16 * random.uniform());
+    for (std::int64_t at = 0; at < blocks; ++at) add(samples, gate, kShare, hour(at), 10, 10 * (device % 3 == 0 ? .1 * random.uniform() : random.uniform()));
+    bool const healthy = device % 4 != 0;
+    auto const sample_class = class_of(samples, gate);
+    REQUIRE(sample_class >= 0);
+    REQUIRE(sample_class < kSampleClasses);
+    count(kept, sample_class, Arm::canary, healthy, 1);
+    all.emplace_back(sample_class, healthy);
+    ++seen;
+    bad += is_bad(samples);
+    covered += healthy && is_covered(samples, gate);
+    reached += samples.blocks >= 4;  // the age of a half
+    bad_by += samples.blocks >= 4 && is_bad(samples) && samples.bad_at <= 4;
+  }
+  CHECK(kept.seen == seen);
+  CHECK(kept.bad == bad);
+  CHECK(kept.covered == covered);
+  CHECK(kept.aged[1].canary.devices == reached);
+  CHECK(kept.aged[1].canary.bad == bad_by);
+  CHECK(bad > 20);
+  CHECK(covered > 20);
+  CHECK(kept.control_seen == 0);
+  for (auto const& [sample_class, healthy] : all) count(kept, sample_class, Arm::canary, healthy, -1);
+  CHECK(kept.seen + kept.bad + kept.covered + kept.aged[0].canary.devices + kept.aged[2].canary.bad == 0);
+  count(kept, all.front().first, Arm::control, true, 1);
+  CHECK(kept.control_seen == 1);
+  CHECK(kept.covered == 0);
+  MetricTally none;
+  count(none, DeviceSamples{}, gate, Arm::canary, true, 1);  // it has sent nothing
+  CHECK(none.seen == 0);
+}

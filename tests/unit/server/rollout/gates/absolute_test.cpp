@@ -85,6 +85,7 @@ TEST_CASE("bad devices of a metric: without excess over control it pauses, not r
   CHECK_MESSAGE(bench.said("accuracy", "harm").text.starts_with("accuracy: 4 of 4 devices have a mean below 0.9; more than the 2 % that are allowed"), bench.said("accuracy", "harm").text);
   bench.facts.metrics[1] = {4, 0, 4, 36, 4};  // no control has sent as much yet
   CHECK(bench.ruling("accuracy", "harm") == "hold");
+  CHECK_MESSAGE(bench.said("accuracy", "harm").text.find("below 0.9, and of controls 0 of 36; ") != std::string::npos, bench.said("accuracy", "harm").text);
   CHECK(bench.ruling("coverage accuracy", "safe") == "hold");
 }
 

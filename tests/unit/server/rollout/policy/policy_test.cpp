@@ -171,3 +171,24 @@ TEST_CASE("a policy that is written now names time zones that there are; one tha
     CHECK(decode_policy(with(zone)).has_value());
   }
 }
+
+TEST_CASE("what this server would not act on is refused by name where a policy is written; one that was kept is read") {
+  struct {
+    std::string_view text, pointer;
+  } const kCases[] = {
+      {R"({"stages":[{"percent":100}],"gates":{"metrics":[{"name":"latency_ms"}]}})", "/policy/gates/metrics"},
+      {R"({"stages":[{"percent":100}],"gates":{"drift":{"metrics":["confidence"]}}})", "/policy/gates/drift"},
+      {R"({"stages":[{"percent":100}],"limits":{"per":"site"}})", "/policy/limits/per"},
+      {R"({"ab":{"against":"reader@1.0.0"}})", "/policy/ab"},
+  };
+  for (auto const& c : kCases) {
+    CAPTURE(c.pointer);
+    CHECK(decode_policy(c.text, "/policy").has_value());
+    auto const policy = take_policy(system_fs(), c.text, "/policy");
+    REQUIRE_FALSE(policy.has_value());
+    CHECK(policy.error().code == "bad_policy");
+    REQUIRE(policy.error().errors.size() == 1);
+    CHECK(policy.error().errors[0].pointer == c.pointer);
+    CHECK(policy.error().errors[0].detail.find("yet") != std::string::npos);
+  }
+}

@@ -34,6 +34,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     release.version = version;
     release.release_counter = ++counter_;
     release.manifest.security_floor = floor;
+    release.manifest.schema["accuracy"].range = wire::MetricSchema::Range{0, 1};
     release.variants.push_back({hardware, {{"model.onnx", 5, crypto::sha256(version), false}}});
     auto const document = wire::encode(release);
     digests_[version] = crypto::sha256(document);
@@ -125,20 +126,25 @@ struct RolloutFixture : fleet::test::StoreFixture {
     });
     REQUIRE_MESSAGE(done, done.error().detail);
   }
-  void measure(std::int64_t n, std::string const& version, double accuracy, std::int64_t samples = 60) {
-    wire::MetricsItem item;
-    item.model = "reader";
-    item.digest = digests_.at(version).hex();
-    wire::MetricsItem::Metric metric;
-    metric.name = "accuracy";
-    metric.count = samples;
-    metric.sum = accuracy * static_cast<double>(samples);
-    item.metrics.push_back(metric);
-    auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(auto const facts, registry::load_device_facts(tx.connection(), n));
-      return engine->on_metrics(tx, facts, item, clock.wall());
-    });
-    REQUIRE_MESSAGE(done, done.error().detail);
+  /// What it sent in so many seconds until now, a block of a second each.
+  void measure(std::int64_t n, std::string const& version, double accuracy, std::int64_t samples = 60, int blocks = 10) {
+    for (int block = 1; block <= blocks; ++block) {
+      wire::MetricsItem item;
+      item.model = "reader";
+      item.digest = digests_.at(version).hex();
+      item.until = clock.wall() - seconds(blocks - block);
+      item.since = item.until - seconds(1);
+      wire::MetricsItem::Metric metric;
+      metric.name = "accuracy";
+      metric.count = samples / blocks;
+      metric.sum = accuracy * static_cast<double>(metric.count);
+      item.metrics.push_back(metric);
+      auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
+        FLEET_TRY(auto const facts, registry::load_device_facts(tx.connection(), n));
+        return engine->on_metrics(tx, facts, item, clock.wall());
+      });
+      REQUIRE_MESSAGE(done, done.error().detail);
+    }
   }
   /// One poll of one device, and what it does about the answer.
   void poll(std::int64_t n) {
@@ -207,7 +213,7 @@ private:
 
 /// The demonstration's policy: 40 devices in two classes, a canary of 2 + 2.
 inline std::string const kDemoPolicy = R"({"stages":[{"percent":10,"bake":"1s","deadline":"10m"},{"percent":50,"bake":"1s"},{"percent":100,"bake":"1s"}],
-  "gates":{"silent":{"after_reports":3},"absolute":[{"metric":"agent.install_failure","devices_max":"2%"},{"metric":"accuracy","min":0.90,"samples":50,"devices_max":"2%"}],
+  "gates":{"silent":{"after_reports":3},"absolute":[{"metric":"agent.install_failure","devices_max":"2%"},{"metric":"accuracy","min":0.90,"block":"1s","blocks":8,"samples":40,"devices_max":"2%"}],
   "certify":{"devices_max":["60%","20%","12%"]}}})";
 inline std::string const kPlainPolicy = R"({"stages":[{"percent":10},{"percent":100}]})";
 
