@@ -38,7 +38,7 @@ struct Row {
   double completed = 0, rolled_back = 0, paused = 0, undecided = 0;  ///< shares
   double canaries = 0, harmed = 0, hours = 0;                        ///< medians; canaries of those that were rolled back
   std::int64_t left_behind = 0;
-  Rivals rivals = {};
+  std::optional<Rivals> rivals = {};  ///< nothing: they were not asked
 };
 
 int runs_of(Options const& options, int devices) {
@@ -83,7 +83,7 @@ Row sum_up(std::string_view preset, CellSpec const& cell, Study const& study, st
 }
 
 json::object row_json(Row const& row, std::string_view key) {
-  return {{"key", key},
+  json::object out{{"key", key},
           {"preset", row.preset},
           {"cell", row.cell},
           {"devices", row.devices},
@@ -95,9 +95,12 @@ json::object row_json(Row const& row, std::string_view key) {
           {"canaries", row.canaries},
           {"harmed", row.harmed},
           {"hours", row.hours},
-          {"left_behind", row.left_behind},
-          {"fixed", row.rivals.fixed},
-          {"chi_squared", row.rivals.chi_squared}};
+          {"left_behind", row.left_behind}};
+  if (row.rivals) {
+    out["fixed"] = row.rivals->fixed;
+    out["chi_squared"] = row.rivals->chi_squared;
+  }
+  return out;
 }
 
 Row row_of(json::object const& from) {
@@ -111,7 +114,7 @@ Row row_of(json::object const& from) {
   out.harmed = number("harmed");
   out.hours = number("hours");
   out.left_behind = static_cast<std::int64_t>(number("left_behind"));
-  out.rivals = {number("fixed"), number("chi_squared")};
+  if (from.contains("fixed")) out.rivals = {number("fixed"), number("chi_squared")};
   return out;
 }
 
@@ -266,7 +269,7 @@ void print_all(Options const& options, Rows const& rows) {
     });
   print_table(options, rows, "standard", "rolled back by 2 %, by chi-squared", [&](Rows const& all, CellSpec const& cell, int size) {
     auto const* const row = find(all, "standard", cell.name, size);
-    return row == nullptr || cell.adapt != nullptr ? std::string() : fmt::format("{:.1f}, {:.1f}", 100 * row->rivals.fixed, 100 * row->rivals.chi_squared);
+    return row == nullptr || !row->rivals ? std::string() : fmt::format("{:.1f}, {:.1f}", 100 * row->rivals->fixed, 100 * row->rivals->chi_squared);
   });
 }
 
@@ -291,9 +294,9 @@ Result<int> run(Options const& options) {
         auto const& row = *done.find(key);
         auto const fault = misses(row, cell);
         missed += !fault.empty();
-        fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  fixed {:5.1f} chi {:5.1f}{}{}\n", size, preset, cell.name,
-                     100 * row.completed, 100 * row.rolled_back, 100 * row.paused, 100 * row.undecided, row.canaries, row.harmed, row.hours, 100 * row.rivals.fixed,
-                     100 * row.rivals.chi_squared, fault.empty() ? "" : "  MISSES ", fault);
+        fmt::print("{:>6} {:<11} {:<38} C {:5.1f} R {:5.1f} P {:4.1f} U {:g}  {:>4g} canaries {:>3g} harmed {:>6.1f} h  {}{}{}\n", size, preset, cell.name,
+                     100 * row.completed, 100 * row.rolled_back, 100 * row.paused, 100 * row.undecided, row.canaries, row.harmed, row.hours,
+                     row.rivals ? fmt::format("fixed {:5.1f} chi {:5.1f}", 100 * row.rivals->fixed, 100 * row.rivals->chi_squared) : std::string(), fault.empty() ? "" : "  MISSES ", fault);
         static_cast<void>(std::fflush(stdout));
         rows.insert_or_assign({preset, std::string(cell.name), size}, row);
       }
