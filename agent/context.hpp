@@ -18,6 +18,7 @@ namespace fleet::agent {
 struct Context {
   Fs& fs;
   Clock& clock;
+  Clock& waits;  ///< what waits on sockets and programs is measured by: `clock`, save in tests that set that
   Random& random;
   Layout layout;
   Config config;

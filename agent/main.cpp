@@ -69,12 +69,12 @@ Result<std::string> try_enroll(Layout const& layout, Enrolling& told) {
   auto& options = told.options;
   FLEET_TRY(auto const config, load_config(system_fs(), layout.config()));
   FLEET_TRY(options.proxy, proxy_of(config));
-  if (!told.wait) return enroll(system_fs(), system_clock(), system_random(), layout, options);
+  if (!told.wait) return enroll(system_fs(), system_clock(), system_random(), layout, options, system_clock());
   Waiting waiting;
   FLEET_TRY(waiting.timeout, parse_duration(told.timeout));
   waiting.pause = [](Millis time) { std::this_thread::sleep_for(time); };
   waiting.say = [](std::string const& text) { fmt::print(stderr, "{}\n", safe_lines(text)); };
-  return enroll_and_wait(system_fs(), system_clock(), system_random(), layout, options, waiting);
+  return enroll_and_wait(system_fs(), system_clock(), system_random(), layout, options, waiting, system_clock());
 }
 
 int run_enroll(Layout const& layout, Enrolling told) {
@@ -142,15 +142,16 @@ int main(int argc, char** argv) try {
   if (!root) return finish(root.error());
   layout.root = *root;
   bool const json = output == "json";
+  Machine const machine{system_fs(), system_clock(), system_random()};
   if (enrolling->parsed()) return run_enroll(layout, std::move(told));
   if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
   if (checking->parsed()) return finish(check_config(system_fs(), layout));
-  if (status->parsed()) return show(show_status(layout, json), json);
-  if (explaining->parsed()) return show(explain(layout, model, json), json);
-  if (rollback->parsed()) return finish(order(layout, "rollback", model));
-  if (unhold->parsed()) return finish(order(layout, "unhold", model));
-  if (consent->parsed()) return finish(order(layout, "consent", model));
-  return finish(collect(layout, file));
+  if (status->parsed()) return show(show_status(machine, layout, json), json);
+  if (explaining->parsed()) return show(explain(machine, layout, model, json), json);
+  if (rollback->parsed()) return finish(order(machine, layout, "rollback", model));
+  if (unhold->parsed()) return finish(order(machine, layout, "unhold", model));
+  if (consent->parsed()) return finish(order(machine, layout, "consent", model));
+  return finish(collect(machine, layout, file));
 } catch (std::exception const& bug) {
   fmt::print(stderr, "fleet-agent: internal error: {}\n", bug.what());
   return 1;

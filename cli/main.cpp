@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, interrupted);
   std::signal(SIGPIPE, SIG_IGN);
   ProcessConsole console;
-  fleet::cli::Surroundings const around{console, fleet::system_fs(), fleet::system_clock(), fleet::system_random(), fleet::environment, working_folder()};
+  auto& clock = fleet::system_clock();
+  fleet::cli::Surroundings const around{console, fleet::system_fs(), clock, clock, fleet::system_random(), fleet::environment, working_folder()};
   return fleet::cli::run({argv + 1, argv + argc}, around);
 }

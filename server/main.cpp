@@ -16,6 +16,7 @@ using fleet::RunOptions;
 namespace admin = fleet::admin;
 
 constexpr int kUsage = 2;
+admin::Machine const kMachine{fleet::system_clock(), fleet::system_random()};
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
 int report(Error const& error) {
@@ -57,13 +58,13 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   struct Command {
     char const* name;
     char const* help;
-    Result<void> (*action)(admin::DataDir const&);
+    Result<void> (*action)(admin::Machine const&, admin::DataDir const&);
   };
   auto const add = [&](CLI::App* group, Command const& what) {
     auto* command = group->add_subcommand(what.name, what.help);
     command->add_option("--data", parsed.data.path, "data folder")->required();
     command->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys);
-    command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(parsed.data)); });
+    command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(kMachine, parsed.data)); });
   };
   auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
   add(ca, {"show", "which CAs are trusted, and which one issues", admin::show_ca});
@@ -76,7 +77,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   change->add_option("--data", parsed.data.path, "data folder")->required();
   change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
   change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
-  change->callback([&] { exit_code = finish(admin::change_passphrase(parsed.data, parsed.new_passphrase_file)); });
+  change->callback([&] { exit_code = finish(admin::change_passphrase(kMachine, parsed.data, parsed.new_passphrase_file)); });
 }
 
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
@@ -88,7 +89,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->take_all();
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
-  init->callback([&] { exit_code = finish(admin::init(parsed.init)); });
+  init->callback([&] { exit_code = finish(admin::init(kMachine, parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
@@ -109,20 +110,20 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
   check->add_option("--data", parsed.check.path, "data folder")->required();
   check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
-  check->callback([&] { exit_code = print_findings(admin::check(parsed.check.path, parsed.check.passphrase_file)); });
+  check->callback([&] { exit_code = print_findings(admin::check(kMachine, parsed.check.path, parsed.check.passphrase_file)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
   backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
   backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
   backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
-  backup->callback([&] { exit_code = finish(admin::backup(parsed.backup)); });
+  backup->callback([&] { exit_code = finish(admin::backup(kMachine, parsed.backup)); });
 
   auto* restore = app.add_subcommand("restore", "make a data folder from a backup");
   restore->add_option("--from", parsed.restore.file, "file that `backup` made")->required();
   restore->add_option("--data", parsed.restore.data_dir, "data folder, new or empty")->required();
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
   restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
-  restore->callback([&] { exit_code = finish(admin::restore(parsed.restore)); });
+  restore->callback([&] { exit_code = finish(admin::restore(kMachine, parsed.restore)); });
 }
 
 }  // namespace

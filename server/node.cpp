@@ -65,7 +65,7 @@ std::string reachable(std::string const& bound, std::string const& first_host) {
 /// The parts in the order in which they depend on each other; they end in the opposite order.
 struct Running {
   signing::KeyRing keys;
-  oidc::IssuerKeys issuers{oidc::fetch_over_tls()};
+  oidc::IssuerKeys issuers{oidc::fetch_over_tls(system_clock())};
   std::unique_ptr<store::Store> store;
   Services services;
   std::unique_ptr<rollout::Engine> engine;
@@ -136,7 +136,7 @@ Result<void> listen(Running& running, crypto::CertificateAndKey const& identity,
   listeners[kDevices].client_ca_names_pem = services.ca.certificate;
   listeners[kDevices].handler = api::make_handler(services, api::Listener::device);
   auto const threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
-  FLEET_TRY(running.net, net::Server::create(std::move(listeners), {}, threads));
+  FLEET_TRY(running.net, net::Server::create(std::move(listeners), {}, threads, running.services.clock));
   services.net = running.net.get();
   return {};
 }
@@ -196,9 +196,9 @@ Result<void> run(RunOptions const& options) {
   StopSignals const signals;  // before the first thread: all of them inherit the mask
   if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
 
-  FLEET_TRY(auto const key_files, admin::open_keys(fs, layout, options.passphrase_file));
+  FLEET_TRY(auto const key_files, admin::open_keys(fs, system_random(), layout, options.passphrase_file));
   FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
-  FLEET_TRY(auto opened, store::Store::open(layout.dir));
+  FLEET_TRY(auto opened, store::Store::open(layout.dir, system_clock()));
   FLEET_TRY(auto const known_as, admin::load_identity(opened->reader()));
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
   FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));

@@ -33,26 +33,26 @@ Result<void> check_answer(std::string const& answer) {
   return out;
 }
 
-Result<std::string> status_of(Layout const& layout) {
-  auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})");
+Result<std::string> status_of(Machine const& machine, Layout const& layout) {
+  auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})", machine.clock);
   if (answer || answer.error().code != "no_daemon") return answer;
   // What the journal has: the same object, with nobody in touch with a server.
-  auto const config = ready_config(system_fs(), layout);
-  FLEET_TRY(auto const context, open_context(system_fs(), system_clock(), system_random(), layout, config ? *config : Config{}));
+  auto const config = ready_config(machine.fs, layout);
+  FLEET_TRY(auto const context, open_context(machine.fs, machine.clock, machine.random, layout, config ? *config : Config{}, machine.clock));
   auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
   return status_json(*context, context->journal.models(), {server, {}, config ? "no agent runs" : "no agent runs, and none starts: " + config.error().detail});
 }
 
 /// The owner's order on a folder whose daemon does not run, or cannot: without a server, and without hooks where agent.yaml has a mistake.
-Result<void> obey_alone(Layout const& layout, std::string const& what, std::string const& model) {
-  auto& fs = system_fs();
+Result<void> obey_alone(Machine const& machine, Layout const& layout, std::string const& what, std::string const& model) {
+  auto& fs = machine.fs;
   auto const lock = DirLock::acquire(layout.root);
   if (!lock) return Error{Kind::unavailable, "daemon_busy", fmt::format("the agent on {} begins or ends", layout.root), "try again"};
   auto config = ready_config(fs, layout);
   if (!config && what == "consent") return config.error();  // who asks for it stands there
   if (!config) log::warn("config.refused", {{"error", config.error().detail}, {"without", "hooks"}});
-  FLEET_TRY(auto const context, open_context(fs, system_clock(), system_random(), layout, config ? *std::move(config) : Config{}));
-  Remotes remotes(context->identity, context->identity.servers, context->trusted);
+  FLEET_TRY(auto const context, open_context(fs, machine.clock, machine.random, layout, config ? *std::move(config) : Config{}, machine.clock));
+  Remotes remotes(context->identity, context->identity.servers, context->trusted, context->waits);
   Runner runner(*context, remotes, Told{});
   if (what == "consent") {
     FLEET_CHECK(runner.consent(model));
@@ -107,8 +107,8 @@ std::string tar_entry(std::string const& name, std::string const& content) {
 
 }  // namespace
 
-Result<std::string> show_status(Layout const& layout, bool as_json) {
-  FLEET_TRY(auto const text, status_of(layout));
+Result<std::string> show_status(Machine const& machine, Layout const& layout, bool as_json) {
+  FLEET_TRY(auto const text, status_of(machine, layout));
   FLEET_CHECK(check_answer(text));
   if (as_json) return text + "\n";
   FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
@@ -125,8 +125,8 @@ Result<std::string> show_status(Layout const& layout, bool as_json) {
   return out;
 }
 
-Result<std::string> explain(Layout const& layout, std::string const& model, bool as_json) {
-  FLEET_TRY(auto const text, status_of(layout));
+Result<std::string> explain(Machine const& machine, Layout const& layout, std::string const& model, bool as_json) {
+  FLEET_TRY(auto const text, status_of(machine, layout));
   FLEET_CHECK(check_answer(text));
   FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
   json::array found;
@@ -144,23 +144,23 @@ Result<std::string> explain(Layout const& layout, std::string const& model, bool
   return out;
 }
 
-Result<void> order(Layout const& layout, std::string const& what, std::string const& wanted) {
+Result<void> order(Machine const& machine, Layout const& layout, std::string const& what, std::string const& wanted) {
   auto model = wanted;
   if (model.empty()) {
-    FLEET_TRY(auto const text, status_of(layout));
+    FLEET_TRY(auto const text, status_of(machine, layout));
     FLEET_TRY(auto const value, wire::parse_json(text, kAnswerMax));
     auto const& models = value.at("models").get_array();
     if (models.size() != 1) return Error{Kind::bad_input, "which_model", fmt::format("{} models run here", models.size()), "say which: --model M"};
     model = text_at(models[0].get_object(), "model");
   }
-  auto const answer = ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}}));
-  if (!answer && answer.error().code == "no_daemon") return obey_alone(layout, what, model);
+  auto const answer = ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}}), machine.clock);
+  if (!answer && answer.error().code == "no_daemon") return obey_alone(machine, layout, what, model);
   return answer ? check_answer(*answer) : answer.error();
 }
 
-Result<void> collect(Layout const& layout, std::string const& file) {
-  auto& fs = system_fs();
-  FLEET_TRY(auto const status, status_of(layout));
+Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file) {
+  auto& fs = machine.fs;
+  FLEET_TRY(auto const status, status_of(machine, layout));
   auto content = tar_entry("status.json", status);
   for (auto const& [name, path] :
        {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})

@@ -136,7 +136,7 @@ void ControlSocket::serve(Answer const& answer, Clock& clock) {
   if (!line.empty()) static_cast<void>(exchange.write_line(answer(line)));
 }
 
-Result<std::string> ask_daemon(std::string const& path, std::string const& line, Millis patience, Clock& clock) {
+Result<std::string> ask_daemon(std::string const& path, std::string const& line, Clock& clock, Millis patience) {
   FLEET_TRY(auto const address, address_of(path));
   int const fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed("socket", path);

@@ -20,7 +20,7 @@ public:
   ~ControlSocket();
   [[nodiscard]] int descriptor() const { return fd_; }
   /// Serves one waiting client; a second after it came it is cut off, however it spends it.
-  void serve(Answer const& answer, Clock& clock = system_clock());
+  void serve(Answer const& answer, Clock& clock);
 
 private:
   ControlSocket(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
@@ -32,6 +32,6 @@ private:
 inline constexpr Millis kAskPatience{10'000};
 
 /// The client's side. @errors unavailable (code `no_daemon`: nobody listens; `daemon_busy`: it runs, and gave no answer in time), io
-[[nodiscard]] Result<std::string> ask_daemon(std::string const& path, std::string const& line, Millis patience = kAskPatience, Clock& clock = system_clock());
+[[nodiscard]] Result<std::string> ask_daemon(std::string const& path, std::string const& line, Clock& clock, Millis patience = kAskPatience);
 
 }  // namespace fleet::agent

@@ -127,7 +127,7 @@ Result<std::optional<Socket>> unless_disk_fails(Result<Socket> opened, std::stri
 
 /// Runs until a signal ends it. @returns what the owner's file says now, where SIGHUP asked for that
 Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Signals const& signals) {
-  FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config));
+  FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config, clock));
   auto& context = *daemon.context;
   FLEET_TRY(auto statsd, unless_disk_fails(StatsdSockets::open(layout.statsd_socket(), senders(config), config.udp_port), "statsd"));
   FLEET_TRY(auto control, unless_disk_fails(ControlSocket::open(layout.control_socket()), "control"));
@@ -145,7 +145,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
       int const signal = fds[0].revents != 0 ? signals.take() : 0;
       if (signal == SIGHUP) next = reread(fs, layout, config.written);
       context.stop = next || (signal != 0 && signal != SIGHUP);
-      if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); });
+      if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); }, clock);
       for (std::size_t i = 2; i < fds.size(); ++i)
         if (fds[i].revents != 0) StatsdSockets::receive(statsd->sockets()[i - 2], context.collector);
     }
@@ -160,7 +160,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
 
 }  // namespace
 
-Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config) {
+Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config, Clock& waits) {
   auto disk = std::make_unique<WatchedFs>(below);
   auto& fs = *disk;
   FLEET_TRY(auto identity, load_identity(fs, layout));
@@ -170,6 +170,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   return std::unique_ptr<Context>(new Context{fs,
                                               clock,
+                                              waits,
                                               random,
                                               layout,
                                               std::move(config),
@@ -184,9 +185,9 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
                                               std::move(disk)});
 }
 
-Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config) {
+Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Clock& waits) {
   Daemon out;
-  FLEET_TRY(out.context, open_context(fs, clock, random, layout, config));
+  FLEET_TRY(out.context, open_context(fs, clock, random, layout, config, waits));
   auto& identity = out.context->identity;
   if (identity.certificate.empty())
     return Error{Kind::unavailable, "enrolment_pending", "the enrolment waits for a person", "approve it with fleetctl device approve, then enrol again"};
@@ -202,7 +203,7 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   make_told_ready(fs, layout.directive());
   auto servers = config.servers;
   servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());
-  out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, config.proxy.value_or(net::ProxyRules()));
+  out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, waits, config.proxy.value_or(net::ProxyRules()));
   FLEET_TRY(out.polls, out.remotes->make());
   FLEET_TRY(out.reports, out.remotes->make());
   FLEET_TRY(auto told, load_last_told(*out.context));

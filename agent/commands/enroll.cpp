@@ -63,7 +63,7 @@ Result<std::string> read_token(Fs& fs, EnrollOptions const& options) {
 }
 
 /// The server as it is reached before there is a certificate of its own: with that of the factory, or with none.
-Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions const& options, TrustedClock const& trusted) {
+Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions const& options, TrustedClock const& trusted, Clock& waits) {
   identity.certificate.clear();
   if (!options.factory_certificate_file.empty()) {
     FLEET_TRY(identity.certificate, fs.read(options.factory_certificate_file, kFileMax));
@@ -72,7 +72,7 @@ Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions c
       FLEET_TRY(identity.private_key, fs.read(options.factory_key, kFileMax));
     }
   }
-  return Remote::create(identity, options.servers, trusted, options.proxy);
+  return Remote::create(identity, options.servers, trusted, waits, options.proxy);
 }
 
 Result<void> trust_roots(Fs& fs, Layout const& layout, EnrollOptions const& options, wire::EnrollResponse const& response) {
@@ -87,7 +87,7 @@ Result<void> trust_roots(Fs& fs, Layout const& layout, EnrollOptions const& opti
 
 }  // namespace
 
-Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options) {
+Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits) {
   FLEET_CHECK(fs.make_dirs(layout.root));
   FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
   FLEET_TRY(auto identity, begin(fs, random, layout, options));
@@ -96,7 +96,7 @@ Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& l
   FLEET_CHECK(fs.make_dirs(layout.state(), 0700));
   auto const trusted = TrustedClock::load(fs, clock, layout.floor());
   FLEET_TRY(auto const request, crypto::make_request(identity.private_key, identity.id));
-  FLEET_TRY(auto const remote, reach(fs, identity, options, trusted));
+  FLEET_TRY(auto const remote, reach(fs, identity, options, trusted, waits));
   wire::EnrollRequest const asked{token, request, identity.id, identity.hardware, identity.reported};
   auto const answer = remote->post("/device/v1/enroll", wire::encode(asked), Millis{30'000}, 4 * 1024 * 1024);
   if (!answer) return in_the_words_of_the_server(answer.error());
@@ -114,11 +114,12 @@ Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& l
   return response.state;
 }
 
-Result<std::string> enroll_and_wait(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Waiting const& waiting) {
+Result<std::string> enroll_and_wait(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Waiting const& waiting,
+                                    Clock& waits) {
   auto const until = clock.mono() + waiting.timeout;
   auto between = kAskAgain;
   for (bool pending = false;; between = std::min(2 * between, kAskAgainMax)) {
-    auto state = enroll(fs, clock, random, layout, options);
+    auto state = enroll(fs, clock, random, layout, options, waits);
     bool const out_of_reach = !state && (state.error().kind == Kind::unavailable || state.error().kind == Kind::timeout);
     if (!state && !(pending && out_of_reach)) return state.error();
     if (state && *state == "active") return state;

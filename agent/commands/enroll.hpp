@@ -23,9 +23,10 @@ struct EnrollOptions {
 };
 
 /// Makes a key, asks for a certificate, keeps what the device trusts from now on. May be repeated: the same key is used again.
+/// @param waits  the exchange is timed out by it, as Context has it
 /// @returns the state the server gave: active or pending
 /// @errors conflict (code `enrolled`), unauthenticated, forbidden, unavailable, signature
-Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options);
+Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits);
 
 /// How an enrolment that waits for a person is asked after.
 struct Waiting {
@@ -35,6 +36,7 @@ struct Waiting {
 };
 /// `enroll`, again and again while it is pending, ever more slowly, up to every half minute; a network that fails meanwhile is waited for, too.
 /// @returns active @errors timeout (code `enrolment_pending`), and those of enroll
-Result<std::string> enroll_and_wait(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Waiting const& waiting);
+Result<std::string> enroll_and_wait(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Waiting const& waiting,
+                                    Clock& waits);
 
 }  // namespace fleet::agent

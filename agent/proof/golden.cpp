@@ -128,7 +128,7 @@ Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::G
   FLEET_TRY(auto const command, golden_command(bench, candidate, golden));
   FLEET_TRY(auto const user, program_user(bench.config.exec.run_as));
   FLEET_TRY(auto const scratch, Scratch::make(bench.fs, candidate.scratch, user.owner()));
-  FLEET_TRY(auto const ran, run(command, bench.stop));
+  FLEET_TRY(auto const ran, run(command, bench.waits, bench.stop));
   if (ran.timed_out) return failed("golden_timeout", ran.text, ran.output);
   if (!ran.ok()) return failed("golden_failed", fmt::format("the program {}", ran.text), ran.output);
   auto const expected = bench.fs.read(candidate.slot + "/" + golden.expect, kOutputMax);
@@ -151,7 +151,7 @@ Result<void> run_program(Bench const& bench, Candidate const& candidate, std::ve
   FLEET_TRY(auto command, resolve(words, candidate.slot, bench.config.exec));
   command.timeout = timeout;
   command.environment = environment_of(candidate);
-  FLEET_TRY(auto const ran, run(command, bench.stop));
+  FLEET_TRY(auto const ran, run(command, bench.waits, bench.stop));
   if (ran.ok()) return {};
   return Error{Kind::unprocessable, code, fmt::format("{} {}", words.front(), ran.text), ran.output};
 }

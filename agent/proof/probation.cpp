@@ -45,7 +45,7 @@ struct ProbationRun::State {
     if (!command) return cannot_run(one, command.error());
     command->timeout = one.check->timeout;
     command->environment = environment_of(candidate);
-    auto const ran = run(*command, bench.stop);
+    auto const ran = run(*command, bench.waits, bench.stop);
     if (!ran) return cannot_run(one, ran.error());
     note(one, ran->ok(), ran->text, ran->output);
   }
@@ -59,7 +59,7 @@ struct ProbationRun::State {
   void run_http(Watched& one) {
     net::ClientConfig config;
     config.allow_plain_http = true;
-    auto client = net::Client::create(std::move(config));
+    auto client = net::Client::create(std::move(config), bench.waits);
     if (!client) return note(one, false, client.error().detail, {});
     net::ClientRequest request;
     request.url = one.check->http;

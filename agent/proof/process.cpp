@@ -106,8 +106,7 @@ struct Supervised {
     return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
   }
 
-  void watch(Millis timeout, std::atomic<bool> const& stop) {
-    auto& clock = system_clock();
+  void watch(Millis timeout, Clock& clock, std::atomic<bool> const& stop) {
     auto const deadline = clock.mono() + timeout;
     for (bool open = true, talks = true; talks;) {
       std::array<pollfd, 2> fds{{{told.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}}};
@@ -192,10 +191,10 @@ void prepare_programs(Exec const& exec) {
   if (!counted && exec.limits.memory_bytes > 0) log::warn("exec.memory_not_limited", {{"error", counted.error().detail}, {"hint", counted.error().hint}});
 }
 
-Result<Outcome> run(Command const& command, std::atomic<bool> const& stop) {
+Result<Outcome> run(Command const& command, Clock& clock, std::atomic<bool> const& stop) {
   FLEET_TRY(auto const user, program_user(command.exec.run_as));
   FLEET_TRY(auto running, start(command, user));
-  running.watch(command.timeout, stop);
+  running.watch(command.timeout, clock, stop);
   if (stop) return Error{Kind::unavailable, "interrupted", "the agent was told to stop"};
   if (auto error = start_error(command, running)) return *std::move(error);
   return outcome_of(command, running);

@@ -37,10 +37,10 @@ struct Outcome {
 /// held is logged.
 void prepare_programs(Exec const& exec);
 
-/// Runs and waits. Safe in a process with threads. `stop` set from another thread kills it and answers `unavailable` (code `interrupted`).
+/// Runs and waits, by `clock`. Safe in a process with threads. `stop` set from another thread kills it and answers `unavailable` (code `interrupted`).
 /// @errors none is evidence against a release: unknown_user, run_as_required, run_as_needs_root, unknown_program (a program of the device,
 ///   with path and errno), not_started (what the system refused, with errno), interrupted
-[[nodiscard]] Result<Outcome> run(Command const& command, std::atomic<bool> const& stop);
+[[nodiscard]] Result<Outcome> run(Command const& command, Clock& clock, std::atomic<bool> const& stop);
 
 /// The first word is a file of the release (made executable at install) or a name under `programs` of agent.yaml.
 /// @errors not_found (code `unknown_program`)

@@ -29,6 +29,7 @@ struct Candidate {
 struct Bench {
   Fs& fs;
   Clock& clock;
+  Clock& waits;  ///< programs and requests are timed out by it: it moves while they run
   Config const& config;
   Collector& collector;
   Interrupt& stop;

@@ -35,7 +35,7 @@ Error in_the_words_of_the_server(Error error) {
   return error;
 }
 
-Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock, net::ProxyRules proxy) {
+Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy) {
   if (servers.empty()) return Error{Kind::bad_input, "no_server", "no server is known", "give --server, or servers in agent.yaml"};
   net::ClientConfig config;
   config.ca_pem = identity.ca;
@@ -44,17 +44,17 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   config.ignore_not_before = clock.behind();
   config.proxy = std::move(proxy);
   config.user_agent = kUserAgent;
-  FLEET_TRY(auto client, net::Client::create(config));
-  return std::unique_ptr<Remote>(new Remote(std::move(config), std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  FLEET_TRY(auto client, net::Client::create(config, waits));
+  return std::unique_ptr<Remote>(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
 }
 
-Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers, net::ProxyRules proxy) {
+Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy) {
   net::ClientConfig config;
   config.proxy = std::move(proxy);
   config.trust_any_server = true;
   config.user_agent = kUserAgent;
-  FLEET_TRY(auto client, net::Client::create(config));
-  return std::unique_ptr<Remote>(new Remote(std::move(config), std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  FLEET_TRY(auto client, net::Client::create(config, waits));
+  return std::unique_ptr<Remote>(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
 }
 
 void Remote::cancel() {
@@ -81,7 +81,7 @@ Result<void> Remote::take_changes() {
     config.private_key_pem = credential_->private_key;
   }
   if (!trusted_.empty()) config.ca_pem = trusted_;
-  FLEET_TRY(auto client, net::Client::create(config));
+  FLEET_TRY(auto client, net::Client::create(config, waits_));
   client_ = std::make_unique<net::Client>(std::move(client));
   config_ = std::move(config);
   credential_.reset();
@@ -135,12 +135,12 @@ Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string
   return response;
 }
 
-Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, net::ProxyRules proxy)
-    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), proxy_(std::move(proxy)) {}
+Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy)
+    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), waits_(waits), proxy_(std::move(proxy)) {}
 
 Result<std::shared_ptr<Remote>> Remotes::make() {
   std::lock_guard const lock(mutex_);
-  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, proxy_));
+  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, waits_, proxy_));
   std::shared_ptr<Remote> out = std::move(made);
   std::erase_if(made_, [](auto const& one) { return one.expired(); });
   made_.push_back(out);

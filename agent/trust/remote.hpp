@@ -16,10 +16,11 @@ namespace fleet::agent {
 /// The server as this device reaches it: its servers in turn, its certificate, the trust in time. One thread uses one; `cancel` from any.
 class Remote {
 public:
+  /// @param waits  exchanges are timed out by it: it moves while they wait
   static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock,
-                                                net::ProxyRules proxy = {});
+                                                Clock& waits, net::ProxyRules proxy = {});
   /// Whoever answers, and without a certificate: for signed metadata alone, when the servers are no longer known by their CA.
-  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, net::ProxyRules proxy = {});
+  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy = {});
 
   /// A JSON exchange with the first server that answers. A problem of the server comes back as its Error.
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
@@ -45,12 +46,13 @@ public:
   [[nodiscard]] Millis retry_after() const { return retry_after_; }
 
 private:
-  Remote(net::ClientConfig config, std::unique_ptr<net::Client> client, std::vector<std::string> servers)
-      : config_(std::move(config)), client_(std::move(client)), servers_(std::move(servers)) {}
+  Remote(net::ClientConfig config, Clock& waits, std::unique_ptr<net::Client> client, std::vector<std::string> servers)
+      : config_(std::move(config)), waits_(waits), client_(std::move(client)), servers_(std::move(servers)) {}
   Result<void> take_changes();
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
   net::ClientConfig config_;
+  Clock& waits_;
   std::mutex mutex_;  ///< of what is awaited, and of client_ against being replaced while another thread cancels
   std::optional<Credential> credential_;
   std::string trusted_;
@@ -63,7 +65,7 @@ private:
 /// Makes remotes, one for each thread that speaks to the server, and lets all of them follow a renewed credential and a new CA. Thread-safe.
 class Remotes {
 public:
-  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, net::ProxyRules proxy = {});
+  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy = {});
   /// @errors bad_input (no server, certificate or key)
   Result<std::shared_ptr<Remote>> make();
   void use(Credential credential);
@@ -75,6 +77,7 @@ private:
   Identity identity_;
   std::vector<std::string> servers_;
   TrustedClock const& clock_;
+  Clock& waits_;
   net::ProxyRules proxy_;
   std::vector<std::weak_ptr<Remote>> made_;
 };

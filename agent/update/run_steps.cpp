@@ -181,7 +181,7 @@ Result<std::optional<wire::Release>> ModelUpdate::release_or_fail(ModelState con
   return std::optional<wire::Release>{};
 }
 
-Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.config, context_.collector, interrupt_}; }
+Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_}; }
 
 Candidate ModelUpdate::candidate_of(ModelState const& state) const {
   return {model_,

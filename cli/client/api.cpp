@@ -100,7 +100,7 @@ Result<Api> Api::create(Settings const& settings, Surroundings const& around, Mi
   if (!token_file.empty()) {
     FLEET_TRY(token, read_token(around.fs, token_file));
   }
-  FLEET_TRY(auto client, net::Client::create(std::move(config)));
+  FLEET_TRY(auto client, net::Client::create(std::move(config), around.waits));
   return Api(std::move(client), std::move(server), std::move(token), token_file, around, timeout, std::move(tell));
 }
 

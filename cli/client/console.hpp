@@ -35,6 +35,7 @@ struct Surroundings {
   Console& console;
   Fs& fs;
   Clock& clock;
+  Clock& waits;  ///< requests are timed out by it: `clock`, save in tests that set that
   Random& random;
   Environment environment;
   std::string folder;  ///< absolute: where the command was started

@@ -28,7 +28,7 @@ Result<trust::Proposal> read_proposal(Session& session, std::string const& path)
 
 Result<int> keygen(Session& session, Arguments const& arguments) {
   auto const path = arguments.text("out");
-  FLEET_TRY(auto const key, make_signing_key(session.around().fs, path, arguments.text("passphrase-file")));
+  FLEET_TRY(auto const key, make_signing_key(session.around().fs, session.around().random, path, arguments.text("passphrase-file")));
   session.say(fmt::format("made {0} (keep it: nobody can make it again) and {0}.pub (give it to the one who prepares)", path));
   session.data(crypto::key_id(key) + "\n");
   return 0;

@@ -46,14 +46,14 @@ Result<trust::Signer> open_in_token(Fs& fs, std::string const& uri) {
 
 }  // namespace
 
-Result<crypto::PublicKey> make_signing_key(Fs& fs, std::string const& path, std::string const& passphrase_file) {
+Result<crypto::PublicKey> make_signing_key(Fs& fs, Random& random, std::string const& path, std::string const& passphrase_file) {
   for (auto const& name : {path, path + ".pub"})
     if (fs.info(name)) return Error{Kind::conflict, "file_exists", name + " is there already", "name another file: a key is never replaced"};
-  auto const key = crypto::SigningKey::generate(system_random());
+  auto const key = crypto::SigningKey::generate(random);
   auto content = to_hex(key.seed()) + "\n";
   if (!passphrase_file.empty()) {
     FLEET_TRY(auto const passphrase, read_passphrase(fs, passphrase_file));
-    FLEET_TRY(auto const sealed, crypto::seal(as_bytes(content), passphrase, system_random()));
+    FLEET_TRY(auto const sealed, crypto::seal(as_bytes(content), passphrase, random));
     content = std::string(as_text(sealed));
   }
   FLEET_CHECK(fs.replace(path, content, 0600));

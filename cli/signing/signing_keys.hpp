@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/fs.hpp"
+#include "core/base/random.hpp"
 #include "core/crypto/keys.hpp"
 #include "core/trust/proposal.hpp"
 
@@ -12,7 +13,7 @@
 namespace fleet::cli {
 
 /// Makes FILE and FILE.pub. @param passphrase_file  empty: plain. @errors conflict (the file is there), bad_input (short_passphrase), io
-[[nodiscard]] Result<crypto::PublicKey> make_signing_key(Fs& fs, std::string const& path, std::string const& passphrase_file);
+[[nodiscard]] Result<crypto::PublicKey> make_signing_key(Fs& fs, Random& random, std::string const& path, std::string const& passphrase_file);
 /// @param keys  files or URIs
 /// @errors not_found, bad_input (bad_key_file), unauthenticated (passphrase_needed, wrong_passphrase); as pkcs11::Key::open
 [[nodiscard]] Result<std::vector<trust::Signer>> load_signing_keys(Fs& fs, std::vector<std::string> const& keys, std::string const& passphrase_file);

@@ -197,6 +197,11 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
+Result<void> Client::check(ClientConfig const& config) {
+  FLEET_CHECK(make_client_context(config));
+  return {};
+}
+
 Result<Client> Client::create(ClientConfig config, Clock& clock) {
   FLEET_TRY(auto context, make_client_context(config));
   FLEET_TRY(auto waker, Waker::create());

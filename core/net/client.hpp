@@ -62,8 +62,11 @@ using BodySink = std::function<Result<void>(ClientResponse const& head, BytesVie
 /// One thread at a time uses it, save `cancel`.
 class Client {
 public:
+  /// @param clock  deadlines are judged by it: one that moves by itself, or a silent peer is waited for without end
   /// @errors bad_input (certificate or key)
-  static Result<Client> create(ClientConfig config, Clock& clock = system_clock());
+  static Result<Client> create(ClientConfig config, Clock& clock);
+  /// Whether a client can be made of it: its certificates and key are read. @errors as create
+  static Result<void> check(ClientConfig const& config);
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
   ~Client();

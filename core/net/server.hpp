@@ -79,7 +79,7 @@ struct ServerCounters {
 class Server {
 public:
   /// Binds at once. @errors unavailable (address in use), bad_input (certificate and key)
-  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads, Clock& clock = system_clock());
+  static Result<std::unique_ptr<Server>> create(std::vector<ListenerConfig> listeners, ServerLimits limits, unsigned threads, Clock& clock);
   virtual ~Server() = default;
   /// Port a listener is bound to, by its index.
   [[nodiscard]] virtual std::uint16_t port(std::size_t listener) const = 0;

@@ -12,7 +12,7 @@ ALTER TABLE rollout_devices ADD COLUMN in_window INTEGER NOT NULL DEFAULT 0;    
 ALTER TABLE rollout_devices ADD COLUMN kind TEXT NOT NULL DEFAULT '';           -- '', golden, none (no evidence), there (ran the release before)
 ALTER TABLE rollout_devices ADD COLUMN code TEXT NOT NULL DEFAULT '';           -- of its failure
 ALTER TABLE rollout_devices ADD COLUMN told_s INTEGER NOT NULL DEFAULT 0;       -- service time at which this attempt was told
-ALTER TABLE rollout_devices ADD COLUMN moved_s INTEGER NOT NULL DEFAULT 0;      -- service time of its last change of state
+ALTER TABLE rollout_devices ADD COLUMN started_s INTEGER NOT NULL DEFAULT 0;    -- service time at which it started: it belongs to a window since then
 UPDATE rollout_devices SET kind = CASE WHEN state = 'healthy' THEN 'there' ELSE 'none' END WHERE eligible = 0;
 UPDATE rollout_devices SET silent_at = 0;
 ALTER TABLE rollout_devices DROP COLUMN eligible;

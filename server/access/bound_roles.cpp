@@ -51,8 +51,8 @@ void check_issuer(wire::ObjectReader& reader, oidc::BoundRole const& role) {
     reader.fault("issuer", "expected https://HOST[:PORT][/PATH], as the issuer writes itself in `iss`");
   net::ClientConfig config;
   config.ca_pem = role.issuer_ca;
-  if (auto const client = net::Client::create(std::move(config)); !role.issuer_ca.empty() && !client)
-    reader.fault("issuer_ca", "expected certificates in PEM: " + client.error().detail);
+  if (auto const trusts = net::Client::check(config); !role.issuer_ca.empty() && !trusts)
+    reader.fault("issuer_ca", "expected certificates in PEM: " + trusts.error().detail);
 }
 
 }  // namespace

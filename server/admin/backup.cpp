@@ -98,15 +98,15 @@ Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sou
 
 }  // namespace
 
-Result<void> backup(BackupOptions const& options) {
+Result<void> backup(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
   Layout const layout{options.data_dir};
-  auto const now = system_clock().wall();
+  auto const now = machine.clock.wall();
   FLEET_CHECK(check_initialised(fs, layout));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
-  Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), system_random()));
+  Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), machine.random));
   FLEET_TRY(auto const sources, gather(fs, layout, scratch.path()));
-  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, system_random()));
+  FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, machine.random));
   if (auto const written = write_archive(writer, sources, now); !written) {
     // It holds private keys; what keeps it from being removed is less than what kept it from being written.
     [[maybe_unused]] auto const removed = fs.remove(options.file + ".partial");

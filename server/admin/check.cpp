@@ -10,8 +10,8 @@ namespace fleet::admin {
 namespace {
 
 /// Nothing before the first checkpoint was signed.
-Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, crypto::KeyFiles const& files, Layout const& layout) {
-  signing::KeyRing keys(fs, system_random(), files, layout.keys());
+Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, Random& random, crypto::KeyFiles const& files, Layout const& layout) {
+  signing::KeyRing keys(fs, random, files, layout.keys());
   auto const key = keys.get("audit");
   if (key) return std::optional(key->public_key());
   if (key.error().code == "key_offline") return std::optional<crypto::PublicKey>{};
@@ -20,11 +20,11 @@ Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, crypto::KeyFiles cons
 
 }  // namespace
 
-Result<std::vector<std::string>> check(std::string const& data_dir, std::string const& passphrase_file) {
+Result<std::vector<std::string>> check(Machine const& machine, std::string const& data_dir, std::string const& passphrase_file) {
   auto& fs = system_fs();
   Layout const layout{data_dir};
   FLEET_CHECK(check_initialised(fs, layout));
-  FLEET_TRY(auto const files, open_keys(fs, layout, passphrase_file));
+  FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, passphrase_file));
   // A connection of its own that only reads: the server may run, and nothing is mended silently.
   FLEET_TRY(auto database, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
   FLEET_TRY(auto findings, database.check());
@@ -34,7 +34,7 @@ Result<std::vector<std::string>> check(std::string const& data_dir, std::string 
   FLEET_TRY(auto const key_paths, list_keys(fs, layout));
   for (auto const& path : key_paths)
     if (auto const read = files.read(path); !read) findings.push_back("keys: " + read.error().detail);
-  FLEET_TRY(auto const key, audit_key(fs, files, layout));
+  FLEET_TRY(auto const key, audit_key(fs, machine.random, files, layout));
   auto const chain = events::verify(database, key);
   if (!chain && chain.error().kind != Kind::corrupt && chain.error().kind != Kind::signature) return chain.error();
   if (!chain) findings.push_back("audit: " + chain.error().detail);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/result.hpp"
+#include "server/admin/machine.hpp"
 
 #include <string>
 #include <vector>
@@ -16,10 +17,10 @@ struct InitOptions {
 };
 /// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
 /// @errors conflict (the folder is not empty), bad_input (a host), io
-Result<void> init(InitOptions const& options);
+Result<void> init(Machine const& machine, InitOptions const& options);
 
 /// Findings over database, metadata, blobs and audit chain; empty when sound. Works while the server runs.
-Result<std::vector<std::string>> check(std::string const& data_dir, std::string const& passphrase_file = {});
+Result<std::vector<std::string>> check(Machine const& machine, std::string const& data_dir, std::string const& passphrase_file = {});
 
 struct BackupOptions {
   std::string data_dir;
@@ -29,9 +30,9 @@ struct BackupOptions {
 };
 /// Everything a restore needs, in one file. Works while the server runs.
 /// @errors conflict (the file exists), corrupt (a blob is missing or differs), io
-Result<void> backup(BackupOptions const& options);
+Result<void> backup(Machine const& machine, BackupOptions const& options);
 /// @errors conflict (the folder is not empty), corrupt, unauthenticated (passphrase), bad_input (not a backup)
-Result<void> restore(BackupOptions const& options);
+Result<void> restore(Machine const& machine, BackupOptions const& options);
 
 /// A data folder, and what opens its private keys where they are sealed.
 struct DataDir {
@@ -39,16 +40,16 @@ struct DataDir {
   std::string passphrase_file = {};
 };
 /// The CAs of a data folder, their states and keys.
-Result<void> show_ca(DataDir const& data);
+Result<void> show_ca(Machine const& machine, DataDir const& data);
 /// The succession, in two steps with no server running: a successor is made and announced; then it issues and the old one is no longer trusted.
 /// @errors conflict (locked, succession_under_way, no_successor), corrupt, io
-Result<void> rotate_ca(DataDir const& data);
-Result<void> retire_ca(DataDir const& data);
+Result<void> rotate_ca(Machine const& machine, DataDir const& data);
+Result<void> retire_ca(Machine const& machine, DataDir const& data);
 
 /// Seals every private key that lies there plain, with no server running. May be cut at any point and repeated.
 /// @errors conflict (locked), unauthenticated (sealed with another passphrase), io
-Result<void> seal_keys(DataDir const& data);
+Result<void> seal_keys(Machine const& machine, DataDir const& data);
 /// Another passphrase for keys that are sealed. @errors unauthenticated, bad_input, conflict (locked), io
-Result<void> change_passphrase(DataDir const& data, std::string const& new_passphrase_file);
+Result<void> change_passphrase(Machine const& machine, DataDir const& data, std::string const& new_passphrase_file);
 
 }  // namespace fleet::admin

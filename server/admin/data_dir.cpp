@@ -96,7 +96,7 @@ Result<Identity> load_identity(db::Connection& reader) {
   return identity;
 }
 
-Result<void> change_stopped(Layout const& layout, std::string const& actor, std::string const& action,
+Result<void> change_stopped(Machine const& machine, Layout const& layout, std::string const& actor, std::string const& action,
                             std::function<Result<void>(Identity const&, SysTime)> const& change) {
   FLEET_CHECK(check_initialised(system_fs(), layout));
   auto const lock = DirLock::acquire(layout.dir);
@@ -105,9 +105,9 @@ Result<void> change_stopped(Layout const& layout, std::string const& actor, std:
     if (in_use.kind == Kind::conflict) in_use.hint = "end the server first (SIGTERM): devices wait for it, and find it again";
     return in_use;
   }
-  FLEET_TRY(auto const store, store::Store::open(layout.dir));
+  FLEET_TRY(auto const store, store::Store::open(layout.dir, machine.clock));
   FLEET_TRY(auto const identity, load_identity(store->reader()));
-  auto const now = system_clock().wall();
+  auto const now = machine.clock.wall();
   FLEET_CHECK(change(identity, now));
   auto const job = [&](store::Tx& tx) { return events::record(tx, {.time = now, .actor = actor, .action = action, .subject = "server/" + identity.name}); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));

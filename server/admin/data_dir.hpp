@@ -5,6 +5,7 @@
 #include "core/crypto/key_files.hpp"
 #include "core/crypto/x509.hpp"
 #include "server/admin/layout.hpp"
+#include "server/admin/machine.hpp"
 #include "server/store/store.hpp"
 
 #include <functional>
@@ -41,7 +42,7 @@ Result<void> save_identity(store::Tx& tx, Identity const& identity);
 Result<Identity> load_identity(db::Connection& reader);
 
 /// Changes files of a data folder while no server runs on it, and tells the audit log. @errors conflict (locked), those of `change`
-Result<void> change_stopped(Layout const& layout, std::string const& actor, std::string const& action,
+Result<void> change_stopped(Machine const& machine, Layout const& layout, std::string const& actor, std::string const& action,
                             std::function<Result<void>(Identity const&, SysTime)> const& change);
 
 }  // namespace fleet::admin

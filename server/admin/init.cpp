@@ -25,19 +25,19 @@ Result<Digest> make_admin_token(Fs& fs, Random& random, Layout const& layout) {
   return crypto::sha256(token);
 }
 
-Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions const& options, Digest const& token, SysTime now) {
+Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions const& options, Digest const& token, Random& random, SysTime now) {
   FLEET_CHECK(save_identity(tx, {options.name, options.hosts}));
   FLEET_CHECK(signing::create_repositories(tx, keys, now));
-  auto const token_id = make_ulid("tok-", to_unix_ms(now), system_random());
+  auto const token_id = make_ulid("tok-", to_unix_ms(now), random);
   FLEET_CHECK(tx.prepare(kInsertAdminToken).bind_all(token_id, token, to_unix_ms(now)).run());
   return events::record(tx, {.time = now, .actor = "system:init", .action = "server.initialised", .subject = "server/" + options.name});
 }
 
 }  // namespace
 
-Result<void> init(InitOptions const& options) {
+Result<void> init(Machine const& machine, InitOptions const& options) {
   auto& fs = system_fs();
-  auto const now = system_clock().wall();
+  auto const now = machine.clock.wall();
   Layout const layout{options.data_dir};
   FLEET_CHECK(check_id("name", options.name));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
@@ -46,16 +46,16 @@ Result<void> init(InitOptions const& options) {
   FLEET_CHECK(crypto::make_server_certificate(ca, options.hosts, now, now + kCaLifetime));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   FLEET_CHECK(fs.make_dirs(layout.keys(), 0700));
-  if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, system_random(), layout.master_key(), *passphrase));
-  FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, system_random(), layout.master_key(), passphrase));
+  if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, machine.random, layout.master_key(), *passphrase));
+  FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, machine.random, layout.master_key(), passphrase));
 
   FLEET_CHECK(files.write(layout.ca_key(), ca.private_key));
   FLEET_TRY(auto const identity, make_server_identity(fs, files, layout, ca, options.hosts, {now}));
-  FLEET_TRY(auto const token, make_admin_token(fs, system_random(), layout));
+  FLEET_TRY(auto const token, make_admin_token(fs, machine.random, layout));
 
-  signing::KeyRing keys(fs, system_random(), files, layout.keys());
-  FLEET_TRY(auto const store, store::Store::open(layout.dir));
-  auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, now); };
+  signing::KeyRing keys(fs, machine.random, files, layout.keys());
+  FLEET_TRY(auto const store, store::Store::open(layout.dir, machine.clock));
+  auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, machine.random, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();
   // Last: `run` takes a folder without it for one that was never finished.

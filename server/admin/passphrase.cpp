@@ -20,9 +20,9 @@ Result<std::optional<std::string>> read_passphrase(Fs& fs, std::string const& pa
   return std::optional(std::move(line));
 }
 
-Result<crypto::KeyFiles> open_keys(Fs& fs, Layout const& layout, std::string const& passphrase_file) {
+Result<crypto::KeyFiles> open_keys(Fs& fs, Random& random, Layout const& layout, std::string const& passphrase_file) {
   FLEET_TRY(auto const passphrase, read_passphrase(fs, passphrase_file));
-  return crypto::KeyFiles::open(fs, system_random(), layout.master_key(), passphrase);
+  return crypto::KeyFiles::open(fs, random, layout.master_key(), passphrase);
 }
 
 Result<std::vector<std::string>> list_keys(Fs& fs, Layout const& layout) {

@@ -63,8 +63,8 @@ private:
 };
 
 /// @returns the roles whose keys lie elsewhere
-Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, SysTime now) {
-  FLEET_TRY(auto const store, store::Store::open(layout.dir));
+Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, Clock& clock, SysTime now) {
+  FLEET_TRY(auto const store, store::Store::open(layout.dir, clock));
   auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   FLEET_TRY(auto offline, offline_roles(store->reader(), keys));
@@ -74,18 +74,18 @@ Result<std::vector<std::string>> recover_store(Layout const& layout, signing::Ke
 
 }  // namespace
 
-Result<void> restore(BackupOptions const& options) {
+Result<void> restore(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
-  auto const now = system_clock().wall();
+  auto const now = machine.clock.wall();
   Layout const layout{options.data_dir};
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto archive, ArchiveReader::open(fs, options.file, passphrase));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   Unfinished unfinished(fs, layout.dir);
   FLEET_CHECK(extract_all(archive, layout));
-  FLEET_TRY(auto const files, open_keys(fs, layout, options.keys_passphrase_file));
-  signing::KeyRing keys(fs, system_random(), files, layout.keys());
-  FLEET_TRY(auto const offline, recover_store(layout, keys, now));
+  FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, options.keys_passphrase_file));
+  signing::KeyRing keys(fs, machine.random, files, layout.keys());
+  FLEET_TRY(auto const offline, recover_store(layout, keys, machine.clock, now));
   FLEET_CHECK(fs.rename(layout.ca_certificate() + ".restoring", layout.ca_certificate()));
   FLEET_CHECK(fs.sync_dir(layout.dir));
   unfinished.finished();

@@ -17,7 +17,8 @@ constexpr db::Migration kMigrations[] = {
 
 class SqliteStore final : public Store {
 public:
-  SqliteStore(std::string path, db::Connection connection) : path_(std::move(path)), writer_(std::move(connection), epochs_, contacts_) {}
+  SqliteStore(std::string path, db::Connection connection, Clock& clock)
+      : path_(std::move(path)), writer_(std::move(connection), epochs_, contacts_, clock) {}
   ~SqliteStore() override { writer_.stop(); }
 
   db::Connection& reader() override {
@@ -57,11 +58,11 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir) {
+Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir, Clock& clock) {
   auto path = data_dir + "/fleet.db";
   FLEET_TRY(auto connection, db::Connection::open(path, db::Connection::Mode::read_write));
   FLEET_CHECK(db::migrate(connection, kMigrations));
-  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(path), std::move(connection)));
+  return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(path), std::move(connection), clock));
 }
 
 Result<void> ping(db::Connection& reader) {

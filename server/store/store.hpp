@@ -35,7 +35,8 @@ public:
   using Done = store::Done;
 
   /// Opens DIR/fleet.db, migrates it, starts the writer.
-  static Result<std::unique_ptr<Store>> open(std::string const& data_dir);
+  /// @param clock  its monotonic time tells when contacts are flushed and a group is old: a real one, for the writer waits for it
+  static Result<std::unique_ptr<Store>> open(std::string const& data_dir, Clock& clock);
   virtual ~Store() = default;
 
   /// The calling thread's own read-only connection; sees everything committed before the call.

@@ -98,7 +98,8 @@ void after(F const& callback) {
 
 }  // namespace
 
-Writer::Writer(db::Connection connection, Epochs& epochs, Contacts& contacts) : connection_(std::move(connection)), epochs_(epochs), contacts_(contacts) {
+Writer::Writer(db::Connection connection, Epochs& epochs, Contacts& contacts, Clock& clock)
+    : connection_(std::move(connection)), epochs_(epochs), contacts_(contacts), clock_(clock) {
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -137,21 +138,20 @@ void Writer::stop() {
 }
 
 void Writer::loop() {
-  auto& clock = system_clock();
-  auto next_flush = clock.mono() + kContactsEvery;
+  auto next_flush = clock_.mono() + kContactsEvery;
   for (;;) {
     bool stopping = false, idle = false;
     {
       std::unique_lock lock(mutex_);
-      auto const until = contacts_.is_flushing() ? Millis{0} : next_flush - clock.mono();
+      auto const until = contacts_.is_flushing() ? Millis{0} : next_flush - clock_.mono();
       wake_.wait_for(lock, until, [&] { return stopping_ || !lanes_.empty(); });
       idle = lanes_.empty();
       stopping = stopping_ && idle;
     }
     if (!idle) write_group();
-    if (stopping || clock.mono() >= next_flush) {
+    if (stopping || clock_.mono() >= next_flush) {
       contacts_.begin_flush();
-      next_flush = clock.mono() + kContactsEvery;
+      next_flush = clock_.mono() + kContactsEvery;
     }
     do flush_contacts();
     while (stopping && contacts_.is_flushing());
@@ -171,14 +171,13 @@ std::optional<Writer::Item> Writer::take(Lanes::Group& group) {
 }
 
 std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
-  auto& clock = system_clock();
-  auto const begun = clock.mono();
+  auto const begun = clock_.mono();
   Lanes::Group group;
   while (auto item = take(group)) {
     auto outcome = run_job(connection_, epochs_, item->job);
     written.push_back({std::move(*item), std::move(outcome)});
     if (!connection_.in_transaction()) return survivable("job", written.back().outcome.result);
-    group.age = clock.mono() - begun;
+    group.age = clock_.mono() - begun;
   }
   auto const committed = connection_.prepare(kCommit).run();
   return committed ? std::nullopt : std::optional(survivable("commit", committed));

@@ -18,7 +18,7 @@ namespace fleet::store {
 class Writer {
 public:
   using Item = Lanes::Item;
-  Writer(db::Connection connection, Epochs& epochs, Contacts& contacts);
+  Writer(db::Connection connection, Epochs& epochs, Contacts& contacts, Clock& clock);
   ~Writer();
   void submit(Lane lane, Item item);
   /// Submits and waits.
@@ -41,6 +41,7 @@ private:
   db::Connection connection_;
   Epochs& epochs_;
   Contacts& contacts_;
+  Clock& clock_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   Lanes lanes_;

@@ -44,7 +44,7 @@ Result<int> run(std::map<std::string, std::string> given) {
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
   auto const threads = given.contains("--threads") ? std::atoi(given["--threads"].c_str()) : 1;
-  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {}, static_cast<unsigned>(threads)));
+  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {}, static_cast<unsigned>(threads), system_clock()));
   server->start();
   fmt::print("{}\n", server->port(0));
   std::fflush(stdout);

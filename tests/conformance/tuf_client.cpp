@@ -104,7 +104,7 @@ Result<void> run(Options const& options, std::string const& command) {
   net::ClientConfig config;
   config.allow_plain_http = true;
   config.user_agent = "tuf-client";
-  FLEET_TRY(auto client, net::Client::create(std::move(config)));
+  FLEET_TRY(auto client, net::Client::create(std::move(config), system_clock()));
   HttpFetcher fetcher(client, without_slash(options.metadata_url));
   FLEET_TRY(auto updater, trust::Updater::load(store, fetcher, system_clock().wall()));
   FLEET_CHECK(updater.refresh());

@@ -43,7 +43,7 @@ TEST_CASE("a fresh schema equals a migrated one") {
 TEST_CASE("the store opens what the migrations made, and an old database becomes the newest") {
   Database database;
   database.migrate(std::span(kMigrations).first(1));
-  auto const opened = store::Store::open(database.dir.string());
+  auto const opened = store::Store::open(database.dir.string(), system_clock());
   REQUIRE(opened.has_value());
   (*opened)->close();
   CHECK(database.lines("PRAGMA user_version") == std::vector{std::to_string(std::end(kMigrations)[-1].number)});

@@ -93,6 +93,9 @@ std::set<std::string, std::less<>> const kJsonHeaders{"core/wire",  "core/trust"
 /// Time, chance, environment: passed in, read in core/base alone.
 std::regex const kImpure(
     R"((system_clock|steady_clock|high_resolution_clock)::now|std::random_device|\bgetenv\s*\(|\brand\s*\(\)|\btime\s*\((nullptr|NULL|0)\)|\bclock_gettime\s*\(|\bgetrandom\s*\(|\bgettimeofday\s*\()");
+/// The same by our own names, which only they may call who make everything: each program's main, and the server's parts.
+std::regex const kAccessor(R"(\bsystem_(clock|random)\s*\(\s*\))");
+std::set<std::string, std::less<>> const kRoots{"server/main.cpp", "server/node.cpp", "agent/main.cpp", "cli/main.cpp"};
 std::regex const kAwaitTemporary(R"(co_await\s[^;]*(\{|\[[&=\w, ]*\]\s*[\({]))");
 std::regex const kPassphrasePrompt(R"(PEM_read_bio_\w+\((?!.*no_passphrase))");
 std::regex const kInclude(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
@@ -169,6 +172,8 @@ void check_lines(Source const& source, std::vector<Finding>& out) {
     auto const code = source.lines[i].substr(0, source.lines[i].find("//"));
     if (!base && !tests && !example && std::regex_search(code, kImpure))
       out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
+    if (!base && !tests && !example && !kRoots.contains(source.path) && std::regex_search(code, kAccessor))
+      out.push_back({source.path, i + 1, "accessor", "the machine's clock and randomness are handed in from main"});
     if (std::regex_search(code, kAwaitTemporary))
       out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
     if (std::regex_search(code, kPassphrasePrompt))

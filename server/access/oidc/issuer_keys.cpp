@@ -30,13 +30,13 @@ Result<crypto::JwsKey> open_key(wire::Jwk const& key, wire::Jwt const& token) {
 
 }  // namespace
 
-Fetch fetch_over_tls() {
-  return [](std::string const& url, std::string const& ca_pem) -> Result<std::string> {
+Fetch fetch_over_tls(Clock& clock) {
+  return [&clock](std::string const& url, std::string const& ca_pem) -> Result<std::string> {
     net::ClientConfig config;
     config.ca_pem = ca_pem;
     config.user_agent = "fleet-server";
     config.connect = kDeadline;
-    FLEET_TRY(auto client, net::Client::create(std::move(config)));
+    FLEET_TRY(auto client, net::Client::create(std::move(config), clock));
     net::ClientRequest request;
     request.url = url;
     request.headers = {{"Accept", "application/json"}};

@@ -16,7 +16,7 @@ namespace fleet::oidc {
 /// GET of a URL over TLS that `ca_pem` vouches for. @errors as net::Client::send, and unavailable for any status but 200
 using Fetch = std::function<Result<std::string>(std::string const& url, std::string const& ca_pem)>;
 /// By net::Client: 5 s for each document, at most kJwksBytesMax, no redirects, https alone.
-[[nodiscard]] Fetch fetch_over_tls();
+[[nodiscard]] Fetch fetch_over_tls(Clock& clock);
 
 /// The keys of issuers, by their discovery document, remembered for ten minutes. A key that is not known makes it look again, at most once a minute
 /// an issuer, whoever asks: tokens of strangers cannot make it call out more. Thread-safe; `find` may block for the fetch.

@@ -101,6 +101,16 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
 
 std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
 
+/// No new device starts between some times that the policy names; says so.
+bool is_frozen(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.now && d.now < one.to; });
+  if (frozen == rollout.policy.freeze.end()) return false;
+  d.out.valid_until = frozen->to;
+  d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
+  return true;
+}
+
 /// Nothing new starts in a rollout that is not running, in a stratum that was quarantined, or while changes are frozen; says why.
 bool may_start(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
@@ -112,10 +122,15 @@ bool may_start(Deciding& d, RolloutView const& view) {
     d.note("quarantined", fmt::format("stratum {} of rollout {} has shown harm by itself: it is told nothing more", d.stratum(view), rollout.id));
     return false;
   }
-  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.now && d.now < one.to; });
-  if (frozen == rollout.policy.freeze.end()) return true;
-  d.out.valid_until = frozen->to;
-  d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
+  return !is_frozen(d, view);
+}
+
+bool within_egress(Deciding& d, RolloutView const& view) {
+  auto const& rollout = view.rollout;
+  auto const free_at = from_unix_ms(view.line_free_at->load(std::memory_order_relaxed));
+  if (rollout.policy.egress == 0 || free_at <= d.now) return true;
+  d.out.retry_soon = true;
+  d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
   return false;
 }
 
@@ -127,11 +142,7 @@ bool within_limits(Deciding& d, RolloutView const& view) {
     d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
     return false;
   }
-  auto const free_at = from_unix_ms(view.line_free_at->load(std::memory_order_relaxed));
-  if (rollout.policy.egress == 0 || free_at <= d.now) return true;
-  d.out.retry_soon = true;
-  d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
-  return false;
+  return within_egress(d, view);
 }
 
 /// A device that may be control of the open window, and has not been yet.
@@ -237,6 +248,10 @@ bool decide_live(Deciding& d, ModelRollouts const& of_model) {
       continue;
     }
     if (!covers(d, *view, row)) continue;
+    if (view->rollout.waits_to_begin()) {  // it holds nobody yet, whatever its priority
+      joins(d, *view);
+      continue;
+    }
     holder = view.get();
     d.out.holder = view->rollout.id;
     found = row != nullptr ? keeps(d, *view, *row) : joins(d, *view);
@@ -265,6 +280,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
     return false;
   }
+  if (!told && (is_frozen(d, view) || !within_egress(d, view))) return false;
   d.target(view, told ? row->attempt : rollout.attempt, !told);
   d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version));
   return true;

@@ -71,7 +71,7 @@ struct Quiet {
   Millis look_again{0};  ///< service time, where it is not silent
 };
 /// @param heard        service time of its last authenticated word, or of the start of its silence's clock, whichever is later
-/// @param started      service time at which its attempt was told, or moved last
+/// @param started      service time at which it started: its golden test, its switch, its proof
 /// @param result_max   no result after that long is silence, too; 0: it may take any time (it waits, and says why)
 [[nodiscard]] Quiet look_quiet(Millis heard, Millis started, Millis window, Millis result_max, Millis now);
 

@@ -268,6 +268,7 @@ void rule_promotion(Stepping& s) {
 
 /// What the stage waits for; empty: it passes.
 std::string waits_for(Stepping& s) {
+  if (count_at(s.setting.ladder, steps_of(s.setting, std::max(s.standing().stage, 1), s.standing().full).size) == 0 && !s.is_last()) return {};  // of nobody: there is nothing to learn
   if (auto out = waits_for_window(s); !out.empty()) return out;
   auto const& standing = s.standing();
   auto const [size, cap] = steps_of(s.setting, std::max(standing.stage, 1), standing.full);

@@ -22,7 +22,11 @@ void add(Sums& sums, Folded const& folded, stats::Table const& table) {
 }
 
 bool is_storm(WindowCounts const& window) {
-  stats::Tally failed, silent;
+  stats::Tally failed, silent, failed_beside, silent_beside;
+  for (auto const& [stratum, cells] : window) {
+    failed_beside = {failed_beside.bad + cells[1].failed, failed_beside.devices + cells[1].started};
+    silent_beside = {silent_beside.bad + cells[1].silent, silent_beside.devices + cells[1].started};
+  }
   for (auto const& [stratum, cells] : window)
     for (auto const& cell : cells) {
       failed = {failed.bad + cell.failed, failed.devices + cell.started};
@@ -31,8 +35,9 @@ bool is_storm(WindowCounts const& window) {
   auto const share = [](stats::Tally tally) { return tally.devices == 0 ? 0 : static_cast<double>(tally.bad) / static_cast<double>(tally.devices); };
   std::int64_t controls = 0;
   for (auto const& [stratum, cells] : window) controls += cells[1].started;
-  auto const many = [&](stats::Tally tally, double most) { return tally.bad >= kStormDevices && share(tally) > most; };
-  return controls > 0 && (many(failed, kStormFailures) || many(silent, kStormSilence));
+  // Canaries alone make no storm: their control must have met it, too.
+  auto const many = [&](stats::Tally tally, stats::Tally beside, double most) { return tally.bad >= kStormDevices && share(tally) > most && share(beside) > most / 2; };
+  return controls > 0 && (many(failed, failed_beside, kStormFailures) || many(silent, silent_beside, kStormSilence));
 }
 
 /// One direction of evidence of one stratum's sums, at the alternatives that `counts` names.

@@ -26,6 +26,8 @@ constexpr Millis kSettle = seconds(2);
 /// A parked poll is quiet that long, and yet its device will take the way back at once.
 constexpr Millis kParked = seconds(75);
 constexpr std::int64_t kPollEveryDefault_s = 60;
+/// Who was heard so long ago by an earlier process is expected back.
+constexpr Millis kRemembered = std::chrono::hours{24};
 /// A round's cost in time is paid back by so many times its length before the next.
 constexpr int kRestFactor = 10;
 /// Of the devices that a stage waits for, so many are named.
@@ -139,13 +141,16 @@ Result<int> JudgeLoop::round() {
 Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
   FLEET_CHECK(mark_quiet(reader, rollout));
+  FLEET_TRY(auto const before, snapshot_());
+  auto const known = before->by_n.find(rollout.n);
+  auto const at_work = known == before->by_n.end() ? 0 : known->second->at_work->load(std::memory_order_relaxed);
   FLEET_TRY(auto facts, gather(reader, watch));
   FLEET_TRY(auto standing, standing_of(reader, rollout));
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const found = snapshot->by_n.find(rollout.n);
   if (found == snapshot->by_n.end()) return {};  // it started this moment: the next round
   auto const& view = *found->second;
-  view.at_work->store(facts.at_work, std::memory_order_relaxed);
+  view.at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // the writer counts on meanwhile
   auto stepped = step(view.setting(), rollout.progress, {clock_.now(), std::move(standing), facts});
   return write(watch, stepped, facts);
 }
@@ -202,6 +207,11 @@ Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n,
   FLEET_TRY(bool const found, row.step());
   if (!found) return false;  // retired, revoked or deleted
   auto const every_s = row.maybe_int64(0).value_or(kPollEveryDefault_s);
+  auto const voice = clock_.voice(device_n);
+  auto const within = std::max<Millis>(seconds(2 * every_s), least);
+  if (voice.gap > Millis{0}) return clock_.now() - voice.heard <= within;
+  // Not heard since this process began: until it would have been, it may come.
+  if (clock_.age() < within && services_.clock.wall() - seen <= kRemembered) return true;
   return services_.clock.wall() - seen <= std::max<Millis>(seconds(2 * every_s), least);
 }
 
@@ -272,7 +282,8 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
     FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
     auto const decided = decide_model(*snapshot, rollout.model, device, rows, now);
-    if (decided.desired.joins && decided.desired.rollout_n == rollout.n) {
+    bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until);
+    if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
       facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
       break;
     }
@@ -324,6 +335,11 @@ Result<void> JudgeLoop::write(Watch& watch, Stepped const& stepped, Facts const&
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round
+    if (verdict.closed_window) {  // who started in it since it was read would count in no window
+      FLEET_TRY(auto const known, read_counts(tx.connection(), judged));
+      watch.fresh = true;
+      if (known.window != facts.window) return {};
+    }
     rollout.verdict = text;
     rollout.latches = verdict.latches;
     rollout.progress = stepped.progress;
@@ -340,11 +356,11 @@ Result<void> JudgeLoop::write(Watch& watch, Stepped const& stepped, Facts const&
     if (verdict.told_anew || verdict.begin) tx.raise_policy_epoch();
     FLEET_TRY(auto const snapshot, snapshot_());
     if (auto const view = snapshot->by_n.find(rollout.n); view != snapshot->by_n.end())
-      tx.after_commit([window = view->second->window_now, current = rollout.progress.current()] { window->store(current, std::memory_order_relaxed); });
+      view->second->window_now->store(rollout.progress.current(), std::memory_order_relaxed);  // now: the next job of this group is after this one
     if (verdict.event) return transition(tx, rollout, *verdict.event, deed);
     FLEET_CHECK(save_rollout(tx, rollout));
     watch.rollout = std::move(rollout);
-    watch.fresh = watch.fresh || verdict.told_anew;
+    watch.fresh = true;  // what a window shut by this look came to is for the next
     return {};
   });
 }

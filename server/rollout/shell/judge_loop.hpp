@@ -55,7 +55,6 @@ private:
   void run();
   Result<void> judge_one(db::Connection& reader, Watch& watch);
   Result<Facts> gather(db::Connection& reader, Watch& watch);
-  Result<void> gather_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts);
   Result<void> settle();
   Result<void> keep_service_time();
   Result<void> mark_quiet(db::Connection& reader, Rollout const& rollout);

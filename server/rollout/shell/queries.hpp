@@ -73,18 +73,18 @@ inline constexpr Query kRowsOfDevice{
 inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window, outcome FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, from_version, from_digest, attempt, "
-                                  "dispatched_at, since, silent_at, arm, in_window, kind, told_s, moved_s) "
+                                  "dispatched_at, since, silent_at, arm, in_window, kind, told_s, started_s) "
                                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16, ?16) "
                                   "ON CONFLICT (rollout, device) DO UPDATE SET stage = excluded.stage, stratum = excluded.stratum, state = excluded.state, outcome = excluded.outcome, "
                                   "exposed = excluded.exposed, from_version = excluded.from_version, from_digest = excluded.from_digest, attempt = excluded.attempt, "
                                   "dispatched_at = excluded.dispatched_at, since = excluded.since, silent_at = excluded.silent_at, arm = excluded.arm, "
-                                  "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, moved_s = excluded.moved_s, error = NULL, code = ''"};
+                                  "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, started_s = excluded.started_s, error = NULL, code = ''"};
 inline constexpr Query kAgainRow{
     "rollout_again_row",
     "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?1, stage = ?2, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, "
-    "moved_s = ?5, in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?6 AND device = ?7"};
+    "started_s = 0, in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?6 AND device = ?7"};
 inline constexpr Query kMoveRow{"rollout_move_row",
-                                "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, moved_s = CASE WHEN state = ?1 THEN moved_s ELSE ?6 END, "
+                                "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, started_s = CASE WHEN in_window = 0 AND ?9 <> 0 THEN ?6 ELSE started_s END, "
                                 "state = ?1, outcome = coalesce(?2, outcome), exposed = CASE WHEN ?3 <> 0 THEN 1 ELSE exposed END, "
                                 "kind = CASE WHEN kind = '' THEN ?4 ELSE kind END, error = coalesce(?7, error), code = CASE WHEN ?8 <> '' THEN ?8 ELSE code END, "
                                 "in_window = CASE WHEN in_window = 0 THEN ?9 ELSE in_window END, silent_at = ?10 WHERE rollout = ?11 AND device = ?12"};
@@ -129,12 +129,12 @@ inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FRO
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
-    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, moved_s = ?5, "
+    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, started_s = 0, "
     "in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND state IN ('failed', 'ineligible')"};
 inline constexpr Query kUnholdRow{
     "rollout_unhold_row",
     "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, "
-    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4, told_s = ?6, moved_s = ?6, "
+    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4, told_s = ?6, started_s = CASE WHEN state = 'failed' THEN 0 ELSE started_s END, "
     "in_window = CASE WHEN state = 'failed' THEN 0 ELSE in_window END, kind = CASE WHEN state = 'failed' THEN '' ELSE kind END "
     "WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND (state = 'failed' OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
     "AND m.waiting = 'held' AND m.attempt >= rollout_devices.attempt))"};
@@ -174,7 +174,7 @@ inline constexpr Query kBusy{"rollout_busy",
                              "SELECT d.id, x.state FROM rollout_devices x INDEXED BY rollout_devices_quiet JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 "
                              "AND x.state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') LIMIT ?2"};
 inline constexpr Query kQuiet{"rollout_quiet",
-                              "SELECT device, state, in_window, told_s, moved_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at <= ?2 "
+                              "SELECT device, state, in_window, told_s, started_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at <= ?2 "
                               "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') ORDER BY silent_at LIMIT ?3"};
 /// Exposed devices that have not returned, from the device ?2 on.
 inline constexpr Query kToReturn{"rollout_to_return",
@@ -184,7 +184,10 @@ inline constexpr Query kTold{"rollout_told", "SELECT device, arm, attempt, state
 inline constexpr Query kMetricCounts{"rollout_metric_counts_of",
                                      "SELECT metric, arm, class, healthy, devices FROM rollout_metric_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
-inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ? WHERE rollout = ? AND device = ?"};
+/// Of a row that is as it was read: a report may have moved it meanwhile.
+inline constexpr Query kSetQuiet{"rollout_set_quiet",
+                                 "UPDATE rollout_devices SET state = ?1, outcome = coalesce(?2, outcome), since = ?3 WHERE rollout = ?4 AND device = ?5 AND state = ?6 AND told_s = ?7"};
+inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ?1 WHERE rollout = ?2 AND device = ?3 AND told_s = ?4"};
 inline constexpr Query kServiceTime{"rollout_service_time", "SELECT value FROM settings WHERE name = 'service_ms'"};
 inline constexpr Query kSetServiceTime{"rollout_set_service_time",
                                        "INSERT INTO settings (name, value) VALUES ('service_ms', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
@@ -212,6 +215,6 @@ inline constexpr auto kAll = std::to_array<Query>(
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kSamplesRow, kPutSamples, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kServiceTime, kSetServiceTime,
-     kWaitsFor, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
+     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

@@ -9,6 +9,9 @@ namespace {
 
 namespace ds = device_state;
 
+/// A device's own gap counts to here: who claims to speak once a week does not hold a window for three.
+constexpr Millis kHorizon = std::chrono::hours{24};
+
 /// Does it say by its polls what it waits for? A download that waits for its window does, too.
 Result<bool> waits_with_reason(store::Tx& tx, Rollout const& rollout, QuietRow const& row) {
   auto told = tx.prepare(queries::kWaitsFor);
@@ -18,17 +21,18 @@ Result<bool> waits_with_reason(store::Tx& tx, Rollout const& rollout, QuietRow c
 }
 
 Result<void> set_state(store::Tx& tx, Rollout const& rollout, QuietRow const& row, std::string_view state, SysTime now) {
-  auto set = tx.prepare(queries::kSetRowState);
-  set.bind_all(state, ds::is_outcome(state) ? std::optional(state) : std::nullopt, to_unix_ms(now), rollout.n, row.device_n);
+  auto set = tx.prepare(queries::kSetQuiet);
+  set.bind_all(state, ds::is_outcome(state) ? std::optional(state) : std::nullopt, to_unix_ms(now), rollout.n, row.device_n, row.state, row.told.count());
   return set.run();
 }
 
 Result<void> look_later(store::Tx& tx, Rollout const& rollout, QuietRow const& row, Millis at) {
-  return tx.prepare(queries::kSetSilentAt).bind_all(at.count(), rollout.n, row.device_n).run();
+  return tx.prepare(queries::kSetSilentAt).bind_all(at.count(), rollout.n, row.device_n, row.told.count()).run();
 }
 
 Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row, Millis limit, Now const& now) {
-  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, row.device_n, rollout.policy));
+  FLEET_TRY(auto const own, silence_window(tx.connection(), now.clock, row.device_n, rollout.policy));
+  auto const window = std::min(own, kHorizon);
   auto const service = now.service();
   if (row.window == 0) {  // it has not started: neither silent nor a failure, but not waited for without end
     auto const left_out = row.told + rollout.policy.device.waiting_max;
@@ -41,7 +45,13 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
     return look_later(tx, rollout, row, std::min(left_out, quiet.silent ? service + window : quiet.look_again));
   }
   FLEET_TRY(bool const waits, waits_with_reason(tx, rollout, row));
-  auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, waits ? Millis{0} : limit, service);
+  auto const left_out = row.started + rollout.policy.device.waiting_max;
+  if (waits && left_out <= service) {  // it started, and was held up by its owner: no outcome, and no window waits for it without end
+    FLEET_CHECK(raise_device(tx, row.device_n));
+    return set_state(tx, rollout, row, ds::kDropped, now.wall);
+  }
+  auto quiet = look_quiet(now.clock.voice(row.device_n).heard, row.started, window, waits ? Millis{0} : limit, service);
+  if (waits && !quiet.silent) quiet.look_again = std::min(quiet.look_again, left_out);
   if (quiet.silent) return set_state(tx, rollout, row, quiet_state(row.window), now.wall);
   return look_later(tx, rollout, row, quiet.look_again);
 }

@@ -16,7 +16,7 @@ struct QuietRow {
   std::int64_t device_n;
   std::string state;
   int window;
-  Millis told, moved;  ///< service time
+  Millis told, started;  ///< service time; started: 0, it has not
 };
 /// The first piece of those that are due by `now`, the longest due first.
 [[nodiscard]] Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, std::int64_t rollout_n, Millis now);

@@ -8,7 +8,9 @@ namespace fleet::rollout {
 namespace {
 
 constexpr std::int64_t kBucketMs = 10'000;
-constexpr int kMinute = 6;  ///< buckets
+constexpr std::int64_t kMinute = 6, kLookBack = 360;  ///< buckets: an hour
+/// Those still heard keep their promises for so many looks, three days: the others have gone, and it is not us.
+constexpr std::int64_t kKept = 3 * 8'640;
 /// So few promised contacts say nothing about us.
 constexpr std::int64_t kLeastPromised = 5;
 constexpr std::int64_t kShare = 10;
@@ -47,8 +49,11 @@ void ServiceClock::note(Slot& slot, Millis gap) {
   auto const mono = mono_ms();
   slot.heard_ms.store(now().count(), std::memory_order_relaxed);
   came_[static_cast<std::size_t>(mono / kBucketMs) % kBuckets].fetch_add(1, std::memory_order_relaxed);
-  if (gap.count() / kBucketMs + kMinute + 1 < static_cast<std::int64_t>(kBuckets))  // else it would be taken for one of now
-    promised_[static_cast<std::size_t>((mono + gap.count()) / kBucketMs) % kBuckets].fetch_add(1, std::memory_order_relaxed);
+  std::int32_t bucket = -1;
+  if (gap.count() / kBucketMs + kLookBack + 1 < static_cast<std::int64_t>(kBuckets)) bucket = static_cast<std::int32_t>((mono + gap.count()) / kBucketMs);  // else it would be taken for one of now
+  auto const before = slot.promised.exchange(bucket, std::memory_order_relaxed);
+  if (before >= mono / kBucketMs) promised_[static_cast<std::size_t>(before) % kBuckets].fetch_sub(1, std::memory_order_relaxed);  // it came sooner
+  if (bucket >= 0) promised_[static_cast<std::size_t>(bucket) % kBuckets].fetch_add(1, std::memory_order_relaxed);
 }
 
 void ServiceClock::heard(std::int64_t device_n, Habits const& habits) {
@@ -78,21 +83,27 @@ void ServiceClock::tick() {
   auto const bucket = mono_ms() / kBucketMs;
   if (bucket <= last_bucket_) return;
   std::int64_t promised = 0, came = 0;
-  for (std::int64_t one = bucket - kMinute; one < bucket; ++one) {
-    if (one < began_mono_ms_ / kBucketMs) continue;
+  // A minute, or as far back as it takes until some were promised: a small fleet that polls each quarter of an hour says little in a minute.
+  for (std::int64_t one = bucket - 1; one >= std::max(began_mono_ms_ / kBucketMs, bucket - kLookBack); --one) {
+    if (one < bucket - kMinute && promised >= kLeastPromised) break;
     auto const at = static_cast<std::size_t>(one) % kBuckets;
     promised += promised_[at].load(std::memory_order_relaxed);
     came += came_[at].load(std::memory_order_relaxed);
   }
-  for (auto one = last_bucket_ - kMinute; one < bucket - kMinute; ++one)  // what nobody looks at any more is free for the next day
+  for (auto one = last_bucket_ - kLookBack; one < bucket - kLookBack; ++one)  // what nobody looks at any more is free for the next day
     if (one >= 0) promised_[static_cast<std::size_t>(one) % kBuckets] = came_[static_cast<std::size_t>(one) % kBuckets] = 0;
   last_bucket_ = bucket;
   auto const stopped = stopped_at_.load(std::memory_order_relaxed);
   if (stopped < 0 && promised >= kLeastPromised && came * kShare < promised) {
-    promised_a_minute_ = promised;
+    promised_then_ = promised;
+    kept_for_ = 0;
     stopped_at_.store(now().count(), std::memory_order_relaxed);
     log::warn("service.stands_still", {{"promised", promised}, {"came", came}, {"hint", "the fleet is not heard: this server's network?"}});
-  } else if (stopped >= 0 && came * kShare >= promised_a_minute_) {
+    return;
+  }
+  if (stopped < 0) return;
+  kept_for_ = came > 0 && came * 2 >= promised ? kept_for_ + 1 : 0;
+  if (came * kShare >= promised_then_ || kept_for_ >= kKept) {
     offset_ms_.store(stopped - mono_ms(), std::memory_order_relaxed);
     silence_from_ms_.store(stopped, std::memory_order_relaxed);
     stopped_at_.store(-1, std::memory_order_relaxed);

@@ -33,6 +33,8 @@ public:
   [[nodiscard]] Voice voice(std::int64_t device_n) const;
   /// After a time that we were away, agents come back within this (their back-off's cap).
   static constexpr Millis kComeBack = std::chrono::minutes{15};
+  /// How long this process has been there.
+  [[nodiscard]] Millis age() const { return Millis(mono_ms() - began_mono_ms_); }
   /// Whether kComeBack has not passed yet since this process began, or the last outage ended.
   [[nodiscard]] bool is_coming_back() const;
 
@@ -47,6 +49,7 @@ private:
   struct Slot {
     std::atomic<std::int64_t> heard_ms{0};
     std::atomic<std::int32_t> gap_s{0};
+    std::atomic<std::int32_t> promised{-1};  ///< the bucket of its promise: one a device, however often it speaks
   };
   using Chunk = std::array<Slot, kChunk>;
 
@@ -62,7 +65,7 @@ private:
   std::atomic<std::int64_t> silence_from_ms_;     ///< clocks of silence began anew
   std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
   std::int64_t last_bucket_ = 0;
-  std::int64_t promised_a_minute_ = 0;            ///< when it stopped
+  std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< when it stopped; looks since then at which those still heard kept their promises
   mutable std::shared_mutex mutex_;               ///< of the table alone
   std::vector<std::unique_ptr<Chunk>> chunks_;
 };

@@ -22,6 +22,7 @@ void note_deed(Rollout& rollout, std::string_view verb, std::string_view done, e
 
 /// What is known by now is accepted: evidence of windows begins anew, and of metrics only further bad devices count.
 void accept_harm(Rollout& rollout) {
+  if (rollout.latches.empty() && rollout.progress.quarantined.empty()) return;  // a pause alone takes nothing away from what was shown
   rollout.progress = accept(std::move(rollout.progress));
   std::erase_if(rollout.latches, [&](auto const& entry) {
     auto const of_metric = [&](AbsoluteGate const& gate) { return gate.metric == entry.first && gate.metric != kInstallFailure; };
@@ -208,7 +209,7 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& 
     FLEET_CHECK(replace_superseded(tx, rollout, deed));
     FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.at));
   } else {
-    enter_stage(rollout, stage, deed.at);
+    enter_stage(rollout, rollout.full ? rollout.policy.stage_count() : stage, deed.at);
   }
   FLEET_CHECK(transition(tx, rollout, Event::approved, deed));
   return rollout;
@@ -248,6 +249,7 @@ Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& wha
   if (loaded.holds && (what.full || what.stage <= rollout.stage)) return rollout;
   if (auto refused = no_promotion(rollout, what)) return *std::move(refused);
   auto const to = what.full ? last : rollout.stage + 1;
+  rollout.full = rollout.full || what.full;  // an approval in between does not take it back
   note_deed(rollout, what.full ? "promote --full" : "promote", what.full ? "promoted to all" : fmt::format("stage {} promoted", rollout.stage), deed);
   if (to > last) {
     FLEET_CHECK(transition(tx, rollout, Event::complete, deed));
@@ -259,7 +261,6 @@ Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& wha
     FLEET_CHECK(transition(tx, rollout, Event::ask_approval, deed));
     return rollout;
   }
-  rollout.full = rollout.full || what.full;
   enter_stage(rollout, to, deed.at);
   FLEET_CHECK(transition(tx, rollout, Event::widen, deed));
   return rollout;

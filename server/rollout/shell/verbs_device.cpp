@@ -72,7 +72,9 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   }
   ++rollout.attempt;
   rollout.full = false;
-  rollout.progress = {};  // its windows begin anew, and so does what they show
+  auto const window = rollout.progress.current();
+  rollout.progress = {};  // what its windows show begins anew; they count on, so that controls prove again beside those who try again
+  rollout.progress.window = window;
   std::erase_if(rollout.latches, [](auto const&) { return true; });
   rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.at);
   enter_stage(rollout, 1, deed.at);

@@ -116,7 +116,7 @@ Result<int> run(std::map<std::string, std::string> given) {
   listener.handler = std::make_shared<Hostile>(std::move(stolen), *lie, Aim{&first, &second});
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
-  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {}, 1));
+  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {}, 1, system_clock()));
   server->start();
   FLEET_CHECK(system_fs().replace(given["--port-file"], fmt::format("{}\n", server->port(0))));
   for (;;) ::pause();

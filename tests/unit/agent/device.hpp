@@ -43,7 +43,7 @@ public:
     runner.reset();
     remotes.reset();
     context.reset();
-    auto opened = open_context(fs, clock, random, layout, load_config(fs, layout.config()).value());
+    auto opened = open_context(fs, clock, random, layout, load_config(fs, layout.config()).value(), system_clock());
     if (!opened) return false;
     context = std::move(*opened);
     auto told = load_told(fs, layout.directive());
@@ -56,7 +56,7 @@ public:
     auto identity = context->identity;
     identity.ca = ca;
     runner.reset();
-    remotes = std::make_unique<Remotes>(identity, std::move(servers), context->trusted);
+    remotes = std::make_unique<Remotes>(identity, std::move(servers), context->trusted, system_clock());
     runner = std::make_unique<Runner>(*context, *remotes, std::move(told));
     runner->settle_at_start();
   }

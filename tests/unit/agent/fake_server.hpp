@@ -33,7 +33,7 @@ public:
     listener.handler = handler_;
     std::vector<net::ListenerConfig> listeners;
     listeners.push_back(std::move(listener));
-    server_ = net::Server::create(std::move(listeners), {}, 1).value();
+    server_ = net::Server::create(std::move(listeners), {}, 1, system_clock()).value();
     server_->start();
   }
   ~FakeServer() { stop(); }
@@ -64,7 +64,7 @@ public:
     Identity identity;
     identity.ca = authority_.certificate;
     if (servers.empty()) servers.push_back(url());
-    return Remote::create(identity, std::move(servers), clock).value();
+    return Remote::create(identity, std::move(servers), clock, system_clock()).value();
   }
 
 private:

@@ -35,7 +35,7 @@ FakeServer::FakeServer(Script script) : state_(std::make_shared<State>()) {
   listener.handler = state_;
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
-  server_ = net::Server::create(std::move(listeners), {}, 1).value();
+  server_ = net::Server::create(std::move(listeners), {}, 1, system_clock()).value();
   server_->start();
 }
 
@@ -87,7 +87,7 @@ int Bench::run(std::vector<std::string> const& words) {
     auto const at = environment.find(name);
     return at == environment.end() ? std::nullopt : std::optional(at->second);
   };
-  return cli::run(words, {console, system_fs(), clock, system_random(), get, working_folder});
+  return cli::run(words, {console, system_fs(), clock, system_clock(), system_random(), get, working_folder});
 }
 
 }  // namespace fleet::cli::testing

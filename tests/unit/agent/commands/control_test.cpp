@@ -30,7 +30,7 @@ struct Served {
   std::thread serve(ControlSocket& socket, ControlSocket::Answer answer) {
     return std::thread([&socket, answer = std::move(answer)] {
       pollfd waiting{socket.descriptor(), POLLIN, 0};
-      if (::poll(&waiting, 1, 5000) == 1) socket.serve(answer);
+      if (::poll(&waiting, 1, 5000) == 1) socket.serve(answer, system_clock());
     });
   }
 };
@@ -53,7 +53,7 @@ TEST_CASE("a line is answered with a line") {
     heard = line;
     return std::string(R"({"ok":true})");
   });
-  auto const answer = ask_daemon(served.path, R"({"do":"status"})");
+  auto const answer = ask_daemon(served.path, R"({"do":"status"})", system_clock());
   serving.join();
   REQUIRE(answer.has_value());
   CHECK(*answer == R"({"ok":true})");
@@ -75,12 +75,12 @@ TEST_CASE("the socket is its owner's alone, takes the place of a stale one, and 
 
 TEST_CASE("where nobody listens, or the path fits no socket, it says so") {
   Served served;
-  auto const nobody = ask_daemon(served.path, "{}");
+  auto const nobody = ask_daemon(served.path, "{}", system_clock());
   REQUIRE_FALSE(nobody.has_value());
   CHECK(nobody.error().code == "no_daemon");
   CHECK(nobody.error().kind == Kind::unavailable);
   auto const long_path = served.dir + "/" + std::string(200, 'x');
-  CHECK(ask_daemon(long_path, "{}").error().code == "path_too_long");
+  CHECK(ask_daemon(long_path, "{}", system_clock()).error().code == "path_too_long");
   CHECK(ControlSocket::open(long_path).error().code == "path_too_long");
 }
 
@@ -103,7 +103,7 @@ TEST_CASE("a client that says nothing, half a line, or nothing but bytes holds n
     CHECK_FALSE(answered);
   }
   auto serving = served.serve(*socket, [](std::string_view) { return std::string("{}"); });
-  CHECK(ask_daemon(served.path, "{}").value() == "{}");
+  CHECK(ask_daemon(served.path, "{}", system_clock()).value() == "{}");
   serving.join();
 }
 
@@ -131,7 +131,7 @@ TEST_CASE("a client that does not take its answer holds nobody up") {
   REQUIRE(::send(client, "{}\n", 3, MSG_NOSIGNAL) == 3);
   std::atomic<bool> served_it{false};
   std::thread serving([&] {
-    socket->serve([](std::string_view) { return std::string(8 << 20, 'x'); });
+    socket->serve([](std::string_view) { return std::string(8 << 20, 'x'); }, system_clock());
     served_it = true;
   });
   auto const until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
@@ -145,7 +145,7 @@ TEST_CASE("a daemon that has no time is not taken for one that does not run") {
   Served served;
   auto const socket = ControlSocket::open(served.path);
   REQUIRE(socket.has_value());
-  auto const unanswered = ask_daemon(served.path, "{}", Millis{50});
+  auto const unanswered = ask_daemon(served.path, "{}", system_clock(), Millis{50});
   REQUIRE_FALSE(unanswered.has_value());
   CHECK(unanswered.error().code == "daemon_busy");
   // More than may wait for it at once.
@@ -159,7 +159,7 @@ TEST_CASE("a daemon that has no time is not taken for one that does not run") {
     full = ::connect(others.back(), reinterpret_cast<sockaddr const*>(&address), sizeof address) != 0;
   }
   CHECK(full);
-  auto const turned_away = ask_daemon(served.path, "{}", Millis{50});
+  auto const turned_away = ask_daemon(served.path, "{}", system_clock(), Millis{50});
   REQUIRE_FALSE(turned_away.has_value());
   CHECK(turned_away.error().code == "daemon_busy");
   for (int const fd : others) ::close(fd);

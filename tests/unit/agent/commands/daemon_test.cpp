@@ -36,10 +36,10 @@ struct Installed {
     first = {key, certificate};
     fs.put("/agent/agent.yaml", "{}");
     REQUIRE(save_identity(fs, layout, {"cam-1", "cam-a", {"https://127.0.0.1:1"}, {}, key, certificate, authority().certificate}).has_value());
-    REQUIRE(open_daemon(fs, clock, random, layout, config).has_value());
+    REQUIRE(open_daemon(fs, clock, random, layout, config, system_clock()).has_value());
     fs.restart(CrashFs::Loss::nothing);
   }
-  Result<Daemon> start() { return open_daemon(fs, clock, random, layout, config); }
+  Result<Daemon> start() { return open_daemon(fs, clock, random, layout, config, system_clock()); }
 };
 
 bool is_pair(Identity const& identity) {

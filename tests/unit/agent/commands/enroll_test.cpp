@@ -47,7 +47,7 @@ struct Bench {
       out.certificate = crypto::issue_device_certificate(server.authority(), asked.back().csr, "cam-1", compiled_at(), compiled_at() + std::chrono::days{9}).value();
     return net::json_response(state == "active" ? 200 : 202, wire::encode(out));
   }
-  [[nodiscard]] Result<std::string> run() { return enroll(system_fs(), clock, random, layout, options); }
+  [[nodiscard]] Result<std::string> run() { return enroll(system_fs(), clock, random, layout, options, system_clock()); }
   [[nodiscard]] Identity identity() const { return load_identity(system_fs(), layout).value(); }
 };
 
@@ -112,7 +112,7 @@ TEST_CASE("waiting asks ever more slowly, says once what it waits for, and ends 
       bench.clock.advance(time);
       if (pauses.size() == 3) bench.state = "active";
     };
-    auto const done = enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting);
+    auto const done = enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting, system_clock());
     REQUIRE_MESSAGE(done.has_value(), done.error().detail);
     CHECK(pauses == std::vector<Millis>{Millis{1000}, Millis{2000}, Millis{4000}});
     CHECK(bench.asked.size() == 4);
@@ -123,7 +123,7 @@ TEST_CASE("waiting asks ever more slowly, says once what it waits for, and ends 
       pauses.push_back(time);
       bench.clock.advance(time);
     };
-    auto const done = enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting);
+    auto const done = enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting, system_clock());
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().code == "enrolment_pending");
     CHECK(exit_code(done.error().kind) == 7);
@@ -136,7 +136,7 @@ TEST_CASE("waiting asks ever more slowly, says once what it waits for, and ends 
       if (pauses.size() == 1) bench.server.answer("/device/v1/enroll", [](net::Request const&) { return net::json_response(503, R"({"code":"busy","detail":"x"})"); });
       if (pauses.size() == 2) bench.server.answer("/device/v1/enroll", [&](net::Request const& request) { bench.state = "active"; return bench.answer(request); });
     };
-    CHECK(enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting).has_value());
+    CHECK(enroll_and_wait(system_fs(), bench.clock, bench.random, bench.layout, bench.options, waiting, system_clock()).has_value());
   }
   REQUIRE(said.size() == 1);
   CHECK(said[0].find("fleetctl device approve cam-1 --key " + crypto::public_key_digest(bench.identity().private_key).value().hex()) != std::string::npos);

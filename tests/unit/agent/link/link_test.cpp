@@ -36,7 +36,7 @@ struct Bench {
     speak_to({server.url()});
   }
   void speak_to(std::vector<std::string> servers) {
-    remotes = std::make_unique<Remotes>(device.context->identity, std::move(servers), device.context->trusted);
+    remotes = std::make_unique<Remotes>(device.context->identity, std::move(servers), device.context->trusted, system_clock());
     remote = remotes->make().value();
   }
   ~Bench() { server.stop(); }

@@ -133,7 +133,7 @@ TEST_CASE("a program ends with the agent, however that ends") {
     command.environment = {{"FLEET_TOLD", told}};
     command.timeout = Millis{100'000};
     command.exec = folder.config.exec;
-    ::_exit(run(command, folder.stop).has_value() ? 0 : 1);
+    ::_exit(run(command, system_clock(), folder.stop).has_value() ? 0 : 1);
   }
   std::string pid;
   for (int tries = 0; tries < 1000 && pid.empty(); ++tries) {
@@ -182,7 +182,7 @@ TEST_CASE("what keeps a program from running is told with path and errno, and wh
     command.directory = folder.slot();
     command.exec = folder.config.exec;
     command.of_release = of_release;
-    return run(command, folder.stop);
+    return run(command, system_clock(), folder.stop);
   };
   auto const missing = start(folder.slot() + "/none", false);
   REQUIRE_FALSE(missing.has_value());
@@ -214,15 +214,15 @@ TEST_CASE("as root nothing runs without a user of its own; unknown programs and 
   command.program = folder.slot() + "/run";
   command.directory = folder.slot();
   if (::geteuid() == 0) {
-    auto const nobody = run(command, folder.stop);
+    auto const nobody = run(command, system_clock(), folder.stop);
     REQUIRE_FALSE(nobody.has_value());
     CHECK(nobody.error().code == "run_as_required");
     command.exec.run_as = "no-such-user";
-    CHECK(run(command, folder.stop).error().code == "unknown_user");
+    CHECK(run(command, system_clock(), folder.stop).error().code == "unknown_user");
   }
   command.exec = folder.config.exec;
   command.program = folder.slot() + "/none";
-  CHECK(run(command, folder.stop).error().code == "unknown_program");
+  CHECK(run(command, system_clock(), folder.stop).error().code == "unknown_program");
 }
 
 TEST_CASE("a command's first word is a file of the release or a program of the device, nothing else") {

@@ -44,7 +44,7 @@ public:
   }
   [[nodiscard]] std::string scratch() const { return root_ + "/scratch"; }
   [[nodiscard]] Candidate candidate() const { return {"reader", "2.0", std::string(64, 'a'), slot(), scratch(), "/run/statsd.sock"}; }
-  [[nodiscard]] Bench bench() { return {system_fs(), clock, config, collector, stop}; }
+  [[nodiscard]] Bench bench() { return {system_fs(), clock, system_clock(), config, collector, stop}; }
   [[nodiscard]] Result<Outcome> run_script(std::string const& body, Millis timeout = Millis{10'000}) {
     script("run", body);
     Command command;
@@ -54,7 +54,7 @@ public:
     command.timeout = timeout;
     command.exec = config.exec;
     command.of_release = true;
-    return run(command, stop);
+    return run(command, system_clock(), stop);
   }
 
   FakeClock clock{from_unix_ms(1'700'000'000'000)};

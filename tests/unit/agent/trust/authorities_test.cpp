@@ -87,9 +87,9 @@ TEST_CASE("a device that no longer knows its server's CA is reached by the annou
   bench.announce(2, bench.server.authority().certificate, bench.fleet.directive_key);
   Identity stranger;
   stranger.ca = bench.successor;
-  auto const proven = Remote::create(stranger, {bench.server.url()}, bench.trusted).value();
+  auto const proven = Remote::create(stranger, {bench.server.url()}, bench.trusted, system_clock()).value();
   CHECK(proven->get("/device/v1/ca", 1 << 20).error().code == "peer_not_trusted");
-  auto const unproven = Remote::create_unproven({bench.server.url()}).value();
+  auto const unproven = Remote::create_unproven({bench.server.url()}, system_clock()).value();
   auto const followed = bench.authorities.follow(*unproven);
   REQUIRE_MESSAGE(followed.has_value(), followed.error().detail);
   proven->trust(**followed);

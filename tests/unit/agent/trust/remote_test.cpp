@@ -65,7 +65,7 @@ TEST_CASE("a renewed certificate is used from the next exchange on") {
     shown.push_back(asked.peer->not_after);
     return net::json_response(200, "{}");
   });
-  auto const remote = Remote::create(identity, {bench.server.url()}, bench.trusted).value();
+  auto const remote = Remote::create(identity, {bench.server.url()}, bench.trusted, system_clock()).value();
   REQUIRE(remote->get("/x", 1024).has_value());
   remote->use({identity.private_key, renewed});
   REQUIRE(remote->get("/x", 1024).has_value());

@@ -5,6 +5,7 @@
 #include <boost/json/value.hpp>
 
 #include <array>
+#include <future>
 
 using namespace fleet;
 using namespace fleet::cli::testing;
@@ -65,6 +66,19 @@ TEST_CASE("a server that is not there is 8, one with another CA is 4") {
   CHECK(other.seen().empty());
   bench.environment["FLEETCTL_SERVER"] = "http://127.0.0.1:1";
   CHECK(bench.run({"device", "list"}) == 2);
+}
+
+TEST_CASE("a server that takes a request and says nothing is 7 after --timeout") {
+  std::promise<void> given_up;
+  auto const release = given_up.get_future().share();
+  FakeServer const server([&](Seen const&) {
+    release.wait_for(std::chrono::seconds{20});
+    return ok(R"({"items":[],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"device", "list", "--timeout", "200ms"}) == 7);
+  given_up.set_value();
 }
 
 TEST_CASE("an answer that is not JSON is the server's fault") {

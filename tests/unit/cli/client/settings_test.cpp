@@ -21,7 +21,7 @@ struct Places : Bench {
     auto const get = [this](std::string const& name) -> std::optional<std::string> {
       return environment.contains(name) ? std::optional(environment.at(name)) : std::nullopt;
     };
-    return resolve_settings(flags, {console, system_fs(), clock, system_random(), get, working_folder});
+    return resolve_settings(flags, {console, system_fs(), clock, system_clock(), system_random(), get, working_folder});
   }
 };
 

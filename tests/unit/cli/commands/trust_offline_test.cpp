@@ -15,19 +15,19 @@ TEST_CASE("a key file, plain or sealed, signs; its .pub is the same key") {
   fs.put("/pass", "a long passphrase\n");
   for (std::string const passphrase : {"", "/pass"}) {
     auto const path = "/k" + std::to_string(passphrase.size());
-    auto const made = make_signing_key(fs, path, passphrase);
+    auto const made = make_signing_key(fs, system_random(), path, passphrase);
     REQUIRE(made.has_value());
     auto const loaded = load_signing_keys(fs, {path}, passphrase);
     REQUIRE(loaded.has_value());
     CHECK(loaded->front().key_id == crypto::key_id(*made));
     CHECK(*load_public_key(fs, path + ".pub") == *made);
-    CHECK(make_signing_key(fs, path, passphrase).error().code == "file_exists");
+    CHECK(make_signing_key(fs, system_random(), path, passphrase).error().code == "file_exists");
   }
   CHECK(load_signing_keys(fs, {"/k5"}, "").error().code == "passphrase_needed");
   fs.put("/other", "another passphrase");
   CHECK(load_signing_keys(fs, {"/k5"}, "/other").error().code == "wrong_passphrase");
   fs.put("/short", "short");
-  CHECK(make_signing_key(fs, "/k9", "/short").error().code == "short_passphrase");
+  CHECK(make_signing_key(fs, system_random(), "/k9", "/short").error().code == "short_passphrase");
 }
 
 TEST_CASE("what is no key is refused by name") {

@@ -98,7 +98,7 @@ void TestServer::begin(ServerLimits limits, unsigned threads, ListenerConfig lis
   listener.handler = handler;
   std::vector<ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
-  auto made = Server::create(std::move(listeners), limits, threads);
+  auto made = Server::create(std::move(listeners), limits, threads, system_clock());
   REQUIRE(made.has_value());
   server = *std::move(made);
   server->start();
@@ -133,7 +133,7 @@ ClientRequest post(std::string url, std::string body) {
 }
 
 Client make_client(ClientConfig config) {
-  auto client = Client::create(std::move(config));
+  auto client = Client::create(std::move(config), system_clock());
   REQUIRE(client.has_value());
   return *std::move(client);
 }

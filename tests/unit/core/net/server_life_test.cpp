@@ -60,7 +60,7 @@ TEST_CASE("a second server on the same port is refused, although threads share t
   listener.private_key_pem = Pki::get().server.private_key;
   listener.handler = server.handler;
   std::vector<ListenerConfig> listeners{listener};
-  auto const second = Server::create(listeners, {}, 2);
+  auto const second = Server::create(listeners, {}, 2, system_clock());
   REQUIRE(!second.has_value());
   CHECK(second.error().kind == Kind::unavailable);
   CHECK(second.error().detail.find(std::to_string(listener.port)) != std::string::npos);
@@ -76,7 +76,7 @@ TEST_CASE("a certificate or key that is none is refused at once") {
     listener.certificate_pem = certificate;
     listener.private_key_pem = key;
     std::vector<ListenerConfig> listeners{listener};
-    auto const made = Server::create(listeners, {}, 1);
+    auto const made = Server::create(listeners, {}, 1, system_clock());
     REQUIRE(!made.has_value());
     CHECK(made.error().kind == Kind::bad_input);
   }

@@ -210,7 +210,7 @@ TEST_CASE("ten clients at once over two threads each get their own answers") {
   std::atomic<int> right{0};
   for (int c = 0; c < 10; ++c)
     clients.emplace_back([&server, &right, c] {
-      auto client = Client::create(device_config());
+      auto client = Client::create(device_config(), system_clock());
       for (int i = 0; client && i < 100; ++i) {
         auto const body = fmt::format("client {} request {} {}", c, i, std::string(static_cast<std::size_t>(i * 600), 'x'));
         auto const answer = client->send(post(server.url("/e"), body));

@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+Machine const kMachine{system_clock(), system_random()};
+
 crypto::KeyFiles plain_keys() { return {system_fs(), system_random()}; }
 
 /// A folder of its own for a test, with a data folder, files and a second data folder in it.
@@ -33,10 +35,10 @@ public:
   }
   fs::path root;
   [[nodiscard]] std::string at(std::string const& name) const { return (root / name).string(); }
-  void init() const { ok(admin::init({.data_dir = at("data"), .hosts = {"fleet.test", "10.0.0.1"}, .name = "test"})); }
+  void init() const { ok(admin::init(kMachine, {.data_dir = at("data"), .hosts = {"fleet.test", "10.0.0.1"}, .name = "test"})); }
   static void ok(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().code + ": " + done.error().detail)); }
   void sql(std::string const& data, std::string const& text) const {
-    auto opened = store::Store::open(at(data));
+    auto opened = store::Store::open(at(data), system_clock());
     REQUIRE(opened.has_value());
     auto const job = [&](store::Tx& tx) { return tx.connection().script(text); };
     ok((*opened)->write_wait(store::Lane::verbs, job));
@@ -59,7 +61,7 @@ public:
     return path;
   }
   [[nodiscard]] std::vector<std::string> check(std::string const& data) const {
-    auto const findings = admin::check(at(data));
+    auto const findings = admin::check(kMachine, at(data));
     REQUIRE_MESSAGE(findings.has_value(), (findings ? "" : findings.error().detail));
     return *findings;
   }
@@ -93,7 +95,7 @@ TEST_CASE("init makes a folder that is sound, private, and made once") {
   CHECK(place.read("data", "SELECT lower(hex(hash)) FROM tokens WHERE role = 'admin'") == crypto::sha256(token.substr(0, token.size() - 1)).hex());
   CHECK(place.check("data").empty());
 
-  auto const again = admin::init({.data_dir = place.at("data"), .hosts = {"fleet.test"}});
+  auto const again = admin::init(kMachine, {.data_dir = place.at("data"), .hosts = {"fleet.test"}});
   REQUIRE_FALSE(again.has_value());
   CHECK(again.error().code == "data_dir_not_empty");
   CHECK_FALSE(again.error().hint.empty());
@@ -132,8 +134,8 @@ TEST_CASE("a certificate that was made while the clock was ahead is made again")
 TEST_CASE("run, check and backup refuse a folder that init never made") {
   Place place;
   CHECK(run({.data_dir = place.at("none")}).error().code == "no_data_dir");
-  CHECK(admin::check(place.at("none")).error().code == "no_data_dir");
-  CHECK(admin::backup({.data_dir = place.at("none"), .file = place.at("b"), .passphrase_file = ""}).error().code == "no_data_dir");
+  CHECK(admin::check(kMachine, place.at("none")).error().code == "no_data_dir");
+  CHECK(admin::backup(kMachine, {.data_dir = place.at("none"), .file = place.at("b"), .passphrase_file = ""}).error().code == "no_data_dir");
 }
 
 TEST_CASE("check finds a flipped bit of a blob, a missing blob, and a row cut out of the audit log") {
@@ -173,12 +175,12 @@ TEST_CASE("a backup restores to a sound server whose sequences are above all the
     std::ofstream(passphrase_file) << "correct horse battery\n";
   }
   BackupOptions const options{.data_dir = place.at("data"), .file = place.at("backup"), .passphrase_file = passphrase_file};
-  Place::ok(admin::backup(options));
+  Place::ok(admin::backup(kMachine, options));
   CHECK(mode(options.file) == (fs::perms::owner_read | fs::perms::owner_write));
   CHECK((content_of(options.file).find("PRIVATE KEY") == std::string::npos) == !passphrase_file.empty());
-  CHECK(admin::backup(options).error().code == "backup_exists");
+  CHECK(admin::backup(kMachine, options).error().code == "backup_exists");
 
-  Place::ok(admin::restore({.data_dir = place.at("again"), .file = options.file, .passphrase_file = passphrase_file}));
+  Place::ok(admin::restore(kMachine, {.data_dir = place.at("again"), .file = options.file, .passphrase_file = passphrase_file}));
   CHECK(place.check("again").empty());
   CHECK(content_of(place.at("again/ca.pem")) == content_of(place.at("data/ca.pem")));
   CHECK(content_of(blobs::blob_path(place.at("again"), crypto::sha256(std::string(200'000, 'w')))).size() == 200'000);
@@ -189,9 +191,9 @@ TEST_CASE("a backup restores to a sound server whose sequences are above all the
 
   std::ofstream(place.at("other")) << "correct horse battery\n";
   if (passphrase_file.empty())
-    CHECK(admin::restore({.data_dir = place.at("third"), .file = options.file, .passphrase_file = place.at("other")}).error().code == "backup_not_sealed");
+    CHECK(admin::restore(kMachine, {.data_dir = place.at("third"), .file = options.file, .passphrase_file = place.at("other")}).error().code == "backup_not_sealed");
 
-  auto const onto = admin::restore({.data_dir = place.at("data"), .file = options.file, .passphrase_file = passphrase_file});
+  auto const onto = admin::restore(kMachine, {.data_dir = place.at("data"), .file = options.file, .passphrase_file = passphrase_file});
   REQUIRE_FALSE(onto.has_value());
   CHECK(onto.error().code == "data_dir_not_empty");
 }
@@ -208,9 +210,9 @@ TEST_CASE("a backup holds while the running server replaces its certificate") {
   });
   for (int i = 0; i < 5; ++i) {
     auto const file = place.at("backup-" + std::to_string(i)), again = place.at("again-" + std::to_string(i));
-    auto const made = admin::backup({.data_dir = place.at("data"), .file = file, .passphrase_file = ""});
+    auto const made = admin::backup(kMachine, {.data_dir = place.at("data"), .file = file, .passphrase_file = ""});
     CHECK_MESSAGE(made.has_value(), (made ? "" : made.error().detail));
-    if (made) CHECK(admin::restore({.data_dir = again, .file = file, .passphrase_file = ""}).has_value());
+    if (made) CHECK(admin::restore(kMachine, {.data_dir = again, .file = file, .passphrase_file = ""}).has_value());
   }
   done = true;
 }
@@ -226,7 +228,7 @@ TEST_CASE("a damaged, cut or foreign backup, or a wrong passphrase, restores not
   SUBCASE("plain") {}
   SUBCASE("encrypted") { sealed = true; }
   std::string const with = sealed ? pass : "";
-  Place::ok(admin::backup({.data_dir = place.at("data"), .file = place.at("backup"), .passphrase_file = with}));
+  Place::ok(admin::backup(kMachine, {.data_dir = place.at("data"), .file = place.at("backup"), .passphrase_file = with}));
   auto const content = content_of(place.at("backup"));
 
   struct Case {
@@ -240,13 +242,13 @@ TEST_CASE("a damaged, cut or foreign backup, or a wrong passphrase, restores not
     CAPTURE(name);
     std::ofstream(place.at(name), std::ios::binary) << damaged;
     auto const data = std::string("from-") + name;
-    auto const restored = admin::restore({.data_dir = place.at(data), .file = place.at(name), .passphrase_file = with});
+    auto const restored = admin::restore(kMachine, {.data_dir = place.at(data), .file = place.at(name), .passphrase_file = with});
     CHECK_FALSE(restored.has_value());
     CHECK_FALSE(run({.data_dir = place.at(data)}).has_value());
   }
   if (sealed) {
-    CHECK(admin::restore({.data_dir = place.at("w"), .file = place.at("backup"), .passphrase_file = wrong}).error().kind == Kind::unauthenticated);
-    CHECK(admin::restore({.data_dir = place.at("w"), .file = place.at("backup"), .passphrase_file = ""}).error().code == "passphrase_missing");
+    CHECK(admin::restore(kMachine, {.data_dir = place.at("w"), .file = place.at("backup"), .passphrase_file = wrong}).error().kind == Kind::unauthenticated);
+    CHECK(admin::restore(kMachine, {.data_dir = place.at("w"), .file = place.at("backup"), .passphrase_file = ""}).error().code == "passphrase_missing");
   }
 }
 

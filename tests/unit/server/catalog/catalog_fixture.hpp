@@ -76,7 +76,7 @@ struct Catalog {
 
   static std::unique_ptr<store::Store> open(std::string const& path) {
     std::filesystem::create_directories(path);
-    return must(store::Store::open(path));
+    return must(store::Store::open(path, system_clock()));
   }
   template <class F>
   Result<void> write(F const& job) {

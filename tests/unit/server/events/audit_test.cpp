@@ -18,7 +18,7 @@ struct Log {
 
   Log() {
     std::filesystem::create_directories(dir);
-    auto opened = store::Store::open(dir);
+    auto opened = store::Store::open(dir, system_clock());
     REQUIRE(opened.has_value());
     store = std::move(*opened);
   }

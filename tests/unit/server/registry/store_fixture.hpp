@@ -51,7 +51,7 @@ struct StoreFixture {
   StoreFixture(StoreFixture const&) = delete;
 
   static std::unique_ptr<store::Store> open_store(std::string const& path) {
-    auto opened = store::Store::open(path);
+    auto opened = store::Store::open(path, system_clock());
     REQUIRE_MESSAGE(opened, opened.error().detail);
     return std::move(*opened);
   }

@@ -30,7 +30,7 @@ Error const kRefused{Kind::conflict, "refused", "the job refuses"};
 void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().detail)); }
 
 std::unique_ptr<Store> open(std::string const& path) {
-  auto opened = Store::open(path);
+  auto opened = Store::open(path, system_clock());
   REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
   return std::move(*opened);
 }
@@ -374,7 +374,7 @@ Died run_child(std::string const& path, void (*harm)()) {
     auto const say = [&](char word) {
       if (::write(ends[1], &word, 1) != 1) ::_exit(9);
     };
-    auto opened = Store::open(path);
+    auto opened = Store::open(path, system_clock());
     if (!opened) ::_exit(8);
     if ((*opened)->write_wait(store::Lane::verbs, House::put("good"))) say('g');
     harm();

@@ -21,7 +21,7 @@ class Kept {
 public:
   Kept() : dir_(std::filesystem::temp_directory_path() / ("fleet-telemetry-" + std::to_string(system_random().next()))) {
     std::filesystem::create_directories(dir_);
-    auto opened = store::Store::open(dir_.string());
+    auto opened = store::Store::open(dir_.string(), system_clock());
     REQUIRE(opened.has_value());
     store = std::move(*opened);
     write([](store::Tx& tx) {

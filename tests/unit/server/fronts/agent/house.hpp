@@ -228,7 +228,7 @@ private:
   }
   static std::unique_ptr<store::Store> open(std::filesystem::path const& path) {
     std::filesystem::create_directories(path / "keys");
-    auto opened = store::Store::open(path.string());
+    auto opened = store::Store::open(path.string(), system_clock());
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
     return std::move(*opened);
   }
