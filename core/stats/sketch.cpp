@@ -19,13 +19,13 @@ int index_of(double magnitude) {
 /// The value of a bucket whose relative distance to both of its ends is the accuracy.
 double middle_of(int index) { return std::exp(index * log_gamma()) * (1 - Sketch::kAccuracy); }
 
-double value_of(int key) {
-  if (key == Sketch::kZeroKey) return 0;
-  if (key > Sketch::kZeroKey) return middle_of(key);
-  return -middle_of(Sketch::kZeroKey - 1 - key - Sketch::kIndexMax);
-}
-
 }  // namespace
+
+double Sketch::value_of(int key) {
+  if (key == kZeroKey) return 0;
+  if (key > kZeroKey) return middle_of(key);
+  return -middle_of(kZeroKey - 1 - key - kIndexMax);
+}
 
 int Sketch::key_of(double x) {
   if (x == 0) return kZeroKey;

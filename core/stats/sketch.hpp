@@ -22,6 +22,8 @@ public:
 
   /// Key of the bucket that counts `x`. NaN has none: callers refuse it first.
   [[nodiscard]] static int key_of(double x);
+  /// A value of that bucket, within 1 % of all that it counts.
+  [[nodiscard]] static double value_of(int key);
   void add(double x, std::int64_t count = 1);
   void merge(Sketch const& other);
   /// At most `most` buckets: of a wider spread the lowest are counted together (section 3.3), so that the quantiles people watch stay right.

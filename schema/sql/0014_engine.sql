@@ -67,7 +67,8 @@ CREATE TABLE rollout_samples (
   device  INTEGER NOT NULL,
   metric  TEXT NOT NULL,
   arm     TEXT NOT NULL,
-  samples TEXT NOT NULL,                  -- the device's own confidence sequence (server/rollout/engine/samples.hpp)
+  samples TEXT NOT NULL,                  -- the device's own confidence sequence (server/rollout/engine/samples.hpp); '{}' where no absolute gate asks
+  summary TEXT NOT NULL DEFAULT '',       -- for gates metrics and drift (server/rollout/engine/measured.hpp); '': none since it began
   class   INTEGER NOT NULL,               -- what is counted of it: is it bad, has it sent enough, at which ages
   healthy INTEGER NOT NULL,               -- a canary whose outcome is
   PRIMARY KEY (rollout, metric, device),

@@ -23,6 +23,11 @@ bool Policy::reads_samples() const {
   return !metrics.empty() || drift || std::any_of(absolute.begin(), absolute.end(), [](AbsoluteGate const& gate) { return gate.metric != kInstallFailure; });
 }
 
+bool Policy::compares_metric(std::string_view name) const {
+  return std::any_of(metrics.begin(), metrics.end(), [&](MetricGate const& gate) { return gate.name == name; }) ||
+         (drift && std::find(drift->metrics.begin(), drift->metrics.end(), name) != drift->metrics.end());
+}
+
 double alpha_of(Policy const& policy, AbsoluteGate const& gate) {
   if (gate.alpha) return *gate.alpha;
   auto const sharing = std::count_if(policy.absolute.begin(), policy.absolute.end(), [](AbsoluteGate const& one) { return !one.alpha; });

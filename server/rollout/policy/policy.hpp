@@ -137,6 +137,8 @@ struct Policy {
   [[nodiscard]] std::optional<double> odds_ratio_at(int index) const;
   /// Does a gate judge what devices measure?
   [[nodiscard]] bool reads_samples() const;
+  /// Does one compare this metric's values over canaries and controls?
+  [[nodiscard]] bool compares_metric(std::string_view name) const;
   /// Does a gate compare canaries with controls?
   [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || !metrics.empty() || drift); }
   bool operator==(Policy const&) const = default;
@@ -156,7 +158,7 @@ inline constexpr double kTotal = .01, kAbsolute = .001, kMetrics = .001, kDrift 
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
 /// The same of a policy that somebody writes now. What only a device reads, and would wait on for ever, is checked here: time zones, by this
-/// machine's database; and what this server would not act on is refused by name: metrics, drift, limits.per, ab. @errors as decode_policy
+/// machine's database; and what this server would not act on is refused by name: limits.per, ab. @errors as decode_policy
 [[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
 /// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same, to the bit.
 [[nodiscard]] std::string encode(Policy const& policy);

@@ -79,7 +79,7 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   bool const open = current.state == State::running || current.state == State::completed;  // it may have been stopped since the decision
   made.state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
   if (there) made.kind = row_kind::kThere;
-  if (!goes_on) FLEET_CHECK(drop_samples(tx, view.rollout, device.n));
+  FLEET_CHECK(goes_on ? drop_summaries(tx, view.rollout, device.n) : drop_samples(tx, view.rollout, device.n));
   FLEET_CHECK(insert_row(tx, view, made, now));
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);

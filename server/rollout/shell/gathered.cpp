@@ -1,5 +1,6 @@
 #include "server/rollout/shell/gathered.hpp"
 
+#include "server/rollout/engine/measured.hpp"
 #include "server/rollout/engine/samples.hpp"
 #include "server/rollout/shell/queries.hpp"
 
@@ -15,6 +16,19 @@ template <class Names>
 std::string_view known_word(Names const& names, std::string_view text) {
   auto const found = std::find(names.begin(), names.end(), text);
   return found == names.end() ? std::string_view() : *found;
+}
+
+/// Each healthy member's summary of one metric, in the order of their numbers.
+template <class Take>
+Result<void> each_summary(db::Connection& reader, std::int64_t rollout_n, std::string_view metric, int window, Take const& take) {
+  auto rows = reader.prepare(queries::kSummaries);
+  rows.bind_all(rollout_n, metric, window);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    FLEET_TRY(auto const summary, decode_summary(rows.text_view(2)));
+    take(rows.text(0), parse_arm(rows.text_view(1)) == Arm::canary, summary);
+  }
 }
 
 constexpr auto kRowKinds = std::to_array<std::string_view>({row_kind::kPlain, row_kind::kGolden, row_kind::kNoEvidence, row_kind::kThere});
@@ -76,6 +90,28 @@ Result<void> read_metrics(db::Connection& reader, Rollout const& rollout, Facts&
     if (gate == gates.end()) continue;
     count(facts.metrics[static_cast<std::size_t>(gate - gates.begin())], static_cast<int>(rows.int64(2)), parse_arm(rows.text_view(1)), rows.int64(3) != 0, rows.int64(4));
   }
+}
+
+Result<Measured> read_measured(db::Connection& reader, RolloutView const& view, int window) {
+  auto const& policy = view.rollout.policy;
+  Measured out;
+  for (auto const& gate : policy.metrics) {
+    auto& strata = out.metrics.emplace_back();
+    FLEET_CHECK(each_summary(reader, view.rollout.n, gate.name, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary) {
+      auto const value = value_of(summary, gate);
+      if (value) (canary ? strata[stratum].canary : strata[stratum].control).push_back({*value});
+    }));
+  }
+  if (!policy.drift) return out;
+  for (auto const& metric : policy.drift->metrics) {
+    auto& strata = out.drift.emplace_back();
+    auto const range = view.range_of(metric);
+    if (!range) continue;  // the planner refuses it; of a release without one nothing is known
+    FLEET_CHECK(each_summary(reader, view.rollout.n, metric, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary) {
+      if (auto bins = bins_of(summary, *range)) (canary ? strata[stratum].canary : strata[stratum].control).push_back(std::move(*bins));
+    }));
+  }
+  return out;
 }
 
 Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout const& rollout) {

@@ -2,6 +2,7 @@
 
 #include "server/rollout/engine/rollout.hpp"
 #include "server/rollout/engine/rows.hpp"
+#include "server/rollout/engine/snapshot.hpp"
 #include "server/store/store.hpp"
 
 #include <cstdint>
@@ -20,6 +21,9 @@ namespace fleet::rollout {
 [[nodiscard]] Result<std::vector<std::string>> read_busy(db::Connection& reader, std::int64_t rollout_n, std::size_t most);
 /// Fills in `facts.metrics`.
 [[nodiscard]] Result<void> read_metrics(db::Connection& reader, Rollout const& rollout, Facts& facts);
+/// What the healthy members of the open window measured, as its gates compare it: values since each switched, or began its proof. Reads each member's row:
+/// to be called where closes_window (engine/step.hpp) says that the window is to be judged.
+[[nodiscard]] Result<Measured> read_measured(db::Connection& reader, RolloutView const& view, int window);
 /// Devices that have their part in the open window, ascending: canaries that were told, controls that were told in it.
 [[nodiscard]] Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout const& rollout);
 

@@ -151,8 +151,12 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   if (found == snapshot->by_n.end()) return {};  // it started this moment: the next round
   auto const& view = *found->second;
   view.at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // the writer counts on meanwhile
-  auto stepped = step(view.setting(), rollout.progress, {clock_.now(), std::move(standing), facts});
-  return write(watch, stepped, facts);
+  Look look{clock_.now(), std::move(standing), std::move(facts)};
+  if (closes_window(view.setting(), rollout.progress, look)) {
+    FLEET_TRY(look.facts.measured, read_measured(reader, view, rollout.progress.window));
+  }
+  auto stepped = step(view.setting(), rollout.progress, look);
+  return write(watch, stepped, look.facts);
 }
 
 Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {

@@ -65,6 +65,20 @@ Result<void> check_strata(Policy const& policy, std::size_t strata) {
   return Error{Kind::unprocessable, "too_many_strata", detail, "name labels of few values, such as region", {{"/policy/strata", detail}}};
 }
 
+/// Drift compares shares of bins over a metric's range, which its release declares.
+Result<void> check_drift(Policy const& policy, std::map<std::string, wire::MetricSchema, std::less<>> const& schema) {
+  if (!policy.drift) return {};
+  std::vector<FieldError> faults;
+  for (std::size_t i = 0; i < policy.drift->metrics.size(); ++i) {
+    auto const& name = policy.drift->metrics[i];
+    auto const found = schema.find(name);
+    if (found != schema.end() && found->second.range) continue;
+    faults.push_back({fmt::format("/policy/gates/drift/metrics/{}", i), fmt::format("the release declares no range of {}", name)});
+  }
+  if (faults.empty()) return {};
+  return Error{Kind::unprocessable, "drift_needs_range", faults.front().detail, "its manifest says it: schema: {confidence: {range: [0, 1]}}; or leave the gate out", faults};
+}
+
 Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version) {
   auto row = reader.prepare(queries::kFindRelease);
   row.bind_all(model, version);
@@ -78,6 +92,7 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   if (release.manifest.golden) out.proof += release.manifest.golden->timeout;
   if (release.manifest.probation) out.proof += release.manifest.probation->time;
   out.match = release.manifest.match;
+  out.schema = release.manifest.schema;
   for (auto const& variant : release.variants) out.hardware.insert(out.hardware.end(), variant.hardware.begin(), variant.hardware.end());
   return out;
 }
@@ -91,6 +106,7 @@ Result<std::string> next_salt(db::Connection& reader, std::string const& model, 
 
 Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   FLEET_TRY(auto const release, find_release(reader, request.model, request.version));
+  FLEET_CHECK(check_drift(request.policy, release.schema));
   FLEET_TRY(auto const selector, registry::Selector::parse(request.selector));
   FLEET_TRY(auto conflicts, find_conflicts(reader, request.model, request.selector, ""));
   std::vector<registry::Selector> others;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ struct ReleaseFacts {
   std::int64_t security_floor = 0;
   Millis proof{0};  ///< golden test and probation, where all goes well
   wire::Match match;
+  std::map<std::string, wire::MetricSchema, std::less<>> schema;
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
 

@@ -99,10 +99,12 @@ inline constexpr Query kOpenRowsOf{
 inline constexpr Query kNameGone{"rollout_name_gone", "UPDATE rollout_devices SET gone = ?2 WHERE device = ?1"};
 // What devices measure.
 inline constexpr Query kDropSamples{"rollout_drop_samples", "DELETE FROM rollout_samples WHERE rollout = ? AND device = ?"};
-inline constexpr Query kSamplesRow{"rollout_samples_row", "SELECT samples, class FROM rollout_samples WHERE rollout = ? AND metric = ? AND device = ?"};
+inline constexpr Query kSamplesRow{"rollout_samples_row", "SELECT samples, class, summary FROM rollout_samples WHERE rollout = ? AND metric = ? AND device = ?"};
 inline constexpr Query kPutSamples{"rollout_put_samples",
-                                   "INSERT INTO rollout_samples (rollout, metric, device, arm, samples, class, healthy) VALUES (?, ?, ?, ?, ?, ?, ?) "
-                                   "ON CONFLICT (rollout, metric, device) DO UPDATE SET arm = excluded.arm, samples = excluded.samples, class = excluded.class, healthy = excluded.healthy"};
+                                   "INSERT INTO rollout_samples (rollout, metric, device, arm, samples, class, healthy, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                                   "ON CONFLICT (rollout, metric, device) DO UPDATE SET arm = excluded.arm, samples = excluded.samples, class = excluded.class, "
+                                   "healthy = excluded.healthy, summary = excluded.summary"};
+inline constexpr Query kDropSummaries{"rollout_drop_summaries", "UPDATE rollout_samples SET summary = '' WHERE rollout = ? AND device = ?"};
 inline constexpr Query kSetSamplesHealthy{"rollout_set_samples_healthy", "UPDATE rollout_samples SET healthy = ?3 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary'"};
 inline constexpr Query kMeasuring{"rollout_measuring", "SELECT state, outcome, exposed, arm, in_window, from_digest FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running, running_digest FROM device_models WHERE device = ? AND model = ?"};
@@ -183,6 +185,10 @@ inline constexpr Query kToReturn{"rollout_to_return",
 inline constexpr Query kTold{"rollout_told", "SELECT device, arm, attempt, state FROM rollout_devices WHERE rollout = ? ORDER BY device"};
 inline constexpr Query kMetricCounts{"rollout_metric_counts_of",
                                      "SELECT metric, arm, class, healthy, devices FROM rollout_metric_counts WHERE rollout = ? AND devices > 0"};
+/// What the healthy members of a window measured, by device: once a window, where gates ask for it.
+inline constexpr Query kSummaries{"rollout_summaries",
+                                  "SELECT x.stratum, x.arm, s.summary FROM rollout_samples s JOIN rollout_devices x ON x.rollout = s.rollout AND x.device = s.device "
+                                  "WHERE s.rollout = ?1 AND s.metric = ?2 AND x.in_window = ?3 AND x.outcome = 'healthy' AND s.summary <> '' ORDER BY s.device"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 /// Of a row that is as it was read: a report may have moved it meanwhile.
 inline constexpr Query kSetQuiet{"rollout_set_quiet",
@@ -213,8 +219,8 @@ inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
-     kSamplesRow, kPutSamples, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
-     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kServiceTime, kSetServiceTime,
+     kSamplesRow, kPutSamples, kDropSummaries, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

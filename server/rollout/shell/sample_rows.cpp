@@ -1,5 +1,6 @@
 #include "server/rollout/shell/sample_rows.hpp"
 
+#include "server/rollout/engine/measured.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <algorithm>
@@ -36,29 +37,45 @@ bool is_of_arm(Measuring const& row, Rollout const& rollout, std::string_view di
   return proves && !of_release && (!row.from || row.from->hex() == digest);
 }
 
-/// Takes one metric of a report into its gate's row. True: what is counted of the device changed.
-Result<bool> add_samples(store::Tx& tx, RolloutView const& view, std::int64_t device_n, Measuring const& row, AbsoluteGate const& gate, SysTime at,
-                         wire::MetricsItem::Metric const& metric) {
+/// A device's row of one metric; fresh where there is none.
+struct SamplesRow {
   DeviceSamples samples;
-  std::optional<int> was;
-  {
-    auto find = tx.prepare(queries::kSamplesRow);
-    find.bind_all(view.rollout.n, gate.metric, device_n);
-    FLEET_TRY(bool const found, find.step());
-    if (found) {
-      FLEET_TRY(samples, decode_samples(find.text_view(0)));
-      was = static_cast<int>(find.int64(1));
-    }
+  std::optional<int> counted;  ///< its class, as it is counted
+  DeviceSummary summary;
+};
+Result<SamplesRow> find_samples(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n, std::string_view metric) {
+  SamplesRow out;
+  auto row = tx.prepare(queries::kSamplesRow);
+  row.bind_all(rollout_n, metric, device_n);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return out;
+  FLEET_TRY(out.samples, decode_samples(row.text_view(0)));
+  out.counted = static_cast<int>(row.int64(1));
+  if (!row.text_view(2).empty()) {
+    FLEET_TRY(out.summary, decode_summary(row.text_view(2)));
   }
-  auto const before = samples;
-  add(samples, gate, view.range_of(gate.metric), at, metric.count, metric.sum);
-  if (samples == before) return false;
-  auto const now = class_of(samples, gate);
-  bool const healthy = row.healthy && row.arm == Arm::canary;
+  return out;
+}
+
+/// Takes one metric of a report into its device's row. True: what is counted of the device changed.
+Result<bool> add_samples(store::Tx& tx, RolloutView const& view, std::int64_t device_n, Measuring const& measuring, SysTime at, wire::MetricsItem::Metric const& metric) {
+  auto const& policy = view.rollout.policy;
+  auto const gate = std::find_if(policy.absolute.begin(), policy.absolute.end(), [&](AbsoluteGate const& one) { return one.metric == metric.name; });
+  bool const guarded = gate != policy.absolute.end() && metric.name != kInstallFailure, compared = policy.compares_metric(metric.name);
+  if ((!guarded && !compared) || metric.count <= 0) return false;
+  FLEET_TRY(auto row, find_samples(tx, view.rollout.n, device_n, metric.name));
+  int sample_class = 0;
+  if (guarded) {
+    add(row.samples, *gate, view.range_of(metric.name), at, metric.count, metric.sum);
+    sample_class = class_of(row.samples, *gate);
+  }
+  if (compared) add(row.summary, metric);
+  bool const healthy = measuring.healthy && measuring.arm == Arm::canary;
   auto put = tx.prepare(queries::kPutSamples);
-  put.bind_all(view.rollout.n, gate.metric, device_n, to_string(row.arm), encode(samples), now, healthy);
+  put.bind_all(view.rollout.n, metric.name, device_n, to_string(measuring.arm), guarded ? encode(row.samples) : "{}", sample_class, healthy,
+               compared ? encode(row.summary) : std::string());
   FLEET_CHECK(put.run());
-  return was != now;
+  return row.counted != sample_class;
 }
 
 }  // namespace
@@ -73,12 +90,10 @@ Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::Dev
     FLEET_TRY(auto const row, find_measuring(tx, rollout.n, device.n));
     if (!row || !is_of_arm(*row, rollout, item.digest)) continue;
     bool moved = false;
-    for (auto const& metric : item.metrics)
-      for (auto const& gate : rollout.policy.absolute) {
-        if (gate.metric != metric.name || gate.metric == kInstallFailure) continue;
-        FLEET_TRY(bool const counted, add_samples(tx, *view, device.n, *row, gate, std::min(item.until, now), metric));
-        moved = moved || counted;
-      }
+    for (auto const& metric : item.metrics) {
+      FLEET_TRY(bool const counted, add_samples(tx, *view, device.n, *row, std::min(item.until, now), metric));
+      moved = moved || counted;
+    }
     if (moved) changed.push_back(rollout.n);
   }
   return {};
@@ -87,6 +102,11 @@ Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::Dev
 Result<void> drop_samples(store::Tx& tx, Rollout const& rollout, std::int64_t device_n) {
   if (!rollout.policy.reads_samples()) return {};
   return tx.prepare(queries::kDropSamples).bind_all(rollout.n, device_n).run();
+}
+
+Result<void> drop_summaries(store::Tx& tx, Rollout const& rollout, std::int64_t device_n) {
+  if (rollout.policy.metrics.empty() && !rollout.policy.drift) return {};
+  return tx.prepare(queries::kDropSummaries).bind_all(rollout.n, device_n).run();
 }
 
 Result<void> note_healthy(store::Tx& tx, Rollout const& rollout, std::int64_t device_n, bool healthy) {

@@ -15,6 +15,8 @@ namespace fleet::rollout {
                                         std::vector<std::int64_t>& changed);
 /// A device that is told the release, or told it again, begins anew.
 [[nodiscard]] Result<void> drop_samples(store::Tx& tx, Rollout const& rollout, std::int64_t device_n);
+/// A control that proves in another window goes on where its own samples are judged; what is compared with that window's canaries begins anew.
+[[nodiscard]] Result<void> drop_summaries(store::Tx& tx, Rollout const& rollout, std::int64_t device_n);
 /// A canary's outcome became healthy, or is that no more.
 [[nodiscard]] Result<void> note_healthy(store::Tx& tx, Rollout const& rollout, std::int64_t device_n, bool healthy);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/crypto/hash.hpp"
+#include "core/stats/sketch.hpp"
 #include "core/wire/release.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
@@ -136,8 +137,10 @@ struct RolloutFixture : fleet::test::StoreFixture {
       item.since = item.until - seconds(1);
       wire::MetricsItem::Metric metric;
       metric.name = "accuracy";
+      metric.kind = "d";
       metric.count = samples / blocks;
       metric.sum = accuracy * static_cast<double>(metric.count);
+      metric.buckets[stats::Sketch::key_of(accuracy)] = metric.count;
       item.metrics.push_back(metric);
       auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
         FLEET_TRY(auto const facts, registry::load_device_facts(tx.connection(), n));

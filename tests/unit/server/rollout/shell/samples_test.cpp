@@ -7,11 +7,11 @@ using namespace fleet::rollout::test;
 
 namespace {
 
-/// Forty devices that run release 1; a canary of four, all others beside it.
+/// Devices that run release 1; a canary of four, all others beside it.
 struct Sampled : RolloutFixture {
-  Sampled() {
+  explicit Sampled(int count = 40) {
     for (auto const version : {"1", "2", "3"}) add_release(version, {"cam"});
-    add_devices(40, "cam");
+    add_devices(count, "cam");
     auto const first = make("1", kPlainPolicy);
     REQUIRE(reaches(first->id, State::completed));
   }
@@ -148,4 +148,41 @@ TEST_CASE("a device that is tried again begins anew, and one whose clock is ahea
   CHECK(f.text({"test.rows", "SELECT count(*) FROM rollout_samples WHERE device = ?"}, one) == "0");
   CHECK(f.tally(id).seen == 3);
   CHECK(f.kept() == f.counted());
+}
+
+TEST_CASE("what canaries measure is compared with their own controls when their window is judged: worse than these is taken back, drift pauses") {
+  struct Case {
+    std::string gate, name;
+    State bad;
+  };
+  for (auto const& c : {Case{R"("metrics":[{"name":"accuracy","worse":"lower"}])", "metrics accuracy", State::rolled_back},
+                        Case{R"("metrics":[{"name":"accuracy","worse":"lower","quantile":0.05,"margin":"5%"}])", "metrics accuracy p5", State::rolled_back},
+                        Case{R"("drift":{"metrics":["accuracy"]})", "drift accuracy", State::paused}})
+    for (bool const harm : {false, true}) {
+      CAPTURE(c.gate);
+      CAPTURE(harm);
+      Sampled f(60);
+      f.behaviour = [harm](auto const&, std::string const& version) { return harm && version == "2" ? Behaviour::inaccurate : Behaviour::works; };
+      auto const id = f.make("2", R"({"stages":[{"devices":30,"bake":"2s"},{"percent":100}],"gates":{"failures":{},)" + c.gate + "}}")->id;
+      CHECK(f.reaches(id, harm ? c.bad : State::completed));
+      auto const reason = f.text({"test.reason", "SELECT reason FROM rollouts WHERE id = ?"}, id);
+      if (harm) CHECK_MESSAGE(reason.find(c.name) != std::string::npos, reason);
+      CHECK(f.kept() == f.counted());
+    }
+}
+
+TEST_CASE("a canary that sends nothing of a compared metric is no evidence to pass") {
+  Sampled f;
+  auto const id = f.make("2", R"({"stages":[{"devices":20,"deadline":"1m"},{"percent":100}],"gates":{"failures":{},"metrics":[{"name":"latency_ms"}]}})")->id;
+  CHECK(f.reaches(id, State::paused));
+  CHECK(f.running_count("2") == 20);
+}
+
+TEST_CASE("drift of a metric whose range the release does not declare is refused by name") {
+  Sampled f;
+  auto const made = f.make("2", R"({"stages":[{"percent":100}],"gates":{"drift":{"metrics":["accuracy","confidence"]}}})");
+  REQUIRE_FALSE(made.has_value());
+  CHECK(made.error().code == "drift_needs_range");
+  REQUIRE(made.error().errors.size() == 1);
+  CHECK(made.error().errors[0].pointer == "/policy/gates/drift/metrics/1");
 }
