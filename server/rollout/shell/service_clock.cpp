@@ -82,20 +82,21 @@ bool ServiceClock::is_coming_back() const { return now() < Millis(silence_from_m
 void ServiceClock::tick() {
   auto const bucket = mono_ms() / kBucketMs;
   if (bucket <= last_bucket_) return;
-  std::int64_t promised = 0, came = 0;
+  std::int64_t promised = 0, came = 0, came_a_minute = 0, span = 0;
   // A minute, or as far back as it takes until some were promised: a small fleet that polls each quarter of an hour says little in a minute.
   for (std::int64_t one = bucket - 1; one >= std::max(began_mono_ms_ / kBucketMs, bucket - kLookBack); --one) {
     if (one < bucket - kMinute && promised >= kLeastPromised) break;
     auto const at = static_cast<std::size_t>(one) % kBuckets;
     promised += promised_[at].load(std::memory_order_relaxed);
     came += came_[at].load(std::memory_order_relaxed);
+    if (++span <= kMinute) came_a_minute = came;
   }
   for (auto one = last_bucket_ - kLookBack; one < bucket - kLookBack; ++one)  // what nobody looks at any more is free for the next day
     if (one >= 0) promised_[static_cast<std::size_t>(one) % kBuckets] = came_[static_cast<std::size_t>(one) % kBuckets] = 0;
   last_bucket_ = bucket;
   auto const stopped = stopped_at_.load(std::memory_order_relaxed);
   if (stopped < 0 && promised >= kLeastPromised && came * kShare < promised) {
-    promised_then_ = promised;
+    promised_then_ = std::max<std::int64_t>(1, promised * kMinute / span);
     kept_for_ = 0;
     stopped_at_.store(now().count(), std::memory_order_relaxed);
     log::warn("service.stands_still", {{"promised", promised}, {"came", came}, {"hint", "the fleet is not heard: this server's network?"}});
@@ -103,7 +104,7 @@ void ServiceClock::tick() {
   }
   if (stopped < 0) return;
   kept_for_ = came > 0 && came * 2 >= promised ? kept_for_ + 1 : 0;
-  if (came * kShare >= promised_then_ || kept_for_ >= kKept) {
+  if (came_a_minute * kShare >= promised_then_ || kept_for_ >= kKept) {
     offset_ms_.store(stopped - mono_ms(), std::memory_order_relaxed);
     silence_from_ms_.store(stopped, std::memory_order_relaxed);
     stopped_at_.store(-1, std::memory_order_relaxed);

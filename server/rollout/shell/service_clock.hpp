@@ -65,7 +65,7 @@ private:
   std::atomic<std::int64_t> silence_from_ms_;     ///< clocks of silence began anew
   std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
   std::int64_t last_bucket_ = 0;
-  std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< when it stopped; looks since then at which those still heard kept their promises
+  std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< a minute, when it stopped; looks since then at which those still heard kept their promises
   mutable std::shared_mutex mutex_;               ///< of the table alone
   std::vector<std::unique_ptr<Chunk>> chunks_;
 };
