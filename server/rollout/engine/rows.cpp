@@ -26,20 +26,22 @@ constexpr auto kShows = std::to_array<Shows>({
     {"rolled_back", ds::kFailed, false, false},
 });
 
-/// Codes of failures that come from the network, the disk or the device's owner, and so say nothing about the release.
-constexpr auto kNotTheRelease =
-    std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled", "operator", "held", "rolled_back_by_owner",
-                                     "unknown_user", "unknown_program", "run_as_required", "run_as_needs_root", "not_started"});
+/// Codes of what the device's owner did or has set up, which says nothing about the release.
+constexpr auto kOfTheOwner = std::to_array<std::string_view>({"operator", "held", "rolled_back_by_owner", "unknown_user", "unknown_program", "run_as_required", "run_as_needs_root", "not_started"});
+/// Codes of the network and the disk: no evidence beside a control, which fetches nothing, and for `agent.install_failure` alone. Of a release that runs they
+/// are its failures as any other: it may have filled the disk.
+constexpr auto kOfTheWay = std::to_array<std::string_view>({"network", "disk_full", "io", "timeout", "unavailable", "throttled"});
 
-bool is_evidence(std::string_view row_state, std::string_view code) {
-  if (std::find(kNotTheRelease.begin(), kNotTheRelease.end(), code) != kNotTheRelease.end()) return false;
-  if (code.empty()) return false;  // rolled back without an error: somebody on the device asked for it
-  bool const before_test = row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
-  return !before_test || code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
+template <class Codes>
+bool has(Codes const& codes, std::string_view code) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
 RowMove failure(std::string_view row_state, std::string_view code, bool exposed) {
-  if (!is_evidence(row_state, code)) return {ds::kFailed, exposed, row_kind::kNoEvidence, false};
+  if (code.empty() || has(kOfTheOwner, code)) return {ds::kFailed, exposed, row_kind::kNoEvidence, false};  // empty: somebody on the device asked for it
+  bool const before_test = row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
+  bool const tested = code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
+  if ((before_test && !tested) || (row_state != ds::kProbation && has(kOfTheWay, code))) return {ds::kFailed, exposed, row_kind::kInstall, false};
   return {ds::kFailed, exposed, code.starts_with("golden") ? row_kind::kGolden : row_kind::kPlain, true};
 }
 
@@ -105,6 +107,7 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   if (undecided) facts.undecided += devices;
   if (key.state == ds::kWaiting) facts.waiting += devices;
   else if (undecided && key.window == 0) facts.preparing += devices;
+  if (key.kind == row_kind::kInstall && key.outcome == ds::kFailed) facts.install_failed += devices;
   if (!evidence || key.outcome.empty() || key.outcome == ds::kIneligible) return;
   facts.decided += devices;
   if (key.outcome == ds::kHealthy) facts.healthy += devices;

@@ -85,9 +85,10 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
       judge_metric(c, gate, i < c.facts.metrics.size() ? c.facts.metrics[i] : MetricTally{}, out);
       continue;
     }
-    auto const tally = c.folded.failed;
+    auto tally = c.folded.failed;
+    tally = {tally.bad + c.facts.install_failed, tally.devices + c.facts.install_failed};
     auto const none = no_evidence_text(c.folded);
-    auto const found = none.empty() ? fmt::format("{} of {} failed{}", tally.bad, tally.devices, tally.bad > 0 ? codes_text(c.facts) : std::string()) : none;
+    auto const found = none.empty() || c.facts.install_failed > 0 ? fmt::format("{} of {} failed{}", tally.bad, tally.devices, tally.bad > 0 ? codes_text(c.facts) : std::string()) : none;
     out.push_back(guard(c, gate.metric, tally, gate.devices_max, alpha_of(c.policy, gate), found));
   }
 }

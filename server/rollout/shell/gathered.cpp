@@ -31,7 +31,7 @@ Result<void> each_summary(db::Connection& reader, std::int64_t rollout_n, std::s
   }
 }
 
-constexpr auto kRowKinds = std::to_array<std::string_view>({row_kind::kPlain, row_kind::kGolden, row_kind::kNoEvidence, row_kind::kThere});
+constexpr auto kRowKinds = std::to_array<std::string_view>({row_kind::kPlain, row_kind::kGolden, row_kind::kInstall, row_kind::kNoEvidence, row_kind::kThere});
 
 }  // namespace
 

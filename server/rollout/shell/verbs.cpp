@@ -157,6 +157,8 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
 Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, events::Deed const& deed) {
   auto const& want = request.plan;
   FLEET_TRY(auto const release, find_release(tx.connection(), want.model, want.version));
+  if (plan.policy.emergency && deed.reason.empty())
+    return Error{Kind::unprocessable, "reason_required", "an emergency rollout skips bake and evidence: it needs a reason", "--reason TEXT", {{"/reason", "is required with emergency: true"}}};
   if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
   FLEET_TRY(auto const after_n, number_of(tx.connection(), request.after, want.model));
   FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
@@ -191,6 +193,8 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& 
     return Error{Kind::conflict, "no_approval_needed", fmt::format("the policy of rollout {} asks for no approval", rollout.id),
                  "approvals: {required: 1, before_stage: 2}"};
   if (rollout.stage >= stage) return rollout;  // it was approved
+  if (deed.actor == rollout.created_by && rollout.policy.approvals_required > 0)
+    return Error{Kind::forbidden, "own_rollout", fmt::format("{} made rollout {}: somebody else approves it", deed.actor, rollout.id), "another person or token with the role approver"};
   if (rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back) return wrong_state(rollout, "approve");
   auto row = tx.prepare(queries::kApprove);
   row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.at));

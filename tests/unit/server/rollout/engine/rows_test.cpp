@@ -85,9 +85,10 @@ TEST_CASE("failures: golden tests are a kind of their own, and what says nothing
                         {"probation", "rolled_back", "probation_crashed", "failed starts"},
                         {"downloading", "failed", "activate_failed", "failed starts"},
                         {"testing", "failed", "anything_else", "failed starts"},
-                        {"downloading", "failed", "anything_else", "failed none"},
-                        {"dispatched", "failed", "network", "failed none"},
-                        {"probation", "rolled_back", "disk_full", "failed none"},
+                        {"downloading", "failed", "anything_else", "failed install"},
+                        {"dispatched", "failed", "network", "failed install"},
+                        {"testing", "failed", "disk_full", "failed install"},
+                        {"probation", "rolled_back", "disk_full", "failed starts"},  // it ran: it may have filled the disk itself
                         {"probation", "rolled_back", "rolled_back_by_owner", "failed none"},
                         {"probation", "rolled_back", "", "failed none"},  // somebody on the device asked for it
                         {"testing", "failed", "ineligible", "ineligible"},

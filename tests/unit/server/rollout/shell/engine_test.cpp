@@ -224,7 +224,7 @@ TEST_CASE("a failure before the golden test is no evidence against the release; 
   REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, facts, decision, f.clock.wall()); }));
   f.report(canary, decision.models[0], "failed", "1", "network");
   CHECK(f.state_of(rollout.id, canary) == "failed");
-  CHECK(f.text({"test.kind", "SELECT kind FROM rollout_devices WHERE device = ? AND rollout = ?"}, canary, rollout.n) == row_kind::kNoEvidence);
+  CHECK(f.text({"test.kind", "SELECT kind FROM rollout_devices WHERE device = ? AND rollout = ?"}, canary, rollout.n) == row_kind::kInstall);
   auto const other = f.decide(41).models[0];
   CHECK(other.target.model.empty());
   CHECK(other.because.at(0).code == "no_variant");

@@ -6,6 +6,12 @@ using namespace fleet::rollout::test;
 
 namespace {
 
+/// Who made a rollout does not approve it.
+events::Deed by_another(events::Deed deed) {
+  deed.actor = "token:somebody-else";
+  return deed;
+}
+
 struct VerbFixture : RolloutFixture {
   VerbFixture() {
     for (auto const version : {"1", "2", "3"}) add_release(version, {"cam-a", "cam-b"});
@@ -19,7 +25,7 @@ struct VerbFixture : RolloutFixture {
     auto const id = make("2", policy, state != State::draft)->id;
     auto const to = [&](auto const& verb) { REQUIRE(act(verb)); };
     auto const promoted = [&] { to([&](store::Tx& tx) { return promote(tx, id, {.stage = get(id).stage}, deed()); }); };
-    auto const approved = [&] { to([&](store::Tx& tx) { return approve(tx, id, deed()); }); };
+    auto const approved = [&] { to([&](store::Tx& tx) { return approve(tx, id, by_another(deed())); }); };
     if (state == State::awaiting_approval) promoted();
     if (state == State::paused) to([&](store::Tx& tx) { return pause(tx, id, deed()); });
     if (state == State::aborted) to([&](store::Tx& tx) { return abort(tx, id, deed()); });
@@ -46,7 +52,7 @@ TEST_CASE("every verb in every state: where it leads, or that it is refused; rep
   };
   std::vector<Named> const verbs{
       {"start", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return start(tx, id, d); }},
-      {"approve", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return approve(tx, id, d); }},
+      {"approve", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return approve(tx, id, by_another(d)); }},
       {"pause", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return rollout::pause(tx, id, d); }},
       {"resume", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return resume(tx, id, d); }},
       {"abort", [](store::Tx& tx, std::string const& id, events::Deed const& d) { return rollout::abort(tx, id, d); }},
@@ -247,6 +253,9 @@ TEST_CASE("approvals before the first and a later stage; one actor counts once")
   };
   CHECK(by("token:ann")->state == State::awaiting_approval);
   CHECK(by("token:ann")->state == State::awaiting_approval);
+  auto const own = by(rollout.created_by);
+  REQUIRE(own.has_error());
+  CHECK(own.error().code == "own_rollout");
   CHECK(by("token:bob")->state == State::running);
   CHECK(f.reaches(rollout.id, State::completed));
 }
