@@ -119,11 +119,16 @@ Result<void> save_rollout(store::Tx& tx, Rollout& r) {
   return row.run();
 }
 
-Result<Ladder> load_ladder(db::Connection& reader, std::int64_t rollout_n) {
+Result<Ladder> load_ladder(db::Connection& reader, Rollout const& rollout) {
   auto row = reader.prepare(queries::kLadder);
-  row.bind_all(rollout_n);
+  row.bind_all(rollout.n);
   FLEET_TRY(bool const found, row.step());
-  if (!found) return Error{Kind::corrupt, "bad_row", fmt::format("rollout number {} has no ladder", rollout_n)};
+  if (!found) {
+    Ladder whole;
+    whole.counts = {0, 1};
+    whole.stage_size = whole.stage_cap = std::vector<int>(rollout.policy.stages.size(), 1);
+    return whole;
+  }
   return decode_ladder(row.text_view(0));
 }
 

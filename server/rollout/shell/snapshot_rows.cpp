@@ -45,7 +45,7 @@ void show_what_was_said(RolloutView& view) {
 }
 
 Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
-  FLEET_TRY(auto ladder, load_ladder(reader, rollout.n));
+  FLEET_TRY(auto ladder, load_ladder(reader, rollout));
   auto row = reader.prepare(queries::kReleaseHardware);
   row.bind_all(rollout.release_n);
   FLEET_TRY(bool const found, row.step());

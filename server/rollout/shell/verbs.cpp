@@ -173,6 +173,7 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
   FLEET_CHECK(events::record(tx, deed, "rollout.created", "rollout/" + rollout.id, "", after));
+  if (plan.policy.emergency) FLEET_CHECK(events::record(tx, deed, "rollout.emergency", "rollout/" + rollout.id, "", R"({"skips":["bake","evidence"]})"));
   if (request.start) FLEET_CHECK(start_loaded(tx, rollout, deed));
   return rollout;
 }

@@ -191,7 +191,7 @@ json::object arms_json(Folded const& folded) {
 }  // namespace
 
 Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout) {
-  FLEET_TRY(auto const ladder, load_ladder(reader, rollout.n));
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout));
   FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
   auto kept = read_kept(rollout);
   return json::serialize(json::object{{"id", rollout.id},
@@ -214,7 +214,7 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
 }
 
 Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout) {
-  FLEET_TRY(auto const ladder, load_ladder(reader, rollout.n));
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout));
   FLEET_TRY(auto const tallies, count_devices(reader, rollout.n));
   FLEET_TRY(auto by_stratum, strata_json(reader, rollout, ladder));
   FLEET_TRY(auto failures, failures_json(reader, rollout));

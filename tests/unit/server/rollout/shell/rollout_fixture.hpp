@@ -55,7 +55,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
   events::Deed deed(std::string reason = "because") { return {clock.wall(), "token:ops", std::move(reason), "req"}; }
 
   Result<Rollout> make(std::string const& version, std::string const& policy, bool start = true, std::string const& selector = "",
-                       std::string const& after = "", std::string const& supersede = "") {
+                       std::string const& after = "", std::string const& supersede = "", std::string const& reason = "because") {
     CreateRequest request;
     FLEET_TRY(request.plan.policy, decode_policy(policy, "/policy"));
     request.plan.model = "reader";
@@ -67,7 +67,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     request.after = after;
     request.supersede = supersede;
     FLEET_TRY(auto const planned, plan(store->reader(), request.plan));
-    FLEET_TRY(auto made, store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return create(tx, request, planned, deed()); }));
+    FLEET_TRY(auto made, store->write_value<Rollout>(store::Lane::verbs, [&](store::Tx& tx) { return create(tx, request, planned, deed(reason)); }));
     if (start) look();
     return made;
   }

@@ -302,3 +302,27 @@ TEST_CASE("unhold and retry raise the attempt of what failed or is held back, on
   CHECK(retried->attempt == 2);
   CHECK(f.act([&](store::Tx& tx) { return retry(tx, failing, "", f.deed()); })->attempt == 2);
 }
+
+TEST_CASE("a rollout of the time before ladders is of all its devices, in each stage: nothing that was stored stops a server") {
+  VerbFixture f;
+  auto const rollout = *f.make("1", R"({"stages":[{"percent":10},{"percent":100}]})");
+  REQUIRE(f.reaches(rollout.id, State::completed));
+  f.sql({"test.without", "DELETE FROM rollout_ladders"});
+  auto const ladder = load_ladder(f.store->reader(), f.get(rollout.id));
+  REQUIRE(ladder.has_value());
+  CHECK(ladder->stage_size == std::vector<int>{1, 1});
+  CHECK(is_member(kEverybody - 1, ladder->threshold(1, "any")));
+  CHECK(make_view(f.get(rollout.id), std::make_shared<Ladder const>(*ladder)).has_value());
+}
+
+TEST_CASE("an emergency says why, and the audit log says that it is one") {
+  VerbFixture f;
+  auto const emergency = R"({"stages":[{"percent":100}],"gates":{"failures":{}},"emergency":true})";
+  auto const before = f.audit_count();
+  auto const refused = f.make("1", emergency, false, "", "", "", "");
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().code == "reason_required");
+  CHECK(f.audit_count() == before);
+  REQUIRE(f.make("1", emergency, false, "", "", "", "a door that opens for everybody").has_value());
+  CHECK(f.text({"test.loud", "SELECT count(*) FROM audit WHERE action = 'rollout.emergency'"}) == "1");
+}
