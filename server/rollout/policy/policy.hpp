@@ -139,8 +139,8 @@ struct Policy {
   [[nodiscard]] bool reads_samples() const;
   /// Does one compare this metric's values over canaries and controls?
   [[nodiscard]] bool compares_metric(std::string_view name) const;
-  /// Does a gate compare canaries with controls?
-  [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || !metrics.empty() || drift); }
+  /// Does a gate look at canaries beside controls? A guardrail on a metric does: what controls are outside of, too, is not the release's doing.
+  [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || reads_samples()); }
   bool operator==(Policy const&) const = default;
 };
 

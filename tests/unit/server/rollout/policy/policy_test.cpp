@@ -118,6 +118,14 @@ TEST_CASE("absolute gates that name no alpha share theirs") {
   CHECK(harm_budget(policy) == doctest::Approx(.003));
 }
 
+TEST_CASE("canaries get controls where a gate looks at both; a guardrail on a metric does, one on failed updates does not") {
+  auto const compares = [](std::string const& gates, std::string const& more = "") { return decode_policy(R"({"stages":[{"percent":100}],"gates":)" + gates + more + "}")->compares(); };
+  CHECK(compares(R"({"failures":{}})"));
+  CHECK(compares(R"({"absolute":[{"metric":"accuracy","min":0.9}]})"));
+  CHECK_FALSE(compares(R"({"absolute":[{"metric":"accuracy","min":0.9}]})", R"(,"control":{"per_canary":0})"));
+  CHECK_FALSE(compares(R"({"absolute":[{"metric":"agent.install_failure"}]})"));
+}
+
 TEST_CASE("the canonical form reads back to the same policy") {
   for (std::string const& text : {
            std::string(kWholePolicy),
