@@ -8,7 +8,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 namespace fleet::rollout {
 namespace json = boost::json;
@@ -80,26 +80,45 @@ std::vector<Wealths> read_wealths(json::value const* value) {
   return out;
 }
 
+void put(json::object& out, Tallies const& t) {
+  out["canaries"] = t.canaries;
+  out["controls"] = t.controls;
+  out["failed"] = tally_json(t.failed);
+  out["silent"] = tally_json(t.silent);
+  out["golden"] = tally_json(t.golden);
+  out["seen"] = json::array{tally_json(t.seen[0].canary), tally_json(t.seen[0].control), tally_json(t.seen[1].canary), tally_json(t.seen[1].control)};
+  out["control_failed"] = tally_json(t.control_failed);
+  out["control_silent"] = tally_json(t.control_silent);
+  out["left"] = t.left;
+  out["control_left"] = t.control_left;
+}
+
+void read(Reader const& reader, Tallies& out) {
+  out.canaries = reader.integer("canaries");
+  out.controls = reader.integer("controls");
+  out.failed = reader.tally("failed");
+  out.silent = reader.tally("silent");
+  out.golden = reader.tally("golden");
+  if (auto const* const seen = reader.find("seen"); seen != nullptr && seen->is_array() && seen->get_array().size() == 4)
+    for (std::size_t i = 0; i < 2; ++i) out.seen[i] = {read_tally(&seen->get_array()[2 * i]), read_tally(&seen->get_array()[2 * i + 1])};
+  out.control_failed = reader.tally("control_failed");
+  out.control_silent = reader.tally("control_silent");
+  out.left = reader.integer("left");
+  out.control_left = reader.integer("control_left");
+}
+
 json::object folded_json(Folded const& folded) {
   json::object strata;
-  for (auto const& [name, compared] : folded.strata) strata[name] = json::object{{"failures", compared_json(compared[0])}, {"silence", compared_json(compared[1])}};
-  return {{"odds", numbers(folded.odds)},
-          {"alternatives", numbers(folded.alternatives)},
-          {"strata", std::move(strata)},
-          {"canaries", folded.canaries},
-          {"controls", folded.controls},
-          {"failed", tally_json(folded.failed)},
-          {"silent", tally_json(folded.silent)},
-          {"golden", tally_json(folded.golden)},
-          {"seen", json::array{tally_json(folded.seen[0].canary), tally_json(folded.seen[0].control), tally_json(folded.seen[1].canary), tally_json(folded.seen[1].control)}},
-          {"control_failed", tally_json(folded.control_failed)},
-          {"control_silent", tally_json(folded.control_silent)},
-          {"left", folded.left},
-          {"control_left", folded.control_left},
-          {"windows", folded.windows},
-          {"storms", folded.storms},
-          {"metrics", wealths_json(folded.metrics)},
-          {"drift", wealths_json(folded.drift)}};
+  for (auto const& [name, compared] : folded.strata) {
+    auto& one = strata[name].emplace_object();
+    one["failures"] = compared_json(compared[0]);
+    one["silence"] = compared_json(compared[1]);
+    if (auto const found = folded.by_stratum.find(name); found != folded.by_stratum.end()) put(one, found->second);
+  }
+  json::object out{{"odds", numbers(folded.odds)}, {"alternatives", numbers(folded.alternatives)}, {"strata", std::move(strata)}, {"parts", folded.parts}, {"windows", folded.windows},
+                   {"storms", folded.storms}, {"install_failed", folded.install_failed}, {"metrics", wealths_json(folded.metrics)}, {"drift", wealths_json(folded.drift)}};
+  put(out, folded);
+  return out;
 }
 
 Folded read_folded(json::object const& from) {
@@ -112,18 +131,11 @@ Folded read_folded(json::object const& from) {
       if (member.value().is_object()) {
         auto const& both = member.value().get_object();
         out.strata[std::string(member.key())] = {read_compared(both.if_contains("failures")), read_compared(both.if_contains("silence"))};
+        if (both.contains("canaries")) read({both}, out.by_stratum[std::string(member.key())]);  // earlier servers counted all strata together alone
       }
-  out.canaries = reader.integer("canaries");
-  out.controls = reader.integer("controls");
-  out.failed = reader.tally("failed");
-  out.silent = reader.tally("silent");
-  out.golden = reader.tally("golden");
-  out.control_failed = reader.tally("control_failed");
-  if (auto const* const seen = reader.find("seen"); seen != nullptr && seen->is_array() && seen->get_array().size() == 4)
-    for (std::size_t i = 0; i < 2; ++i) out.seen[i] = {read_tally(&seen->get_array()[2 * i]), read_tally(&seen->get_array()[2 * i + 1])};
-  out.control_silent = reader.tally("control_silent");
-  out.left = reader.integer("left");
-  out.control_left = reader.integer("control_left");
+  read(reader, out);
+  out.parts = std::max<std::int64_t>(reader.integer("parts"), static_cast<std::int64_t>(out.strata.size()));
+  out.install_failed = reader.integer("install_failed");
   out.windows = reader.integer("windows");
   out.storms = reader.integer("storms");
   out.metrics = read_wealths(reader.find("metrics"));
@@ -143,6 +155,8 @@ std::string encode(Progress const& p) {
                    {"in_stage", p.in_stage},
                    {"canaries", p.canaries},
                    {"controls", p.controls},
+                   {"installs_seen", p.installs_seen},
+                   {"complete_since", maybe(p.complete_since)},
                    {"stage_since", maybe(p.stage_since)},
                    {"bake_since", maybe(p.bake_since)},
                    {"deadline", maybe(p.deadline)},
@@ -167,6 +181,8 @@ Result<Progress> decode_progress(std::string_view text) {
   out.in_stage = static_cast<int>(reader.integer("in_stage"));
   out.canaries = static_cast<int>(reader.integer("canaries"));
   out.controls = static_cast<int>(reader.integer("controls"));
+  out.installs_seen = reader.integer("installs_seen");
+  out.complete_since = reader.time("complete_since");
   out.stage_since = reader.time("stage_since");
   out.bake_since = reader.time("bake_since");
   out.deadline = reader.time("deadline");

@@ -25,6 +25,8 @@ struct Progress {
   int in_stage = 0;    ///< windows of this stage so far
   int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two
   std::optional<Millis> stage_since, bake_since, deadline;
+  std::optional<Millis> complete_since;  ///< all who started in the open window have their outcome; what they measured may be on its way
+  std::int64_t installs_seen = 0;        ///< of Facts::install_failed, when the last window was judged
   std::set<std::string, std::less<>> quarantined;  ///< strata that are told nothing more
   Folded folded;
   bool operator==(Progress const&) const = default;

@@ -4,13 +4,25 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace fleet::rollout {
 namespace {
 
-/// Of a comparison's alpha: so much for "not worse" among the first canaries, the rest for "at most half as much again" among all.
+/// Of a comparison's alpha: so much for "not worse" among the first canaries, the rest for "at most half as much again" among all. Where there are strata
+/// these take half of the rest.
 struct Split {
-  double first, all;
+  double first, all, stratum;
 };
+Split split_of(Policy const& policy, Folded const& folded, What what) {
+  bool const parted = folded.parts > 1;
+  bool const failures = what == What::failures;
+  double const alpha = failures ? policy.failures.value_or(FailuresGate{}).harm_alpha : policy.silent.value_or(SilentGate{}).harm_alpha;
+  double const first = failures ? alpha * 3 / 4 : alpha * 2 / 3, rest = alpha - first;
+  return {first, parted ? rest / 2 : rest, rest / 2};
+}
+bool is_asked(Policy const& policy, What what) { return what == What::failures ? policy.failures.has_value() : policy.silent.has_value(); }
 
 /// More often than beside them, though it may be chance: from here on people are told.
 constexpr double kNoticed = 3;
@@ -58,13 +70,45 @@ std::string detects(std::string_view name, double alpha, std::int64_t canaries, 
   return fmt::format("{}: {} beside {} controls: too few to show harm, even if all canaries are bad", name, canaries_text(canaries), controls);
 }
 
+/// What all windows together have shown of one question: its log-evidence over what it needs; above 0 it is shown.
+double shown(Split const& alpha, Folded const& folded, What what) {
+  return std::max(worse(folded, what, &Compared::first, 1).log_e + std::log(alpha.first), worse(folded, what, &Compared::all, kSlightlyWorse).log_e + std::log(alpha.all));
+}
+
+stats::Tally bad_of(Tallies const& tallies, What what) { return tallies.seen[static_cast<std::size_t>(what)].canary; }
+
+/// Canaries of one stratum are bad more often than those of the others: 20 to one, for each that it might have been.
+bool differs(Folded const& folded, std::string_view stratum, What what) {
+  constexpr double kDiffers = 20;
+  auto const here = bad_of(folded.by_stratum.find(stratum)->second, what), all = bad_of(folded, what);
+  auto const alternatives = FailuresGate{}.alternatives;
+  std::vector<double> sums;
+  for (double const odds : alternatives) sums.push_back(stats::log_likelihood({here, {all.bad - here.bad, all.devices - here.devices}}, odds));
+  return stats::worse_than(alternatives, sums, 1, 0).reaches(kDiffers * static_cast<double>(folded.parts));
+}
+
 }  // namespace
+
+std::optional<std::string> ill_stratum(Policy const& policy, Folded const& folded) {
+  if (folded.parts < 2 || folded.by_stratum.size() < folded.strata.size()) return std::nullopt;  // an earlier server's windows are not told apart
+  for (auto const what : kWhats) {
+    if (!is_asked(policy, what)) continue;
+    auto const alpha = split_of(policy, folded, what);
+    bool const all_show = folded.strata.size() > 1 && shown(alpha, folded, what) >= 0;
+    for (auto const& [stratum, compared] : folded.strata) {
+      if (!all_show && worse_in(folded, stratum, what).reaches(static_cast<double>(folded.parts) / alpha.stratum)) return stratum;
+      if (!all_show || !differs(folded, stratum, what)) continue;
+      auto const others = without(folded, stratum);
+      if (worse(others, what, &Compared::first, 1).log_e < std::log(kNoticed) && worse(others, what, &Compared::all, kSlightlyWorse).log_e < std::log(kNoticed)) return stratum;
+    }
+  }
+  return std::nullopt;
+}
 
 bool failures_asked(Policy const& policy) { return policy.failures.has_value(); }
 
 void judge_failures(Case const& c, std::vector<GateVerdict>& out) {
-  auto const alpha = c.policy.failures->harm_alpha;
-  out.push_back(compared(c, "failures", What::failures, {alpha * 3 / 4, alpha / 4}, c.folded.seen[0], {"fail", "failed"}));
+  out.push_back(compared(c, "failures", What::failures, split_of(c.policy, c.folded, What::failures), c.folded.seen[0], {"fail", "failed"}));
   if (c.full || nothing_at_risk(c.facts)) return;
   if (auto safe = safe_compared(c, "failures", What::failures, c.folded.failed, {"fail", "failed"})) out.push_back(*std::move(safe));
 }
@@ -78,7 +122,7 @@ bool silent_asked(Policy const& policy) { return policy.silent.has_value(); }
 void judge_silent(Case const& c, std::vector<GateVerdict>& out) {
   auto const& gate = *c.policy.silent;
   if (c.folded.controls > 0) {
-    out.push_back(compared(c, "silent", What::silence, {gate.harm_alpha * 2 / 3, gate.harm_alpha / 3}, c.folded.seen[1], {"fall silent", "fell silent"}));
+    out.push_back(compared(c, "silent", What::silence, split_of(c.policy, c.folded, What::silence), c.folded.seen[1], {"fall silent", "fell silent"}));
   } else {
     auto const tally = c.folded.silent;
     auto verdict = harm_verdict(c, {"silent", stats::harm(tally, gate.devices_max), gate.harm_alpha, tally.bad, {}});

@@ -67,6 +67,24 @@ stats::LogEvidence over_strata(Folded const& folded, What what, Sums Compared::*
 stats::Tally tally(std::int64_t bad, std::int64_t devices) { return {bad, devices}; }
 void grow(stats::Tally& sum, std::int64_t bad, std::int64_t devices) { sum = {sum.bad + bad, sum.devices + devices}; }
 
+/// Adds `more`, `times` of it: once, or less once.
+void grow(Tallies& sum, Tallies const& more, int times) {
+  auto const tallies = [&](stats::Tally& to, stats::Tally const& from) { grow(to, times * from.bad, times * from.devices); };
+  sum.canaries += times * more.canaries;
+  sum.controls += times * more.controls;
+  sum.left += times * more.left;
+  sum.control_left += times * more.control_left;
+  tallies(sum.failed, more.failed);
+  tallies(sum.silent, more.silent);
+  tallies(sum.golden, more.golden);
+  tallies(sum.control_failed, more.control_failed);
+  tallies(sum.control_silent, more.control_silent);
+  for (std::size_t i = 0; i < sum.seen.size(); ++i) {
+    tallies(sum.seen[i].canary, more.seen[i].canary);
+    tallies(sum.seen[i].control, more.seen[i].control);
+  }
+}
+
 }  // namespace
 
 Arm parse_arm(std::string_view name) {
@@ -105,22 +123,37 @@ void fold(Folded& folded, WindowCounts const& window) {
     auto const failed_control = tally(control.failed, control_stayed), silent_control = tally(control.silent, control_stayed);
     put(What::failures, {tally(canary.failed, tested), failed_control}, {tally(canary.failed + canary.left, tested + canary.left), failed_control});
     put(What::silence, {tally(canary.silent, stayed), silent_control}, {tally(canary.silent + canary.left, canary.started), silent_control});
-    folded.canaries += canary.started;
-    folded.controls += control.started;
-    folded.left += canary.left;
-    folded.control_left += control.left;
-    grow(folded.golden, canary.golden, stayed);
-    auto& [failures, silence] = folded.seen;
-    grow(failures.canary, canary.failed, tested);
-    grow(failures.control, control.failed, control_stayed);
-    grow(silence.canary, canary.silent, stayed);
-    grow(silence.control, control.silent, control_stayed);
-    if (storm) continue;
-    grow(folded.failed, canary.failed + canary.golden, stayed);
-    grow(folded.silent, canary.silent, stayed);
-    grow(folded.control_failed, control.failed, control_stayed);
-    grow(folded.control_silent, control.silent, control_stayed);
+    Tallies here;
+    here.canaries = canary.started;
+    here.controls = control.started;
+    here.left = canary.left;
+    here.control_left = control.left;
+    here.golden = tally(canary.golden, stayed);
+    here.seen = {Seen{tally(canary.failed, tested), failed_control}, Seen{tally(canary.silent, stayed), silent_control}};
+    if (!storm) {
+      here.failed = tally(canary.failed + canary.golden, stayed);
+      here.silent = tally(canary.silent, stayed);
+      here.control_failed = failed_control;
+      here.control_silent = silent_control;
+    }
+    grow(folded, here, 1);
+    auto const [of_stratum, fresh] = folded.by_stratum.try_emplace(stratum);
+    folded.parts += fresh;
+    grow(of_stratum->second, here, 1);
   }
+}
+
+void leave_out(Folded& folded, std::string_view stratum) {
+  if (auto const found = folded.by_stratum.find(stratum); found != folded.by_stratum.end()) {
+    grow(folded, found->second, -1);
+    folded.by_stratum.erase(found);
+  }
+  if (auto const found = folded.strata.find(stratum); found != folded.strata.end()) folded.strata.erase(found);
+}
+
+Folded without(Folded folded, std::string_view stratum) {
+  leave_out(folded, stratum);
+  return folded;
 }
 
 void forget(Folded& folded) {

@@ -51,6 +51,7 @@ struct Compared {
   bool operator==(Compared const&) const = default;
 };
 enum class What : std::size_t { failures, silence };
+inline constexpr std::array kWhats{What::failures, What::silence};
 
 /// Harm is looked for at "not worse" among so many canaries; after them a release that only costs a little to install would be taken back.
 inline constexpr std::int64_t kFirstCanaries = 1'200;
@@ -95,17 +96,25 @@ struct Seen {
   bool operator==(Seen const&) const = default;
 };
 
-/// All windows that were judged, in what gates need of them. Its size does not depend on the fleet's.
-struct Folded {
+/// What people can count themselves, of windows that were judged.
+struct Tallies {
+  std::int64_t canaries = 0, controls = 0;        ///< started and judged
+  stats::Tally failed, silent, golden;            ///< canaries, in calm windows; golden: in all
+  stats::Tally control_failed, control_silent;
+  std::array<Seen, 2> seen;                       ///< by What, in all windows, storms too
+  std::int64_t left = 0, control_left = 0;
+  bool operator==(Tallies const&) const = default;
+};
+
+/// All windows that were judged, in what gates need of them, but for strata that were left out. Its size does not depend on the fleet's.
+struct Folded : Tallies {
   std::vector<double> odds;                                             ///< odds ratios at which sums are kept, ascending; of the policy
   std::vector<double> alternatives;                                     ///< of these, the ones that harm is looked for at
   std::map<std::string, std::array<Compared, 2>, std::less<>> strata;  ///< by What
-  std::int64_t canaries = 0, controls = 0;                              ///< started and judged
-  stats::Tally failed, silent, golden;                                  ///< canaries, in calm windows; golden: in all
-  stats::Tally control_failed, control_silent;
-  std::array<Seen, 2> seen;                                             ///< by What, in all windows, storms too: what people can count themselves
-  std::int64_t left = 0, control_left = 0;
+  std::map<std::string, Tallies, std::less<>> by_stratum;               ///< parts of what is counted in all
+  std::int64_t parts = 0;                                               ///< strata that were ever seen, those that were left out, too
   std::int64_t windows = 0, storms = 0;
+  std::int64_t install_failed = 0;                                      ///< canaries that never came to run it, by when the windows were judged
   std::vector<Wealths> metrics, drift;                                  ///< one a metric, as the policy names them
   bool operator==(Folded const&) const = default;
 };
@@ -116,6 +125,10 @@ struct Folded {
 void fold(Folded& folded, WindowCounts const& window);
 /// A person accepted what is known: evidence begins anew.
 void forget(Folded& folded);
+/// A stratum is no part of the rollout any more: what it has shown is taken out of all.
+void leave_out(Folded& folded, std::string_view stratum);
+/// All but one stratum.
+[[nodiscard]] Folded without(Folded folded, std::string_view stratum);
 
 /// Evidence over strata: half of the product over all, half of the mean of each one's own.
 /// @param sums  which of a stratum's sums

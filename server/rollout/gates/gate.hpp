@@ -59,6 +59,8 @@ struct Facts {
   std::int64_t undispatched = 0;       ///< members that are reachable and were not told yet
   std::int64_t offline = 0;            ///< members that are not reachable
   std::int64_t blocked = 0;            ///< members that another rollout holds
+  std::int64_t later = 0;              ///< canaries that started after the open window was shut
+  Millis samples_due{0};               ///< devices report what they measured so often at the latest, where a gate asks for it
   // For people: what failed, and who is waited for.
   std::map<std::string, std::int64_t> failures;  ///< failed devices by the code of their error
   std::vector<std::string> busy;                 ///< a few of the undecided: "cam-1 (probation)"
@@ -96,6 +98,8 @@ struct Case {
   Latches const& latches;
   Folded const& folded;
   Facts const& facts;
+  std::int64_t reach = 0;                                               ///< devices of the whole fleet, without the holdback; 0: not known
+  std::map<std::string, std::int64_t, std::less<>> const* sizes = nullptr;  ///< devices by stratum, of those that are still part of the rollout
 };
 
 struct Gate {

@@ -37,7 +37,7 @@ std::string codes_text(Facts const& facts) {
 
 bool without_gates(Policy const& policy) {
   auto const all = gates();
-  return policy.certify.empty() && std::none_of(all.begin(), all.end(), [&](Gate const& gate) { return gate.name != "min_devices" && gate.name != "sanity" && gate.name != "golden" && gate.asked(policy); });
+  return policy.certify.empty() && std::none_of(all.begin(), all.end(), [&](Gate const& gate) { return gate.name != "min_devices" && gate.name != "sanity" && gate.name != "golden" && gate.name != "first" && gate.asked(policy); });
 }
 
 bool nothing_at_risk(Facts const& facts) {

@@ -1,5 +1,6 @@
 #include "server/rollout/gates/sanity.hpp"
 
+#include "core/stats/absolute.hpp"
 #include "core/stats/odds_ratio.hpp"
 
 #include <fmt/format.h>
@@ -25,8 +26,31 @@ void judge_left(Case const& c, std::vector<GateVerdict>& out) {
   out.push_back(std::move(verdict));
 }
 
+/// A part of the fleet that nobody has started in says nothing about the release, however well the others do. It holds the stage, and pauses at its deadline:
+/// devices that sleep come back, and those that do not are for a person to see.
+void judge_unseen(Case const& c, std::vector<GateVerdict>& out) {
+  constexpr double kFewer = 4;  ///< than so many times fewer than its share would be
+  if (c.sizes == nullptr || c.sizes->size() < 2 || c.full || nothing_at_risk(c.facts)) return;
+  double all = 0;
+  for (auto const& [stratum, devices] : *c.sizes) all += static_cast<double>(devices);
+  for (auto const& [stratum, devices] : *c.sizes) {
+    auto const seen = c.folded.by_stratum.find(stratum);
+    auto const canaries = seen == c.folded.by_stratum.end() ? 0 : seen->second.canaries;
+    if (canaries > 0 || devices == 0) continue;
+    double const share = static_cast<double>(devices) / all;
+    auto const fewer = stats::certify({0, c.folded.canaries}, share / kFewer);
+    if (!fewer.reaches(kBound)) continue;
+    out.push_back({"sanity", "safe", Ruling::hold, fewer.e_value(), kBound, {{"canaries", static_cast<double>(c.folded.canaries)}, {"share", share}},
+                   fmt::format("sanity: none of {} is of stratum {}, which is {} of the fleet: do its devices report?", canaries_text(c.folded.canaries), stratum, percent_text(share))});
+    return;
+  }
+}
+
 }  // namespace
 
-void judge_sanity(Case const& c, std::vector<GateVerdict>& out) { judge_left(c, out); }
+void judge_sanity(Case const& c, std::vector<GateVerdict>& out) {
+  judge_left(c, out);
+  judge_unseen(c, out);
+}
 
 }  // namespace fleet::rollout

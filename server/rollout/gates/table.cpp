@@ -1,5 +1,6 @@
 #include "server/rollout/gates/absolute.hpp"
 #include "server/rollout/gates/compared.hpp"
+#include "server/rollout/gates/first.hpp"
 #include "server/rollout/gates/metrics.hpp"
 #include "server/rollout/gates/sanity.hpp"
 
@@ -17,6 +18,7 @@ constexpr auto kGates = std::to_array<Gate>({
     {"absolute", absolute_asked, judge_absolute, plan_absolute},
     {"metrics", metrics_asked, judge_metrics, plan_metrics},
     {"drift", drift_asked, judge_drift, plan_drift},
+    {"first", first_asked, judge_first, nothing},
     {"sanity", always, judge_sanity, nothing},
     {"min_devices", always, judge_min_devices, nothing},
     {"certify", certify_asked, judge_certify, nothing},

@@ -48,7 +48,7 @@ Progress any_progress(std::mt19937_64& dice) {
   out.in_stage = static_cast<int>(dice() % 60);
   out.canaries = static_cast<int>(dice() % 300);
   out.controls = out.canaries + static_cast<int>(dice() % 300);
-  for (auto* const time : {&out.stage_since, &out.bake_since, &out.deadline})
+  for (auto* const time : {&out.stage_since, &out.bake_since, &out.deadline, &out.complete_since})
     if (dice() % 3 != 0) *time = Millis(static_cast<std::int64_t>(dice() % 10'000'000'000));
   for (auto const* const stratum : {"cam-a/north", "cam \"b\"", "-"})
     if (dice() % 2 == 0) out.quarantined.insert(stratum);
@@ -59,6 +59,9 @@ Progress any_progress(std::mt19937_64& dice) {
       if (dice() % 2 == 0) window[stratum] = {cell(dice, static_cast<std::int64_t>(dice() % 300)), cell(dice, static_cast<std::int64_t>(dice() % 2'000))};
     fold(out.folded, window);
   }
+  out.folded.install_failed = static_cast<std::int64_t>(dice() % 9);
+  out.installs_seen = static_cast<std::int64_t>(dice() % 9);
+  if (dice() % 2 == 0) leave_out(out.folded, "-");
   return out;
 }
 

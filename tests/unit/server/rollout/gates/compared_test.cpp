@@ -138,6 +138,30 @@ TEST_CASE("a little harm rolls nothing back, however many canaries there are; mo
   CHECK(harm(200) == "rollback");
 }
 
+TEST_CASE("one stratum is ill alone where its canaries are worse than the others', and without it there is no sign of harm; where all are, none is") {
+  struct Case {
+    std::string name;
+    std::array<std::int64_t, 4> failed;
+    std::string ill;
+  };
+  for (auto const& c : {Case{"nobody fails", {0, 0, 0, 0}, "none"},
+                        {"as many as beside them", {1, 0, 1, 1}, "none"},
+                        {"one of four fails", {0, 8, 0, 1}, "b"},
+                        {"a little", {0, 2, 0, 0}, "none"},
+                        {"all fail", {8, 8, 8, 8}, "none"},
+                        {"two of four fail", {0, 8, 8, 0}, "none"}}) {
+    CAPTURE(c.name);
+    Bench bench(kCompared);
+    WindowCounts window;
+    for (std::size_t i = 0; i < 4; ++i) window[std::string(1, static_cast<char>('a' + i))] = {cell(20, {.failed = c.failed[i]}), cell(180, {.failed = 2})};
+    bench.with(window);
+    CHECK(ill_stratum(bench.policy, bench.folded).value_or("none") == c.ill);
+  }
+  Bench alone(kCompared);
+  alone.with(one(cell(20, {.failed = 15}), cell(180)));
+  CHECK_FALSE(ill_stratum(alone.policy, alone.folded).has_value());  // the whole rollout is
+}
+
 TEST_CASE("a plan's sentences name what each comparison can see") {
   auto const policy = *decode_policy(kCompared);
   CHECK(plan_failures(policy, 40, 360).starts_with("failures: 40 canaries beside 360 controls see 1 % become "));

@@ -124,6 +124,23 @@ TEST_CASE("harm among the first 1,200 canaries is of the windows that began with
   CHECK(sum_of(folded, What::failures, &Compared::all, 5) > first);
 }
 
+TEST_CASE("without a stratum everything is as if it had never been there, but for the number of strata and of windows") {
+  WindowCounts const whole{{"a", {cell(40, {.failed = 2}), cell(360, {.silent = 3})}}, {"b", {cell(20, {.failed = 9, .left = 1}), cell(180)}}};
+  auto const policy = *decode_policy(kCompared);
+  auto both = fold_nothing(policy), alone = both;
+  for (int i = 0; i < 3; ++i) {
+    fold(both, whole);
+    fold(alone, one(whole.at("a")[0], whole.at("a")[1]));
+  }
+  CHECK(both.parts == 2);
+  auto const left = without(both, "b");
+  CHECK(left.parts == 2);
+  CHECK(static_cast<Tallies const&>(left) == static_cast<Tallies const&>(alone));
+  CHECK(left.strata == alone.strata);
+  CHECK(left.by_stratum == alone.by_stratum);
+  CHECK(without(both, "none") == both);
+}
+
 TEST_CASE("the order of windows does not matter while they are among the first") {
   std::vector<WindowCounts> windows;
   for (int i = 0; i < 6; ++i) windows.push_back(one(cell(10 + i, {.failed = i % 3}), cell(90, {.failed = i % 2}), i % 2 == 0 ? "a" : "b"));

@@ -75,6 +75,24 @@ TEST_CASE("a shift by one deviation is seen within a hundred canaries, by half o
   }
 }
 
+TEST_CASE("where half of both arms have a period before, changes of these are compared: devices that differ much hide nothing") {
+  for (bool const changes : {true, false}) {
+    SeededRandom random(7);
+    auto folded = fold_nothing(policy_of());
+    for (int window = 0; window < 6; ++window) {
+      auto measured = window_of(random, 10, .5, true);
+      auto& arms = measured.metrics[0]["hw"];
+      for (auto* const devices : {&arms.canary, &arms.control})
+        for (std::size_t i = 0; i < devices->size(); ++i)
+          if (i % 5 < (changes ? 2U : 3U)) (*devices)[i].before.reset();
+      fold_measured(folded, policy_of(), counts_of(10), measured);
+    }
+    CHECK(folded.metrics[0].canaries == (changes ? 36 : 60));
+    bool const all = folded.metrics[0].worse == folded.metrics[0].canaries;
+    CHECK(all == changes);
+  }
+}
+
 TEST_CASE("where low is bad the other side is watched, and what the margin lets pass is like its controls") {
   CHECK(trips_after(policy_of(0, false), -1, false, 100, 3) > 0);
   CHECK(trips_after(policy_of(0, false), 1, false, 300, 3) == 0);

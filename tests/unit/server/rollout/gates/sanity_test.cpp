@@ -25,6 +25,24 @@ TEST_CASE("more canaries than controls that people took out of the rollout pause
   }
 }
 
+TEST_CASE("a part of the fleet that nobody has started in holds the stage, once so many others have that chance does not do it") {
+  Bench bench(kCompared);
+  std::map<std::string, std::int64_t, std::less<>> sizes{{"a", 750}, {"b", 250}};
+  auto const says = [&] {
+    std::vector<GateVerdict> out;
+    judge_sanity({bench.policy, 1, false, bench.latches, bench.folded, bench.facts, 1'000, &sizes}, out);
+    return out.empty() ? std::string("nothing") : out.front().text;
+  };
+  bench.with(one(cell(40), cell(360)));
+  CHECK(says() == "nothing");
+  bench.with(one(cell(120), cell(1'080)));
+  CHECK_MESSAGE(says().starts_with("sanity: none of 160 canaries is of stratum b, which is 25 % of the fleet"), says());
+  bench.with(one(cell(1), cell(9), "b"));
+  CHECK(says() == "nothing");
+  sizes.erase("a");
+  CHECK(says() == "nothing");
+}
+
 TEST_CASE("sanity never rolls back, and its words say what is odd; it is asked of every policy") {
   for (auto const* policy : {kCompared.c_str(), R"({"stages":[{"percent":100}]})"}) {
     Bench bench(policy);
