@@ -116,8 +116,9 @@ void VirtualFleet::wake_members() {
         continue;
       }
       if (device.dead || (device.act != Act::none && device.act != Act::poll && !back)) continue;
-      bool const told = device.told && device.arm == Arm::canary, done = told && !(back && device.exposed);
-      await(devices_[index], !told && !back && device.place < canaries, device.away);
+      bool const ill = rollout_.progress.quarantined.contains(strata_[s]);
+      bool const told = device.told && device.arm == Arm::canary, done = told && !((back || ill) && device.exposed && device.runs_new);
+      await(devices_[index], !told && !back && !ill && device.place < canaries, device.away);
       if (!done) wake(index, Act::poll, weather_.next_poll(devices_[index].around, now_));
     }
   }

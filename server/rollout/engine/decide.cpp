@@ -197,11 +197,21 @@ bool keeps_control(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   return joins(d, view);
 }
 
+/// Its stratum was quarantined, and it runs the release: it returns, as where the whole rollout is taken back.
+bool leaves_quarantine(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  auto const& rollout = view.rollout;
+  bool const ill = rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(d.stratum(view));
+  if (!ill || row.arm != Arm::canary || !must_return(view, row, d.device)) return false;
+  take_back(d, view, row);
+  return true;
+}
+
 /// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
 bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   if (row.arm != Arm::canary) return keeps_control(d, view, row);
   auto const& rollout = view.rollout;
   bool const failed = row.state == ds::kFailed;
+  if (leaves_quarantine(d, view, row)) return true;
   if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
     d.target(view, row.attempt, false);
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
@@ -275,9 +285,14 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   if (!covers(d, view, row)) return false;
   bool const canary = row != nullptr && row->arm == Arm::canary;
   if (!canary && d.seat(view) != Seat::canary) return false;
+  if (canary && leaves_quarantine(d, view, *row)) return true;
   bool const told = canary && row->state != ds::kDropped && row->state != ds::kLeft;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
+    return false;
+  }
+  if (!told && rollout.progress.quarantined.contains(d.stratum(view))) {
+    d.note("quarantined", fmt::format("stratum {} of rollout {} had shown harm by itself: it was left out", d.stratum(view), rollout.id));
     return false;
   }
   if (!told && (is_frozen(d, view) || !within_egress(d, view))) return false;

@@ -96,6 +96,7 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   if (key.exposed) facts.exposed += devices;
   if (key.tries_again) return;
   bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;
+  if (evidence && key.window > window) facts.later += devices;
   if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][0], key, devices, undecided);
   if (undecided) facts.at_work += devices;
   if (key.state == ds::kLeft) {

@@ -1,5 +1,6 @@
 #include "server/rollout/engine/step.hpp"
 
+#include "server/rollout/gates/compared.hpp"
 #include "server/rollout/gates/metrics.hpp"
 
 #include <fmt/format.h>
@@ -11,9 +12,12 @@
 namespace fleet::rollout {
 namespace {
 
-/// A stratum halts alone at this e-value times the number of strata; two of them halt the rollout.
-constexpr double kAlphaStratum = .001;
+/// So many strata that were quarantined halt the rollout.
 constexpr std::size_t kStrataHalt = 2;
+/// Devices that start after the last window was shut are judged together with those of so long a time at least: each window costs a round of proofs.
+constexpr Millis kStragglers = std::chrono::minutes{15};
+/// A window waits no longer for what its members measured.
+constexpr Millis kSamplesMax = std::chrono::hours{1};
 /// Beyond so many controls a window's control is as good as certain.
 constexpr std::int64_t kControlsEnough = 9'000;
 
@@ -82,7 +86,9 @@ bool may_shut(Setting const& setting, Progress const& progress, Look const& look
   bool const all_told = facts.told + facts.left >= members && members > 0;
   // Where all its devices are offline it waits: going on would tell a sleeping fleet window by window, and all would start in the same morning.
   bool const reachable = facts.undispatched == 0 && (facts.offline == 0 || progress.canaries >= ladder.last());
-  bool const nobody_to_tell = every > Millis{0} ? all_told : reachable;
+  // Who was quarantined is told nothing: nobody knows how many of a window's these are.
+  bool const time_is_up = !progress.quarantined.empty() && look.service >= progress.opened + every;
+  bool const nobody_to_tell = every > Millis{0} ? all_told || time_is_up : reachable;
   // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
   if (canaries == 0) return facts.told + facts.left > 0 && facts.undecided == 0 && nobody_to_tell;
   bool const all_canaries = all_told && facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
@@ -94,17 +100,28 @@ bool may_shut(Setting const& setting, Progress const& progress, Look const& look
 
 bool is_complete(Facts const& facts) { return sum(facts.window, 0).undecided + sum(facts.window, 1).undecided == 0; }
 
-/// A stratum whose own windows have shown harm gets no more canaries.
+/// A stratum that is ill by itself gets no more canaries, and the others are judged without it. To be asked before the whole is judged.
 void quarantine(Stepping& s) {
   auto& progress = s.progress;
-  auto const strata = static_cast<double>(progress.folded.strata.size());
-  if (strata < 2 || !s.setting.policy.compares()) return;
-  for (auto const& [stratum, compared] : progress.folded.strata)
-    for (auto const what : {What::failures, What::silence})
-      if (!progress.quarantined.contains(stratum) && worse_in(progress.folded, stratum, what).reaches(strata / kAlphaStratum)) {
-        progress.quarantined.insert(stratum);
-        s.verdict.told_anew = true;
-      }
+  if (!s.setting.policy.compares()) return;
+  while (auto const stratum = ill_stratum(s.setting.policy, progress.folded)) {
+    progress.quarantined.insert(*stratum);
+    leave_out(progress.folded, *stratum);
+    s.verdict.told_anew = true;
+  }
+}
+
+/// What counts of a window: strata that are part of the rollout.
+WindowCounts counted(Progress const& progress, WindowCounts window) {
+  for (auto const& stratum : progress.quarantined) window.erase(stratum);
+  return window;
+}
+
+/// Whether what members of a window measured has had its time to come: a report interval after the last of them had its outcome.
+bool samples_came(Setting const& setting, Progress const& progress, Look const& look) {
+  bool const asked = !setting.policy.metrics.empty() || setting.policy.drift;
+  auto const due = std::min(look.facts.samples_due, kSamplesMax);
+  return !asked || due <= Millis{0} || (progress.complete_since && look.service >= *progress.complete_since + due);
 }
 
 /// Shuts the open window, and takes it in when all who started in it have an outcome.
@@ -113,8 +130,17 @@ void follow_window(Stepping& s) {
   if (progress.judged || s.verdict.told_anew) return;  // one that opened in this step: what is known is of before
   if (!progress.shut && may_shut(s.setting, progress, s.look)) progress.shut = true;
   if (!progress.shut || !is_complete(s.facts())) return;
-  fold(progress.folded, s.facts().window);
-  fold_measured(progress.folded, s.setting.policy, s.facts().window, s.facts().measured);
+  if (!progress.complete_since) progress.complete_since = s.look.service;
+  if (!samples_came(s.setting, progress, s.look)) {
+    s.verdict.look_at = *progress.complete_since + std::min(s.facts().samples_due, kSamplesMax);
+    return;
+  }
+  auto const window = counted(progress, s.facts().window);
+  fold(progress.folded, window);
+  fold_measured(progress.folded, s.setting.policy, window, s.facts().measured);
+  progress.folded.install_failed += s.facts().install_failed - progress.installs_seen;
+  progress.installs_seen = s.facts().install_failed;
+  progress.complete_since.reset();
   progress.judged = true;
   s.verdict.closed_window = true;
   quarantine(s);
@@ -213,6 +239,7 @@ std::string waits_for_window(Stepping& s) {
     if (s.stage().every > Millis{0} && started > 0) s.verdict.look_at = progress.opened + s.stage().every / 2;
     return fmt::format("window {}: {} of {} canaries have started", progress.window, started, count_at(s.setting.ladder, progress.canaries));
   }
+  if (progress.complete_since) return fmt::format("window {} waits for what its devices measured", progress.window);
   auto const controls = sum(s.facts().window, 1).undecided;
   if (s.facts().undecided > 0) return controls > 0 ? fmt::format("{}, and {} of the control", busy_text(s.facts()), controls) : busy_text(s.facts());
   return fmt::format("{} of the control still at work", devices_text(controls));
@@ -246,6 +273,22 @@ std::string next_window(Stepping& s) {
   return fmt::format("window {} opens: {} canaries in all", s.progress.window, count_at(s.setting.ladder, s.progress.canaries));
 }
 
+/// Devices that started after the window was shut, where no other opens by itself: they are a window of their own, beside the controls of the last.
+std::string gather_stragglers(Stepping& s) {
+  auto& progress = s.progress;
+  if (s.facts().later == 0 || !progress.judged || s.verdict.told_anew) return {};
+  auto const at = progress.opened + std::max(s.stage().every, kStragglers);
+  if (s.look.service < at) {
+    s.verdict.look_at = std::min(s.verdict.look_at.value_or(at), at);
+    return {};
+  }
+  ++progress.window;
+  progress.shut = progress.judged = false;
+  progress.opened = s.look.service;
+  s.verdict.told_anew = true;
+  return fmt::format("; window {} opens for {} that started late", progress.window, devices_text(s.facts().later));
+}
+
 void rule_promotion(Stepping& s) {
   auto const& standing = s.standing();
   auto const& policy = s.setting.policy;
@@ -262,6 +305,7 @@ void rule_promotion(Stepping& s) {
   verdict.reason = fmt::format("stage {} of {} passed: {} healthy of {} decided", standing.stage, policy.stage_count(), s.facts().healthy, s.facts().decided);
   for (auto const& gate : verdict.gates)
     if (gate.test == "safe" && gate.name != "min_devices" && !gate.name.starts_with("coverage")) verdict.reason += "; " + gate.text;
+  if (!s.progress.quarantined.empty()) verdict.reason += fmt::format("; without stratum {}", fmt::join(s.progress.quarantined, ", "));
   verdict.told_anew = true;
   if (!s.is_last()) s.progress = enter(s.setting, std::move(s.progress), next, false, s.look.service);
 }
@@ -293,6 +337,7 @@ std::string waits_for(Stepping& s) {
 void rule_stage(Stepping& s) {
   auto waits = waits_for(s);
   if (waits.empty()) return rule_promotion(s);
+  waits += gather_stragglers(s);
   auto const& facts = s.facts();
   std::int64_t failed = 0;
   for (auto const& [code, devices] : facts.failures) failed += devices;
@@ -344,11 +389,11 @@ Progress accept(Progress progress) {
 
 bool may_move(Setting const& setting, Progress const& progress, Look const& look) {
   if (look.standing.state == State::rolling_back || progress.judged) return true;
-  return progress.shut ? is_complete(look.facts) : may_shut(setting, progress, look);
+  return progress.shut ? is_complete(look.facts) && (!progress.complete_since || samples_came(setting, progress, look)) : may_shut(setting, progress, look);
 }
 
 bool closes_window(Setting const& setting, Progress const& progress, Look const& look) {
-  return !progress.judged && (progress.shut || may_shut(setting, progress, look)) && is_complete(look.facts);
+  return !progress.judged && (progress.shut || may_shut(setting, progress, look)) && is_complete(look.facts) && samples_came(setting, progress, look);
 }
 
 Stepped step(Setting const& setting, Progress progress, Look const& look) {
@@ -363,7 +408,10 @@ Stepped step(Setting const& setting, Progress progress, Look const& look) {
     enter_what_was_said(s);
     follow_window(s);
   }
-  verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts});
+  auto sizes = setting.ladder.sizes;
+  for (auto const& stratum : s.progress.quarantined) sizes.erase(stratum);
+  verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts,
+                             setting.ladder.reach(), &sizes});
   latch_trips(verdict);
   if (look.standing.release_revoked) {
     verdict.decision = Ruling::pause;

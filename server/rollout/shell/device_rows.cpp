@@ -120,16 +120,19 @@ Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t devic
   return row.run();
 }
 
-/// Rollouts of the model that are taken back, and from which the device has now returned, whatever made it do so.
+/// Rollouts of the model that are taken back, in all or in the device's stratum, and from which it has now returned, whatever made it do so.
 Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                           std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (of_model == snapshot.models.end()) return {};
-  for (auto const& view : of_model->second.ended) {
+  auto views = of_model->second.ended;
+  views.insert(views.end(), of_model->second.live.begin(), of_model->second.live.end());
+  for (auto const& view : views) {
     auto const& rollout = view->rollout;
-    if ((rollout.state != State::rolling_back && rollout.state != State::rolled_back) || item.running_version == rollout.version) continue;
+    bool const back = rollout.state == State::rolling_back || rollout.state == State::rolled_back;
+    if ((!back && rollout.progress.quarantined.empty()) || item.running_version == rollout.version) continue;
     FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
-    if (!row || !row->exposed || row->state == ds::kReverted) continue;
+    if (!row || !row->exposed || row->state == ds::kReverted || (!back && row->state != ds::kReverting)) continue;
     FLEET_CHECK(set_state(tx, rollout.n, device.n, ds::kReverted, now));
     FLEET_CHECK(raise_device(tx, device.n));
     changed.push_back(rollout.n);

@@ -6,6 +6,7 @@
 #include "server/rollout/engine/verdict_json.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/gathered.hpp"
+#include "server/rollout/shell/planner.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/quiet_rows.hpp"
 #include "server/rollout/shell/series.hpp"
@@ -171,6 +172,14 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
     FLEET_TRY(facts.busy, read_busy(reader, rollout.n, kNamed));
   }
   FLEET_CHECK(read_metrics(reader, rollout, facts));
+  if ((!rollout.policy.metrics.empty() || rollout.policy.drift) && !rollout.progress.judged) {
+    if (watch.samples_window != rollout.progress.window) {
+      FLEET_TRY(auto const habits, fleet_habits(reader));
+      watch.samples_due = habits.report;
+      watch.samples_window = rollout.progress.window;
+    }
+    facts.samples_due = watch.samples_due;
+  }
   if (rollout.state == State::rolling_back) FLEET_CHECK(count_to_return(reader, watch, facts));
   bool const joining = rollout.state == State::running && !rollout.waits_to_begin() && facts.preparing == 0;
   bool const by_time = !rollout.full && rollout.attempt == 1 && rollout.policy.stage(std::max(rollout.stage, 1)).every > Millis{0};

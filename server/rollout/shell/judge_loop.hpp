@@ -44,6 +44,8 @@ private:
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
     std::set<std::string> blocked_by;
+    Millis samples_due{0};  ///< asked once a window
+    int samples_window = -1;
     std::int64_t failed = -1;                      ///< of which the codes were read
     std::map<std::string, std::int64_t> failures;
   };

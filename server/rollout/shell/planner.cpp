@@ -41,7 +41,7 @@ Result<void> check_floors(db::Connection& reader, PlanRequest const& request, Re
 
 }  // namespace
 
-Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof) {
+Result<Habits> fleet_habits(db::Connection& reader) {
   auto row = reader.prepare(queries::kGaps);
   FLEET_TRY(bool const found, row.step());
   Habits habits;
@@ -49,6 +49,11 @@ Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis
     habits.poll = std::min<Millis>(seconds(std::min(row.int64(0), 2 * row.int64(1))), kGapMax);
     habits.report = std::min<Millis>(seconds(std::min(row.int64(2), 2 * row.int64(3))), kGapMax);
   }
+  return habits;
+}
+
+Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof) {
+  FLEET_TRY(auto const habits, fleet_habits(reader));
   return proof + silent_after(habits, policy.silent.value_or(SilentGate{}).after_reports);
 }
 

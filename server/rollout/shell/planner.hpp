@@ -2,6 +2,7 @@
 
 #include "core/wire/release.hpp"
 #include "server/rollout/engine/plan.hpp"
+#include "server/rollout/engine/rows.hpp"
 #include "server/store/store.hpp"
 
 #include <cstdint>
@@ -40,6 +41,8 @@ struct ReleaseFacts {
 /// @errors bad_input, not_found; unprocessable (`floor_forbids_return`): on_harm is rollback, but devices could not return to what they run
 [[nodiscard]] Result<Plan> plan(db::Connection& reader, PlanRequest const& request);
 
+/// What most devices do: the longest interval of one, and at most twice what they do on average.
+[[nodiscard]] Result<Habits> fleet_habits(db::Connection& reader);
 /// From a device's start to its outcome at the latest: what the release takes to prove itself, and the time after which most of the fleet is silent.
 /// @param proof  of the release
 [[nodiscard]] Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof);

@@ -311,7 +311,7 @@ TEST_CASE("a rollout that waits for another, or for its time, opens no window an
 
 TEST_CASE("a stratum that shows harm by itself is told nothing more; two such halt the rollout") {
   // Big strata that fail less than before hide one that fails: all strata together show no harm.
-  Stepping s(R"({"stages":[{"percent":20},{"percent":100}],"gates":{"failures":{"harm_alpha":0.000001}}})", {{"a", 300}, {"b", 300}, {"c", 300}});
+  Stepping s(R"({"stages":[{"percent":20},{"percent":100}],"gates":{"failures":{}}})", {{"a", 300}, {"b", 300}, {"c", 300}});
   s.look();
   REQUIRE(s.progress.window == 1);
   s.start();
@@ -341,6 +341,77 @@ TEST_CASE("a stratum that shows harm by itself is told nothing more; two such ha
     s.look();
     CHECK(s.event() == "pause");
     CHECK(accept(s.progress).quarantined.empty());
+  }
+}
+
+TEST_CASE("a release that is bad on one hardware of several leaves that one out, and goes on with the others, without what it showed") {
+  Stepping s(R"({"stages":[{"percent":20},{"percent":100}],"gates":{"failures":{}}})", {{"a", 100}, {"b", 100}, {"c", 100}, {"d", 100}});
+  s.look();
+  s.start();
+  s.look();
+  for (auto const* const other : {"a", "c", "d"}) s.finish({}, {}, other);
+  s.finish({.failed = 9}, {}, "b");
+  s.look();
+  CHECK(s.event() == "widen");
+  CHECK(s.progress.quarantined == std::set<std::string, std::less<>>{"b"});
+  CHECK(s.progress.folded.canaries == 60);
+  CHECK(s.progress.folded.seen[0].canary.bad == 0);
+  s.start();
+  s.look();
+  for (auto const* const other : {"a", "c", "d"}) s.finish({}, {}, other);
+  s.finish({.failed = 80}, {}, "b");  // that were told before it was quarantined
+  s.look();
+  CHECK(s.event() == "complete");
+}
+
+TEST_CASE("who starts after the last window was judged is judged in a window of its own, as long as the rollout has not completed") {
+  Stepping s(R"({"stages":[{"percent":100,"bake":"6h"}],"gates":{"failures":{},"silent":{},"absolute":[{"metric":"agent.install_failure","devices_max":"20%"}]}})");
+  s.look();
+  s.play();
+  REQUIRE(s.progress.judged);
+  CHECK(s.said("bakes for"));
+  s.facts.later = 30;
+  s.look(hours(1));
+  CHECK(s.last.told_anew);
+  CHECK(s.progress.window == 2);
+  CHECK_FALSE(s.progress.judged);
+  CHECK(s.canaries() == 100);
+  CHECK(s.said("window 2 opens for 30 devices that started late"));
+  s.facts.later = 0;
+  SUBCASE("they are well") {
+    s.facts.window["a"] = {Cell{30, 30, 0, 0, 0, 0, 0}, Cell{}};
+    s.look(hours(6));
+    CHECK(s.progress.folded.canaries == 130);
+    CHECK(s.event() == "complete");
+  }
+  SUBCASE("they are not") {
+    s.facts.window["a"] = {Cell{30, 0, 30, 0, 0, 0, 0}, Cell{270, 270, 0, 0, 0, 0, 0}};
+    s.look(hours(1));
+    CHECK(s.event() == "roll_back");
+  }
+  SUBCASE("nobody else opens one") {
+    s.facts.window["a"] = {Cell{30, 30, 0, 0, 0, 0, 0}, Cell{}};
+    s.look(hours(1));
+    CHECK(s.progress.judged);
+    s.look(hours(1));
+    CHECK(s.progress.window == 2);
+  }
+}
+
+TEST_CASE("a window whose devices are to be compared by what they measured waits a report interval for it, and an hour at most") {
+  for (auto const due : {Millis(0), Millis(60'000), Millis(hours(9))}) {
+    Stepping s(R"({"stages":[{"devices":10},{"percent":100}],"gates":{"failures":{},"metrics":[{"name":"latency_ms"}]}})");
+    s.facts.samples_due = due;
+    s.look();
+    s.play();
+    CHECK(s.progress.judged == (due == Millis(0)));
+    if (due == Millis(0)) continue;
+    CHECK(s.said("waits for what its devices measured"));
+    auto const wait = std::min<Millis>(due, hours(1));
+    CHECK_FALSE(closes_window({s.policy, s.ladder}, s.progress, {s.now + wait - Millis(1), s.standing, s.facts}));
+    CHECK(closes_window({s.policy, s.ladder}, s.progress, {s.now + wait, s.standing, s.facts}));
+    s.look(wait);
+    CHECK(s.progress.judged);
   }
 }
 
