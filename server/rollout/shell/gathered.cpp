@@ -18,7 +18,7 @@ std::string_view known_word(Names const& names, std::string_view text) {
   return found == names.end() ? std::string_view() : *found;
 }
 
-/// Each healthy member's summary of one metric, in the order of their numbers.
+/// Each healthy member's summary of one metric, and that of its period before, in the order of their numbers.
 template <class Take>
 Result<void> each_summary(db::Connection& reader, std::int64_t rollout_n, std::string_view metric, int window, Take const& take) {
   auto rows = reader.prepare(queries::kSummaries);
@@ -27,7 +27,11 @@ Result<void> each_summary(db::Connection& reader, std::int64_t rollout_n, std::s
     FLEET_TRY(bool const more, rows.step());
     if (!more) return {};
     FLEET_TRY(auto const summary, decode_summary(rows.text_view(2)));
-    take(rows.text(0), parse_arm(rows.text_view(1)) == Arm::canary, summary);
+    DeviceSummary before;
+    if (!rows.is_null(3)) {
+      FLEET_TRY(before, decode_summary(rows.text_view(3)));
+    }
+    take(rows.text(0), parse_arm(rows.text_view(1)) == Arm::canary, summary, before);
   }
 }
 
@@ -97,9 +101,9 @@ Result<Measured> read_measured(db::Connection& reader, RolloutView const& view, 
   Measured out;
   for (auto const& gate : policy.metrics) {
     auto& strata = out.metrics.emplace_back();
-    FLEET_CHECK(each_summary(reader, view.rollout.n, gate.name, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary) {
+    FLEET_CHECK(each_summary(reader, view.rollout.n, gate.name, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary, DeviceSummary const& before) {
       auto const value = value_of(summary, gate);
-      if (value) (canary ? strata[stratum].canary : strata[stratum].control).push_back({*value});
+      if (value) (canary ? strata[stratum].canary : strata[stratum].control).push_back({*value, value_of(before, gate)});
     }));
   }
   if (!policy.drift) return out;
@@ -107,7 +111,7 @@ Result<Measured> read_measured(db::Connection& reader, RolloutView const& view, 
     auto& strata = out.drift.emplace_back();
     auto const range = view.range_of(metric);
     if (!range) continue;  // the planner refuses it; of a release without one nothing is known
-    FLEET_CHECK(each_summary(reader, view.rollout.n, metric, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary) {
+    FLEET_CHECK(each_summary(reader, view.rollout.n, metric, window, [&](std::string const& stratum, bool canary, DeviceSummary const& summary, DeviceSummary const&) {
       if (auto bins = bins_of(summary, *range)) (canary ? strata[stratum].canary : strata[stratum].control).push_back(std::move(*bins));
     }));
   }

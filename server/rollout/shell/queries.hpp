@@ -105,6 +105,11 @@ inline constexpr Query kPutSamples{"rollout_put_samples",
                                    "ON CONFLICT (rollout, metric, device) DO UPDATE SET arm = excluded.arm, samples = excluded.samples, class = excluded.class, "
                                    "healthy = excluded.healthy, summary = excluded.summary"};
 inline constexpr Query kDropSummaries{"rollout_drop_summaries", "UPDATE rollout_samples SET summary = '' WHERE rollout = ? AND device = ?"};
+/// Of a control: its period before, from now on.
+inline constexpr Query kKeepBefore{"rollout_keep_before",
+                                   "INSERT INTO rollout_before (rollout, metric, device, summary) SELECT rollout, metric, device, summary FROM rollout_samples "
+                                   "WHERE rollout = ? AND device = ? AND arm <> 'canary' AND summary <> '' "
+                                   "ON CONFLICT (rollout, metric, device) DO UPDATE SET summary = excluded.summary"};
 inline constexpr Query kSetSamplesHealthy{"rollout_set_samples_healthy", "UPDATE rollout_samples SET healthy = ?3 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary'"};
 inline constexpr Query kMeasuring{"rollout_measuring", "SELECT state, outcome, exposed, arm, in_window, from_digest FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running, running_digest FROM device_models WHERE device = ? AND model = ?"};
@@ -187,7 +192,8 @@ inline constexpr Query kMetricCounts{"rollout_metric_counts_of",
                                      "SELECT metric, arm, class, healthy, devices FROM rollout_metric_counts WHERE rollout = ? AND devices > 0"};
 /// What the healthy members of a window measured, by device: once a window, where gates ask for it.
 inline constexpr Query kSummaries{"rollout_summaries",
-                                  "SELECT x.stratum, x.arm, s.summary FROM rollout_samples s JOIN rollout_devices x ON x.rollout = s.rollout AND x.device = s.device "
+                                  "SELECT x.stratum, x.arm, s.summary, b.summary FROM rollout_samples s JOIN rollout_devices x ON x.rollout = s.rollout AND x.device = s.device "
+                                  "LEFT JOIN rollout_before b ON b.rollout = s.rollout AND b.metric = s.metric AND b.device = s.device "
                                   "WHERE s.rollout = ?1 AND s.metric = ?2 AND x.in_window = ?3 AND x.outcome = 'healthy' AND s.summary <> '' ORDER BY s.device"};
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 /// Of a row that is as it was read: a report may have moved it meanwhile.
@@ -219,7 +225,7 @@ inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
-     kSamplesRow, kPutSamples, kDropSummaries, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
+     kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 

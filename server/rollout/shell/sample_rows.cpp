@@ -99,13 +99,25 @@ Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   return {};
 }
 
+namespace {
+
+/// What it measured as control is its period before.
+Result<void> keep_before(store::Tx& tx, Rollout const& rollout, std::int64_t device_n) {
+  if (rollout.policy.metrics.empty()) return {};
+  return tx.prepare(queries::kKeepBefore).bind_all(rollout.n, device_n).run();
+}
+
+}  // namespace
+
 Result<void> drop_samples(store::Tx& tx, Rollout const& rollout, std::int64_t device_n) {
   if (!rollout.policy.reads_samples()) return {};
+  FLEET_CHECK(keep_before(tx, rollout, device_n));
   return tx.prepare(queries::kDropSamples).bind_all(rollout.n, device_n).run();
 }
 
 Result<void> drop_summaries(store::Tx& tx, Rollout const& rollout, std::int64_t device_n) {
   if (rollout.policy.metrics.empty() && !rollout.policy.drift) return {};
+  FLEET_CHECK(keep_before(tx, rollout, device_n));
   return tx.prepare(queries::kDropSummaries).bind_all(rollout.n, device_n).run();
 }
 

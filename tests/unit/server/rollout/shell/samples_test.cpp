@@ -171,6 +171,30 @@ TEST_CASE("what canaries measure is compared with their own controls when their 
     }
 }
 
+TEST_CASE("what a device measured as control is its period before, once it is a canary or proves anew: changes are compared then") {
+  Sampled f;
+  auto const id = f.make("2", R"({"stages":[{"devices":4,"bake":"5s"},{"devices":20,"bake":"10h"},{"percent":100}],"control":{"per_canary":6},
+    "gates":{"failures":{},"metrics":[{"name":"accuracy"}]}})")->id;
+  auto const measured = [&] {
+    auto const rollout = f.get(id);
+    auto const view = make_view(rollout, std::make_shared<Ladder const>(*load_ladder(f.store->reader(), rollout)));
+    REQUIRE(view);
+    return read_measured(f.store->reader(), *view, rollout.progress.window)->metrics.at(0);
+  };
+  auto const have_before = [](std::vector<DeviceValue> const& devices) { return std::count_if(devices.begin(), devices.end(), [](auto const& one) { return one.before.has_value(); }); };
+  f.steps(1);
+  REQUIRE(f.get(id).progress.window == 1);
+  CHECK(measured().at("cam").canary.size() == 4);
+  CHECK(have_before(measured().at("cam").canary) == 0);
+  for (int i = 0; i < 40 && f.get(id).progress.window < 2; ++i) f.steps(1);
+  f.steps(3);
+  auto const second = measured().at("cam");
+  CHECK(second.canary.size() == 16);
+  CHECK(have_before(second.canary) == 16);
+  CHECK(second.control.size() == 20);
+  CHECK(have_before(second.control) == 8);
+}
+
 TEST_CASE("a canary that sends nothing of a compared metric is no evidence to pass") {
   Sampled f;
   auto const id = f.make("2", R"({"stages":[{"devices":20,"deadline":"1m"},{"percent":100}],"gates":{"failures":{},"metrics":[{"name":"latency_ms"}]}})")->id;
