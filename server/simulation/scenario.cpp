@@ -80,6 +80,7 @@ Result<Scenario> decode_scenario(std::string_view text, std::string const& point
   out.noise_spread = read_between(reader, "noise_spread", 0, 0, 3);
   out.sites = static_cast<int>(reader.integer("sites", 1, 100'000, out.sites));
   out.hardware = static_cast<int>(reader.integer("hardware", 1, 1'000, out.hardware));
+  out.harm_hardware = static_cast<int>(reader.integer("harm_hardware", 0, out.hardware, out.harm_hardware));
   if (auto const* const shock = reader.find("site_shock")) {
     wire::ObjectReader inner(*shock, pointer + "/site_shock", faults);
     out.shock_share = read_between(inner, "share", 0, 0, 1);

@@ -37,6 +37,7 @@ struct Scenario {
   double noise_spread = 0;    ///< standard deviation of the logarithm of devices' own chances to fail
   int sites = 50;
   int hardware = 1;
+  int harm_hardware = 0;      ///< the release harms the first so many kinds of hardware alone; 0: all
   double shock_share = 0;     ///< of the sites, that lose their network at one time, once within the first day
   double shock_hours = 1;
   std::optional<double> drift_to;  ///< what `base` moves to, within two days

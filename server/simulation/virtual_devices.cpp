@@ -120,6 +120,12 @@ void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   watch(index, now_ + silence_ms_);
 }
 
+/// Its hardware is of those that the release harms.
+bool VirtualFleet::may_harm(std::uint32_t index) const {
+  auto const kind = index % static_cast<std::uint32_t>(scenario_.hardware);
+  return scenario_.harm_hardware == 0 || kind < static_cast<std::uint32_t>(scenario_.harm_hardware);
+}
+
 /// It switches and begins its probation, or its proof. What will come of it is drawn now.
 void VirtualFleet::start(std::uint32_t index) {
   auto& device = devices_[index];
@@ -133,11 +139,11 @@ void VirtualFleet::start(std::uint32_t index) {
   bool const by_base = chance < base;
   // The harm comes on top of what would have failed anyhow, so that the chance in all is what the scenario says.
   double const more = scenario_.kind == HarmKind::fails && scenario_.base < 1 ? std::max(0., (scenario_.harm - scenario_.base) / (1 - scenario_.base)) : scenario_.harm;
-  bool const harmed = canary && scenario_.kind != HarmKind::metric && harm < more;
+  bool const harmed = canary && scenario_.kind != HarmKind::metric && harm < more && may_harm(index);
   device.fails = by_base || (harmed && scenario_.kind == HarmKind::fails);
   if (canary) {
     device.runs_new = true;
-    device.harmed = device.harmed || (harmed && !by_base) || (scenario_.kind == HarmKind::metric && scenario_.harmful());
+    device.harmed = device.harmed || (harmed && !by_base) || (scenario_.kind == HarmKind::metric && scenario_.harmful() && may_harm(index));
   }
   if (name_of(device.state) != ds::kSilent) move(device, ds::kProbation, row_kind::kPlain, canary, true);
   begin_samples(index);
@@ -163,6 +169,7 @@ void VirtualFleet::finish(std::uint32_t index) {
   move(device, device.fails ? ds::kFailed : ds::kHealthy, row_kind::kPlain, canary, true);
   tally(index, 1);
   if (taken_back) move(device, ds::kReverted, row_kind::kPlain, true, false);
+  if (device.runs_new && rollout_.progress.quarantined.contains(strata_[device.stratum])) wake(index, Act::poll, weather_.next_poll(device.around, now_));
   device.quiet_at = 0;
 }
 

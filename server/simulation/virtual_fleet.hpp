@@ -90,6 +90,7 @@ private:
   void poll(std::uint32_t index);
   void dispatch(std::uint32_t index, rollout::Desired const& desired);
   void start(std::uint32_t index);
+  [[nodiscard]] bool may_harm(std::uint32_t index) const;
   void finish(std::uint32_t index);
   void look_if_quiet(std::uint32_t index);
   void make_measures();

@@ -54,7 +54,7 @@ void VirtualFleet::sample(std::uint32_t index) {
   }
   auto const every = rollout_.policy.absolute[sampled_gates_.front()].block;
   if (weather_.reaches(device.around, now_)) {
-    bool const shifted = canary && scenario_.kind == HarmKind::metric;
+    bool const shifted = canary && scenario_.kind == HarmKind::metric && may_harm(index);
     auto const sent = measures_->batch(index, shifted, every, static_cast<std::uint64_t>(now_ / 60'000) + 1);
     tally(index, -1);
     for (std::size_t i = 0; i < sampled_gates_.size(); ++i) {
@@ -82,7 +82,7 @@ Measured VirtualFleet::measured() {
     for (auto const index : by_place_[s]) {
       auto const& device = devices_[index];
       if (!device.told || device.window != rollout_.progress.window || name_of(device.outcome) != ds::kHealthy) continue;
-      bool const canary = device.arm == Arm::canary, shifted = canary && scenario_.kind == HarmKind::metric;
+      bool const canary = device.arm == Arm::canary, shifted = canary && scenario_.kind == HarmKind::metric && may_harm(index);
       auto const draw = static_cast<std::uint64_t>(device.window) + 1;
       auto const length = Millis(std::max<std::int64_t>(service(now_) - device.since, 0)) + scenario_.probation;
       auto const value = measures_->value(index, shifted, length, draw);

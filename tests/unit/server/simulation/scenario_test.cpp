@@ -10,7 +10,7 @@ using namespace fleet::simulation;
 TEST_CASE("a scenario says what it is, and what it leaves out is well") {
   auto const all = decode_scenario(R"({"base":0.02,"harm":0.05,"kind":"fails","offline":0.3,"offline_hours":6,"noise_spread":0.5,"sites":20,"hardware":3,
     "site_shock":{"share":0.25,"hours":2},"drift_to":0.04,"metric":{"name":"accuracy","mean":0.95,"between":0.02,"shift":-0.01,"samples_per_hour":200},
-    "server_outage":"20m","clock_step":"-1h","poll":"5m","long_poll":true,"day_night":0.3,"probation":"10m","bytes":1000})");
+    "server_outage":"20m","clock_step":"-1h","poll":"5m","long_poll":true,"day_night":0.3,"harm_hardware":2,"probation":"10m","bytes":1000})");
   REQUIRE(all.has_value());
   CHECK(all->shock_share == doctest::Approx(.25));
   CHECK(all->clock_step == -std::chrono::hours(1));
