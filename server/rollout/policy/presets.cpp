@@ -12,6 +12,9 @@ using std::chrono::hours;
 
 constexpr Millis kDeadline = hours(24 * 14);
 constexpr std::int64_t kBare = 24;  ///< below it two devices that fail anyhow leave too few others to show that most do not
+/// What the rest of fewer than a dozen must still show. Its evidence was given: one that fails by chance in the last window is no reason to ask a person.
+constexpr std::int64_t kDozen = 12;
+constexpr double kFewRest = .7;
 constexpr std::int64_t kSmall = 600, kLarge = 6'000, kHuge = 60'000, kManyForCaution = 2'000;
 constexpr std::int64_t kHoldbackFrom = 100;
 constexpr double kHoldback = .05;
@@ -24,14 +27,16 @@ struct Temper {
   double tiny_evidence;
   double small_share;       ///< of the targeted in the second stage of a small fleet
   double small_certainty;   ///< a small fleet certifies at best so many over its size
+  std::int64_t tiny_cap;    ///< of a tiny fleet's first stage
+  double tiny_rest;         ///< share that the rest of a tiny fleet must certify
   std::int64_t middle_window_max;
   double large_grow;
 };
 constexpr auto kTempers = std::to_array<Temper>({
-    {"cautious", hours(6), 1. / 2, 6, .4, 15, 20, 3},
-    {"standard", hours(2), 1. / 3, 3, .33, 20, 40, 3},
-    {"fast", hours(1), 1. / 3, 3, .33, 20, 40, 4},
-    {"small-fleet", hours(2), 1. / 3, 3, .33, 20, 40, 3},
+    {"cautious", hours(6), 1. / 2, 6, .4, 15, 5, .6, 20, 3},
+    {"standard", hours(2), 1. / 3, 3, .33, 20, 4, .5, 40, 3},
+    {"fast", hours(1), 1. / 3, 3, .33, 20, 4, .5, 40, 4},
+    {"small-fleet", hours(2), 1. / 3, 3, .33, 20, 4, .5, 40, 3},
 });
 
 std::int64_t part(double share, std::int64_t whole) { return std::max<std::int64_t>(1, std::llround(share * static_cast<double>(whole))); }
@@ -72,10 +77,12 @@ void tiny(Making& m, Temper const& temper) {
   m.policy.certify_evidence = temper.tiny_evidence;
   bool const whole = m.reach < kBare || temper.name == "cautious";
   if (m.reach == 1) m.policy.certify.push_back(.9);
-  else m.stage(1, 1, 4, 0, .9);
+  else m.stage(1, 1, temper.tiny_cap, 0, .9);
   // Where not even all of them, healthy, would be evidence enough, the first device and time are.
-  if (m.reach > 2 && stats::certify({0, m.reach}, .5).reaches(temper.tiny_evidence))
+  if (m.reach > 2 && stats::certify({0, m.reach}, .5).reaches(temper.tiny_evidence)) {
     m.stage(std::max<std::int64_t>(2, part(temper.tiny_share, m.reach)), 1, whole ? m.reach : part(2. / 3, m.reach), 0, .5);
+    m.policy.certify.push_back(m.reach < kDozen ? kFewRest : temper.tiny_rest);
+  }
   m.rest(1, 2);
 }
 

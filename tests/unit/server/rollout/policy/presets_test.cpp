@@ -32,7 +32,9 @@ void check_stages(Policy const& policy, std::int64_t reach) {
     before = size;
   }
   CHECK(policy.stages.back().is_whole());
-  CHECK(policy.certify.size() == std::max<std::size_t>(1, policy.stages.size() - 1));
+  // The rest is asked for nothing more, in a tiny fleet for something less.
+  auto const asked = policy.certify.size(), stages = policy.stages.size();
+  CHECK((asked == std::max<std::size_t>(1, stages - 1) || (asked == stages && policy.certify.back() >= policy.certify[asked - 2])));
 }
 
 }  // namespace
