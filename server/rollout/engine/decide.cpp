@@ -197,13 +197,18 @@ bool keeps_control(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   return joins(d, view);
 }
 
-/// Its stratum was quarantined, and it runs the release: it returns, as where the whole rollout is taken back.
-bool leaves_quarantine(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+/// It ran the release, and its stratum was quarantined: it is told nothing but to return, as where the whole rollout is taken back.
+bool is_ill(Deciding const& d, RolloutView const& view, DeviceRow const& row) {
   auto const& rollout = view.rollout;
-  bool const ill = rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(d.stratum(view));
-  if (!ill || row.arm != Arm::canary || !must_return(view, row, d.device)) return false;
-  take_back(d, view, row);
-  return true;
+  return row.exposed && row.state != ds::kFailed && rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(d.stratum(view));
+}
+bool return_ill(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  if (must_return(view, row, d.device)) {
+    take_back(d, view, row);
+    return true;
+  }
+  d.note("quarantined", fmt::format("stratum {} of rollout {} has shown harm by itself: this device has returned", d.stratum(view), view.rollout.id));
+  return false;
 }
 
 /// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
@@ -211,7 +216,7 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   if (row.arm != Arm::canary) return keeps_control(d, view, row);
   auto const& rollout = view.rollout;
   bool const failed = row.state == ds::kFailed;
-  if (leaves_quarantine(d, view, row)) return true;
+  if (is_ill(d, view, row)) return return_ill(d, view, row);
   if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
     d.target(view, row.attempt, false);
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
@@ -285,7 +290,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   if (!covers(d, view, row)) return false;
   bool const canary = row != nullptr && row->arm == Arm::canary;
   if (!canary && d.seat(view) != Seat::canary) return false;
-  if (canary && leaves_quarantine(d, view, *row)) return true;
+  if (canary && is_ill(d, view, *row)) return return_ill(d, view, *row);
   bool const told = canary && row->state != ds::kDropped && row->state != ds::kLeft;
   if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
@@ -378,24 +383,6 @@ void hold_restored(Deciding& d) {
 }
 
 }  // namespace
-
-bool must_return(RolloutView const& view, DeviceRow const& row, registry::DeviceFacts const& device) {
-  if (!row.exposed || row.state == ds::kReverted) return false;
-  auto const running = device.running.versions.find(view.rollout.model);
-  return running == device.running.versions.end() || running->second == view.rollout.version;
-}
-
-bool selects(registry::Selector const& selector, std::string const& model, registry::DeviceFacts const& device, DeviceRow const* row) {
-  auto seen = registry::view_of(device);
-  if (row == nullptr || !selector.asks_running()) return selector.matches(seen);
-  auto before = device.running.versions;
-  if (row->from_version) before[model] = *row->from_version;
-  else before.erase(model);
-  seen.running = &before;
-  return selector.matches(seen);
-}
-
-bool selects(RolloutView const& view, registry::DeviceFacts const& device, DeviceRow const* row) { return selects(view.selector, view.rollout.model, device, row); }
 
 ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
   Deciding d{snapshot, device, rows, now, {}};

@@ -1,5 +1,6 @@
 #include "server/rollout/engine/step.hpp"
 
+#include "server/rollout/engine/windows.hpp"
 #include "server/rollout/gates/compared.hpp"
 #include "server/rollout/gates/metrics.hpp"
 
@@ -7,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace fleet::rollout {
 namespace {
@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kStrataHalt = 2;
 /// Devices that start after the last window was shut are judged together with those of so long a time at least: each window costs a round of proofs.
 constexpr Millis kStragglers = std::chrono::minutes{15};
-/// A window waits no longer for what its members measured.
-constexpr Millis kSamplesMax = std::chrono::hours{1};
-/// Beyond so many controls a window's control is as good as certain.
-constexpr std::int64_t kControlsEnough = 9'000;
 
 /// One step in the making.
 struct Stepping {
@@ -34,72 +30,6 @@ struct Stepping {
   [[nodiscard]] bool is_last() const { return standing().stage >= setting.policy.stage_count(); }
 };
 
-struct Steps {
-  int size, cap;
-};
-Steps steps_of(Setting const& setting, int stage, bool full) {
-  if (full) return {setting.ladder.last(), setting.ladder.last()};
-  auto const at = static_cast<std::size_t>(stage - 1);
-  return {setting.ladder.stage_size.at(at), setting.ladder.stage_cap.at(at)};
-}
-
-std::int64_t count_at(Ladder const& ladder, int step) { return ladder.counts.empty() ? 0 : ladder.counts.at(static_cast<std::size_t>(step)); }
-
-/// Opens the next window of a stage.
-void open(Setting const& setting, Progress& progress, int stage, bool full, Millis service) {
-  auto const& spec = setting.policy.stage(stage);
-  auto const [size, cap] = steps_of(setting, stage, full);
-  auto const& ladder = setting.ladder;
-  auto const have = count_at(ladder, progress.canaries);
-  auto const wanted = full || spec.window == 0 ? count_at(ladder, std::max(size, progress.canaries)) - have
-                                               : std::llround(static_cast<double>(spec.window) * std::pow(spec.grow, std::min(progress.in_stage, 60)));
-  auto const limit = progress.canaries < size ? size : cap;  // the stage's size is met exactly; top-ups go beyond it
-  auto const next = full ? ladder.last() : std::clamp(ladder.step_of(have + std::max<std::int64_t>(wanted, 1)), progress.canaries, std::max(limit, progress.canaries));
-  if (progress.window > 0 && progress.judged && next == progress.canaries) return;  // a stage that adds nobody only waits
-  progress.canaries = next;
-  auto const now = count_at(ladder, progress.canaries), more = now - have;
-  auto const controls = full || !setting.policy.compares() ? 0 : std::max(more, std::min(setting.policy.controls * more, kControlsEnough));
-  progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
-  if (progress.judged) ++progress.window;  // one that a verb caught open goes on, wider: what its devices come to is not lost
-  ++progress.in_stage;
-  progress.shut = progress.judged = false;
-  progress.opened = service;
-}
-
-Cell sum(WindowCounts const& window, std::size_t arm) {
-  Cell out;
-  for (auto const& [stratum, cells] : window) {
-    out.started += cells[arm].started;
-    out.undecided += cells[arm].undecided;
-  }
-  return out;
-}
-
-/// Whether nobody else can be expected to start in this window. One that nobody started in stays open, unless all its devices were told and none is on its
-/// way: they ran the release before, or failed before they started.
-bool may_shut(Setting const& setting, Progress const& progress, Look const& look) {
-  auto const& ladder = setting.ladder;
-  auto const& facts = look.facts;
-  auto const canaries = sum(facts.window, 0).started, controls = sum(facts.window, 1).started;
-  auto const members = count_at(ladder, progress.canaries);
-  auto const every = look.standing.full ? Millis{0} : setting.policy.stage(std::max(look.standing.stage, 1)).every;
-  bool const all_told = facts.told + facts.left >= members && members > 0;
-  // Where all its devices are offline it waits: going on would tell a sleeping fleet window by window, and all would start in the same morning.
-  bool const reachable = facts.undispatched == 0 && (facts.offline == 0 || progress.canaries >= ladder.last());
-  // Who was quarantined is told nothing: nobody knows how many of a window's these are.
-  bool const time_is_up = !progress.quarantined.empty() && look.service >= progress.opened + every;
-  bool const nobody_to_tell = every > Millis{0} ? all_told || time_is_up : reachable;
-  // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
-  if (canaries == 0) return facts.told + facts.left > 0 && facts.undecided == 0 && nobody_to_tell;
-  bool const all_canaries = all_told && facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
-  bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
-  if (all_canaries && all_controls) return true;
-  if (every > Millis{0}) return look.service >= progress.opened + every / 2;
-  return facts.preparing == 0 && facts.undispatched == 0;
-}
-
-bool is_complete(Facts const& facts) { return sum(facts.window, 0).undecided + sum(facts.window, 1).undecided == 0; }
-
 /// A stratum that is ill by itself gets no more canaries, and the others are judged without it. To be asked before the whole is judged.
 void quarantine(Stepping& s) {
   auto& progress = s.progress;
@@ -111,19 +41,6 @@ void quarantine(Stepping& s) {
   }
 }
 
-/// What counts of a window: strata that are part of the rollout.
-WindowCounts counted(Progress const& progress, WindowCounts window) {
-  for (auto const& stratum : progress.quarantined) window.erase(stratum);
-  return window;
-}
-
-/// Whether what members of a window measured has had its time to come: a report interval after the last of them had its outcome.
-bool samples_came(Setting const& setting, Progress const& progress, Look const& look) {
-  bool const asked = !setting.policy.metrics.empty() || setting.policy.drift;
-  auto const due = std::min(look.facts.samples_due, kSamplesMax);
-  return !asked || due <= Millis{0} || (progress.complete_since && look.service >= *progress.complete_since + due);
-}
-
 /// Shuts the open window, and takes it in when all who started in it have an outcome.
 void follow_window(Stepping& s) {
   auto& progress = s.progress;
@@ -132,7 +49,7 @@ void follow_window(Stepping& s) {
   if (!progress.shut || !is_complete(s.facts())) return;
   if (!progress.complete_since) progress.complete_since = s.look.service;
   if (!samples_came(s.setting, progress, s.look)) {
-    s.verdict.look_at = *progress.complete_since + std::min(s.facts().samples_due, kSamplesMax);
+    s.verdict.look_at = *progress.complete_since + samples_due(s.facts());
     return;
   }
   auto const window = counted(progress, s.facts().window);
@@ -232,7 +149,7 @@ std::string hours_text(Millis time) { return fleet::to_string(std::chrono::ceil<
 std::string waits_for_window(Stepping& s) {
   auto const& progress = s.progress;
   if (progress.judged) return {};
-  auto const started = sum(s.facts().window, 0).started;
+  auto const started = sum_arm(s.facts().window, 0).started;
   if (!progress.shut) {
     if (s.facts().undispatched > 0) return "reachable devices of this stage have not been told yet";
     if (s.facts().undecided > 0 && s.stage().every == Millis{0}) return busy_text(s.facts());
@@ -240,7 +157,7 @@ std::string waits_for_window(Stepping& s) {
     return fmt::format("window {}: {} of {} canaries have started", progress.window, started, count_at(s.setting.ladder, progress.canaries));
   }
   if (progress.complete_since) return fmt::format("window {} waits for what its devices measured", progress.window);
-  auto const controls = sum(s.facts().window, 1).undecided;
+  auto const controls = sum_arm(s.facts().window, 1).undecided;
   if (s.facts().undecided > 0) return controls > 0 ? fmt::format("{}, and {} of the control", busy_text(s.facts()), controls) : busy_text(s.facts());
   return fmt::format("{} of the control still at work", devices_text(controls));
 }
@@ -268,7 +185,7 @@ std::string next_window(Stepping& s) {
     s.verdict.look_at = at;
     return fmt::format("the next window opens in {}", hours_text(at - s.look.service));
   }
-  open(s.setting, s.progress, std::max(s.standing().stage, 1), s.standing().full, s.look.service);
+  open_window(s.setting, s.progress, std::max(s.standing().stage, 1), s.standing().full, s.look.service);
   s.verdict.told_anew = true;
   return fmt::format("window {} opens: {} canaries in all", s.progress.window, count_at(s.setting.ladder, s.progress.canaries));
 }
@@ -377,7 +294,7 @@ Progress enter(Setting const& setting, Progress progress, int stage, bool full, 
   progress.full = full;
   progress.in_stage = 0;
   if (progress.folded.odds.empty()) progress.folded = fold_nothing(setting.policy);
-  open(setting, progress, stage, full, service);
+  open_window(setting, progress, stage, full, service);
   return progress;
 }
 

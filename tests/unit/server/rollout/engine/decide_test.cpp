@@ -209,6 +209,16 @@ TEST_CASE("nothing new starts in a rollout that stands, in a quarantined stratum
   CHECK(said(ask(ill, canary)) == "nothing because quarantined");
   CHECK(said(ask(ill, control)) != "prove");
   CHECK(said(ask(ill, canary, {{1, row(ds::kProbation)}})) == "install");
+  auto runs = row(ds::kHealthy);
+  runs.exposed = true;
+  CHECK(said(ask(ill, canary, {{1, runs}}, "2")) == "back");
+  CHECK(said(ask(ill, canary, {{1, runs}})) == "nothing because quarantined");  // it is back already, whatever its row says
+  ill.rollout.policy.on_harm = OnHarm::pause;
+  CHECK(said(ask(ill, canary, {{1, runs}}, "2")) == "install");
+  ill.rollout.policy.on_harm = OnHarm::rollback;
+  ill.rollout.state = State::completed;
+  CHECK(said(ask(ill, canary)) == "nothing because quarantined");
+  CHECK(said(ask(ill, canary, {{1, runs}}, "2")) == "back");
   auto other = live;
   other.rollout.progress.quarantined.insert("other");
   CHECK(said(ask(other, canary)) == "install");

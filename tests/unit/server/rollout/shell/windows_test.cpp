@@ -143,3 +143,19 @@ TEST_CASE("a rollout over nobody waits for whoever comes, and is of them then") 
   CHECK(f.reaches(id, State::completed));
   CHECK(f.get(id).progress.folded.canaries == 10);
 }
+
+TEST_CASE("a release that is bad on one hardware returns there, and completes on the others") {
+  RolloutFixture f;
+  for (auto const version : {"1", "2"}) f.add_release(version, {"box", "cam", "hub"});
+  for (auto const* const hardware : {"box", "cam", "hub"}) f.add_devices(40, hardware);
+  REQUIRE(f.reaches(f.make("1", kPlainPolicy)->id, State::completed));
+  f.behaviour = [](std::string const& device, std::string const& version) {
+    return version == "2" && device.starts_with("box") && device.back() > '1' ? Behaviour::fails_probation : Behaviour::works;
+  };
+  auto const id = f.make("2", R"({"stages":[{"percent":25},{"percent":100}],"gates":{"failures":{}}})")->id;
+  REQUIRE(f.reaches(id, State::completed));
+  CHECK(f.get(id).progress.quarantined == std::set<std::string, std::less<>>{"box"});
+  f.steps(4);
+  CHECK(f.running_count("2") == 80);
+  CHECK(f.running_count("1") == 40);
+}
