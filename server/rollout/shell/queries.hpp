@@ -107,7 +107,7 @@ inline constexpr Query kPutSamples{"rollout_put_samples",
 inline constexpr Query kDropSummaries{"rollout_drop_summaries", "UPDATE rollout_samples SET summary = '' WHERE rollout = ? AND device = ?"};
 /// Of a control: its period before, from now on.
 inline constexpr Query kKeepBefore{"rollout_keep_before",
-                                   "INSERT INTO rollout_before (rollout, metric, device, summary) SELECT rollout, metric, device, summary FROM rollout_samples "
+                                   "INSERT INTO rollout_before (rollout, metric, device, summary) SELECT rollout, metric, device, summary FROM rollout_samples INDEXED BY rollout_samples_of "
                                    "WHERE rollout = ? AND device = ? AND arm <> 'canary' AND summary <> '' "
                                    "ON CONFLICT (rollout, metric, device) DO UPDATE SET summary = excluded.summary"};
 inline constexpr Query kSetSamplesHealthy{"rollout_set_samples_healthy", "UPDATE rollout_samples SET healthy = ?3 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary'"};
