@@ -126,9 +126,17 @@ private:
     return fetch(file, path);
   }
 
+  /// Whether the folders of a file are such in the running version, too, and no links.
+  bool has_plain_folders(std::string const& name) {
+    for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
+      if (auto const folder = fs_.info(plan_.running_slot + "/" + name.substr(0, slash)); !folder || folder->type != FileInfo::Type::directory) return false;
+    return true;
+  }
+
   Result<bool> copy_from_running(wire::ReleaseFile const& file, std::string const& path) {
     if (plan_.running_slot.empty()) return false;
     auto const from = plan_.running_slot + "/" + file.name;
+    if (!has_plain_folders(file.name)) return false;
     auto const info = fs_.info(from);
     if (!info || info->type != FileInfo::Type::file || info->size != file.size) return false;
     if (auto const same = is_right(from, file); !same || !*same) return false;

@@ -40,18 +40,30 @@ Result<void> clear_strangers(Fs& fs, std::string const& dir, std::string const& 
   return {};
 }
 
-/// Every file below a folder, by relative path. Links and other things are faults: nothing we install makes them.
+/// Every file and link below a folder, by relative path. Other things are faults: nothing we install makes them.
 Result<void> walk(Fs& fs, std::string const& dir, std::string const& prefix, std::map<std::string, FileInfo>& out) {
   FLEET_TRY(auto const names, fs.list(dir));
   for (auto const& name : names) {
     FLEET_TRY(auto const info, fs.info(dir + "/" + name));
     if (info.type == FileInfo::Type::directory) {
       FLEET_CHECK(walk(fs, dir + "/" + name, prefix + name + "/", out));
-    } else if (info.type == FileInfo::Type::file) {
+    } else if (info.type == FileInfo::Type::file || info.type == FileInfo::Type::link) {
       out.emplace(prefix + name, info);
     } else {
-      return differs(dir, fmt::format("'{}' is neither file nor folder", name));
+      return differs(dir, fmt::format("'{}' is neither file, folder nor link", name));
     }
+  }
+  return {};
+}
+
+/// A folder below another; none on the way may be a link, through which it would be made elsewhere.
+Result<void> make_plain_dirs(Fs& fs, std::string const& dir, std::string const& name) {
+  for (std::size_t slash = 0; slash != std::string::npos;) {
+    slash = name.find('/', slash + 1);
+    auto const there = fs.info(dir + "/" + name.substr(0, slash));
+    if (!there && there.error().kind == Kind::not_found) return fs.make_dirs(dir + "/" + name);
+    if (!there) return there.error();
+    if (there->type != FileInfo::Type::directory) return differs(dir, fmt::format("'{}' is no folder", name.substr(0, slash)));
   }
   return {};
 }
@@ -106,7 +118,8 @@ Result<void> Slots::prepare_staging(std::string const& model, std::string const&
 Result<void> Slots::check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const {
   std::map<std::string, FileInfo> found;
   FLEET_CHECK(walk(fs_, dir, "", found));
-  if (found.size() != variant.files.size()) return differs(dir, fmt::format("{} files, expected {}", found.size(), variant.files.size()));
+  auto const expected = variant.files.size() + variant.links.size();
+  if (found.size() != expected) return differs(dir, fmt::format("{} files and links, expected {}", found.size(), expected));
   for (auto const& folder : variant.folders) {
     auto const info = fs_.info(dir + "/" + folder);
     if (!info || info->type != FileInfo::Type::directory) return differs(dir, fmt::format("folder '{}' is missing", folder));
@@ -115,8 +128,17 @@ Result<void> Slots::check_files(std::string const& dir, std::string const& name,
     std::lock_guard const lock(checked_->mutex);
     checked_->slots.erase(name);
   }
+  auto const is = [&](std::string const& path, FileInfo::Type type) {
+    auto const there = found.find(path);
+    return there != found.end() && there->second.type == type;
+  };
+  for (auto const& link : variant.links) {
+    auto const target = is(link.name, FileInfo::Type::link) ? fs_.read_link(dir + "/" + link.name) : Result<std::string>(std::string());
+    if (!target) return target.error();
+    if (*target != link.target) return differs(dir, fmt::format("link '{}' is missing, or leads elsewhere", link.name));
+  }
   for (auto const& file : variant.files) {
-    if (!found.contains(file.name)) return differs(dir, fmt::format("'{}' is missing", file.name));
+    if (!is(file.name, FileInfo::Type::file)) return differs(dir, fmt::format("'{}' is missing", file.name));
     FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name));
     if (digest.size != file.size || digest.sha256 != file.sha256)
       return differs(
@@ -153,10 +175,8 @@ Result<void> Slots::sync_tree(std::string const& dir) {
   for (auto const& name : names) {
     auto const path = dir + "/" + name;
     FLEET_TRY(auto const info, fs_.info(path));
-    if (info.type == FileInfo::Type::directory) {
-      FLEET_CHECK(sync_tree(path));
-      continue;
-    }
+    if (info.type == FileInfo::Type::directory) FLEET_CHECK(sync_tree(path));
+    if (info.type != FileInfo::Type::file) continue;
     FLEET_TRY(auto const file, fs_.open(path, Fs::Mode::read));
     if (auto const synced = file->sync(); !synced) {
       // Its bytes may be nowhere but in memory, and would be read from there: it is fetched anew.
@@ -167,10 +187,22 @@ Result<void> Slots::sync_tree(std::string const& dir) {
   return fs_.sync_dir(dir);
 }
 
+/// Last: while files are written there is no link that they could be written through, and a link is made in folders that are none.
+Result<void> Slots::make_links(std::string const& dir, wire::Variant const& variant) {
+  for (auto const& link : variant.links) {
+    if (auto const slash = link.name.rfind('/'); slash != std::string::npos) FLEET_CHECK(make_plain_dirs(fs_, dir, link.name.substr(0, slash)));
+    auto const path = dir + "/" + link.name;
+    if (auto const there = fs_.info(path); there && there->type == FileInfo::Type::link) FLEET_CHECK(fs_.remove(path));
+    FLEET_CHECK(fs_.symlink(link.target, path));
+  }
+  return {};
+}
+
 Result<void> Slots::install(std::string const& model, std::string const& digest, wire::Variant const& variant) {
   auto const from = staging(model, digest), to = slot(model, digest);
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
-  for (auto const& folder : variant.folders) FLEET_CHECK(fs_.make_dirs(from + "/" + folder));
+  for (auto const& folder : variant.folders) FLEET_CHECK(make_plain_dirs(fs_, from, folder));
+  FLEET_CHECK(make_links(from, variant));
   FLEET_CHECK(sync_tree(from));
   FLEET_CHECK(check_files(from, model + "/" + digest, variant));  // from the disk, not from what was received
   FLEET_CHECK(make_folder(model, "versions"));

@@ -28,12 +28,12 @@ public:
   Result<std::string> load_release(std::string const& model, std::string const& digest) const;
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
-  /// True: the slot is there and every file has its size and digest, no more and no less. What cannot be read is not whole.
+  /// True: the slot is there, every file has its size and digest and every link its target, no more and no less. What cannot be read is not whole.
   Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
   /// Right before the switch: the slot still holds what was checked. By the files' identities, where this process checked them; else by
   /// their digests, once more. @errors unprocessable (code `digest_mismatch`), io
   Result<void> check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
-  /// Makes the staged files the slot: modes, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
+  /// Makes the staged files the slot: modes, links, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
   /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full)
   Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant);
   /// Digest that `current` points at; empty: none.
@@ -57,6 +57,7 @@ private:
   Result<void> make_folder(std::string const& model, std::string const& name);
   Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const;
   Result<void> sync_tree(std::string const& dir);
+  Result<void> make_links(std::string const& dir, wire::Variant const& variant);
   Fs& fs_;
   Layout layout_;
   /// Files as they were when their digests were checked, by model and digest.

@@ -67,7 +67,9 @@ Result<int> publish(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const draft, make_draft(session, arguments));
   FLEET_TRY(auto* const api, session.api());
   FLEET_CHECK(check_model(*api, model));
-  if (draft.links > 0) session.say(fmt::format("{} links were followed: what they lead to is published under their names", draft.links));
+  if (draft.links > 0) session.say(fmt::format("{} links are kept: they lead to what is published with them", draft.links));
+  if (draft.followed > 0)
+    session.say(fmt::format("{} links were followed: they lead out of their folder, and what they lead to is published under their names", draft.followed));
   if (arguments.flag("dry-run")) return show_outcome(session, *api, model, draft);
   Uploader uploader(session, *api);
   std::vector<LocalFile> files;

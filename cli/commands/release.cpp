@@ -17,13 +17,19 @@ namespace {
 
 std::string files_of(json::value const& release) {
   std::string out;
-  if (auto const* variants = render::member(release, "variants").if_array())
-    for (auto const& variant : *variants)
-      if (auto const* files = render::member(variant, "files").if_array())
-        for (auto const& file : *files)
-          out += fmt::format("{}{}: {}  {}{}  {}", out.empty() ? "" : "\n", render::joined(render::member(variant, "hardware")), render::text_at(file, "name"),
-                             render::size_text(static_cast<std::uint64_t>(render::number_at(file, "size"))),
-                             render::text_at(file, "executable") == "true" ? ", executable" : "", render::text_at(file, "sha256").substr(0, 12));
+  auto const* const variants = render::member(release, "variants").if_array();
+  for (std::size_t i = 0; variants != nullptr && i < variants->size(); ++i) {
+    auto const& variant = (*variants)[i];
+    auto const hardware = render::joined(render::member(variant, "hardware"));
+    if (auto const* files = render::member(variant, "files").if_array())
+      for (auto const& file : *files)
+        out += fmt::format("{}{}: {}  {}{}  {}", out.empty() ? "" : "\n", hardware, render::text_at(file, "name"),
+                           render::size_text(static_cast<std::uint64_t>(render::number_at(file, "size"))),
+                           render::text_at(file, "executable") == "true" ? ", executable" : "", render::text_at(file, "sha256").substr(0, 12));
+    if (auto const* links = render::member(variant, "links").if_array())
+      for (auto const& link : *links)
+        out += fmt::format("{}{}: {} -> {}", out.empty() ? "" : "\n", hardware, render::text_at(link, "name"), render::text_at(link, "target"));
+  }
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/signing/evidence_flags.hpp"
 #include "cli/signing/trusted.hpp"
 #include "core/trust/evidence.hpp"
+#include "core/wire/links.hpp"
 #include "core/wire/release.hpp"
 
 #include <fmt/format.h>
@@ -51,6 +52,7 @@ trust::ReleaseFiles files_of(wire::Release const& release) {
       one.files.emplace(file.name, file.sha256.hex());
       if (file.executable) one.executable.insert(file.name);
     }
+    one.links = wire::linked_digests(variant);
     out.variants.push_back(std::move(one));
   }
   return out;
@@ -67,13 +69,17 @@ Result<std::string> compare_files(Session& session, wire::Release const& release
   FLEET_TRY(auto local, read_tree(session.around().fs, absolute_path(session.around().folder, wanted.path)));
   FLEET_CHECK(hash_files(session.around().fs, local.files));
   std::map<std::string, std::string> here, there;
-  for (auto const& file : local.files) here.emplace(file.name, file.sha256.hex());
-  for (auto const& file : variant->files) there.emplace(file.name, file.sha256.hex());
-  if (here == there) return fmt::format("{} files, each with its digest", here.size());
+  for (auto const& file : local.files) here.emplace(file.name, "digest " + file.sha256.hex());
+  for (auto const& link : local.links) here.emplace(link.name, "a link to " + link.target);
+  for (auto const& file : variant->files) there.emplace(file.name, "digest " + file.sha256.hex());
+  for (auto const& link : variant->links) there.emplace(link.name, "a link to " + link.target);
+  if (here == there)
+    return variant->links.empty() ? fmt::format("{} files, each with its digest", here.size())
+                                  : fmt::format("{} files, each with its digest, and {} links", variant->files.size(), variant->links.size());
   for (auto const& [name, digest] : there) {
     auto const found = here.find(name);
     if (found == here.end()) return Error{Kind::signature, "digest_mismatch", fmt::format("{} has no {}", wanted.path, name)};
-    if (found->second != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: digest {}, expected {}", name, found->second, digest)};
+    if (found->second != digest) return Error{Kind::signature, "digest_mismatch", fmt::format("{}: {}, expected {}", name, found->second, digest)};
   }
   return Error{Kind::signature, "digest_mismatch", fmt::format("{} has files that the release does not have", wanted.path)};
 }

@@ -6,6 +6,7 @@
 #include "core/inspect/variant.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/links.hpp"
 #include "core/wire/release.hpp"
 #include "core/wire/yaml.hpp"
 
@@ -65,18 +66,22 @@ json::array variants_json(std::vector<LocalVariant> const& variants) {
     }
     json::object entry{{"hardware", json::array(variant.hardware.begin(), variant.hardware.end())}, {"files", std::move(files)}};
     if (!variant.tree.folders.empty()) entry["folders"] = json::array(variant.tree.folders.begin(), variant.tree.folders.end());
+    json::array links;
+    for (auto const& link : variant.tree.links) links.push_back({{"name", link.name}, {"target", link.target}});
+    if (!links.empty()) entry["links"] = std::move(links);
     out.push_back(std::move(entry));
   }
   return out;
 }
 
 /// What stands in the files. A fault is told with the file as it lies here.
-Result<void> inspect_variants(Fs& fs, std::vector<LocalVariant> const& variants) {
+Result<void> inspect_variants(Fs& fs, std::vector<LocalVariant> const& variants, wire::Release const& wanted) {
   inspect::Inspector inspector(fs);
-  for (auto const& variant : variants) {
+  for (std::size_t i = 0; i < variants.size(); ++i) {
     std::vector<inspect::VariantFile> files;
-    for (auto const& file : variant.tree.files) files.push_back({file.name, file.path, file.size});
-    FLEET_CHECK(inspector.check(files));
+    for (auto const& file : variants[i].tree.files) files.push_back({file.name, file.path, file.size});
+    wire::Links links(wanted.variants[i]);
+    FLEET_CHECK(inspector.check(files, [&](std::string const& name) { return links.find(name).value_or(name); }));
   }
   return {};
 }
@@ -132,12 +137,13 @@ Result<Draft> make_draft(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto variants, read_variants(session, arguments));
   draft.body["variants"] = variants_json(variants);
   FLEET_TRY(auto const wanted, wire::decode_wanted_release(model, json::serialize(draft.body)));
-  FLEET_CHECK(inspect_variants(fs, variants));
+  FLEET_CHECK(inspect_variants(fs, variants, wanted));
   for (auto& variant : variants) {
     FLEET_CHECK(hash_files(fs, variant.tree.files));
     for (auto const& file : variant.tree.files) draft.blobs.emplace(file.sha256, file);
     draft.files += variant.tree.files.size();
-    draft.links += variant.tree.links;
+    draft.links += variant.tree.links.size();
+    draft.followed += variant.tree.followed;
   }
   draft.body["variants"] = variants_json(variants);
   draft.document_bytes = wire::encode(wanted).size();  // digests are of one length

@@ -16,7 +16,8 @@ struct Draft {
   std::map<Digest, LocalFile> blobs;
   std::size_t files = 0;           ///< of all variants
   std::size_t document_bytes = 0;  ///< of its release.json
-  int links = 0;                   ///< that were followed
+  std::size_t links = 0;           ///< that are kept, of all variants
+  int followed = 0;                ///< links that lead out of their folder
 };
 
 /// Makes it of the command's words and of what lies on this machine. Whatever can be told here is: names, manifest and files against each other, totals,

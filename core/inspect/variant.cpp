@@ -13,7 +13,7 @@
 namespace fleet::inspect {
 namespace {
 
-using Files = std::map<std::string, VariantFile const*>;
+using Files = std::function<VariantFile const*(std::string const&)>;
 constexpr std::size_t kIndexBytesMax = 32 * 1024 * 1024;
 /// Weights in parts: part i of n is called so by those who write them (transformers, llama.cpp).
 constexpr auto kSplitEndings = std::to_array<std::string_view>({".safetensors", ".gguf", ".bin"});
@@ -57,7 +57,7 @@ Result<void> check_index(Fs& fs, VariantFile const& file, Files const& files) {
   if (map == nullptr || !map->is_object()) return {};
   for (auto const& [tensor, part] : map->get_object()) {
     auto const* const name = part.if_string();
-    if (name == nullptr || files.contains(folder_of(file.name) + std::string(without_dots(*name)))) continue;
+    if (name == nullptr || files(folder_of(file.name) + std::string(without_dots(*name))) != nullptr) continue;
     return missing(file.name, fmt::format("its tensor '{}' is in '{}', which is not there", shown(tensor), shown(*name)),
                    "publish all files of the model, each under its own name");
   }
@@ -86,9 +86,9 @@ std::optional<Split> split_of(std::string const& name) {
 
 Result<void> check_parts(std::string const& name, Files const& files) {
   auto const split = split_of(name);
-  if (!split || (split->part != 1 && files.contains(split->name(1)))) return {};  // the first speaks for all
+  if (!split || (split->part != 1 && files(split->name(1)) != nullptr)) return {};  // the first speaks for all
   for (int i = 1; i <= split->parts; ++i)
-    if (!files.contains(split->name(i)))
+    if (files(split->name(i)) == nullptr)
       return missing(name, fmt::format("it is one of {} parts, and '{}' is not there", split->parts, split->name(i)), "publish all parts");
   return {};
 }
@@ -111,18 +111,22 @@ Result<void> Inspector::check_onnx(VariantFile const& file, Files const& files) 
     auto const relative = std::string(without_dots(location));
     if (!is_safe_relative_path(relative))
       return missing(file.name, said + ", outside the model's own folder, where no runtime looks", "save the model with its data beside it");
-    auto const found = files.find(folder_of(file.name) + relative);
-    if (found == files.end()) return missing(file.name, said + ", which is not there", "publish it under this name beside the model: the name is written in the model");
-    if (found->second->size < external.end)
-      return missing(file.name, fmt::format("{}, which has {} bytes of {}: it was cut short, or is of another model", said, found->second->size, external.end),
+    auto const* const found = files(folder_of(file.name) + relative);
+    if (found == nullptr) return missing(file.name, said + ", which is not there", "publish it under this name beside the model: the name is written in the model");
+    if (found->size < external.end)
+      return missing(file.name, fmt::format("{}, which has {} bytes of {}: it was cut short, or is of another model", said, found->size, external.end),
                      "copy or export it again");
   }
   return {};
 }
 
-Result<void> Inspector::check(std::vector<VariantFile> const& files) {
-  Files by_name;
-  for (auto const& file : files) by_name.emplace(file.name, &file);
+Result<void> Inspector::check(std::vector<VariantFile> const& files, std::function<std::string(std::string const&)> const& real_name) {
+  std::map<std::string, VariantFile const*> known;
+  for (auto const& file : files) known.emplace(file.name, &file);
+  Files const by_name = [&](std::string const& name) -> VariantFile const* {
+    auto const found = known.find(real_name ? real_name(name) : name);
+    return found == known.end() ? nullptr : found->second;
+  };
   for (auto const& file : files) {
     FLEET_CHECK(refuse_stand_in(*fs_, file));
     FLEET_CHECK(check_parts(file.name, by_name));

@@ -4,6 +4,7 @@
 #include "core/inspect/onnx.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,15 +20,19 @@ struct VariantFile {
 /// Looks into the files of a release's variants for what no runtime could load: stand-ins in place of files (Git LFS), models that are none, and references
 /// to files that are not there, too short, or outside the variant. The publisher's fleetctl asks before it sends, the server before it publishes.
 class Inspector {
+  /// The file of a name; nullptr: none.
+  using Files = std::function<VariantFile const*(std::string const& name)>;
+
 public:
   explicit Inspector(Fs& fs) : fs_(&fs) {}
   /// @errors unprocessable (codes `stand_in`, `not_onnx`, `missing_file`) that names the file and what to do; io
-  Result<void> check(std::vector<VariantFile> const& files);
+  /// @param real_name  of a name that may lead through links: the file's own
+  Result<void> check(std::vector<VariantFile> const& files, std::function<std::string(std::string const&)> const& real_name = {});
   /// What the ONNX files say of themselves, by where they lie.
   [[nodiscard]] std::map<std::string, OnnxModel> const& models() const { return models_; }
 
 private:
-  Result<void> check_onnx(VariantFile const& file, std::map<std::string, VariantFile const*> const& files);
+  Result<void> check_onnx(VariantFile const& file, Files const& files);
 
   Fs* fs_;
   std::map<std::string, OnnxModel> models_;

@@ -103,11 +103,14 @@ Result<void> read_test_result(json::object const& predicate, Statement& out, Rel
 /// The name that a manifest has for the only file of what it was made of.
 constexpr std::string_view kOnlyFile = ".";
 
-/// Whether a manifest lists the files of a variant: no more, no fewer. Of a single file it may not know the name.
-bool lists(VariantFiles const& manifest, VariantFiles const& variant) {
+/// Whether a manifest lists the files of a variant: no more, no fewer, links for themselves or not at all. Of a single file it may not know the name.
+bool lists(VariantFiles const& manifest, ReleaseFiles::Variant const& variant) {
   auto const only = manifest.find(std::string(kOnlyFile));
-  if (only == manifest.end()) return manifest == variant;
-  return manifest.size() == 1 && variant.size() == 1 && variant.begin()->second == only->second;
+  if (only != manifest.end()) return manifest.size() == 1 && variant.files.size() == 1 && variant.files.begin()->second == only->second;
+  auto files = manifest;
+  for (auto const& [name, sha256] : variant.links)
+    if (auto const found = files.find(name); found != files.end() && found->second == sha256) files.erase(found);
+  return files == variant.files;
 }
 
 /// A boolean, where it is there. @errors bad_statement
@@ -131,7 +134,7 @@ Result<void> read_file_manifest(json::object const& predicate, Statement& out, R
     FLEET_TRY(auto const executable, flag_at(*one, "executable"));
     out.subjects.push_back({std::move(name), std::move(digest), {}, {}, executable});
   }
-  if (std::none_of(release.variants.begin(), release.variants.end(), [&](auto const& variant) { return lists(listed, variant.files); }))
+  if (std::none_of(release.variants.begin(), release.variants.end(), [&](auto const& variant) { return lists(listed, variant); }))
     return mismatch(fmt::format("the manifest's {} files are those of no variant", listed.size()));
   out.manifest = std::move(listed);
   return {};
@@ -178,12 +181,15 @@ Result<void> read_annotations(json::object const& subject, ReleaseFiles const& r
 /// A subject is a file of the release, under the name that it has there: two files that changed places are not those that were tested.
 Result<void> check_subject(Statement::Spoken const& subject, ReleaseFiles const& release) {
   std::string other;
-  for (auto const& variant : release.variants)
+  for (auto const& variant : release.variants) {
+    auto const link = variant.links.find(subject.name);
+    if (link != variant.links.end() && link->second == subject.sha256) return {};
     for (auto const& [name, sha256] : variant.files) {
       if (sha256 != subject.sha256) continue;
       if (name == subject.name) return {};
       other = name;
     }
+  }
   auto const said = subject.name.substr(0, 200);
   if (other.empty()) return mismatch(fmt::format("subject '{}' ({}) is no file of the release", said, subject.sha256));
   return mismatch(fmt::format("subject '{}' ({}) is file '{}' of the release", said, subject.sha256, other));
@@ -297,7 +303,7 @@ bool covers(Said const& said, Demand const& demand, ReleaseFiles::Variant const&
     if (is_about(demand, name)) wanted.emplace(name, sha256);
   if (wanted.empty()) return false;
   for (std::size_t i = 0; i < said.subjects.size(); ++i) {
-    if (demand.kind == "file-manifest" && !lists(said.manifests[i], variant.files)) continue;
+    if (demand.kind == "file-manifest" && !lists(said.manifests[i], variant)) continue;
     auto const spoken = [&](auto const& file) {
       return std::any_of(said.subjects[i].begin(), said.subjects[i].end(),
                          [&](auto const& one) { return speaks_of(one, demand, variant, file.first, file.second); });

@@ -45,6 +45,7 @@ struct ReleaseFiles {
     VariantFiles files;
     std::vector<std::string> hardware = {};
     std::set<std::string> executable = {};  ///< names of files
+    VariantFiles links = {};                ///< to files: a statement may speak of them by these names, and need not
   };
   std::string name;  ///< MODEL@VERSION
   std::vector<Variant> variants;

@@ -1,5 +1,7 @@
 #include "core/wire/manifest_files.hpp"
 
+#include "core/wire/links.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,8 +9,10 @@
 namespace fleet::wire {
 namespace {
 
+/// @param name  of a file, or one that leads to it through links
 ReleaseFile const* find_file(Variant const& variant, std::string_view name) {
-  auto const found = std::find_if(variant.files.begin(), variant.files.end(), [&](auto const& file) { return file.name == name; });
+  auto const real = variant.links.empty() ? std::optional(std::string(name)) : Links(variant).find(name);
+  auto const found = std::find_if(variant.files.begin(), variant.files.end(), [&](auto const& file) { return file.name == real; });
   return found == variant.files.end() ? nullptr : &*found;
 }
 

@@ -4,6 +4,7 @@
 #include "core/base/names.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/links.hpp"
 #include "core/wire/manifest_files.hpp"
 #include "core/wire/runtime_rule.hpp"
 
@@ -21,6 +22,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kFilesMax = 10'000;
+constexpr std::size_t kPathBytesMax = 1024;
 constexpr std::size_t kWordsMax = 64;
 constexpr std::size_t kWordBytesMax = 4096;
 constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128, kUnitMax = 32;
@@ -223,7 +225,7 @@ json::object manifest_json(Manifest const& manifest) {
 ReleaseFile read_file(json::value const& value, std::string const& pointer, std::vector<FieldError>& faults) {
   ObjectReader reader(value, pointer, faults);
   ReleaseFile file;
-  file.name = reader.required_text("name", 1024);
+  file.name = reader.required_text("name", kPathBytesMax);
   file.size = static_cast<std::uint64_t>(reader.required_integer("size", 0, std::int64_t{1} << 50));
   file.executable = reader.boolean("executable", false);
   auto const digest = Digest::parse(reader.required_text("sha256", 64));
@@ -233,7 +235,14 @@ ReleaseFile read_file(json::value const& value, std::string const& pointer, std:
   return file;
 }
 
-/// A name twice, or a file that is also a folder.
+ReleaseLink read_link(json::value const& value, std::string const& pointer, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, pointer, faults);
+  ReleaseLink link{reader.required_text("name", kPathBytesMax), reader.required_text("target", kPathBytesMax)};
+  if (auto const fine = check_file_name(link.name); !fine) reader.fault("name", fine.error().detail);
+  return link;
+}
+
+/// A name twice, or a file or link that is also a folder.
 void refuse_clashes(Variant const& variant, std::string const& pointer, std::vector<FieldError>& faults) {
   std::set<std::string_view> names, folders(variant.folders.begin(), variant.folders.end());
   auto const add_parents = [&folders](std::string_view name) {
@@ -242,6 +251,10 @@ void refuse_clashes(Variant const& variant, std::string const& pointer, std::vec
   for (auto const& file : variant.files) {
     if (!names.insert(file.name).second) faults.push_back({pointer, fmt::format("file '{}' twice", file.name)});
     add_parents(file.name);
+  }
+  for (auto const& link : variant.links) {
+    if (!names.insert(link.name).second) faults.push_back({pointer, fmt::format("'{}' twice", link.name)});
+    add_parents(link.name);
   }
   for (auto const& folder : variant.folders) add_parents(folder);
   for (auto const& name : names)
@@ -264,14 +277,17 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
     if (auto const* const entries = reader.array("files", kFilesMax))
       for (std::size_t k = 0; k < entries->size(); ++k) variant.files.push_back(read_file((*entries)[k], fmt::format("{}/files/{}", pointer, k), faults));
     if (variant.files.empty()) reader.fault("files", "at least one file is required");
-    variant.folders = reader.texts("folders", kFilesMax, 1024);
+    variant.folders = reader.texts("folders", kFilesMax, kPathBytesMax);
     for (auto const& folder : variant.folders)
       if (auto const fine = check_file_name(folder); !fine) reader.fault("folders", fine.error().detail);
+    if (auto const* const entries = reader.array("links", kFilesMax))
+      for (std::size_t k = 0; k < entries->size(); ++k) variant.links.push_back(read_link((*entries)[k], fmt::format("{}/links/{}", pointer, k), faults));
     refuse_clashes(variant, pointer + "/files", faults);
-    files += variant.files.size() + variant.folders.size();
+    files += variant.files.size() + variant.folders.size() + variant.links.size();
+    if (faults.empty()) Links(variant).check(pointer + "/links", faults);
     release.variants.push_back(std::move(variant));
   }
-  if (files > kFilesMax) faults.push_back({"/variants", fmt::format("{} files and empty folders, at most {} are taken", files, kFilesMax)});
+  if (files > kFilesMax) faults.push_back({"/variants", fmt::format("{} files, links and empty folders, at most {} are taken", files, kFilesMax)});
 }
 
 Result<Release> read_release(json::value const& value) {
@@ -348,6 +364,9 @@ std::string encode(Release const& release) {
     }
     json::object entry{{"hardware", words(variant.hardware)}, {"files", std::move(files)}};
     if (!variant.folders.empty()) entry["folders"] = words(variant.folders);
+    json::array links;
+    for (auto const& link : variant.links) links.push_back(json::object{{"name", link.name}, {"target", link.target}});
+    if (!links.empty()) entry["links"] = std::move(links);
     variants.push_back(std::move(entry));
   }
   json::object const out{{"model", release.model},

@@ -19,10 +19,15 @@ struct ReleaseFile {
   Digest sha256;
   bool executable = false;
 };
+/// A symbolic link of a variant: its target is relative to the folder that it is in, and lies in the variant (links.hpp).
+struct ReleaseLink {
+  std::string name, target;
+};
 struct Variant {
   std::vector<std::string> hardware;
   std::vector<ReleaseFile> files;
   std::vector<std::string> folders = {};  ///< those that hold no file
+  std::vector<ReleaseLink> links = {};
 };
 struct Golden {
   std::vector<std::string> command;
@@ -85,7 +90,7 @@ struct Release {
   std::vector<Variant> variants;
   Manifest manifest;
 };
-/// Decodes and checks names, paths (safe, no duplicates), sizes, times, the floor, limits (10,000 files, 64 variants). @errors bad_input
+/// Decodes and checks names, paths (safe, no duplicates), links, sizes, times, the floor, limits (10,000 files, 64 variants). @errors bad_input
 [[nodiscard]] Result<Release> decode_release(std::string_view json);
 [[nodiscard]] std::string encode(Release const& release);
 /// A floor above the release's own counter would end its model on every device that commits it. @errors unprocessable (code `floor_above_counter`)

@@ -1,6 +1,7 @@
 #include "server/catalog/attestations.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "core/wire/links.hpp"
 #include "core/wire/release.hpp"
 #include "server/catalog/queries.hpp"
 
@@ -44,6 +45,7 @@ trust::ReleaseFiles files_of(wire::Release const& release) {
       one.files.emplace(file.name, file.sha256.hex());
       if (file.executable) one.executable.insert(file.name);
     }
+    one.links = wire::linked_digests(variant);
     out.variants.push_back(std::move(one));
   }
   return out;

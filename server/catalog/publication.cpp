@@ -5,6 +5,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/links.hpp"
 #include "server/blobs/paths.hpp"
 #include "core/inspect/variant.hpp"
 #include "server/catalog/queries.hpp"
@@ -141,7 +142,8 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
       files.push_back({file.name, blobs::blob_path(data_dir, file.sha256), file.size});
       digests.emplace(files.back().path, file.sha256.hex());
     }
-    if (auto const sound = inspector.check(files); !sound) {
+    wire::Links links(variant);
+    if (auto const sound = inspector.check(files, [&](std::string const& name) { return links.find(name).value_or(name); }); !sound) {
       auto error = sound.error();
       error.detail = fmt::format("variant {}: {}", fmt::join(variant.hardware, ", "), error.detail);
       return error;

@@ -18,7 +18,7 @@ wire::ReleaseFile file_of(std::string name, std::string_view content, bool execu
 }
 
 wire::Variant variant_of(std::string const& mark) {
-  return {{"cam-a"}, {file_of("model.onnx", "model " + mark), file_of("bin/run", "program " + mark, true), file_of("golden/in.csv", "1,2")}, {"assets/empty"}};
+  return {{"cam-a"}, {file_of("model.onnx", "model " + mark), file_of("bin/run", "program " + mark, true), file_of("golden/in.csv", "1,2")}, {"assets/empty"}, {{"latest.onnx", "model.onnx"}, {"assets/in/put", "../../golden"}}};
 }
 
 void stage(CrashFs& fs, Slots const& slots, std::string const& digest, std::string const& mark) {
@@ -54,6 +54,7 @@ TEST_CASE("an installed slot holds the files with their modes and nothing stays 
   CHECK_FALSE(fs.info(kHome + "/versions/" + kNew + "/model.onnx")->executable);
   CHECK(fs.list(kHome + "/staging")->empty());
   CHECK(fs.info(kHome + "/versions/" + kNew + "/assets/empty")->type == FileInfo::Type::directory);
+  CHECK(fs.read_link(kHome + "/versions/" + kNew + "/assets/in/put").value() == "../../golden");
   REQUIRE(fs.remove(kHome + "/versions/" + kNew + "/assets/empty").has_value());
   CHECK_FALSE(slots.is_whole("reader", kNew, variant_of("new")).value());
 }
@@ -117,6 +118,8 @@ TEST_CASE("CVE-2020-25860, CVE-2026-6968: staged files that were changed after t
            {"one bit", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/model.onnx", "model oew"); }},
            {"too long", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/model.onnx", "model new "); }},
            {"one more file", [](CrashFs&fs, std::string const&dir) { fs.put(dir + "/bin/more", ""); }},
+           {"one more link", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.symlink("model.onnx", dir + "/more").has_value()); }},
+           {"a link where a folder should be", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.symlink("bin", dir + "/assets").has_value()); }},
            {"a missing file", [](CrashFs&fs, std::string const&dir) { REQUIRE(fs.remove(dir + "/golden/in.csv").has_value()); }},
            {"a link in the place of a file",
             [](CrashFs& fs, std::string const& dir) {

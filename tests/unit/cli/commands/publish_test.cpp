@@ -205,7 +205,7 @@ TEST_CASE("an upload that another job of the token ended is begun anew, once") {
   CHECK(shop.publish({"--variant", "cam-a=" + shop.bench.folder.write("n.bin", "other bytes")}) == 3);
 }
 
-TEST_CASE("links are followed, to files and to folders, and published under their own names") {
+TEST_CASE("links that lead out of their folder are followed, to files and to folders, and published under their own names") {
   Shop shop;
   auto const& folder = shop.bench.folder;
   folder.write("hub/blobs/1", "weights");
@@ -221,6 +221,40 @@ TEST_CASE("links are followed, to files and to folders, and published under thei
   CHECK(body.at("variants").at(0).at("files").at(0).at("name") == "onnx/model.bin");
   CHECK(body.at("variants").at(0).at("files").at(1).at("name") == "tables/a/x");
   CHECK(body.at("variants").at(1).at("files").at(0).at("name") == "single.bin");
+}
+
+TEST_CASE("links that lead to what is published with them are kept, also through others and beside those that are followed") {
+  Shop shop;
+  auto const& folder = shop.bench.folder;
+  folder.write("m/weights/1.bin", "weights");
+  folder.write("hub/2", "more");
+  auto const link = [&](char const* target, char const* name) { std::filesystem::create_symlink(target, folder.path() + name); };
+  link("../../hub", "/m/weights/hub");    // out: followed
+  link("2", "/hub/two");                  // within it: kept
+  link("weights/1.bin", "/m/model.bin");  // kept
+  link("./weights", "/m/latest");
+  link("latest/hub/2", "/m/second.bin");  // through a link that is kept and one that is followed
+  CHECK(shop.publish({"--variant", "cam-a=" + folder.path() + "/m"}) == 0);
+  auto const variant = json::parse(shop.catalogue.released).at("variants").at(0);
+  CHECK(json::serialize(variant.at("links")) ==
+        R"([{"name":"latest","target":"./weights"},{"name":"model.bin","target":"weights/1.bin"},{"name":"second.bin","target":"latest/hub/2"},)"
+        R"({"name":"weights/hub/two","target":"2"}])");
+  CHECK(variant.at("files").as_array().size() == 2);
+  CHECK(shop.catalogue.blobs.size() == 2);
+  CHECK(shop.bench.console.stderr_text.find("4 links are kept") != std::string::npos);
+  CHECK(shop.bench.console.stderr_text.find("1 links were followed") != std::string::npos);
+}
+
+TEST_CASE("links in a circle, to a folder above them, and to nothing are refused with what to do") {
+  for (auto const& [target, words] : {std::pair{"../m", "leads back to a folder above it"}, {".", "leads back to a folder above it"}, {"self", "in a circle"}, {"gone", "is not there"}}) {
+    CAPTURE(target);
+    Shop shop;
+    shop.bench.folder.write("m/x", "one");
+    std::filesystem::create_symlink(target, shop.bench.folder.path() + "/m/self");
+    CHECK(shop.publish({"--variant", "cam-a=" + shop.bench.folder.path() + "/m"}) == 2);
+    CHECK_MESSAGE(shop.bench.console.stderr_text.find(words) != std::string::npos, shop.bench.console.stderr_text);
+    CHECK(shop.bench.console.stderr_text.find("publish a copy") != std::string::npos);
+  }
 }
 
 TEST_CASE("folders that hold no file are part of a release") {

@@ -96,6 +96,23 @@ TEST_CASE("an envelope may be written in the alphabet for URLs, with padding or 
   CHECK(rewritten([](std::string& text) { text += "-"; }) == "bad_envelope");
 }
 
+TEST_CASE("a manifest may list links to files by what they lead to, or leave them out, and demands ask for none of them") {
+  Bench bench;
+  auto& variant = bench.release.variants[0];
+  auto const resource = [](std::string_view name, std::string_view sha256) { return fmt::format(R"({{"name":"{}","algorithm":"sha256","digest":"{}"}})", name, sha256); };
+  auto const listed = [&](std::string const& more) {
+    std::string all;
+    for (auto const& [name, sha256] : variant.files) all += (all.empty() ? "" : ",") + resource(name, sha256);
+    return code_of(bench.open(bench.statement("https://model_signing/signature/v1.0", R"({"resources":[)" + all + more + "]}"), {bench.ci}));
+  };
+  CHECK(listed("") == "file-manifest");
+  CHECK(listed("," + resource("latest", bench.file)) == "statement_mismatch");
+  variant.links = {{"latest", bench.file}};
+  CHECK(listed("") == "file-manifest");
+  CHECK(listed("," + resource("latest", bench.file)) == "file-manifest");
+  CHECK(listed("," + resource("latest", bench.other)) == "statement_mismatch");
+}
+
 TEST_CASE("a manifest of a single file may call it `.`") {
   Bench bench;
   auto const type = "https://model_signing/signature/v1.0";

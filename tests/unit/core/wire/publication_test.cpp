@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <array>
+
 using namespace fleet;
 using namespace fleet::wire;
 
@@ -49,6 +51,53 @@ TEST_CASE("folders that hold no file are kept, and clash with no file") {
     CAPTURE(wrong);
     CHECK_FALSE(decode_wanted_release("m", with(wrong)).has_value());
   }
+}
+
+TEST_CASE("links are kept that lead to something in the release; no other is taken, whoever decodes it") {
+  auto const with = [](std::string_view links, std::string_view manifest = "{}") {
+    return fmt::format(R"({{"model":"m","version":"1","release_counter":1,"variants":[{{"hardware":["a"],"files":[{{"name":"a/b","size":1,"sha256":"{0}"}},)"
+                       R"({{"name":"run","size":1,"sha256":"{0}","executable":true}}],"folders":["e"],"links":{1}}}],"manifest":{2}}})",
+                       std::string(64, 'a'), links, manifest);
+  };
+  for (auto const fine : {R"([{"name":"x","target":"a/b"},{"name":"a/y","target":"../x"},{"name":"e/z","target":"..//./a"},{"name":"deep/er/w","target":"../../e/z/b"}])",
+                          R"([{"name":"l","target":"a/"},{"name":"k","target":"l/b"}])", R"([])"}) {
+    CAPTURE(fine);
+    auto const release = decode_release(with(fine));
+    REQUIRE_MESSAGE(release.has_value(), release.error().errors.front().detail);
+    CHECK(encode(decode_release(encode(*release)).value()) == encode(*release));
+  }
+  std::string many = R"([{"name":"l0","target":"run"})";
+  for (int i = 1; i <= 40; ++i) many += fmt::format(R"(,{{"name":"l{}","target":"l{}"}})", i, i - 1);
+  many += "]";
+  for (auto const wrong : std::to_array<std::string_view>(
+       {R"([{"name":"x","target":"/etc/passwd"}])", R"([{"name":"x","target":"../x"}])", R"([{"name":"a/x","target":"../../a/b"}])",
+        R"([{"name":"x","target":"gone"}])", R"([{"name":"x","target":"x"}])", R"([{"name":"x","target":"y"},{"name":"y","target":"x"}])",
+        R"([{"name":"x","target":"."}])", R"([{"name":"a/x","target":"../a"}])", R"([{"name":"a/x","target":"../e"},{"name":"e/x","target":"../a"}])",
+        R"([{"name":"x","target":"a/b/"}])", R"([{"name":"x","target":"a/b/../b"}])", R"([{"name":"l","target":"e"},{"name":"x","target":"l/../../x"}])",
+        R"([{"name":"run","target":"a/b"}])", R"([{"name":"a","target":"e"}])", R"([{"name":"e","target":"a"}])", R"([{"name":"a/b/x","target":"../../run"}])",
+        R"([{"name":"../x","target":"run"}])", R"([{"name":"x","target":""}])", R"([{"name":"x"}])", R"([1])", R"("x")", R"([{"name":"x","target":"r\u0001"}])",
+        many})) {
+    CAPTURE(wrong);
+    CHECK_FALSE(decode_release(with(wrong)).has_value());
+  }
+  // What a manifest names may be a link.
+  auto const publication = [&](std::string_view links) {
+    auto body = with(links, R"({"golden":{"command":["start"],"expect":"l/b"},"activate":{"exec":["start"]}})");
+    return decode_wanted_release("m", body);
+  };
+  CHECK(publication(R"([{"name":"l","target":"a"},{"name":"start","target":"run"}])").has_value());
+  CHECK_FALSE(publication(R"([{"name":"l","target":"e"},{"name":"start","target":"a/b"}])").has_value());
+}
+
+TEST_CASE("links without end are judged in the time that their bytes take") {
+  std::string links;
+  for (int i = 0; i < 9'000; ++i)
+    links += fmt::format(R"({}{{"name":"{}","target":"{}"}})", i == 0 ? "" : ",", i, i % 30 == 0 ? "f" : fmt::format("././{}", i - 1));
+  auto const release = decode_release(fmt::format(
+      R"({{"model":"m","version":"1","release_counter":1,"variants":[{{"hardware":["a"],"files":[{{"name":"f","size":1,"sha256":"{}"}}],"links":[{}]}}]}})",
+      std::string(64, 'a'), links));
+  REQUIRE(release.has_value());
+  CHECK(release->variants[0].links.size() == 9'000);
 }
 
 TEST_CASE("a runtime rule with a slip is refused when it is written, and kept where a newer server signed it") {
