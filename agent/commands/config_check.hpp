@@ -11,8 +11,12 @@ namespace fleet::agent {
 struct ConfigFaults {
   std::vector<FieldError> users;     ///< nothing of a release can run: the daemon does not start
   std::vector<FieldError> programs;  ///< releases that call them have to wait; the daemon tells it and runs
+  std::vector<FieldError> files;     ///< sources that need them are passed over; the daemon tells it and runs
 };
-[[nodiscard]] ConfigFaults check_machine(Fs& fs, Config const& config);
+[[nodiscard]] ConfigFaults check_machine(Fs& fs, Layout const& layout, Config const& config);
+/// By which sources are known that are no servers of ours: the system's certificates where they are found, and those of `sources_ca`.
+/// @errors not_found, io
+[[nodiscard]] Result<std::string> load_source_cas(Fs& fs, Layout const& layout, Config const& config);
 
 /// How the server is reached: as the owner writes, else as the environment says. @errors bad_input (bad_proxy)
 [[nodiscard]] Result<net::ProxyRules> proxy_of(Config const& config);

@@ -203,7 +203,8 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   make_told_ready(fs, layout.directive());
   auto servers = config.servers;
   servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());
-  out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, waits, config.proxy.value_or(net::ProxyRules()));
+  out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, waits, config.proxy.value_or(net::ProxyRules()),
+                                          [&fs, layout, config] { return load_source_cas(fs, layout, config); });
   FLEET_TRY(out.polls, out.remotes->make());
   FLEET_TRY(out.reports, out.remotes->make());
   FLEET_TRY(auto told, load_last_told(*out.context));

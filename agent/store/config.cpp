@@ -164,8 +164,19 @@ void check_servers(Config const& config, Faults& faults) {
       faults.push_back({fmt::format("/servers/{}", i), url ? "expected https://HOST[:PORT]" : url.error().detail});
 }
 
+void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
+  constexpr std::string_view kSystem = "system";
+  out.sources = top.texts("sources", 8, 1024);
+  for (std::size_t i = 0; i < out.sources.size(); ++i) {
+    while (out.sources[i].ends_with('/')) out.sources[i].pop_back();
+    if (auto const url = net::Url::parse(out.sources[i]); !url) faults.push_back({fmt::format("/sources/{}", i), url.error().detail});
+  }
+  out.sources_ca = top.text("sources_ca", 1024, {});
+  if (out.sources_ca == kSystem) out.sources_ca.clear();
+}
+
 /// Where text is wanted: a version, a port or a user may be written without quotes.
-constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
+constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
@@ -184,6 +195,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   wire::ObjectReader top(value, "", faults);
   out.servers = top.texts("servers", 8, 1024);
   check_servers(out, faults);
+  read_sources(top, out, faults);
   read_poll(top, out, faults);
   read_bandwidth(top, out, faults);
   read_telemetry(top, out, faults);

@@ -38,6 +38,8 @@ struct UpdateLockRule {
 struct Config {
   std::string written;               ///< the file
   std::vector<std::string> servers;  ///< before those of the enrolment
+  std::vector<std::string> sources;  ///< where files are fetched before anywhere else: http:// or https://, no servers of ours
+  std::string sources_ca;            ///< certificates by which https sources are known, besides the system's; relative from the root; empty: none
   Millis poll_interval = std::chrono::minutes{15};
   double poll_jitter = 0.5;  ///< share of the interval, both ways
   bool long_poll = true;

@@ -1,5 +1,6 @@
 #include "agent/trust/remote.hpp"
 
+#include "core/base/log.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
@@ -35,7 +36,8 @@ Error in_the_words_of_the_server(Error error) {
   return error;
 }
 
-Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy) {
+Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy,
+                                               LoadCas load_cas) {
   if (servers.empty()) return Error{Kind::bad_input, "no_server", "no server is known", "give --server, or servers in agent.yaml"};
   net::ClientConfig config;
   config.ca_pem = identity.ca;
@@ -45,7 +47,9 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   config.proxy = std::move(proxy);
   config.user_agent = kUserAgent;
   FLEET_TRY(auto client, net::Client::create(config, waits));
-  return std::unique_ptr<Remote>(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  std::unique_ptr<Remote> out(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  out->load_cas_ = std::move(load_cas);
+  return out;
 }
 
 Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy) {
@@ -60,6 +64,7 @@ Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string>
 void Remote::cancel() {
   std::lock_guard const lock(mutex_);
   client_->cancel();
+  if (stranger_) stranger_->cancel();
 }
 
 void Remote::use(Credential credential) {
@@ -130,17 +135,46 @@ Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string
   request.body_limit = rest.size_bytes;  // not what is left: a Range may be answered with the whole file
   if (rest.offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", rest.offset)}};
   retry_after_ = Millis{0};
-  FLEET_TRY(auto response, client_->send(request, sink));
+  FLEET_TRY(auto ours, fetch_as_ours(source, request, sink));
+  FLEET_TRY(auto response, ours ? Result<net::ClientResponse>(*std::move(ours)) : fetch_from_stranger(request, sink));
   if (response.status >= 300) return refused(response);
   return response;
 }
 
-Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy)
-    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), waits_(waits), proxy_(std::move(proxy)) {}
+Result<std::optional<net::ClientResponse>> Remote::fetch_as_ours(std::string const& source, net::ClientRequest const& request, net::BodySink const& sink) {
+  if (source.starts_with("http://") || strangers_.contains(source)) return std::optional<net::ClientResponse>{};
+  auto response = client_->send(request, sink);
+  if (response) return std::optional(*std::move(response));
+  bool const is_server = source.empty() || std::find(servers_.begin(), servers_.end(), source) != servers_.end();
+  if (is_server || response.error().code != "peer_not_trusted") return response.error();
+  strangers_.insert(source);
+  return std::optional<net::ClientResponse>{};
+}
+
+Result<net::ClientResponse> Remote::fetch_from_stranger(net::ClientRequest const& request, net::BodySink const& sink) {
+  if (!stranger_) {
+    net::ClientConfig config;
+    auto const cas = load_cas_ ? load_cas_() : Result<std::string>(std::string());
+    if (cas) config.ca_pem = *cas;
+    else log::warn("sources.no_certificates", {{"error", cas.error().detail}});
+    config.allow_plain_http = true;
+    config.ignore_not_before = config_.ignore_not_before;
+    config.proxy = config_.proxy;
+    config.user_agent = kUserAgent;
+    FLEET_TRY(auto client, net::Client::create(config, waits_));
+    std::lock_guard const lock(mutex_);
+    stranger_ = std::make_unique<net::Client>(std::move(client));
+  }
+  return stranger_->send(request, sink);
+}
+
+Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy,
+                 LoadCas load_cas)
+    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), waits_(waits), proxy_(std::move(proxy)), load_cas_(std::move(load_cas)) {}
 
 Result<std::shared_ptr<Remote>> Remotes::make() {
   std::lock_guard const lock(mutex_);
-  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, waits_, proxy_));
+  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, waits_, proxy_, load_cas_));
   std::shared_ptr<Remote> out = std::move(made);
   std::erase_if(made_, [](auto const& one) { return one.expired(); });
   made_.push_back(out);

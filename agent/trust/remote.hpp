@@ -8,17 +8,21 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace fleet::agent {
+
+/// Reads the certificates (PEM) by which sources are known that are no servers of ours. @errors not_found, io
+using LoadCas = std::function<Result<std::string>()>;
 
 /// The server as this device reaches it: its servers in turn, its certificate, the trust in time. One thread uses one; `cancel` from any.
 class Remote {
 public:
   /// @param waits  exchanges are timed out by it: it moves while they wait
   static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock,
-                                                Clock& waits, net::ProxyRules proxy = {});
+                                                Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {});
   /// Whoever answers, and without a certificate: for signed metadata alone, when the servers are no longer known by their CA.
   static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy = {});
 
@@ -31,7 +35,8 @@ public:
     std::uint64_t offset = 0;
     std::uint64_t size_bytes = 0;  ///< of the whole file: more is never taken
   };
-  /// The rest of a file from `source` (empty: the server), piece by piece.
+  /// The rest of a file from `source` (empty: the server), piece by piece. A source by plain HTTP, or one whose certificate is not of our CAs, is a
+  /// stranger: it is shown no certificate, and known by the certificates of `load_cas`. What it sends proves itself by its digest.
   /// @errors as above, and too_large (`body_too_large`: the answer is longer than the file)
   Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, Rest rest, net::BodySink const& sink);
   void cancel();
@@ -51,12 +56,17 @@ private:
   Result<void> take_changes();
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
+  /// Nothing: it is a stranger.
+  Result<std::optional<net::ClientResponse>> fetch_as_ours(std::string const& source, net::ClientRequest const& request, net::BodySink const& sink);
+  Result<net::ClientResponse> fetch_from_stranger(net::ClientRequest const& request, net::BodySink const& sink);
   net::ClientConfig config_;
   Clock& waits_;
   std::mutex mutex_;  ///< of what is awaited, and of client_ against being replaced while another thread cancels
   std::optional<Credential> credential_;
   std::string trusted_;
-  std::unique_ptr<net::Client> client_;
+  std::unique_ptr<net::Client> client_, stranger_;  ///< the second once a stranger is asked
+  std::set<std::string> strangers_;
+  LoadCas load_cas_;
   std::vector<std::string> servers_;
   std::size_t at_ = 0;
   Millis retry_after_{0};
@@ -65,7 +75,7 @@ private:
 /// Makes remotes, one for each thread that speaks to the server, and lets all of them follow a renewed credential and a new CA. Thread-safe.
 class Remotes {
 public:
-  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy = {});
+  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {});
   /// @errors bad_input (no server, certificate or key)
   Result<std::shared_ptr<Remote>> make();
   void use(Credential credential);
@@ -79,6 +89,7 @@ private:
   TrustedClock const& clock_;
   Clock& waits_;
   net::ProxyRules proxy_;
+  LoadCas load_cas_;
   std::vector<std::weak_ptr<Remote>> made_;
 };
 

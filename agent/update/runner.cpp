@@ -7,6 +7,16 @@
 #include <algorithm>
 
 namespace fleet::agent {
+namespace {
+
+std::vector<std::string> before_others(Config const& config) {
+  auto out = config.sources;
+  out.insert(out.end(), config.servers.begin(), config.servers.end());
+  return out;
+}
+
+}  // namespace
+
 Runner::Runner(Context& context, Remotes& remotes, Told told)
     : context_(context),
       wishes_(std::move(told), context.journal.models(), [this](std::string const& model) { wake(model); }),
@@ -17,7 +27,7 @@ Runner::Runner(Context& context, Remotes& remotes, Told told)
             Throttle(context.clock, context.config.bandwidth_bytes_per_s,
                      Budget(context.fs, context.layout.download_budget(), context.config.download_bytes_per_day)),
             Conditions(context),
-            Sources(context.config.servers),
+            Sources(before_others(context.config)),
             UpdateLock(context)} {
   for (auto const& [model, state] : context.journal.models()) wake(model);
   for (auto const& target : wishes_.told().targets) wake(target.model);

@@ -12,6 +12,8 @@ using namespace fleet::agent;
 TEST_CASE("agent.yaml: every key of the device's owner is read") {
   auto const config = parse_config(R"(
 servers:   ["https://a:8444", "https://b:8444"]
+sources:   ["http://mirror/fleet/", "https://cache:444"]
+sources_ca: ca/mirror.pem
 poll:      {interval: 5m, jitter: 0.25, long_poll: false}
 bandwidth: {max: 1Mbit/s, metered: "yes", per_day: 50MiB}
 telemetry: {interval: 10s, per_day: 1MiB, udp_port: 8125}
@@ -26,6 +28,9 @@ update_lock: {file: run/update.lock, max_delay: 6h, consent: [reader]}
 )");
   REQUIRE(config.has_value());
   CHECK(config->servers == std::vector<std::string>{"https://a:8444", "https://b:8444"});
+  CHECK(config->sources == std::vector<std::string>{"http://mirror/fleet", "https://cache:444"});
+  CHECK(config->sources_ca == "ca/mirror.pem");
+  CHECK(parse_config("sources_ca: system").value().sources_ca.empty());
   CHECK(config->poll_interval == Millis{300'000});
   CHECK(config->poll_jitter == 0.25);
   CHECK_FALSE(config->long_poll);

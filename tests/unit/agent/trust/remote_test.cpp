@@ -83,6 +83,41 @@ TEST_CASE("a server with a certificate of another authority is not spoken to") {
   CHECK(bench.server.asked().empty());
 }
 
+TEST_CASE("a source that is no server of ours is known by the owner's CAs, is shown no certificate and asked for files alone") {
+  Bench bench, stranger;
+  int shown = 0;
+  stranger.server.answer("/file", [&](net::Request const& asked) {
+    shown += asked.peer->has_certificate ? 1 : 0;
+    return net::json_response(200, "bytes");
+  });
+  Identity identity;
+  identity.ca = bench.server.authority().certificate;
+  identity.private_key = crypto::make_private_key().value();
+  auto const request = crypto::make_request(identity.private_key, "cam-1").value();
+  identity.certificate = crypto::issue_device_certificate(bench.server.authority(), request, "cam-1", compiled_at() - std::chrono::days{1},
+                                                          FakeFleet::now() + std::chrono::days{300})
+                             .value();
+  std::string got, cas;
+  net::BodySink const sink = [&](net::ClientResponse const&, BytesView piece) -> Result<void> {
+    got += as_text(piece);
+    return {};
+  };
+  auto const remote_with = [&] { return Remote::create(identity, {bench.server.url()}, bench.trusted, system_clock(), {}, [&]() -> Result<std::string> { return cas; }).value(); };
+  auto const unknown = remote_with()->fetch(stranger.server.url(), "/file", {0, 5}, sink);
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().code == "peer_not_trusted");
+  cas = stranger.server.authority().certificate;
+  auto const remote = remote_with();
+  REQUIRE(remote->fetch(stranger.server.url(), "/file", {0, 5}, sink).has_value());
+  CHECK(got == "bytes");
+  CHECK(shown == 0);
+  // The owner's CAs prove no server.
+  CHECK_FALSE(Remote::create(identity, {stranger.server.url()}, bench.trusted, system_clock(), {}, [&]() -> Result<std::string> { return cas; })
+                  .value()
+                  ->get("/file", 1024)
+                  .has_value());
+}
+
 TEST_CASE("a source that answers without end is cut off, with a refusal as with a file longer than its size") {
   Bench bench;
   int status = 404;
