@@ -1,6 +1,7 @@
 #include "core/wire/links.hpp"
 
 #include "core/base/names.hpp"
+#include "core/wire/json.hpp"
 
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 namespace fleet::wire {
 namespace {
 
+constexpr std::size_t kPathBytesMax = 1024;
 constexpr int kPassedMax = 32;  ///< a kernel passes 40, some of them on its way to the slot
 
 std::string parent_of(std::string const& name) {
@@ -122,6 +124,18 @@ void Links::check(std::string const& pointer, std::vector<FieldError>& faults) {
 std::optional<std::string> Links::find(std::string_view name) {
   auto const place = walk({}, name, 0);
   return place.fault.empty() ? std::optional(place.path) : std::nullopt;
+}
+
+std::vector<ReleaseLink> read_links(ObjectReader& variant, std::string const& pointer, std::size_t most, std::vector<FieldError>& faults) {
+  std::vector<ReleaseLink> out;
+  auto const* const entries = variant.array("links", most);
+  for (std::size_t i = 0; entries != nullptr && i < entries->size(); ++i) {
+    ObjectReader reader((*entries)[i], fmt::format("{}/{}", pointer, i), faults);
+    ReleaseLink link{reader.required_text("name", kPathBytesMax), reader.required_text("target", kPathBytesMax)};
+    if (auto const fine = check_file_name(link.name); !fine) reader.fault("name", fine.error().detail);
+    out.push_back(std::move(link));
+  }
+  return out;
 }
 
 std::map<std::string, std::string> linked_digests(Variant const& variant) {

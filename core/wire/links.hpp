@@ -12,6 +12,8 @@
 
 namespace fleet::wire {
 
+class ObjectReader;
+
 /// Where the links of a variant lead, by its own names alone: what a kernel would make of them in a slot. Nothing of it may ever lie outside the slot.
 class Links {
 public:
@@ -41,6 +43,8 @@ private:
   std::map<std::string, Place, std::less<>> found_;
 };
 
+/// `links` of a variant, their names checked, what they lead to not yet. @param most  so many are taken
+[[nodiscard]] std::vector<ReleaseLink> read_links(ObjectReader& variant, std::string const& pointer, std::size_t most, std::vector<FieldError>& faults);
 /// SHA-256 in hex of what each link to a file leads to, by the link's name.
 [[nodiscard]] std::map<std::string, std::string> linked_digests(Variant const& variant);
 

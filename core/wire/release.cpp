@@ -235,13 +235,6 @@ ReleaseFile read_file(json::value const& value, std::string const& pointer, std:
   return file;
 }
 
-ReleaseLink read_link(json::value const& value, std::string const& pointer, std::vector<FieldError>& faults) {
-  ObjectReader reader(value, pointer, faults);
-  ReleaseLink link{reader.required_text("name", kPathBytesMax), reader.required_text("target", kPathBytesMax)};
-  if (auto const fine = check_file_name(link.name); !fine) reader.fault("name", fine.error().detail);
-  return link;
-}
-
 /// A name twice, or a file or link that is also a folder.
 void refuse_clashes(Variant const& variant, std::string const& pointer, std::vector<FieldError>& faults) {
   std::set<std::string_view> names, folders(variant.folders.begin(), variant.folders.end());
@@ -280,8 +273,7 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
     variant.folders = reader.texts("folders", kFilesMax, kPathBytesMax);
     for (auto const& folder : variant.folders)
       if (auto const fine = check_file_name(folder); !fine) reader.fault("folders", fine.error().detail);
-    if (auto const* const entries = reader.array("links", kFilesMax))
-      for (std::size_t k = 0; k < entries->size(); ++k) variant.links.push_back(read_link((*entries)[k], fmt::format("{}/links/{}", pointer, k), faults));
+    variant.links = read_links(reader, pointer + "/links", kFilesMax, faults);
     refuse_clashes(variant, pointer + "/files", faults);
     files += variant.files.size() + variant.folders.size() + variant.links.size();
     if (faults.empty()) Links(variant).check(pointer + "/links", faults);
