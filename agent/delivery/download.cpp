@@ -11,7 +11,7 @@
 namespace fleet::agent {
 namespace {
 
-constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;
+constexpr std::uint64_t kSyncEvery = 8 * 1024 * 1024;  ///< a sync cannot be interrupted: none has more than that to write
 constexpr std::uint64_t kSpare = 1024 * 1024;
 constexpr std::uint64_t kBlock = 4096;  ///< what a file takes is a multiple of it
 constexpr std::uint64_t kPieceBytes = 256 * 1024;
@@ -31,6 +31,7 @@ public:
   Result<void> hash_begun() {
     Bytes piece(static_cast<std::size_t>(std::min(have_, kPieceBytes)));
     for (std::uint64_t at = 0; at < have_;) {
+      if (stop_) return interrupted();
       FLEET_TRY(auto const n, file_.read_at(at, piece));
       if (n == 0) return Error{Kind::io, "io_failed", fmt::format("a file of {} bytes ends at {}", have_, at)};
       auto const part = BytesView(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, have_ - at)));
@@ -109,7 +110,7 @@ private:
 
   Result<bool> is_right(std::string const& path, wire::ReleaseFile const& file) {
     if (auto const there = fs_.info(path); there && there->size != file.size) return false;
-    auto const found = crypto::sha256_file(fs_, path);
+    auto const found = crypto::sha256_file(fs_, path, &stop_);
     if (!found && found.error().kind == Kind::not_found) return false;
     if (!found) return found.error();
     return found->size == file.size && found->sha256 == file.sha256;
@@ -120,6 +121,7 @@ private:
     if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(fs_.make_dirs(dir_ + "/" + file.name.substr(0, slash)));
     auto const there = is_right(path, file);
     if (there && *there) return {};
+    if (!there && stop_) return interrupted();
     if (!there) FLEET_CHECK(fs_.remove(path));  // its bytes cannot be read any more
     FLEET_TRY(bool const copied, copy_from_running(file, path));
     if (copied) return {};
@@ -139,12 +141,19 @@ private:
     if (!has_plain_folders(file.name)) return false;
     auto const info = fs_.info(from);
     if (!info || info->type != FileInfo::Type::file || info->size != file.size) return false;
-    if (auto const same = is_right(from, file); !same || !*same) return false;
+    auto const same = is_right(from, file);
+    if (stop_) return interrupted();
+    if (!same || !*same) return false;
     FLEET_TRY(auto const source, fs_.open(from, Fs::Mode::read));
     FLEET_TRY(auto const target, fs_.open(path, Fs::Mode::append_or_create));
     FLEET_CHECK(target->truncate(0));
     Bytes piece(kPieceBytes);
-    for (std::uint64_t at = 0; at < file.size;) {
+    for (std::uint64_t at = 0, synced = 0; at < file.size;) {
+      if (stop_) return interrupted();
+      if (at - synced >= kSyncEvery) {
+        FLEET_CHECK(target->sync());
+        synced = at;
+      }
       FLEET_TRY(auto const n, source->read_at(at, piece));
       if (n == 0) return false;
       FLEET_CHECK(target->write_at(at, BytesView(piece).first(n)));

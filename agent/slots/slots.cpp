@@ -115,7 +115,7 @@ Result<void> Slots::prepare_staging(std::string const& model, std::string const&
   return clear_strangers(fs_, dir, "", files, folders);
 }
 
-Result<void> Slots::check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const {
+Result<void> Slots::check_files(std::string const& dir, std::string const& name, wire::Variant const& variant, Stop stop) const {
   std::map<std::string, FileInfo> found;
   FLEET_CHECK(walk(fs_, dir, "", found));
   auto const expected = variant.files.size() + variant.links.size();
@@ -139,7 +139,7 @@ Result<void> Slots::check_files(std::string const& dir, std::string const& name,
   }
   for (auto const& file : variant.files) {
     if (!is(file.name, FileInfo::Type::file)) return differs(dir, fmt::format("'{}' is missing", file.name));
-    FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name));
+    FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name, stop));
     if (digest.size != file.size || digest.sha256 != file.sha256)
       return differs(
           dir, fmt::format("'{}' has digest {} ({} bytes), expected {} ({} bytes)", file.name, digest.sha256.hex(), digest.size, file.sha256.hex(), file.size));
@@ -150,7 +150,7 @@ Result<void> Slots::check_files(std::string const& dir, std::string const& name,
   return {};
 }
 
-Result<void> Slots::check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant) const {
+Result<void> Slots::check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop) const {
   auto const dir = slot(model, digest), name = model + "/" + digest;
   std::map<std::string, FileInfo> found;
   FLEET_CHECK(walk(fs_, dir, "", found));
@@ -159,24 +159,25 @@ Result<void> Slots::check_unchanged(std::string const& model, std::string const&
     auto const known = checked_->slots.find(name);
     if (known != checked_->slots.end() && known->second == identities_of(found)) return {};
   }
-  return check_files(dir, name, variant);
+  return check_files(dir, name, variant, stop);
 }
 
-Result<bool> Slots::is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const {
-  auto const checked = check_files(slot(model, digest), model + "/" + digest, variant);
+Result<bool> Slots::is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop) const {
+  auto const checked = check_files(slot(model, digest), model + "/" + digest, variant, stop);
   if (checked) return true;
   bool const means_no = checked.error().kind == Kind::not_found || checked.error().kind == Kind::io || checked.error().code == "digest_mismatch";
   if (!means_no) return checked.error();
   return false;
 }
 
-Result<void> Slots::sync_tree(std::string const& dir) {
+Result<void> Slots::sync_tree(std::string const& dir, Stop stop) {
   FLEET_TRY(auto const names, fs_.list(dir));
   for (auto const& name : names) {
     auto const path = dir + "/" + name;
     FLEET_TRY(auto const info, fs_.info(path));
-    if (info.type == FileInfo::Type::directory) FLEET_CHECK(sync_tree(path));
+    if (info.type == FileInfo::Type::directory) FLEET_CHECK(sync_tree(path, stop));
     if (info.type != FileInfo::Type::file) continue;
+    if (stop != nullptr && *stop) return Error{Kind::unavailable, "interrupted", path + ": something else is wanted meanwhile"};
     FLEET_TRY(auto const file, fs_.open(path, Fs::Mode::read));
     if (auto const synced = file->sync(); !synced) {
       // Its bytes may be nowhere but in memory, and would be read from there: it is fetched anew.
@@ -198,13 +199,13 @@ Result<void> Slots::make_links(std::string const& dir, wire::Variant const& vari
   return {};
 }
 
-Result<void> Slots::install(std::string const& model, std::string const& digest, wire::Variant const& variant) {
+Result<void> Slots::install(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop) {
   auto const from = staging(model, digest), to = slot(model, digest);
   for (auto const& file : variant.files) FLEET_CHECK(fs_.set_executable(from + "/" + file.name, file.executable));
   for (auto const& folder : variant.folders) FLEET_CHECK(make_plain_dirs(fs_, from, folder));
   FLEET_CHECK(make_links(from, variant));
-  FLEET_CHECK(sync_tree(from));
-  FLEET_CHECK(check_files(from, model + "/" + digest, variant));  // from the disk, not from what was received
+  FLEET_CHECK(sync_tree(from, stop));
+  FLEET_CHECK(check_files(from, model + "/" + digest, variant, stop));  // from the disk, not from what was received
   FLEET_CHECK(make_folder(model, "versions"));
   FLEET_CHECK(fs_.remove_tree(to));  // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));

@@ -4,6 +4,7 @@
 #include "core/base/fs.hpp"
 #include "core/wire/release.hpp"
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +18,7 @@ namespace fleet::agent {
 /// releases/<digest>.json and staging/<digest>/. Every step is durable before it returns (facts: the order of a power-loss-safe install).
 class Slots {
 public:
+  using Stop = std::atomic<bool> const*;
   Slots(Fs& fs, Layout layout) : fs_(fs), layout_(std::move(layout)) {}
 
   [[nodiscard]] std::string slot(std::string const& model, std::string const& digest) const;
@@ -29,13 +31,14 @@ public:
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
   /// True: the slot is there, every file has its size and digest and every link its target, no more and no less. What cannot be read is not whole.
-  Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
+  /// @param stop  looked at while files are read, here and below @errors unavailable (code `interrupted`)
+  Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop = nullptr) const;
   /// Right before the switch: the slot still holds what was checked. By the files' identities, where this process checked them; else by
-  /// their digests, once more. @errors unprocessable (code `digest_mismatch`), io
-  Result<void> check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant) const;
+  /// their digests, once more. @errors unprocessable (code `digest_mismatch`), io, unavailable (code `interrupted`)
+  Result<void> check_unchanged(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop = nullptr) const;
   /// Makes the staged files the slot: modes, links, re-hash from the disk, fsync of files and of every folder, rename, fsync of the parent.
-  /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full)
-  Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant);
+  /// @errors unprocessable (code `digest_mismatch`), io, unavailable (disk_full, interrupted)
+  Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop = nullptr);
   /// Digest that `current` points at; empty: none.
   Result<std::string> current(std::string const& model) const;
   /// Atomic. Whatever lies in the way goes first, and the link of the way back is made: to what `current` pointed at so far.
@@ -55,8 +58,8 @@ public:
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
   Result<void> make_folder(std::string const& model, std::string const& name);
-  Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant) const;
-  Result<void> sync_tree(std::string const& dir);
+  Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant, Stop stop) const;
+  Result<void> sync_tree(std::string const& dir, Stop stop);
   Result<void> make_links(std::string const& dir, wire::Variant const& variant);
   Fs& fs_;
   Layout layout_;

@@ -112,7 +112,7 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
     FLEET_TRY(auto const release, release_of(state));
     auto const* const variant = wire::find_variant(release, context_.identity.hardware);
     if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("no variant for hardware {}", context_.identity.hardware)};
-    FLEET_TRY(bool const whole, context_.slots.is_whole(model_, state.target.digest, *variant));
+    FLEET_TRY(bool const whole, context_.slots.is_whole(model_, state.target.digest, *variant, &interrupt_.flag()));
     if (whole) return {};
     return fetch_files(state, target, *variant);
   }();
@@ -152,7 +152,7 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, w
   if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
   FLEET_CHECK(fetched);
-  return context_.slots.install(model_, state.target.digest, variant);
+  return context_.slots.install(model_, state.target.digest, variant, &interrupt_.flag());
 }
 
 /// A wait is no failure and costs no attempt. Polls tell its reason: what comes and goes with a machine's load makes no result.

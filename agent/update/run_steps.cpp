@@ -231,7 +231,7 @@ Result<void> ModelUpdate::check_unchanged(ModelState const& state, wire::Release
   FLEET_TRY(auto const current, context_.slots.current(model_));
   auto const* const variant = wire::find_variant(release, context_.identity.hardware);
   if (current == state.target.digest || variant == nullptr) return {};
-  return context_.slots.check_unchanged(model_, state.target.digest, *variant);
+  return context_.slots.check_unchanged(model_, state.target.digest, *variant, &interrupt_.flag());
 }
 
 Result<void> ModelUpdate::switch_over(ModelState state) {

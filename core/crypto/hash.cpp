@@ -62,12 +62,13 @@ std::string sha512_hex(BytesView bytes) {
   return to_hex(out);
 }
 
-Result<FileDigest> sha256_file(Fs& fs, std::string const& path) {
+Result<FileDigest> sha256_file(Fs& fs, std::string const& path, std::atomic<bool> const* stop) {
   FLEET_TRY(auto const file, fs.open(path, Fs::Mode::read));
   Sha256 hash;
   FileDigest out;
   Bytes piece(kPiece);
   for (;;) {
+    if (stop != nullptr && *stop) return Error{Kind::unavailable, "interrupted", path + ": something else is wanted meanwhile"};
     FLEET_TRY(auto const n, file->read_at(out.size, piece));
     if (n == 0) break;
     hash.update(BytesView(piece).first(n));

@@ -3,6 +3,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/fs.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -34,8 +35,8 @@ struct FileDigest {
   Digest sha256;
   std::uint64_t size = 0;
 };
-/// Reads a file in 1 MiB pieces. @errors not_found, io
-[[nodiscard]] Result<FileDigest> sha256_file(Fs& fs, std::string const& path);
+/// Reads a file in 1 MiB pieces. @param stop  looked at between them @errors not_found, io, unavailable (code `interrupted`)
+[[nodiscard]] Result<FileDigest> sha256_file(Fs& fs, std::string const& path, std::atomic<bool> const* stop = nullptr);
 
 /// Compares secrets in time that depends on the lengths only.
 [[nodiscard]] bool equal_secrets(BytesView a, BytesView b);

@@ -242,6 +242,22 @@ TEST_CASE("what the running version has is copied, not fetched; a spoiled copy o
   CHECK(other.fs.text(other.staged) == kContent);
 }
 
+TEST_CASE("an order ends the look at what is there, too, and takes nothing away") {
+  Bench bench;
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  bench.fs.put(bench.staged, kContent);
+  bench.stop = true;
+  CHECK(bench.run().error().code == "interrupted");
+  CHECK(bench.fs.text(bench.staged) == kContent);
+  REQUIRE(bench.fs.remove(bench.staged).has_value());
+  auto const slot = bench.slots.slot("reader", bench.running);
+  bench.fs.put(slot + "/model/part.bin", kContent);
+  CHECK(bench.run({}, 0, slot).error().code == "interrupted");
+  bench.stop = false;
+  REQUIRE(bench.run({}, 0, slot).has_value());
+  CHECK(bench.ranges.empty());
+}
+
 TEST_CASE("without the space nothing is fetched") {
   Bench bench;
   bench.server.answer(bench.blob, bench.ranged(kContent));

@@ -138,6 +138,18 @@ TEST_CASE("CVE-2020-25860, CVE-2026-6968: staged files that were changed after t
   }
 }
 
+TEST_CASE("an order ends installing and checking, and what was staged or installed stays") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  std::atomic<bool> stop{true};
+  CHECK(slots.install("reader", kNew, variant_of("new"), &stop).error().code == "interrupted");
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  Slots started_anew(fs, Layout{"/agent"});
+  CHECK(started_anew.is_whole("reader", kNew, variant_of("new"), &stop).error().code == "interrupted");
+  CHECK(started_anew.check_unchanged("reader", kNew, variant_of("new"), &stop).error().code == "interrupted");
+  CHECK(started_anew.is_whole("reader", kNew, variant_of("new")).value());
+}
+
 TEST_CASE("a stale temporary link does not block the switch") {
   auto fs = running_old();
   Slots slots(fs, Layout{"/agent"});

@@ -7,8 +7,10 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <string>
+#include <thread>
 
 using namespace fleet;
 using namespace fleet::crypto;
@@ -83,6 +85,15 @@ TEST_CASE("CVE-2026-34155: a digest covers the last byte of a file beyond 2 GiB 
   REQUIRE(changed.has_value());
   CHECK(zeros->size == kSize);
   CHECK(changed->sha256 != zeros->sha256);
+}
+
+TEST_CASE("hashing ends between two pieces when it is told to, however long the file is") {
+  std::atomic<bool> stop{false};
+  std::thread other([&] { stop = true; });
+  auto const hashed = sha256_file(system_fs(), "/dev/zero", &stop);  // without end
+  other.join();
+  REQUIRE_FALSE(hashed.has_value());
+  CHECK(hashed.error().code == "interrupted");
 }
 
 TEST_CASE("keys of small order sign nothing") {
