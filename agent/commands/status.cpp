@@ -1,5 +1,6 @@
 #include "agent/commands/daemon.hpp"
 #include "agent/conditions/sensors.hpp"
+#include "agent/proof/own_reason.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -12,6 +13,8 @@ std::string waiting_words(ModelState const& state) {
   auto const& version = state.target.version;
   if (state.waiting == "consent") return fmt::format("{} waits for the device's owner: fleet-agent consent --model {}", version, state.model);
   if (state.waiting == kUpdateLock) return fmt::format("a program of the device's owner holds the lock, and nothing is switched meanwhile (agent.yaml, update_lock)");
+  if (!reason_in_config(state.waiting).empty() || state.waiting == "not_started")
+    return fmt::format("{} waits until this device can run its programs ({}), and is tried again: fleet-agent check-config", version, state.waiting);
   return fmt::format("{} waits: {}", version, state.waiting);
 }
 

@@ -1,3 +1,4 @@
+#include "agent/proof/own_reason.hpp"
 #include "agent/proof/proof.hpp"
 
 #include "core/net/client.hpp"
@@ -20,6 +21,7 @@ struct Watched {
   int failures = 0;
   bool good = false;  ///< its last run succeeded
   std::string text;   ///< why not
+  bool waits = false;  ///< until somebody mends agent.yaml: no failure
   std::string own;    ///< code of what keeps this device from running it: no evidence against the release
   std::string output;
 };
@@ -52,8 +54,14 @@ struct ProbationRun::State {
 
   static void cannot_run(Watched& one, Error const& error) {
     bool const stopped = error.code == "interrupted";
+    bool const waits = !reason_in_config(error.code).empty();
+    auto const before = one.failures;
     note(one, stopped, error.detail, {});
-    if (!stopped) one.own = error.code;
+    if (stopped) return;
+    one.own = error.code;
+    if (!waits) return;
+    one.failures = before;
+    one.waits = true;
   }
 
   void run_http(Watched& one) {
@@ -78,6 +86,7 @@ struct ProbationRun::State {
     one.text = std::move(text);
     one.output = std::move(output);
     one.own.clear();
+    one.waits = false;
   }
 
   /// The window has the samples: its value decides at once. Before that it is only missing.
@@ -115,7 +124,7 @@ struct ProbationRun::State {
 
 ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
     : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), before, {}, {}}) {
-  for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, {}, {}});
+  for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, false, {}, {}});
   std::vector<Collector::Watched> watched;
   for (auto const& check : state_->manifest.health)
     if (check.statsd) watched.push_back({check.statsd->metric, check.statsd->window});
@@ -143,6 +152,12 @@ MonoTime ProbationRun::next_step() const {
 
 wire::DeviceError const& ProbationRun::error() const { return state_->error; }
 
+std::string ProbationRun::waits_for() const {
+  auto const& checks = state_->checks;
+  auto const found = std::find_if(checks.begin(), checks.end(), [](Watched const& one) { return one.waits; });
+  return found == checks.end() ? std::string() : found->own;
+}
+
 ProbationRun::Verdict ProbationRun::step() {
   auto& self = *state_;
   // Without `probation` a device commits at the switch (docs/protocol.md, Without).
@@ -158,6 +173,8 @@ ProbationRun::Verdict ProbationRun::step() {
   bool const proved = inferences >= rules.inferences && std::all_of(self.checks.begin(), self.checks.end(), [](Watched const& one) { return one.good; });
   if (proved && spent >= rules.time) return Verdict::healthy;
   if (spent < std::max(rules.max, rules.time)) return Verdict::pending;
+  bool const only_waits = inferences >= rules.inferences && std::all_of(self.checks.begin(), self.checks.end(), [](Watched const& one) { return one.good || one.waits; });
+  if (only_waits) return Verdict::pending;
   self.error = {"probation_timeout", fmt::format("after {}: {}", to_string(std::max(rules.max, rules.time)), self.missing(inferences)), {}};
   return Verdict::failed;
 }

@@ -204,13 +204,15 @@ Result<Command> resolve(std::vector<std::string> const& words, std::string const
   Error const unknown{Kind::not_found, "unknown_program",
                       fmt::format("'{}' is neither a file of the release nor a program of this device", words.empty() ? "" : words.front()),
                       "name it under exec: {programs: {...}} in agent.yaml"};
-  if (words.empty()) return unknown;
+  // What the device's owner cannot name is a file of the release, and that is the release's own word.
+  Error const missing{Kind::unprocessable, "not_in_release", fmt::format("'{}' is no file of the release", words.empty() ? "" : words.front())};
+  if (words.empty() || words.front().empty()) return missing;
   Command out;
   out.exec = exec;
   out.of_release = !exec.programs.contains(words.front());
   if (!out.of_release) out.program = exec.programs.at(words.front());
   else if (is_safe_relative_path(words.front()) && ::access((slot + "/" + words.front()).c_str(), F_OK) == 0) out.program = slot + "/" + words.front();
-  else return unknown;
+  else return words.front().find('/') == std::string::npos ? unknown : missing;
   out.arguments.assign(words.begin() + 1, words.end());
   out.directory = slot;
   return out;

@@ -43,7 +43,7 @@ void prepare_programs(Exec const& exec);
 [[nodiscard]] Result<Outcome> run(Command const& command, Clock& clock, std::atomic<bool> const& stop);
 
 /// The first word is a file of the release (made executable at install) or a name under `programs` of agent.yaml.
-/// @errors not_found (code `unknown_program`)
+/// @errors not_found (code `unknown_program`: a name that the owner may give); unprocessable (code `not_in_release`: anything else)
 [[nodiscard]] Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec);
 
 }  // namespace fleet::agent

@@ -65,6 +65,8 @@ public:
   ProbationRun(ProbationRun&&) noexcept;
   ProbationRun& operator=(ProbationRun&&) noexcept;
   ~ProbationRun();
+  /// What agent.yaml lacks to run one of the checks; empty: nothing. Such a check neither fails nor ends at `max`: it is run again until somebody mends it.
+  [[nodiscard]] std::string waits_for() const;
   /// Runs what is due, then judges. Call it again at `next_step`. A check fails the probation when it fails at its last run three times in
   /// a row (exec, http) or when its window has the samples and the value is outside (statsd); at `max` without the inferences or samples: failed.
   Verdict step();

@@ -1,3 +1,4 @@
+#include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
 #include "core/base/log.hpp"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr Millis kBackoffMax = std::chrono::minutes{10};
 constexpr Millis kLookAgain{5'000};
+constexpr Millis kTroubleAgain{5'000};
 constexpr Millis kLookWhileFetching{15'000};
 constexpr Millis kKeepDelayEvery = std::chrono::minutes{1};
 constexpr std::string_view kWaits = "waits";
@@ -27,7 +29,7 @@ bool is_final(Error const& error) { return error.code == "ineligible" || error.c
 
 /// Whether somebody answered, or the device itself did: then it was a try. Who is offline, behind a captive portal or told to come later has not tried.
 bool is_try(Error const& error) {
-  if (error.code == "disk_full" || error.code == "answer_cut") return true;
+  if (error.code == "answer_cut") return true;
   if (error.kind == Kind::unavailable || error.kind == Kind::timeout || error.kind == Kind::throttled) return false;
   return error.code != "peer_not_trusted";
 }
@@ -44,26 +46,65 @@ Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, 
   std::uint64_t const there = staged_bytes(state);
   bool const moved = there > state.staged_bytes;
   auto const contact = shop_.contact.total();
-  state.stalled = moved ? Millis{0} : state.stalled + (contact - contact_seen_);
-  state.tries = moved ? 0 : state.tries + (is_try(error) ? 1 : 0);
+  // What the device itself lacks is waited for: the time in which it is mended counts for nothing.
+  auto const own = own_reason(error);
+  if (own.empty()) state.stalled += contact - contact_seen_;
+  if (own.empty() && is_try(error)) state.tries += 1;
+  if (moved) {
+    state.stalled = Millis{0};
+    state.tries = 0;
+  }
   state.staged_bytes = std::max(state.staged_bytes, there);
   contact_seen_ = contact;
-  contacts_ = shop_.contact.times();
-  backoff_ = moved ? 0 : std::min(backoff_ + 1, 20);
   log::warn("update.try_failed", {{"model", model_}, {"tries", state.tries}, {"there", there}, {"code", error.code}, {"error", error.detail}});
-  if (is_final(error) || state.tries >= std::max(1, rule.attempts) || state.stalled >= rule.give_up) {
+  bool const ends = is_final(error) || state.tries >= std::max(1, rule.attempts) || state.stalled >= rule.give_up;
+  if (own.empty() && ends) {
     FLEET_CHECK(fail(std::move(state), told_of(error)));
     return {};
   }
+  auto const asked = remote_ ? remote_->retry_after() : Millis{0};
+  auto const pause = std::max(asked, next_backoff(moved));
   state.error = fit_to_tell(told_of(error));
+  state.waiting = own;
   FLEET_CHECK(context_.journal.save(state));
   show(state);
+  rest_for(pause);
+  return {};
+}
+
+/// Twice as long each time, ten minutes at most, each device at its own moment.
+Millis ModelUpdate::next_backoff(bool begins_anew) {
+  backoff_ = begins_anew ? 0 : std::min(backoff_ + 1, 20);
   auto const wait = std::min<double>(static_cast<double>(kBackoffMax.count()), 1000.0 * static_cast<double>(1ULL << backoff_));
-  auto const asked = remote_ ? remote_->retry_after() : Millis{0};
-  auto const pause = std::max(asked, Millis{static_cast<std::int64_t>(wait * (0.5 + context_.random.uniform()))});
+  return Millis{static_cast<std::int64_t>(wait * (0.5 + context_.random.uniform()))};
+}
+
+void ModelUpdate::rest_for(Millis pause) {
+  contacts_ = shop_.contact.times();
   quiet_until_ = now() + pause;
   look_again_in(pause);
+}
+
+Result<void> ModelUpdate::wait_for_own(ModelState state, Error const& error) {
+  auto const reason = own_reason(error);
+  log::warn("update.waits", {{"model", model_}, {"state", to_string(state.state)}, {"reason", reason}, {"error", error.detail}});
+  state.run.starts = 0;
+  state.waiting = reason;
+  state.error = fit_to_tell(told_of(error));
+  rest_for(next_backoff(false));
+  FLEET_CHECK(context_.journal.save(state));
+  show(state);
   return {};
+}
+
+void ModelUpdate::trouble(ModelState state, Error const& error) {
+  log_failed(to_string(state.state), error);
+  in_trouble_ = !own_reason(error).empty();
+  if (!in_trouble_) return look_again_in(kTroubleAgain);
+  state.waiting = own_reason(error);
+  state.error = fit_to_tell(told_of(error));
+  show(state);
+  look_again_in(kTroubleAgain);
 }
 
 std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
@@ -102,7 +143,6 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
   if (!checked) return early_failure(std::move(state), target, checked.error());
   state.tries = 0;
   state.stalled = Millis{0};
-  backoff_ = 0;
   FLEET_CHECK(advance(std::move(state), Event::verified));
   return {};
 }

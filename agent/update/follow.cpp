@@ -9,8 +9,6 @@
 namespace fleet::agent {
 namespace {
 
-constexpr Millis kTroubleAgain{5'000};
-
 bool is_refused(ModelState const& state, std::string const& digest, std::string const& rollout, std::int64_t attempt) {
   return std::any_of(state.refusals.begin(), state.refusals.end(),
                      [&](Refusal const& one) { return one.digest == digest && one.rollout == rollout && attempt <= one.attempt; });
@@ -273,9 +271,10 @@ void ModelUpdate::work(Target const* target) {
     if (!stepped && stepped.error().code == "interrupted") return;
     if (!stepped) {
       lock_.reset();
-      log_failed(to_string(before.state), stepped.error());
-      return look_again_in(kTroubleAgain);
+      return trouble(before, stepped.error());
     }
+    if (in_trouble_) show(state());
+    in_trouble_ = false;
     if (state().state == before.state) return;
   }
 }

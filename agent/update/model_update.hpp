@@ -97,6 +97,12 @@ private:
   Result<ModelState> advance(ModelState state, Event event, wire::DeviceError error = {});
   /// A failure before the golden test: tried again with backoff, until the policy's patience is over (docs/protocol.md, Attempts).
   Result<void> early_failure(ModelState state, Target const& target, Error const& error);
+  /// An error of this device's own past the download: the reason is shown, and the step is taken again later, as often as need be.
+  Result<void> wait_for_own(ModelState state, Error const& error);
+  /// The same where no step could keep it.
+  void trouble(ModelState state, Error const& error);
+  [[nodiscard]] Millis next_backoff(bool begins_anew);
+  void rest_for(Millis pause);
   Result<ModelState> fail(ModelState state, wire::DeviceError error);
   /// Journals that a start of a step that runs the release begins. False: the third in a row never ended; it has failed.
   Result<bool> start(ModelState& state);
@@ -139,6 +145,7 @@ private:
   std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
   int contacts_ = 0;                     ///< how often the server had been found when it failed
   int backoff_ = 0;                      ///< failures in a row without progress
+  bool in_trouble_ = false;              ///< what is shown is not what is kept
   Millis contact_seen_{0};               ///< of the contact's time, what `stalled` has
 };
 

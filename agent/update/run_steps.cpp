@@ -1,3 +1,4 @@
+#include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
 #include "core/base/log.hpp"
@@ -19,6 +20,9 @@ constexpr std::array kTold{State::downloading, State::waiting, State::testing, S
 
 /// The kept document of a release is gone or damaged, and stays so: waiting brings nothing. A disk that fails now may answer later.
 bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind != Kind::unavailable; }
+
+/// What was told of a step that went wrong is over when the next is reached.
+constexpr std::array kOnward{Event::verified, Event::fetched, Event::ready, Event::passed, Event::switched, Event::healthy, Event::undertaken};
 
 /// From now on what runs is the target, and what ran is the version before: what a way back goes by. A version that was never proved is none.
 void shift_versions(ModelState& state) {
@@ -77,7 +81,8 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   state.state = *next;
   state.since = context_.trusted.now();
   state.run = {};
-  if (event == Event::directed) state.error = {};
+  if (event == Event::directed || std::find(kOnward.begin(), kOnward.end(), event) != kOnward.end()) state.error = {};
+  backoff_ = 0;
   if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
   if (*next != State::probation && *next != State::proving) probation_.reset();
@@ -210,6 +215,7 @@ Result<void> ModelUpdate::test(ModelState state) {
     auto const began = now();
     auto const passed = golden_test(bench(), candidate_of(state), *golden);
     if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
+    if (!passed && !own_reason(passed.error()).empty()) return wait_for_own(std::move(state), passed.error());
     if (!passed) {
       FLEET_CHECK(fail(std::move(state), told_of(passed.error())));
       return {};
@@ -253,6 +259,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
   run_hook(context_.config.switched_hook, switched);
   if (!release->manifest.activate.empty() && !interrupt_.is_raised()) {
     auto const activated = run_program(bench(), candidate_of(state), release->manifest.activate, "activate_failed", time_left(kProgramTimeout, state));
+    if (!activated && !own_reason(activated.error()).empty()) return wait_for_own(std::move(state), activated.error());
     if (!activated && activated.error().code != "interrupted") {
       FLEET_CHECK(fail(std::move(state), told_of(activated.error())));
       return {};
@@ -282,6 +289,11 @@ Result<void> ModelUpdate::prove(ModelState state) {
   }
   if (verdict == ProbationRun::Verdict::healthy) return state.proof ? end_proof(std::move(state)) : commit(std::move(state));
   look_again_in(probation_->next_step() - now());
+  if (auto const waits = probation_->waits_for(); waits != state.waiting) {
+    state.waiting = waits;
+    FLEET_CHECK(context_.journal.save(state));
+    show(state);
+  }
   if (now() - kept_ < kKeepTimeEvery) return {};
   kept_ = now();
   auto const sofar = probation_->so_far();

@@ -22,11 +22,11 @@ wire::Manifest hour_of_probation() {
   return manifest;
 }
 
-/// Its check is a program that the device does not have: it fails three times in a row without running anything.
+/// Its check is a file that the release does not have: it fails three times in a row without running anything.
 wire::Manifest failing_health() {
   auto manifest = hour_of_probation();
   wire::HealthCheck check;
-  check.exec = {"no-such-program"};
+  check.exec = {"bin/no-such-file"};
   check.every = Millis{1'000};
   manifest.health = {check};
   return manifest;
@@ -107,7 +107,7 @@ TEST_CASE("a proof that failed leaves what runs as it was: no way back, no hold,
   device.settle(5);
   CHECK(device.state().state == State::failed);
   CHECK(told_of_rollout(device) == std::vector<std::string>{"proving", "failed"});
-  CHECK(device.reports().back().error.code == "unknown_program");
+  CHECK(device.reports().back().error.code == "not_in_release");
   CHECK(device.reports().back().running_digest == sick.digest);
   CHECK(link_is(device, sick));
   CHECK(device.state().running == before.running);

@@ -6,15 +6,15 @@ using namespace fleet::agent;
 
 namespace {
 
-/// Calls a program that the device does not have: fails without running anything.
+/// Calls a file that the release does not have: fails without running anything.
 wire::Manifest failing_activation() {
   wire::Manifest manifest;
-  manifest.activate = {"no-such-program"};
+  manifest.activate = {"bin/no-such-file"};
   return manifest;
 }
 wire::Manifest failing_golden() {
   wire::Manifest manifest;
-  manifest.golden = wire::Golden{{"no-such-program"}, Millis{1000}, {}, "model.onnx", 0};
+  manifest.golden = wire::Golden{{"bin/no-such-file"}, Millis{1000}, {}, "model.onnx", 0};
   return manifest;
 }
 
@@ -113,7 +113,7 @@ TEST_CASE("a release that cannot be activated is rolled back from any cut, and n
       device.settle();
       auto const state = device.state();
       CHECK(state.state == State::rolled_back);
-      CHECK(state.error.code == "unknown_program");
+      CHECK(state.error.code == "not_in_release");
       CHECK(state.running == Version{kOne.digest, "1"});
       CHECK(device.current() == kOne.digest);
       CHECK(is_whole(device, kOne));
@@ -153,6 +153,47 @@ TEST_CASE("an error of the disk at any call is outlived: the update ends committ
   }
 }
 
+TEST_CASE("what the device lacks is waited for with its reason, at any step, and ends no update; mended, it goes on") {
+  wire::Manifest golden, activation, health;
+  golden.golden = wire::Golden{{"meter"}, Millis{1000}, {}, "model.onnx", 0};
+  activation.activate = {"meter"};
+  health.probation = wire::Probation{std::chrono::hours{1}, 0, std::chrono::hours{2}};
+  wire::HealthCheck check;
+  check.exec = {"meter"};
+  health.health = {check};
+  for (auto const& [manifest, at] : {std::pair{golden, State::testing}, {activation, State::switching}, {health, State::probation}}) {
+    CAPTURE(to_string(at));
+    Device device;
+    run_one(device);
+    auto const needs = sample("2", manifest);
+    device.bring(needs);
+    REQUIRE(device.direct({Device::target(needs, "ro-2")}));
+    device.settle(30);
+    CHECK(device.state().state == at);
+    CHECK(device.state().waiting == "unknown_program");
+    CHECK(device.state().refusals.empty());
+    auto const told = device.reports().size();
+    device.settle(10);
+    CHECK(device.reports().size() == told);
+    // A restart forgets nothing of it, and counts as no start that never ended.
+    for (int i = 0; i < 4; ++i) REQUIRE(device.boot());
+    device.settle(2);
+    CHECK(device.state().state == at);
+    // The owner's word reaches it meanwhile.
+    if (at == State::testing) {
+      REQUIRE(device.direct({}));
+      device.settle(1);
+      CHECK(device.state().state == State::idle);
+      continue;
+    }
+    REQUIRE(device.runner->roll_back("reader").has_value());
+    device.settle(2);
+    CHECK(device.state().state == State::rolled_back);
+    CHECK(device.current() == kOne.digest);
+    CHECK(device.state().waiting.empty());
+  }
+}
+
 TEST_CASE("a failed golden test never switches, and only a higher attempt tries again") {
   Device device;
   run_one(device);
@@ -161,7 +202,7 @@ TEST_CASE("a failed golden test never switches, and only a higher attempt tries 
   REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
   device.settle();
   CHECK(device.state().state == State::failed);
-  CHECK(device.state().error.code == "unknown_program");
+  CHECK(device.state().error.code == "not_in_release");
   CHECK(device.current() == kOne.digest);
   auto const told = device.reports().size();
   REQUIRE(device.direct({Device::target(bad, "ro-2", 1)}));
@@ -211,6 +252,26 @@ wire::Conditions patience(int attempts, Millis give_up = std::chrono::days{7}) {
 net::Response says(int status, std::string const& code) { return net::json_response(status, R"({"code":")" + code + R"(","detail":"because"})"); }
 
 }  // namespace
+
+TEST_CASE("a disk that is full or fails ends no download, however often it is tried; with room it goes on and tells no error") {
+  for (bool const is_full : {true, false}) {
+    CAPTURE(is_full);
+    Fetching test(patience(1, std::chrono::hours{1}));
+    test.server.put(test.blob, kTwo.content);
+    if (is_full) test.device.fs.set_free(0);
+    else test.device.fs.break_sync("/agent/models/reader/staging/" + kTwo.digest + "/model.onnx");
+    test.look_for(std::chrono::hours{30});
+    CHECK(test.device.state().state == State::downloading);
+    CHECK(test.device.state().waiting == (is_full ? "disk_full" : "disk_failed"));
+    CHECK(test.device.state().tries == 0);
+    test.device.fs.set_free(1U << 30U);
+    test.device.fs.break_sync({});
+    test.device.settle(3);
+    CHECK(test.device.state().state == State::committed);
+    CHECK(test.device.state().waiting.empty());
+    CHECK(test.device.reports().back().error.code.empty());
+  }
+}
 
 TEST_CASE("answers without progress are tries: they end at the policy's attempts, and the last is told with its code") {
   // A peer's word stands for itself, never for a wish, a budget or a stop of this device.
