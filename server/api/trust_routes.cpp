@@ -1,5 +1,6 @@
 #include "core/trust/audit_chain.hpp"
 #include "core/wire/json.hpp"
+#include "server/access/roles.hpp"
 #include "server/api/route.hpp"
 #include "server/events/audit.hpp"
 #include "server/ceremony/import.hpp"
@@ -128,7 +129,8 @@ Result<Reply> take(Services& services, Call const& call, trust::Proposal const& 
   auto& keys = *services.keys;
   ceremony::Imported imported;
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(imported, ceremony::import_signed(tx, keys, proposal, call.deed()));
+    catalog::Authority const authority{access::role_allows(call.actor.role, Permission::administer), call.actor.limits.model};
+    FLEET_TRY(imported, ceremony::import_signed(tx, keys, proposal, call.deed(), authority));
     return {};
   };
   std::promise<Result<void>> promise;

@@ -102,6 +102,15 @@ Result<void> check_blob(db::Connection& reader, wire::ReleaseFile const& file, s
   return {};
 }
 
+/// What the database says is there and is not was lost by this server, whatever the publisher does.
+Result<void> check_stored(Fs& fs, std::string const& path, wire::ReleaseFile const& file) {
+  auto const info = fs.info(path);
+  if (!info && info.error().kind != Kind::not_found) return info.error();
+  if (info && info->type == FileInfo::Type::file && info->size == file.size) return {};
+  return Error{Kind::corrupt, "blob_lost", fmt::format("blob {} (file '{}') is not on the server's disk as its database has it", file.sha256.hex(), file.name),
+               "an administrator looks with fleet-server check, and restores a backup"};
+}
+
 }  // namespace
 
 Result<void> check_relation(std::string_view relation) {
@@ -139,6 +148,7 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
     std::vector<inspect::VariantFile> files;
     for (auto const& file : variant.files) {
       FLEET_CHECK(check_blob(reader, file, actor, model));
+      FLEET_CHECK(check_stored(fs, blobs::blob_path(data_dir, file.sha256), file));
       files.push_back({file.name, blobs::blob_path(data_dir, file.sha256), file.size});
       digests.emplace(files.back().path, file.sha256.hex());
     }

@@ -29,7 +29,10 @@ inline constexpr db::Query kInsertRelease{
     "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
-inline constexpr db::Query kDocumentsInState{"documents_in_state", "SELECT model, version, document FROM releases WHERE state = ?1 ORDER BY n"};
+inline constexpr db::Query kReleasesWithFile{
+    "releases_with_file",
+    "SELECT DISTINCT f.release FROM release_files f CROSS JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND r.state = ?2 ORDER BY f.release DESC"};
+inline constexpr db::Query kReleaseByRow{"release_by_row", "SELECT model, version, document FROM releases WHERE n = ?1"};
 inline constexpr db::Query kInsertReleaseFile{
     "insert_release_file", "INSERT INTO release_files (sha256, release, variant) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"};
 inline constexpr db::Query kInsertReleaseHardware{
@@ -67,6 +70,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kDocumentsInState, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

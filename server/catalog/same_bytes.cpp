@@ -16,18 +16,36 @@ struct Known {
   std::vector<Payload> payloads;
 };
 
-/// Every release in a state, the oldest first. Releases are few beside devices, and this is asked when one is published or revoked.
-Result<std::vector<Known>> load_known(db::Connection& reader, std::string_view state) {
-  std::vector<Known> out;
-  auto rows = reader.prepare(kDocumentsInState);
-  rows.bind(1, state);
+/// Releases in a state that have a file, the newest first, by the index of files.
+Result<std::vector<std::int64_t>> releases_with(db::Connection& reader, Digest const& sha256, std::string_view state) {
+  std::vector<std::int64_t> out;
+  auto rows = reader.prepare(kReleasesWithFile);
+  rows.bind_all(sha256, state);
   for (;;) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    FLEET_TRY(auto const document, wire::decode_release(rows.text_view(2)));
-    out.push_back({rows.text(0), rows.text(1), payloads_of(document)});
+    out.push_back(rows.int64(0));
   }
 }
+
+/// Releases by their row, each document read once.
+class Shelf {
+public:
+  explicit Shelf(db::Connection& reader) : reader_(reader) {}
+
+  Result<Known const*> load(std::int64_t n) {
+    if (auto const there = known_.find(n); there != known_.end()) return &there->second;
+    auto row = reader_.prepare(kReleaseByRow);
+    FLEET_TRY(bool const found, row.bind(1, n).step());
+    if (!found) return Error{Kind::corrupt, "no_release", fmt::format("the index of files names release {}, which is not there", n)};
+    FLEET_TRY(auto const document, wire::decode_release(row.text_view(2)));
+    return &known_.emplace(n, Known{row.text(0), row.text(1), payloads_of(document)}).first->second;
+  }
+
+private:
+  db::Connection& reader_;
+  std::map<std::int64_t, Known> known_;
+};
 
 std::set<std::string_view> files_of_manifest(wire::Manifest const& manifest) {
   std::set<std::string_view> out;
@@ -44,11 +62,44 @@ std::set<std::string_view> files_of_manifest(wire::Manifest const& manifest) {
   return out;
 }
 
-std::set<Digest> digests_of(std::vector<Known> const& releases) {
+std::set<Digest> digests_of(std::vector<Payload> const& payloads) {
   std::set<Digest> out;
-  for (auto const& release : releases)
-    for (auto const& payload : release.payloads)
-      for (auto const& [sha256, size] : payload) out.insert(sha256);
+  for (auto const& payload : payloads)
+    for (auto const& [sha256, size] : payload) out.insert(sha256);
+  return out;
+}
+
+bool is_made_of(Known const& release, Digest const& sha256) {
+  return std::any_of(release.payloads.begin(), release.payloads.end(), [&](Payload const& payload) { return payload.contains(sha256); });
+}
+
+/// Revoked releases that share a file with `digests`, the oldest first.
+Result<std::vector<Known const*>> revoked_with(db::Connection& reader, Shelf& shelf, std::set<Digest> const& digests) {
+  std::set<std::int64_t> found;
+  for (auto const& sha256 : digests) {
+    FLEET_TRY(auto const some, releases_with(reader, sha256, "revoked"));
+    found.insert(some.begin(), some.end());
+  }
+  std::vector<Known const*> out;
+  for (auto const n : found) {
+    FLEET_TRY(auto const* const known, shelf.load(n));
+    out.push_back(known);
+  }
+  return out;
+}
+
+/// Those of `digests` that an approved release is made of: the newest that has one is most often made of it.
+Result<std::set<Digest>> standing_of(db::Connection& reader, Shelf& shelf, std::set<Digest> const& digests) {
+  std::set<Digest> out;
+  for (auto const& sha256 : digests) {
+    FLEET_TRY(auto const some, releases_with(reader, sha256, "approved"));
+    for (auto const n : some) {
+      FLEET_TRY(auto const* const known, shelf.load(n));
+      if (!is_made_of(*known, sha256)) continue;
+      out.insert(sha256);
+      break;
+    }
+  }
   return out;
 }
 
@@ -94,19 +145,21 @@ std::vector<Payload> payloads_of(wire::Release const& release) {
 }
 
 Result<void> check_not_revoked(db::Connection& reader, wire::Release const& release, std::string_view seen_model) {
-  FLEET_TRY(auto const revoked, load_known(reader, "revoked"));
-  if (revoked.empty()) return {};
-  FLEET_TRY(auto const approved, load_known(reader, "approved"));
-  auto const standing = digests_of(approved);
   auto const payloads = payloads_of(release);
-  for (auto const& known : revoked)
-    for (auto const& part : known.payloads)
+  Shelf shelf(reader);
+  FLEET_TRY(auto const revoked, revoked_with(reader, shelf, digests_of(payloads)));
+  std::set<Digest> common;
+  for (auto const sha256 : digests_of(payloads))
+    if (std::any_of(revoked.begin(), revoked.end(), [&](Known const* known) { return is_made_of(*known, sha256); })) common.insert(sha256);
+  FLEET_TRY(auto const standing, standing_of(reader, shelf, common));
+  for (auto const* const known : revoked)
+    for (auto const& part : known->payloads)
       for (auto const& payload : payloads) {
         if (!is_the_same(payload, part, standing)) continue;
-        bool const seen = seen_model.empty() || seen_model == known.model;
+        bool const seen = seen_model.empty() || seen_model == known->model;
         return Error{Kind::conflict, "revoked_bytes",
                      fmt::format("{}@{} has the bytes of {} (file {}), which was revoked", release.model, release.version,
-                                 seen ? known.model + "@" + known.version : std::string("a release of another model"),
+                                 seen ? known->model + "@" + known->version : std::string("a release of another model"),
                                  shared(payload, part, standing).begin()->first.hex()),
                      "publish other bytes; an administrator may let these pass: --reason TEXT"};
       }
@@ -115,16 +168,22 @@ Result<void> check_not_revoked(db::Connection& reader, wire::Release const& rele
 
 Result<std::vector<Release>> same_bytes(db::Connection& reader, Release const& release) {
   FLEET_TRY(auto const document, wire::decode_release(release.document));
-  FLEET_TRY(auto const approved, load_known(reader, "approved"));
-  auto const parts = payloads_of(document);
+  Shelf shelf(reader);
+  std::set<std::int64_t> same;
+  // Whoever holds all of a variant holds any one of its files.
+  for (auto const& part : payloads_of(document)) {
+    if (part.empty()) continue;
+    FLEET_TRY(auto const some, releases_with(reader, part.begin()->first, "approved"));
+    for (auto const n : some) {
+      FLEET_TRY(auto const* const known, shelf.load(n));
+      bool const holds_it = std::any_of(known->payloads.begin(), known->payloads.end(), [&](Payload const& other) { return holds(other, part); });
+      if (holds_it && n != release.n) same.insert(n);
+    }
+  }
   std::vector<Release> out;
-  for (auto const& known : approved) {
-    if (known.model == release.model && known.version == release.version) continue;
-    bool const same = std::any_of(known.payloads.begin(), known.payloads.end(), [&](Payload const& other) {
-      return std::any_of(parts.begin(), parts.end(), [&](Payload const& part) { return holds(other, part); });
-    });
-    if (!same) continue;
-    FLEET_TRY(auto found, load_release(reader, known.model, known.version));
+  for (auto const n : same) {
+    FLEET_TRY(auto const* const known, shelf.load(n));
+    FLEET_TRY(auto found, load_release(reader, known->model, known->version));
     out.push_back(std::move(found));
   }
   return out;

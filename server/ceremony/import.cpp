@@ -5,6 +5,7 @@
 #include "core/trust/trusted_set.hpp"
 #include "server/events/audit.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/catalog/same_bytes.hpp"
 #include "server/signing/repository.hpp"
 #include "server/signing/metadata_rows.hpp"
 
@@ -96,7 +97,8 @@ Result<Imported> import_directive_root(store::Tx& tx, signing::KeyRing& keys, tr
 /// One import: the chain as it is judged, file by file.
 class Importing {
 public:
-  Importing(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed) : tx_(tx), keys_(keys), proposal_(proposal), deed_(deed) {}
+  Importing(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed, catalog::Authority const& authority)
+      : tx_(tx), keys_(keys), proposal_(proposal), deed_(deed), authority_(authority) {}
 
   Result<Imported> run() {
     FLEET_CHECK(load());
@@ -209,6 +211,10 @@ private:
                    fmt::format("release {}@{} has {} approvals, {} asks for {}", release.model, release.version, count.int64(0), release.model,
                                rules.approvals_required),
                    fmt::format("fleetctl release approve {}@{}", release.model, release.version)};
+    if (!authority_.administers) {
+      FLEET_TRY(auto const document, wire::decode_release(release.document));
+      FLEET_CHECK(catalog::check_not_revoked(tx_.connection(), document, authority_.model));
+    }
     FLEET_CHECK(tx_.prepare(catalog::kSetReleaseState).bind_all(release.n, "approved").run());
     out_.approved.push_back(release.version);
     return events::record(tx_, deed_, "release.approved", fmt::format("release/{}@{}", release.model, release.version), R"({"state":"draft"})",
@@ -238,6 +244,7 @@ private:
   signing::KeyRing& keys_;
   trust::Proposal const& proposal_;
   events::Deed const& deed_;
+  catalog::Authority const& authority_;
   std::unique_ptr<trust::TrustedSet> trusted_;
   trust::Targets targets_;
   Imported out_;
@@ -245,12 +252,13 @@ private:
 
 }  // namespace
 
-Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed) {
+Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Proposal const& proposal, events::Deed const& deed,
+                               catalog::Authority const& authority) {
   bool const of_model = proposal.role.starts_with("m-");
   if (of_model) FLEET_CHECK(catalog::load_model(tx.connection(), proposal.role.substr(2)));
   bool const directive = proposal.role == signing::kDirectiveRoot;
   if (!of_model && !directive && proposal.role != "root" && proposal.role != "targets") return bad_role(proposal.role);
-  FLEET_TRY(auto imported, directive ? import_directive_root(tx, keys, proposal, deed.at) : Importing(tx, keys, proposal, deed).run());
+  FLEET_TRY(auto imported, directive ? import_directive_root(tx, keys, proposal, deed.at) : Importing(tx, keys, proposal, deed, authority).run());
   json::array roles, approved;
   for (auto const& role : imported.roles) roles.emplace_back(role);
   for (auto const& version : imported.approved) approved.emplace_back(version);

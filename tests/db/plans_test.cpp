@@ -16,7 +16,6 @@ std::set<std::string> const kLarge{"devices",        "contacts",  "device_models
 /// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.
 std::map<std::string_view, std::string_view> const kWalks{
     {"registry.scan", "a page of devices, by number, on a worker"},
-    {"documents_in_state", "a publication, an approval, a revocation: what was revoked, or stands, for its bytes"},
     {"last_audit", "the last of the key"},
     {"forget_events", "the first so many of the key"},
     {"forget_history", "the first so many of the key"},

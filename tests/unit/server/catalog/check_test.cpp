@@ -67,3 +67,15 @@ TEST_CASE("a check names what is wrong, and nothing else") {
     CHECK(found.size() <= 3);
   }
 }
+
+TEST_CASE_FIXTURE(Sound, "a blob that is gone from the disk is the server's loss, told as such when somebody publishes it") {
+  auto const wanted = body("3.0.0", "reader2.0.0");
+  for (bool const gone : {false, true}) {
+    if (gone) std::filesystem::remove(blob());
+    else std::filesystem::resize_file(blob(), 3);
+    auto const published = publish_body("reader", wanted);
+    REQUIRE_FALSE(published.has_value());
+    CHECK(published.error().code == "blob_lost");
+    CHECK(published.error().kind == Kind::corrupt);
+  }
+}
