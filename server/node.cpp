@@ -231,6 +231,7 @@ Result<void> run(RunOptions const& options) {
   running.net->start();
   upkeep::schedule_housekeeping(services);
   upkeep::schedule_retention(services);
+  upkeep::schedule_collection(services);
   upkeep::schedule_renewal(services, key_files, known_as.hosts);
   auto const announced = announce(layout, endpoints);
   if (announced) {

@@ -1,6 +1,7 @@
 #include "server/api/metrics.hpp"
 
 #include "server/access/roles.hpp"
+#include "server/blobs/garbage.hpp"
 #include "server/events/audit.hpp"
 #include "server/fronts/agent/parking.hpp"
 #include "server/registry/devices.hpp"
@@ -77,6 +78,13 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
     for (auto const& one : roles)
       out += fmt::format("fleet_trust_expires_in_seconds{{role=\"{}\"}} {}\n", one.role, std::chrono::floor<seconds>(one.expires - call.now).count());
   }
+  FLEET_TRY(auto const back, blobs::given_back(reader));
+  add_head(out, "fleet_blobs_given_back_total", "Files that nothing named any more and that were removed.", "counter");
+  out += fmt::format("fleet_blobs_given_back_total {}\n", back.blobs);
+  add_head(out, "fleet_blobs_given_back_bytes_total", "Their bytes.", "counter");
+  out += fmt::format("fleet_blobs_given_back_bytes_total {}\n", back.bytes);
+  add_head(out, "fleet_blobs_leaving_bytes", "Bytes that nothing names and that go within a day.", "gauge");
+  out += fmt::format("fleet_blobs_leaving_bytes {}\n", back.waiting_bytes);
   add_head(out, "fleet_draining", "1 while the server ends.", "gauge");
   out += fmt::format("fleet_draining {}\n", services.draining.load() ? 1 : 0);
   return reply;

@@ -2,6 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
+#include "server/blobs/garbage.hpp"
 #include "server/blobs/paths.hpp"
 #include "server/blobs/readers.hpp"
 #include "server/blobs/queries.hpp"
@@ -74,6 +75,9 @@ Result<std::size_t> store_batch(UploadContext const& context, std::string_view b
   }
   if (announced != body.size()) return bad_batch(fmt::format("{} bytes are listed, {} came", announced, body.size()));
   if (files.empty()) return std::size_t{0};
+  std::vector<Digest> digests;
+  for (auto const& file : files) digests.push_back(file.sha256);
+  Held const held(std::move(digests));
   for (auto const& file : files) {
     FLEET_CHECK(store_file(context, file, body.substr(0, file.size)));
     body.remove_prefix(file.size);

@@ -33,6 +33,23 @@ inline constexpr db::Query kOpenUploads{"open_uploads", "SELECT count(*), coales
 inline constexpr db::Query kForgottenUploads{"forgotten_uploads", "SELECT id FROM uploads WHERE touched_at < ?1 ORDER BY touched_at, id LIMIT 20"};
 inline constexpr db::Query kDeleteUpload{"delete_upload", "DELETE FROM uploads WHERE id = ?1"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kInRelease, kNamedToDevice, kCacheOf, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kInsertDone, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload});
+// What nobody names any more (garbage.hpp): a few rows a step, in the order of the key.
+inline constexpr db::Query kBlobsAfter{"blobs_after", "SELECT sha256, size, created_at FROM blobs WHERE sha256 > ?1 ORDER BY sha256 LIMIT ?2"};
+inline constexpr db::Query kIsNamed{
+    "blob_is_named", "SELECT 1 WHERE EXISTS (SELECT 1 FROM release_files WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM uploads WHERE sha256 = ?1)"};
+inline constexpr db::Query kDeleteBlob{"delete_blob", "DELETE FROM blobs WHERE sha256 = ?1"};
+inline constexpr db::Query kNoteRemoval{"note_blob_removal",
+                                        "INSERT INTO blob_removals (sha256, size, removed_at) VALUES (?1, ?2, ?3) "
+                                        "ON CONFLICT (sha256) DO UPDATE SET removed_at = excluded.removed_at"};
+inline constexpr db::Query kRemovalsDue{"blob_removals_due", "SELECT sha256, size FROM blob_removals WHERE removed_at <= ?1 ORDER BY removed_at LIMIT ?2"};
+inline constexpr db::Query kForgetRemoval{"forget_blob_removal", "DELETE FROM blob_removals WHERE sha256 = ?1"};
+inline constexpr db::Query kRemovalBytes{"blob_removal_bytes", "SELECT coalesce(sum(size), 0) FROM blob_removals"};
+inline constexpr db::Query kAddToTotal{
+    "add_to_blob_total", "INSERT INTO blob_totals (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = blob_totals.value + excluded.value"};
+inline constexpr db::Query kTotal{"blob_total", "SELECT value FROM blob_totals WHERE name = ?1"};
+inline constexpr db::Query kForgetDone{
+    "forget_done_uploads", "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE touched_at < ?1 AND state = 'done' ORDER BY touched_at LIMIT ?2)"};
+
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kInRelease, kNamedToDevice, kCacheOf, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kInsertDone, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload, kBlobsAfter, kIsNamed, kDeleteBlob, kNoteRemoval, kRemovalsDue, kForgetRemoval, kRemovalBytes, kAddToTotal, kTotal, kForgetDone});
 
 }  // namespace fleet::blobs

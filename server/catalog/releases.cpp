@@ -1,6 +1,7 @@
 #include "server/catalog/releases.hpp"
 
 #include "core/crypto/hash.hpp"
+#include "server/blobs/queries.hpp"
 #include "server/events/audit.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/queries.hpp"
@@ -83,7 +84,15 @@ Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
 Result<void> index(store::Tx& tx, std::int64_t release_n, wire::Release const& document) {
   for (std::size_t variant = 0; variant < document.variants.size(); ++variant) {
     auto const number = static_cast<std::int64_t>(variant);
-    for (auto const& file : document.variants[variant].files) FLEET_CHECK(tx.prepare(kInsertReleaseFile).bind_all(file.sha256, release_n, number).run());
+    for (auto const& file : document.variants[variant].files) {
+      // Looked for before, too, by a worker; what nobody named may have gone since.
+      auto blob = tx.prepare(blobs::kGetBlob);
+      FLEET_TRY(bool const there, blob.bind(1, file.sha256).step());
+      if (!there)
+        return Error{Kind::unprocessable, "unknown_blob", fmt::format("file '{}': the server has no blob {}", file.name, file.sha256.hex()),
+                     "upload the file first, then publish again"};
+      FLEET_CHECK(tx.prepare(kInsertReleaseFile).bind_all(file.sha256, release_n, number).run());
+    }
     for (auto const& hardware : document.variants[variant].hardware)
       FLEET_CHECK(tx.prepare(kInsertReleaseHardware).bind_all(release_n, hardware, number).run());
   }

@@ -1,5 +1,6 @@
 #include "server/upkeep/retention.hpp"
 
+#include "server/blobs/garbage.hpp"
 #include "server/telemetry/series.hpp"
 #include "server/upkeep/queries.hpp"
 
@@ -16,6 +17,7 @@ using std::chrono::hours;
 constexpr int kRowsAStep = 1'000;
 constexpr Millis kRest{100};
 constexpr std::chrono::minutes kEvery{10};
+constexpr hours kCollectEvery{1};
 
 struct Kept {
   db::Query const& forget;  ///< ?1: what is older; ?2: how many rows at most
@@ -46,6 +48,22 @@ void schedule(Services& services, Millis rest) {
   });
 }
 
+void collect(Services& services, Millis rest, Digest const& after) {
+  services.net->after(0, rest, [&services, after] {
+    if (services.draining.load()) return;
+    auto const step = std::make_shared<blobs::Collection>();
+    auto const job = [&services, after, step](store::Tx& tx) -> Result<void> {
+      FLEET_TRY(*step, blobs::collect_garbage(tx, services.fs, services.data_dir, after, services.clock.wall()));
+      return {};
+    };
+    services.store.write(store::Lane::upkeep, job, [&services, step](Result<void> const& done) {
+      if (!done) log::error("collection.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+      bool const more = done && step->more;
+      if (!services.draining.load()) collect(services, more ? kRest : Millis{kCollectEvery}, more ? step->after : Digest{});
+    });
+  });
+}
+
 }  // namespace
 
 Result<bool> forget_old(store::Tx& tx, SysTime now) {
@@ -61,5 +79,7 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
 }
 
 void schedule_retention(Services& services) { schedule(services, kRest); }
+
+void schedule_collection(Services& services) { collect(services, kRest, {}); }
 
 }  // namespace fleet::upkeep

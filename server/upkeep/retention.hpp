@@ -11,5 +11,7 @@ namespace fleet::upkeep {
 [[nodiscard]] Result<bool> forget_old(store::Tx& tx, SysTime now);
 /// Does so in the background, step after step with rests between them, and every ten minutes; it ends with the server.
 void schedule_retention(Services& services);
+/// The same for blobs that nothing names any more (blobs/garbage.hpp): all of them are looked at once an hour, a few hundred rows a step.
+void schedule_collection(Services& services);
 
 }  // namespace fleet::upkeep
