@@ -179,7 +179,7 @@ std::vector<wire::MetricsItem> Collector::drain() {
       out.back().metrics.push_back(one.fold.told(name, one.type));
     }
   }
-  if (state_->other > 0) out.push_back({state_->since, now, {}, {}, {{std::string(kOther), "c", 1, state_->other, state_->other, state_->other, {}}}});
+  if (state_->other > 0) out.push_back({state_->since, now, {}, {}, {{std::string(kOther), "c", static_cast<std::int64_t>(state_->other), state_->other, 1, 1, {}}}});
   state_->begin_interval(now);
   return out;
 }

@@ -46,8 +46,7 @@ Result<void> put(store::Tx& tx, Series const& series, std::int64_t start, wire::
 
 /// Counted, not kept: how many samples had no place. As of now, whatever the device says: its clock makes no rows.
 Result<void> put_other(store::Tx& tx, std::string const& model, SysTime now, std::int64_t samples) {
-  auto const many = static_cast<double>(samples);
-  return put(tx, {std::string(kOther), model, {}, {}}, minute_of(now), {std::string(kOther), "c", 1, many, many, many, {}}, std::nullopt);
+  return put(tx, {std::string(kOther), model, {}, {}}, minute_of(now), {std::string(kOther), "c", samples, static_cast<double>(samples), 1, 1, {}}, std::nullopt);
 }
 
 bool is_usable(wire::MetricsItem::Metric const& metric) {

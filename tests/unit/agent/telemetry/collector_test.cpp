@@ -152,6 +152,7 @@ TEST_CASE("what a check names is kept, however many names, releases and samples 
   auto const* const other = find(items, "", "other");
   REQUIRE(other != nullptr);
   CHECK(other->sum == 2'000 - 512);
+  CHECK(other->count == 2'000 - 512);
   // What was silent makes room in the next interval.
   collector.take(line("newcomer:1|c"));
   CHECK(find(collector.drain(), kDigest, "newcomer") != nullptr);

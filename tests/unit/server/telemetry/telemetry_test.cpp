@@ -181,6 +181,8 @@ TEST_CASE("a model's names have an end, and what comes after them is counted in 
     kept.fold("cam-a", sample(kNow, "", metric));
   }
   CHECK(kept.number("SELECT count(*) FROM telemetry_metrics") == kMetricsOfModel);
+  CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = "model", .selector = {}}) ==
+        R"({"metric":"other","stat":"count","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",100]]}]})");
   CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = "model", .selector = {}}) ==
         R"({"metric":"other","stat":"rate","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1.6666666666666667E0]]}]})");
 }
