@@ -182,7 +182,7 @@ TEST_CASE("a model's names have an end, and what comes after them is counted in 
   }
   CHECK(kept.number("SELECT count(*) FROM telemetry_metrics") == kMetricsOfModel);
   CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = "model", .selector = {}}) ==
-        R"({"metric":"other","stat":"count","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",100]]}]})");
+        R"({"metric":"other","stat":"count","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1E2]]}]})");
   CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = "model", .selector = {}}) ==
         R"({"metric":"other","stat":"rate","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1.6666666666666667E0]]}]})");
 }
