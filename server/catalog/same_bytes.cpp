@@ -37,7 +37,7 @@ public:
     if (auto const there = known_.find(n); there != known_.end()) return &there->second;
     auto row = reader_.prepare(kReleaseByRow);
     FLEET_TRY(bool const found, row.bind(1, n).step());
-    if (!found) return Error{Kind::corrupt, "no_release", fmt::format("the index of files names release {}, which is not there", n)};
+    if (!found) return Error{Kind::corrupt, "bad_row", fmt::format("the index of files names release {}, which is not there", n)};
     FLEET_TRY(auto const document, wire::decode_release(row.text_view(2)));
     return &known_.emplace(n, Known{row.text(0), row.text(1), payloads_of(document)}).first->second;
   }
