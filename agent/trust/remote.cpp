@@ -91,6 +91,7 @@ Result<void> Remote::take_changes() {
   config_ = std::move(config);
   credential_.reset();
   trusted_.clear();
+  strangers_.clear();  // another CA may know them
   return {};
 }
 
