@@ -120,7 +120,9 @@ public:
     return {};
   }
   Result<void> symlink(std::string const& target, std::string const& link) override {
-    if (::symlink(target.c_str(), link.c_str()) != 0) return failed("link", link, errno);
+    // In the folder as it is, which must be none: a path could be bent between a look at it and this.
+    Descriptor const folder(::open(parent_of(link).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (folder.get() < 0 || ::symlinkat(target.c_str(), folder.get(), link.c_str() + (link.find_last_of('/') + 1)) != 0) return failed("link", link, errno);
     return {};
   }
   Result<std::string> read_link(std::string const& path) override {

@@ -160,6 +160,7 @@ TEST_CASE("the machine's file system replaces files whole and never follows link
   CHECK(fs.symlink("a", root + "/link").error().kind == Kind::conflict);
   REQUIRE(fs.make_dirs(root + "/gone").has_value());
   REQUIRE(fs.symlink(root + "/a", root + "/gone/link").has_value());
+  CHECK_FALSE(fs.symlink("a", root + "/gone/link/more").has_value());  // through no link
   REQUIRE(fs.remove_tree(root + "/gone").has_value());
   CHECK(*fs.read(root + "/a/file", 10) == "two");
   CHECK(fs.list(root)->size() == 2);
