@@ -50,7 +50,7 @@ Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::i
 }
 
 bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t device_sequence) {
-  return !plan.joins && record.targets == plan.targets && device_sequence <= record.sequence;
+  return !plan.joins && !plan.decision.gave_up && record.targets == plan.targets && device_sequence <= record.sequence;
 }
 
 Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence,
@@ -66,6 +66,8 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
   FLEET_TRY(auto const plan, plan_device(tx.connection(), engine, device_n, now));
   settled.valid_until = plan.decision.valid_until;
   if (is_settled(record, plan, device_sequence)) return settled;
+  if (plan.decision.gave_up && record.targets == plan.targets && device_sequence >= record.sequence)
+    FLEET_CHECK(engine.withdrawn(tx, device_n, record.models, plan.decision));
   if (record.targets != plan.targets || device_sequence > record.sequence) {
     record.sequence = std::max(record.sequence, device_sequence) + 1;
     record.targets = plan.targets;

@@ -42,13 +42,44 @@ void VirtualFleet::poll(std::uint32_t index) {
     row.attempt = device.attempt;
     row.arm = device.arm;
   }
-  auto const decided = decide_model(*snapshot_, "m", facts_of(index), rows_, kStart + Millis(weather_.wall(now_)));
+  auto const decided = decide_model(*snapshot_, "m", facts_of(index), rows_, {{kStart + Millis(weather_.wall(now_)), Millis(service(now_))}, beside(index)});
   if (decided.retry_soon) return wake(index, Act::poll, now_ + 5'000);
+  if (decided.waits_at) {
+    sites_[site_at(index)].waiting.push_back(index);
+    return;
+  }
   if (decided.desired.joins) return dispatch(index, decided.desired);
   bool const returns = decided.desired.target.action == wire::Action::revert && name_of(device.state) != ds::kReverting;
   if (!returns) return;
   move(device, ds::kReverting, name_of(device.kind == 0 ? kNoOutcome : 0).empty() ? row_kind::kPlain : kKinds[device.kind], true, false);
   wake(index, Act::back, now_ + kReturn);
+}
+
+std::uint32_t VirtualFleet::site_at(std::uint32_t index) const {
+  auto const& limit = rollout_.policy.per_place;
+  return limit && limit->label == "hardware" ? index % static_cast<std::uint32_t>(scenario_.hardware) : static_cast<std::uint32_t>(devices_[index].around.site);
+}
+
+/// What the server reads of its places.
+std::map<std::string, std::int64_t, std::less<>> VirtualFleet::beside(std::uint32_t index) {
+  auto const& limit = rollout_.policy.per_place;
+  if (!limit) return {};
+  auto const found = sites_.find(site_at(index));
+  return {{limit->label, found == sites_.end() ? 0 : found->second.held - static_cast<int>(devices_[index].holds)}};
+}
+
+/// Some of those that wait come next: who can be reached, where any can.
+void VirtualFleet::free_place(Device& device) {
+  constexpr std::size_t kWoken = 16;
+  device.holds = false;
+  auto& site = sites_[site_at(static_cast<std::uint32_t>(&device - devices_.data()))];
+  --site.held;
+  auto const reached = std::stable_partition(site.waiting.begin(), site.waiting.end(), [&](std::uint32_t one) { return !weather_.reaches(devices_[one].around, now_); });
+  auto const woken = reached == site.waiting.end() ? site.waiting.begin() : reached;
+  auto const end = std::min<std::ptrdiff_t>(kWoken, (woken == reached ? site.waiting.end() : reached) - woken);
+  for (auto one = woken; one != woken + end; ++one) wake(*one, Act::poll, weather_.next_poll(devices_[*one].around, now_));
+  effort_ += static_cast<std::int64_t>(site.waiting.size()) / 64;
+  site.waiting.erase(woken, woken + end);
 }
 
 CountKey VirtualFleet::key_of(Device const& device) const {
@@ -93,6 +124,7 @@ void VirtualFleet::move(Device& device, std::string_view state, std::string_view
   device.since = service(now_);
   put(device, 1);
   if (was_at_work && !ds::is_undecided(state)) view_->at_work->fetch_sub(1);
+  if (device.holds && !ds::is_undecided(state) && state != ds::kReverting) free_place(device);
 }
 
 void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
@@ -112,9 +144,13 @@ void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   device.since = service(now_);
   put(device, 1);
   view_->at_work->fetch_add(1);
+  if (desired.takes) {
+    device.holds = true;
+    ++sites_[site_at(index)].held;
+  }
   bool const canary = device.arm == Arm::canary;
   if (auto const rate = static_cast<std::int64_t>(rollout_.policy.egress); rate > 0 && canary)
-    view_->line_free_at->store(std::max(view_->line_free_at->load(), to_unix_ms(kStart) + weather_.wall(now_)) + scenario_.bytes * 1000 / rate);
+    view_->line_free_at->store(std::max(view_->line_free_at->load(), service(now_)) + scenario_.bytes * 1000 / rate);
   auto& dice = device.around.dice;
   wake(index, Act::start, now_ + (canary ? part(.5 + 1.5 * dice.uniform(), kFetch) : part(dice.uniform(), kMinute)));
   watch(index, now_ + silence_ms_);

@@ -91,6 +91,7 @@ Result<void> VirtualFleet::refresh() {
   if (view_ != nullptr) {
     view.at_work = view_->at_work;
     view.line_free_at = view_->line_free_at;
+    view.place_refused_at = view_->place_refused_at;
   }
   view_ = std::make_shared<RolloutView const>(std::move(view));
   auto snapshot = std::make_shared<Snapshot>();
@@ -104,6 +105,7 @@ Result<void> VirtualFleet::refresh() {
 void VirtualFleet::wake_members() {
   bool const back = rollout_.state == State::rolling_back;
   std::int64_t visited = 0;
+  for (auto& [value, site] : sites_) site.waiting.clear();  // all are woken: they wait again
   for (std::size_t s = 0; s < strata_.size(); ++s) {
     auto const upper = ladder_->threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
     auto const canaries = ladder_->threshold(rollout_.progress.canaries, strata_[s]);

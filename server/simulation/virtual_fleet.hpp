@@ -70,6 +70,7 @@ private:
     rollout::Arm arm = rollout::Arm::canary;
     Act act = Act::none;
     bool awaited = false, away = false;             ///< a canary that was not told yet; and it was out of reach when it wanted to poll
+    bool holds = false;                             ///< a place of `limits.per`
     bool told = false, exposed = false, dead = false, harmed = false, fails = false, runs_new = false;
   };
   struct Happening {
@@ -93,6 +94,9 @@ private:
   [[nodiscard]] bool may_harm(std::uint32_t index) const;
   void finish(std::uint32_t index);
   void look_if_quiet(std::uint32_t index);
+  [[nodiscard]] std::uint32_t site_at(std::uint32_t index) const;
+  [[nodiscard]] std::map<std::string, std::int64_t, std::less<>> beside(std::uint32_t index);
+  void free_place(Device& device);
   void make_measures();
   void begin_samples(std::uint32_t index);
   void end_samples(std::uint32_t index);
@@ -131,6 +135,12 @@ private:
   std::uint64_t seed_ = 0;
   std::int64_t now_ = 0, look_at_ = 0, silence_ms_ = 0, effort_ = 0;
   std::int64_t awaited_ = 0, away_ = 0;  ///< devices
+  /// Of one value of the label in `limits.per`.
+  struct SiteState {
+    std::int64_t held = 0;                ///< places
+    std::vector<std::uint32_t> waiting;   ///< devices that wait for one
+  };
+  std::unordered_map<std::uint32_t, SiteState> sites_;
   std::optional<Measures> measures_;
   std::vector<rollout::MetricTally> tallies_;  ///< one an absolute gate
   std::vector<std::vector<rollout::DeviceSamples>> samples_;  ///< one an absolute gate of the scenario's metric, by device

@@ -26,7 +26,7 @@ struct Deciding {
   Snapshot const& snapshot;
   registry::DeviceFacts const& device;
   DeviceRows const& rows;
-  SysTime now;
+  Asking const& asking;
   ModelDecision out;
   mutable Where known = {};
 
@@ -104,7 +104,7 @@ std::string said(DeviceRow const& row) { return row.error.empty() ? std::string(
 /// No new device starts between some times that the policy names; says so.
 bool is_frozen(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
-  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.now && d.now < one.to; });
+  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.asking.now.wall && d.asking.now.wall < one.to; });
   if (frozen == rollout.policy.freeze.end()) return false;
   d.out.valid_until = frozen->to;
   d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
@@ -127,8 +127,8 @@ bool may_start(Deciding& d, RolloutView const& view) {
 
 bool within_egress(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
-  auto const free_at = from_unix_ms(view.line_free_at->load(std::memory_order_relaxed));
-  if (rollout.policy.egress == 0 || free_at <= d.now) return true;
+  auto const free_at = Millis(view.line_free_at->load(std::memory_order_relaxed));
+  if (rollout.policy.egress == 0 || free_at <= d.asking.now.service) return true;
   d.out.retry_soon = true;
   d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
   return false;
@@ -143,6 +143,24 @@ bool within_limits(Deciding& d, RolloutView const& view) {
     return false;
   }
   return within_egress(d, view);
+}
+
+/// A place of its site for the device, where the policy counts them; who has not the label is not limited.
+bool takes_place(Deciding& d, RolloutView const& view) {
+  d.out.desired.takes.reset();
+  auto const& limit = view.rollout.policy.per_place;
+  if (!limit) return true;
+  auto site = site_of(limit->label, d.device.hardware, d.device.labels);
+  if (!site) return true;
+  auto const others = d.asking.under_way.find(limit->label);
+  if (others == d.asking.under_way.end() || others->second < limit->at_once) {
+    d.out.desired.takes = std::move(site);
+    return true;
+  }
+  d.note("place_taken", fmt::format("rollout {} updates {} of {}={} at one time, and {} under way: this device follows when it is done", view.rollout.id,
+                                    limit->at_once, site->label, site->value, others->second == 1 ? std::string("1 is") : fmt::format("{} are", others->second)));
+  d.out.waits_at = std::move(site);
+  return false;
 }
 
 /// A device that may be control of the open window, and has not been yet.
@@ -177,7 +195,7 @@ bool joins(Deciding& d, RolloutView const& view) {
                                       d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
     return false;
   }
-  if (!may_start(d, view) || !within_limits(d, view)) return false;
+  if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
   d.target(view, rollout.attempt, true);
   d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
   return true;
@@ -225,6 +243,7 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   // A row is dropped in a live rollout where it was paused between the decision and its commit; who left may have come back.
   bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
   if (again && rollout.state == State::running && d.seat(view) == Seat::canary) {
+    if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
     d.target(view, rollout.attempt, true);
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
     return true;
@@ -300,7 +319,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
     d.note("quarantined", fmt::format("stratum {} of rollout {} had shown harm by itself: it was left out", d.stratum(view), rollout.id));
     return false;
   }
-  if (!told && (is_frozen(d, view) || !within_egress(d, view))) return false;
+  if (!told && (is_frozen(d, view) || !within_egress(d, view) || !takes_place(d, view))) return false;
   d.target(view, told ? row->attempt : rollout.attempt, !told);
   d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version));
   return true;
@@ -380,12 +399,13 @@ void hold_restored(Deciding& d) {
   desired.target = {};
   desired.version.clear();
   desired.joins = false;
+  desired.takes.reset();
 }
 
 }  // namespace
 
-ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, SysTime now) {
-  Deciding d{snapshot, device, rows, now, {}};
+ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, Asking const& asking) {
+  Deciding d{snapshot, device, rows, asking, {}};
   d.out.desired.model = model;
   auto const found = snapshot.models.find(model);
   if (found == snapshot.models.end()) d.note("no_rollout", "no rollout of this model was ever started");

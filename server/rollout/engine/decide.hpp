@@ -30,14 +30,21 @@ using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's num
 [[nodiscard]] bool selects(RolloutView const& view, registry::DeviceFacts const& device, DeviceRow const* row);
 [[nodiscard]] bool selects(registry::Selector const& selector, std::string const& model, registry::DeviceFacts const& device, DeviceRow const* row);
 
+/// When a device asks, and what of others bears on the answer.
+struct Asking {
+  Instant now;
+  std::map<std::string, std::int64_t, std::less<>> under_way = {};  ///< by label of `limits.per`: other devices at this one's site that hold a place
+};
+
 /// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
-/// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees. `now`: of limits alone.
+/// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees.
 struct ModelDecision {
   Desired desired;
   bool retry_soon = false;
   std::optional<SysTime> valid_until = {};  ///< the answer changes then at the latest: a freeze ends
+  std::optional<Site> waits_at = {};        ///< all places of this site are taken: the answer changes when one is freed
   std::string holder = {};  ///< id of the live rollout that the device is in, or comes to; empty: none
 };
-[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, SysTime now);
+[[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, Asking const& asking);
 
 }  // namespace fleet::rollout

@@ -2,9 +2,11 @@
 
 #include "core/wire/device.hpp"
 #include "server/registry/device_facts.hpp"
+#include "server/rollout/engine/membership.hpp"
 #include "server/rollout/gates/evidence.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,7 @@ using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
+  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, place_taken, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
@@ -30,6 +32,7 @@ struct Desired {
   int stage = 0;
   std::string stratum;
   Arm arm = Arm::canary;
+  std::optional<Site> takes;  ///< `joins`, and `limits.per` counts it there from now on
   bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
   std::vector<Because> because;
   std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked
@@ -39,6 +42,7 @@ struct Desired {
 struct Decision {
   std::vector<Desired> models;
   SysTime valid_until{};
+  bool gave_up = false;  ///< the device holds a place of `limits.per` for an order that it is given no more
 };
 
 }  // namespace fleet::rollout

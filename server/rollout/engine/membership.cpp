@@ -55,6 +55,12 @@ std::int64_t place(std::string_view salt, std::string_view device_id) {
   return static_cast<std::int64_t>(first >> 1);
 }
 
+std::optional<Site> site_of(std::string const& label, std::string_view hardware, wire::Labels const& labels) {
+  if (label == "hardware") return Site{label, std::string(hardware)};
+  auto const found = labels.find(label);
+  return found == labels.end() ? std::nullopt : std::optional(Site{label, found->second});
+}
+
 std::string stratum_of(std::vector<std::string> const& names, std::string_view hardware, wire::Labels const& labels) {
   std::string out;
   for (auto const& name : names) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,14 @@ inline constexpr std::int64_t kEverybody = INT64_MAX;
 
 /// The stratum of a device by the policy's names (hardware or labels): the values joined by `/`; a label that is absent is `-`.
 [[nodiscard]] std::string stratum_of(std::vector<std::string> const& names, std::string_view hardware, wire::Labels const& labels);
+
+/// One value of a label: devices there share what `limits.per` allows at one time.
+struct Site {
+  std::string label, value;
+  auto operator<=>(Site const&) const = default;
+};
+/// Where a device stands by that label (or `hardware`); nothing without the label: it is not limited.
+[[nodiscard]] std::optional<Site> site_of(std::string const& label, std::string_view hardware, wire::Labels const& labels);
 
 /// The stage of a device that was held back and follows.
 inline constexpr int kHeldBack = -1;

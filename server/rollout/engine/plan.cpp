@@ -113,6 +113,24 @@ Plan plan_of_places(Policy policy, Places& places, Millis outcome, std::int64_t 
   return out;
 }
 
+std::vector<std::string> warn_of_sites(Policy const& policy, SiteCounts const& sites, Millis proof) {
+  std::vector<std::string> out;
+  auto const& limit = policy.per_place;
+  if (!limit) return out;
+  auto const all = sites.without == 1 ? std::string("1 device has") : fmt::format("{} devices have", sites.without);
+  if (sites.without > 0) out.push_back(fmt::format("limits.per: {} no label {}: not limited", all, limit->label));
+  auto const largest = std::max_element(sites.devices.begin(), sites.devices.end(), [](auto const& a, auto const& b) { return a.second < b.second; });
+  if (largest == sites.devices.end() || largest->second <= limit->at_once) return out;
+  auto const turns = (largest->second + limit->at_once - 1) / limit->at_once;
+  auto const least = turns * proof;
+  out.push_back(fmt::format("limits.per: {}={} has {} devices, {} at one time: {} turns{}, more where a download, a window or a silent device takes its time", limit->label,
+                            largest->first, largest->second, limit->at_once, turns, proof > Millis{0} ? fmt::format(", at least {}", fleet::to_string(least)) : std::string()));
+  auto const& last = policy.stages.back();
+  if (last.deadline > Millis{0} && last.deadline < least)
+    out.push_back(fmt::format("limits.per: that does not fit in the deadline of stage {}, {}", policy.stage_count(), fleet::to_string(last.deadline)));
+  return out;
+}
+
 bool disjoint(registry::Selector const& a, registry::Selector const& b) {
   using Op = registry::Condition::Op;
   auto const contradicts = [](registry::Condition const& x, registry::Condition const& y) {

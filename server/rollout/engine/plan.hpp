@@ -41,6 +41,15 @@ struct Plan {
 /// @param fresh    devices that run nothing of the model: they can be no control
 [[nodiscard]] Plan plan_of_places(Policy policy, Places& places, Millis outcome = std::chrono::minutes{30}, std::int64_t fresh = 0);
 
+/// How `limits.per` holds the targeted devices: at each site one after the other.
+struct SiteCounts {
+  std::map<std::string, std::int64_t> devices;  ///< by value of the label
+  std::int64_t without = 0;                     ///< have no such label: they are not limited
+};
+/// What it comes to, for people, and stages whose deadline it does not fit in.
+/// @param proof  what a device takes between its telling and its commit at least, where all goes well
+[[nodiscard]] std::vector<std::string> warn_of_sites(Policy const& policy, SiteCounts const& sites, Millis proof);
+
 /// True when no device can match both: some label or field must have different values.
 [[nodiscard]] bool disjoint(registry::Selector const& a, registry::Selector const& b);
 

@@ -54,6 +54,7 @@ void put_view(Snapshot& snapshot, ViewPtr view) {
   auto const state = view->rollout.state;
   auto& of_model = snapshot.models[view->rollout.model];
   (is_live(state) && state != State::rolling_back ? of_model.live : of_model.ended).push_back(view);
+  if (auto const& limit = view->rollout.policy.per_place) snapshot.site_labels.insert(limit->label);
   snapshot.by_n[view->rollout.n] = view;
   snapshot.by_id[view->rollout.id] = std::move(view);
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,10 @@ struct RolloutView {
   std::map<std::string, MetricRange, std::less<>> ranges;                    ///< metric -> what its values lie between, as the release declares it
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
-  /// Unix ms from which `limits.egress` lets one more device begin; outlives the view, too.
+  /// Service time (ms) from which `limits.egress` lets one more device begin; outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> line_free_at = std::make_shared<std::atomic<std::int64_t>>(0);
+  /// Service time (ms) at which `limits.per` made a device wait last; outlives the view, too.
+  std::shared_ptr<std::atomic<std::int64_t>> place_refused_at = std::make_shared<std::atomic<std::int64_t>>(-1);
 
   /// The window that a device which starts now belongs to; outlives the view, too. The writer's thread alone writes it.
   std::shared_ptr<std::atomic<int>> window_now = std::make_shared<std::atomic<int>>(1);
@@ -61,6 +64,7 @@ struct Snapshot {
   std::map<std::string, ModelRollouts> models;
   std::map<std::int64_t, ViewPtr> by_n;
   std::map<std::string, ViewPtr, std::less<>> by_id;
+  std::set<std::string> site_labels;  ///< that any of them limits by
 };
 
 /// The pure parts, for simulations: a view from a rollout and its ladder, and the orders of a model.

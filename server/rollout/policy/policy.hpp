@@ -158,7 +158,7 @@ inline constexpr double kTotal = .01, kAbsolute = .001, kMetrics = .001, kDrift 
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
 /// The same of a policy that somebody writes now. What only a device reads, and would wait on for ever, is checked here: time zones, by this
-/// machine's database; and what this server would not act on is refused by name: limits.per, ab. @errors as decode_policy
+/// machine's database; and what this server would not act on is refused by name: ab. @errors as decode_policy
 [[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
 /// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same, to the bit.
 [[nodiscard]] std::string encode(Policy const& policy);

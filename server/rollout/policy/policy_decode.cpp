@@ -24,7 +24,6 @@ void refuse_unserved(Policy const& policy, std::string const& pointer, Faults& f
   auto const refuse = [&](bool named, std::string_view key, std::string_view what) {
     if (named) faults.push_back({fmt::format("{}/{}", pointer, key), fmt::format("this server {} yet; {}", what, kHint)});
   };
-  refuse(policy.per_place.has_value(), "limits/per", "limits nothing by a label");
   refuse(policy.ab.has_value(), "ab", "runs no tests of two releases");
 }
 

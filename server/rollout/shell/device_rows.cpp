@@ -1,6 +1,7 @@
 #include "server/rollout/shell/device_rows.hpp"
 
 #include "server/rollout/shell/engine.hpp"
+#include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
 #include "server/rollout/shell/sample_rows.hpp"
@@ -28,12 +29,12 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
 }
 
 /// One more device fetches: the next may begin when the limit has room for it (a leaky bucket of one device).
-void take_line(RolloutView const& view, std::string_view hardware, SysTime now) {
+void take_line(RolloutView const& view, std::string_view hardware, Millis now) {
   auto const rate = static_cast<std::int64_t>(view.rollout.policy.egress);
   auto const variant = view.variants.find(hardware);
   if (rate == 0 || variant == view.variants.end()) return;
   auto const takes_ms = variant->second * 1000 / rate;
-  auto const begins = std::max(view.line_free_at->load(std::memory_order_relaxed), to_unix_ms(now));
+  auto const begins = std::max(view.line_free_at->load(std::memory_order_relaxed), now.count());
   view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
 }
 
@@ -83,8 +84,15 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   FLEET_CHECK(insert_row(tx, view, made, now));
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  if (canary) take_line(view, device.hardware, now.wall);
-  return {};
+  if (canary) take_line(view, device.hardware, now.service());
+  return take_place(tx, view, device.n, desired, now);
+}
+
+/// Who is called otherwise stands elsewhere; who is gone stands nowhere.
+Result<void> leave_places(store::Tx& tx, std::int64_t device_n, Leaving how) {
+  if (how == Leaving::wholly) return drop_places(tx, device_n);
+  FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), device_n));
+  return move_places(tx, device);
 }
 
 Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
@@ -94,8 +102,8 @@ Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::De
   FLEET_CHECK(row.run());
   FLEET_CHECK(drop_samples(tx, view.rollout, device.n));
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  take_line(view, device.hardware, now.wall);
-  return {};
+  take_line(view, device.hardware, now.service());
+  return take_place(tx, view, device.n, desired, now);
 }
 
 /// A row as reports need it.
@@ -274,6 +282,7 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
 }
 
 Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now) {
+  FLEET_CHECK(leave_places(tx, device_n, how));
   struct Open {
     std::int64_t rollout_n;
     std::string model, selector;

@@ -5,6 +5,7 @@
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
+#include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/sample_rows.hpp"
 #include "server/rollout/shell/verbs.hpp"
@@ -51,7 +52,7 @@ Result<void> fill_return(db::Connection& reader, Desired& desired) {
 
 class StoreEngine final : public Engine {
 public:
-  StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, [this] { return snapshot(); }) {}
+  StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, sites_, [this] { return snapshot(); }) {}
 
   void heard(std::int64_t device_n, Habits const& habits) override { clock_.heard(device_n, habits); }
   void heard(std::int64_t device_n) override { clock_.heard(device_n); }
@@ -59,16 +60,20 @@ public:
   Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     FLEET_TRY(auto const rows, read_device_rows(reader, device.n));
+    Asking asking{{now, clock_.now()}};
+    FLEET_TRY(asking.under_way, under_way(reader, *current, device));
     Decision out;
     out.valid_until = now + kStands;
     for (auto const& [model, views] : current->models) {
-      auto decided = decide_model(*current, model, device, rows, now);
+      auto decided = decide_model(*current, model, device, rows, asking);
       FLEET_CHECK(fill_return(reader, decided.desired));
       decided.desired.revoked = revoked_here(views, rows);
       if (decided.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
+      if (decided.waits_at) wait_for_place(*current, device.n, decided, now, out);
       if (decided.valid_until) out.valid_until = std::min(out.valid_until, *decided.valid_until);
       out.models.push_back(std::move(decided.desired));
     }
+    FLEET_TRY(out.gave_up, holds_in_vain(reader, *current, device.n, out));
     return out;
   }
 
@@ -82,10 +87,20 @@ public:
     return {};
   }
 
+  Result<void> withdrawn(store::Tx& tx, std::int64_t device_n, ModelStatuses const& told, Decision const& decision) override {
+    Freed freed;
+    FLEET_CHECK(free_withdrawn(tx, device_n, told, decision, freed));
+    wake(tx, sites_, freed);
+    return {};
+  }
+
   Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     std::vector<std::int64_t> changed;
     FLEET_CHECK(note_poll(tx, *current, {device_n, before, told}, {now, clock_}, changed));
+    Freed freed;
+    for (auto const& [model, status] : told) FLEET_CHECK(free_by_word(tx, device_n, {model, status.state, status.rollout, status.attempt}, freed));
+    wake(tx, sites_, freed);
     tell_judge(tx, std::move(changed));
     return {};
   }
@@ -99,6 +114,9 @@ public:
     }
     std::vector<std::int64_t> changed;
     FLEET_CHECK(note_update(tx, *current, device, item, {now, clock_}, changed));
+    Freed freed;
+    FLEET_CHECK(free_by_word(tx, device.n, {item.model, item.state, item.rollout, item.attempt}, freed));
+    wake(tx, sites_, freed);
     tell_judge(tx, std::move(changed));
     return {};
   }
@@ -116,6 +134,13 @@ public:
   Result<int> look() override { return judge_.round(); }
 
 private:
+  void wait_for_place(Snapshot const& current, std::int64_t device_n, ModelDecision const& decided, SysTime now, Decision& out) {
+    sites_.wait(*decided.waits_at, device_n);
+    out.valid_until = std::min(out.valid_until, now + kPlaceStands);
+    if (auto const view = current.by_id.find(decided.holder); view != current.by_id.end())
+      view->second->place_refused_at->store(clock_.now().count(), std::memory_order_relaxed);
+  }
+
   void tell_judge(store::Tx& tx, std::vector<std::int64_t> changed) {
     if (changed.empty()) return;
     tx.after_commit([this, rollouts = std::move(changed)] {
@@ -138,6 +163,7 @@ private:
 
   Services& services_;
   ServiceClock clock_;
+  SiteQueue sites_;
   std::shared_ptr<Snapshot const> snapshot_;
   std::mutex loading_;
   JudgeLoop judge_;

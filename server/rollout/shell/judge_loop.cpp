@@ -43,7 +43,8 @@ std::array<int, 3> reach_of(Progress const& progress) { return {progress.window,
 
 }  // namespace
 
-JudgeLoop::JudgeLoop(Services& services, ServiceClock& clock, GetSnapshot snapshot) : services_(services), clock_(clock), snapshot_(std::move(snapshot)) {}
+JudgeLoop::JudgeLoop(Services& services, ServiceClock& clock, SiteQueue& sites, GetSnapshot snapshot)
+    : services_(services), clock_(clock), sites_(sites), snapshot_(std::move(snapshot)) {}
 
 JudgeLoop::~JudgeLoop() { stop(); }
 
@@ -100,6 +101,10 @@ Result<void> JudgeLoop::keep_service_time() {
 Result<int> JudgeLoop::round() {
   clock_.tick();
   FLEET_CHECK(settle());
+  {
+    FLEET_TRY(auto const snapshot, snapshot_());
+    FLEET_CHECK(look_at_places(services_.store, *snapshot, clock_, sites_));
+  }
   std::set<std::int64_t> changed;
   {
     std::lock_guard const lock(mutex_);
@@ -189,7 +194,9 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   if (joining && !by_time && members <= kMembersLookedAt) {
     FLEET_CHECK(look_at_members(reader, watch, facts));
   } else if (joining && !by_time) {
-    facts.undispatched = clock_.now() < rollout.progress.opened + ServiceClock::kComeBack ? 1 : 0;  // who polls has by then
+    auto const refused = Millis(view->second->place_refused_at->load(std::memory_order_relaxed));
+    auto const since = std::max(rollout.progress.opened, refused);  // who polls has by then, unless others of its site come first
+    facts.undispatched = clock_.now() < since + ServiceClock::kComeBack ? 1 : 0;
   }
   facts.offline = watch.offline;
   facts.blocked = watch.blocked;
@@ -284,7 +291,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
   std::int64_t offline = 0, blocked = 0;
   std::set<std::string> blocked_by;
   bool const settling = clock_.now() < rollout.progress.opened + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
-  auto const now = services_.clock.wall();
+  Instant const now{services_.clock.wall(), clock_.now()};
   for (auto const device_n : watch.members) {
     if (std::binary_search(told.begin(), told.end(), device_n)) continue;
     FLEET_TRY(bool const there, reachable(reader, device_n, Millis{0}));
@@ -294,8 +301,9 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
     }
     FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, device_n));
-    auto const decided = decide_model(*snapshot, rollout.model, device, rows, now);
-    bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until);
+    FLEET_TRY(auto beside, under_way(reader, *snapshot, device));
+    auto const decided = decide_model(*snapshot, rollout.model, device, rows, {now, std::move(beside)});
+    bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
     if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
       facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
       break;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/service_clock.hpp"
 #include "server/rollout/shell/snapshot_rows.hpp"
 #include "server/services.hpp"
@@ -19,7 +20,7 @@ namespace fleet::rollout {
 class JudgeLoop {
 public:
   using GetSnapshot = std::function<Result<std::shared_ptr<Snapshot const>>()>;
-  JudgeLoop(Services& services, ServiceClock& clock, GetSnapshot snapshot);
+  JudgeLoop(Services& services, ServiceClock& clock, SiteQueue& sites, GetSnapshot snapshot);
   ~JudgeLoop();
   void start();
   void stop();
@@ -69,6 +70,7 @@ private:
 
   Services& services_;
   ServiceClock& clock_;
+  SiteQueue& sites_;
   GetSnapshot snapshot_;
   std::map<std::int64_t, Watch> watches_;
   std::set<std::int64_t> changed_;

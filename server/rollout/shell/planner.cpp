@@ -122,6 +122,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   Places places;
   std::set<std::string> running;
   std::int64_t ineligible = 0;
+  SiteCounts sites;
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
     if (std::find(release.hardware.begin(), release.hardware.end(), device.hardware) == release.hardware.end()) {
       ++ineligible;
@@ -129,6 +130,10 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
     }
     places[stratum_of(request.policy.strata, device.hardware, device.labels)].push_back(place(request.salt, device.id));
     FLEET_CHECK(check_strata(request.policy, places.size()));
+    if (auto const& limit = request.policy.per_place) {
+      auto const site = site_of(limit->label, device.hardware, device.labels);
+      ++(site ? sites.devices[site->value] : sites.without);
+    }
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
     if (release.security_floor == 0) return {};
     auto row = reader.prepare(queries::kRunningVersion);
@@ -146,6 +151,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   auto out = plan_of_places(request.policy, places, outcome, std::max<std::int64_t>(0, targeted - running_now));
   out.ineligible = ineligible;
   if (ineligible > 0) out.warnings.push_back(fmt::format("{} selected devices have hardware the release has no variant for", ineligible));
+  for (auto& warning : warn_of_sites(out.policy, sites, release.proof)) out.warnings.push_back(std::move(warning));
   if (release.state != "approved") out.warnings.push_back(fmt::format("the release is {}: it must be approved before the rollout starts", release.state));
   out.conflicts = std::move(conflicts);
   return out;

@@ -153,6 +153,23 @@ inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FRO
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
+// places of limits.per -------------------------------------------------------------------------------------------------------
+inline constexpr Query kPlacesBeside{"rollout_places_beside",
+                                     "SELECT count(DISTINCT device) FROM rollout_places INDEXED BY rollout_places_of WHERE label = ? AND value = ? AND device <> ?"};
+inline constexpr Query kPlacesOf{"rollout_places_held",
+                                 "SELECT p.model, r.id, p.attempt, p.label, p.value FROM rollout_places p JOIN rollouts r ON r.n = p.rollout WHERE p.device = ?"};
+inline constexpr Query kTakePlace{"rollout_take_place",
+                                  "INSERT INTO rollout_places (device, model, rollout, attempt, label, value, left_s, look_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                                  "ON CONFLICT (device, model) DO UPDATE SET rollout = excluded.rollout, attempt = excluded.attempt, label = excluded.label, "
+                                  "value = excluded.value, left_s = excluded.left_s, look_s = excluded.look_s"};
+inline constexpr Query kFreePlace{"rollout_free_place", "DELETE FROM rollout_places WHERE device = ? AND model = ?"};
+inline constexpr Query kDropPlaces{"rollout_drop_places", "DELETE FROM rollout_places WHERE device = ?"};
+inline constexpr Query kMovePlace{"rollout_move_place", "UPDATE rollout_places SET value = ? WHERE device = ? AND model = ?"};
+inline constexpr Query kPlacesDue{"rollout_places_due",
+                                  "SELECT p.device, p.rollout, p.model, p.label, p.value, p.left_s, x.state FROM rollout_places p INDEXED BY rollout_places_look "
+                                  "LEFT JOIN rollout_devices x ON x.rollout = p.rollout AND x.device = p.device WHERE p.look_s <= ?1 ORDER BY p.look_s LIMIT ?2"};
+inline constexpr Query kLookPlace{"rollout_look_place", "UPDATE rollout_places SET look_s = ? WHERE device = ? AND model = ?"};
+
 // after a restore -----------------------------------------------------------------------------------------------------------
 inline constexpr Query kSetRestoredAt{
     "rollout_set_restored_at", "INSERT INTO settings (name, value) VALUES ('restored_at', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
@@ -226,7 +243,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
-     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
 
 }  // namespace fleet::rollout::queries

@@ -9,9 +9,6 @@ namespace {
 
 namespace ds = device_state;
 
-/// A device's own gap counts to here: who claims to speak once a week does not hold a window for three.
-constexpr Millis kHorizon = std::chrono::hours{24};
-
 /// Does it say by its polls what it waits for? A download that waits for its window does, too.
 Result<bool> waits_with_reason(store::Tx& tx, Rollout const& rollout, QuietRow const& row) {
   auto told = tx.prepare(queries::kWaitsFor);

@@ -11,6 +11,8 @@
 namespace fleet::rollout {
 
 inline constexpr std::size_t kQuietAPiece = 500;
+/// A device's own gap counts to here: who claims to speak once a week does not hold a window, or a place, for three.
+inline constexpr Millis kHorizon = std::chrono::hours{24};
 
 struct QuietRow {
   std::int64_t device_n;

@@ -148,3 +148,20 @@ TEST_CASE("what devices measure is judged: against a bound of their own, and bes
     CHECK(outcome->left_behind == 0);
   }
 }
+
+TEST_CASE("one device a site at one time: fifty sites of twenty complete, in turns of a probation each, with a tenth offline and dead ones among them") {
+  auto study = study_of(R"({"stages":[{"devices":50,"window":50},{"percent":100}],"gates":{"failures":{},"silent":{}},"limits":{"per":"site"}})",
+                        R"({"base":0.01,"offline":0.1,"sites":50,"long_poll":true})", 1'000, 1);
+  auto const limited = *run_one(study, 0);
+  CHECK_MESSAGE(limited.state == rollout::State::completed, limited.reason);
+  CHECK(limited.exposed >= 850);
+  CHECK(limited.took >= 15 * study.scenario.probation);
+  study.policy.per_place.reset();
+  auto const free = *run_one(study, 0);
+  CHECK(free.state == rollout::State::completed);
+  CHECK(free.took <= limited.took);
+  study.policy.per_place = rollout::PlaceLimit{"site", 1};
+  study.scenario = scenario_of(R"({"kind":"silent","harm":0.3,"base":0.01,"sites":50})");
+  auto const bricked = *run_one(study, 0);
+  CHECK_MESSAGE(bricked.state == rollout::State::rolled_back, bricked.reason);
+}

@@ -69,7 +69,7 @@ registry::DeviceFacts device(int i, std::string const& runs = "1") {
 }
 
 ModelDecision ask(Live const& live, int i, DeviceRows const& rows = {}, std::string const& runs = "1") {
-  return decide_model(snapshot_of({live.view()}), "m", device(i, runs), rows, kNow);
+  return decide_model(snapshot_of({live.view()}), "m", device(i, runs), rows, {{kNow, Millis(0)}});
 }
 
 /// `install`, `prove`, `nothing because later_stage`.
@@ -132,7 +132,7 @@ TEST_CASE("a control is told to prove what it runs, under the conditions of cana
   CHECK(said(ask(judged, control)) == "nothing because later_stage");
   auto const view = live.view();  // the snapshot is older than the window's end
   view->window_now->store(2);
-  CHECK(said(decide_model(snapshot_of({view}), "m", device(control), {}, kNow)) == "nothing because later_stage");
+  CHECK(said(decide_model(snapshot_of({view}), "m", device(control), {}, {{kNow, Millis(0)}})) == "nothing because later_stage");
 }
 
 TEST_CASE("who proves goes on proving when its window is shut; when it proved it is asked again in the next window, or becomes a canary") {
@@ -240,7 +240,7 @@ TEST_CASE("limits hold controls as canaries") {
   view->at_work->store(3);
   auto const snapshot = snapshot_of({view});
   for (int const i : {canary, control}) {
-    auto const decided = decide_model(snapshot, "m", device(i), {}, kNow);
+    auto const decided = decide_model(snapshot, "m", device(i), {}, {{kNow, Millis(0)}});
     CHECK(decided.desired.target.model.empty());
     CHECK(decided.retry_soon);
     CHECK(decided.desired.because.front().code == "in_flight");
@@ -249,10 +249,10 @@ TEST_CASE("limits hold controls as canaries") {
 
 TEST_CASE("of two rollouts of a model the one of the higher priority goes first, then the one that started earlier") {
   Live first(R"({"stages":[{"percent":100}]})", 1), second(R"({"stages":[{"percent":100}]})", 2), urgent(R"({"stages":[{"percent":100}],"priority":5})", 3);
-  auto const holder = [](std::vector<ViewPtr> const& views) { return decide_model(snapshot_of(views), "m", device(1), {}, kNow).holder; };
+  auto const holder = [](std::vector<ViewPtr> const& views) { return decide_model(snapshot_of(views), "m", device(1), {}, {{kNow, Millis(0)}}).holder; };
   CHECK(holder({second.view(), first.view()}) == "r_1");
   CHECK(holder({second.view(), first.view(), urgent.view()}) == "r_3");
-  auto const blocked = decide_model(snapshot_of({first.view(), second.view()}), "m", device(1), {}, kNow);
+  auto const blocked = decide_model(snapshot_of({first.view(), second.view()}), "m", device(1), {}, {{kNow, Millis(0)}});
   CHECK(blocked.desired.because.back().code == "blocked");
 }
 

@@ -184,7 +184,6 @@ TEST_CASE("what this server would not act on is refused by name where a policy i
   struct {
     std::string_view text, pointer;
   } const kCases[] = {
-      {R"({"stages":[{"percent":100}],"limits":{"per":"site"}})", "/policy/limits/per"},
       {R"({"ab":{"against":"reader@1.0.0"}})", "/policy/ab"},
   };
   for (auto const& c : kCases) {

@@ -253,7 +253,8 @@ TEST_CASE("the judge's thread starts, looks at what is due and stops, again and 
   auto const rollout = *f.make("2", kPlainPolicy);
   std::counting_semaphore<> looked{0};
   ServiceClock served{f.clock, Millis{0}};
-  JudgeLoop judge{f.services, served, [&] {
+  SiteQueue sites;
+  JudgeLoop judge{f.services, served, sites, [&] {
                     looked.release();
                     return load_snapshot(f.store->reader(), f.store->epochs().policy(), nullptr);
                   }};
