@@ -27,6 +27,7 @@ constexpr auto kCounts = std::to_array<Count>({
     {"exposed", false, Tone::plain},
     {"healthy", false, Tone::good},
     {"failed", false, Tone::bad},
+    {"recovered", true, Tone::good},
     {"silent", true, Tone::bad},
     {"waiting", true, Tone::warn},
     {"offline", true, Tone::dim},

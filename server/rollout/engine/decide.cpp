@@ -180,7 +180,7 @@ bool joins(Deciding& d, RolloutView const& view) {
   if (rollout.waits_to_begin()) {
     auto const before = d.snapshot.by_n.find(rollout.after_n.value_or(0));
     d.note("blocked", before == d.snapshot.by_n.end()
-                          ? fmt::format("rollout {} waits for its time, or for the one that it comes after", rollout.id)
+                          ? fmt::format("rollout {} waits for its time, for the one that it comes after, or to be planned over the fleet of now", rollout.id)
                           : fmt::format("rollout {} comes after {}, which is {}", rollout.id, before->second->rollout.id, to_string(before->second->rollout.state)));
     return false;
   }
@@ -199,6 +199,23 @@ bool joins(Deciding& d, RolloutView const& view) {
   d.target(view, rollout.attempt, true);
   d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
   return true;
+}
+
+/// Whether a device that failed tries again now, by the policy or by a person's word; says when.
+bool tries_once_more(Deciding& d, RolloutView const& view, DeviceRow const& row) {
+  auto const& rollout = view.rollout;
+  if (!row.again) return false;
+  if (*row.again == Millis{0}) return true;
+  // What failed in a stage is evidence for it first.
+  bool const passed = rollout.state == State::completed || rollout.stage > row.stage || without_gates(rollout.policy);
+  auto const left = *row.again - d.asking.now.service;
+  if (passed && left <= Millis{0}) return true;
+  if (passed) d.out.valid_until = d.asking.now.wall + left;
+  d.note("tries_again", passed ? fmt::format("attempt {} of {} failed in rollout {}{}; it tries again in {}", row.attempt, rollout.version, rollout.id, said(row),
+                                             fleet::to_string(std::chrono::ceil<seconds>(left)))
+                               : fmt::format("attempt {} of {} failed in rollout {}{}; it tries again once stage {} has passed", row.attempt, rollout.version, rollout.id,
+                                             said(row), rollout.stage));
+  return false;
 }
 
 /// A control: it goes on proving, proves again in the next window, or becomes a canary.
@@ -241,17 +258,19 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
     return true;
   }
   // A row is dropped in a live rollout where it was paused between the decision and its commit; who left may have come back.
-  bool const again = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
-  if (again && rollout.state == State::running && d.seat(view) == Seat::canary) {
+  bool const staged = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
+  bool const once_more = (failed || row.state == ds::kIneligible) && rollout.state == State::running && tries_once_more(d, view, row);
+  if (once_more || (staged && rollout.state == State::running && d.seat(view) == Seat::canary)) {
     if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
-    d.target(view, rollout.attempt, true);
-    d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, rollout.attempt));
+    d.target(view, once_more ? std::max(row.attempt + 1, rollout.attempt) : rollout.attempt, true);
+    d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, d.out.desired.target.attempt));
     return true;
   }
-  if (failed)
+  if (failed && !row.again)
     d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
                                  rollout.id, said(row), rollout.id, d.device.id));
-  else d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
+  else if (!failed) d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
+  else if (rollout.state != State::running) d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; it tries again once that goes on", row.attempt, rollout.version, rollout.id, said(row)));
   return false;
 }
 
@@ -311,16 +330,20 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
   if (!canary && d.seat(view) != Seat::canary) return false;
   if (canary && is_ill(d, view, *row)) return return_ill(d, view, *row);
   bool const told = canary && row->state != ds::kDropped && row->state != ds::kLeft;
-  if (told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted)) {
+  bool const out = told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted);
+  bool const once_more = out && row->state != ds::kReverted && tries_once_more(d, view, *row);
+  if (out && !once_more) {
+    if (row->again) return false;  // says when
     d.note(row->state, fmt::format("the device is {} in rollout {}{}", row->state, rollout.id, said(*row)));
     return false;
   }
-  if (!told && rollout.progress.quarantined.contains(d.stratum(view))) {
+  bool const joins = !told || once_more;
+  if (joins && rollout.progress.quarantined.contains(d.stratum(view))) {
     d.note("quarantined", fmt::format("stratum {} of rollout {} had shown harm by itself: it was left out", d.stratum(view), rollout.id));
     return false;
   }
-  if (!told && (is_frozen(d, view) || !within_egress(d, view) || !takes_place(d, view))) return false;
-  d.target(view, told ? row->attempt : rollout.attempt, !told);
+  if (joins && (is_frozen(d, view) || !(once_more ? within_limits(d, view) : within_egress(d, view)) || !takes_place(d, view))) return false;
+  d.target(view, once_more ? row->attempt + 1 : told ? row->attempt : rollout.attempt, joins);
   d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version));
   return true;
 }

@@ -20,6 +20,8 @@ struct DeviceRow {
   std::int64_t attempt = 1;
   std::string error = {};  ///< what the device said when it failed: "golden_mismatch: line 3 differs"
   Arm arm = Arm::canary;   ///< of a control, `attempt` is the window that it proves in
+  int stage = 0;
+  std::optional<Millis> again = {};  ///< it failed and tries again, from this service time on; 0: a person asked
 };
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 

@@ -18,7 +18,7 @@ using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
   std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, place_taken, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
-                     ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, ineligible, dropped, reverting, reverted
+                     ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, tries_again, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
 };

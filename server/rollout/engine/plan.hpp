@@ -26,6 +26,7 @@ struct Conflict {
   std::int64_t devices = 0;  ///< of the targeted; counted by `plan` alone
 };
 struct Plan {
+  std::int64_t fleet = 0;       ///< how often the fleet had changed when it was read
   std::int64_t targeted = 0;
   std::int64_t holdback = 0;    ///< of the targeted: they follow once the rollout has completed
   std::int64_t ineligible = 0;  ///< selected, but the release has no variant for their hardware

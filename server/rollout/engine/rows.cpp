@@ -92,6 +92,7 @@ bool tries_again(Arm arm, std::string_view state, std::int64_t attempt, std::int
 
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) {
   bool const undecided = ds::is_undecided(key.state);
+  bool const once_more = undecided && !key.outcome.empty();  // it tries again: what it came to at first stands, and no window waits for it
   if (key.arm != Arm::canary) return count_control(facts, key, devices, undecided, window);
   if (key.exposed) facts.exposed += devices;
   if (key.tries_again) return;
@@ -105,9 +106,10 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   }
   facts.told += devices;
   if (key.outcome == ds::kHealthy && key.kind == row_kind::kThere) facts.there += devices;
-  if (undecided) facts.undecided += devices;
-  if (key.state == ds::kWaiting) facts.waiting += devices;
-  else if (undecided && key.window == 0) facts.preparing += devices;
+  if (undecided && !once_more) facts.undecided += devices;
+  if (key.state == ds::kWaiting && !once_more) facts.waiting += devices;
+  else if (undecided && !once_more && key.window == 0) facts.preparing += devices;
+  if (key.state == ds::kHealthy && key.outcome == ds::kFailed) facts.recovered += devices;
   if (key.kind == row_kind::kInstall && key.outcome == ds::kFailed) facts.install_failed += devices;
   if (!evidence || key.outcome.empty() || key.outcome == ds::kIneligible) return;
   facts.decided += devices;

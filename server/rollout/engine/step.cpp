@@ -166,7 +166,7 @@ std::string waits_for_window(Stepping& s) {
 std::string lacks(Stepping& s) {
   for (auto const& gate : s.verdict.gates)
     if (gate.test == "safe" && gate.decision == Ruling::hold) return gate.text;
-  if (without_gates(s.setting.policy) && s.facts().failed > 0)
+  if (without_gates(s.setting.policy) && s.facts().failed > s.facts().recovered)
     return fmt::format("failures: {} of {} failed{}; without gates a stage passes when all have committed: retry, promote or roll back", s.facts().failed,
                        s.facts().decided, codes_text(s.facts()));
   return {};

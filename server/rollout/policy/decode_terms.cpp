@@ -94,6 +94,19 @@ void check_emergency(ObjectReader& reader, Policy const& policy) {
     reader.fault("emergency", "bake and evidence are skipped, and no gate would stop harm: name failures, silent or absolute under `gates`");
 }
 
+void read_retry(boost::json::value const& value, std::string const& pointer, Policy& policy, Faults& faults) {
+  ObjectReader reader(value, pointer, faults);
+  RetryRule rule;
+  rule.attempts = reader.integer("attempts", 2, 100, rule.attempts);
+  if (reader.find("backoff") != nullptr) rule.backoff = read_duration(reader, "backoff");
+  rule.backoff_max = std::max(rule.backoff_max, rule.backoff);
+  if (reader.find("backoff_max") != nullptr) rule.backoff_max = read_duration(reader, "backoff_max");
+  if (rule.backoff < seconds{1}) reader.fault("backoff", "at least 1s");
+  if (rule.backoff_max < rule.backoff) reader.fault("backoff_max", "no less than backoff");
+  reader.refuse_unknown();
+  policy.retry = rule;
+}
+
 void check_control(std::string const& pointer, Policy const& policy, Faults& faults) {
   if (policy.controls > 0) return;
   for (auto const& [name, named] : {std::pair{"failures", policy.failures.has_value()}, std::pair{"metrics", !policy.metrics.empty()},
@@ -191,6 +204,7 @@ void read_terms(ObjectReader& reader, Policy& policy, Faults& faults) {
     if (share && (*share == 0 || *share >= kShareMin) && *share <= kHoldbackMax) policy.holdback = std::abs(*share);
     else reader.fault("holdback", fmt::format("expected a share of the devices up to {} %, such as 5%", kHoldbackMax * 100));
   }
+  if (auto const* const retry = reader.find("retry")) read_retry(*retry, reader.pointer("retry"), policy, faults);
   policy.priority = reader.integer("priority", -kPriorityMax, kPriorityMax, 0);
   if (auto const* const test = reader.find("ab")) read_test(*test, reader.pointer("ab"), policy, faults);
   policy.emergency = reader.boolean("emergency", false);

@@ -140,6 +140,8 @@ std::string encode(Policy const& policy) {
   out["device"] = device_json(policy.device);
   out["strata"] = texts(policy.strata);
   if (auto limits = limits_json(policy); !limits.empty()) out["limits"] = std::move(limits);
+  if (policy.retry)
+    out["retry"] = {{"attempts", policy.retry->attempts}, {"backoff", fleet::to_string(policy.retry->backoff)}, {"backoff_max", fleet::to_string(policy.retry->backoff_max)}};
   if (policy.holdback > 0) out["holdback"] = share_text(policy.holdback);
   add_times(policy, out);
   if (policy.approvals_required > 0 || policy.approvals_before_stage > 1)

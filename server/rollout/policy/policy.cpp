@@ -8,6 +8,13 @@
 
 namespace fleet::rollout {
 
+std::optional<Millis> RetryRule::pause_after(std::int64_t tries) const {
+  if (tries >= attempts) return std::nullopt;
+  auto out = backoff;
+  for (std::int64_t i = 1; i < tries && out < backoff_max; ++i) out *= 2;
+  return std::min(out, backoff_max);
+}
+
 std::optional<double> Policy::certify_at(int index) const {
   if (certify.empty()) return std::nullopt;
   return certify[std::min(static_cast<std::size_t>(index - 1), certify.size() - 1)];

@@ -84,6 +84,16 @@ struct PlaceLimit {
   bool operator==(PlaceLimit const&) const = default;
 };
 
+/// A device whose update failed tries again by itself, once the stage that it failed in has passed.
+struct RetryRule {
+  std::int64_t attempts = 3;                   ///< in all
+  Millis backoff = std::chrono::hours{1};      ///< of service time, from a failure to the next attempt; twice as long after each
+  Millis backoff_max = std::chrono::hours{24};
+  /// From the end of its attempt number `tries` on; nothing: that was the last.
+  [[nodiscard]] std::optional<Millis> pause_after(std::int64_t tries) const;
+  bool operator==(RetryRule const&) const = default;
+};
+
 /// Two releases on random arms, in place of stages.
 struct AbTest {
   std::string against;  ///< model@version
@@ -118,6 +128,7 @@ struct Policy {
   std::int64_t in_flight = 0;  ///< most devices at work at one time; 0: no limit
   std::uint64_t egress = 0;    ///< bytes a second at which devices are told, by the size of their variants; 0: no limit
   std::optional<PlaceLimit> per_place;
+  std::optional<RetryRule> retry;
   double holdback = 0;  ///< [0, 1): share of the targeted that keeps its version until the rollout completes, then follows
   std::vector<std::string> strata{"hardware"};
   std::vector<wire::Window> windows;

@@ -106,6 +106,17 @@ Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::De
   return take_place(tx, view, device.n, desired, now);
 }
 
+/// A device that failed tries once more.
+Result<void> dispatch_once_more(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
+  FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device.n, view.rollout.policy));
+  auto row = tx.prepare(queries::kOnceMoreRow);
+  row.bind_all(desired.target.attempt, to_unix_ms(now.wall), (now.service() + window).count(), now.service().count(), desired.rollout_n, device.n);
+  FLEET_CHECK(row.run());
+  view.at_work->fetch_add(1, std::memory_order_relaxed);
+  take_line(view, device.hardware, now.service());
+  return take_place(tx, view, device.n, desired, now);
+}
+
 /// A row as reports need it.
 struct Row {
   std::string state;
@@ -113,13 +124,18 @@ struct Row {
   std::int64_t attempt = 0;
   Arm arm = Arm::canary;
   std::string outcome;
+  std::string kind = {};
+  std::int64_t tries = 1;
+
+  /// What it came to at first stands, whatever it comes to now.
+  [[nodiscard]] bool tries_once_more() const { return tries > 1 && outcome == ds::kFailed; }
 };
 Result<std::optional<Row>> find_row(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n) {
   auto row = tx.prepare(queries::kRow);
   row.bind_all(rollout_n, device_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return std::optional<Row>{};
-  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2), parse_arm(row.text_view(4)), row.maybe_text(6).value_or("")});
+  return std::optional<Row>({row.text(0), row.int64(1) != 0, row.int64(2), parse_arm(row.text_view(4)), row.maybe_text(6).value_or(""), row.text(3), row.int64(7)});
 }
 
 Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n, std::string_view state, SysTime now) {
@@ -148,6 +164,14 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   return {};
 }
 
+/// When a device that just failed tries again by itself: never where its owner or its hardware refused, or a golden test, which would fail again.
+std::optional<std::int64_t> again_after(Policy const& policy, Row const& row, RowMove const& move, Millis now) {
+  bool const failed_now = row.arm == Arm::canary && move.state == ds::kFailed && row.state != ds::kFailed;
+  if (!policy.retry || !failed_now || move.kind == row_kind::kNoEvidence || move.kind == row_kind::kGolden) return std::nullopt;
+  auto const pause = policy.retry->pause_after(row.tries);
+  return pause ? std::optional((now + *pause).count()) : std::nullopt;
+}
+
 Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, std::int64_t device_n, wire::UpdateItem const& item, Now const& now,
                       std::vector<std::int64_t>& changed) {
   auto move = move_of(row.state, item);
@@ -157,12 +181,14 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, st
   bool const was_at_work = ds::is_undecided(row.state);
   bool const exposed = move->exposed && row.arm == Arm::canary;
   FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device_n, view.rollout.policy));
+  auto const again = again_after(view.rollout.policy, row, *move, now.service());
+  bool const more = row.tries_once_more();
   auto write = tx.prepare(queries::kMoveRow);
-  write.bind_all(move->state, outcome_of(move->state), exposed, move->kind, to_unix_ms(now.wall), now.service().count(), error_json(item.error),
-                 move->state == ds::kFailed ? item.error.code : std::string(), move->starts ? view.window_now->load(std::memory_order_relaxed) : 0,
-                 (now.service() + window).count(), view.rollout.n, device_n);
+  write.bind_all(move->state, more ? std::nullopt : outcome_of(move->state), exposed, more ? std::string_view() : move->kind, to_unix_ms(now.wall), now.service().count(), error_json(item.error),
+                 move->state == ds::kFailed ? item.error.code : std::string(), move->starts && !more ? view.window_now->load(std::memory_order_relaxed) : 0,
+                 (now.service() + window).count(), view.rollout.n, device_n, again);
   FLEET_CHECK(write.run());
-  bool const healthy = outcome_after(row.outcome, move->state) == ds::kHealthy;
+  bool const healthy = !more && outcome_after(row.outcome, move->state) == ds::kHealthy;
   if (row.arm == Arm::canary && healthy != (row.outcome == ds::kHealthy)) FLEET_CHECK(note_healthy(tx, view.rollout, device_n, healthy));
   if (was_at_work && !ds::is_undecided(move->state)) view.at_work->fetch_sub(1, std::memory_order_relaxed);
   if (move->state != row.state) FLEET_CHECK(raise_device(tx, device_n));
@@ -225,14 +251,15 @@ wire::DeviceError read_device_error(std::string_view column) {
   return {text("code"), text("text"), text("output")};
 }
 
-Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n) {
+Result<DeviceRows> read_device_rows(db::Connection& reader, Snapshot const& snapshot, std::int64_t device_n) {
   DeviceRows out;
   auto rows = reader.prepare(queries::kRowsOfDevice);
-  rows.bind_all(device_n);
+  rows.bind_all(device_n, snapshot.by_n.empty() ? 0 : snapshot.by_n.begin()->first);
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
-    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), "", parse_arm(rows.text_view(7))};
+    DeviceRow row{rows.text(1), rows.int64(2) != 0, rows.maybe_text(3), {}, rows.int64(5), "", parse_arm(rows.text_view(7)), static_cast<int>(rows.int64(8))};
+    if (!rows.is_null(9)) row.again = Millis(rows.int64(9));
     if (auto const error = read_device_error(rows.maybe_text(6).value_or("")); !error.code.empty())
       row.error = error.text.empty() ? error.code : error.code + ": " + error.text;
     if (!rows.is_null(4)) row.from_digest = rows.digest(4);
@@ -274,8 +301,10 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
       FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now.wall));
     if (returns || !desired.joins) continue;
     bool const canary = row && row->arm == Arm::canary;
-    bool const again = canary && (row->state == ds::kDropped || row->state == ds::kLeft || (row->state == ds::kFailed && row->attempt < desired.target.attempt));
-    if (again) FLEET_CHECK(dispatch_again(tx, *view->second, device, desired, now));
+    bool const again = canary && (row->state == ds::kDropped || row->state == ds::kLeft || row->state == ds::kFailed || row->state == ds::kIneligible);
+    bool const once_more = again && row->state == ds::kFailed && row->attempt >= view->second->rollout.attempt && row->kind != row_kind::kNoEvidence;
+    auto const tell_again = once_more ? dispatch_once_more : dispatch_again;
+    if (again) FLEET_CHECK(tell_again(tx, *view->second, device, desired, now));
     if (!canary) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, row && desired.arm != Arm::canary, now));
   }
   return {};

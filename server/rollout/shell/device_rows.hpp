@@ -8,8 +8,8 @@
 /// What devices do, written to their rows: in the transaction that takes a report or commits a directive.
 namespace fleet::rollout {
 
-/// The device's own rows, of all rollouts.
-[[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, std::int64_t device_n);
+/// The device's own rows, from the oldest rollout on that still has a say.
+[[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, Snapshot const& snapshot, std::int64_t device_n);
 /// How long a device may be quiet (engine/rows.hpp), by what it told this process of itself, or an earlier one.
 [[nodiscard]] Result<Millis> silence_window(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n, Policy const& policy);
 /// One moment on both clocks.

@@ -59,7 +59,7 @@ public:
 
   Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
-    FLEET_TRY(auto const rows, read_device_rows(reader, device.n));
+    FLEET_TRY(auto const rows, read_device_rows(reader, *current, device.n));
     Asking asking{{now, clock_.now()}};
     FLEET_TRY(asking.under_way, under_way(reader, *current, device));
     Decision out;

@@ -41,6 +41,7 @@ private:
     std::vector<std::int64_t> members;  ///< of the open window, as the last scan had them
     std::array<int, 3> members_window{-1, -1, -1};  ///< its number, and how far it reaches: a verb may widen it
     MonoTime members_until{};
+    bool planned = false;               ///< over the fleet of now, a moment ago
     SysTime next_point{};               ///< of the series
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
@@ -56,11 +57,13 @@ private:
   };
 
   void run();
+  [[nodiscard]] Result<bool> plan_anew(Watch& watch, Standing const& standing);
   Result<void> judge_one(db::Connection& reader, Watch& watch);
   Result<Facts> gather(db::Connection& reader, Watch& watch);
   Result<void> settle();
   Result<void> keep_service_time();
   Result<void> mark_quiet(db::Connection& reader, Rollout const& rollout);
+  Result<void> mark_ended(db::Connection& reader);
   Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
   Result<void> look_at_members(db::Connection& reader, Watch& watch, Facts& facts);
   Result<void> scan_members(db::Connection& reader, RolloutView const& view, Watch& watch);
@@ -74,7 +77,7 @@ private:
   GetSnapshot snapshot_;
   std::map<std::int64_t, Watch> watches_;
   std::set<std::int64_t> changed_;
-  MonoTime service_kept_{};
+  MonoTime service_kept_{}, ended_looked_{};
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

@@ -109,7 +109,14 @@ Result<std::string> next_salt(db::Connection& reader, std::string const& model, 
   return fmt::format("{}@{}#{}", model, version, found ? row.int64(0) + 1 : 1);
 }
 
+Result<std::int64_t> count_fleet_changes(db::Connection& reader) {
+  auto row = reader.prepare(queries::kFleetChanges);
+  FLEET_TRY(bool const found, row.step());
+  return found ? row.int64(0) : 0;
+}
+
 Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
+  FLEET_TRY(auto const fleet, count_fleet_changes(reader));  // before the devices: what changes meanwhile makes the plan look older than it is, never newer
   FLEET_TRY(auto const release, find_release(reader, request.model, request.version));
   FLEET_CHECK(check_drift(request.policy, release.schema));
   FLEET_TRY(auto const selector, registry::Selector::parse(request.selector));
@@ -149,6 +156,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   std::int64_t targeted = 0;
   for (auto const& [stratum, of_stratum] : places) targeted += static_cast<std::int64_t>(of_stratum.size());
   auto out = plan_of_places(request.policy, places, outcome, std::max<std::int64_t>(0, targeted - running_now));
+  out.fleet = fleet;
   out.ineligible = ineligible;
   if (ineligible > 0) out.warnings.push_back(fmt::format("{} selected devices have hardware the release has no variant for", ineligible));
   for (auto& warning : warn_of_sites(out.policy, sites, release.proof)) out.warnings.push_back(std::move(warning));

@@ -43,6 +43,9 @@ struct ReleaseFacts {
 
 /// What most devices do: the longest interval of one, and at most twice what they do on average.
 [[nodiscard]] Result<Habits> fleet_habits(db::Connection& reader);
+/// How often devices came, went, or changed in what selects them.
+[[nodiscard]] Result<std::int64_t> count_fleet_changes(db::Connection& reader);
+
 /// From a device's start to its outcome at the latest: what the release takes to prove itself, and the time after which most of the fleet is silent.
 /// @param proof  of the release
 [[nodiscard]] Result<Millis> outcome_time(db::Connection& reader, Policy const& policy, Millis proof);

@@ -52,15 +52,21 @@ inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLL
 inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
 inline constexpr Query kInsertRollout{
     "rollout_insert",
-    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?)"};
+    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at, preset) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?)"};
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
     "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, restored = ?, progress = ?, revision = revision + 1 "
     "WHERE n = ?"};
 inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
-inline constexpr Query kInsertLadder{"rollout_insert_ladder", "INSERT INTO rollout_ladders (rollout, ladder) VALUES (?, ?)"};
+inline constexpr Query kPutLadder{"rollout_put_ladder",
+                                  "INSERT INTO rollout_ladders (rollout, ladder, fleet) VALUES (?, ?, ?) "
+                                  "ON CONFLICT (rollout) DO UPDATE SET ladder = excluded.ladder, fleet = excluded.fleet"};
+inline constexpr Query kFleetChanges{"rollout_fleet_changes", "SELECT n FROM fleet_changes WHERE one = 1"};
+inline constexpr Query kPlannedOver{"rollout_planned_over",
+                                    "SELECT l.fleet, r.preset, r.salt FROM rollouts r JOIN rollout_ladders l ON l.rollout = r.n WHERE r.n = ?"};
+inline constexpr Query kSetPolicy{"rollout_set_policy", "UPDATE rollouts SET policy = ? WHERE n = ?"};
 inline constexpr Query kLadder{"rollout_ladder_of", "SELECT ladder FROM rollout_ladders WHERE rollout = ?"};
 inline constexpr Query kApprove{"rollout_approve",
                                 "INSERT INTO rollout_approvals (rollout, stage, actor, reason, approved_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"};
@@ -69,8 +75,9 @@ inline constexpr Query kApprovals{"rollout_approvals_of", "SELECT count(*) FROM 
 // devices of a rollout ------------------------------------------------------------------------------------------------------
 inline constexpr Query kRowsOfDevice{
     "rollout_rows_of_device",
-    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error, arm FROM rollout_devices INDEXED BY rollout_devices_of WHERE device = ?"};
-inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window, outcome FROM rollout_devices WHERE rollout = ? AND device = ?"};
+    "SELECT rollout, state, exposed, from_version, from_digest, attempt, error, arm, stage, again_s FROM rollout_devices INDEXED BY rollout_devices_of "
+    "WHERE device = ? AND rollout >= ?"};
+inline constexpr Query kRow{"rollout_row", "SELECT state, exposed, attempt, kind, arm, in_window, outcome, tries FROM rollout_devices WHERE rollout = ? AND device = ?"};
 inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, from_version, from_digest, attempt, "
                                   "dispatched_at, since, silent_at, arm, in_window, kind, told_s, started_s) "
@@ -78,16 +85,20 @@ inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "ON CONFLICT (rollout, device) DO UPDATE SET stage = excluded.stage, stratum = excluded.stratum, state = excluded.state, outcome = excluded.outcome, "
                                   "exposed = excluded.exposed, from_version = excluded.from_version, from_digest = excluded.from_digest, attempt = excluded.attempt, "
                                   "dispatched_at = excluded.dispatched_at, since = excluded.since, silent_at = excluded.silent_at, arm = excluded.arm, "
-                                  "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, started_s = excluded.started_s, error = NULL, code = ''"};
+                                  "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, started_s = excluded.started_s, error = NULL, code = '', tries = 1, again_s = NULL"};
 inline constexpr Query kAgainRow{
     "rollout_again_row",
     "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?1, stage = ?2, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, "
-    "started_s = 0, in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?6 AND device = ?7"};
+    "started_s = 0, in_window = 0, kind = '', code = '', error = NULL, tries = 1, again_s = NULL WHERE rollout = ?6 AND device = ?7"};
+/// Once more: what the device came to at first, its window and its cause stand.
+inline constexpr Query kOnceMoreRow{"rollout_once_more_row",
+                                    "UPDATE rollout_devices SET state = 'dispatched', attempt = ?1, tries = tries + 1, again_s = NULL, dispatched_at = ?2, since = ?2, "
+                                    "silent_at = ?3, told_s = ?4, started_s = ?4 WHERE rollout = ?5 AND device = ?6"};
 inline constexpr Query kMoveRow{"rollout_move_row",
                                 "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, started_s = CASE WHEN in_window = 0 AND ?9 <> 0 THEN ?6 ELSE started_s END, "
                                 "state = ?1, outcome = coalesce(?2, outcome), exposed = CASE WHEN ?3 <> 0 THEN 1 ELSE exposed END, "
                                 "kind = CASE WHEN kind = '' THEN ?4 ELSE kind END, error = coalesce(?7, error), code = CASE WHEN ?8 <> '' THEN ?8 ELSE code END, "
-                                "in_window = CASE WHEN in_window = 0 THEN ?9 ELSE in_window END, silent_at = ?10 WHERE rollout = ?11 AND device = ?12"};
+                                "in_window = CASE WHEN in_window = 0 THEN ?9 ELSE in_window END, silent_at = ?10, again_s = coalesce(?13, again_s) WHERE rollout = ?11 AND device = ?12"};
 inline constexpr Query kSetRowState{"rollout_set_row_state",
                                     "UPDATE rollout_devices SET state = ?, outcome = coalesce(?, outcome), since = ? WHERE rollout = ? AND device = ?"};
 /// Rows without an outcome of a device that an operator moves out of the fleet or of a selector.
@@ -136,20 +147,18 @@ inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FRO
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
-    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = attempt + 1, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, started_s = 0, "
-    "in_window = 0, kind = '', code = '', error = NULL WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND state IN ('failed', 'ineligible')"};
+    "UPDATE rollout_devices SET again_s = 0 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND state IN ('failed', 'ineligible') AND coalesce(again_s, 1) <> 0"};
 inline constexpr Query kUnholdRow{
     "rollout_unhold_row",
-    "UPDATE rollout_devices SET state = CASE WHEN state = 'failed' THEN 'dispatched' ELSE state END, "
-    "outcome = CASE WHEN state = 'failed' THEN NULL ELSE outcome END, attempt = attempt + 1, since = ?3, silent_at = ?4, told_s = ?6, started_s = CASE WHEN state = 'failed' THEN 0 ELSE started_s END, "
-    "in_window = CASE WHEN state = 'failed' THEN 0 ELSE in_window END, kind = CASE WHEN state = 'failed' THEN '' ELSE kind END "
-    "WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND (state = 'failed' OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
+    "UPDATE rollout_devices SET again_s = CASE WHEN state = 'failed' THEN 0 ELSE again_s END, attempt = CASE WHEN state = 'failed' THEN attempt ELSE attempt + 1 END, "
+    "since = ?3, silent_at = ?4, told_s = ?6 "
+    "WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND ((state = 'failed' AND coalesce(again_s, 1) <> 0) OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
     "AND m.waiting = 'held' AND m.attempt >= rollout_devices.attempt))"};
 inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
@@ -215,7 +224,7 @@ inline constexpr Query kSummaries{"rollout_summaries",
 inline constexpr Query kWaitsFor{"rollout_waits_for", "SELECT waiting FROM device_models WHERE device = ? AND model = ?"};
 /// Of a row that is as it was read: a report may have moved it meanwhile.
 inline constexpr Query kSetQuiet{"rollout_set_quiet",
-                                 "UPDATE rollout_devices SET state = ?1, outcome = coalesce(?2, outcome), since = ?3 WHERE rollout = ?4 AND device = ?5 AND state = ?6 AND told_s = ?7"};
+                                 "UPDATE rollout_devices SET state = ?1, outcome = coalesce(outcome, ?2), since = ?3 WHERE rollout = ?4 AND device = ?5 AND state = ?6 AND told_s = ?7"};
 inline constexpr Query kSetSilentAt{"rollout_set_silent_at", "UPDATE rollout_devices SET silent_at = ?1 WHERE rollout = ?2 AND device = ?3 AND told_s = ?4"};
 inline constexpr Query kServiceTime{"rollout_service_time", "SELECT value FROM settings WHERE name = 'service_ms'"};
 inline constexpr Query kSetServiceTime{"rollout_set_service_time",
@@ -240,8 +249,8 @@ inline constexpr Query kListDevices{
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
-     kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kInsertLadder, kLadder, kJudged,
-     kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
+     kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
+     kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});

@@ -33,13 +33,14 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
   auto const service = now.service();
   if (row.window == 0) {  // it has not started: neither silent nor a failure, but not waited for without end
     auto const left_out = row.told + rollout.policy.device.waiting_max;
-    if (left_out <= service) {
+    bool const ended = rollout.state == State::completed || rollout.state == State::aborted;  // no stage waits for it: what it was told stands
+    if (left_out <= service && !ended) {
       FLEET_CHECK(raise_device(tx, row.device_n));
       return set_state(tx, rollout, row, ds::kDropped, now.wall);
     }
     auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, Millis{0}, service);
     if (quiet.silent && row.state != quiet_state(row.window)) FLEET_CHECK(set_state(tx, rollout, row, quiet_state(row.window), now.wall));
-    return look_later(tx, rollout, row, std::min(left_out, quiet.silent ? service + window : quiet.look_again));
+    return look_later(tx, rollout, row, std::min(ended ? Millis::max() : left_out, quiet.silent ? service + window : quiet.look_again));
   }
   FLEET_TRY(bool const waits, waits_with_reason(tx, rollout, row));
   auto const left_out = row.started + rollout.policy.device.waiting_max;

@@ -132,8 +132,8 @@ Result<Ladder> load_ladder(db::Connection& reader, Rollout const& rollout) {
   return decode_ladder(row.text_view(0));
 }
 
-Result<void> insert_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder) {
-  return tx.prepare(queries::kInsertLadder).bind_all(rollout_n, encode(ladder)).run();
+Result<void> put_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder, std::int64_t fleet) {
+  return tx.prepare(queries::kPutLadder).bind_all(rollout_n, encode(ladder), fleet).run();
 }
 
 Result<Millis> load_service_time(db::Connection& reader) {

@@ -20,7 +20,7 @@ namespace fleet::rollout {
 [[nodiscard]] Result<void> save_rollout(store::Tx& tx, Rollout& rollout);
 /// The sizes that it can have, as it was planned; of a rollout of the time before ladders: all, in each stage. @errors corrupt
 [[nodiscard]] Result<Ladder> load_ladder(db::Connection& reader, Rollout const& rollout);
-[[nodiscard]] Result<void> insert_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder);
+[[nodiscard]] Result<void> put_ladder(store::Tx& tx, std::int64_t rollout_n, Ladder const& ladder, std::int64_t fleet);
 [[nodiscard]] Result<std::int64_t> count_approvals(db::Connection& reader, std::int64_t rollout_n, int stage);
 
 /// Service time as it was kept last: at most kServiceKept old while a rollout is live.

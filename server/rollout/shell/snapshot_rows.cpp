@@ -89,7 +89,7 @@ Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, st
       put_view(*snapshot, old);
       continue;
     }
-    if (old != nullptr) {  // thresholds, hardware and limits never change; the row did
+    if (old != nullptr && !old->rollout.waits_to_begin()) {  // thresholds, hardware and limits never change once it has begun; the row did
       auto view = *old;
       view.rollout = std::move(rollout);
       show_what_was_said(view);

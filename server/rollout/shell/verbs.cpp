@@ -3,6 +3,7 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/replan.hpp"
 #include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
@@ -75,6 +76,8 @@ Result<void> begin_first_stage(db::Connection& reader, Rollout& rollout, SysTime
   enter_stage(rollout, 1, now);
   rollout.progress = {};
   if (rollout.policy.start_at && now < *rollout.policy.start_at) await_beginning(rollout);
+  FLEET_TRY(bool const old, plan_is_old(reader, rollout, now));
+  if (old) await_beginning(rollout);  // the judge plans anew, and begins
   if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (before.state != State::completed) await_beginning(rollout);
@@ -165,11 +168,11 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   {
     auto row = tx.prepare(queries::kInsertRollout);
     row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(plan.policy), want.salt, after_n, supersedes_n,
-                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at));
+                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at), want.policy.preset);
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
-  FLEET_CHECK(insert_ladder(tx, rollout.n, plan.ladder));
+  FLEET_CHECK(put_ladder(tx, rollout.n, plan.ladder, plan.fleet));
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
   FLEET_CHECK(events::record(tx, deed, "rollout.created", "rollout/" + rollout.id, "", after));

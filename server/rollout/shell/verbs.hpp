@@ -40,7 +40,8 @@ struct Promotion {
 [[nodiscard]] Result<Rollout> promote(store::Tx& tx, std::string_view id, Promotion const& what, events::Deed const& deed);
 [[nodiscard]] Result<Rollout> abort(store::Tx& tx, std::string_view id, events::Deed const& deed);
 [[nodiscard]] Result<Rollout> rollback(store::Tx& tx, std::string_view id, events::Deed const& deed);
-/// Failed devices again, from the first stage; with `device`, that one now. Those that are to try again already are not counted anew.
+/// Failed devices again, from the first stage: what its windows show begins anew. With `device` that one, at its next poll and within the limits; what it
+/// came to at first stands. Those that are to try again already are not counted anew.
 /// @errors not_found (`unknown_device`, `not_in_rollout`)
 [[nodiscard]] Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& device, events::Deed const& deed);
 /// Lets a device take again what it failed or holds back: raises the attempt of its target, of one model or (empty) of all. Where it holds nothing

@@ -3,11 +3,11 @@
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
-#include "server/rollout/shell/sample_rows.hpp"
 #include "server/rollout/engine/verdict_json.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 /// The verbs that concern single devices: retry and unhold.
@@ -33,22 +33,23 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
       return Error{Kind::not_found, "not_in_rollout", fmt::format("device {} was not told of rollout {}", device, rollout.id),
                    fmt::format("fleetctl device explain {}", device)};
   }
-  FLEET_TRY(auto const service, load_service_time(tx.connection()));
   auto row = tx.prepare(queries::kRetryDevice);
-  row.bind_all(rollout.n, device_n, to_unix_ms(deed.at), service.count(), service.count());
+  row.bind_all(rollout.n, device_n);
   FLEET_CHECK(row.run());
   if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
-  FLEET_CHECK(drop_samples(tx, rollout, device_n));
   FLEET_CHECK(raise_device(tx, device_n));
   return events::record(tx, deed, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device));
 }
 
-/// Those that failed the attempt of now: who failed an earlier one is to try again already.
-Result<std::int64_t> count_failed(store::Tx& tx, Rollout const& rollout) {
+/// Those that failed the attempt of now, and the highest of theirs: who failed an earlier one is to try again already.
+struct FailedNow {
+  std::int64_t devices = 0, attempt = 0;
+};
+Result<FailedNow> count_failed(store::Tx& tx, Rollout const& rollout) {
   auto row = tx.prepare(queries::kCountFailed);
   row.bind_all(rollout.n, rollout.attempt);
   FLEET_TRY(bool const found, row.step());
-  return found ? row.int64(0) : 0;
+  return found ? FailedNow{row.int64(0), row.maybe_int64(1).value_or(0)} : FailedNow{};
 }
 
 }  // namespace
@@ -61,7 +62,7 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
     return load_rollout(tx.connection(), rollout.n);
   }
   FLEET_TRY(auto const failed, count_failed(tx, rollout));
-  if (failed == 0) return rollout;
+  if (failed.devices == 0) return rollout;
   if (rollout.state == State::completed) {  // it covers devices again: nothing else may
     FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.selector, rollout.id));
     if (!conflicts.empty())
@@ -70,13 +71,13 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
                    "wait for it to end"};
     rollout.ended_at = std::nullopt;
   }
-  ++rollout.attempt;
+  rollout.attempt = std::max(rollout.attempt, failed.attempt) + 1;  // a device may have tried more often than the others
   rollout.full = false;
   auto const window = rollout.progress.current();
   rollout.progress = {};  // what its windows show begins anew; they count on, so that controls prove again beside those who try again
   rollout.progress.window = window;
   std::erase_if(rollout.latches, [](auto const&) { return true; });
-  rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed, rollout.attempt, deed.actor), deed.at);
+  rollout.verdict = noted(rollout.verdict, "retry", fmt::format("{} failed devices, attempt {}, by {}", failed.devices, rollout.attempt, deed.actor), deed.at);
   enter_stage(rollout, 1, deed.at);
   FLEET_CHECK(transition(tx, rollout, Event::retry, deed));
   return rollout;
@@ -101,9 +102,7 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
     auto row = tx.prepare(queries::kUnholdRow);
     row.bind_all(n, device_n, to_unix_ms(deed.at), service.count(), rollout.model, service.count());
     FLEET_CHECK(row.run());
-    auto const moved = tx.connection().changes();
-    if (moved > 0) FLEET_CHECK(drop_samples(tx, rollout, device_n));
-    raised += moved;
+    raised += tx.connection().changes();
   }
   if (raised == 0) return static_cast<int>(rollouts.size());
   FLEET_CHECK(raise_device(tx, device_n));

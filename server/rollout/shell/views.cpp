@@ -25,12 +25,13 @@ std::int64_t number_in(json::object const& object, std::string_view key) {
 /// Devices by state and by outcome, and how many ever switched.
 struct Tallies {
   std::map<std::string, std::int64_t, std::less<>> by_state, by_outcome;
-  std::int64_t exposed = 0, told = 0, controls = 0;
+  std::int64_t exposed = 0, told = 0, controls = 0, recovered = 0;
   void add(std::string_view state, std::string_view outcome, bool switched, std::int64_t devices) {
     by_state[std::string(state)] += devices;
     by_outcome[std::string(outcome)] += devices;
     told += devices;
     if (switched) exposed += devices;
+    if (state == device_state::kHealthy && outcome == device_state::kFailed) recovered += devices;
   }
   /// How many are in the state now, or came to the outcome, whatever followed it.
   [[nodiscard]] std::int64_t of(std::string_view word) const {
@@ -72,6 +73,7 @@ json::object counts_json(Tallies const& tallies, json::object const& reach, std:
           {"exposed", tallies.exposed},
           {"healthy", tallies.of(ds::kHealthy)},
           {"failed", tallies.of(ds::kFailed)},
+          {"recovered", tallies.recovered},
           {"silent", tallies.of(ds::kSilent)},
           {"waiting", tallies.of(ds::kWaiting)},
           {"offline", number_in(reach, "offline")},
@@ -162,6 +164,7 @@ std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string
   auto out = fmt::format("{}@{} is {}, {}: {} were told, {} switched", rollout.model, rollout.version, to_string(rollout.state), where, devices_text(tallies.told), tallies.exposed);
   for (auto const word : {device_state::kHealthy, device_state::kFailed, device_state::kSilent, device_state::kReverted})
     if (auto const devices = tallies.of(word); devices > 0 || word == device_state::kHealthy) out += fmt::format(", {} {}", devices, word);
+  if (tallies.recovered > 0) out += fmt::format("; {} of those that failed run it since a later attempt", tallies.recovered);
   if (tallies.controls > 0) out += fmt::format("; {} proved what they run, as control", devices_text(tallies.controls));
   return reason.empty() ? out + "." : fmt::format("{}. {}", out, reason);
 }

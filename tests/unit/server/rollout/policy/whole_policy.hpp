@@ -20,6 +20,7 @@ inline constexpr std::string_view kWholePolicy = R"({
   "device": {"battery_min": "30%", "metered": "avoid", "metered_max": "20MiB", "charging": true, "temperature_max": 70.5, "load_max": 0.8,
              "memory_free_min": "64MiB", "disk_free_min": "200MiB", "attempts": 4, "give_up": "12h", "waiting_max": "2d"},
   "limits": {"in_flight": 500, "egress": "200Mbit/s", "per": "site", "at_once": 2}, "strata": ["hardware", "region"],
+  "retry": {"attempts": 4, "backoff": "30m", "backoff_max": "6h"},
   "windows": [{"zone": "Europe/Berlin", "days": ["mon", "fri"], "from": "01:00", "to": "05:00", "gates": "both"}],
   "freeze": [{"from": "2026-12-20T00:00:00Z", "to": "2027-01-03T00:00:00.250Z"}], "start_at": "2026-11-20T09:30:00Z",
   "approvals": {"required": 1, "before_stage": 2}, "holdback": "5%", "priority": -3, "emergency": true})";

@@ -23,8 +23,9 @@ struct Sites : RolloutFixture {
   }
   int places(std::string const& site) { return std::stoi(text({"test.places", "SELECT count(*) FROM rollout_places WHERE value = ?"}, site)); }
   std::string why(std::int64_t n) {
+    auto const decision = decide(n);
     std::string out;
-    for (auto const& one : decide(n).models[0].because) out = one.code == "place_taken" ? one.code : out;
+    for (auto const& one : decision.models[0].because) out = one.code == "place_taken" ? one.code : out;
     return out;
   }
   /// The device's own word on what it was told last.

@@ -1,0 +1,88 @@
+#include "server/rollout/shell/replan.hpp"
+
+#include "server/rollout/policy/presets.hpp"
+#include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
+
+using namespace fleet;
+using namespace fleet::rollout;
+using namespace fleet::rollout::test;
+
+namespace {
+
+struct Growing : RolloutFixture {
+  Growing() {
+    for (auto const version : {"1", "2"}) add_release(version, {"cam-a", "cam-b"});
+    add_devices(20, "cam-a");
+    REQUIRE(reaches(make("1", kPlainPolicy)->id, State::completed));
+  }
+  void begin(std::string const& id) { REQUIRE(act([&](store::Tx& tx) { return start(tx, id, deed()); })); }
+  std::int64_t reach(std::string const& id) { return load_ladder(store->reader(), get(id))->reach(); }
+};
+
+}  // namespace
+
+TEST_CASE("a draft that starts after the fleet changed is planned anew before anybody is told; one of an unchanged fleet begins at once") {
+  Growing f;
+  auto const same = f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})", false)->id;
+  f.begin(same);
+  CHECK_FALSE(f.get(same).waits_to_begin());
+  REQUIRE(f.act([&](store::Tx& tx) { return abort(tx, same, f.deed()); }));
+
+  auto const id = f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})", false)->id;
+  CHECK(f.reach(id) == 20);
+  f.add_devices(80, "cam-b");
+  f.begin(id);
+  CHECK(f.get(id).waits_to_begin());
+  CHECK_FALSE(f.decide(1).models[0].joins);
+  f.look();
+  CHECK(f.reach(id) == 100);
+  f.look();
+  CHECK_FALSE(f.get(id).waits_to_begin());
+  for (int n = 1; n <= f.devices; ++n) f.poll(n);
+  CHECK(f.count(id, "") == 10);  // a tenth of either class
+  CHECK(explain_json(f.store->reader(), f.get(id))->find("planned anew over the fleet of now: 100 devices, 20 before") != std::string::npos);
+  f.add_devices(1, "cam-c");
+  f.steps(3);
+  CHECK(f.reach(id) == 100);  // once it runs, sizes stand
+}
+
+TEST_CASE("a preset is what it is for the fleet that it starts over, and says so") {
+  Growing f;
+  auto const id = f.make("2", R"("standard")", false)->id;
+  auto const before = f.get(id).policy_json;
+  f.add_devices(1'000, "cam-b");
+  f.begin(id);
+  f.look();
+  auto const after = f.get(id);
+  CHECK(after.policy_json != before);
+  CHECK(after.policy == preset_for("standard", {1'020, 2, *outcome_time(f.store->reader(), Policy{}, Millis{0}), true}));
+  CHECK(explain_json(f.store->reader(), after)->find("what preset standard is has changed with it") != std::string::npos);
+  f.look();
+  CHECK_FALSE(f.get(id).waits_to_begin());
+}
+
+TEST_CASE("what people approved is not planned anew") {
+  Growing f;
+  auto const id = f.make("2", R"({"stages":[{"percent":10},{"percent":100}],"approvals":{"required":1}})", false)->id;
+  f.begin(id);
+  f.add_devices(80, "cam-b");
+  auto by = f.deed();
+  by.actor = "token:somebody";
+  REQUIRE(f.act([&](store::Tx& tx) { return approve(tx, id, by); }));
+  f.steps(1);
+  CHECK_FALSE(f.get(id).waits_to_begin());
+  CHECK(f.reach(id) == 20);
+}
+
+TEST_CASE("labels, states and hardware change the fleet; polls do not") {
+  Growing f;
+  auto const changes = [&] { return *count_fleet_changes(f.store->reader()); };
+  auto const at = changes();
+  f.steps(2);
+  f.sql({"test.epoch", "UPDATE devices SET epoch = epoch + 1, labels = labels"});
+  CHECK(changes() == at);
+  f.sql({"test.label", "UPDATE devices SET labels = '{\"site\":\"a\"}' WHERE n = 1"});
+  CHECK(changes() == at + 1);
+  f.sql({"test.retire", "UPDATE devices SET state = 'retired' WHERE n = 2"});
+  CHECK(changes() == at + 2);
+}

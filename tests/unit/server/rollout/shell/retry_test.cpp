@@ -1,0 +1,141 @@
+#include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
+
+using namespace fleet;
+using namespace fleet::rollout;
+using namespace fleet::rollout::test;
+
+namespace {
+
+/// Twenty devices run release 1; cam-a-0 to cam-a-2 fail what comes, until it is mended.
+struct Retrying : RolloutFixture {
+  bool mended = false;
+  Behaviour fault = Behaviour::fails_probation;
+
+  Retrying() {
+    for (auto const version : {"1", "2"}) add_release(version, {"cam-a"});
+    add_devices(20, "cam-a");
+    REQUIRE(reaches(make("1", kPlainPolicy)->id, State::completed));
+    behaviour = [this](std::string const& device, auto const&) { return !mended && (device == "cam-a-0" || device == "cam-a-1" || device == "cam-a-2") ? fault : Behaviour::works; };
+  }
+  std::string column(std::string const& name, std::int64_t n) {
+    return text({"test.column", "SELECT coalesce(d." + name + ", '-') FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.version = '2' AND d.device = ?"}, n);
+  }
+  std::string shown(std::string const& id) { return *rollout_json(store->reader(), get(id)); }
+  bool shows(std::string const& id, std::string const& part) { return shown(id).find(part) != std::string::npos; }
+  Facts facts(std::string const& id) {
+    Facts out;
+    auto rows = store->reader().prepare({"test.counts", "SELECT c.stratum, c.in_window, c.state, c.outcome, c.exposed, c.devices FROM rollout_counts c JOIN rollouts r ON r.n = c.rollout "
+                                                        "WHERE r.id = ? AND c.devices > 0"});
+    rows.bind_all(id);
+    while (*rows.step()) {
+      std::string const state = rows.text(2), outcome = rows.text(3);
+      fleet::rollout::count(out, {.stratum = rows.text(0), .window = static_cast<int>(rows.int64(1)), .state = state, .outcome = outcome, .exposed = rows.int64(4) != 0}, rows.int64(5),
+                            get(id).progress.window);
+    }
+    return out;
+  }
+};
+
+std::string const kTwice = R"({"stages":[{"percent":100}],"retry":{"attempts":3,"backoff":"10s","backoff_max":"15s"}})";
+
+}  // namespace
+
+TEST_CASE("pauses between attempts double up to their longest; after the last attempt there is none") {
+  RetryRule const rule{5, std::chrono::hours{1}, std::chrono::hours{3}};
+  CHECK(rule.pause_after(1) == std::chrono::hours{1});
+  CHECK(rule.pause_after(2) == std::chrono::hours{2});
+  CHECK(rule.pause_after(3) == std::chrono::hours{3});
+  CHECK(rule.pause_after(4) == std::chrono::hours{3});
+  CHECK_FALSE(rule.pause_after(5).has_value());
+}
+
+TEST_CASE("without gates a device that failed tries again after its pause, and the stage passes when all run it; what failed is counted once") {
+  Retrying f;
+  auto const id = f.make("2", kTwice)->id;
+  f.steps(3);
+  CHECK(f.count(id, "failed") == 3);
+  CHECK(f.decide(1).models[0].because[0].code == "tries_again");
+  CHECK(f.decide(1).valid_until <= f.clock.wall() + seconds(10));
+  CHECK(f.get(id).state == State::running);
+  f.mended = true;
+  f.steps(14);
+  CHECK(f.running_count("2") == 20);
+  REQUIRE(f.reaches(id, State::completed));
+  CHECK(f.column("attempt", 1) == "2");
+  CHECK(f.column("state", 1) == "healthy");
+  CHECK(f.column("outcome", 1) == "failed");
+  CHECK_MESSAGE(f.shows(id, R"("dispatched":20,"controls":0,"exposed":20,"healthy":17,"failed":3,"recovered":3)"), f.shown(id));
+}
+
+TEST_CASE("a device that failed at all attempts stays failed") {
+  Retrying f;
+  auto const id = f.make("2", kTwice)->id;
+  f.steps(80);
+  CHECK(f.column("attempt", 1) == "3");
+  CHECK(f.column("again_s", 1) == "-");
+  CHECK(f.decide(1).models[0].because[0].code == "failed");
+  CHECK(f.count(id, "failed") == 3);
+  CHECK(f.get(id).state == State::running);
+}
+
+TEST_CASE("with gates a device tries again once its stage has passed: neither its window's table nor the sums move") {
+  Retrying f;
+  auto const id = f.make("2", R"({"stages":[{"percent":50},{"percent":100}],"gates":{"absolute":[{"metric":"agent.install_failure","devices_max":"60%"}]},
+                              "retry":{"backoff":"5s"}})")->id;
+  for (int i = 0; i < 60 && f.get(id).stage == 1; ++i) {
+    f.step();
+    if (f.get(id).stage == 1) CHECK(f.count(id, "dispatched") == 0);
+  }
+  REQUIRE(f.reaches(id, State::completed));
+  auto const folded = f.get(id).progress.folded;
+  CHECK(folded.failed.bad == 3);
+  CHECK(f.facts(id).failed == 3);
+  f.mended = true;
+  f.steps(10);
+  CHECK(f.running_count("2") == 20);
+  CHECK(f.facts(id).failed == 3);
+  CHECK(f.facts(id).recovered == 3);
+  CHECK(f.get(id).progress.folded == folded);
+}
+
+TEST_CASE("a golden test that failed, and what the owner refused, are not tried again by themselves") {
+  Retrying f;
+  f.fault = Behaviour::fails_golden;
+  f.make("2", kTwice);
+  f.steps(30);
+  CHECK(f.column("attempt", 1) == "1");
+  CHECK(f.column("again_s", 1) == "-");
+}
+
+TEST_CASE("who tries again keeps within the limits: one at work at one time, and never two of a site") {
+  for (std::string const limits : {R"("limits":{"in_flight":1})", R"("limits":{"per":"hardware"})"}) {
+    CAPTURE(limits);
+    Retrying f;
+    auto const id = f.make("2", R"({"stages":[{"percent":100}],"retry":{"backoff":"1s"},)" + limits + "}")->id;
+    for (int i = 0; i < 60 && f.count(id, "failed") + f.count(id, "healthy") < 20; ++i) f.step();
+    REQUIRE(f.count(id, "failed") == 3);
+    f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+    f.steps(5);
+    CHECK(f.count(id, "testing") == 1);
+    CHECK(f.count(id, "failed") == 2);
+  }
+}
+
+TEST_CASE("a person's word lets one device try again at once, within the stage; a staged retry begins anew for all, whatever each has tried") {
+  Retrying f;
+  auto const id = f.make("2", R"({"stages":[{"percent":100}]})")->id;
+  f.steps(3);
+  CHECK(f.count(id, "failed") == 3);
+  REQUIRE(f.act([&](store::Tx& tx) { return retry(tx, id, "cam-a-0", f.deed()); }));
+  CHECK(f.column("state", 1) == "failed");  // until it is told
+  f.step();
+  CHECK(f.column("attempt", 1) == "2");
+  CHECK(f.column("state", 1) == "failed");  // again
+  CHECK(f.column("attempt", 2) == "1");
+  auto const all = f.act([&](store::Tx& tx) { return retry(tx, id, "", f.deed()); });
+  CHECK(all->attempt == 3);  // above what any of them has tried
+  f.mended = true;
+  REQUIRE(f.reaches(id, State::completed));
+  CHECK(f.running_count("2") == 20);
+  CHECK(f.shows(id, R"("healthy":20,"failed":0,"recovered":0)"));
+}
