@@ -1,5 +1,7 @@
 #include "server/rollout/engine/decide.hpp"
 
+#include "server/rollout/engine/turn.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,74 +17,6 @@ DeviceRow const* find_row(DeviceRows const& rows, RolloutView const& view) {
   return found == rows.end() ? nullptr : &found->second;
 }
 
-struct Where {
-  std::int64_t rollout_n = -1;
-  std::int64_t place = 0;
-  std::string stratum = {};
-};
-
-/// One decision in the making.
-struct Deciding {
-  Snapshot const& snapshot;
-  registry::DeviceFacts const& device;
-  DeviceRows const& rows;
-  Asking const& asking;
-  ModelDecision out;
-  mutable Where known = {};
-
-  void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
-
-  /// Where the device stands in a rollout, worked out once: a hash each.
-  [[nodiscard]] Where const& where(RolloutView const& view) const {
-    if (known.rollout_n != view.rollout.n)
-      known = {view.rollout.n, place(view.rollout.salt, device.id), stratum_of(view.rollout.policy.strata, device.hardware, device.labels)};
-    return known;
-  }
-  [[nodiscard]] std::string const& stratum(RolloutView const& view) const { return where(view).stratum; }
-  [[nodiscard]] Seat seat(RolloutView const& view) const { return view.seat(stratum(view), where(view).place); }
-  [[nodiscard]] int stage_of(RolloutView const& view) const { return view.stage_of(stratum(view), where(view).place); }
-  [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), where(view).place); }
-  /// The version that it runs of the rollout's model, where that is another one than the rollout's; else null.
-  [[nodiscard]] std::string const* other_version(RolloutView const& view) const {
-    auto const running = device.running.versions.find(view.rollout.model);
-    return running == device.running.versions.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
-  }
-
-  void target(RolloutView const& view, std::int64_t attempt, bool joins) {
-    auto const& rollout = view.rollout;
-    auto& desired = out.desired;
-    desired.version = rollout.version;
-    desired.rollout_n = rollout.n;
-    auto const stage = stage_of(view);  // a top-up reaches beyond a stage's size
-    desired.stage = was_held_back(view) ? kHeldBack : std::max(stage == 0 ? rollout.stage : std::min(stage, rollout.stage), 1);
-    desired.stratum = stratum(view);
-    desired.joins = joins;
-    auto& target = desired.target;
-    target.model = rollout.model;
-    target.path = fmt::format("models/{}/{}/release.json", rollout.model, rollout.version);
-    target.length = static_cast<std::uint64_t>(rollout.document_bytes);
-    target.hashes = {{"sha256", rollout.digest.hex()}};
-    target.rollout = rollout.id;
-    target.attempt = attempt;
-    target.action = wire::Action::install;
-    target.conditions = rollout.policy.device;
-    target.windows = rollout.policy.windows;
-  }
-
-  /// What a control is told: to prove what it runs, under the conditions of canaries. Path, length and digest are the caller's to fill in.
-  void prove(RolloutView const& view, std::int64_t attempt, bool joins, std::string const& version) {
-    target(view, attempt, joins);
-    auto& desired = out.desired;
-    desired.version = version;
-    desired.arm = was_held_back(view) ? Arm::holdback : Arm::control;
-    desired.target.action = wire::Action::prove;
-    desired.target.path = fmt::format("models/{}/{}/release.json", view.rollout.model, version);
-    desired.target.length = 0;
-    desired.target.hashes.clear();
-    note("control", fmt::format("control of rollout {}: it proves {} beside the canaries of window {}", view.rollout.id, version, attempt));
-  }
-};
-
 void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   d.target(view, row.attempt, false);
   auto& desired = d.out.desired;
@@ -97,70 +31,6 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   if (row.from_digest) target.hashes = {{"sha256", row.from_digest->hex()}};
   d.note("reverting", fmt::format("rollout {} of {} is taken back: {}", view.rollout.id, view.rollout.version,
                                   row.from_version ? "return to " + *row.from_version : std::string("nothing that stands ran before, so remove it")));
-}
-
-std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
-
-/// No new device starts between some times that the policy names; says so.
-bool is_frozen(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.asking.now.wall && d.asking.now.wall < one.to; });
-  if (frozen == rollout.policy.freeze.end()) return false;
-  d.out.valid_until = frozen->to;
-  d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
-  return true;
-}
-
-/// Nothing new starts in a rollout that is not running, in a stratum that was quarantined, or while changes are frozen; says why.
-bool may_start(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  if (rollout.state != State::running) {
-    d.note(std::string(to_string(rollout.state)), fmt::format("rollout {} is {}: nothing new starts", rollout.id, to_string(rollout.state)));
-    return false;
-  }
-  if (rollout.progress.quarantined.contains(d.stratum(view))) {
-    d.note("quarantined", fmt::format("stratum {} of rollout {} has shown harm by itself: it is told nothing more", d.stratum(view), rollout.id));
-    return false;
-  }
-  return !is_frozen(d, view);
-}
-
-bool within_egress(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  auto const free_at = Millis(view.line_free_at->load(std::memory_order_relaxed));
-  if (rollout.policy.egress == 0 || free_at <= d.asking.now.service) return true;
-  d.out.retry_soon = true;
-  d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
-  return false;
-}
-
-bool within_limits(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  auto const limit = rollout.policy.in_flight;
-  if (limit > 0 && view.at_work->load(std::memory_order_relaxed) >= limit) {
-    d.out.retry_soon = true;
-    d.note("in_flight", fmt::format("rollout {} has {} devices at work, its limit", rollout.id, limit));
-    return false;
-  }
-  return within_egress(d, view);
-}
-
-/// A place of its site for the device, where the policy counts them; who has not the label is not limited.
-bool takes_place(Deciding& d, RolloutView const& view) {
-  d.out.desired.takes.reset();
-  auto const& limit = view.rollout.policy.per_place;
-  if (!limit) return true;
-  auto site = site_of(limit->label, d.device.hardware, d.device.labels);
-  if (!site) return true;
-  auto const others = d.asking.under_way.find(limit->label);
-  if (others == d.asking.under_way.end() || others->second < limit->at_once) {
-    d.out.desired.takes = std::move(site);
-    return true;
-  }
-  d.note("place_taken", fmt::format("rollout {} updates {} of {}={} at one time, and {} under way: this device follows when it is done", view.rollout.id,
-                                    limit->at_once, site->label, site->value, others->second == 1 ? std::string("1 is") : fmt::format("{} are", others->second)));
-  d.out.waits_at = std::move(site);
-  return false;
 }
 
 /// A device that may be control of the open window, and has not been yet.
@@ -199,23 +69,6 @@ bool joins(Deciding& d, RolloutView const& view) {
   d.target(view, rollout.attempt, true);
   d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
   return true;
-}
-
-/// Whether a device that failed tries again now, by the policy or by a person's word; says when.
-bool tries_once_more(Deciding& d, RolloutView const& view, DeviceRow const& row) {
-  auto const& rollout = view.rollout;
-  if (!row.again) return false;
-  if (*row.again == Millis{0}) return true;
-  // What failed in a stage is evidence for it first.
-  bool const passed = rollout.state == State::completed || rollout.stage > row.stage || without_gates(rollout.policy);
-  auto const left = *row.again - d.asking.now.service;
-  if (passed && left <= Millis{0}) return true;
-  if (passed) d.out.valid_until = d.asking.now.wall + left;
-  d.note("tries_again", passed ? fmt::format("attempt {} of {} failed in rollout {}{}; it tries again in {}", row.attempt, rollout.version, rollout.id, said(row),
-                                             fleet::to_string(std::chrono::ceil<seconds>(left)))
-                               : fmt::format("attempt {} of {} failed in rollout {}{}; it tries again once stage {} has passed", row.attempt, rollout.version, rollout.id,
-                                             said(row), rollout.stage));
-  return false;
 }
 
 /// A control: it goes on proving, proves again in the next window, or becomes a canary.

@@ -9,7 +9,6 @@
 #include "server/rollout/shell/planner.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/quiet_rows.hpp"
-#include "server/rollout/shell/replan.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/settle.hpp"
 
@@ -146,28 +145,6 @@ Result<int> JudgeLoop::round() {
   return judged;
 }
 
-/// A rollout whose time has come begins over the fleet of now, in the round after this one. Where that cannot be planned, a person decides.
-Result<bool> JudgeLoop::plan_anew(Watch& watch, Standing const& standing) {
-  auto const& rollout = watch.rollout;
-  if (standing.begun || !standing.waits_for.empty() || rollout.state != State::running || watch.planned) return false;
-  auto const now = services_.clock.wall();
-  FLEET_TRY(bool const old, plan_is_old(services_.store.reader(), rollout, now));
-  watch.planned = true;
-  if (!old) return false;
-  auto const planned = replan(services_.store, rollout, now);
-  watch.fresh = true;
-  if (planned) return true;
-  watch.planned = false;
-  FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(auto current, load_rollout(tx.connection(), rollout.n));
-    if (current.revision != rollout.revision) return {};
-    auto const reason = fmt::format("it cannot be planned over the fleet of now: {}", planned.error().detail);
-    current.verdict = noted(current.verdict, "plan", reason, now);
-    return transition(tx, current, Event::pause, {now, "system:judge", reason, ""});
-  }));
-  return true;
-}
-
 Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
   FLEET_CHECK(mark_quiet(reader, rollout));
@@ -241,24 +218,6 @@ Result<void> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollou
     if (quiet.empty()) return {};
     FLEET_CHECK(services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
     if (quiet.size() < kQuietAPiece) return {};
-  }
-  return {};
-}
-
-/// Devices that were at work when their rollout ended are silent in time, too: nobody judges them, but lists should not call them busy for ever.
-Result<void> JudgeLoop::mark_ended(db::Connection& reader) {
-  auto const now = services_.clock.mono();
-  if (ended_looked_ != MonoTime{} && now < ended_looked_ + kRescan) return {};
-  ended_looked_ = now;
-  FLEET_TRY(auto const snapshot, snapshot_());
-  for (auto const& [n, view] : snapshot->by_n) {
-    auto const state = view->rollout.state;
-    if (state != State::completed && state != State::aborted) continue;
-    auto const at_work = view->at_work->load(std::memory_order_relaxed);
-    FLEET_CHECK(mark_quiet(reader, view->rollout));
-    if (view->rollout.policy.in_flight == 0 || !view->rollout.policy.retry) continue;
-    FLEET_TRY(auto const facts, read_counts(reader, view->rollout));
-    view->at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // who fell silent is at work no more
   }
   return {};
 }

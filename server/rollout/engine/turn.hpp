@@ -1,0 +1,94 @@
+#pragma once
+
+#include "server/rollout/engine/decide.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+/// One decision of decide.cpp in the making, and whether it is a device's turn: what holds back one that may be told. Pure.
+namespace fleet::rollout {
+
+struct Where {
+  std::int64_t rollout_n = -1;
+  std::int64_t place = 0;
+  std::string stratum = {};
+};
+
+/// One decision in the making.
+struct Deciding {
+  Snapshot const& snapshot;
+  registry::DeviceFacts const& device;
+  DeviceRows const& rows;
+  Asking const& asking;
+  ModelDecision out;
+  mutable Where known = {};
+
+  void note(std::string code, std::string text) { out.desired.because.push_back({std::move(code), std::move(text)}); }
+
+  /// Where the device stands in a rollout, worked out once: a hash each.
+  [[nodiscard]] Where const& where(RolloutView const& view) const {
+    if (known.rollout_n != view.rollout.n)
+      known = {view.rollout.n, place(view.rollout.salt, device.id), stratum_of(view.rollout.policy.strata, device.hardware, device.labels)};
+    return known;
+  }
+  [[nodiscard]] std::string const& stratum(RolloutView const& view) const { return where(view).stratum; }
+  [[nodiscard]] Seat seat(RolloutView const& view) const { return view.seat(stratum(view), where(view).place); }
+  [[nodiscard]] int stage_of(RolloutView const& view) const { return view.stage_of(stratum(view), where(view).place); }
+  [[nodiscard]] bool was_held_back(RolloutView const& view) const { return view.was_held_back(stratum(view), where(view).place); }
+  /// The version that it runs of the rollout's model, where that is another one than the rollout's; else null.
+  [[nodiscard]] std::string const* other_version(RolloutView const& view) const {
+    auto const running = device.running.versions.find(view.rollout.model);
+    return running == device.running.versions.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
+  }
+
+  void target(RolloutView const& view, std::int64_t attempt, bool joins) {
+    auto const& rollout = view.rollout;
+    auto& desired = out.desired;
+    desired.version = rollout.version;
+    desired.rollout_n = rollout.n;
+    auto const stage = stage_of(view);  // a top-up reaches beyond a stage's size
+    desired.stage = was_held_back(view) ? kHeldBack : std::max(stage == 0 ? rollout.stage : std::min(stage, rollout.stage), 1);
+    desired.stratum = stratum(view);
+    desired.joins = joins;
+    auto& target = desired.target;
+    target.model = rollout.model;
+    target.path = fmt::format("models/{}/{}/release.json", rollout.model, rollout.version);
+    target.length = static_cast<std::uint64_t>(rollout.document_bytes);
+    target.hashes = {{"sha256", rollout.digest.hex()}};
+    target.rollout = rollout.id;
+    target.attempt = attempt;
+    target.action = wire::Action::install;
+    target.conditions = rollout.policy.device;
+    target.windows = rollout.policy.windows;
+  }
+
+  /// What a control is told: to prove what it runs, under the conditions of canaries. Path, length and digest are the caller's to fill in.
+  void prove(RolloutView const& view, std::int64_t attempt, bool joins, std::string const& version) {
+    target(view, attempt, joins);
+    auto& desired = out.desired;
+    desired.version = version;
+    desired.arm = was_held_back(view) ? Arm::holdback : Arm::control;
+    desired.target.action = wire::Action::prove;
+    desired.target.path = fmt::format("models/{}/{}/release.json", view.rollout.model, version);
+    desired.target.length = 0;
+    desired.target.hashes.clear();
+    note("control", fmt::format("control of rollout {}: it proves {} beside the canaries of window {}", view.rollout.id, version, attempt));
+  }
+};
+
+/// " (golden_mismatch: line 3 differs)", or nothing.
+[[nodiscard]] std::string said(DeviceRow const& row);
+/// No new device starts between some times that the policy names; says so.
+[[nodiscard]] bool is_frozen(Deciding& d, RolloutView const& view);
+/// Nothing new starts in a rollout that is not running, in a stratum that was quarantined, or while changes are frozen; says why.
+[[nodiscard]] bool may_start(Deciding& d, RolloutView const& view);
+[[nodiscard]] bool within_egress(Deciding& d, RolloutView const& view);
+[[nodiscard]] bool within_limits(Deciding& d, RolloutView const& view);
+/// A place of its site for the device, where the policy counts them; who has not the label is not limited.
+[[nodiscard]] bool takes_place(Deciding& d, RolloutView const& view);
+/// Whether a device that failed tries again now, by the policy or by a person's word; says when.
+[[nodiscard]] bool tries_once_more(Deciding& d, RolloutView const& view, DeviceRow const& row);
+
+}  // namespace fleet::rollout
