@@ -151,7 +151,8 @@ std::string waits_for_window(Stepping& s) {
   if (progress.judged) return {};
   auto const started = sum_arm(s.facts().window, 0).started;
   if (!progress.shut) {
-    if (s.facts().undispatched > 0) return "reachable devices of this stage have not been told yet";
+    if (s.facts().undispatched > 0)
+      return fmt::format("reachable devices of this stage have not been told yet{}", s.facts().waits_at.empty() ? "" : "; at " + s.facts().waits_at + " all places are taken");
     if (s.facts().undecided > 0 && s.stage().every == Millis{0}) return busy_text(s.facts());
     if (s.stage().every > Millis{0} && started > 0) s.verdict.look_at = progress.opened + s.stage().every / 2;
     return fmt::format("window {}: {} of {} canaries have started", progress.window, started, count_at(s.setting.ladder, progress.canaries));

@@ -58,6 +58,7 @@ struct Facts {
   std::int64_t exposed = 0;
   std::int64_t to_revert = 0;          ///< exposed, reachable, not reverted (while rolling back)
   std::int64_t undispatched = 0;       ///< members that are reachable and were not told yet
+  std::string waits_at = {};           ///< where one of these waits for a place of `limits.per`: "site=a"
   std::int64_t offline = 0;            ///< members that are not reachable
   std::int64_t blocked = 0;            ///< members that another rollout holds
   std::int64_t later = 0;              ///< canaries that started after the open window was shut

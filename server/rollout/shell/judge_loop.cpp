@@ -309,6 +309,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
     bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
     if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
       facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
+      if (decided.waits_at) facts.waits_at = decided.waits_at->label + "=" + decided.waits_at->value;
       break;
     }
     if (rows.contains(rollout.n)) continue;

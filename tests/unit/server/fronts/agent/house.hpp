@@ -72,6 +72,11 @@ public:
     ++dispatches;
     return {};
   }
+  int withdrawals = 0;
+  Result<void> withdrawn(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::Decision const&) override {
+    ++withdrawals;
+    return {};
+  }
   Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const& before, rollout::ModelStatuses const& told, SysTime) override {
     polled.emplace_back(before, told);
     return {};

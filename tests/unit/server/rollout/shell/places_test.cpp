@@ -51,6 +51,9 @@ TEST_CASE("one device a site is told at one time; the next when it has committed
   }
   CHECK(f.decide(2).models[0].because[0].text.find("site=a") != std::string::npos);
   CHECK(f.decide(2).valid_until <= f.clock.wall() + kPlaceStands);
+  f.clock.advance(Millis{1'000});
+  f.look();
+  CHECK(explain_json(f.store->reader(), f.get(id))->find("all places are taken") != std::string::npos);
   auto const before = f.epoch(2), elsewhere = f.epoch(5);
   f.says(1, "probation", "2");
   CHECK(f.places("a") == 1);
