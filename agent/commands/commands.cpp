@@ -62,11 +62,12 @@ Result<void> obey_alone(Machine const& machine, Layout const& layout, std::strin
     return Error{Kind::io, "not_kept", "the consent could not be written down: the log above says why"};
   }
   bool const back = what == "rollback";
+  auto const moved = back ? runner.owner_of(model) : model;  // a member goes back with its set
   FLEET_CHECK(back ? runner.roll_back(model) : runner.unhold(model));
-  runner.go(model);
-  auto const state = context->journal.state(model);
+  runner.go(moved);
+  auto const state = context->journal.state(moved);
   if (back && state.state != State::rolled_back)
-    return Error{Kind::io, "not_rolled_back", fmt::format("model {} is at {}: the log above says why", model, to_string(state.state))};
+    return Error{Kind::io, "not_rolled_back", fmt::format("model {} is at {}: the log above says why", moved, to_string(state.state))};
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "agent/store/model_state.hpp"
 
 #include "core/wire/json.hpp"
+#include "core/wire/release.hpp"
 
 #include <boost/json/serialize.hpp>
 
@@ -11,6 +12,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kBytesMax = 64 * 1024;
+constexpr std::size_t kSetsMax = 8;
 constexpr std::int64_t kNumberMax = std::int64_t{1} << 53;
 
 json::object version_json(Version const& version) { return {{"digest", version.digest}, {"version", version.version}}; }
@@ -21,6 +23,45 @@ json::value unproven_json(std::optional<Unproven> const& unproven) {
   return unproven ? json::value(json::object{{"rollout", unproven->rollout}, {"attempt", unproven->attempt}}) : json::value(nullptr);
 }
 
+json::array sets_json(std::vector<SetRecord> const& sets) {
+  json::array out;
+  for (auto const& set : sets) {
+    json::array members;
+    for (auto const& member : set.members)
+      members.push_back(json::object{{"model", member.model}, {"digest", member.before.digest}, {"version", member.before.version}});
+    out.push_back(json::object{{"digest", set.digest}, {"members", std::move(members)}});
+  }
+  return out;
+}
+
+void read_sets(wire::ObjectReader& reader, ModelState& out, std::vector<FieldError>& faults) {
+  auto const* const sets = reader.array("sets", kSetsMax);
+  for (std::size_t i = 0; sets != nullptr && i < sets->size(); ++i) {
+    wire::ObjectReader one((*sets)[i], "/sets", faults);
+    SetRecord set{one.required_text("digest", 64), {}};
+    auto const* const members = one.array("members", wire::kMembersMax);
+    for (std::size_t k = 0; members != nullptr && k < members->size(); ++k) {
+      wire::ObjectReader member((*members)[k], "/sets/members", faults);
+      set.members.push_back({member.required_text("model", 64), {member.text("digest", 64, {}), member.text("version", 64, {})}});
+    }
+    out.sets.push_back(std::move(set));
+  }
+}
+
+/// Of one part a number, of several a list.
+json::value inferences_json(std::vector<std::int64_t> const& counts) {
+  if (counts.size() > 1) return json::array(counts.begin(), counts.end());
+  return counts.empty() ? 0 : counts.front();
+}
+
+std::vector<std::int64_t> read_inferences(wire::ObjectReader& reader) {
+  auto const* const value = reader.find("inferences");
+  if (value == nullptr || !value->is_array()) return {reader.integer("inferences", 0, kNumberMax, 0)};
+  std::vector<std::int64_t> out;
+  for (auto const& one : value->get_array()) out.push_back(one.is_int64() ? one.get_int64() : 0);
+  return out;
+}
+
 /// What a record says of tries and starts.
 void read_runs(wire::ObjectReader& reader, ModelState& out, std::vector<FieldError>& faults) {
   out.tries = static_cast<int>(reader.integer("tries", 0, 1'000'000, 0));
@@ -29,7 +70,7 @@ void read_runs(wire::ObjectReader& reader, ModelState& out, std::vector<FieldErr
   if (auto const* const run = reader.find("run")) {
     wire::ObjectReader inner(*run, "/run", faults);
     out.run = {static_cast<int>(inner.integer("starts", 0, 1'000'000, 0)), Millis{inner.integer("spent_ms", 0, kNumberMax, 0)},
-               inner.integer("inferences", 0, kNumberMax, 0)};
+               read_inferences(inner)};
   }
   if (auto const* const unproven = reader.find("unproven"); unproven != nullptr && !unproven->is_null()) {
     wire::ObjectReader inner(*unproven, "/unproven", faults);
@@ -67,12 +108,13 @@ std::string encode(ModelState const& state) {
                                       {"older", version_json(state.older)},
                                       {"target", version_json(state.target)},
                                       {"former", json::array(state.former.begin(), state.former.end())},
+                                      {"sets", sets_json(state.sets)},
                                       {"rollout", state.rollout},
                                       {"attempt", state.attempt},
                                       {"tries", state.tries},
                                       {"stalled_ms", state.stalled.count()},
                                       {"staged_bytes", state.staged_bytes},
-                                      {"run", json::object{{"starts", state.run.starts}, {"spent_ms", state.run.spent.count()}, {"inferences", state.run.inferences}}},
+                                      {"run", json::object{{"starts", state.run.starts}, {"spent_ms", state.run.spent.count()}, {"inferences", inferences_json(state.run.inferences)}}},
                                       {"unproven", unproven_json(state.unproven)},
                                       {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
@@ -100,6 +142,7 @@ Result<ModelState> decode_model_state(std::string_view text) {
   out.older = read_version(reader, "older", faults);
   out.target = read_version(reader, "target", faults);
   out.former = reader.texts("former", 64, 64);
+  read_sets(reader, out, faults);
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   read_runs(reader, out, faults);

@@ -39,12 +39,25 @@ struct Refusal {
 struct StepRun {
   int starts = 0;                ///< in a row that no ordinary stop ended
   Millis spent{0};               ///< the time it took so far
-  std::int64_t inferences = 0;   ///< that were counted in it
+  std::vector<std::int64_t> inferences = {};  ///< that were counted in it, by part: one, or a set's members
 };
 /// For which rollout a version runs that was switched to and never proved.
 struct Unproven {
   std::string rollout;
   std::int64_t attempt = 0;
+};
+
+/// A set's member, and what ran of it before the set's release: where it goes back to.
+struct MemberBefore {
+  std::string model;
+  Version before;
+  bool operator==(MemberBefore const&) const = default;
+};
+/// One release of a set, and its members in the order of their switches.
+struct SetRecord {
+  std::string digest;
+  std::vector<MemberBefore> members;
+  bool operator==(SetRecord const&) const = default;
 };
 
 /// All that the device knows of one model: the journal's record.
@@ -56,6 +69,7 @@ struct ModelState {
   Version older;     ///< the one before `previous`, kept until the next commit
   Version target;    ///< what the machine works on, or worked on last
   std::vector<std::string> former;  ///< digests of committed versions before `previous`, the newest first: for the owner's `keep`
+  std::vector<SetRecord> sets;      ///< of a set: of what runs, what ran before, and what it is switched to
   std::string rollout;
   std::int64_t attempt = 0;
   int tries = 0;                  ///< failures before the golden test with an answer and without progress, in a row

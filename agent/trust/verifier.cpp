@@ -123,7 +123,7 @@ Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const
 }
 
 Result<void> check_eligible(wire::Release const& release, Identity const& identity, std::int64_t floor, std::uint64_t memory_bytes) {
-  if (wire::find_variant(release, identity.hardware) == nullptr)
+  if (!release.is_set() && wire::find_variant(release, identity.hardware) == nullptr)  // of a set its members have them
     return ineligible(fmt::format("{}@{} has no variant for hardware {}", release.model, release.version, identity.hardware));
   auto const& match = release.manifest.match;
   if (match.memory_min_bytes > memory_bytes)

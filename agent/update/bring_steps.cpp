@@ -25,7 +25,7 @@ std::uint64_t memory_bytes() {
 
 /// What the release itself says is final. Network, disk, and bytes that are not what was signed are none of its fault and may pass: a mirror
 /// that lies must not make a device refuse the release for good.
-bool is_final(Error const& error) { return error.code == "ineligible" || error.code == "below_floor" || error.code == "bad_path" || error.code == "bad_release"; }
+bool is_final(Error const& error) { return error.code == "ineligible" || error.code == "below_floor" || error.code == "bad_path" || error.code == "bad_release" || error.code == "held"; }
 
 /// Whether somebody answered, or the device itself did: then it was a try. Who is offline, behind a captive portal or told to come later has not tried.
 bool is_try(Error const& error) {
@@ -107,13 +107,16 @@ void ModelUpdate::trouble(ModelState state, Error const& error) {
   look_again_in(kTroubleAgain);
 }
 
+/// Of all parts; of one whose slot is whole, nothing is staged.
 std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
-  auto const release = release_of(state);
-  auto const* const variant = release ? wire::find_variant(*release, context_.identity.hardware) : nullptr;
-  if (variant == nullptr) return 0;
+  auto const parts = parts_of(state);
   std::uint64_t out = 0;
-  for (auto const& file : variant->files)
-    if (auto const there = context_.fs.info(context_.slots.staging(model_, state.target.digest) + "/" + file.name)) out += std::min(file.size, there->size);
+  for (auto const& part : parts ? *parts : std::vector<Part>{}) {
+    auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
+    if (variant == nullptr) continue;
+    for (auto const& file : variant->files)
+      if (auto const there = context_.fs.info(context_.slots.staging(part.model, part.version.digest) + "/" + file.name)) out += std::min(file.size, there->size);
+  }
   return out;
 }
 
@@ -131,15 +134,18 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
     if (kept && target.action == wire::Action::revert) {
       FLEET_TRY(auto const release, wire::decode_release(*kept));
       if (release.model != model_) return Error{Kind::signature, "chains_disagree", fmt::format("the kept release is of model {}", release.model)};
-      return check_floor(release, state.floor);
+      auto const members = check_kept_members(release);
+      if (members || members.error().kind != Kind::not_found) return members ? check_floor(release, state.floor) : members;
     }
     FLEET_TRY(auto const remote, this->remote());
     Interrupt::Watch const watch(interrupt_, [&] { remote->cancel(); });
     FLEET_TRY(auto const turn, shop_.metadata.take(interrupt_.flag()));
     FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
+    FLEET_CHECK(check_members(*remote, verified.release, state));
     return context_.slots.save_release(model_, state.target.digest, verified.document);
   }();
+  if (!checked && checked.error().code == "held") state.held = state.target.digest;
   if (!checked) return early_failure(std::move(state), target, checked.error());
   state.tries = 0;
   state.stalled = Millis{0};
@@ -149,12 +155,19 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
 
 Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
   auto const fetched = [&]() -> Result<void> {
-    FLEET_TRY(auto const release, release_of(state));
-    auto const* const variant = wire::find_variant(release, context_.identity.hardware);
-    if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("no variant for hardware {}", context_.identity.hardware)};
-    FLEET_TRY(bool const whole, context_.slots.is_whole(model_, state.target.digest, *variant, &interrupt_.flag()));
-    if (whole) return {};
-    return fetch_files(state, target, *variant);
+    FLEET_TRY(auto const parts, parts_of(state));
+    std::vector<Part const*> missing;
+    std::uint64_t bytes = 0;
+    for (auto const& part : parts) {
+      auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
+      if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
+      FLEET_TRY(bool const whole, context_.slots.is_whole(part.model, part.version.digest, *variant, &interrupt_.flag()));
+      if (whole) continue;
+      missing.push_back(&part);
+      for (auto const& file : variant->files) bytes += file.size;
+    }
+    for (auto const* const part : missing) FLEET_CHECK(part->document.empty() ? fetch_files(state, target, *part, bytes) : bring_document(*part));
+    return {};
   }();
   if (!fetched && fetched.error().code == kWaits) return {};
   if (!fetched) return early_failure(std::move(state), target, fetched.error());
@@ -162,9 +175,18 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
   return {};
 }
 
-Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, wire::Variant const& variant) {
-  std::uint64_t bytes = 0;
-  for (auto const& file : variant.files) bytes += file.size;
+/// What a set's own slot holds is here already.
+Result<void> ModelUpdate::bring_document(Part const& part) {
+  auto const& variant = part.release.variants.front();
+  FLEET_CHECK(context_.slots.prepare_staging(part.model, part.version.digest, variant));
+  FLEET_CHECK(context_.fs.replace(fmt::format("{}/{}", context_.slots.staging(part.model, part.version.digest), kSetFile), part.document));
+  return context_.slots.install(part.model, part.version.digest, variant);
+}
+
+/// @param bytes  of all that was missing
+Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, Part const& part, std::uint64_t bytes) {
+  auto const& variant = *wire::find_variant(part.release, context_.identity.hardware);
+  auto const& digest = part.version.digest;
   auto const left = [&] { return bytes - std::min(bytes, staged_bytes(state)); };
   auto const blocked = [&]() -> std::string {
     auto const why = shop_.conditions.download_blocked(target, left(), interrupt_.flag());
@@ -181,18 +203,20 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, w
     why = blocked();
     return why.empty() ? Result<void>{} : Error{Kind::unavailable, std::string(kWaits), why};
   };
-  auto const running = state.running.none() ? std::string() : context_.slots.slot(model_, state.running.digest);
-  DownloadPlan const plan{model_, state.target.digest, variant, shop_.sources, running, may_go_on};
+  auto const runs = is_member(part) ? context_.journal.state(part.model).running : state.running;
+  auto const running = runs.none() ? std::string() : context_.slots.slot(part.model, runs.digest);
+  DownloadPlan const plan{part.model, digest, variant, shop_.sources, running, may_go_on};
   auto fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
   if (!fetched && fetched.error().code == "disk_full") {
     // Before that is said, what the owner keeps besides is given up, too.
     give_back(state, Keep{});
+    for (auto const& model : member_models(state)) give_back(context_.journal.state(model), Keep{});
     fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
   }
   if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
   FLEET_CHECK(fetched);
-  return context_.slots.install(model_, state.target.digest, variant, &interrupt_.flag());
+  return context_.slots.install(part.model, digest, variant, &interrupt_.flag());
 }
 
 /// A wait is no failure and costs no attempt. Polls tell its reason: what comes and goes with a machine's load makes no result.
@@ -211,7 +235,10 @@ Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why
 /// A return that the server orders needs none: it undoes what was agreed to.
 bool ModelUpdate::lacks_consent(ModelState const& state, Target const& target) const {
   auto const& asked = context_.config.update_lock.consent;
-  if (target.action == wire::Action::revert || std::find(asked.begin(), asked.end(), model_) == asked.end()) return false;
+  auto const is_asked = [&](std::string const& model) { return std::find(asked.begin(), asked.end(), model) != asked.end(); };
+  auto const members = members_of(shop_.wishes.told(), model_);
+  bool const any = is_asked(model_) || std::any_of(members.begin(), members.end(), [&](Target const& one) { return is_asked(one.model); });
+  if (target.action == wire::Action::revert || !any) return false;
   return state.consented != Refusal{state.target.digest, state.rollout, state.attempt};
 }
 
@@ -242,6 +269,7 @@ Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) 
     lock_.reset();  // its own programs may go on while it is tested
     if (locked) why = kUpdateLock;
   }
+  if (why.empty() && !claim_members(state)) why = kMemberBusy;
   if (why.empty()) {
     auto go_on = Event::ready;
     if (state.proof) go_on = shop_.wishes.is_wanted(state, context_.trusted.now()) ? Event::undertaken : Event::withdrawn;

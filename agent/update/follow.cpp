@@ -26,12 +26,13 @@ ModelUpdate::ModelUpdate(Shop& shop, std::string model)
     : shop_(shop), context_(shop.context), model_(std::move(model)), interrupt_(shop.wishes.interrupt(model_)), contact_seen_(shop.contact.total()) {}
 
 void ModelUpdate::go() {
+  next_look_.reset();
+  if (!claim(state())) return;  // whoever has it wakes this one when it is done
   auto const wish = shop_.wishes.take(model_, context_.trusted.now());
   auto const* const target = wish.target ? &*wish.target : nullptr;
   may_act_ = wish.may_act;
   revoked_ = wish.revoked;
   ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
-  next_look_.reset();
   for (auto const order : wish.orders) obey(order);
   // Once more when a turn has changed something: what came to rest may be asked for the next.
   for (bool again = true; again && !interrupt_.is_raised();) {
@@ -43,11 +44,13 @@ void ModelUpdate::go() {
                                      after.attempt != before.attempt);
   }
   if (at_rest(state().state)) remote_.reset();
+  give_claims();
 }
 
 /// What the directive says now: drops what it no longer names before the switch, begins, goes back. What was switched goes on to its end also when no
 /// directive names it any more.
 void ModelUpdate::consider(Target const* target) {
+  look_whether_broken();
   auto const before = state();
   if (before_switch(before.state) && (target == nullptr || !is_work_on(*target, before))) {
     if (auto const dropped = advance(before, Event::withdrawn); !dropped) return log_failed("withdraw", dropped.error());
@@ -63,19 +66,24 @@ Keep ModelUpdate::kept_by_owner() const { return {context_.config.keep_versions,
 
 void ModelUpdate::give_back(ModelState const& state, Keep const& keep) {
   auto const size_of = [&](std::string const& digest) {
-    auto const size = context_.slots.size_of(model_, digest);
+    auto const size = context_.slots.size_of(state.model, digest);
     return size ? *size : 0;
   };
   auto kept = kept_versions(state, keep, size_of);
   // What was begun of something that is named again, by another rollout or at once after this, goes on from there.
-  for (auto const& target : shop_.wishes.told().targets) {
+  auto const told = shop_.wishes.told();
+  for (auto const& target : told.targets) {
     auto const digest = digest_of(target);
     bool const brings = target.action != wire::Action::remove && target.action != wire::Action::prove;
-    bool const wanted = target.model == model_ && brings && !digest.empty();
-    if (wanted && !is_refused(state, digest, target.rollout, target.attempt) && !is_held(state, digest, target.rollout)) kept.insert(digest);
+    if (target.model != state.model || !brings || digest.empty()) continue;
+    // A member is refused with its set.
+    auto const of_set = std::find_if(told.targets.begin(), told.targets.end(), [&](Target const& one) { return one.model == target.set; });
+    auto const& decides = target.set.empty() || of_set == told.targets.end() ? target : *of_set;
+    auto const owner = decides.model == state.model ? state : context_.journal.state(decides.model);
+    if (!is_refused(owner, digest_of(decides), decides.rollout, decides.attempt) && !is_held(owner, digest_of(decides), decides.rollout)) kept.insert(digest);
   }
-  auto done = context_.slots.collect(model_, kept);
-  if (done && !state.previous.none()) done = context_.slots.ready_way_back(model_, state.previous.digest);
+  auto done = context_.slots.collect(state.model, kept);
+  if (done && !state.previous.none()) done = context_.slots.ready_way_back(state.model, state.previous.digest);
   if (!done) log_failed("give back what is kept", done.error());
 }
 
@@ -117,6 +125,7 @@ void ModelUpdate::obey(Order order) {
   }
   state = settled(std::move(state));
   if (state.running.none() || !next_state(state.state, Event::ordered_back)) return;
+  if (!claim_members(state)) return log_failed("roll back", Error{Kind::conflict, std::string(kMemberBusy), "a member is at work by itself"});
   quiet_until_.reset();
   state.held = state.running.digest;
   state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
@@ -139,7 +148,8 @@ void ModelUpdate::follow_install(Target const& target) {
   auto state = this->state();
   auto const digest = digest_of(target);
   if (digest.empty() || is_refused(state, digest, target.rollout, target.attempt) || is_held(state, digest, target.rollout)) return;
-  bool const proving = state.state == State::switching || state.state == State::probation;
+  // A set that is cut off between two members is switched first: it gives way whole.
+  bool const proving = (state.state == State::switching && find_record(state, state.target.digest) == nullptr) || state.state == State::probation;
   if (proving && digest != state.target.digest && may_act_) {
     give_way(std::move(state));
     state = this->state();
@@ -192,7 +202,7 @@ void ModelUpdate::give_way(ModelState state) {
 
 void ModelUpdate::resume() {
   auto state = this->state();
-  if (!state.unproven || !next_state(state.state, Event::resumed)) return;
+  if (!state.unproven || !next_state(state.state, Event::resumed) || !claim_members(state)) return;
   state.target = state.running;
   state.rollout = state.unproven->rollout;
   state.attempt = state.unproven->attempt;
@@ -207,7 +217,7 @@ bool ModelUpdate::is_way_back(Target const& target, ModelState const& state) con
   auto const document = context_.slots.load_release(model_, state.previous.digest);
   if (!document) return state.floor == 0;
   auto const release = wire::decode_release(*document);
-  return release && check_floor(*release, state.floor);
+  return release && check_floor(*release, state.floor) && check_kept_members(*release);
 }
 
 /// Back to a version that ran here before, or to none. Local where its slot is whole; fetched like any other release otherwise.
@@ -217,6 +227,7 @@ void ModelUpdate::follow_return(Target const& target) {
   auto state = settled(before);
   if (!next_state(state.state, Event::ordered_back) || state.running.digest == digest) return;
   if (!is_way_back(target, state)) return follow_install(target);
+  if (!claim_members(state)) return;
   auto waiting = before;
   auto const locked = is_locked(waiting);
   if (!locked) return log_failed("look at the lock", locked.error());

@@ -7,8 +7,11 @@
 #include "agent/proof/proof.hpp"
 #include "agent/slots/retention.hpp"
 #include "agent/trust/verifier.hpp"
+#include "agent/update/claims.hpp"
 #include "agent/update/contact.hpp"
+#include "agent/update/joint_probation.hpp"
 #include "agent/update/machine.hpp"
+#include "agent/update/parts.hpp"
 #include "agent/update/turn.hpp"
 #include "agent/update/wishes.hpp"
 
@@ -29,22 +32,25 @@ struct Shop {
   Conditions conditions;
   Sources sources;
   UpdateLock lock;
+  Claims claims = {};  ///< whose update moves which model
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
 };
 
-/// Why something waits, where a program of the owner holds the lock.
-inline constexpr std::string_view kUpdateLock = "update_lock";
+/// Why something waits, where a program of the owner holds the lock; where a member of a set is at work by itself.
+inline constexpr std::string_view kUpdateLock = "update_lock", kMemberBusy = "member_busy";
 
 /// Made fit for journal and report: printable ASCII, cut at what the server takes.
 [[nodiscard]] wire::DeviceError fit_to_tell(wire::DeviceError error);
 [[nodiscard]] wire::DeviceError told_of(Error const& error);
 
-/// The update machine of one model: compares what is wanted with what the journal has, journals each transition, then acts on it, reports it.
+/// The update machine of one model, or of a set and all its members (docs/adr/0029): compares what is wanted with what the journal has, journals each transition, then acts on it, reports it.
 /// One thread at a time calls `go`; what it waits for ends when the model's interrupt is raised.
 class ModelUpdate {
 public:
   ModelUpdate(Shop& shop, std::string model);
 
+  /// At start, once, before any `settle`: a set that was at work has its members again.
+  void claim_at_start();
   /// At start, once: the journal is compared with what lies there, and what was journalled and not told is told.
   void settle();
   /// Obeys what is wanted now and goes as far as it can without waiting for a time or a condition.
@@ -80,14 +86,15 @@ private:
   // One step of the machine each; they journal, then act (steps.cpp).
   Result<void> check(ModelState state, Target const& target);
   Result<void> fetch(ModelState state, Target const& target);
-  Result<void> fetch_files(ModelState& state, Target const& target, wire::Variant const& variant);
+  Result<void> fetch_files(ModelState& state, Target const& target, Part const& part, std::uint64_t left);
+  Result<void> bring_document(Part const& part);
   Result<void> wait_because(ModelState& state, std::string const& why);
   Result<void> wait_or_go_on(ModelState state, Target const& target);
   [[nodiscard]] bool lacks_consent(ModelState const& state, Target const& target) const;
   /// Whether the owner's lock keeps it back; where not it is ours, until `lock_` goes.
   Result<bool> is_locked(ModelState& state);
   Result<void> test(ModelState state);
-  Result<void> check_unchanged(ModelState const& state, wire::Release const& release) const;
+  Result<void> check_unchanged(Part const& part) const;
   Result<void> switch_over(ModelState state);
   Result<void> prove(ModelState state);
   Result<void> commit(ModelState state);
@@ -114,13 +121,37 @@ private:
   void show(ModelState const& state);
   void report(ModelState const& state);
   Result<wire::Release> release_of(ModelState const& state) const;
-  /// For the steps past the download. Nothing: its document is lost, and the update has failed with `release_lost`.
-  Result<std::optional<wire::Release>> release_or_fail(ModelState const& state);
+  Result<std::vector<Part>> parts_of(ModelState const& state) const;
+  /// For the steps past the download. Nothing: a document is lost, and the update has failed with `release_lost`.
+  Result<std::optional<std::vector<Part>>> parts_or_fail(ModelState const& state);
   /// For what `current` points at now; once it is gone, for what it pointed at.
-  void run_hook(std::vector<std::string> const& words, ModelState const& state);
+  void run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version);
+
+  // Of a set (set_steps.cpp).
+  [[nodiscard]] bool is_member(Part const& part) const { return part.model != model_; }
+  /// What it moves beside itself: members of what it runs, ran, and is on its way to.
+  [[nodiscard]] std::vector<std::string> member_models(ModelState const& state) const;
+  /// What it moves now; false: another has it.
+  bool claim(ModelState const& state);
+  /// All that it moves, from its test to its rest; false: a member is at work by itself, and is waited for.
+  bool claim_members(ModelState const& state);
+  void give_claims();
+  Result<void> check_members(Remote& remote, wire::Release const& set, ModelState const& state);
+  Result<void> check_kept_members(wire::Release const& set) const;
+  /// What a way back needs, into the record that says `switching`.
+  void note_before(ModelState& state, std::vector<Part> const& parts) const;
+  /// True: it moved, and is to be activated.
+  Result<bool> switch_part(ModelState const& state, Part const& part);
+  Result<void> take_back(ModelState const& state, MemberBefore const& member);
+  Result<void> commit_member(ModelState const& state, Part const& part);
+  /// A member runs something else by now: the set runs no more.
+  void look_whether_broken();
+  void wake_sets();
+  [[nodiscard]] wire::DeviceError about(Part const& part, wire::DeviceError error) const;
   [[nodiscard]] Result<std::shared_ptr<Remote>> remote();
   [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
-  [[nodiscard]] Candidate candidate_of(ModelState const& state) const;
+  [[nodiscard]] Candidate candidate_of(std::string const& model, Version const& version) const;
+  [[nodiscard]] Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
   [[nodiscard]] Bench bench();
   [[nodiscard]] ModelState state() const;
   /// A switch that goes on counts as made: from there it goes back like a version that runs.
@@ -134,7 +165,7 @@ private:
   std::string model_;
   Interrupt& interrupt_;
   std::shared_ptr<Remote> remote_;  ///< while it is at work
-  std::optional<ProbationRun> probation_;  ///< in probation, or proving
+  std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch
   std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back
   MonoTime kept_{};  ///< when the time of the probation was journalled last

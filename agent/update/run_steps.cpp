@@ -24,6 +24,11 @@ bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind !
 /// What was told of a step that went wrong is over when the next is reached.
 constexpr std::array kOnward{Event::verified, Event::fetched, Event::ready, Event::passed, Event::switched, Event::healthy, Event::undertaken};
 
+/// A program that is started anew each time has its time-out for itself, and all its starts together three of them: restarts that go on for ever,
+/// orderly ones too, end.
+/// @param of_all  the time-outs of all programs of the step
+Millis time_left(Millis timeout, Millis of_all, ModelState const& state) { return std::clamp(kStartsMax * of_all - state.run.spent, Millis{1}, timeout); }
+
 /// From now on what runs is the target, and what ran is the version before: what a way back goes by. A version that was never proved is none.
 void shift_versions(ModelState& state) {
   if (state.running == state.target) return;
@@ -45,10 +50,6 @@ std::string_view step_of(State state) {
   if (state == State::proving) return "the proof";
   return state == State::switching ? "the switch" : "the probation";
 }
-
-/// A program that is started anew each time has its time-out for itself, and all its starts together three of them: restarts that go on for ever,
-/// orderly ones too, end.
-Millis time_left(Millis timeout, ModelState const& state) { return std::clamp(kStartsMax * timeout - state.run.spent, Millis{1}, timeout); }
 
 }  // namespace
 
@@ -86,14 +87,18 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
   if (*next != State::probation && *next != State::proving) probation_.reset();
+  auto const members = at_rest(*next) ? member_models(state) : std::vector<std::string>{};
+  prune_records(state);
   FLEET_CHECK(context_.journal.save(state));
   report(state);
   if (at_rest(*next)) give_back(state, kept_by_owner());
+  for (auto const& model : members) give_back(context_.journal.state(model), kept_by_owner());
+  if (event == Event::switched || event == Event::returned) wake_sets();
   return state;
 }
 
 void ModelUpdate::show(ModelState const& state) {
-  if (!state.running.none()) context_.collector.running(model_, state.running.digest);
+  if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
   shop_.wishes.show(state);
 }
 
@@ -102,7 +107,7 @@ void ModelUpdate::report(ModelState const& state) {
   if (std::find(kTold.begin(), kTold.end(), state.state) == kTold.end()) return;
   wire::ReportItem item;
   item.update = wire::UpdateItem{context_.trusted.now(),
-                                 model_,
+                                 state.model,
                                  state.target.version,
                                  state.target.digest,
                                  state.rollout,
@@ -111,7 +116,7 @@ void ModelUpdate::report(ModelState const& state) {
                                  state.running.version,
                                  state.running.digest,
                                  state.error};
-  if (auto const added = context_.spool->add(std::move(item)); !added) log::error("report.lost", {{"model", model_}, {"error", added.error().detail}});
+  if (auto const added = context_.spool->add(std::move(item)); !added) log::error("report.lost", {{"model", state.model}, {"error", added.error().detail}});
 }
 
 /// What `current` points at runs and is kept, whatever a journal that is damaged or gone has of it. A state whose transition was journalled and not
@@ -119,6 +124,7 @@ void ModelUpdate::report(ModelState const& state) {
 void ModelUpdate::settle() {
   auto state = this->state();
   auto const current = context_.slots.current(model_);
+  if (shop_.claims.is_others(model_, model_)) return show(state);  // its set, which was cut off, settles it
   // While switching and rolling back the link may be ahead of the journal: those steps are taken again.
   bool const may_differ = !context_.journal_damaged && (state.state == State::switching || state.state == State::rolling_back);
   if (current && *current != state.running.digest && !may_differ) {
@@ -178,48 +184,51 @@ Result<wire::Release> ModelUpdate::release_of(ModelState const& state) const {
   return wire::decode_release(document);
 }
 
-Result<std::optional<wire::Release>> ModelUpdate::release_or_fail(ModelState const& state) {
-  auto release = release_of(state);
-  if (release) return std::optional(*std::move(release));
-  if (!is_lost(release.error())) return release.error();
-  FLEET_CHECK(fail(state, {"release_lost", release.error().detail, {}}));
-  return std::optional<wire::Release>{};
+Result<std::vector<Part>> ModelUpdate::parts_of(ModelState const& state) const {
+  return load_parts(context_.slots, model_, state.target.none() ? state.running : state.target, context_.identity.hardware);
+}
+
+Result<std::optional<std::vector<Part>>> ModelUpdate::parts_or_fail(ModelState const& state) {
+  auto parts = parts_of(state);
+  if (parts) return std::optional(*std::move(parts));
+  if (!is_lost(parts.error())) return parts.error();
+  FLEET_CHECK(fail(state, {"release_lost", parts.error().detail, {}}));
+  return std::optional<std::vector<Part>>{};
 }
 
 Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_}; }
 
-Candidate ModelUpdate::candidate_of(ModelState const& state) const {
-  return {model_,
-          state.target.version,
-          state.target.digest,
-          context_.slots.slot(model_, state.target.digest),
-          context_.slots.scratch(model_),
-          context_.layout.statsd_socket()};
+Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version) const {
+  return {model, version.version, version.digest, context_.slots.slot(model, version.digest), context_.slots.scratch(model), context_.layout.statsd_socket()};
 }
 
-void ModelUpdate::run_hook(std::vector<std::string> const& words, ModelState const& state) {
+void ModelUpdate::run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version) {
   if (words.empty()) return;
-  auto about = state;
-  if (!state.running.none()) about.target = state.running;
-  if (auto const ran = run_program(bench(), candidate_of(about), words, "hook_failed"); !ran)
-    log::warn("hook.failed", {{"model", model_}, {"error", ran.error().detail}});
+  if (auto const ran = run_program(bench(), candidate_of(model, version), words, "hook_failed"); !ran)
+    log::warn("hook.failed", {{"model", model}, {"error", ran.error().detail}});
 }
 
 Result<void> ModelUpdate::test(ModelState state) {
-  FLEET_TRY(auto const release, release_or_fail(state));
-  if (!release) return {};
-  if (auto golden = release->manifest.golden) {
+  FLEET_TRY(auto const parts, parts_or_fail(state));
+  if (!parts) return {};
+  Millis of_all{0};
+  for (auto const& part : *parts)
+    if (auto const& golden = part.release.manifest.golden) of_all += golden->timeout;
+  if (of_all > Millis{0}) {
     FLEET_TRY(bool const may_start, start(state));
     if (!may_start) return {};
-    golden->timeout = time_left(golden->timeout, state);
-    auto const began = now();
-    auto const passed = golden_test(bench(), candidate_of(state), *golden);
+  }
+  auto const began = now();
+  for (auto const& part : *parts) {
+    auto golden = part.release.manifest.golden;
+    if (!golden) continue;
+    golden->timeout = time_left(golden->timeout, of_all, state);
+    auto const passed = golden_test(bench(), candidate_of(part), *golden);
     if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
-    if (!passed && !own_reason(passed.error()).empty()) return wait_for_own(std::move(state), passed.error());
-    if (!passed) {
-      FLEET_CHECK(fail(std::move(state), told_of(passed.error())));
-      return {};
-    }
+    if (passed) continue;
+    if (!own_reason(passed.error()).empty()) return wait_for_own(std::move(state), passed.error());
+    FLEET_CHECK(fail(std::move(state), about(part, told_of(passed.error()))));
+    return {};
   }
   bool const wanted = shop_.wishes.is_wanted(state, context_.trusted.now());
   FLEET_TRY(bool const locked, is_locked(state));
@@ -228,44 +237,51 @@ Result<void> ModelUpdate::test(ModelState state) {
     FLEET_CHECK(advance(std::move(state), Event::blocked));
     return {};
   }
+  note_before(state, *parts);
   FLEET_CHECK(advance(std::move(state), wanted ? Event::passed : Event::withdrawn));
   return {};
 }
 
 /// Before the link leads there: once it does, the way back is another one's.
-Result<void> ModelUpdate::check_unchanged(ModelState const& state, wire::Release const& release) const {
-  FLEET_TRY(auto const current, context_.slots.current(model_));
-  auto const* const variant = wire::find_variant(release, context_.identity.hardware);
-  if (current == state.target.digest || variant == nullptr) return {};
-  return context_.slots.check_unchanged(model_, state.target.digest, *variant, &interrupt_.flag());
+Result<void> ModelUpdate::check_unchanged(Part const& part) const {
+  FLEET_TRY(auto const current, context_.slots.current(part.model));
+  auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
+  if (current == part.version.digest || variant == nullptr) return {};
+  return context_.slots.check_unchanged(part.model, part.version.digest, *variant, &interrupt_.flag());
 }
 
 Result<void> ModelUpdate::switch_over(ModelState state) {
-  FLEET_TRY(auto const release, release_or_fail(state));
-  if (!release) return {};
+  FLEET_TRY(auto const parts, parts_or_fail(state));
+  if (!parts) return {};
   // Whatever ran since the files were checked, the release's own test too, may have touched them.
-  if (auto const same = check_unchanged(state, *release); !same) {
+  for (auto const& part : *parts) {
+    auto const same = check_unchanged(part);
+    if (same) continue;
     if (same.error().kind != Kind::unprocessable) return same;
-    FLEET_CHECK(fail(std::move(state), {"files_changed", same.error().detail, {}}));
+    FLEET_CHECK(fail(std::move(state), about(part, {"files_changed", same.error().detail, {}})));
     return {};
   }
   FLEET_TRY(bool const may_start, start(state));
   if (!may_start) return {};
-  FLEET_CHECK(context_.slots.switch_to(model_, state.target.digest));
-  lock_.reset();  // what hooks and activation call may want it
   auto const switched = settled(state);
-  context_.collector.running(model_, switched.running.digest);
   auto const began = now();
-  run_hook(context_.config.switched_hook, switched);
-  if (!release->manifest.activate.empty() && !interrupt_.is_raised()) {
-    auto const activated = run_program(bench(), candidate_of(state), release->manifest.activate, "activate_failed", time_left(kProgramTimeout, state));
+  auto const of_all = static_cast<int>(parts->size()) * kProgramTimeout;
+  for (auto const& part : *parts) {
+    FLEET_TRY(bool const moved, switch_part(state, part));
+    lock_.reset();  // what hooks and activation call may want it
+    if (!moved) continue;
+    run_hook(context_.config.switched_hook, part.model, part.version);
+    if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
+    auto const& activate = part.release.manifest.activate;
+    if (activate.empty()) continue;
+    auto const activated = run_program(bench(), candidate_of(part), activate, "activate_failed", time_left(kProgramTimeout, of_all, state));
     if (!activated && !own_reason(activated.error()).empty()) return wait_for_own(std::move(state), activated.error());
     if (!activated && activated.error().code != "interrupted") {
-      FLEET_CHECK(fail(std::move(state), told_of(activated.error())));
+      FLEET_CHECK(fail(std::move(state), about(part, told_of(activated.error()))));
       return {};
     }
+    if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
   }
-  if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
   FLEET_CHECK(advance(switched, Event::switched));
   return {};
 }
@@ -273,22 +289,31 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
 /// One look at the probation, or at the proof of what runs; its time and inferences count on over restarts.
 Result<void> ModelUpdate::prove(ModelState state) {
   if (!probation_) {
-    FLEET_TRY(auto const release, release_or_fail(state));
-    if (!release) return {};
-    if (release->manifest.probation) {
+    FLEET_TRY(auto const parts, parts_or_fail(state));
+    if (!parts) return {};
+    auto const watched = [](Part const& part) { return part.release.manifest.probation.has_value(); };
+    if (std::any_of(parts->begin(), parts->end(), watched)) {
       FLEET_TRY(bool const may_start, start(state));
       if (!may_start) return {};
     }
-    probation_.emplace(bench(), candidate_of(state), release->manifest, ProbationSoFar{state.run.spent, state.run.inferences});
+    probation_.emplace();
+    std::size_t at = 0;
+    for (auto const& part : *parts) {
+      if (!watched(part)) continue;
+      auto const counted = at < state.run.inferences.size() ? state.run.inferences[at] : 0;
+      ++at;
+      probation_->add(is_member(part) ? part.model + "@" + part.version.version : std::string(),
+                      ProbationRun(bench(), candidate_of(part), part.release.manifest, ProbationSoFar{state.run.spent, counted}));
+    }
     kept_ = now();
   }
   auto const verdict = probation_->step();
-  if (verdict == ProbationRun::Verdict::failed) {
+  if (verdict == JointProbation::Verdict::failed) {
     FLEET_CHECK(fail(std::move(state), probation_->error()));
     return {};
   }
-  if (verdict == ProbationRun::Verdict::healthy) return state.proof ? end_proof(std::move(state)) : commit(std::move(state));
-  look_again_in(probation_->next_step() - now());
+  if (verdict == JointProbation::Verdict::healthy) return state.proof ? end_proof(std::move(state)) : commit(std::move(state));
+  look_again_in(probation_->next_step(now()) - now());
   if (auto const waits = probation_->waits_for(); waits != state.waiting) {
     state.waiting = waits;
     FLEET_CHECK(context_.journal.save(state));
@@ -296,25 +321,25 @@ Result<void> ModelUpdate::prove(ModelState state) {
   }
   if (now() - kept_ < kKeepTimeEvery) return {};
   kept_ = now();
-  auto const sofar = probation_->so_far();
-  state.run.spent = sofar.spent;
-  state.run.inferences = sofar.inferences;
+  state.run.spent = probation_->spent();
+  state.run.inferences = probation_->inferences();
   return context_.journal.save(state);
 }
 
 void ModelUpdate::stop() {
   if (!probation_) return;
   auto state = this->state();
-  auto const sofar = probation_->so_far();
-  state.run = {0, sofar.spent, sofar.inferences};
+  state.run = {0, probation_->spent(), probation_->inferences()};
   probation_.reset();
   if (auto const kept = context_.journal.save(state); !kept) log_failed("keep the time of the probation", kept.error());
 }
 
 Result<void> ModelUpdate::commit(ModelState state) {
-  FLEET_TRY(auto const release, release_or_fail(state));
-  if (!release) return {};
-  state.floor = std::max(state.floor, release->manifest.security_floor);
+  FLEET_TRY(auto const parts, parts_or_fail(state));
+  if (!parts) return {};
+  for (auto const& part : *parts)
+    if (is_member(part)) FLEET_CHECK(commit_member(state, part));
+  state.floor = std::max(state.floor, parts->back().release.manifest.security_floor);
   retire_older(state);
   FLEET_CHECK(advance(std::move(state), Event::healthy));
   return {};
@@ -326,19 +351,23 @@ Result<void> ModelUpdate::end_proof(ModelState state) {
   return {};
 }
 
-/// Local and immediate; past what was revoked. Without a version to return to, `current` is taken away and the app is told.
+/// Local and immediate; past what was revoked. Without a version to return to, `current` is taken away and the app is told. Of a set: it stands no more
+/// before any member moves, and they go back in the reverse order.
 Result<void> ModelUpdate::go_back(ModelState state) {
   auto const place = place_to_return(state, revoked_, ordered_);
+  auto const left = state.running.none() ? state.target : state.running;
   if (place != state.previous)
     log::warn("update.revoked_passed_over", {{"model", model_}, {"version", state.previous.version}, {"to", place.none() ? "none" : place.version}});
   FLEET_CHECK(place.none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, place.digest));
   lock_.reset();
-  if (place.none()) run_hook(context_.config.removed_hook, state);
+  if (auto const* const record = find_record(state, state.running.digest))
+    for (auto member = record->members.rbegin(); member != record->members.rend(); ++member) FLEET_CHECK(take_back(state, *member));
+  if (place.none()) run_hook(context_.config.removed_hook, model_, left);
   state.previous = place == state.previous ? state.older : Version{};
   state.running = place;
   state.older = {};
   state.unproven.reset();
-  if (!place.none()) run_hook(context_.config.switched_hook, state);
+  if (!place.none()) run_hook(context_.config.switched_hook, model_, place);
   FLEET_CHECK(advance(std::move(state), Event::returned));
   return {};
 }

@@ -39,6 +39,7 @@ void Runner::settle_at_start() {
   // A folder without a record is the work of a journal that is damaged or gone.
   auto const models = context_.slots.models();
   for (auto const& model : models ? *models : std::vector<std::string>{}) wake(model);
+  for (auto const& [model, lane] : lanes_) lane->update.claim_at_start();
   for (auto const& [model, lane] : lanes_) lane->update.settle();
 }
 
@@ -86,7 +87,13 @@ void Runner::hear(std::string const& model) {
 
 Result<void> Runner::consent(std::string const& model) {
   auto const& asked = context_.config.update_lock.consent;
-  if (wishes_.models().contains(model) && std::find(asked.begin(), asked.end(), model) == asked.end())
+  auto const is_asked = [&](std::string const& name) { return std::find(asked.begin(), asked.end(), name) != asked.end(); };
+  auto const told = wishes_.told();
+  auto const as_member = std::find_if(told.targets.begin(), told.targets.end(), [&](auto const& one) { return one.model == model; });
+  auto const set = as_member == told.targets.end() || as_member->set.empty() ? model : as_member->set;
+  auto const members = members_of(told, set);  // whose consent counts for the set
+  bool const any = is_asked(model) || is_asked(set) || std::any_of(members.begin(), members.end(), [&](auto const& one) { return is_asked(one.model); });
+  if (wishes_.models().contains(model) && !any)
     return Error{Kind::conflict, "consent_not_asked", fmt::format("updates of model {} wait for nobody's consent", model), "agent.yaml names those that do: update_lock, consent"};
   return wishes_.order(model, Order::consent);
 }

@@ -48,6 +48,8 @@ public:
   void rest();
   [[nodiscard]] std::map<std::string, ModelState> models() const { return wishes_.models(); }
   [[nodiscard]] Told told() const { return wishes_.told(); }
+  /// Whose update an order for a model is for (wishes.hpp).
+  [[nodiscard]] std::string owner_of(std::string const& model) const { return wishes_.owner_of(model); }
   /// Some model works on an update, or proves.
   [[nodiscard]] bool is_working() const;
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace fleet::agent {
@@ -33,6 +34,12 @@ std::string digest_of(wire::DirectiveTarget const& target) {
   return found == target.hashes.end() ? std::string() : found->second;
 }
 
+std::vector<wire::DirectiveTarget> members_of(Told const& told, std::string const& set) {
+  std::vector<wire::DirectiveTarget> out;
+  std::copy_if(told.targets.begin(), told.targets.end(), std::back_inserter(out), [&](auto const& one) { return one.set == set; });
+  return out;
+}
+
 bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state) {
   bool const proof = target.action == wire::Action::prove;
   // A proof is its rollout's: what a release proved for one says nothing for another, which may want another time.
@@ -50,7 +57,8 @@ wire::DirectiveTarget const* Wishes::entry_of(std::string const& model) const {
 
 wire::DirectiveTarget const* Wishes::target_of(std::string const& model) const {
   auto const* const entry = entry_of(model);
-  return entry == nullptr || entry->action == wire::Action::none ? nullptr : entry;
+  bool const moves = entry != nullptr && entry->action != wire::Action::none && entry->set.empty();  // a member moves with its set
+  return moves ? entry : nullptr;
 }
 
 void Wishes::direct(Told told) {
@@ -67,9 +75,44 @@ void Wishes::direct(Told told) {
   for (auto const& model : models) wake_(model);
 }
 
-Result<void> Wishes::order(std::string const& model, Order order) {
+std::string Wishes::set_that_runs(std::string const& model) const {
+  for (auto const& [name, state] : shown_) {
+    auto const& version = state.state == State::switching ? state.target : state.running;
+    for (auto const& set : state.sets) {
+      bool const has = std::any_of(set.members.begin(), set.members.end(), [&](MemberBefore const& one) { return one.model == model; });
+      if (!version.none() && set.digest == version.digest && has) return name;
+    }
+  }
+  return {};
+}
+
+std::string Wishes::set_that_is_told(std::string const& model) const {
+  auto const* const entry = entry_of(model);
+  return entry == nullptr ? std::string() : entry->set;
+}
+
+std::vector<std::string> Wishes::revoked_of(std::string const& model) const {
+  std::lock_guard const lock(mutex_);
+  auto const* const entry = entry_of(model);
+  return entry == nullptr ? std::vector<std::string>{} : entry->revoked;
+}
+
+std::string Wishes::owner_of(std::string const& model) const {
+  std::lock_guard const lock(mutex_);
+  auto const set = set_that_runs(model);
+  return set.empty() ? model : set;
+}
+
+Result<void> Wishes::order(std::string const& named, Order order) {
+  auto model = named;
+  std::string also;
   {
     std::lock_guard const lock(mutex_);
+    // What is said of a member is said of its set; a hold of its own alone is lifted there.
+    auto const set = order == Order::roll_back ? set_that_runs(named) : set_that_is_told(named);
+    auto const own = shown_.find(named);
+    bool const held_itself = order == Order::unhold && own != shown_.end() && !own->second.held.empty();
+    if (!set.empty() && shown_.contains(set) && !held_itself) model = set;
     auto const found = shown_.find(model);
     if (found == shown_.end()) return Error{Kind::not_found, "unknown_model", fmt::format("no model '{}' on this device", model)};
     auto const& state = found->second;
@@ -79,8 +122,12 @@ Result<void> Wishes::order(std::string const& model, Order order) {
     if (order == Order::roll_back) FLEET_CHECK(check_way_back(state));
     orders_[model].push_back(order);
     if (auto const doing = interrupts_.find(model); doing != interrupts_.end()) doing->second->raise();
+    auto const of_set = shown_.find(set);
+    if (held_itself && of_set != shown_.end() && !of_set->second.held.empty()) orders_[set].push_back(order);
+    if (held_itself && !set.empty()) also = set;
   }
   wake_(model);
+  if (!also.empty()) wake_(also);
   return {};
 }
 
@@ -92,6 +139,7 @@ Result<void> Wishes::check_way_back(ModelState const& state) const {
     as_switched.previous = state.running;
   }
   if (as_switched.running.none()) return Error{Kind::conflict, "nothing_before", fmt::format("model {} runs nothing", state.model)};
+  if (!as_switched.sets.empty()) return {};  // of a set: each member to what it ran before
   if (as_switched.previous.none())
     return Error{Kind::conflict, "nothing_before", fmt::format("no version of model {} ran before {}", state.model, as_switched.running.version),
                  "going back would leave none; an operator takes a release away: fleetctl rollout rollback"};

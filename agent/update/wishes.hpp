@@ -27,6 +27,8 @@ struct Wish {
 /// @param ordered  digest that the directive itself returns to: it may
 [[nodiscard]] Version place_to_return(ModelState const& state, std::vector<std::string> const& revoked, std::string const& ordered = {});
 [[nodiscard]] std::string digest_of(wire::DirectiveTarget const& target);
+/// The members of a set that a directive names.
+[[nodiscard]] std::vector<wire::DirectiveTarget> members_of(Told const& told, std::string const& set);
 /// Whether `target` is what `state` works on.
 [[nodiscard]] bool is_work_on(wire::DirectiveTarget const& target, ModelState const& state);
 
@@ -50,6 +52,12 @@ public:
   [[nodiscard]] bool is_wanted(ModelState const& state, SysTime now) const;
   [[nodiscard]] Interrupt& interrupt(std::string const& model);
   void show(ModelState const& state);
+  /// Digests of a model's releases that are no place to go back to.
+  [[nodiscard]] std::vector<std::string> revoked_of(std::string const& model) const;
+  /// Something that a model waited for has come: it looks again.
+  void wake(std::string const& model) { wake_(model); }
+  /// Whose update an order for a model is for: the set's that it runs as a member of, or is on its way to; else its own.
+  [[nodiscard]] std::string owner_of(std::string const& model) const;
   [[nodiscard]] std::map<std::string, ModelState> models() const;
   [[nodiscard]] Told told() const;
 
@@ -57,6 +65,8 @@ private:
   [[nodiscard]] wire::DirectiveTarget const* entry_of(std::string const& model) const;
   [[nodiscard]] wire::DirectiveTarget const* target_of(std::string const& model) const;
   [[nodiscard]] Result<void> check_way_back(ModelState const& state) const;
+  [[nodiscard]] std::string set_that_runs(std::string const& model) const;
+  [[nodiscard]] std::string set_that_is_told(std::string const& model) const;
   mutable std::mutex mutex_;
   std::function<void(std::string const&)> wake_;
   Told told_;

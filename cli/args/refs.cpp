@@ -56,6 +56,25 @@ Result<ParentArgument> parse_parent(std::string_view text) {
   return ParentArgument{std::move(release), std::string(relation)};
 }
 
+Result<MemberArgument> parse_member(std::string_view text) {
+  constexpr std::string_view kAfter = "after=";
+  auto const colon = text.find(':');
+  FLEET_TRY(auto release, parse_release(text.substr(0, colon)));
+  MemberArgument out{std::move(release), {}};
+  if (colon == std::string_view::npos) return out;
+  auto names = text.substr(colon + 1);
+  if (!names.starts_with(kAfter)) return expected("--member", "MODEL@VERSION[:after=MODEL,...]", text);
+  names.remove_prefix(kAfter.size());
+  while (true) {
+    auto const comma = std::min(names.find(','), names.size());
+    auto const name = std::string(names.substr(0, comma));
+    if (!check_model_name(name)) return expected("--member", "names of models after `after=`", text);
+    out.after.push_back(name);
+    if (comma == names.size()) return out;
+    names.remove_prefix(comma + 1);
+  }
+}
+
 Result<DatasetArgument> parse_dataset(std::string_view text) {
   constexpr std::string_view kScheme = "=sha256:";
   auto const at = text.find(kScheme);

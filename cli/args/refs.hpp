@@ -31,6 +31,13 @@ struct ParentArgument {
 /// `M@V=RELATION`. @errors bad_input (names the relations there are)
 [[nodiscard]] Result<ParentArgument> parse_parent(std::string_view text);
 
+struct MemberArgument {
+  ReleaseRef release;
+  std::vector<std::string> after;  ///< models
+};
+/// `M@V` or `M@V:after=M[,M...]`. @errors bad_input
+[[nodiscard]] Result<MemberArgument> parse_member(std::string_view text);
+
 struct DatasetArgument {
   std::string name, sha256;
 };

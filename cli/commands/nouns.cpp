@@ -14,6 +14,7 @@ CommandTree const& command_tree() {
         {"device token", "tokens that devices join with"},
         {"model", "models"},
         {"release", "releases of models: publish, approve, see"},
+        {"set", "versions of several models that go together"},
         {"policy", "how rollouts go"},
         {"rollout", "rollouts: plan, start, watch, stop"},
         {"telemetry", "what devices measured, and what happened"},
@@ -25,7 +26,7 @@ CommandTree const& command_tree() {
                              &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
-                             &policy_commands()})
+                             &policy_commands(),     &set_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

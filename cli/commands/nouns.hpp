@@ -17,6 +17,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& model_commands();
 [[nodiscard]] std::vector<Command> const& release_commands();
 [[nodiscard]] std::vector<Command> const& publish_commands();
+[[nodiscard]] std::vector<Command> const& set_commands();
 [[nodiscard]] std::vector<Command> const& verify_commands();
 [[nodiscard]] std::vector<Command> const& policy_commands();
 [[nodiscard]] std::vector<Command> const& rollout_commands();

@@ -1,3 +1,4 @@
+#include "cli/commands/published.hpp"
 #include "cli/publish/draft.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
@@ -15,28 +16,6 @@
 namespace fleet::cli {
 namespace json = boost::json;
 namespace {
-
-/// A model that is not there is most often a slip of the pen: it is never made by publishing.
-Result<void> check_model(Api& api, std::string const& model) {
-  auto const known = api.get(Route("/models/{}", {model}));
-  if (known) return {};
-  auto error = known.error();
-  if (error.kind == Kind::not_found) error.hint = "is the name right? A new model is made with: fleetctl model create " + model;
-  return error;
-}
-
-/// A draft waits for people's approval, or for keys that are not on the server.
-Result<void> tell_what_it_waits_for(Session& session, Api& api, std::string const& model, std::string const& version) {
-  FLEET_TRY(auto const trust, api.get(Route("/trust")));
-  bool here = false;
-  if (auto const* const roles = render::member(trust, "roles").if_array())
-    for (auto const& role : *roles) here = here || (render::text_at(role, "role") == "m-" + model && render::text_at(role, "held") == "here");
-  if (here) session.say(fmt::format("it waits for approval: fleetctl release approve {}@{} --reason TEXT", model, version));
-  else
-    session.say(fmt::format("it waits for the owners' signatures: fleetctl trust offline prepare m-{} --release {} --out FILE, or --key and --root here", model,
-                            version));
-  return {};
-}
 
 /// What publishing would do, for `--dry-run`: nothing is changed.
 Result<int> show_outcome(Session& session, Api& api, std::string const& model, Draft const& draft) {

@@ -71,6 +71,13 @@ Cell parents_cell(json::value const& value, SysTime) {
   return {out};
 }
 
+Cell members_cell(json::value const& value, SysTime) {
+  std::string out;
+  if (auto const* members = value.if_array())
+    for (auto const& one : *members) out = comma(out, text_at(one, "model") + "@" + text_at(one, "version"));
+  return {out};
+}
+
 Cell progress_cell(json::value const& value, SysTime) {
   if (!value.is_object()) return {};
   auto const failed = render::number_at(value, "failed") > 0;
@@ -95,7 +102,7 @@ Cell error_cell(json::value const& value, SysTime) {
 
 // In the order of enum Form.
 constexpr auto kMakers = std::to_array<MakeCell>({text_cell, state_cell, time_cell, joined_cell, joined_cell, yes_no_cell, release_cell, running_cell,
-                                                  update_cell, hardware_cell, parents_cell, progress_cell, stage_cell, error_cell});
+                                                  update_cell, hardware_cell, parents_cell, members_cell, progress_cell, stage_cell, error_cell});
 static_assert(kMakers.size() == static_cast<std::size_t>(Form::error) + 1, "each form has a maker");
 
 }  // namespace
@@ -162,6 +169,7 @@ Shape const& model_shape() {
                            "name",
                            {{"NAME", "name"},
                             {"APPROVALS", "approvals_required", Form::text, false, true},
+                            {"KIND", "kind"},
                             {"ALIASES", "aliases", Form::pairs},
                             {"CREATED", "created_at", Form::time}}};
   return shape;
@@ -177,6 +185,19 @@ Shape const& release_shape() {
                             {"BY", "created_by"},
                             {"CREATED", "created_at", Form::time},
                             {"METRICS", "metrics", Form::pairs, true},
+                            {"COMMIT", "commit", Form::text, true},
+                            {"DIGEST", "digest", Form::text, true}}};
+  return shape;
+}
+
+Shape const& set_shape() {
+  static Shape const shape{"set",
+                           "model@version",
+                           {{"SET", "", Form::release},
+                            {"STATE", "state", Form::state},
+                            {"MEMBERS", "members", Form::members},
+                            {"BY", "created_by"},
+                            {"CREATED", "created_at", Form::time},
                             {"COMMIT", "commit", Form::text, true},
                             {"DIGEST", "digest", Form::text, true}}};
   return shape;

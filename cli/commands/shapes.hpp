@@ -15,7 +15,7 @@ class value;
 namespace fleet::cli {
 
 /// How a member becomes a cell.
-enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, progress, stage, error };
+enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, members, progress, stage, error };
 
 struct Field {
   std::string_view title;
@@ -40,6 +40,7 @@ struct Shape {
 [[nodiscard]] Shape const& history_shape();
 [[nodiscard]] Shape const& model_shape();
 [[nodiscard]] Shape const& release_shape();
+[[nodiscard]] Shape const& set_shape();
 [[nodiscard]] Shape const& rollout_shape();
 [[nodiscard]] Shape const& rollout_device_shape();
 [[nodiscard]] Shape const& token_shape();

@@ -67,6 +67,14 @@ std::string lineage_tree(json::value const& lineage, bool descendants) {
     bool const whole = unfold(line.edge.name, line.indent + (line.last ? "   " : "│  "));
     out += fmt::format("{}{} {} ({}){}\n", line.indent, line.last ? "└─" : "├─", safe_text(line.edge.name), safe_text(line.edge.relation), whole ? "" : " …");
   }
+  if (auto const* const members = member(lineage, "members").if_array(); members != nullptr && !members->empty()) {
+    out += "members\n";
+    for (auto const& one : *members) out += fmt::format("   {}{}\n", safe_text(name_of(one)), text_at(one, "state") == "revoked" ? " (revoked)" : "");
+  }
+  if (auto const* const sets = member(lineage, "sets").if_array(); sets != nullptr && !sets->empty()) {
+    out += "in sets\n";
+    for (auto const& one : *sets) out += fmt::format("   {}\n", safe_text(name_of(one)));
+  }
   return out;
 }
 
@@ -76,6 +84,11 @@ std::string lineage_dot(json::value const& lineage) {
     for (auto const& [of, edges] : neighbours(lineage, descendants))
       for (auto const& edge : edges)
         out += fmt::format("  {} -> {} [label={}];\n", quoted(descendants ? of : edge.name), quoted(descendants ? edge.name : of), quoted(edge.relation));
+  auto const self = text_at(lineage, "release");
+  for (bool const sets : {false, true})
+    if (auto const* const list = member(lineage, sets ? "sets" : "members").if_array())
+      for (auto const& one : *list)
+        out += fmt::format("  {} -> {} [label=\"member\",style=dashed];\n", quoted(sets ? self : name_of(one)), quoted(sets ? name_of(one) : self));
   return out + "}\n";
 }
 

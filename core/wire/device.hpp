@@ -139,6 +139,8 @@ struct DirectiveTarget {
   Conditions conditions;
   std::vector<Window> windows;  ///< `window` on the wire: an array, empty for none
   std::vector<std::string> revoked;  ///< digests (hex) of this model's releases that the device had and that were revoked: no place to go back to
+  std::string set = {};              ///< the model of the set that it is a member of: the set's target, in the same directive, says when it moves
+  std::vector<std::string> after = {};  ///< of a member: the models whose switches its own comes after
   bool operator==(DirectiveTarget const&) const = default;
 };
 /// A device's whole desired state.

@@ -1,6 +1,7 @@
 #include "core/base/names.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/release.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -99,6 +100,9 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
   out.revoked = reader.texts("revoked", 64, 64);
   for (auto const& digest : out.revoked)
     if (!Digest::parse(digest)) reader.fault("revoked", "expected digests of 64 hex characters, lower case");
+  out.set = reader.text("set", 64, {});
+  if (auto const named = check_model_name(out.set); !out.set.empty() && !named) reader.fault("set", named.error().detail);
+  out.after = reader.texts("after", kMembersMax, 64);
   if (auto const* const windows = reader.array("window", 16))
     for (std::size_t i = 0; i < windows->size(); ++i) out.windows.push_back(read_window((*windows)[i], at + "/window/" + std::to_string(i), faults));
   return out;
@@ -135,6 +139,8 @@ json::object target_json(DirectiveTarget const& target) {
           {"conditions", conditions_json(target.conditions)},
           {"window", std::move(windows)}};
   if (!target.revoked.empty()) out["revoked"] = json::array(target.revoked.begin(), target.revoked.end());
+  if (!target.set.empty()) out["set"] = target.set;
+  if (!target.after.empty()) out["after"] = json::array(target.after.begin(), target.after.end());
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
 #include "core/wire/manifest_files.hpp"
+#include "core/wire/members.hpp"
 #include "core/wire/runtime_rule.hpp"
 
 #include <fmt/format.h>
@@ -282,7 +283,15 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
   if (files > kFilesMax) faults.push_back({"/variants", fmt::format("{} files, links and empty folders, at most {} are taken", files, kFilesMax)});
 }
 
-Result<Release> read_release(json::value const& value) {
+/// What a set has, and what it leaves to its members.
+void read_set(ObjectReader& reader, Release& release, bool is_signed, std::vector<FieldError>& faults) {
+  if (auto const* const list = reader.array("members", kMembersMax)) read_members(*list, release, is_signed, !is_signed, faults);
+  for (auto const* const key : {"variants", "manifest"})
+    if (reader.find(key) != nullptr) reader.fault(key, "a set has members in place of it: files, tests and checks are theirs");
+}
+
+/// @param is_signed  false: as people ask for it
+Result<Release> read_release(json::value const& value, bool is_signed) {
   std::vector<FieldError> faults;
   ObjectReader reader(value, "", faults);
   Release release;
@@ -291,6 +300,11 @@ Result<Release> read_release(json::value const& value) {
   release.release_counter = reader.required_integer("release_counter", 1, kCounterMax);
   if (auto const ok = check_model_name(release.model); !ok) reader.fault("model", ok.error().detail);
   if (auto const ok = check_version_name(release.version); !ok) reader.fault("version", ok.error().detail);
+  if (reader.find("members") != nullptr) {
+    read_set(reader, release, is_signed, faults);
+    FLEET_CHECK(no_faults(faults, "release"));
+    return release;
+  }
   if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
   if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
   if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
@@ -319,19 +333,19 @@ Result<Manifest> decode_manifest(std::string_view text) {
 
 Result<Release> decode_release(std::string_view text) {
   FLEET_TRY(auto const value, parse_json(text, kReleaseBytesMax));
-  return read_release(value);
+  return read_release(value, true);
 }
 
 Result<Release> decode_wanted_release(std::string_view model, std::string_view body) {
   FLEET_TRY(auto const value, parse_json(body, kPublicationBytesMax));
   json::object document{{"model", model}, {"release_counter", kCounterMax}};
-  for (auto const* const key : {"version", "variants", "manifest"})
+  for (auto const* const key : {"version", "variants", "manifest", "members"})
     if (auto const* const member = value.is_object() ? value.get_object().if_contains(key) : nullptr) document[key] = *member;
   std::vector<FieldError> faults;
   // What people write is refused for unknown keys; a signed release of a newer server is not.
   if (auto const* const manifest = document.if_contains("manifest")) read_manifest(*manifest, "/manifest", true, faults);
   FLEET_CHECK(no_faults(faults, "manifest"));
-  FLEET_TRY(auto release, read_release(document));
+  FLEET_TRY(auto release, read_release(document, false));
   check_manifest_files(release, faults);
   FLEET_CHECK(no_faults(faults, "release"));
   auto const bytes = encode(release).size();
@@ -346,6 +360,11 @@ Result<Release> decode_wanted_release(std::string_view model, std::string_view b
 }
 
 std::string encode(Release const& release) {
+  if (release.is_set())
+    return json::serialize(json::object{{"model", release.model},
+                                        {"version", release.version},
+                                        {"release_counter", release.release_counter},
+                                        {"members", members_json(release.members)}});
   json::array variants;
   for (auto const& variant : release.variants) {
     json::array files;

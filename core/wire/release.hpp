@@ -83,26 +83,41 @@ struct Manifest {
   std::int64_t security_floor = 0;
   std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
+/// One release of a set: which of which model, and which members' switches its own comes after.
+struct Member {
+  std::string model, version;
+  Digest digest;  ///< of its release.json
+  std::vector<std::string> after = {};
+  bool operator==(Member const&) const = default;
+};
+inline constexpr std::size_t kMembersMax = 32;
+
 /// `release.json`: what the owners sign. The digest of a release is the SHA-256 of these bytes.
 struct Release {
   std::string model, version;
   std::int64_t release_counter = 0;
   std::vector<Variant> variants;
   Manifest manifest;
+  std::vector<Member> members = {};  ///< of a set, in place of variants and manifest; as they were listed
+
+  [[nodiscard]] bool is_set() const { return !members.empty(); }
 };
-/// Decodes and checks names, paths (safe, no duplicates), links, sizes, times, the floor, limits (10,000 files, 64 variants). @errors bad_input
+/// Decodes and checks names, paths (safe, no duplicates), links, sizes, times, the floor, limits (10,000 files, 64 variants, 32 members), and that members have
+/// an order. @errors bad_input
 [[nodiscard]] Result<Release> decode_release(std::string_view json);
 [[nodiscard]] std::string encode(Release const& release);
 /// A floor above the release's own counter would end its model on every device that commits it. @errors unprocessable (code `floor_above_counter`)
 [[nodiscard]] Result<void> check_floor_of(Release const& release);
 /// The body of a publication: release.json, and what goes with it (evidence, lineage).
 inline constexpr std::size_t kPublicationBytesMax = 4 * 1024 * 1024;
-/// The release that a publication asks for: `version`, `variants` and `manifest` of its body, which are as in release.json; the counter, which is the
-/// server's to give, is 1, and the floor is judged when it is given. Everything else that can be told without the files is checked, by fleetctl before it sends anything and by the server again.
+/// The release that a publication asks for: `version`, `variants` and `manifest`, or `members`, of its body, which are as in release.json; the counter, which is the
+/// server's to give, is 1, a member's digest may be left to it, too, and the floor is judged when it is given. Everything else that can be told without the files is checked, by fleetctl before it sends anything and by the server again.
 /// @errors bad_input (`release_too_large`: its release.json would be over kReleaseBytesMax)
 [[nodiscard]] Result<Release> decode_wanted_release(std::string_view model, std::string_view body);
 /// A manifest as people write it, already JSON (fleetctl converts YAML). Unknown keys are refused by name with their pointer.
 [[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);
+/// Members in the order in which they are switched: who comes after nobody first, else as they are listed. Shorter than `members` where they have none.
+[[nodiscard]] std::vector<Member> switch_order(std::vector<Member> const& members);
 /// The variant for a hardware, or nothing.
 [[nodiscard]] Variant const* find_variant(Release const& release, std::string_view hardware);
 

@@ -25,7 +25,7 @@ Scope const kModels{Bound::filtered, Bound::open};
 Scope const kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
 Scope const kDevices{Bound::named, Bound::filtered, {{Place::path, "m", Thing::model}}};
 Scope const kRelease{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
-Scope const kPublish{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "parents", Thing::parents}}};
+Scope const kPublish{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "parents", Thing::parents}, {Place::body, "members", Thing::parents}}};
 Scope const kRevoke{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "recall", Thing::family}}};
 Scope const kUploads{Bound::filtered, Bound::closed};
 Scope const kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing::upload}}};
@@ -45,9 +45,11 @@ Reply model_reply(catalog::Model const& model, int status = 200) {
 }
 
 Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
-  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_CHECK(only_query(call, {"kind", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
-  FLEET_TRY(auto const models, catalog::list_models(reader, call.actor.limits.model, page.after, page.limit + 1));
+  auto const kind = call.query_value("kind");
+  if (!kind.empty() && kind != "model" && kind != "set") return Error{Kind::bad_input, "bad_parameter", fmt::format("kind: expected model or set, got '{}'", kind)};
+  FLEET_TRY(auto const models, catalog::list_models(reader, call.actor.limits.model, kind, page.after, page.limit + 1));
   std::vector<std::string> items;
   auto const shown = std::min(models.size(), static_cast<std::size_t>(page.limit));
   for (std::size_t i = 0; i < shown; ++i) items.push_back(catalog::model_json(models[i]));

@@ -68,6 +68,7 @@ constexpr auto kWaits = std::to_array<Wait>({
     {"window", "no maintenance window is open"},
     {"budget", "the bytes that its owner allows in a day are used up"},
     {"held", "its owner rolled back and holds the release"},
+    {"member_busy", "a member of the set is at work by itself"},
 });
 
 std::string words_of(std::string const& waiting) {

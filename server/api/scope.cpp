@@ -143,7 +143,7 @@ Result<void> check_parents(Call const& call, db::Connection& connection, std::st
     if (call.actor.limits.covers_model(model)) continue;
     auto const found = catalog::load_release(connection, model, version);
     if (!found && found.error().kind != Kind::not_found) return found.error();
-    if (!found || found->state != "approved") return beyond(call, fmt::format("a parent '{}@{}' that is not approved", model.substr(0, 64), version.substr(0, 64)));
+    if (!found || found->state != "approved") return beyond(call, fmt::format("'{}@{}', which is not approved", model.substr(0, 64), version.substr(0, 64)));
   }
   return {};
 }

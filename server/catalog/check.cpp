@@ -45,6 +45,16 @@ Result<void> check_files(db::Connection& reader, std::string const& name, wire::
   return {};
 }
 
+/// A set's members are there, with the digests that were signed.
+Result<void> check_members(db::Connection& reader, std::string const& name, wire::Release const& release, Findings& findings) {
+  for (auto const& member : release.members) {
+    auto row = reader.prepare(kDocumentByDigest);
+    FLEET_TRY(bool const known, row.bind_all(member.model, member.version, member.digest).step());
+    if (!known) findings.push_back(fmt::format("set {}: there is no {}@{} with digest {}", name, member.model, member.version, member.digest.hex()));
+  }
+  return {};
+}
+
 Result<void> check_documents(db::Connection& reader, Findings& findings) {
   auto rows = reader.prepare(kAllDocuments);
   for (;;) {
@@ -54,7 +64,8 @@ Result<void> check_documents(db::Connection& reader, Findings& findings) {
     if (crypto::sha256(rows.text_view(3)) != rows.digest(2)) findings.push_back(fmt::format("release {}: its release.json does not have its digest", name));
     auto const release = wire::decode_release(rows.text_view(3));
     if (!release) findings.push_back(fmt::format("release {}: {}", name, release.error().detail));
-    else FLEET_CHECK(check_files(reader, name, *release, findings));
+    if (release) FLEET_CHECK(check_files(reader, name, *release, findings));
+    if (release) FLEET_CHECK(check_members(reader, name, *release, findings));
   }
 }
 

@@ -15,7 +15,7 @@ namespace json = boost::json;
 namespace {
 
 Model read_row(db::Statement const& row) {
-  Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5)};
+  Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5), row.text(6)};
   auto const aliases = json::parse(row.text(2));  // our own text
   for (auto const& alias : aliases.as_object()) model.aliases.emplace(std::string(alias.key()), std::string(alias.value().as_string()));
   return model;
@@ -44,7 +44,8 @@ std::string model_json(Model const& model) {
                    {"aliases", wire::text_object(model.aliases)},
                    {"created_at", to_rfc3339(model.created_at)},
                    {"signers", json::object()},
-                   {"demands", json::array()}};
+                   {"demands", json::array()},
+                   {"kind", model.kind.empty() ? json::value(nullptr) : json::value(model.kind)}};
   auto const evidence = json::parse(model.evidence);  // our own text
   for (auto const& member : evidence.as_object()) out[member.key()] = member.value();
   return json::serialize(out);
@@ -59,10 +60,10 @@ Result<Model> load_model(db::Connection& reader, std::string_view name) {
   return read_row(row);
 }
 
-Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view after, int limit) {
+Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view kind, std::string_view after, int limit) {
   std::vector<Model> out;
   auto rows = reader.prepare(kListModels);
-  rows.bind_all(after, limit, only);
+  rows.bind_all(after, limit, only, kind);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return out;

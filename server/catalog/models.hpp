@@ -17,13 +17,14 @@ struct Model {
   std::int64_t revision = 0;
   SysTime created_at{};
   std::string evidence = "{}";  ///< JSON, as trust::encode writes an EvidencePolicy
+  std::string kind = {};  ///< model: its releases have files; set: they have members; empty: it has none yet
 };
 
 [[nodiscard]] std::string model_json(Model const& model);
 /// @errors not_found (code `unknown_model`)
 Result<Model> load_model(db::Connection& reader, std::string_view name);
-/// By name, after `after`; at most `limit`. @param only  this one alone; empty: all
-Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view after, int limit);
+/// By name, after `after`; at most `limit`. @param only  this one alone; empty: all. @param kind  only those of it; empty: all
+Result<std::vector<Model>> list_models(db::Connection& reader, std::string_view only, std::string_view kind, std::string_view after, int limit);
 /// A new model with its signing role. @errors conflict (code `model_exists`)
 Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model const& wanted, events::Deed const& deed);
 /// Changes approvals, aliases and what evidence is demanded of releases to come. @errors not_found

@@ -126,8 +126,10 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   auto asked = in_order(value);
   if (auto* const members = asked.if_object()) members->erase("reason");  // why, not what
   out.request = crypto::sha256(fmt::format("{}\n{}", model, json::serialize(asked)));
-  for (auto const* const key : {"version", "variants", "manifest"})
-    if (reader.find(key) == nullptr && key != std::string_view("manifest")) reader.fault(key, "is required");
+  if (reader.find("version") == nullptr) reader.fault("version", "is required");
+  static_cast<void>(reader.find("manifest"));
+  bool const has_variants = reader.find("variants") != nullptr, has_members = reader.find("members") != nullptr;
+  if (!has_variants && !has_members) reader.fault("variants", "is required; of a set, members");
   read_parents(reader, out, faults);
   read_datasets(reader, out, faults);
   read_metrics(reader, out);

@@ -6,13 +6,14 @@
 
 namespace fleet::catalog {
 
-inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name = ?1"};
+inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind FROM models WHERE name = ?1"};
 inline constexpr db::Query kListModels{
-    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence FROM models WHERE name > ?1 AND (?3 = '' OR name = ?3) ORDER BY name LIMIT ?2"};
+    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind FROM models WHERE name > ?1 AND (?3 = '' OR name = ?3) AND (?4 = '' OR kind = ?4) ORDER BY name LIMIT ?2"};
 inline constexpr db::Query kInsertModel{"insert_model",
                                         "INSERT INTO models (name, approvals_required, aliases, created_at, evidence) VALUES (?1, ?2, ?3, ?4, ?5)"};
 inline constexpr db::Query kUpdateModel{"update_model",
                                         "UPDATE models SET approvals_required = ?2, aliases = ?3, evidence = ?4, revision = revision + 1 WHERE name = ?1"};
+inline constexpr db::Query kSetKind{"set_model_kind", "UPDATE models SET kind = ?2 WHERE name = ?1 AND kind <> ?2"};
 inline constexpr db::Query kRaiseCounter{"raise_release_counter",
                                          "UPDATE models SET release_counter = release_counter + 1 WHERE name = ?1 RETURNING release_counter"};
 
@@ -40,6 +41,12 @@ inline constexpr db::Query kInsertReleaseHardware{
 inline constexpr db::Query kInsertParent{"insert_parent", "INSERT INTO release_parents (release, parent, relation) VALUES (?1, ?2, ?3)"};
 inline constexpr db::Query kParents{
     "release_parents", "SELECT r.model, r.version, p.relation FROM release_parents p JOIN releases r ON r.n = p.parent WHERE p.release = ?1 AND (?2 = '' OR r.model = ?2) ORDER BY r.n"};
+inline constexpr db::Query kInsertMember{"insert_member", "INSERT INTO release_members (release, position, member, model, comes_after) VALUES (?1, ?2, ?3, ?4, ?5)"};
+inline constexpr db::Query kMembersOf{
+    "members_of", "SELECT r.model, r.version, r.digest, m.comes_after, r.state FROM release_members m JOIN releases r ON r.n = m.member WHERE m.release = ?1 ORDER BY m.position"};
+inline constexpr db::Query kSetsOf{"sets_of",
+                                   "SELECT r.model, r.version, r.state FROM release_members m JOIN releases r ON r.n = m.release WHERE m.member = ?1 AND (?2 = '' OR r.model = ?2) "
+                                   "ORDER BY m.release DESC LIMIT 100"};
 inline constexpr db::Query kInsertAttestation{
     "insert_attestation", "INSERT INTO attestations (release, position, kind, predicate_type, signers, sha256, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
 inline constexpr db::Query kAttestations{"attestations_of",
@@ -70,6 +77,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kSetKind, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertMember, kMembersOf, kSetsOf, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

@@ -6,6 +6,7 @@
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/catalog/same_bytes.hpp"
+#include "server/catalog/sets.hpp"
 #include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
@@ -150,13 +151,15 @@ Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_v
 
 Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, events::Deed const& deed,
                           Authority const& authority) {
-  auto const& asked = wanted.release;
+  auto& asked = wanted.release;
   FLEET_TRY(auto const model, load_model(tx.connection(), asked.model));
   FLEET_TRY(auto const there, find_release(tx.connection(), asked.model, asked.version));
   if (there && there->request == wanted.request) return Published{*there, false};
   if (there)
     return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()),
                  "a release never changes: take another version"};
+  FLEET_CHECK(check_kind(model, asked, !wanted.attestations.empty()));
+  FLEET_TRY(auto const members, resolve_members(tx.connection(), asked));
   if (!authority.administers || wanted.reason.empty()) FLEET_CHECK(check_not_revoked(tx.connection(), asked, authority.model));
   FLEET_TRY(auto const statements, judge_evidence(model, wanted));
   FLEET_CHECK(check_parents(tx.connection(), statements));
@@ -181,6 +184,8 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   release.request = wanted.request;
   FLEET_TRY(release.n, insert(tx, release));
   FLEET_CHECK(index(tx, release.n, document));
+  FLEET_CHECK(keep_members(tx, release.n, document, members));
+  FLEET_CHECK(tx.prepare(kSetKind).bind_all(release.model, document.is_set() ? "set" : "model").run());
   for (std::size_t i = 0; i < parents.size(); ++i) FLEET_CHECK(tx.prepare(kInsertParent).bind_all(release.n, parents[i], wanted.parents[i].relation).run());
   FLEET_CHECK(keep_evidence(tx, release.n, statements, wanted.attestations));
   if (release.state == "approved") FLEET_CHECK(sign(tx, keys, release, deed.at));
@@ -197,6 +202,7 @@ Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view 
   if (release.state == "approved") return release;
   if (release.created_by == deed.actor)
     return Error{Kind::forbidden, "own_release", fmt::format("{} published {} and cannot approve it", deed.actor, name_of(release)), "ask another approver"};
+  FLEET_CHECK(check_members_stand(tx.connection(), release.n, name_of(release)));
   if (!authority.administers) {
     FLEET_TRY(auto const document, wire::decode_release(release.document));
     FLEET_CHECK(check_not_revoked(tx.connection(), document, authority.model));
@@ -239,7 +245,10 @@ Result<std::string> release_json(db::Connection& reader, Release const& release,
     if (!row) break;
     parents.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"relation", rows.text_view(2)}});
   }
-  auto document = json::parse(release.document);  // our own text
+  auto document = json::parse(release.document).as_object();  // our own text
+  bool const is_set = document.contains("members");
+  for (auto const& [key, none] : {std::pair<std::string_view, json::value>{"variants", json::array()}, {"manifest", json::object()}})
+    if (is_set) document[key] = none;
   for (auto& variant : document.at("variants").as_array())
     for (auto& file : variant.at("files").as_array()) file.as_object().emplace("executable", false);  // where it is not said
   json::object out{{"model", release.model},
@@ -257,6 +266,9 @@ Result<std::string> release_json(db::Connection& reader, Release const& release,
                    {"created_by", release.created_by},
                    {"created_at", to_rfc3339(release.created_at)}};
   if (release.commit) out["commit"] = *release.commit;
+  if (is_set) {
+    FLEET_TRY(out["members"], members_json(reader, release.n, only_model));
+  }
   FLEET_TRY(auto const evidence, evidence_json(reader, release.n, false));
   out["attestations"] = beside(evidence, json::array());
   return json::serialize(out);
@@ -283,6 +295,8 @@ Result<std::string> lineage_json(db::Connection& reader, Release const& release,
     out[key] = std::move(list);
   }
   out["cut"] = cut;
+  FLEET_TRY(out["members"], members_json(reader, release.n, only_model));
+  FLEET_TRY(out["sets"], sets_of(reader, release.n, only_model));
   return json::serialize(out);
 }
 

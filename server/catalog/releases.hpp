@@ -67,7 +67,8 @@ struct Published {
   bool fresh = true;  ///< false: the same was there already
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
-/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence
+/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence,
+///   sets.hpp of sets
 Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, events::Deed const& deed,
                           Authority const& authority = {});
 
@@ -77,7 +78,7 @@ Result<Release> load_release(db::Connection& reader, std::string_view model, std
 Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state,
                                            std::string_view created_by, int limit);
 /// One more approval; signs when it was the last that the model asks for. The publisher may not approve its own.
-/// @errors forbidden (code `own_release`), conflict (codes `revoked`, `revoked_bytes`)
+/// @errors forbidden (code `own_release`), conflict (codes `revoked`, `revoked_bytes`, `member_revoked`)
 Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view model, std::string_view version, events::Deed const& deed,
                         Authority const& authority = {});
 /// The steps of `revoke`: one release, with its entry; and each model's role signed once without those.

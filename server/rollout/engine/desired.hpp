@@ -17,10 +17,18 @@ using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, place_taken, restored; not_selected, no_variant, revoked, no_rollout; of the rollout:
+  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, place_taken, restored; not_selected, no_variant, revoked, no_rollout; set, broken_up (engine/sets.hpp); of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, tries_again, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
+};
+
+/// A member of a set, as directives name it.
+struct SetMember {
+  std::string model, version;
+  Digest digest;
+  std::int64_t document_bytes = 0;  ///< length of its release.json
+  std::vector<std::string> after;   ///< models
 };
 
 /// What one device should run of one model.
@@ -36,6 +44,7 @@ struct Desired {
   bool joins = false;  ///< true: dispatching this creates the device's row in rollout_devices
   std::vector<Because> because;
   std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked
+  std::vector<SetMember> members = {};  ///< of a set, as they are listed
 };
 
 /// The answer for all models, and how long it stands (windows, back-offs).

@@ -55,6 +55,8 @@ void put_view(Snapshot& snapshot, ViewPtr view) {
   auto& of_model = snapshot.models[view->rollout.model];
   (is_live(state) && state != State::rolling_back ? of_model.live : of_model.ended).push_back(view);
   if (auto const& limit = view->rollout.policy.per_place) snapshot.site_labels.insert(limit->label);
+  if (is_live(state))
+    for (auto const& member : view->members) snapshot.sets_with[member.model].push_back(view);
   snapshot.by_n[view->rollout.n] = view;
   snapshot.by_id[view->rollout.id] = std::move(view);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/registry/selector.hpp"
+#include "server/rollout/engine/desired.hpp"
 #include "server/rollout/engine/membership.hpp"
 #include "server/rollout/engine/rollout.hpp"
 #include "server/rollout/engine/samples.hpp"
@@ -29,6 +30,7 @@ struct RolloutView {
   std::shared_ptr<Ladder const> ladder;                                      ///< never changes: all views of a rollout share it
   std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
   std::map<std::string, MetricRange, std::less<>> ranges;                    ///< metric -> what its values lie between, as the release declares it
+  std::vector<SetMember> members = {};                                       ///< of a set's release
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
   /// Service time (ms) from which `limits.egress` lets one more device begin; outlives the view, too.
@@ -65,6 +67,8 @@ struct Snapshot {
   std::map<std::int64_t, ViewPtr> by_n;
   std::map<std::string, ViewPtr, std::less<>> by_id;
   std::set<std::string> site_labels;  ///< that any of them limits by
+  std::map<std::string, std::vector<ViewPtr>> sets_with;       ///< by a member's model: live rollouts of sets that have one
+  std::map<std::string, std::vector<std::string>> revoked;     ///< by a member's model: digests that were revoked
 };
 
 /// The pure parts, for simulations: a view from a rollout and its ladder, and the orders of a model.

@@ -2,12 +2,14 @@
 
 #include "core/base/log.hpp"
 #include "server/rollout/engine/revoked.hpp"
+#include "server/rollout/engine/sets.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/sample_rows.hpp"
+#include "server/rollout/shell/set_rows.hpp"
 #include "server/rollout/shell/verbs.hpp"
 
 #include <fmt/format.h>
@@ -50,6 +52,21 @@ Result<void> fill_return(db::Connection& reader, Desired& desired) {
   return {};
 }
 
+/// Of a set, the members of what the device should run; of one that goes, and is followed by nothing that the catalog knows, those of what goes.
+Result<void> fill_members(db::Connection& reader, Snapshot const& snapshot, Desired& desired) {
+  auto const view = snapshot.by_n.find(desired.rollout_n);
+  if (desired.target.model.empty() || view == snapshot.by_n.end() || view->second->members.empty()) return {};
+  desired.members = view->second->members;
+  if (desired.version.empty() || desired.version == view->second->rollout.version) return {};
+  auto row = reader.prepare(queries::kReleaseTarget);
+  row.bind_all(desired.model, desired.version);
+  FLEET_TRY(bool const found, row.step());
+  if (!found) return {};
+  FLEET_TRY(auto members, load_members(reader, row.int64(3)));
+  if (!members.empty()) desired.members = std::move(members);
+  return {};
+}
+
 class StoreEngine final : public Engine {
 public:
   StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, sites_, [this] { return snapshot(); }) {}
@@ -67,12 +84,14 @@ public:
     for (auto const& [model, views] : current->models) {
       auto decided = decide_model(*current, model, device, rows, asking);
       FLEET_CHECK(fill_return(reader, decided.desired));
+      FLEET_CHECK(fill_members(reader, *current, decided.desired));
       decided.desired.revoked = revoked_here(views, rows);
       if (decided.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
       if (decided.waits_at) wait_for_place(*current, device.n, decided, now, out);
       if (decided.valid_until) out.valid_until = std::min(out.valid_until, *decided.valid_until);
       out.models.push_back(std::move(decided.desired));
     }
+    join_sets(*current, out.models);
     FLEET_TRY(out.gave_up, holds_in_vain(reader, *current, device.n, out));
     return out;
   }

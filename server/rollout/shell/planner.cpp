@@ -5,6 +5,7 @@
 #include "core/wire/release.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/queries.hpp"
+#include "server/rollout/shell/set_rows.hpp"
 
 #include <fmt/format.h>
 
@@ -23,20 +24,35 @@ Error unknown_release(std::string const& model, std::string const& version) {
 }
 
 /// A version that devices run now and would have to return to must not lie below the new release's floor.
-Result<void> check_floors(db::Connection& reader, PlanRequest const& request, ReleaseFacts const& release, std::set<std::string> const& running) {
-  if (request.policy.on_harm != OnHarm::rollback || release.security_floor == 0) return {};
-  for (auto const& version : running) {
-    auto row = reader.prepare(queries::kFindRelease);
-    row.bind_all(request.model, version);
-    FLEET_TRY(bool const found, row.step());
-    if (!found) continue;
-    FLEET_TRY(auto const before, wire::decode_release(row.text_view(2)));
-    if (release.security_floor <= before.release_counter) continue;
-    auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}: they could not return to it", request.model, version,
-                                    before.release_counter, release.security_floor, request.version);
-    return Error{Kind::unprocessable, "floor_forbids_return", detail, "write on_harm: pause", {{"/policy/on_harm", detail}}};
-  }
+/// @param running  by model
+Result<void> check_floors(db::Connection& reader, PlanRequest const& request, ReleaseFacts const& release, std::map<std::string, std::set<std::string>> const& running) {
+  if (request.policy.on_harm != OnHarm::rollback) return {};
+  for (auto const& [model, versions] : running)
+    for (auto const& version : versions) {
+      auto row = reader.prepare(queries::kFindRelease);
+      row.bind_all(model, version);
+      FLEET_TRY(bool const found, row.step());
+      if (!found) continue;
+      FLEET_TRY(auto const before, wire::decode_release(row.text_view(2)));
+      auto const floor = release.floors.at(model);
+      if (floor <= before.release_counter) continue;
+      auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}@{}: they could not return to it", model, version,
+                                      before.release_counter, floor, request.model, request.version);
+      return Error{Kind::unprocessable, "floor_forbids_return", detail, "write on_harm: pause", {{"/policy/on_harm", detail}}};
+    }
   return {};
+}
+
+/// The models that a release moves: its own, and its members'.
+Result<std::vector<std::string>> moved_models(db::Connection& reader, std::string const& model, std::string const& version) {
+  std::vector<std::string> out{model};
+  auto rows = reader.prepare(queries::kMemberModels);
+  rows.bind_all(model, version);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return out;
+    out.push_back(rows.text(0));
+  }
 }
 
 }  // namespace
@@ -92,8 +108,13 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   ReleaseFacts out;
   out.n = row.int64(0);
   out.state = row.text(1);
-  FLEET_TRY(auto const release, wire::decode_release(row.text_view(2)));
-  out.security_floor = release.manifest.security_floor;
+  FLEET_TRY(auto const whole, load_whole(reader, out.n, row.text_view(2)));
+  auto const& release = whole.release;
+  auto const note_floor = [&](wire::Release const& one) {
+    if (one.manifest.security_floor > 0) out.floors[one.model] = one.manifest.security_floor;
+  };
+  note_floor(release);
+  for (auto const& member : whole.members) note_floor(member);
   if (release.manifest.golden) out.proof += release.manifest.golden->timeout;
   if (release.manifest.probation) out.proof += release.manifest.probation->time;
   out.match = release.manifest.match;
@@ -120,14 +141,14 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   FLEET_TRY(auto const release, find_release(reader, request.model, request.version));
   FLEET_CHECK(check_drift(request.policy, release.schema));
   FLEET_TRY(auto const selector, registry::Selector::parse(request.selector));
-  FLEET_TRY(auto conflicts, find_conflicts(reader, request.model, request.selector, ""));
+  FLEET_TRY(auto conflicts, find_conflicts(reader, request.model, request.version, request.selector, ""));
   std::vector<registry::Selector> others;
   for (auto const& conflict : conflicts) {
     FLEET_TRY(auto other, registry::Selector::parse(conflict.selector));
     others.push_back(std::move(other));
   }
   Places places;
-  std::set<std::string> running;
+  std::map<std::string, std::set<std::string>> running;
   std::int64_t ineligible = 0;
   SiteCounts sites;
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
@@ -142,11 +163,12 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       ++(site ? sites.devices[site->value] : sites.without);
     }
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
-    if (release.security_floor == 0) return {};
-    auto row = reader.prepare(queries::kRunningVersion);
-    row.bind_all(device.n, request.model);
-    FLEET_TRY(bool const found, row.step());
-    if (found && !row.is_null(0)) running.insert(row.text(0));
+    for (auto const& [model, floor] : release.floors) {
+      auto row = reader.prepare(queries::kRunningVersion);
+      row.bind_all(device.n, model);
+      FLEET_TRY(bool const found, row.step());
+      if (found && !row.is_null(0)) running[model].insert(row.text(0));
+    }
     return {};
   };
   FLEET_CHECK(registry::scan_selected(reader, selector, take));
@@ -165,18 +187,25 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   return out;
 }
 
-Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector, std::string const& except_id) {
+Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& version, std::string const& selector,
+                                             std::string const& except_id) {
   FLEET_TRY(auto const mine, registry::Selector::parse(selector));
+  FLEET_TRY(auto const models, moved_models(reader, model, version));
   std::vector<Conflict> out;
-  auto rows = reader.prepare(queries::kLiveOfModel);
-  rows.bind_all(model);
-  while (true) {
-    FLEET_TRY(bool const more, rows.step());
-    if (!more) return out;
-    Conflict found{rows.text(0), rows.text(1), rows.text(2)};
-    FLEET_TRY(auto const theirs, registry::Selector::parse(found.selector));
-    if (found.rollout != except_id && !disjoint(mine, theirs)) out.push_back(std::move(found));
-  }
+  std::set<std::string> seen{except_id};
+  for (auto const& moved : models)
+    for (auto const& query : {queries::kLiveOfModel, queries::kLiveSetsWith}) {
+      auto rows = reader.prepare(query);
+      rows.bind_all(moved);
+      while (true) {
+        FLEET_TRY(bool const more, rows.step());
+        if (!more) break;
+        Conflict found{rows.text(0), rows.text(1), rows.text(2)};
+        FLEET_TRY(auto const theirs, registry::Selector::parse(found.selector));
+        if (seen.insert(found.rollout).second && !disjoint(mine, theirs)) out.push_back(std::move(found));
+      }
+    }
+  return out;
 }
 
 }  // namespace fleet::rollout

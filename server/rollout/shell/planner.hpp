@@ -26,7 +26,7 @@ struct ReleaseFacts {
   std::int64_t n = 0;
   std::string state;
   std::vector<std::string> hardware;  ///< of all variants
-  std::int64_t security_floor = 0;
+  std::map<std::string, std::int64_t> floors;  ///< security floors above 0, by model: its own, or its members'
   Millis proof{0};  ///< golden test and probation, where all goes well
   wire::Match match;
   std::map<std::string, wire::MetricSchema, std::less<>> schema;
@@ -54,8 +54,8 @@ struct ReleaseFacts {
 /// A label of every device's own would make each device a stratum. @errors unprocessable (`too_many_strata`)
 [[nodiscard]] Result<void> check_strata(Policy const& policy, std::size_t strata);
 
-/// Live rollouts of a model that may overlap `selector`. Cheap: looks at rollouts, not at devices.
-[[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& selector,
+/// Live rollouts that may overlap `selector`: of the release's model, of members of a set, and of sets that share one. Cheap: looks at rollouts, not at devices.
+[[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& version, std::string const& selector,
                                                            std::string const& except_id);
 
 }  // namespace fleet::rollout

@@ -9,8 +9,13 @@ namespace fleet::rollout::queries {
 
 using db::Query;
 
+/// A set with a revoked member counts as revoked: `l` is its release.
+#define FLEET_RELEASE_STATE                                                                                                                   \
+  "CASE WHEN EXISTS (SELECT 1 FROM release_members sm JOIN releases sr ON sr.n = sm.member WHERE sm.release = l.n AND sr.state = 'revoked') " \
+  "THEN 'revoked' ELSE l.state END"
+
 // planning ------------------------------------------------------------------------------------------------------------------
-inline constexpr Query kFindRelease{"rollout_find_release", "SELECT n, state, document FROM releases WHERE model = ? AND version = ?"};
+inline constexpr Query kFindRelease{"rollout_find_release", "SELECT l.n, " FLEET_RELEASE_STATE ", l.document FROM releases l WHERE l.model = ? AND l.version = ?"};
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kGaps{"rollout_gaps",
@@ -23,11 +28,24 @@ inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
     "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
 
+/// The same, of rollouts of sets that have a member of the model.
+inline constexpr Query kLiveSetsWith{"rollout_live_sets_with",
+                                     "SELECT id, state, selector FROM rollouts WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND EXISTS "
+                                     "(SELECT 1 FROM release_members m WHERE m.release = rollouts.release AND m.model = ?) ORDER BY n"};
+inline constexpr Query kMemberModels{"rollout_member_models",
+                                     "SELECT m.model FROM releases l JOIN release_members m ON m.release = l.n WHERE l.model = ? AND l.version = ? ORDER BY m.position"};
+inline constexpr Query kMembers{"rollout_members",
+                                "SELECT l.model, l.version, l.digest, length(CAST(l.document AS BLOB)), m.comes_after FROM release_members m JOIN releases l ON l.n = m.member "
+                                "WHERE m.release = ? ORDER BY m.position"};
+inline constexpr Query kMemberDocuments{"rollout_member_documents",
+                                        "SELECT l.document FROM release_members m JOIN releases l ON l.n = m.member WHERE m.release = ? ORDER BY m.position"};
+inline constexpr Query kRevokedOf{"rollout_revoked_of", "SELECT digest FROM releases WHERE model = ? AND state = 'revoked' ORDER BY n DESC LIMIT 16"};
+
 // one rollout ---------------------------------------------------------------------------------------------------------------
 #define FLEET_ROLLOUT_COLUMNS                                                                                                   \
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
-  "r.latched, r.reason, r.created_by, r.created_at, r.revision, l.state, l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
+  "r.latched, r.reason, r.created_by, r.created_at, r.revision, " FLEET_RELEASE_STATE ", l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
   "r.restored, r.progress "                                                                                                     \
   "FROM rollouts r JOIN releases l ON l.n = r.release "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
@@ -45,7 +63,7 @@ inline constexpr Query kStartedRollouts{
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL))) ORDER BY r.n"};
 /// What the judge looks at each time: cheap, whatever ended before.
 inline constexpr Query kJudged{"rollout_judged_now",
-                               "SELECT r.n, r.revision, l.state FROM rollouts r JOIN releases l ON l.n = r.release "
+                               "SELECT r.n, r.revision, " FLEET_RELEASE_STATE " FROM rollouts r JOIN releases l ON l.n = r.release "
                                "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
 inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL ORDER BY r.n"};
 #undef FLEET_ROLLOUT_COLUMNS
@@ -129,7 +147,7 @@ inline constexpr Query kPollEvery{"rollout_poll_every",
                                   "SELECT c.poll_every_s FROM devices d LEFT JOIN contacts c ON c.device = d.n WHERE d.n = ? AND d.state = 'active'"};
 inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
 inline constexpr Query kReleaseTarget{"rollout_release_target",
-                                      "SELECT digest, length(CAST(document AS BLOB)), state FROM releases WHERE model = ? AND version = ?"};
+                                      "SELECT l.digest, length(CAST(l.document AS BLOB)), " FLEET_RELEASE_STATE ", l.n FROM releases l WHERE l.model = ? AND l.version = ?"};
 // The end of a rollout reaches its rows piece by piece: ?1 the rollout, devices above ?2 and up to ?3.
 inline constexpr Query kPieceOfRows{"rollout_piece_of_rows",
                                     "SELECT max(device), count(*) FROM (SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 ORDER BY device "
@@ -251,8 +269,11 @@ inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
+     kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
+
+#undef FLEET_RELEASE_STATE
 
 }  // namespace fleet::rollout::queries

@@ -30,10 +30,15 @@ Result<std::optional<Measuring>> find_measuring(store::Tx& tx, std::int64_t roll
 }
 
 /// Are samples that carry this digest evidence of the arm that the device is in?
-bool is_of_arm(Measuring const& row, Rollout const& rollout, std::string_view digest) {
-  bool const of_release = rollout.digest.hex() == digest;
+/// @param model  of the samples: the rollout's own, or a member's of its set
+bool is_of_arm(Measuring const& row, RolloutView const& view, std::string_view model, std::string_view digest) {
+  auto const& rollout = view.rollout;
+  auto const member = std::find_if(view.members.begin(), view.members.end(), [&](SetMember const& one) { return one.model == model; });
+  bool const of_set = member != view.members.end();
+  bool const of_release = (of_set ? member->digest : rollout.digest).hex() == digest;
   if (row.arm == Arm::canary) return row.exposed && of_release;
   bool const proves = row.window != 0 && row.state != ds::kDropped && row.state != ds::kLeft;
+  if (of_set) return proves;  // a member may be the same in both
   return proves && !of_release && (!row.from || row.from->hex() == digest);
 }
 
@@ -82,13 +87,15 @@ Result<bool> add_samples(store::Tx& tx, RolloutView const& view, std::int64_t de
 
 Result<void> note_metrics(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::MetricsItem const& item, SysTime now,
                           std::vector<std::int64_t>& changed) {
-  auto const of_model = snapshot.models.find(item.model);
-  if (item.digest.empty() || of_model == snapshot.models.end()) return {};
-  for (auto const& view : of_model->second.live) {
+  if (item.digest.empty()) return {};
+  std::vector<ViewPtr> live;
+  if (auto const own = snapshot.models.find(item.model); own != snapshot.models.end()) live = own->second.live;
+  if (auto const sets = snapshot.sets_with.find(item.model); sets != snapshot.sets_with.end()) live.insert(live.end(), sets->second.begin(), sets->second.end());
+  for (auto const& view : live) {
     auto const& rollout = view->rollout;
     if (!rollout.policy.reads_samples()) continue;
     FLEET_TRY(auto const row, find_measuring(tx, rollout.n, device.n));
-    if (!row || !is_of_arm(*row, rollout, item.digest)) continue;
+    if (!row || !is_of_arm(*row, *view, item.model, item.digest)) continue;
     bool moved = false;
     for (auto const& metric : item.metrics) {
       FLEET_TRY(bool const counted, add_samples(tx, *view, device.n, *row, std::min(item.until, now), metric));

@@ -3,6 +3,7 @@
 #include "core/wire/release.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
+#include "server/rollout/shell/set_rows.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -47,18 +48,31 @@ void show_what_was_said(RolloutView& view) {
 Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   FLEET_TRY(auto ladder, load_ladder(reader, rollout));
   auto row = reader.prepare(queries::kReleaseHardware);
-  row.bind_all(rollout.release_n);
+  auto const release_n = rollout.release_n;
+  row.bind_all(release_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + " names a release that is not there"};
-  FLEET_TRY(auto const release, wire::decode_release(row.text_view(0)));
+  FLEET_TRY(auto const whole, load_whole(reader, release_n, row.text_view(0)));
+  auto const& release = whole.release;
   FLEET_TRY(auto view, make_view(std::move(rollout), std::make_shared<Ladder const>(std::move(ladder))));
   for (auto const& variant : release.variants)
     for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
   for (auto const& [name, metric] : release.manifest.schema)
     if (metric.range) view.ranges[name] = {metric.range->lo, metric.range->hi};
   view.attempt_limit = limit_of(release);
+  FLEET_TRY(view.members, load_members(reader, release_n));
   show_what_was_said(view);
   return std::make_shared<RolloutView const>(std::move(view));
+}
+
+/// A view stands while its row does; what was revoked since is of the epoch.
+Result<void> note_revoked(db::Connection& reader, Snapshot& snapshot) {
+  for (auto const& [n, view] : snapshot.by_n)
+    for (auto const& member : view->members) {
+      if (snapshot.revoked.contains(member.model)) continue;
+      FLEET_TRY(snapshot.revoked[member.model], revoked_of(reader, member.model));
+    }
+  return {};
 }
 
 /// Equal means: the view would come out the same.
@@ -100,6 +114,7 @@ Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, st
     put_view(*snapshot, std::move(view));
   }
   sort_views(*snapshot);
+  FLEET_CHECK(note_revoked(reader, *snapshot));
   return std::shared_ptr<Snapshot const>(std::move(snapshot));
 }
 

@@ -32,12 +32,16 @@ void accept_harm(Rollout& rollout) {
   for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
 }
 
-/// No live rollout of the model may cover the same devices, but those this one follows or replaces.
+/// No live rollout of what it moves may cover the same devices, but those this one follows or replaces.
 Result<void> check_overlap(db::Connection& reader, Rollout const& rollout) {
-  FLEET_TRY(auto const conflicts, find_conflicts(reader, rollout.model, rollout.selector, rollout.id));
+  FLEET_TRY(auto const conflicts, find_conflicts(reader, rollout.model, rollout.version, rollout.selector, rollout.id));
   for (auto const& conflict : conflicts) {
     FLEET_TRY(auto const other, load_rollout(reader, conflict.rollout));
     if (rollout.after_n == other.n || rollout.supersedes_n == other.n) continue;
+    if (other.model != rollout.model)
+      return Error{Kind::conflict, "rollout_overlaps",
+                   fmt::format("rollout {} of {}@{} is {}, moves models that this one moves, and may cover the same devices", other.id, other.model, other.version, conflict.state),
+                   "wait for it to end, or end it: fleetctl rollout abort " + other.id};
     return Error{Kind::conflict, "rollout_overlaps",
                  fmt::format("rollout {} of {}@{} is {} and may cover the same devices (its selector: '{}')", other.id, other.model, other.version,
                              conflict.state, other.selector),

@@ -64,7 +64,7 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   FLEET_TRY(auto const failed, count_failed(tx, rollout));
   if (failed.devices == 0) return rollout;
   if (rollout.state == State::completed) {  // it covers devices again: nothing else may
-    FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.selector, rollout.id));
+    FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.version, rollout.selector, rollout.id));
     if (!conflicts.empty())
       return Error{Kind::conflict, "rollout_overlaps",
                    fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, rollout.model, conflicts[0].state),

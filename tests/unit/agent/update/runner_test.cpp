@@ -613,7 +613,7 @@ TEST_CASE("what took the device down three times in a row fails as interrupted a
     Device device;
     run_one(device);
     auto const bad = sample("2", manifest);
-    put_into(device, bad, at, {3, Millis{0}, 0});
+    put_into(device, bad, at, {3, Millis{0}, {}});
     REQUIRE(device.boot());
     REQUIRE(device.direct({Device::target(bad, "ro-2")}));
     device.settle(3);
@@ -628,7 +628,7 @@ TEST_CASE("each start of a probation is journalled before it begins, an ordinary
   Device device;
   run_one(device);
   auto const two = sample("2", slow_probation());
-  put_into(device, two, State::probation, {2, Millis{0}, 0});
+  put_into(device, two, State::probation, {2, Millis{0}, {}});
   REQUIRE(device.direct({Device::target(two, "ro-2")}));
   REQUIRE(device.boot());
   device.runner->round();

@@ -303,8 +303,8 @@ TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases"
   CHECK(must(change(1, {{"stable", "1"}})).revision == 2);  // nothing changed
   CHECK(code_of(change(1, {{"stable", "9"}})) == "unknown_release");
   add_model("another");
-  CHECK(must(list_models(store->reader(), "", "", 10)).size() == 2);
-  CHECK(must(list_models(store->reader(), "", "another", 10)).front().name == "reader");
+  CHECK(must(list_models(store->reader(), "", "", "", 10)).size() == 2);
+  CHECK(must(list_models(store->reader(), "", "", "another", 10)).front().name == "reader");
 }
 
 TEST_CASE_FIXTURE(WithModel, "a metric beyond a double is refused, and one that an older server let in spoils no release") {
