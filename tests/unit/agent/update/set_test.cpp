@@ -119,7 +119,7 @@ TEST_CASE("a set's members are switched in their order, and one outcome is told"
   REQUIRE(record.members.size() == 2);
   CHECK(record.members[0].model == "reader");
   CHECK(record.members[1] == MemberBefore{"post", {kOne.post.digest, "1"}});
-  CHECK(device.fs.text("/agent/models/gate/current/release.json") == kTwo.self.document);
+  CHECK(device.fs.text("/agent/models/gate/versions/" + link_of(device, "gate") + "/release.json") == kTwo.self.document);
 }
 
 TEST_CASE("cut at any call, by kill or by power, a set's members end all at the new release, and never stay between") {
