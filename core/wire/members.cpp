@@ -12,11 +12,11 @@ namespace fleet::wire {
 namespace json = boost::json;
 namespace {
 
-Member read_member(ObjectReader& reader, bool signed_) {
+Member read_member(ObjectReader& reader, bool is_signed) {
   Member out{reader.required_text("model", 64), reader.required_text("version", 64), {}, reader.texts("after", kMembersMax, 64)};
   if (auto const fine = check_model_name(out.model); !fine) reader.fault("model", fine.error().detail);
   if (auto const fine = check_version_name(out.version); !fine) reader.fault("version", fine.error().detail);
-  if (!signed_ && reader.find("digest") == nullptr) return out;
+  if (!is_signed && reader.find("digest") == nullptr) return out;
   auto const digest = Digest::parse(reader.required_text("digest", 64));
   if (digest) out.digest = *digest;
   else reader.fault("digest", "expected 64 hex characters, lower case");
@@ -36,20 +36,26 @@ void check_after(std::vector<Member> const& members, std::vector<FieldError>& fa
   if (faults.empty() && switch_order(members).size() < members.size()) faults.push_back({"/members", "some members come after each other in a circle: none of them would be first"});
 }
 
-}  // namespace
-
-void read_members(json::array const& list, Release& release, bool signed_, bool strict, std::vector<FieldError>& faults) {
+void read_members(json::array const& list, Release& release, bool is_signed, std::vector<FieldError>& faults) {
   std::set<std::string> models;
   for (std::size_t i = 0; i < list.size(); ++i) {
     ObjectReader reader(list[i], fmt::format("/members/{}", i), faults);
-    auto member = read_member(reader, signed_);
+    auto member = read_member(reader, is_signed);
     if (!models.insert(member.model).second) reader.fault("model", fmt::format("'{}' stands twice", member.model));
     if (member.model == release.model) reader.fault("model", "a set is no member of itself");
-    if (strict) reader.refuse_unknown();
+    if (!is_signed) reader.refuse_unknown();
     release.members.push_back(std::move(member));
   }
   if (list.empty()) faults.push_back({"/members", "at least one member is required"});
   check_after(release.members, faults);
+}
+
+}  // namespace
+
+void read_set(ObjectReader& reader, Release& release, bool is_signed, std::vector<FieldError>& faults) {
+  if (auto const* const list = reader.array("members", kMembersMax)) read_members(*list, release, is_signed, faults);
+  for (auto const* const key : {"variants", "manifest"})
+    if (reader.find(key) != nullptr) reader.fault(key, "a set has members in place of it: files, tests and checks are theirs");
 }
 
 json::array members_json(std::vector<Member> const& members) {

@@ -283,13 +283,6 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
   if (files > kFilesMax) faults.push_back({"/variants", fmt::format("{} files, links and empty folders, at most {} are taken", files, kFilesMax)});
 }
 
-/// What a set has, and what it leaves to its members.
-void read_set(ObjectReader& reader, Release& release, bool is_signed, std::vector<FieldError>& faults) {
-  if (auto const* const list = reader.array("members", kMembersMax)) read_members(*list, release, is_signed, !is_signed, faults);
-  for (auto const* const key : {"variants", "manifest"})
-    if (reader.find(key) != nullptr) reader.fault(key, "a set has members in place of it: files, tests and checks are theirs");
-}
-
 /// @param is_signed  false: as people ask for it
 Result<Release> read_release(json::value const& value, bool is_signed) {
   std::vector<FieldError> faults;

@@ -267,7 +267,8 @@ Result<std::string> release_json(db::Connection& reader, Release const& release,
                    {"created_at", to_rfc3339(release.created_at)}};
   if (release.commit) out["commit"] = *release.commit;
   if (is_set) {
-    FLEET_TRY(out["members"], members_json(reader, release.n, only_model));
+    FLEET_TRY(auto const members, members_json(reader, release.n, only_model));
+    out["members"] = beside(members, json::array());
   }
   FLEET_TRY(auto const evidence, evidence_json(reader, release.n, false));
   out["attestations"] = beside(evidence, json::array());
@@ -295,8 +296,10 @@ Result<std::string> lineage_json(db::Connection& reader, Release const& release,
     out[key] = std::move(list);
   }
   out["cut"] = cut;
-  FLEET_TRY(out["members"], members_json(reader, release.n, only_model));
-  FLEET_TRY(out["sets"], sets_of(reader, release.n, only_model));
+  FLEET_TRY(auto const members, members_json(reader, release.n, only_model));
+  FLEET_TRY(auto const sets, sets_json(reader, release.n, only_model));
+  out["members"] = beside(members, json::array());
+  out["sets"] = beside(sets, json::array());
   return json::serialize(out);
 }
 

@@ -103,26 +103,26 @@ Result<void> check_members_stand(db::Connection& reader, std::int64_t release_n,
   }
 }
 
-Result<json::array> members_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model) {
+Result<std::string> members_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model) {
   json::array out;
   auto rows = reader.prepare(kMembersOf);
   rows.bind(1, release_n);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
-    if (!row) return out;
+    if (!row) return json::serialize(out);
     json::object one{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"digest", rows.digest(2).hex()}, {"after", json::parse(rows.text(3))}};
     if (only_model.empty() || only_model == rows.text_view(0)) one["state"] = rows.text_view(4);
     out.push_back(std::move(one));
   }
 }
 
-Result<json::array> sets_of(db::Connection& reader, std::int64_t release_n, std::string_view only_model) {
+Result<std::string> sets_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model) {
   json::array out;
   auto rows = reader.prepare(kSetsOf);
   rows.bind_all(release_n, only_model);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
-    if (!row) return out;
+    if (!row) return json::serialize(out);
     out.push_back(json::object{{"model", rows.text_view(0)}, {"version", rows.text_view(1)}, {"state", rows.text_view(2)}});
   }
 }

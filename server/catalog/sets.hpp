@@ -3,8 +3,6 @@
 #include "core/wire/release.hpp"
 #include "server/store/store.hpp"
 
-#include <boost/json/fwd.hpp>
-
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +23,8 @@ Result<void> keep_members(store::Tx& tx, std::int64_t release_n, wire::Release c
 /// @errors conflict (code `member_revoked`)
 Result<void> check_members_stand(db::Connection& reader, std::int64_t release_n, std::string_view name);
 /// `[{"model","version","digest","after","state"}]`; the state of those of other models than `only_model` is not told.
-Result<boost::json::array> members_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model);
+Result<std::string> members_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model);
 /// `[{"model","version","state"}]`: sets that have this release; at most a hundred, the newest first.
-Result<boost::json::array> sets_of(db::Connection& reader, std::int64_t release_n, std::string_view only_model);
+Result<std::string> sets_json(db::Connection& reader, std::int64_t release_n, std::string_view only_model);
 
 }  // namespace fleet::catalog
