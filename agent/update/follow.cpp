@@ -33,6 +33,7 @@ void ModelUpdate::go() {
   may_act_ = wish.may_act;
   revoked_ = wish.revoked;
   ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
+  look_whether_broken();
   for (auto const order : wish.orders) obey(order);
   // Once more when a turn has changed something: what came to rest may be asked for the next.
   for (bool again = true; again && !interrupt_.is_raised();) {
@@ -50,7 +51,6 @@ void ModelUpdate::go() {
 /// What the directive says now: drops what it no longer names before the switch, begins, goes back. What was switched goes on to its end also when no
 /// directive names it any more.
 void ModelUpdate::consider(Target const* target) {
-  look_whether_broken();
   auto const before = state();
   if (before_switch(before.state) && (target == nullptr || !is_work_on(*target, before))) {
     if (auto const dropped = advance(before, Event::withdrawn); !dropped) return log_failed("withdraw", dropped.error());

@@ -15,6 +15,7 @@
 #include "agent/update/turn.hpp"
 #include "agent/update/wishes.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -131,6 +132,7 @@ private:
   [[nodiscard]] bool is_member(Part const& part) const { return part.model != model_; }
   /// What it moves beside itself: members of what it runs, ran, and is on its way to.
   [[nodiscard]] std::vector<std::string> member_models(ModelState const& state) const;
+  [[nodiscard]] std::vector<std::string> members_of_release(std::string const& digest) const;
   /// What it moves now; false: another has it.
   bool claim(ModelState const& state);
   /// All that it moves, from its test to its rest; false: a member is at work by itself, and is waited for.
@@ -164,6 +166,7 @@ private:
   Context& context_;
   std::string model_;
   Interrupt& interrupt_;
+  mutable std::map<std::string, std::vector<std::string>> members_;  ///< models of a release's members, by its digest; empty: it is no set's
   std::shared_ptr<Remote> remote_;  ///< while it is at work
   std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch

@@ -275,7 +275,8 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
     auto const& activate = part.release.manifest.activate;
     if (activate.empty()) continue;
     auto const activated = run_program(bench(), candidate_of(part), activate, "activate_failed", time_left(kProgramTimeout, of_all, state));
-    if (!activated && !own_reason(activated.error()).empty()) return wait_for_own(std::move(state), activated.error());
+    // A set does not stand between two of its members until somebody mends the device.
+    if (!activated && parts->size() == 1 && !own_reason(activated.error()).empty()) return wait_for_own(std::move(state), activated.error());
     if (!activated && activated.error().code != "interrupted") {
       FLEET_CHECK(fail(std::move(state), about(part, told_of(activated.error()))));
       return {};

@@ -22,6 +22,8 @@ bool moves_members(State state) {
   return state == State::testing || state == State::switching || state == State::probation || state == State::proving || state == State::rolling_back;
 }
 
+constexpr std::size_t kMembersKept = 4;
+
 Error disagree(std::string detail) { return {Kind::signature, "chains_disagree", std::move(detail)}; }
 
 /// What runs of a member becomes its target. What was never proved is no version to go back to: `previous` is what is.
@@ -40,14 +42,22 @@ std::vector<std::string> ModelUpdate::member_models(ModelState const& state) con
   std::set<std::string> out;
   for (auto const& set : state.sets)
     for (auto const& member : set.members) out.insert(member.model);
-  for (auto const* const version : {&state.target, &state.running}) {
-    if (version->none()) continue;
-    auto const document = context_.slots.load_release(model_, version->digest);
-    auto const release = document ? wire::decode_release(*document) : Result<wire::Release>(document.error());
-    if (release)
-      for (auto const& member : release->members) out.insert(member.model);
-  }
+  for (auto const* const version : {&state.target, &state.running})
+    for (auto const& model : members_of_release(version->digest)) out.insert(model);
   return {out.begin(), out.end()};
+}
+
+/// Asked at each look: a document is read once.
+std::vector<std::string> ModelUpdate::members_of_release(std::string const& digest) const {
+  if (digest.empty()) return {};
+  if (auto const known = members_.find(digest); known != members_.end()) return known->second;
+  auto const document = context_.slots.load_release(model_, digest);
+  auto const release = document ? wire::decode_release(*document) : Result<wire::Release>(document.error());
+  if (!release) return {};
+  if (members_.size() >= kMembersKept) members_.clear();
+  auto& kept = members_[digest];
+  for (auto const& member : release->members) kept.push_back(member.model);
+  return kept;
 }
 
 bool ModelUpdate::claim(ModelState const& state) { return moves_members(state.state) ? claim_members(state) : shop_.claims.take(model_, {model_}); }

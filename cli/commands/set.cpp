@@ -9,8 +9,11 @@
 #include "core/wire/release.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+
+#include <map>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -80,14 +83,23 @@ Result<int> list_sets(Session& session, Arguments const& arguments) {
   return 0;
 }
 
+/// A line a member, in the order of their switches.
 std::string members_of(json::value const& release) {
+  std::vector<wire::Member> members;
+  std::map<std::string, json::value const*> shown;
+  if (auto const* const list = render::member(release, "members").if_array())
+    for (auto const& one : *list) {
+      wire::Member member{render::text_at(one, "model"), render::text_at(one, "version"), {}, {}};
+      if (auto const* const after = render::member(one, "after").if_array())
+        for (auto const& name : *after) member.after.push_back(render::text_of(name));
+      shown[member.model] = &one;
+      members.push_back(std::move(member));
+    }
   std::string out;
-  auto const* const members = render::member(release, "members").if_array();
-  for (std::size_t i = 0; members != nullptr && i < members->size(); ++i) {
-    auto const& member = (*members)[i];
-    auto const after = render::joined(render::member(member, "after"));
-    out += fmt::format("{}{}@{}  {}  {}{}", i == 0 ? "" : "\n", render::text_at(member, "model"), render::text_at(member, "version"), render::text_at(member, "state"),
-                       render::text_at(member, "digest").substr(0, 12), after.empty() ? "" : "  after " + after);
+  for (auto const& member : wire::switch_order(members)) {
+    auto const& one = *shown.at(member.model);
+    out += fmt::format("{}{}@{}  {}  {}{}", out.empty() ? "" : "\n", member.model, member.version, render::text_at(one, "state"), render::text_at(one, "digest").substr(0, 12),
+                       member.after.empty() ? "" : fmt::format("  after {}", fmt::join(member.after, ", ")));
   }
   return out;
 }

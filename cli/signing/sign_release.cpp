@@ -62,6 +62,18 @@ Result<void> check_files(Api& api, wire::Release const& release) {
   return {};
 }
 
+/// A set's members, each as its own owners signed it.
+Result<void> check_members(Session& session, Api& api, std::string const& root, wire::Release const& release) {
+  for (auto const& member : release.members) {
+    FLEET_TRY(auto const trusted, fetch_trusted(session, api, root, {member.model, member.version}));
+    if (!trusted.entry) return Error{Kind::signature, "not_signed", fmt::format("nobody that {} trusts signed member {}@{}", root, member.model, member.version)};
+    FLEET_TRY(auto const digest, trusted.entry->sha256());
+    if (digest != member.digest)
+      return unexpected(fmt::format("member {}@{} was signed with digest {}, the set has {}", member.model, member.version, digest.hex(), member.digest.hex()));
+  }
+  return {};
+}
+
 /// @param verb  the route, by what the person is: who publishes, or who approves
 Result<int> send(Session& session, Api& api, trust::Proposal const& proposal, std::string const& path, ReleaseRef const& ref, std::string_view verb) {
   FLEET_TRY(auto const text, trust::encode(proposal));
@@ -122,6 +134,7 @@ Result<int> sign_release(Session& session, Arguments const& arguments, std::vect
   FLEET_TRY(auto const release, fetch_document(*api, ref, digest.hex()));
   FLEET_CHECK(check_entry(entry, release, ref));
   FLEET_CHECK(published != nullptr ? check_published(*published, release) : check_files(*api, release));
+  FLEET_CHECK(check_members(session, *api, root, release));
   session.say(fmt::format("signing {}@{}: {}", ref.model, ref.version, wire::encode(release)));
   if (auto const floor = release.manifest.security_floor; floor > 0)
     session.say(fmt::format("its security_floor is {}: a device that has committed it takes no release of counter {} or less again", floor, floor - 1));

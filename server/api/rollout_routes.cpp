@@ -32,13 +32,14 @@ constexpr char const* kPolicyRequired = "is required: a policy, or cautious, sta
 Scope const kLint{Bound::filtered, Bound::named, {{Place::body, "model", Thing::model}, {Place::body, "selector", Thing::some_devices}}};
 Scope const kPreset{Bound::open, Bound::named, {{Place::body, "selector", Thing::devices}}};
 Scope const kRollout{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}}};
-Scope const kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}, {Place::body, "device", Thing::device}}};
+Scope const kVerb{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}}};
+Scope const kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}, {Place::body, "device", Thing::device}}};
 Scope const kNewRollout{Bound::named,
                  Bound::named,
-                 {{Place::body, "model", Thing::model},
+                 {{Place::body, "model", Thing::moved_model},
                   {Place::body, "selector", Thing::devices},
                   {Place::body, "after", Thing::rollout},
-                  {Place::body, "supersede", Thing::rollout}}};
+                  {Place::body, "supersede", Thing::moved_rollout}}};
 Scope const kRolloutList{Bound::filtered, Bound::filtered, {{Place::query, "model", Thing::model}}};
 // A body that names no model is of the one that the caller is limited to.
 Scope const kUnhold{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::body, "model", Thing::model}}};
@@ -298,14 +299,14 @@ std::vector<Route> const& rollout_routes() {
       {get, "/api/v1/rollouts/{id}/series", P::read, kRollout, WorkHandler{series_of_one}},
       {get, "/api/v1/rollouts/{id}/devices", P::read, kRollout, &list_its_devices},
       {get, "/api/v1/restored", P::administer, kWhole, WorkHandler{what_differs}},
-      {post, "/api/v1/rollouts/{id}:start", P::operate, kRollout, &plain_verb<&rollout::start>, kSmall},
-      {post, "/api/v1/rollouts/{id}:pause", P::operate, kRollout, &plain_verb<&rollout::pause>, kSmall},
-      {post, "/api/v1/rollouts/{id}:resume", P::operate, kRollout, &plain_verb<&rollout::resume>, kSmall},
-      {post, "/api/v1/rollouts/{id}:promote", P::operate, kRollout, &promote_one, kSmall},
-      {post, "/api/v1/rollouts/{id}:abort", P::operate, kRollout, &plain_verb<&rollout::abort>, kSmall},
-      {post, "/api/v1/rollouts/{id}:rollback", P::operate, kRollout, &plain_verb<&rollout::rollback>, kSmall},
+      {post, "/api/v1/rollouts/{id}:start", P::operate, kVerb, &plain_verb<&rollout::start>, kSmall},
+      {post, "/api/v1/rollouts/{id}:pause", P::operate, kVerb, &plain_verb<&rollout::pause>, kSmall},
+      {post, "/api/v1/rollouts/{id}:resume", P::operate, kVerb, &plain_verb<&rollout::resume>, kSmall},
+      {post, "/api/v1/rollouts/{id}:promote", P::operate, kVerb, &promote_one, kSmall},
+      {post, "/api/v1/rollouts/{id}:abort", P::operate, kVerb, &plain_verb<&rollout::abort>, kSmall},
+      {post, "/api/v1/rollouts/{id}:rollback", P::operate, kVerb, &plain_verb<&rollout::rollback>, kSmall},
       {post, "/api/v1/rollouts/{id}:retry", P::operate, kRetry, &retry_one, kSmall},
-      {post, "/api/v1/rollouts/{id}:approve", P::approve, kRollout, &plain_verb<&rollout::approve, true>, kSmall},
+      {post, "/api/v1/rollouts/{id}:approve", P::approve, kVerb, &plain_verb<&rollout::approve, true>, kSmall},
       {post, "/api/v1/devices/{id}:unhold", P::operate, kUnhold, &unhold_device, kSmall},
   };
   return routes;

@@ -148,6 +148,23 @@ Result<void> check_parents(Call const& call, db::Connection& connection, std::st
   return {};
 }
 
+/// A set's rollout moves the members' models, which lie beyond any limit to one model.
+Result<void> check_moved_model(Call const& call, db::Connection& connection, std::string_view name) {
+  FLEET_CHECK(check_model(call, connection, name));
+  if (call.actor.limits.model.empty()) return {};
+  auto const model = catalog::load_model(connection, name);
+  if (!model && model.error().kind != Kind::not_found) return model.error();
+  if (!model || model->kind != "set") return {};
+  return beyond(call, fmt::format("the models of the members of set '{}'", name.substr(0, 64)));
+}
+
+Result<void> check_moved_rollout(Call const& call, db::Connection& connection, std::string_view id) {
+  FLEET_CHECK(check_rollout(call, connection, id));
+  if (call.actor.limits.model.empty()) return {};
+  FLEET_TRY(auto const found, rollout::load_rollout(connection, id));
+  return check_moved_model(call, connection, found.model);
+}
+
 using Check = Result<void> (*)(Call const&, db::Connection&, std::string_view);
 struct Row {
   Thing thing;
@@ -166,7 +183,9 @@ constexpr auto kRows = std::to_array<Row>({{Thing::model, check_model},
                                            {Thing::upload, check_upload},
                                            {Thing::blob, check_blob},
                                            {Thing::family, check_family},
-                                           {Thing::parents, check_parents}});
+                                           {Thing::parents, check_parents},
+                                           {Thing::moved_model, check_moved_model},
+                                           {Thing::moved_rollout, check_moved_rollout}});
 static_assert([] {
   for (std::size_t i = 0; i < kRows.size(); ++i)
     if (kRows[i].thing != static_cast<Thing>(i)) return false;
@@ -177,7 +196,7 @@ static_assert([] {
 bool has_owner(Thing thing) { return thing == Thing::upload || thing == Thing::blob; }
 
 /// Where such a value is empty, none is named. An empty model or selector is all of them.
-bool names_one(Thing thing) { return thing == Thing::release || thing == Thing::device || thing == Thing::rollout; }
+bool names_one(Thing thing) { return thing == Thing::release || thing == Thing::device || thing == Thing::rollout || thing == Thing::moved_rollout; }
 
 /// Reads what a request names; its body once, and only where that is asked for.
 class Values {

@@ -6,6 +6,7 @@
 #include "server/events/audit.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/catalog/same_bytes.hpp"
+#include "server/catalog/sets.hpp"
 #include "server/signing/repository.hpp"
 #include "server/signing/metadata_rows.hpp"
 
@@ -203,6 +204,7 @@ private:
     return release;
   }
   Result<void> approve_listed(catalog::Release const& release) {
+    FLEET_CHECK(catalog::check_members_stand(tx_.connection(), release.n, fmt::format("{}@{}", release.model, release.version)));
     FLEET_TRY(auto const rules, catalog::load_model(tx_.connection(), release.model));
     auto count = tx_.prepare(catalog::kCountApprovals);
     FLEET_CHECK(count.bind(1, release.n).step());

@@ -2,6 +2,7 @@
 #include "server/ceremony/propose.hpp"
 
 #include "server/catalog/queries.hpp"
+#include "server/catalog/sets.hpp"
 #include "server/signing/repository.hpp"
 #include "server/signing/metadata_rows.hpp"
 #include "server/signing/trust_status.hpp"
@@ -93,6 +94,7 @@ public:
     for (auto const& version : change_.releases) {
       FLEET_TRY(auto const release, catalog::load_release(reader_, model, version));
       if (release.state == "revoked") return Error{Kind::conflict, "revoked", fmt::format("release {}@{} is revoked", model, version), "publish a new version"};
+      if (release.state == "draft") FLEET_CHECK(catalog::check_members_stand(reader_, release.n, fmt::format("{}@{}", model, version)));
       FLEET_TRY(auto target, signing::target_of(signing::release_path(model, version), release.document));
       if (release.state == "draft") listed.push_back(std::move(target));
     }

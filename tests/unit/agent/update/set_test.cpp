@@ -68,12 +68,12 @@ bool runs(Device& device, Set const& set) {
 
 wire::Manifest failing_activation() {
   wire::Manifest manifest;
-  manifest.activate = {"no-such-program"};
+  manifest.activate = {"bin/no-such-file"};
   return manifest;
 }
 wire::Manifest failing_health() {
   wire::Manifest manifest;
-  manifest.health.push_back({{"no-such-program"}, {}, {}});
+  manifest.health.push_back({{"bin/no-such-file"}, {}, {}});
   manifest.probation = wire::Probation{std::chrono::hours{1}, 0, std::chrono::hours{10}};
   return manifest;
 }

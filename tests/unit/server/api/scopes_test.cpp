@@ -441,6 +441,18 @@ TEST_CASE_FIXTURE(TwoSites, "a publisher of one model names what everybody knows
   CHECK(send(post, "/api/v1/models/mine/releases", body, "publisher-m").status == 201);
 }
 
+TEST_CASE_FIXTURE(TwoSites, "who is limited to a set sees its rollouts, and moves no models of its members by them") {
+  sql({"test.kind", "UPDATE models SET kind = 'set' WHERE name = 'mine'"});
+  CHECK(send(get, "/api/v1/rollouts/r_eu", "", "operator-m").status == 200);
+  for (auto const* const path : {"/api/v1/rollouts", "/api/v1/rollouts:plan"}) {
+    auto const refused = send(post, path, rollout_body("mine", "region=eu", ""), "operator-m");
+    CHECK(refused.status == 403);
+    CHECK(refused.body.find("members of set") != std::string::npos);
+  }
+  CHECK(send(post, "/api/v1/rollouts/r_eu:start", R"({"reason":"x"})", "operator-m").status == 403);
+  CHECK(send(post, "/api/v1/rollouts/r_eu:start", R"({"reason":"x"})", "operator-s").status != 403);
+}
+
 TEST_CASE_FIXTURE(TwoSites, "what a device token leaves open may be anything") {
   add_token("operator", "-not", {}, "region!=us");
   add_token("operator", "-kind", {}, "hardware notin (cam-b)");
