@@ -52,4 +52,37 @@ start_server() {
 }
 stop_server() { kill "$server_pid"; wait "$server_pid" || true; }
 cpu_ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
+# Microseconds of CPU that the threads of process $1 have used: finer than the ticks of stat; of threads that live on.
+cpu_us() { cat "/proc/$1/task/"*/schedstat 2>/dev/null | awk '{sum += $1} END {printf "%d", sum / 1000}'; }
+# Share of a core that process $1 uses over $2 seconds, in percent.
+share_of_core() {
+  local before
+  before=$(cpu_us "$1")
+  nap "$2"
+  awk -v us=$(( $(cpu_us "$1") - before )) -v s="$2" 'BEGIN {printf "%.2f", us / s / 10000}'
+}
+median() { sort -n | awk '{t[NR] = $1} END {print t[int((NR + 1) / 2)]}'; }
+
+# The API of the server that runs on data directory $1, for fleetctl and for `ask`.
+use_api() {
+  export FLEETCTL_SERVER FLEETCTL_CA=$1/ca.pem FLEETCTL_TOKEN_FILE=$1/admin.token
+  FLEETCTL_SERVER=$(sed 's/.*"api":"\([^"]*\)".*/\1/' "$1/endpoints.json")
+  printf 'Authorization: Bearer %s\n' "$(cat "$FLEETCTL_TOKEN_FILE")" >"$work/auth"
+}
+ctl() { "$bin/fleetctl" -q "$@"; }
+# A request on a connection that is open already: its milliseconds; its answer in $work/answer.json. ask METHOD PATH [BODY]
+ask() {
+  local body=()
+  [ $# -lt 3 ] || body=(-H 'Content-Type: application/json' -d "$3")
+  curl -s --cacert "$FLEETCTL_CA" -o /dev/null "$FLEETCTL_SERVER/healthz" --next -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" -H 'If-Match: *' "${body[@]}" -X "$1" \
+    -o "$work/answer.json" -w '%{time_total}' "$FLEETCTL_SERVER/$2" | awk '{printf "%.1f", $1 * 1000}'
+}
+# Milliseconds of the server's CPU that GET $2 takes, over $1 of them on one connection.
+cpu_of_get() {
+  local urls=() before k
+  for k in $(seq "$1"); do urls+=("$FLEETCTL_SERVER/$2"); done
+  before=$(cpu_us "$server_pid")
+  curl -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" "${urls[@]}" >/dev/null
+  awk -v us=$(( $(cpu_us "$server_pid") - before )) -v n="$1" 'BEGIN {printf "%.2f", us / 1000 / n}'
+}
 memory_kb() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }

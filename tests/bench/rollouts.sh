@@ -1,42 +1,54 @@
 #!/bin/bash
-# A rollout over DEVICES registered devices: what planning, starting, promoting and rolling back take at the API, and a round of the judge over all of them,
-# beside one durable commit of SQLite on this disk, in one run.
-# usage: tests/bench/rollouts.sh [BIN_DIR]   DEVICES=100000
+# A rollout over DEVICES registered devices: what planning, starting and promoting take at the API (medians of 5, wall time), what the judge uses of a core
+# while a window is open and once all devices have a row, what showing it costs, and how long reports wait while all of them are found silent; beside one
+# durable commit of SQLite on this disk, in one run.
+# usage: tests/bench/rollouts.sh [BIN_DIR]   DEVICES=1000000 WATCH=60
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$@"
-devices=${DEVICES:-100000}
+devices=${DEVICES:-1000000} watch=${WATCH:-60}
 seed "$work/data" "$devices"
 start_server "$work/data"
-api=$(sed 's/.*"api":"\([^"]*\)".*/\1/' "$work/data/endpoints.json")
-export FLEETCTL_SERVER=$api FLEETCTL_CA=$work/data/ca.pem FLEETCTL_TOKEN_FILE=$work/data/admin.token
-ctl() { "$bin/fleetctl" -q "$@"; }
-ctl model create m >/dev/null
+use_api "$work/data"
 echo one >"$work/model.bin"
-ctl release publish --model m --version 1 --variant "cam-a+cam-b=$work/model.bin" -o name >/dev/null
-
-# Milliseconds of a POST on a connection that is open already.
-post_ms() {
-  printf 'Authorization: Bearer %s\n' "$(cat "$FLEETCTL_TOKEN_FILE")" >"$work/auth"
-  curl -s --cacert "$FLEETCTL_CA" -o /dev/null "$api/healthz" --next -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" -H 'Content-Type: application/json' \
-    -d "$2" -o "$work/answer.json" -w '%{time_total}' "$api/api/v1/$1" | awk '{printf "%.1f", $1 * 1000}'
-}
 policy='{"stages":[{"percent":1,"min_devices":1},{"percent":10,"min_devices":1},{"percent":100}],"on_harm":"pause"}'
-plan=$(post_ms rollouts:plan "{\"model\":\"m\",\"version\":\"1\",\"selector\":\"\",\"policy\":$policy}")
-create=$(post_ms rollouts "{\"model\":\"m\",\"version\":\"1\",\"selector\":\"\",\"policy\":$policy}")
-id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' "$work/answer.json")
-start=$(post_ms "rollouts/$id:start" '{}')
-promote=$(post_ms "rollouts/$id:promote" '{"reason":"bench"}')
+plan=() create=() start=() promote=()
+for k in 1 2 3 4 5; do
+  ctl model create "m$k" >/dev/null
+  ctl release publish --model "m$k" --version 1 --variant "cam-a+cam-b=$work/model.bin" -o name >/dev/null
+  request="{\"model\":\"m$k\",\"version\":\"1\",\"selector\":\"\",\"policy\":$policy}"
+  plan+=("$(ask POST api/v1/rollouts:plan "$request")")
+  create+=("$(ask POST api/v1/rollouts "$request")")
+  id=$(sed 's/.*"id":"\([^"]*\)".*/\1/' "$work/answer.json")
+  start+=("$(ask POST "api/v1/rollouts/$id:start" '{}')")
+  if [ "$k" = 5 ]; then
+    nap 5  # its first window is open
+    window=$(share_of_core "$server_pid" $(( 2 * watch )))
+  fi
+  promote+=("$(ask POST "api/v1/rollouts/$id:promote" '{"stage":1,"reason":"bench"}')")
+  [ "$k" = 5 ] || ask POST "api/v1/rollouts/$id:abort" '{"reason":"bench"}' >/dev/null
+done
 stop_server
 
-# Every device has the release: the judge's round and the way back are over all of them.
-commit=$(python3 - "$work/data/fleet.db" "$id" "$work/probe.db" <<'PY'
+# Every device has a row; one in fifty failed. $1: the rest are `healthy`, or were told long ago and are found `silent` as soon as somebody looks.
+fill() {
+  python3 - "$work/data/fleet.db" "$id" "$1" <<'PY'
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1])
 (n,) = db.execute("SELECT n FROM rollouts WHERE id = ?", (sys.argv[2],)).fetchone()
-now = int(time.time() * 1000)
-db.execute("INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, attempt, dispatched_at, since, silent_at, in_window) SELECT ?, n, 1, hardware, 'healthy', 'healthy', 1, 1, ?, ?, 0, 1 FROM devices WHERE n > 1", (n, now, now))
+now, healthy = int(time.time() * 1000), sys.argv[3] == "healthy"
+db.execute("DELETE FROM rollout_devices WHERE rollout = ?", (n,))
+state, outcome = ("'healthy'", "'healthy'") if healthy else ("'probation'", "NULL")
+db.execute("INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, attempt, dispatched_at, since, silent_at, in_window, told_s, started_s, code, error) "
+           f"SELECT ?1, n, 1, '-', CASE WHEN n % 50 THEN {state} ELSE 'failed' END, CASE WHEN n % 50 THEN {outcome} ELSE 'failed' END, 1, 1, ?2, ?2, 0, 1, 1, 1, "
+           "CASE WHEN n % 50 THEN '' ELSE 'health_failed' END, CASE WHEN n % 50 THEN NULL ELSE '{\"code\":\"health_failed\"}' END FROM devices WHERE n > 64", (n, now))
+db.execute("INSERT INTO settings (name, value) VALUES ('service_ms', '864000000') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 db.commit()
-probe = sqlite3.connect(sys.argv[3], isolation_level=None)
+PY
+  rm -f "$work/data/endpoints.json"
+}
+commit=$(python3 - "$work/probe.db" <<'PY'
+import sqlite3, sys, time
+probe = sqlite3.connect(sys.argv[1], isolation_level=None)
 probe.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (x);")
 took = []
 for k in range(50):
@@ -46,21 +58,48 @@ for k in range(50):
 print("%.1f" % (1000 * sorted(took)[len(took) // 2]))
 PY
 )
-rm -f "$work/data/endpoints.json"
+fill healthy
 start_server "$work/data"
-api=$(sed 's/.*"api":"\([^"]*\)".*/\1/' "$work/data/endpoints.json")
+use_api "$work/data"
 nap 5
-before=$(cpu_ticks "$server_pid"); nap 20; after=$(cpu_ticks "$server_pid")
-judging=$(awk -v t=$(( after - before )) -v hz="$(getconf CLK_TCK)" 'BEGIN {printf "%.1f", 100 * t / hz / 20}')
-rollback=$(post_ms "rollouts/$id:rollback" '{"reason":"bench"}')
+judging=$(share_of_core "$server_pid" "$watch")
+get=$(cpu_of_get 50 "api/v1/rollouts/$id") explain=$(cpu_of_get 50 "api/v1/rollouts/$id/explain")
+failed=$(cpu_of_get 20 "api/v1/rollouts/$id/devices?state=failed&limit=100")
+stop_server
+
+fill silent
+echo '{"boot_id":"7d0c5b1e","tiers":{}}' >"$work/report.json"
+reports() {
+  "${on_load[@]}" "$bin/fleet-load" --url "${url%poll}reports" --ca "$work/data/ca.pem" --identities "$work/identities.pem" --body "$work/report.json" --connections 8 --seconds 20 |
+    sed 's/.*requests=\([0-9]*\).*p50_us=\([0-9]*\) p99_us=\([0-9]*\) max_us=\([0-9]*\).*/\1 \2 \3 \4/' | awk '{printf "p50 %.1f, p99 %.1f, longest %.1f of %d", $2 / 1000, $3 / 1000, $4 / 1000, $1}'
+}
+silent_now() { sqlite3 -readonly "$work/data/fleet.db" "SELECT coalesce(sum(c.devices), 0) FROM rollout_counts c JOIN rollouts r ON r.n = c.rollout WHERE r.id = '$id' AND c.state = 'silent'"; }
+start_server "$work/data"
+nap 1
+before=$(silent_now)
+meanwhile=$(reports)
+marked=$(( $(silent_now) - before ))
+stop_server
+fill healthy
+start_server "$work/data"
+nap 1
+quiet=$(reports)
 stop_server
 cat <<TABLE
-a rollout over $devices devices, milliseconds at the API
-  plan (scans all of them)        $plan
-  create as planned               $create
-  start                           $start (target 50)
-  promote                         $promote (target 50)
-  roll back, all of them exposed  $rollback
+a rollout over $devices devices, milliseconds at the API, medians of 5
+  plan (scans all of them)        $(printf '%s\n' "${plan[@]}" | median)
+  create as planned               $(printf '%s\n' "${create[@]}" | median)
+  start                           $(printf '%s\n' "${start[@]}" | median) (target 50)
+  promote                         $(printf '%s\n' "${promote[@]}" | median) (target 50)
   one durable commit, same disk   $commit
-a running rollout that all devices took: the judge uses $judging % of a core
+percent of a core that the server uses, nothing else to do (target 0.50)
+  a window of a hundredth is open $window
+  all devices have a row          $judging
+milliseconds of the server's CPU, all devices have a row (target 20)
+  rollout get                     $get
+  rollout explain                 $explain
+  its first 100 failed devices    $failed
+a report's milliseconds, 8 connections (target 100)
+  while $marked rows were found silent in 20 s   $meanwhile
+  while none are                  $quiet
 TABLE

@@ -67,6 +67,21 @@ TEST_CASE("no query walks a table that grows, save those that say why they may")
   for (auto const& [name, reason] : kWalks) CHECK_MESSAGE(walk.contains(name), name << " does not, or is gone: " << reason);
 }
 
+TEST_CASE("a snapshot of the rollouts, and a round of the judge, read no rollout that ended long ago") {
+  Database database;
+  database.migrate(kMigrations);
+  // Of those that ended there is one index that holds all that is asked of them; the others hold only those that have a say.
+  std::set<std::string> const allowed{"SCAN rollouts USING INDEX rollouts_live", "SCAN r USING INDEX rollouts_live", "SCAN b USING INDEX rollouts_rolled_back",
+                                      "SCAN rollouts USING COVERING INDEX rollouts_ended", "SCAN rollouts USING INDEX rollouts_unsettled", "SCAN ended"};
+  int seen = 0;
+  for (auto const& query : folders().at("server/rollout/shell")) {
+    if (query.name != "rollout_started" && query.name != "rollout_judged_now" && query.name != "rollout_unsettled") continue;
+    ++seen;
+    for (auto const& step : plan_of(database, query)) CHECK_MESSAGE((!step.starts_with("SCAN") || step.starts_with("SCAN (") || allowed.contains(step)), query.name << ": " << step);
+  }
+  CHECK(seen == 3);
+}
+
 TEST_CASE("what is deleted takes its children along by an index") {
   Database database;
   database.migrate(kMigrations);
@@ -94,6 +109,9 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
       SELECT 1, n, 1, CASE n % 2 WHEN 0 THEN 'x' ELSE 'y' END, 'dispatched', 1, 0, 0, 0 FROM devices;
     UPDATE rollout_devices SET state = 'healthy', outcome = 'healthy', exposed = 1 WHERE device % 5 = 0;
     UPDATE rollout_devices SET outcome = 'failed' WHERE device % 7 = 0;
+    UPDATE rollout_devices SET code = 'x' WHERE device % 14 = 0;
+    UPDATE rollout_devices SET outcome = 'failed', code = 'y' WHERE device % 10 = 1;
+    UPDATE rollout_devices SET outcome = NULL, code = '' WHERE device = 21;
     UPDATE rollout_devices SET arm = 'control', in_window = 2 WHERE device % 4 = 0;
     UPDATE rollout_devices SET in_window = 1, kind = 'golden' WHERE device % 7 = 0;
     UPDATE rollout_devices SET attempt = 2 WHERE device % 9 = 0;
@@ -122,6 +140,8 @@ TEST_CASE("counts that are kept are those that counting gives, whatever becomes 
        {Kept{"SELECT stratum || arm || in_window || state || outcome || exposed || kind || attempt || devices FROM rollout_counts WHERE devices <> 0 ORDER BY 1",
              "SELECT stratum || arm || in_window || state || coalesce(outcome, '') || exposed || kind || attempt || count(*) FROM rollout_devices "
              "GROUP BY stratum, arm, in_window, state, outcome, exposed, kind, attempt ORDER BY 1"},
+        Kept{"SELECT code || ' ' || devices FROM rollout_failure_counts WHERE devices <> 0 ORDER BY 1",
+             "SELECT code || ' ' || count(*) FROM rollout_devices WHERE outcome = 'failed' GROUP BY code ORDER BY 1"},
         Kept{"SELECT metric || arm || class || healthy || devices FROM rollout_metric_counts WHERE devices <> 0 ORDER BY 1",
              "SELECT metric || arm || class || healthy || count(*) FROM rollout_samples GROUP BY metric, arm, class, healthy ORDER BY 1"},
         Kept{"SELECT state || devices FROM device_counts WHERE devices <> 0 ORDER BY 1", "SELECT state || count(*) FROM devices GROUP BY state ORDER BY 1"},

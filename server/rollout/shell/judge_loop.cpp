@@ -31,6 +31,8 @@ constexpr std::int64_t kPollEveryDefault_s = 60;
 constexpr Millis kRemembered = std::chrono::hours{24};
 /// A round's cost in time is paid back by so many times its length before the next.
 constexpr int kRestFactor = 10;
+/// So is that of walking devices one by one, many times over: what grows with the fleet or a window takes a small share of a core whatever their size.
+constexpr int kWalkRestFactor = 400;
 /// Of the devices that a stage waits for, so many are named.
 constexpr std::size_t kNamed = 3;
 constexpr int kPiecesARound = 20;
@@ -195,7 +197,9 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   auto const view = snapshot->by_n.find(rollout.n);
   auto const members = view == snapshot->by_n.end() ? 0 : view->second->ladder->counts.at(static_cast<std::size_t>(rollout.progress.controls));
   if (joining && !by_time && members <= kMembersLookedAt) {
-    FLEET_CHECK(look_at_members(reader, watch, facts));
+    if (watch.members_window != reach_of(rollout.progress) || services_.clock.mono() >= watch.members_due) FLEET_CHECK(look_at_members(reader, watch));
+    facts.undispatched = watch.undispatched;
+    facts.waits_at = watch.waits_at;
   } else if (joining && !by_time) {
     auto const refused = Millis(view->second->place_refused_at->load(std::memory_order_relaxed));
     auto const since = std::max(rollout.progress.opened, refused);  // who polls has by then, unless others of its site come first
@@ -267,6 +271,7 @@ Result<void> JudgeLoop::count_to_return(db::Connection& reader, Watch& watch, Fa
 
 Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& view, Watch& watch) {
   watch.members.clear();
+  auto const began = services_.clock.mono();
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
     auto const stratum = stratum_of(view.rollout.policy.strata, device.hardware, device.labels);
     auto const seat = view.seat(stratum, place(view.rollout.salt, device.id));
@@ -275,21 +280,28 @@ Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& 
   };
   FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
   watch.members_window = reach_of(view.rollout.progress);
-  watch.members_until = services_.clock.mono() + kRescan;
+  watch.members_until = services_.clock.mono() + std::max<Millis>(kRescan, kWalkRestFactor * (services_.clock.mono() - began));
+  return {};
+}
+
+Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch) {
+  auto const& rollout = watch.rollout;
+  FLEET_TRY(auto const snapshot, snapshot_());
+  auto const found = snapshot->by_n.find(rollout.n);
+  watch.undispatched = 1;
+  watch.waits_at.clear();
+  // The snapshot is older than the window: look again at the next round.
+  if (found == snapshot->by_n.end() || reach_of(found->second->rollout.progress) != reach_of(rollout.progress)) return {};
+  if (watch.members_window != reach_of(rollout.progress) || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, *found->second, watch));
+  auto const began = services_.clock.mono();
+  FLEET_CHECK(walk_members(reader, *snapshot, watch));
+  watch.members_due = services_.clock.mono() + kWalkRestFactor * (services_.clock.mono() - began);
   return {};
 }
 
 /// Members of the window that were not told yet: within reach and about to join, held by another rollout, or offline.
-Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Facts& facts) {
+Result<void> JudgeLoop::walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch) {
   auto const& rollout = watch.rollout;
-  FLEET_TRY(auto const snapshot, snapshot_());
-  auto const found = snapshot->by_n.find(rollout.n);
-  if (found == snapshot->by_n.end() || reach_of(found->second->rollout.progress) != reach_of(rollout.progress)) {
-    facts.undispatched = 1;  // the snapshot is older than the window: look again at the next round
-    return {};
-  }
-  auto const& view = *found->second;
-  if (watch.members_window != reach_of(rollout.progress) || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, view, watch));
   FLEET_TRY(auto const told, read_told(reader, rollout));
   std::int64_t offline = 0, blocked = 0;
   std::set<std::string> blocked_by;
@@ -303,24 +315,23 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch, Fa
       continue;
     }
     FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
-    FLEET_TRY(auto const rows, read_device_rows(reader, *snapshot, device_n));
-    FLEET_TRY(auto beside, under_way(reader, *snapshot, device));
-    auto const decided = decide_model(*snapshot, rollout.model, device, rows, {now, std::move(beside)});
+    FLEET_TRY(auto const rows, read_device_rows(reader, snapshot, device_n));
+    FLEET_TRY(auto beside, under_way(reader, snapshot, device));
+    auto const decided = decide_model(snapshot, rollout.model, device, rows, {now, std::move(beside)});
     bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
+    // One is enough to wait for; the rest is looked at when none is left.
     if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
-      facts.undispatched = 1;  // one is enough to wait for; the rest is looked at when none is left
-      if (decided.waits_at) facts.waits_at = decided.waits_at->label + "=" + decided.waits_at->value;
-      break;
+      if (decided.waits_at) watch.waits_at = decided.waits_at->label + "=" + decided.waits_at->value;
+      return {};
     }
     if (rows.contains(rollout.n)) continue;
     ++blocked;
     if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
   }
-  if (facts.undispatched == 0) {
-    watch.offline = offline;
-    watch.blocked = blocked;
-    watch.blocked_by = std::move(blocked_by);
-  }
+  watch.undispatched = 0;
+  watch.offline = offline;
+  watch.blocked = blocked;
+  watch.blocked_by = std::move(blocked_by);
   return {};
 }
 

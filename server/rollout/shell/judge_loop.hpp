@@ -40,7 +40,10 @@ private:
     MonoTime not_before{};      ///< a costly rollout is looked at less often
     std::vector<std::int64_t> members;  ///< of the open window, as the last scan had them
     std::array<int, 3> members_window{-1, -1, -1};  ///< its number, and how far it reaches: a verb may widen it
-    MonoTime members_until{};
+    MonoTime members_until{};           ///< then they are scanned for anew
+    MonoTime members_due{};             ///< then they are looked at again
+    std::int64_t undispatched = 0;      ///< as the last look at them had it
+    std::string waits_at;               ///< the site at which one waits, as that look had it
     bool planned = false;               ///< over the fleet of now, a moment ago
     SysTime next_point{};               ///< of the series
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
@@ -65,7 +68,8 @@ private:
   Result<void> mark_quiet(db::Connection& reader, Rollout const& rollout);
   Result<void> mark_ended(db::Connection& reader);
   Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
-  Result<void> look_at_members(db::Connection& reader, Watch& watch, Facts& facts);
+  Result<void> look_at_members(db::Connection& reader, Watch& watch);
+  Result<void> walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch);
   Result<void> scan_members(db::Connection& reader, RolloutView const& view, Watch& watch);
   Result<Standing> standing_of(db::Connection& reader, Rollout const& rollout);
   Result<void> write(Watch& watch, Stepped const& stepped, Facts const& facts);

@@ -52,15 +52,17 @@ inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMN
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
 inline constexpr Query kListRollouts{
     "rollout_list", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n < ?1 AND (?2 = '' OR r.model = ?2) AND (?3 = '' OR r.state = ?3) ORDER BY r.n DESC LIMIT ?4"};
-// Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not taken back yet.
+/// Those that have a say. Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not
+/// taken back yet.
 inline constexpr Query kStartedRollouts{
     "rollout_started",
-    "SELECT " FLEET_ROLLOUT_COLUMNS
-    "WHERE r.started_at IS NOT NULL AND (r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') OR r.n IN "
-    "(SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts "
-    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8) OR (r.state = 'rolled_back' AND EXISTS "
-    "(SELECT 1 FROM rollout_counts c WHERE c.rollout = r.n AND c.exposed = 1 AND c.state <> 'reverted' AND c.devices > 0) AND EXISTS "
-    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = r.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL))) ORDER BY r.n"};
+    "SELECT r.n, r.revision, " FLEET_RELEASE_STATE " FROM rollouts r JOIN releases l ON l.n = r.release WHERE r.started_at IS NOT NULL AND r.n IN ("
+    "SELECT n FROM rollouts INDEXED BY rollouts_live WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') UNION "
+    "SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts INDEXED BY rollouts_ended "
+    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8 UNION "
+    "SELECT b.n FROM rollouts b INDEXED BY rollouts_rolled_back WHERE b.state = 'rolled_back' AND EXISTS "
+    "(SELECT 1 FROM rollout_counts c WHERE c.rollout = b.n AND c.exposed = 1 AND c.state <> 'reverted' AND c.devices > 0) AND EXISTS "
+    "(SELECT 1 FROM rollout_devices d WHERE d.rollout = b.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL)) ORDER BY r.n"};
 /// What the judge looks at each time: cheap, whatever ended before.
 inline constexpr Query kJudged{"rollout_judged_now",
                                "SELECT r.n, r.revision, " FLEET_RELEASE_STATE " FROM rollouts r JOIN releases l ON l.n = r.release "
@@ -176,7 +178,7 @@ inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices WHERE rollout = ? AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices INDEXED BY rollout_devices_failed WHERE rollout = ? AND outcome = 'failed' AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
@@ -220,7 +222,7 @@ inline constexpr Query kUnknownRollouts{
 inline constexpr Query kCountsOf{"rollout_counts_of",
                                  "SELECT stratum, arm, in_window, state, outcome, exposed, kind, devices, attempt FROM rollout_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kCodes{"rollout_codes",
-                              "SELECT code, count(*) FROM rollout_devices INDEXED BY rollout_devices_codes WHERE rollout = ? AND outcome = 'failed' GROUP BY code"};
+                              "SELECT code, devices FROM rollout_failure_counts WHERE rollout = ? AND devices > 0"};
 inline constexpr Query kBusy{"rollout_busy",
                              "SELECT d.id, x.state FROM rollout_devices x INDEXED BY rollout_devices_quiet JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 "
                              "AND x.state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') LIMIT ?2"};
@@ -258,11 +260,18 @@ inline constexpr Query kCounts{"rollout_counts",
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
                                      "SELECT stratum, state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 AND arm = 'canary' "
                                      "GROUP BY stratum, state, outcome, exposed ORDER BY stratum, state, outcome, exposed"};
+#define FLEET_LISTED_DEVICE \
+  "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome, x.arm FROM rollout_devices x "
 inline constexpr Query kListDevices{
     "rollout_list_devices",
-    "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome, x.arm FROM rollout_devices x "
-    "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) AND (?4 = 0 OR CASE WHEN x.stage = -1 THEN ?6 ELSE x.stage END = ?4) "
-    "ORDER BY x.device LIMIT ?5"};
+    FLEET_LISTED_DEVICE "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) "
+                        "AND (?4 = 0 OR CASE WHEN x.stage = -1 THEN ?6 ELSE x.stage END = ?4) ORDER BY x.device LIMIT ?5"};
+/// The same of those that failed, whatever followed: few among many.
+inline constexpr Query kListFailed{
+    "rollout_list_failed",
+    FLEET_LISTED_DEVICE "INDEXED BY rollout_devices_failed LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND x.outcome = 'failed' "
+                        "AND (?3 = 0 OR CASE WHEN x.stage = -1 THEN ?5 ELSE x.stage END = ?3) ORDER BY x.device LIMIT ?4"};
+#undef FLEET_LISTED_DEVICE
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
@@ -272,7 +281,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
-     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices});
+     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListFailed});
 
 #undef FLEET_RELEASE_STATE
 

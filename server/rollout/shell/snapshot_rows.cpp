@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 
 namespace fleet::rollout {
 namespace {
@@ -75,43 +74,38 @@ Result<void> note_revoked(db::Connection& reader, Snapshot& snapshot) {
   return {};
 }
 
-/// Equal means: the view would come out the same.
-auto content_of(Rollout const& r) { return std::tie(r.revision, r.release_state); }
+/// A rollout that has a say, and what its view would be made of.
+struct Started {
+  std::int64_t n, revision;
+  std::string release_state;
+};
+/// The view of before where it would come out the same.
+Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Snapshot const* before) {
+  ViewPtr old;
+  if (before != nullptr)
+    if (auto const found = before->by_n.find(started.n); found != before->by_n.end()) old = found->second;
+  if (old != nullptr && old->rollout.revision == started.revision && old->rollout.release_state == started.release_state) return old;
+  FLEET_TRY(auto rollout, load_rollout(reader, started.n));
+  if (old == nullptr || old->rollout.waits_to_begin()) return load_view(reader, std::move(rollout));
+  auto view = *old;  // thresholds, hardware and limits never change once it has begun; the row did
+  view.rollout = std::move(rollout);
+  show_what_was_said(view);
+  return ViewPtr(std::make_shared<RolloutView const>(std::move(view)));
+}
 
 }  // namespace
 
 Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, std::uint64_t epoch, Snapshot const* before) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->epoch = epoch;
-  std::vector<Rollout> rollouts;
   {
     auto rows = reader.prepare(queries::kStartedRollouts);
-    while (true) {
+    while (true) {  // what is read in between is of the same moment: a read that goes on holds it
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
-      FLEET_TRY(auto rollout, read_rollout(rows));
-      rollouts.push_back(std::move(rollout));
+      FLEET_TRY(auto view, refresh_view(reader, {rows.int64(0), rows.int64(1), rows.text(2)}, before));
+      put_view(*snapshot, std::move(view));
     }
-  }
-  for (auto& rollout : rollouts) {
-    auto const old = [&]() -> ViewPtr {
-      if (before == nullptr) return nullptr;
-      auto const found = before->by_n.find(rollout.n);
-      return found == before->by_n.end() ? nullptr : found->second;
-    }();
-    if (old != nullptr && content_of(old->rollout) == content_of(rollout)) {
-      put_view(*snapshot, old);
-      continue;
-    }
-    if (old != nullptr && !old->rollout.waits_to_begin()) {  // thresholds, hardware and limits never change once it has begun; the row did
-      auto view = *old;
-      view.rollout = std::move(rollout);
-      show_what_was_said(view);
-      put_view(*snapshot, std::make_shared<RolloutView const>(std::move(view)));
-      continue;
-    }
-    FLEET_TRY(auto view, load_view(reader, std::move(rollout)));
-    put_view(*snapshot, std::move(view));
   }
   sort_views(*snapshot);
   FLEET_CHECK(note_revoked(reader, *snapshot));

@@ -301,9 +301,11 @@ Result<ListPage> list_rollouts(db::Connection& reader, registry::Limits const& l
 Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after, int limit) {
   ListPage out;
   std::int64_t last = 0;
-  auto rows = reader.prepare(queries::kListDevices);
+  bool const failed = state == device_state::kFailed;
+  auto rows = reader.prepare(failed ? queries::kListFailed : queries::kListDevices);
   auto const last_stage = rollout.policy.stage_count();  // where those that are held back count
-  rows.bind_all(rollout.n, after, state, stage, limit + 1, last_stage);
+  if (failed) rows.bind_all(rollout.n, after, stage, limit + 1, last_stage);
+  else rows.bind_all(rollout.n, after, state, stage, limit + 1, last_stage);
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
