@@ -24,17 +24,19 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 300 -
 seed() {
   "$bin/fleet-server" init --data "$1" --host 127.0.0.1 >/dev/null
   python3 - "$1/fleet.db" "$2" "$work/keys" <<'PY'
-import hashlib, sqlite3, sys, time
+import sqlite3, sys, time
 path, count = sys.argv[1], int(sys.argv[2])
 keys = [bytes.fromhex(line) for line in open(sys.argv[3])]
 db = sqlite3.connect(path)
-until = int(time.time() * 1000) + 300 * 86_400_000
-row = lambda n: (n, f"bench-{n}", "cam-a" if n % 3 else "cam-b", '{"site":"%d","ring":"%d"}' % (n % 100, n % 10),
-                 keys[n] if n < len(keys) else hashlib.sha256(b"%d" % n).digest(), until)
-db.executemany("INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?+1, ?, ?, 'active', ?, ?, ?, 0)", map(row, range(count)))
+db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000;")
 now = int(time.time() * 1000)
-db.executemany("INSERT INTO contacts VALUES (?, ?, 900, 60)", ((n + 1, now) for n in range(len(keys), count)))
+all_of = "WITH RECURSIVE k (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM k WHERE n + 1 < ?1) "
+db.execute(all_of + "INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) SELECT n + 1, 'bench-' || n, CASE WHEN n % 3 THEN 'cam-a' ELSE 'cam-b' END, "
+           "'active', '{\"site\":\"' || (n % 100) || '\",\"ring\":\"' || (n % 10) || '\"}', randomblob(32), ?2, 0 FROM k", (count, now + 300 * 86_400_000))
+db.executemany("UPDATE devices SET key_sha256 = ? WHERE n = ?", ((key, n + 1) for n, key in enumerate(keys)))
+db.execute(all_of + "INSERT INTO contacts SELECT n + 1, ?2, 900, 60 FROM k WHERE n >= ?3", (count, now, len(keys)))
 db.commit()
+db.executescript("PRAGMA journal_mode = WAL;")
 PY
 }
 
@@ -75,7 +77,7 @@ ask() {
   local body=()
   [ $# -lt 3 ] || body=(-H 'Content-Type: application/json' -d "$3")
   curl -s --cacert "$FLEETCTL_CA" -o /dev/null "$FLEETCTL_SERVER/healthz" --next -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" -H 'If-Match: *' "${body[@]}" -X "$1" \
-    -o "$work/answer.json" -w '%{time_total}' "$FLEETCTL_SERVER/$2" | awk '{printf "%.1f", $1 * 1000}'
+    -o "$work/answer.json" -w '%{time_total}' "$FLEETCTL_SERVER/$2" | awk '{printf "%.1f", $1 * 1000}' || { echo "bench: $1 $2: $(cat "$work/answer.json")" >&2; return 1; }
 }
 # Milliseconds of the server's CPU that GET $2 takes, over $1 of them on one connection.
 cpu_of_get() {

@@ -1,11 +1,11 @@
 #!/bin/bash
-# Polls of a server with many rollouts beside the same server with none, in one run: with 20 running rollouts that have told the device, with 20 of other
-# devices, with ENDED ended ones of the same 20 models, and with as many of a selector each. `kept` is a poll on a connection that stays, `first` the first
-# one of a new connection (TLS resumed), microseconds of server CPU each. And what ENDED ended rollouts cost the judge, a verb, a list and the start.
-# usage: tests/bench/many.sh [BIN_DIR]   ENDED=10000 SECONDS_EACH=4 FIRST=3000 ROUNDS=3
+# Polls of a server with many rollouts beside one with none, taken in turns, in one run: with 20 running rollouts of other devices, with 20 that have told
+# the device, with ENDED ended ones of the same 20 models, and with as many of a selector each. `kept` is a poll on a connection that stays, `first` the
+# first one of a new connection (TLS resumed): microseconds of server CPU, medians, and the median of the rounds' ratios. And what ended rollouts cost the
+# judge, a verb, a list and a start. usage: tests/bench/many.sh [BIN_DIR]   ENDED=10000 SECONDS_EACH=1 FIRST=500 ROUNDS=7
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$@"
-ended=${ENDED:-10000} seconds=${SECONDS_EACH:-4} first=${FIRST:-3000} rounds=${ROUNDS:-3}
+ended=${ENDED:-10000} seconds=${SECONDS_EACH:-1} first=${FIRST:-500} rounds=${ROUNDS:-7}
 awk '{print} /END CERTIFICATE/ {exit}' "$work/identities.pem" >"$work/one.pem"
 # The poll of a device that runs version $2 of $1 models and took directive $3.
 poll() {
@@ -18,20 +18,39 @@ print(json.dumps({"nonce": "AAAAAAAAAAAAAAAAAAAAAA==", "prior": "", "boot_id": "
                   "models": {f"m{k + 1}": {"digest": digest[k], "version": version, "state": "idle", "rollout": "", "attempt": 0} for k in range(count)}}))
 PY
 }
-# Microseconds of the server's CPU a poll of body $1, medians of ROUNDS: kept and first.
-measure() {
-  local kept=() cold=() before line _
-  local tls=(--url "$url" --ca "$data/ca.pem" --body "$work/$1")
-  "${on_load[@]}" "$bin/fleet-load" "${tls[@]}" --identities "$work/identities.pem" --seconds 1 >/dev/null || true
-  for _ in $(seq "$rounds"); do
-    before=$(cpu_us "$server_pid")
-    line=$("${on_load[@]}" "$bin/fleet-load" "${tls[@]}" --identities "$work/identities.pem" --seconds "$seconds")
-    kept+=("$(sed 's/.*requests=\([0-9]*\).*/\1/' <<<"$line" | awk -v us=$(( $(cpu_us "$server_pid") - before )) '{printf "%.1f", us / $1}')")
-    before=$(cpu_us "$server_pid")
-    "${on_load[@]}" "$bin/fleet-load" "${tls[@]}" --cert "$work/one.pem" --key "$work/one.pem" --handshakes "$first" --resume 1 >/dev/null
-    cold+=("$(awk -v us=$(( $(cpu_us "$server_pid") - before )) -v n="$first" 'BEGIN {printf "%.1f", us / n}')")
+load() { "${on_load[@]}" "$bin/fleet-load" --url "$1" --ca "$data/ca.pem" --body "$work/$2" "${@:3}"; }
+# kept PID URL BODY, first PID URL BODY -> microseconds of the CPU of server PID, a poll
+kept() {
+  local before line
+  before=$(cpu_us "$1")
+  line=$(load "$2" "$3" --identities "$work/identities.pem" --seconds "$seconds")
+  sed 's/.*requests=\([0-9]*\).*/\1/' <<<"$line" | awk -v us=$(( $(cpu_us "$1") - before )) '{printf "%.1f", us / $1}'
+}
+first() {
+  local before
+  before=$(cpu_us "$1")
+  load "$2" "$3" --cert "$work/one.pem" --key "$work/one.pem" --handshakes "$first" --resume 1 >/dev/null
+  awk -v us=$(( $(cpu_us "$1") - before )) -v n="$first" 'BEGIN {printf "%.1f", us / n}'
+}
+# compare NAME BODY BODY: the server with no rollout, then the other.
+rows=
+compare() {
+  local how none many none_all many_all ratios
+  load "$none_url" "$2" --identities "$work/identities.pem" --seconds 1 >/dev/null
+  load "$url" "$3" --identities "$work/identities.pem" --seconds 1 >/dev/null
+  rows+=$(printf '  %-44s' "$1")
+  for how in kept first; do
+    none_all=() many_all=() ratios=()
+    for _ in $(seq "$rounds"); do
+      none=$("$how" "$none_pid" "$none_url" "$2")
+      many=$("$how" "$server_pid" "$url" "$3")
+      none_all+=("$none") many_all+=("$many")
+      ratios+=("$(awk -v a="$many" -v b="$none" 'BEGIN {printf "%.3f", a / b}')")
+    done
+    rows+=$(printf '  %s %7s beside %7s: %s x' "$how" "$(printf '%s\n' "${many_all[@]}" | median)" "$(printf '%s\n' "${none_all[@]}" | median)" "$(printf '%s\n' "${ratios[@]}" | median)")
   done
-  printf '%s %s' "$(printf '%s\n' "${kept[@]}" | median)" "$(printf '%s\n' "${cold[@]}" | median)"
+  rows+=$'\n'
+  tail -n 1 <<<"${rows%$'\n'}" >&2
 }
 restart() {
   stop_server
@@ -49,14 +68,11 @@ verb() {
   done
   awk -v us=$(( $(cpu_us "$server_pid") - before )) 'BEGIN {printf "%.1f", us / 1000 / 20}'
 }
-row() { awk -v name="$1" -v now="$2" -v base="$3" 'BEGIN {split(now, n); split(base, b); printf "  %-44s kept %6.1f (%.2f x)   first %7.1f (%.2f x)\n", name, n[1], n[1] / b[1], n[2], n[2] / b[2]}'; }
 
 data=$work/data
 seed "$data" 1000
 start_server "$data"
 use_api "$data"
-poll 0 1 0 >"$work/none.json"
-none=$(measure none.json)
 echo one >"$work/model.bin"
 echo two >"$work/model2.bin"
 for k in $(seq 20); do
@@ -64,27 +80,31 @@ for k in $(seq 20); do
   ctl release publish --model "m$k" --version 1 --variant "cam-a+cam-b=$work/model.bin" -o name >/dev/null
   ctl release publish --model "m$k" --version 2 --variant "cam-a+cam-b=$work/model2.bin" -o name >/dev/null
 done
-digests() { sqlite3 -readonly "$data/fleet.db" "SELECT lower(hex(digest)) FROM releases WHERE version = '$1' ORDER BY CAST(substr(model, 2) AS INTEGER)" >"$work/release.digest"; }
-digests 2
+sqlite3 -readonly "$data/fleet.db" "SELECT lower(hex(digest)) FROM releases WHERE version = '2' ORDER BY CAST(substr(model, 2) AS INTEGER)" >"$work/release.digest"
+stop_server
+rm -f "$data/endpoints.json"
+cp -r "$data" "$work/none"
+start_server "$work/none"
+none_pid=$server_pid none_url=$url
+start_server "$data"
+use_api "$data"
+poll 0 1 0 >"$work/none.json"
 poll 20 2 0 >"$work/models.json"
-models=$(measure models.json)
-one_stage='{"stages":[{"percent":100}],"on_harm":"pause"}'
-begin() { ask POST api/v1/rollouts "{\"model\":\"m$1\",\"version\":\"2\",\"selector\":\"$2\",\"policy\":$one_stage,\"start\":true}" >/dev/null; sed 's/.*"id":"\([^"]*\)".*/\1/' "$work/answer.json"; }
+begin() { ask POST api/v1/rollouts "{\"model\":\"m$1\",\"version\":\"2\",\"selector\":\"$2\",\"policy\":{\"stages\":[{\"percent\":100}],\"on_harm\":\"pause\"},\"start\":true}" >/dev/null; sed 's/.*"id":"\([^"]*\)".*/\1/' "$work/answer.json"; }
 ids=()
 for k in $(seq 20); do ids+=("$(begin "$k" "site=none,ring!=$k")"); done
-restart
-others=$(measure none.json)
-others_models=$(measure models.json)
+compare "20 rollouts of others (target 1.15)" none.json none.json
+compare "the same, 20 models on the device" models.json models.json
 for id in "${ids[@]}"; do ask POST "api/v1/rollouts/$id:abort" '{"reason":"bench"}' >/dev/null; done
 ids=()
 for k in $(seq 20); do ids+=("$(begin "$k" "")"); done
 # Told, and taken: the device says the number of the directive that it holds.
-"${on_load[@]}" "$bin/fleet-load" --url "$url" --ca "$data/ca.pem" --identities "$work/identities.pem" --body "$work/models.json" --requests 64 >/dev/null
+load "$url" models.json --identities "$work/identities.pem" --requests 64 >/dev/null
 nap 5
-"${on_load[@]}" "$bin/fleet-load" --url "$url" --ca "$data/ca.pem" --identities "$work/identities.pem" --body "$work/models.json" --seconds 2 >/dev/null
-sequences=$(sqlite3 -readonly "$data/fleet.db" "SELECT min(directive_sequence) || ' ' || max(directive_sequence) FROM devices WHERE n <= 64")
-poll 20 2 "${sequences#* }" >"$work/told.json"
-told=$(measure told.json)
+load "$url" models.json --identities "$work/identities.pem" --seconds 2 >/dev/null
+sequence=$(sqlite3 -readonly "$data/fleet.db" "SELECT max(directive_sequence) FROM devices WHERE n <= 64")
+poll 20 2 "$sequence" >"$work/told.json"
+compare "20 rollouts that told it (target 1.15)" models.json told.json
 judge_few=$(share_of_core "$server_pid" 20) verb_few=$(verb "${ids[0]}") list_few=$(cpu_of_get 20 "api/v1/rollouts?limit=20")
 
 # $1: `same`, as those of 20 models that went on for years; `own`, each of a selector of its own.
@@ -122,7 +142,7 @@ rm -f "$data/endpoints.json"
 start_server "$data"
 starts
 start_same=$start_ms
-same=$(measure told.json)
+compare "and $ended ended ones of the models" models.json told.json
 judge_same=$(share_of_core "$server_pid" 20) verb_same=$(verb "${ids[0]}") list_same=$(cpu_of_get 20 "api/v1/rollouts?limit=20")
 rare=$(cpu_of_get 20 "api/v1/rollouts?limit=20&state=running")
 stop_server
@@ -131,18 +151,12 @@ rm -f "$data/endpoints.json"
 start_server "$data"
 starts
 start_own=$start_ms
-own=$(measure told.json)
+compare "and $ended ended, a selector each" models.json told.json
 judge_own=$(share_of_core "$server_pid" 20) verb_own=$(verb "${ids[0]}") list_own=$(cpu_of_get 20 "api/v1/rollouts?limit=20")
 stop_server
 cat <<TABLE
-polls, microseconds of server CPU each, medians of $rounds
-$(row "no rollout, no model on the device" "$none" "$none")
-$(row "20 rollouts of other devices (target 1.15)" "$others" "$none")
-$(row "no rollout, 20 models on the device" "$models" "$models")
-$(row "20 rollouts of them, of other devices" "$others_models" "$models")
-$(row "20 rollouts that told it (target 1.15)" "$told" "$models")
-$(row "and $ended ended ones of the models" "$same" "$told")
-$(row "and $ended ended, a selector each" "$own" "$told")
+polls, microseconds of server CPU each, beside a server with no rollout
+${rows%$'\n'}
 of the server                          20 running   $ended ended   a selector each
   percent of a core, the judge         $judge_few         $judge_same          $judge_own
   ms of CPU, a pause or resume         $verb_few          $verb_same           $verb_own

@@ -6,21 +6,10 @@ set -euo pipefail
 devices=${DEVICES:-1000000}
 seed "$work/data" "$devices"
 start_server "$work/data"
-api() { sed 's/.*"api":"\([^"]*\)".*/\1/' "$work/data/endpoints.json"; }
-export FLEETCTL_SERVER=$(api) FLEETCTL_CA=$work/data/ca.pem FLEETCTL_TOKEN_FILE=$work/data/admin.token
-ctl() { "$bin/fleetctl" -q "$@"; }
+use_api "$work/data"
 ctl model create m >/dev/null
 echo one >"$work/model.bin"
 ctl release publish --model m --version 1 --variant "cam-a+cam-b=$work/model.bin" -o name >/dev/null
-printf 'Authorization: Bearer %s\n' "$(cat "$FLEETCTL_TOKEN_FILE")" >"$work/auth"
-
-# Milliseconds of a request on a connection that is open already. ask METHOD PATH [BODY]
-ask() {
-  local body=()
-  [ $# -lt 3 ] || body=(-H 'Content-Type: application/json' -d "$3")
-  curl -s --cacert "$FLEETCTL_CA" -o /dev/null "$(api)/healthz" --next -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" -H 'If-Match: *' "${body[@]}" -X "$1" \
-    -o "$work/answer.json" -w '%{time_total}' "$(api)/$2" | awk '{printf "%.1f", $1 * 1000}'
-}
 policy='{"stages":[{"percent":100}],"on_harm":"pause"}'
 plan=$(ask POST api/v1/rollouts:plan "{\"model\":\"m\",\"version\":\"1\",\"selector\":\"\",\"policy\":$policy}")
 create=$(ask POST api/v1/rollouts "{\"model\":\"m\",\"version\":\"1\",\"selector\":\"\",\"policy\":$policy,\"start\":true}")
@@ -40,6 +29,7 @@ db.commit()
 PY
 rm -f "$work/data/endpoints.json"
 start_server "$work/data"
+use_api "$work/data"
 nap 5
 show=$(ask GET "api/v1/rollouts/$id")
 metrics=$(ask GET metrics)
@@ -49,7 +39,7 @@ delete=$(ask DELETE api/v1/devices/bench-70001)
 abort=$(ask POST "api/v1/rollouts/$id:abort" '{"reason":"bench"}')
 # While the rows of the abort follow piece by piece: a verb, again and again on one connection.
 urls=()
-for k in $(seq 300); do urls+=("$(api)/api/v1/devices/bench-$(( 70002 + k )):retire"); done
+for k in $(seq 300); do urls+=("$FLEETCTL_SERVER/api/v1/devices/bench-$(( 70002 + k )):retire"); done
 meanwhile=$(curl -s --fail-with-body --cacert "$FLEETCTL_CA" -H "@$work/auth" -H 'Content-Type: application/json' -d '{"reason":"bench"}' -w '%{stderr}%{time_total}\n' "${urls[@]}" 2>&1 >/dev/null |
   sort -n | awk '{t[NR] = $1 * 1000} END {printf "p50 %.1f, p99 %.1f, longest %.1f of %d", t[int(NR * .5) + 1], t[int(NR * .99)], t[NR], NR}')
 recall=$(ask POST api/v1/models/m/releases/1:revoke '{"reason":"bench","recall":true}')

@@ -29,20 +29,22 @@ for k in 1 2 3 4 5; do
 done
 stop_server
 
-# Every device has a row; one in fifty failed. $1: the rest are `healthy`, or were told long ago and are found `silent` as soon as somebody looks.
+# Every device has a row; the last fiftieth failed. $1: the rest are `healthy`, or were told long ago and are found `silent` as soon as somebody looks.
 fill() {
-  python3 - "$work/data/fleet.db" "$id" "$1" <<'PY'
+  python3 - "$work/data/fleet.db" "$id" "$1" "$devices" <<'PY'
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1])
+db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000;")
 (n,) = db.execute("SELECT n FROM rollouts WHERE id = ?", (sys.argv[2],)).fetchone()
 now, healthy = int(time.time() * 1000), sys.argv[3] == "healthy"
 db.execute("DELETE FROM rollout_devices WHERE rollout = ?", (n,))
 state, outcome = ("'healthy'", "'healthy'") if healthy else ("'probation'", "NULL")
 db.execute("INSERT INTO rollout_devices (rollout, device, stage, stratum, state, outcome, exposed, attempt, dispatched_at, since, silent_at, in_window, told_s, started_s, code, error) "
-           f"SELECT ?1, n, 1, '-', CASE WHEN n % 50 THEN {state} ELSE 'failed' END, CASE WHEN n % 50 THEN {outcome} ELSE 'failed' END, 1, 1, ?2, ?2, 0, 1, 1, 1, "
-           "CASE WHEN n % 50 THEN '' ELSE 'health_failed' END, CASE WHEN n % 50 THEN NULL ELSE '{\"code\":\"health_failed\"}' END FROM devices WHERE n > 64", (n, now))
+           f"SELECT ?1, n, 1, '-', CASE WHEN n <= ?3 THEN {state} ELSE 'failed' END, CASE WHEN n <= ?3 THEN {outcome} ELSE 'failed' END, 1, 1, ?2, ?2, 0, 1, 1, 1, "
+           "CASE WHEN n <= ?3 THEN '' ELSE 'health_failed' END, CASE WHEN n <= ?3 THEN NULL ELSE '{\"code\":\"health_failed\"}' END FROM devices WHERE n > 64", (n, now, int(sys.argv[4]) * 49 // 50))
 db.execute("INSERT INTO settings (name, value) VALUES ('service_ms', '864000000') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
 db.commit()
+db.executescript("PRAGMA journal_mode = WAL;")
 PY
   rm -f "$work/data/endpoints.json"
 }

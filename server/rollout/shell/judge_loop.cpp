@@ -36,6 +36,8 @@ constexpr int kWalkRestFactor = 400;
 /// Of the devices that a stage waits for, so many are named.
 constexpr std::size_t kNamed = 3;
 constexpr int kPiecesARound = 20;
+/// Rows of a rollout whose silence is due, in one look; the next look goes on. The writer's lanes are fair to them: they are no part of the look's cost.
+constexpr int kQuietPiecesALook = 5;
 /// So many members of a window are looked at one by one, to end it as soon as all within reach have been told; a larger one is given time.
 constexpr std::int64_t kMembersLookedAt = 20'000;
 /// Rows looked at in one look for devices that return.
@@ -137,10 +139,12 @@ Result<int> JudgeLoop::round() {
     if (!watch.fresh && now < watch.due) continue;
     if (now < watch.not_before) continue;
     watch.fresh = false;
-    watch.due = now + kTimers;
-    if (auto const done = judge_one(reader, watch); !done)
+    auto const marked = mark_quiet(reader, watch.rollout);
+    auto const began = services_.clock.mono();
+    watch.due = marked && *marked ? began : began + kTimers;
+    if (auto const done = marked ? judge_one(reader, watch) : Result<void>(marked.error()); !done)
       log::error("judge.rollout_failed", {{"rollout", watch.rollout.id}, {"code", done.error().code}, {"detail", done.error().detail}});
-    watch.not_before = services_.clock.mono() + kRestFactor * (services_.clock.mono() - now);
+    watch.not_before = services_.clock.mono() + kRestFactor * (services_.clock.mono() - began);
     ++judged;
   }
   FLEET_CHECK(keep_service_time());
@@ -149,7 +153,6 @@ Result<int> JudgeLoop::round() {
 
 Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
-  FLEET_CHECK(mark_quiet(reader, rollout));
   FLEET_TRY(auto const before, snapshot_());
   auto const known = before->by_n.find(rollout.n);
   auto const at_work = known == before->by_n.end() ? 0 : known->second->at_work->load(std::memory_order_relaxed);
@@ -211,19 +214,19 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   return facts;
 }
 
-/// Rows whose time came, in bounded pieces: upkeep, so that no report waits behind a fleet that fell silent.
-Result<void> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollout) {
-  if (clock_.stands_still()) return {};
+/// Rows whose time came, in bounded pieces: upkeep, so that no report waits behind a fleet that fell silent. True: more are due.
+Result<bool> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollout) {
+  if (clock_.stands_still()) return false;
   FLEET_TRY(auto const snapshot, snapshot_());
   auto const view = snapshot->by_n.find(rollout.n);
   auto const limit = view == snapshot->by_n.end() ? Millis{0} : view->second->attempt_limit;
-  for (int i = 0; i < kPiecesARound; ++i) {
+  for (int i = 0; i < kQuietPiecesALook; ++i) {
     FLEET_TRY(auto const quiet, find_quiet(reader, rollout.n, clock_.now()));
-    if (quiet.empty()) return {};
+    if (quiet.empty()) return false;
     FLEET_CHECK(services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
-    if (quiet.size() < kQuietAPiece) return {};
+    if (quiet.size() < kQuietAPiece) return false;
   }
-  return {};
+  return true;
 }
 
 Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n, Millis least) {

@@ -65,7 +65,7 @@ private:
   Result<Facts> gather(db::Connection& reader, Watch& watch);
   Result<void> settle();
   Result<void> keep_service_time();
-  Result<void> mark_quiet(db::Connection& reader, Rollout const& rollout);
+  Result<bool> mark_quiet(db::Connection& reader, Rollout const& rollout);
   Result<void> mark_ended(db::Connection& reader);
   Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
   Result<void> look_at_members(db::Connection& reader, Watch& watch);

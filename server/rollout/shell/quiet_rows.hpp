@@ -10,7 +10,8 @@
 /// Rows whose silence is to be looked at.
 namespace fleet::rollout {
 
-inline constexpr std::size_t kQuietAPiece = 500;
+/// So many rows are one job of the writer: a few milliseconds, and all that a report ever waits for.
+inline constexpr std::size_t kQuietAPiece = 200;
 /// A device's own gap counts to here: who claims to speak once a week does not hold a window, or a place, for three.
 inline constexpr Millis kHorizon = std::chrono::hours{24};
 

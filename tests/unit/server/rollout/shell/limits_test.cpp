@@ -1,3 +1,4 @@
+#include "server/rollout/shell/quiet_rows.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/snapshot_rows.hpp"
 #include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
@@ -121,6 +122,24 @@ TEST_CASE("who waits or still fetches is not silent, however long, while it is h
   CHECK(f.state_of(rollout.id, 1) == "downloading");
   CHECK(f.state_of(rollout.id, 2) == "silent");
   CHECK(f.state_of(rollout.id, 3) == "downloading");
+}
+
+TEST_CASE("a fleet that fell silent is found so in pieces: so many rows a look, and no report waits for more than one job of them") {
+  Twenty f;
+  auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"gates":{"silent":{}}})");
+  constexpr std::size_t kRows = 1'500;
+  static_assert(kQuietAPiece <= 200 && kRows > 5 * kQuietAPiece);
+  f.sql({"test.fleet", "WITH RECURSIVE k (n) AS (VALUES (1001) UNION ALL SELECT n + 1 FROM k WHERE n < 1000 + ?1) "
+                       "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) SELECT n, 'd' || n, 'rpi4', 'active', CAST(n AS BLOB), 0, 0 FROM k"},
+        static_cast<std::int64_t>(kRows));
+  f.sql({"test.rows", "INSERT INTO rollout_devices (rollout, device, stage, stratum, state, attempt, dispatched_at, since, silent_at, in_window, told_s, started_s) "
+                      "SELECT ?1, n, 1, '-', 'probation', 1, 0, 0, 0, 1, 1, 1 FROM devices WHERE n > 1000"},
+        rollout.n);
+  f.clock.advance(std::chrono::hours(3));
+  f.look();
+  CHECK(f.count(rollout.id, "probation") == kRows - 5 * kQuietAPiece);
+  f.look();  // at once: no second passes
+  CHECK(f.count(rollout.id, "probation") == 0);
 }
 
 TEST_CASE("the series tells how a rollout went: counts never fall, each stage is there, the end is the last point") {
