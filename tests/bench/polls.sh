@@ -1,6 +1,6 @@
 #!/bin/bash
-# Real polls against a real fleet-server with DEVICES registered ones, beside nginx `return 200` of the same size, in one run: requests per second of
-# server CPU with nothing to do, its growth from a fleet of 1,000, memory of the server and of each parked long poll.
+# Real polls and reports against a real fleet-server with DEVICES registered ones, beside nginx `return 200` of the same size, in one run: requests per second of
+# server CPU with nothing to do and with reports that are on the disk when they are answered, its growth from a fleet of 1,000, memory of the server and of each parked long poll.
 # usage: tests/bench/polls.sh [BIN_DIR]   DEVICES=100000 SECONDS_EACH=4 CONNECTIONS=64 PARKED=1000 PARKED_MORE=9000
 set -euo pipefail
 IDENTITIES=$(( ${PARKED:-1000} + ${PARKED_MORE:-9000} ))
@@ -32,6 +32,8 @@ seed "$work/large" "$devices"
 start_server "$work/large"
 tls=(--url "$url" --ca "$work/large/ca.pem" --identities "$work/identities.pem")
 large=$(measure "$server_pid" "${tls[@]}" --body "$work/poll.json")
+echo '{"boot_id":"7d0c5b1e","tiers":{}}' >"$work/report.json"
+reports=$(measure "$server_pid" --url "${url%poll}reports" --ca "$work/large/ca.pem" --identities "$work/identities.pem" --body "$work/report.json")
 base_kb=$(memory_kb "$server_pid")
 
 park() {
@@ -50,7 +52,7 @@ park "$parked_more" "$work/more.pem"
 wait_for_fds $(( parked + parked_more ))
 more_kb=$(memory_kb "$server_pid")
 
-ratio=none
+ratio=none report_ratio=none
 if [ -x "$nginx" ]; then
   port=$(( 20000 + RANDOM % 20000 ))
   answer='{"directive":null,"next_poll_s":900,"renew":false,"sources":["https://127.0.0.1:44444"]}'
@@ -69,12 +71,14 @@ CONF
   nap 0.5
   peer=$(measure "$nginx_pid" --url "https://127.0.0.1:$port/" --ca "$work/cert.pem" --body "$work/poll.json")
   ratio=$(awk -v a="$large" -v b="$peer" 'BEGIN {printf "%.2f", a / b}')
+  report_ratio=$(awk -v a="$reports" -v b="$peer" 'BEGIN {printf "%.2f", a / b}')
 fi
 cat <<TABLE
 idle polls, requests per server CPU second (TLS, keep-alive, $connections connections)
   1,000 devices registered        $small
   $devices devices registered      $large
   nginx return 200, same size     ${peer:-not installed}    ratio $ratio (target 0.60)
+  reports, durable                $reports    ratio $report_ratio (target 0.60)
 memory of the server
   $devices devices registered      $(( base_kb / 1024 )) MiB
   and $parked parked long polls     $(( parked_kb / 1024 )) MiB (target 250)

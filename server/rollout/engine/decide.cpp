@@ -221,9 +221,8 @@ bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
 
 /// Whether the version that the device ran before was withdrawn, too.
 bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {
-  auto const names_it = [&](auto const& view) { return view->rollout.version == *row.from_version && view->revoked(); };
   return row.from_version &&
-         (std::any_of(of_model.ended.begin(), of_model.ended.end(), names_it) || std::any_of(of_model.live.begin(), of_model.live.end(), names_it));
+         std::any_of(of_model.revoked.begin(), of_model.revoked.end(), [&](auto const& view) { return view->rollout.version == *row.from_version; });
 }
 
 /// Back to the version before; where that was revoked, to the newest completed rollout of what stands. A revoked release is no place to go back to: where
@@ -244,11 +243,9 @@ void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& vi
 }
 
 void decide_among(Deciding& d, ModelRollouts const& of_model) {
-  for (auto const& view : of_model.ended) {
-    auto const state = view->rollout.state;
+  for (auto const& view : of_model.taken_back) {
     auto const* const row = find_row(d.rows, *view);
-    if ((state == State::rolling_back || state == State::rolled_back) && row != nullptr && must_return(*view, *row, d.device))
-      return give_back(d, of_model, *view, *row);
+    if (row != nullptr && must_return(*view, *row, d.device)) return give_back(d, of_model, *view, *row);
   }
   if (decide_live(d, of_model) || decide_ended(d, of_model)) return;
   if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");

@@ -12,9 +12,8 @@ std::vector<std::string> revoked_here(ModelRollouts const& of_model, DeviceRows 
     return std::any_of(rows.begin(), rows.end(),
                        [&](auto const& row) { return (row.first == view.rollout.n && row.second.exposed) || row.second.from_digest == view.rollout.digest; });
   };
-  for (auto const* const list : {&of_model.live, &of_model.ended})
-    for (auto const& view : *list)
-      if (out.size() < kMost && view->revoked() && was_here(*view)) out.insert(view->rollout.digest.hex());
+  for (auto const& view : of_model.revoked)
+    if (out.size() < kMost && was_here(*view)) out.insert(view->rollout.digest.hex());
   return {out.begin(), out.end()};
 }
 

@@ -1,6 +1,7 @@
 #include "server/rollout/engine/snapshot.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 
 namespace fleet::rollout {
@@ -68,6 +69,10 @@ void sort_views(Snapshot& snapshot) {
       return first(a->rollout) < first(b->rollout);
     });
     std::sort(views.ended.begin(), views.ended.end(), [](ViewPtr const& a, ViewPtr const& b) { return a->rollout.moment > b->rollout.moment; });
+    std::copy_if(views.ended.begin(), views.ended.end(), std::back_inserter(views.taken_back),
+                 [](ViewPtr const& view) { return view->rollout.state == State::rolling_back || view->rollout.state == State::rolled_back; });
+    for (auto const* const list : {&views.live, &views.ended})
+      std::copy_if(list->begin(), list->end(), std::back_inserter(views.revoked), [](ViewPtr const& view) { return view->revoked(); });
   }
 }
 

@@ -58,6 +58,9 @@ using ViewPtr = std::shared_ptr<RolloutView const>;
 struct ModelRollouts {
   std::vector<ViewPtr> live;   ///< running, paused or awaiting approval; the highest priority first, then the earliest started
   std::vector<ViewPtr> ended;  ///< completed, aborted, rolling back, rolled back; the newest end first
+  // Of these, in the same order: what every decision asks for, so that none walks a long history.
+  std::vector<ViewPtr> taken_back;  ///< rolling back or rolled back
+  std::vector<ViewPtr> revoked;     ///< of a release that was; live ones first
 };
 
 /// The started rollouts at one policy epoch, without those whose word nobody can need any more.
@@ -74,7 +77,7 @@ struct Snapshot {
 /// The pure parts, for simulations: a view from a rollout and its ladder, and the orders of a model.
 [[nodiscard]] Result<RolloutView> make_view(Rollout rollout, std::shared_ptr<Ladder const> ladder);
 void put_view(Snapshot& snapshot, ViewPtr view);
-/// To be called once after the last `put_view`.
+/// To be called once after the last `put_view`: orders, and picks `taken_back` and `revoked`.
 void sort_views(Snapshot& snapshot);
 
 }  // namespace fleet::rollout

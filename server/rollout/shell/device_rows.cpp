@@ -149,7 +149,7 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
                           std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
   if (of_model == snapshot.models.end()) return {};
-  auto views = of_model->second.ended;
+  auto views = of_model->second.taken_back;
   views.insert(views.end(), of_model->second.live.begin(), of_model->second.live.end());
   for (auto const& view : views) {
     auto const& rollout = view->rollout;

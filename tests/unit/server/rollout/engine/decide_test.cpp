@@ -309,3 +309,21 @@ TEST_CASE("a ladder that is not of the policy is corrupt") {
   CHECK_FALSE(make_view(rollout, live.ladder).has_value());
   CHECK_FALSE(make_view(live.rollout, std::make_shared<Ladder const>()).has_value());
 }
+
+TEST_CASE("of a long history, what is taken back and what was revoked stand apart, the newest first: no decision looks for them among all") {
+  std::vector<ViewPtr> views;
+  for (std::int64_t n = 1; n <= 12; ++n) {
+    Live live(kPolicy, n);
+    live.rollout.state = n == 12 ? State::running : n % 4 == 0 ? State::rolled_back : n % 4 == 1 ? State::rolling_back : State::completed;
+    if (n % 6 == 0) live.rollout.release_state = "revoked";
+    views.push_back(live.view());
+  }
+  auto const of_model = snapshot_of(views).models.at("m");
+  auto const numbers = [](std::vector<ViewPtr> const& list) {
+    std::vector<std::int64_t> out;
+    for (auto const& view : list) out.push_back(view->rollout.n);
+    return out;
+  };
+  CHECK(numbers(of_model.taken_back) == std::vector<std::int64_t>{9, 8, 5, 4, 1});
+  CHECK(numbers(of_model.revoked) == std::vector<std::int64_t>{12, 6});
+}
