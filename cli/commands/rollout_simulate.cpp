@@ -83,6 +83,7 @@ Result<json::object> simulate_body(Session& session, Arguments const& arguments)
     FLEET_TRY(scenario["bytes"], read_whole(arguments, "bytes"));
   }
   body["scenario"] = std::move(scenario);
+  if (arguments.flag("history")) body["history"] = true;
   return body;
 }
 
@@ -94,6 +95,12 @@ std::string spread_words(json::value const& told, std::string_view key, std::str
 void tell_simulation(Session& session, json::value const& told) {
   auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
   auto const seed = text_at(told, "seed");
+  auto const list = [&](std::string_view key, std::string_view title) {
+    if (auto const* texts = render::member(told, key).if_array())
+      for (auto const& text : *texts) line(fmt::format("{}: {}", title, render::text_of(text)));
+  };
+  list("history.from", "from this fleet's last 30 days");
+  list("history.unknown", "not from them");
   bool const harmful = text_at(told, "harmful") == "true";
   line(fmt::format("{} devices, {} runs; the release is {}", text_at(told, "devices"), text_at(told, "summary.runs"), harmful ? "harmful" : "sound"));
   line(fmt::format("run with seed {}:", seed));
@@ -137,6 +144,7 @@ std::vector<Command> const& simulate_commands() {
         {value, "--devices", "N", "devices of the fleet (1000)"},
         {value, "--runs", "N", "runs, each with the next seed (20)"},
         {value, "--seed", "S", "of the first run; drawn when left out"},
+        {flag, "--history", "", "take the fleet from what yours did in the last 30 days; a scenario and the options below stand over it"},
         {value, "--scenario", "FILE", "what fleet and release are like, YAML or JSON (docs/statistics.md); options below stand over it"},
         {value, "--base", "SHARE", "devices that fail in one attempt whatever they run: 1% or 0.01 (1%)"},
         {value, "--harm", "SHARE", "the same with the new release, in all; of other kinds the devices that it is bad for"},

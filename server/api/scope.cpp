@@ -135,6 +135,11 @@ Result<void> check_family(Call const& call, db::Connection&, std::string_view as
   return beyond(call, "every model that has something made from this release");
 }
 
+Result<void> check_whole_fleet(Call const& call, db::Connection&, std::string_view asked) {
+  if (asked != "true" || !call.actor.limits.any()) return {};
+  return beyond(call, "what the whole fleet did");
+}
+
 Result<void> check_parents(Call const& call, db::Connection& connection, std::string_view text) {
   FLEET_TRY(auto const parents, wire::parse_json(text, kBodyMax));
   if (call.actor.limits.model.empty() || !parents.is_array()) return {};
@@ -183,6 +188,7 @@ constexpr auto kRows = std::to_array<Row>({{Thing::model, check_model},
                                            {Thing::upload, check_upload},
                                            {Thing::blob, check_blob},
                                            {Thing::family, check_family},
+                                           {Thing::whole_fleet, check_whole_fleet},
                                            {Thing::parents, check_parents},
                                            {Thing::moved_model, check_moved_model},
                                            {Thing::moved_rollout, check_moved_rollout}});

@@ -24,6 +24,7 @@ enum class Thing {
   upload,        ///< an upload's id: it is its maker's, whoever calls
   blob,          ///< a digest: for whom something names it
   family,        ///< true: everything made from a release, whatever its model
+  whole_fleet,   ///< true: what all devices did, whatever they run
   parents,       ///< of a release, or members of a set: those of other models may be what everybody knows, approved ones
   moved_model,   ///< a model whose release is rolled out: of a set, its members' too
   moved_rollout, ///< a rollout that is told what to do: of a set, its members' models, too

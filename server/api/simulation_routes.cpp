@@ -1,4 +1,5 @@
 #include "server/api/route.hpp"
+#include "server/rollout/shell/presence.hpp"
 #include "server/simulation/study.hpp"
 
 #include "core/wire/json.hpp"
@@ -6,11 +7,15 @@
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+
 namespace fleet::api {
 namespace {
 
 using simulation::Study;
 
+/// Of nobody's fleet, unless it is asked for this one's past.
+Scope const kSimulate{Bound::open, Bound::open, {{Place::body, "history", Thing::whole_fleet}}};
 constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr std::int64_t kSeedMax = 1'000'000'000;
 
@@ -22,7 +27,15 @@ Result<Study> read_study(Services& services, Call const& call) {
   auto const* const policy = reader.find("policy");
   auto const* const scenario = reader.find("scenario");
   if (policy == nullptr && reader.valid()) reader.fault("policy", "is required: a policy, or cautious, standard, fast or small-fleet");
-  study.devices = static_cast<int>(reader.integer("devices", 1, simulation::kDevicesMax, study.devices));
+  bool const from_history = reader.boolean("history", false);
+  std::int64_t fleet = study.devices;
+  if (from_history) {
+    FLEET_TRY(auto const past, rollout::load_past(services.store.reader(), call.now));
+    study.learned = simulation::learn(past, study.scenario);
+    study.scenario = study.learned->scenario;
+    fleet = std::clamp<std::int64_t>(past.devices, 1, simulation::kWorkMax / study.runs);
+  }
+  study.devices = static_cast<int>(reader.integer("devices", 1, simulation::kDevicesMax, fleet));
   study.runs = static_cast<int>(reader.integer("runs", 1, simulation::kRunsMax, study.runs));
   study.seed = static_cast<std::uint64_t>(reader.integer("seed", 0, kSeedMax, static_cast<std::int64_t>(services.random.next() % kSeedMax)));
   if (std::int64_t{study.devices} * study.runs > simulation::kWorkMax)
@@ -30,9 +43,7 @@ Result<Study> read_study(Services& services, Call const& call) {
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_TRY(study.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
-  if (scenario != nullptr) {
-    FLEET_TRY(study.scenario, simulation::decode_scenario(boost::json::serialize(*scenario), "/scenario"));
-  }
+  FLEET_TRY(study.scenario, simulation::decode_scenario(scenario == nullptr ? "{}" : boost::json::serialize(*scenario), "/scenario", study.scenario));
   study.effort_max = simulation::kEffortMax;
   return study;
 }
@@ -47,7 +58,7 @@ Result<Reply> simulate(Services& services, Call const& call) {
 }  // namespace
 
 std::vector<Route> const& simulation_routes() {
-  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, kOpen, &simulate, kBodyMax, Listener::api, Pool::simulations}};
+  static std::vector<Route> const routes{{net::Method::post, "/api/v1/rollouts:simulate", Permission::operate, kSimulate, &simulate, kBodyMax, Listener::api, Pool::simulations}};
   return routes;
 }
 

@@ -66,12 +66,12 @@ bool Scenario::harmful() const {
   return kind == HarmKind::silent ? harm > 0 : harm > base;
 }
 
-Result<Scenario> decode_scenario(std::string_view text, std::string const& pointer) {
+Result<Scenario> decode_scenario(std::string_view text, std::string const& pointer, Scenario const& from) {
   using std::chrono::hours;
   FLEET_TRY(auto const value, wire::parse_json(text, kBytesMax));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, pointer, faults);
-  Scenario out;
+  Scenario out = from;
   out.kind = read_kind(reader);
   out.base = read_between(reader, "base", out.base, 0, 1);
   out.harm = reader.find("harm") != nullptr ? read_between(reader, "harm", 0, 0, 1) : out.kind == HarmKind::fails ? out.base : 0;

@@ -56,7 +56,8 @@ struct Scenario {
 
 /// A scenario in JSON: `{"base":0.01,"harm":0.05,"kind":"fails","offline":0.1,"site_shock":{"share":0.25,"hours":1},...}` (docs/statistics.md).
 /// @param pointer  where it stands in the body, for the errors
+/// @param from     what holds for keys that it leaves out
 /// @errors bad_input: every fault by its pointer, unknown keys too
-[[nodiscard]] Result<Scenario> decode_scenario(std::string_view json, std::string const& pointer = "");
+[[nodiscard]] Result<Scenario> decode_scenario(std::string_view json, std::string const& pointer = "", Scenario const& from = {});
 
 }  // namespace fleet::simulation

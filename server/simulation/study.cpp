@@ -91,6 +91,19 @@ json::object sum_up(std::vector<Outcome> const& outcomes, bool harmful) {
           {"hours", spread_of(outcomes, [](Outcome const& outcome) { return hours_of(outcome.took); })}};
 }
 
+/// What was learned, and what the runs took after the request's own words stood over it.
+json::object history_json(Study const& study) {
+  auto const texts = [](std::vector<std::string> const& from) { return json::array(from.begin(), from.end()); };
+  auto const& scenario = study.scenario;
+  return {{"from", texts(study.learned->from)},
+          {"unknown", texts(study.learned->unknown)},
+          {"scenario", json::object{{"base", scenario.base},
+                                    {"offline", scenario.offline},
+                                    {"offline_hours", scenario.offline_hours},
+                                    {"day_night", scenario.day_night},
+                                    {"poll", fleet::to_string(scenario.poll)}}}};
+}
+
 }  // namespace
 
 std::string_view ending(Outcome const& outcome) {
@@ -118,12 +131,14 @@ std::string to_json(Study const& study, std::vector<Outcome> const& outcomes) {
   json::array runs;
   for (std::size_t i = 0; i < outcomes.size(); ++i) runs.push_back(run_json(outcomes[i], study.seed + i));
   bool const harmful = study.scenario.harmful();
-  return json::serialize(json::object{{"devices", study.devices},
-                                      {"seed", study.seed},
-                                      {"harmful", harmful},
-                                      {"first", moments_json(outcomes.front())},
-                                      {"runs", std::move(runs)},
-                                      {"summary", sum_up(outcomes, harmful)}});
+  json::object out{{"devices", study.devices},
+                   {"seed", study.seed},
+                   {"harmful", harmful},
+                   {"first", moments_json(outcomes.front())},
+                   {"runs", std::move(runs)},
+                   {"summary", sum_up(outcomes, harmful)}};
+  if (study.learned) out["history"] = history_json(study);
+  return json::serialize(out);
 }
 
 Result<std::string> study_json(Study const& study) {

@@ -1,7 +1,9 @@
 #pragma once
 
+#include "server/simulation/history.hpp"
 #include "server/simulation/virtual_fleet.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,7 @@ struct Study {
   int runs = 20;
   std::uint64_t seed = 1;  ///< of the first run; each further one takes the next
   std::int64_t effort_max = INT64_MAX;  ///< of all runs together
+  std::optional<Learned> learned = {};  ///< where the scenario comes from a fleet's past
 };
 
 /// How a run ended, in one word: `completed`, `rolled_back` (the verdict, whether everybody has returned or not), `paused`, or `undecided` after 60 days.
@@ -29,7 +32,7 @@ struct Study {
 [[nodiscard]] Result<Outcome> run_one(Study const& study, int run);
 
 /// `{"devices","seed","harmful","first":[...],"runs":[{"seed","outcome","reason","gate","exposed","harmed","canaries","hours","stage","left_behind"}],
-/// "summary":{...}}`: the object `simulation` of the API. `first` are the moments of the first run.
+/// "summary":{...}}`: the object `simulation` of the API. `first` are the moments of the first run. `history` tells what was learned of a fleet, where it was.
 /// @param outcomes  in the order of the runs, at least one
 [[nodiscard]] std::string to_json(Study const& study, std::vector<Outcome> const& outcomes);
 

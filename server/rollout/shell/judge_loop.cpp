@@ -7,6 +7,7 @@
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/planner.hpp"
+#include "server/rollout/shell/presence.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/quiet_rows.hpp"
 #include "server/rollout/shell/series.hpp"
@@ -102,8 +103,22 @@ Result<void> JudgeLoop::keep_service_time() {
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return save_service_time(tx, clock_.now()); });
 }
 
+/// Once an hour: who is out of reach. Not while the fault may be ours.
+Result<void> JudgeLoop::keep_presence() {
+  auto const now = services_.clock.wall();
+  auto const hour = std::chrono::floor<std::chrono::hours>(now.time_since_epoch()).count();
+  if (hour == looked_hour_ || clock_.is_coming_back() || clock_.stands_still()) return {};
+  looked_hour_ = hour;
+  auto& reader = services_.store.reader();
+  FLEET_TRY(bool const looked, has_looked(reader, now));
+  if (looked) return {};
+  FLEET_TRY(auto const row, look_around(reader, clock_.take_returned(), now));
+  return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return keep_hour(tx, row); });
+}
+
 Result<int> JudgeLoop::round() {
   clock_.tick();
+  if (auto const kept = keep_presence(); !kept) log::warn("judge.presence", {{"detail", kept.error().detail}});
   FLEET_CHECK(settle());
   {
     FLEET_TRY(auto const snapshot, snapshot_());

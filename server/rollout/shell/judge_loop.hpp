@@ -65,6 +65,7 @@ private:
   Result<Facts> gather(db::Connection& reader, Watch& watch);
   Result<void> settle();
   Result<void> keep_service_time();
+  Result<void> keep_presence();
   Result<bool> mark_quiet(db::Connection& reader, Rollout const& rollout);
   Result<void> mark_ended(db::Connection& reader);
   Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
@@ -81,6 +82,7 @@ private:
   GetSnapshot snapshot_;
   std::map<std::int64_t, Watch> watches_;
   std::set<std::int64_t> changed_;
+  std::int64_t looked_hour_ = -1;  ///< of the last row of presence
   MonoTime service_kept_{}, ended_looked_{};
   std::mutex mutex_;
   std::condition_variable wake_;

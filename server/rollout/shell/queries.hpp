@@ -250,6 +250,23 @@ inline constexpr Query kServiceTime{"rollout_service_time", "SELECT value FROM s
 inline constexpr Query kSetServiceTime{"rollout_set_service_time",
                                        "INSERT INTO settings (name, value) VALUES ('service_ms', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
 
+// what the fleet did of late ------------------------------------------------------------------------------------------------
+inline constexpr Query kWhoIsAway{"rollout_who_is_away",
+                                  "SELECT count(*), coalesce(sum(CASE WHEN c.seen_at < ?1 - 3000 * c.poll_every_s THEN 1 ELSE 0 END), 0) FROM contacts c "
+                                  "JOIN devices d ON d.n = c.device WHERE d.state = 'active'"};
+inline constexpr Query kHasLooked{"rollout_has_looked", "SELECT 1 FROM presence WHERE hour = ?1"};
+inline constexpr Query kKeepHour{"rollout_keep_hour",
+                                 "INSERT INTO presence (hour, devices, away, returned) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hour) DO NOTHING"};
+inline constexpr Query kForgetHours{"rollout_forget_hours", "DELETE FROM presence WHERE hour < ?1"};
+inline constexpr Query kPastHours{"rollout_past_hours", "SELECT hour, devices, away, returned FROM presence WHERE hour >= ?1 ORDER BY hour"};
+/// Controls tell how often devices fail whatever they run; canaries do where the release was not bad.
+inline constexpr Query kPastAttempts{"rollout_past_attempts",
+                                     "SELECT coalesce(sum(c.devices), 0), coalesce(sum(CASE WHEN c.outcome = 'failed' THEN c.devices ELSE 0 END), 0) FROM rollouts r "
+                                     "JOIN rollout_counts c ON c.rollout = r.n WHERE r.created_at >= ?1 AND c.kind = '' AND c.outcome IN ('healthy', 'failed') "
+                                     "AND (c.arm = 'control' OR r.state = 'completed')"};
+inline constexpr Query kFleetNow{"rollout_fleet_now",
+                                 "SELECT count(*), CAST(coalesce(avg(c.poll_every_s), 0) AS INTEGER) FROM contacts c JOIN devices d ON d.n = c.device WHERE d.state = 'active'"};
+
 // showing -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kAddPoint{"rollout_add_point", "INSERT INTO rollout_series (rollout, time, point) VALUES (?, ?, ?) ON CONFLICT (rollout, time) DO UPDATE SET point = excluded.point"};
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
@@ -281,6 +298,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
+     kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kPastAttempts, kFleetNow,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListFailed});
 
 #undef FLEET_RELEASE_STATE

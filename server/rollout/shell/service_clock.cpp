@@ -61,6 +61,9 @@ void ServiceClock::heard(std::int64_t device_n, Habits const& habits) {
   auto* found = slot(device_n);
   auto& mine = found == nullptr ? make_slot(device_n) : *found;
   auto const gap = longest_gap(habits);
+  auto const before = mine.heard_ms.load(std::memory_order_relaxed);
+  auto const quiet_since = std::max(before, silence_from_ms_.load(std::memory_order_relaxed));  // an outage of ours is nobody's absence
+  if (before > 0 && now() > Millis(quiet_since) + seconds(mine.gap_s.load(std::memory_order_relaxed))) returned_.fetch_add(1, std::memory_order_relaxed);
   mine.gap_s.store(static_cast<std::int32_t>(std::min<std::int64_t>(gap.count() / 1'000, INT32_MAX)), std::memory_order_relaxed);
   note(mine, gap);
 }

@@ -41,6 +41,8 @@ public:
   /// Every few seconds, by one thread: does the whole fleet keep the contacts that it promised? Below a tenth of them the fault is ours, or the network's,
   /// and service time stands still until devices are heard again.
   void tick();
+  /// Absences that ended since this was asked last: devices that were heard again after more than their own longest gap. One thread.
+  [[nodiscard]] std::int64_t take_returned() { return returned_.exchange(0, std::memory_order_relaxed); }
   [[nodiscard]] bool stands_still() const { return stopped_at_.load(std::memory_order_relaxed) >= 0; }
 
 private:
@@ -63,6 +65,7 @@ private:
   std::atomic<std::int64_t> offset_ms_;           ///< service = mono + offset
   std::atomic<std::int64_t> stopped_at_{-1};      ///< service time, while it stands still
   std::atomic<std::int64_t> silence_from_ms_;     ///< clocks of silence began anew
+  std::atomic<std::int64_t> returned_{0};
   std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
   std::int64_t last_bucket_ = 0;
   std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< a minute, when it stopped; looks since then at which those still heard kept their promises
