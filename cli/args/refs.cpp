@@ -26,7 +26,7 @@ Result<ReleaseRef> parse_release(std::string_view text) {
   if (at == std::string_view::npos) return expected("release", "MODEL@VERSION", text);
   ReleaseRef ref{std::string(text.substr(0, at)), std::string(text.substr(at + 1))};
   FLEET_CHECK(check_model_name(ref.model));
-  FLEET_CHECK(check_version_name(ref.version));
+  if (ref.version != "latest") FLEET_CHECK(check_version_name(ref.version));
   return ref;
 }
 

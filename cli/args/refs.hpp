@@ -14,7 +14,7 @@ namespace fleet::cli {
 struct ReleaseRef {
   std::string model, version;
 };
-/// `M@V`, both names as the protocol has them. @errors bad_input
+/// `M@V`, both names as the protocol has them; for V an alias of the model may stand, or `latest`. @errors bad_input
 [[nodiscard]] Result<ReleaseRef> parse_release(std::string_view text);
 
 struct VariantArgument {

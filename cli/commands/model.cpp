@@ -1,6 +1,7 @@
 #include "cli/signing/evidence_flags.hpp"
 #include "cli/commands/nouns.hpp"
 #include "cli/commands/output.hpp"
+#include "cli/commands/policy_file.hpp"
 #include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 
@@ -26,6 +27,32 @@ Result<json::object> wanted(Fs& fs, Arguments const& arguments, json::value cons
   FLEET_CHECK(set_evidence(fs, arguments, present, body));
   return body;
 }
+
+/// Adds, replaces or removes the standing policy of an alias.
+Result<void> set_standing(Session& session, Arguments const& arguments, json::value const& present, json::object& body) {
+  auto const* const before = render::member(present, "standing").if_array();
+  auto const alias = arguments.text("follow"), dropped = arguments.text("unfollow");
+  bool const says_devices = !session.selector().empty() || arguments.flag("all");
+  if (alias.empty() && (says_devices || arguments.has("policy")))
+    return Error{Kind::bad_input, "bad_argument", "-l, --all and --policy go with --follow ALIAS"};
+  if (!alias.empty() && (session.selector().empty() != arguments.flag("all") || !arguments.has("policy")))
+    return Error{Kind::bad_input, "bad_argument", "--follow wants to know for which devices (either -l SELECTOR or --all) and how: --policy FILE or a preset"};
+  json::array standing;
+  for (std::size_t i = 0; before != nullptr && i < before->size(); ++i) {
+    auto const of = render::text_at((*before)[i], "alias");
+    if (of != alias && of != dropped) standing.push_back((*before)[i]);
+  }
+  if (!dropped.empty() && alias.empty() && (before == nullptr || standing.size() == before->size()))
+    return Error{Kind::not_found, "no_standing", "nothing follows the alias " + dropped};
+  if (!alias.empty()) {
+    FLEET_TRY(auto policy, read_policy(session, arguments.text("policy")));
+    standing.push_back(json::object{{"alias", alias}, {"selector", session.selector()}, {"policy", std::move(policy)}});
+  }
+  body["standing"] = std::move(standing);
+  return {};
+}
+
+std::string joined_started(json::value const& model) { return render::joined(render::member(model, "started")); }
 
 bool same(json::value const& model, json::object const& body) {
   return render::number_at(model, "approvals_required") == render::number_at(body, "approvals_required") &&
@@ -58,10 +85,12 @@ Result<int> set_model(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const before, api->send(net::Method::get, route.target()));
   FLEET_TRY(auto const present, before.json());
   FLEET_TRY(auto body, wanted(session.around().fs, arguments, present));
+  FLEET_CHECK(set_standing(session, arguments, present, body));
   if (!session.reason().empty()) body["reason"] = session.reason();
   FLEET_TRY(auto const answer, api->change(net::Method::put, route, body, std::string(before.header("ETag"))));
   FLEET_TRY(auto const model, answer.json());
-  return show_done(session, model, model_shape(), "model " + name + " is set");
+  auto const started = joined_started(model);
+  return show_done(session, model, model_shape(), "model " + name + " is set" + (started.empty() ? "" : "; started rollout " + started));
 }
 
 Result<int> list_models(Session& session, Arguments const& arguments) { return show_list(session, arguments, Route("/models"), model_shape()); }
@@ -85,7 +114,20 @@ std::vector<Command> const& model_commands() {
        {name, approvals, alias, signer, demands},
        false,
        true},
-      {"model set", "change a model", "model set reader --approvals 2 --alias stable=1.4.0", set_model, {name, approvals, alias, signer, demands}},
+      {"model set",
+       "change a model; where an alias moves that a rollout follows, start it",
+       "model set reader --approvals 2 --alias stable=1.4.0\nmodel set reader --follow stable -l site=lab --policy standard",
+       set_model,
+       {name,
+        approvals,
+        alias,
+        signer,
+        demands,
+        {value, "--follow", "ALIAS", "from now on, moving this alias starts a rollout on -l SELECTOR or --all by --policy"},
+        {value, "--unfollow", "ALIAS", "moving this alias starts nothing any more"},
+        {flag, "--all", "", "with --follow: on all devices"},
+        {value, "--policy", "FILE", "with --follow: a policy or the name of a preset"}},
+       true},
       {"model list", "models", "model list", list_models, {limit_option()}},
       {"model get", "one model", "model get reader -o json", get_model, {name}},
   };

@@ -12,6 +12,7 @@ CommandTree const& command_tree() {
         {"role", "roles, and what CI systems get them for"},
         {"device", "devices: see, approve, label, retire"},
         {"device token", "tokens that devices join with"},
+        {"group", "groups of devices, by name"},
         {"model", "models"},
         {"release", "releases of models: publish, approve, see"},
         {"set", "versions of several models that go together"},
@@ -26,7 +27,7 @@ CommandTree const& command_tree() {
                              &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
-                             &policy_commands(),     &set_commands()})
+                             &policy_commands(),    &group_commands(),        &set_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

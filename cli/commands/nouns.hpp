@@ -15,6 +15,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& device_commands();
 [[nodiscard]] std::vector<Command> const& device_token_commands();
 [[nodiscard]] std::vector<Command> const& model_commands();
+[[nodiscard]] std::vector<Command> const& group_commands();
 [[nodiscard]] std::vector<Command> const& release_commands();
 [[nodiscard]] std::vector<Command> const& publish_commands();
 [[nodiscard]] std::vector<Command> const& set_commands();

@@ -74,13 +74,22 @@ Result<int> get_release(Session& session, Arguments const& arguments) {
                      {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
 }
 
+/// The release as it is called today: what a person confirms or signs is a version, whatever becomes of the alias.
+Result<ReleaseRef> settled(Session& session, std::string const& text) {
+  FLEET_TRY(auto const ref, parse_release(text));
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const release, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
+  auto version = render::text_at(release, "version");
+  return ReleaseRef{ref.model, version.empty() ? ref.version : std::move(version)};
+}
+
 Result<int> approve_by_token(Session& session, ReleaseRef const& ref) {
   return act(session, Route("/models/{}/releases/{}:approve", {ref.model, ref.version}), json::object(), release_shape(),
              ref.model + "@" + ref.version + " has your approval");
 }
 
 Result<int> approve_release(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  FLEET_TRY(auto const ref, settled(session, arguments.text("RELEASE")));
   if (!arguments.has("key")) return approve_by_token(session, ref);
   FLEET_TRY(auto const keys, load_signers(session, arguments));
   FLEET_TRY(auto* const api, session.api());
@@ -122,7 +131,7 @@ Result<int> recall_release(Session& session, ReleaseRef const& ref) {
 }
 
 Result<int> revoke_release(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  FLEET_TRY(auto const ref, settled(session, arguments.text("RELEASE")));
   if (arguments.flag("recall")) return recall_release(session, ref);
   FLEET_CHECK(session.confirm("This revokes " + ref.model + "@" + ref.version + " for good: no device takes it any more."));
   json::object body;
@@ -171,7 +180,7 @@ Result<int> release_devices(Session& session, Arguments const& arguments) {
 
 std::vector<Command> const& release_commands() {
   using enum Option::Kind;
-  static Option const release{argument, "RELEASE", "", "MODEL@VERSION"};
+  static Option const release{argument, "RELEASE", "", "MODEL@VERSION, MODEL@ALIAS or MODEL@latest"};
   static std::vector<Command> const rows{
       {"release list",
        "releases",

@@ -78,6 +78,18 @@ Cell members_cell(json::value const& value, SysTime) {
   return {out};
 }
 
+/// `stable: standard on site=lab`, a policy of one's own as `own policy`.
+Cell standing_cell(json::value const& value, SysTime) {
+  std::string out;
+  if (auto const* all = value.if_array())
+    for (auto const& one : *all) {
+      auto const policy = text_at(one, "policy"), selector = text_at(one, "selector");
+      bool const preset = member(one, "policy").is_string();
+      out += fmt::format("{}{}: {} on {}", out.empty() ? "" : "; ", text_at(one, "alias"), preset ? policy : "own policy", selector.empty() ? "all devices" : selector);
+    }
+  return {out};
+}
+
 Cell progress_cell(json::value const& value, SysTime) {
   if (!value.is_object()) return {};
   auto const failed = render::number_at(value, "failed") > 0;
@@ -102,8 +114,8 @@ Cell error_cell(json::value const& value, SysTime) {
 
 // In the order of enum Form.
 constexpr auto kMakers = std::to_array<MakeCell>({text_cell, state_cell, time_cell, joined_cell, joined_cell, yes_no_cell, release_cell, running_cell,
-                                                  update_cell, hardware_cell, parents_cell, members_cell, progress_cell, stage_cell, error_cell});
-static_assert(kMakers.size() == static_cast<std::size_t>(Form::error) + 1, "each form has a maker");
+                                                  update_cell, hardware_cell, parents_cell, members_cell, progress_cell, stage_cell, error_cell, standing_cell});
+static_assert(kMakers.size() == static_cast<std::size_t>(Form::standing) + 1, "each form has a maker");
 
 }  // namespace
 
@@ -164,6 +176,24 @@ Shape const& history_shape() {
   return shape;
 }
 
+Shape const& group_shape() {
+  static Shape const shape{"group",
+                           "name",
+                           {{"NAME", "name"},
+                            {"SELECTOR", "selector"},
+                            {"IDS", "devices", Form::text, false, true},
+                            {"OF NO DEVICE", "unknown", Form::text, true, true},
+                            {"BY", "created_by"},
+                            {"CHANGED", "changed_at", Form::time},
+                            {"SHA256", "sha256", Form::text, true}}};
+  return shape;
+}
+
+Shape const& group_id_shape() {
+  static Shape const shape{"id", "id", {{"ID", "id"}, {"KNOWN", "known", Form::yes_no}}};
+  return shape;
+}
+
 Shape const& model_shape() {
   static Shape const shape{"model",
                            "name",
@@ -171,6 +201,7 @@ Shape const& model_shape() {
                             {"APPROVALS", "approvals_required", Form::text, false, true},
                             {"KIND", "kind"},
                             {"ALIASES", "aliases", Form::pairs},
+                            {"FOLLOWED", "standing", Form::standing},
                             {"CREATED", "created_at", Form::time}}};
   return shape;
 }
@@ -216,6 +247,7 @@ Shape const& rollout_shape() {
                             {"CREATED", "created_at", Form::time},
                             {"VERDICT", "verdict.decision", Form::state, true},
                             {"BY", "created_by", Form::text, true},
+                            {"FOLLOWS", "follows", Form::text, true},
                             {"REASON", "verdict.reason"}}};
   return shape;
 }

@@ -15,7 +15,7 @@ class value;
 namespace fleet::cli {
 
 /// How a member becomes a cell.
-enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, members, progress, stage, error };
+enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, members, progress, stage, error, standing };
 
 struct Field {
   std::string_view title;
@@ -38,6 +38,8 @@ struct Shape {
 [[nodiscard]] Shape const& device_shape();
 [[nodiscard]] Shape const& device_token_shape();
 [[nodiscard]] Shape const& history_shape();
+[[nodiscard]] Shape const& group_shape();
+[[nodiscard]] Shape const& group_id_shape();
 [[nodiscard]] Shape const& model_shape();
 [[nodiscard]] Shape const& release_shape();
 [[nodiscard]] Shape const& set_shape();

@@ -162,9 +162,13 @@ Result<void> check_evidence(Checks& checks, Judged const& judged, Api& api, Rele
 }
 
 Result<int> verify(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
+  FLEET_TRY(auto ref, parse_release(arguments.text("RELEASE")));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const shown, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
+  if (auto named = render::text_at(shown, "version"); !named.empty() && named != ref.version) {
+    session.say(fmt::format("{}@{} is {}@{}", ref.model, ref.version, ref.model, named));
+    ref.version = std::move(named);
+  }
   auto digest = render::text_at(shown, "digest");
   Checks checks;
   check_state(checks, render::text_at(shown, "state"));

@@ -7,7 +7,6 @@
 #include "core/wire/json_pieces.hpp"
 #include "server/access/queries.hpp"
 #include "server/access/roles.hpp"
-#include "server/registry/selector.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -122,7 +121,6 @@ Result<oidc::BoundRole> decode_bound_role(std::string_view body) {
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_CHECK(check_id("name", out.name));
   if (!out.model.empty()) FLEET_CHECK(check_model_name(out.model));
-  FLEET_CHECK(registry::Selector::parse(out.selector));
   return out;
 }
 

@@ -80,7 +80,7 @@ Result<Actor> identify_token(db::Connection& reader, std::string_view authorizat
   actor.name = row.maybe_text(6).value_or("token:" + row.text(0));
   actor.token_id = row.text(7);
   actor.role = row.text(1);
-  FLEET_TRY(actor.limits, registry::Limits::read(row.text(2), row.text(3)));
+  FLEET_TRY(actor.limits, registry::Limits::read(reader, row.text(2), row.text(3)));
   if (!row.is_null(5)) {
     return refused("token_revoked", fmt::format("{} was revoked at {}", actor.name, to_rfc3339(from_unix_ms(row.int64(5)))), "ask an admin for another");
   }

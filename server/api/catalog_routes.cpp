@@ -1,10 +1,12 @@
 #include "server/api/catalog_files.hpp"
+#include "server/api/model_routes.hpp"
 #include "server/access/roles.hpp"
 #include "server/api/route.hpp"
 #include "server/catalog/attestations.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/blobs/batch.hpp"
 #include "server/registry/devices.hpp"
+#include "server/registry/versions.hpp"
 
 #include "core/wire/json.hpp"
 
@@ -19,6 +21,7 @@ namespace fleet::api {
 namespace {
 
 constexpr std::uint64_t kSmall = 64 * 1024;
+constexpr std::uint64_t kModelBodyMax = 512 * 1024;  ///< its standing policies, too
 
 // Releases are of every device: who is limited to some of them reads them and changes none.
 Scope const kModels{Bound::filtered, Bound::open};
@@ -36,14 +39,6 @@ blobs::UploadContext uploads_of(Services& services) { return {services.store, se
 
 // models ------------------------------------------------------------------------------------------------------------------------
 
-Reply model_reply(catalog::Model const& model, int status = 200) {
-  Reply reply;
-  reply.status = status;
-  reply.revision = model.revision;
-  reply.body = catalog::model_json(model);
-  return reply;
-}
-
 Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
   FLEET_CHECK(only_query(call, {"kind", "limit", "cursor"}));
   FLEET_TRY(auto const page, read_page(call));
@@ -59,31 +54,6 @@ Result<Reply> list_models(Services&, Call const& call, db::Connection& reader) {
 Result<Reply> get_model(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const model, catalog::load_model(reader, call.path_value("m")));
   return model_reply(model);
-}
-
-Result<Reply> put_model(Services& services, Call const& call, store::Tx& tx) {
-  FLEET_TRY(auto const body, wire::parse_json(call.request.body.empty() ? "{}" : std::string_view(call.request.body), kSmall));
-  std::vector<FieldError> faults;
-  wire::ObjectReader reader(body, "", faults);
-  catalog::Model wanted;
-  wanted.name = call.path_value("m");
-  wanted.approvals_required = static_cast<int>(reader.integer("approvals_required", 0, 10, 0));
-  for (auto& [alias, version] : reader.text_map("aliases", 64, 64)) wanted.aliases.emplace(std::move(alias), std::move(version));
-  auto const reason = reader.text("reason", 1000, {});
-  for (auto const* const part : {"signers", "demands"}) (void)reader.find(part);  // read below, as one
-  reader.refuse_unknown();
-  FLEET_CHECK(wire::no_faults(faults, "model"));
-  FLEET_TRY(auto const evidence, trust::decode_evidence_policy(call.request.body.empty() ? "{}" : std::string_view(call.request.body)));
-  wanted.evidence = trust::encode(evidence);
-  auto const there = catalog::load_model(tx.connection(), wanted.name);
-  if (!there && there.error().kind != Kind::not_found) return there.error();
-  if (!there) {
-    FLEET_TRY(auto const made, catalog::create_model(tx, *services.keys, wanted, call.deed(reason)));
-    return model_reply(made, 201);
-  }
-  FLEET_CHECK(check_if_match(call, there->revision));
-  FLEET_TRY(auto const changed, catalog::change_model(tx, wanted, call.deed(reason)));
-  return model_reply(changed);
 }
 
 // uploads -----------------------------------------------------------------------------------------------------------------------
@@ -262,6 +232,9 @@ Result<Reply> revoke_release(Services& services, Call const& call, store::Tx& tx
     return Error{Kind::forbidden, "not_permitted", "to keep a release of revoked bytes takes an administrator", "revoke without keep"};
   FLEET_TRY(auto const before, catalog::load_release(tx.connection(), call.path_value("m"), call.path_value("v")));
   FLEET_CHECK(check_if_match(call, before.revision));
+  for (auto& kept : how.keep) {
+    FLEET_TRY(kept, registry::release_named(tx.connection(), kept));
+  }
   FLEET_TRY(auto const revoked, catalog::revoke(tx, *services.keys, before.model, before.version, how, call.deed(reason)));
   if (!how.recall) return release_reply(call, tx.connection(), revoked.front().release);
   Reply reply;
@@ -277,7 +250,7 @@ std::vector<Route> const& catalog_routes() {
   static std::vector<Route> const routes{
       {M::get, "/api/v1/models", P::read, kModels, &list_models},
       {M::get, "/api/v1/models/{m}", P::read, kModel, &get_model},
-      {M::put, "/api/v1/models/{m}", P::administer, kWhole, &put_model, kSmall},
+      {M::put, "/api/v1/models/{m}", P::administer, kWhole, &put_model, kModelBodyMax},
       {M::post, "/api/v1/uploads", P::publish, kUploads, &begin_upload, kSmall, Listener::api, Pool::uploads},
       {M::post, "/api/v1/uploads:missing", P::publish, kUploads, &list_missing, blobs::kFileListBytesMax, Listener::api, Pool::uploads},
       {M::post, "/api/v1/uploads:batch", P::publish, kUploads, &store_batch, blobs::kPieceBytesMax, Listener::api, Pool::uploads},

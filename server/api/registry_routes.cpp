@@ -1,8 +1,10 @@
 #include "server/api/device_explain.hpp"
 #include "server/api/route.hpp"
 #include "server/registry/enrol.hpp"
+#include "server/registry/groups.hpp"
 #include "server/registry/join_tokens.hpp"
 #include "server/registry/lifecycle.hpp"
+#include "server/registry/versions.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 
 #include "core/wire/device.hpp"
@@ -43,8 +45,9 @@ Result<std::optional<bool>> read_flag(Call const& call, std::string_view name) {
 }
 
 /// `descends_from=M@V`, `dataset=NAME` or `dataset=sha256:HEX`.
-Result<std::optional<registry::Origin>> read_origin(Call const& call) {
-  auto const release = call.query_value("descends_from"), dataset = call.query_value("dataset");
+Result<std::optional<registry::Origin>> read_origin(Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const release, registry::release_named(reader, call.query_value("descends_from")));
+  auto const dataset = call.query_value("dataset");
   if (release.empty() && dataset.empty()) return std::optional<registry::Origin>{};
   if (!release.empty() && !dataset.empty()) return Error{Kind::bad_input, "bad_parameter", "descends_from and dataset: one of them"};
   constexpr std::string_view kDigest = "sha256:";
@@ -57,12 +60,14 @@ Result<std::optional<registry::Origin>> read_origin(Call const& call) {
   return std::optional(registry::Origin{std::string(release.substr(0, at)), std::string(release.substr(at + 1)), {}});
 }
 
-Result<registry::DeviceFilter> read_filter(Call const& call) {
+Result<registry::DeviceFilter> read_filter(Call const& call, db::Connection& reader) {
   registry::DeviceFilter out{call.actor.limits};
-  FLEET_TRY(auto asked, registry::Selector::parse(call.query_value("selector")));
+  // Who sees some devices alone is not told which groups there are.
+  auto const read = out.limits.devices ? &registry::read_question : &registry::read_selector;
+  FLEET_TRY(auto asked, read(reader, call.query_value("selector")));
   out.selectors.push_back(std::move(asked));
   if (auto const running = call.query_value("running"); !running.empty()) {
-    FLEET_TRY(auto selector, registry::Selector::parse(fmt::format("running=\"{}\"", running)));
+    FLEET_TRY(auto selector, registry::read_question(reader, fmt::format("running=\"{}\"", running)));
     out.selectors.push_back(std::move(selector));
   }
   out.state = call.query_value("state");
@@ -71,7 +76,7 @@ Result<registry::DeviceFilter> read_filter(Call const& call) {
     return Error{Kind::bad_input, "bad_parameter", fmt::format("state: expected pending, active, revoked or retired, got '{}'", out.state)};
   }
   FLEET_TRY(out.online, read_flag(call, "online"));
-  FLEET_TRY(out.origin, read_origin(call));
+  FLEET_TRY(out.origin, read_origin(call, reader));
   if (auto const before = call.query_value("last_seen_before"); !before.empty()) {
     FLEET_TRY(out.last_seen_before, parse_rfc3339(before));
   }
@@ -80,9 +85,9 @@ Result<registry::DeviceFilter> read_filter(Call const& call) {
 
 Result<Reply> list_devices(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"selector", "state", "online", "last_seen_before", "running", "descends_from", "dataset", "limit", "cursor"}));
-  FLEET_TRY(auto const filter, read_filter(call));
-  FLEET_TRY(auto const page, read_page(call));
   auto& reader = services.store.reader();
+  FLEET_TRY(auto const filter, read_filter(call, reader));
+  FLEET_TRY(auto const page, read_page(call));
   if (filter.origin) FLEET_CHECK(registry::check_origin(reader, *filter.origin, filter.limits));
   FLEET_TRY(auto const found, filter.state == "pending" ? registry::list_pending(reader, filter, page.after, page.limit)
                                                         : registry::list_devices(services.store, reader, filter, page.after, page.limit, call.now));

@@ -9,6 +9,7 @@
 #include "server/access/tokens.hpp"
 #include "server/events/audit.hpp"
 #include "server/access/oidc/issuer_keys.hpp"
+#include "server/registry/groups.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/array.hpp>
@@ -109,6 +110,7 @@ Result<Reply> create_role(Services&, Call const& call, store::Tx& tx) {
   FLEET_TRY(auto role, access::decode_bound_role(call.request.body));
   if (access::load_bound_role(tx.connection(), role.name))
     return Error{Kind::conflict, "role_exists", fmt::format("there is a bound role '{}'", role.name), "a bound role never changes: delete it first"};
+  FLEET_TRY(role.selector, registry::kept_text(tx.connection(), role.selector));
   access::BoundRoleRow const row{std::move(role), call.actor.name, call.now};
   FLEET_CHECK(access::insert_bound_role(tx, row));
   Reply reply;

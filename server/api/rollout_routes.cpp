@@ -1,5 +1,7 @@
 #include "server/api/route.hpp"
 #include "server/registry/devices.hpp"
+#include "server/registry/groups.hpp"
+#include "server/registry/versions.hpp"
 #include "server/rollout/shell/restored.hpp"
 #include "server/rollout/shell/series.hpp"
 #include "server/rollout/shell/survey.hpp"
@@ -76,6 +78,9 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   reader.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
   FLEET_TRY(plan.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
+  // What it is called today: a rollout keeps the version, whatever becomes of the alias.
+  FLEET_TRY(plan.version, registry::version_named(services.store.reader(), plan.model, plan.version));
+  FLEET_TRY(plan.selector, registry::kept_text(services.store.reader(), plan.selector));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
   return out;
@@ -103,6 +108,7 @@ Result<LintRequest> read_lint(Services& services, Call const& call) {
   FLEET_CHECK(wire::no_faults(faults, "body"));
   LintRequest out;
   FLEET_TRY(out.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
+  FLEET_TRY(fleet.version, registry::version_named(services.store.reader(), fleet.model, fleet.version));
   if (selected) out.fleet = std::move(fleet);
   return out;
 }

@@ -7,6 +7,7 @@
 #include "server/blobs/uploads.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/registry/devices.hpp"
+#include "server/registry/groups.hpp"
 #include "server/registry/join_tokens.hpp"
 #include "server/rollout/shell/record.hpp"
 
@@ -64,7 +65,8 @@ Result<void> check_device_of(Call const& call, db::Connection& connection, std::
   if (!device && device.error().kind == Kind::not_found) return gone;
   if (!device) return device.error();
   FLEET_TRY(auto const running, registry::load_running(connection, device->n));
-  if (limits.covers(registry::view_of(*device, &running.versions))) return {};
+  FLEET_TRY(auto const lists, registry::load_lists(connection, device->id));
+  if (limits.covers(registry::view_of(*device, &running.versions, &lists))) return {};
   return beyond(call, fmt::format("device '{}'", id));
 }
 
@@ -84,8 +86,8 @@ Result<void> check_rollout(Call const& call, db::Connection& connection, std::st
   return beyond(call, fmt::format("rollout '{}'", id.substr(0, 64)));
 }
 
-Result<void> check_question(Call const& call, db::Connection&, std::string_view text) {
-  FLEET_TRY(auto const question, registry::Selector::parse(text));
+Result<void> check_question(Call const& call, db::Connection& connection, std::string_view text) {
+  FLEET_TRY(auto const question, registry::read_kept_selector(connection, text));
   if (call.actor.limits.may_ask(question)) return {};
   return beyond(call, fmt::format("who runs anything else ({})", text));
 }

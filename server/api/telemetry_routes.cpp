@@ -1,4 +1,5 @@
 #include "server/api/route.hpp"
+#include "server/registry/versions.hpp"
 #include "server/telemetry/query.hpp"
 
 namespace fleet::api {
@@ -17,9 +18,11 @@ Result<Reply> get_query(Services& services, Call const& call) {
                                 .stat = call.query_value("stat"),
                                 .by = call.query_value("by"),
                                 .selector = call.query_value("selector")};
-  FLEET_TRY(auto const query, telemetry::parse_query(raw, call.actor.limits, call.now));
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto query, telemetry::parse_query(raw, call.actor.limits, call.now));
+  FLEET_TRY(query.version, registry::version_named(reader, query.model, query.version));
   Reply reply;
-  FLEET_TRY(reply.body, telemetry::run_query(services.store.reader(), query));
+  FLEET_TRY(reply.body, telemetry::run_query(reader, query));
   return reply;
 }
 

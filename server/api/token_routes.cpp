@@ -5,7 +5,7 @@
 #include "server/access/roles.hpp"
 #include "server/access/tokens.hpp"
 #include "server/events/audit.hpp"
-#include "server/registry/selector.hpp"
+#include "server/registry/groups.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -47,7 +47,6 @@ Result<TokenSpec> decode(std::string_view body) {
   FLEET_CHECK(check_id("name", out.name));
   if (!out.user.empty()) FLEET_CHECK(check_id("user", out.user));
   if (!out.model.empty()) FLEET_CHECK(check_model_name(out.model));
-  FLEET_CHECK(registry::Selector::parse(out.selector));
   return out;
 }
 
@@ -64,7 +63,8 @@ Result<Reply> list_tokens(Services&, Call const& call, db::Connection& reader) {
 }
 
 Result<Reply> create_token(Services& services, Call const& call, store::Tx& tx) {
-  FLEET_TRY(auto const spec, decode(call.request.body));
+  FLEET_TRY(auto spec, decode(call.request.body));
+  FLEET_TRY(spec.selector, registry::kept_text(tx.connection(), spec.selector));
   access::NewToken const wanted{make_ulid("tok-", to_unix_ms(call.now), services.random), spec.name, spec.role, spec.model, spec.selector,
                                 spec.user.empty() ? std::string() : "user:" + spec.user, {}, spec.expires_in};
   FLEET_TRY(auto given, access::add_token(tx, services.random, wanted, call.actor.name, call.now));

@@ -14,6 +14,9 @@ inline constexpr db::Query kInsertModel{"insert_model",
 inline constexpr db::Query kUpdateModel{"update_model",
                                         "UPDATE models SET approvals_required = ?2, aliases = ?3, evidence = ?4, revision = revision + 1 WHERE name = ?1"};
 inline constexpr db::Query kSetKind{"set_model_kind", "UPDATE models SET kind = ?2 WHERE name = ?1 AND kind <> ?2"};
+inline constexpr db::Query kStandingOf{"standing_of", "SELECT alias, selector, policy FROM model_standing WHERE model = ?1 ORDER BY alias"};
+inline constexpr db::Query kAddStanding{"add_standing", "INSERT INTO model_standing (model, alias, selector, policy) VALUES (?1, ?2, ?3, ?4)"};
+inline constexpr db::Query kDropStanding{"drop_standing", "DELETE FROM model_standing WHERE model = ?1"};
 inline constexpr db::Query kRaiseCounter{"raise_release_counter",
                                          "UPDATE models SET release_counter = release_counter + 1 WHERE name = ?1 RETURNING release_counter"};
 
@@ -77,6 +80,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "rollouts_of_release",
     "SELECT id, state FROM rollouts WHERE model = ?1 AND version = ?2 AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kSetKind, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertMember, kMembersOf, kSetsOf, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kSetKind, kStandingOf, kAddStanding, kDropStanding, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertMember, kMembersOf, kSetsOf, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
 
 }  // namespace fleet::catalog

@@ -7,6 +7,7 @@
 #include "server/catalog/queries.hpp"
 #include "server/catalog/same_bytes.hpp"
 #include "server/catalog/sets.hpp"
+#include "server/registry/versions.hpp"
 #include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
@@ -33,6 +34,14 @@ Result<std::optional<Release>> find_release(db::Connection& reader, std::string_
   auto row = reader.prepare(kReleaseOf);
   FLEET_TRY(bool const found, row.bind_all(model, version).step());
   return found ? std::optional(read_row(row)) : std::nullopt;
+}
+
+/// The release that a word names: a version, an alias or `latest`.
+Result<std::optional<Release>> find_named(db::Connection& reader, std::string_view model, std::string_view word) {
+  FLEET_TRY(auto found, find_release(reader, model, word));
+  if (found) return found;
+  FLEET_TRY(auto const version, registry::version_named(reader, model, word));
+  return find_release(reader, model, version);
 }
 
 /// What was kept beside the document. A text that cannot be read (a number beyond a double, of a server that let one in) must not take the whole
@@ -62,7 +71,7 @@ Result<std::int64_t> next_counter(store::Tx& tx, std::string const& model) {
 Result<std::vector<std::int64_t>> find_parents(db::Connection& reader, std::vector<Parent> const& parents) {
   std::vector<std::int64_t> out;
   for (auto const& parent : parents) {
-    FLEET_TRY(auto const found, find_release(reader, parent.model, parent.version));
+    FLEET_TRY(auto const found, find_named(reader, parent.model, parent.version));
     if (!found)
       return Error{Kind::not_found, "unknown_parent", fmt::format("parent {}@{} is not known here", parent.model, parent.version),
                    "publish it first: the lineage must close"};
@@ -129,7 +138,7 @@ Result<bool> is_signed_here(signing::KeyRing& keys, std::string const& model) {
 
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version) {
   FLEET_CHECK(load_model(reader, model));
-  FLEET_TRY(auto const found, find_release(reader, model, version));
+  FLEET_TRY(auto const found, find_named(reader, model, version));
   if (!found)
     return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}@{}", model, version.substr(0, 64)),
                  fmt::format("fleetctl release list --model {}", model)};
@@ -158,6 +167,9 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   if (there)
     return Error{Kind::conflict, "release_exists", fmt::format("release {} exists with other content (digest {})", name_of(*there), there->digest.hex()),
                  "a release never changes: take another version"};
+  if (model.aliases.contains(asked.version))
+    return Error{Kind::conflict, "version_is_alias", fmt::format("{} is an alias of model {}, for {}", asked.version, model.name, model.aliases.at(asked.version)),
+                 "take another version, or remove the alias: fleetctl model set"};
   FLEET_CHECK(check_kind(model, asked, !wanted.attestations.empty()));
   FLEET_TRY(auto const members, resolve_members(tx.connection(), asked));
   if (!authority.administers || wanted.reason.empty()) FLEET_CHECK(check_not_revoked(tx.connection(), asked, authority.model));

@@ -67,12 +67,12 @@ struct Published {
   bool fresh = true;  ///< false: the same was there already
 };
 /// Writes release.json with the model's next counter, and signs it unless the model asks for approvals.
-/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence,
+/// @errors not_found (unknown_model, unknown_parent), conflict (release_exists, version_is_alias, parent_revoked, revoked_bytes), and what attestations.hpp says of evidence,
 ///   sets.hpp of sets
 Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wanted, std::string const& inspection, events::Deed const& deed,
                           Authority const& authority = {});
 
-/// @errors not_found (code `unknown_release`, `unknown_model`)
+/// @param version  or an alias of the model, or `latest`. @errors not_found (code `unknown_release`, `unknown_model`)
 Result<Release> load_release(db::Connection& reader, std::string_view model, std::string_view version);
 /// Newest first, below row `before`; empty filters select all.
 Result<std::vector<Release>> list_releases(db::Connection& reader, std::string_view model, std::int64_t before, std::string_view state,

@@ -1,6 +1,7 @@
 #include "server/registry/device_facts.hpp"
 
 #include "server/registry/devices.hpp"
+#include "server/registry/groups.hpp"
 #include "server/registry/queries.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +20,7 @@ Result<Running> load_running(db::Connection& reader, std::int64_t device_n) {
   }
 }
 
-DeviceView view_of(DeviceFacts const& device) { return {device.id, device.hardware, "active", &device.labels, &device.running.versions}; }
+DeviceView view_of(DeviceFacts const& device) { return {device.id, device.hardware, "active", &device.labels, &device.running.versions, &device.lists}; }
 
 Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n) {
   DeviceFacts out;
@@ -33,14 +34,17 @@ Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t devic
   FLEET_TRY(out.labels, parse_labels(row.text_view(2)));
   out.cache = row.int64(3) != 0;
   FLEET_TRY(out.running, load_running(reader, device_n));
+  FLEET_TRY(out.lists, load_lists(reader, out.id));
   return out;
 }
 
 Result<void> scan_selected(db::Connection& reader, Selector const& selector, std::function<Result<void>(DeviceFacts const&)> const& take) {
   auto const hardware = selector.required_value("hardware");
-  auto rows = reader.prepare(hardware ? queries::kScanActiveOf : queries::kScanActive);
-  if (hardware) rows.bind_all(*hardware);
-  bool const asks_running = selector.asks_running();
+  auto const list = selector.required_list();
+  auto rows = reader.prepare(list ? queries::kScanListed : hardware ? queries::kScanActiveOf : queries::kScanActive);
+  if (list) rows.bind_all(*list);
+  else if (hardware) rows.bind_all(*hardware);
+  bool const asks_running = selector.asks_running(), asks_groups = selector.asks_groups();
   DeviceFacts device;
   while (true) {
     FLEET_TRY(bool const more, rows.step());
@@ -51,6 +55,9 @@ Result<void> scan_selected(db::Connection& reader, Selector const& selector, std
     FLEET_TRY(device.labels, parse_labels(rows.text_view(3)));
     if (asks_running) {
       FLEET_TRY(device.running, load_running(reader, device.n));
+    }
+    if (asks_groups) {
+      FLEET_TRY(device.lists, load_lists(reader, device.id));
     }
     if (!selector.matches(view_of(device))) continue;
     FLEET_CHECK(take(device));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 namespace fleet::registry {
@@ -25,13 +26,15 @@ struct DeviceFacts {
   std::string hardware;
   wire::Labels labels;
   Running running;
+  std::set<std::string> lists;  ///< the groups whose lists have its id
   bool cache = false;  ///< it keeps objects for others and is told nothing
 };
 /// @errors not_found (code `unknown_device`), corrupt
 [[nodiscard]] Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n);
 /// As an active device.
 [[nodiscard]] DeviceView view_of(DeviceFacts const& device);
-/// Calls `take` with each active device that the selector matches, caches aside. `running` is filled only where the selector asks for it.
+/// Calls `take` with each active device that the selector matches, caches aside. `running` and `lists` are filled only where
+/// the selector asks for them.
 [[nodiscard]] Result<void> scan_selected(db::Connection& reader, Selector const& selector, std::function<Result<void>(DeviceFacts const&)> const& take);
 
 }  // namespace fleet::registry

@@ -1,6 +1,7 @@
 #include "core/wire/json.hpp"
 #include "core/wire/json_pieces.hpp"
 #include "server/registry/devices.hpp"
+#include "server/registry/groups.hpp"
 #include "server/registry/queries.hpp"
 #include "server/registry/row.hpp"
 
@@ -66,6 +67,15 @@ void bind_filter(db::Statement& scan, DeviceFilter const& filter) {
   scan.bind(11, origin_version);
   scan.bind(12, dataset);
   scan.bind(13, filter.limits.model);
+  std::optional<std::string> list;
+  for (auto const* selector : selectors_of(filter))
+    if (!list) list = selector->required_list();
+  scan.bind(14, list);
+}
+
+bool asks_groups(DeviceFilter const& filter) {
+  auto const selectors = selectors_of(filter);
+  return std::any_of(selectors.begin(), selectors.end(), [](Selector const* selector) { return selector->asks_groups(); });
 }
 
 Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter const& filter, Device const& device, SysTime now) {
@@ -80,7 +90,11 @@ Result<bool> fits(store::Store& store, db::Connection& connection, DeviceFilter 
     shown = running.versions;
     std::erase_if(shown, [&](auto const& one) { return !filter.limits.covers_model(one.first); });
   }
-  return filter.limits.covers(view_of(device, &running.versions)) && match_all(filter.selectors, view_of(device, &shown));
+  std::set<std::string> lists;
+  if (asks_groups(filter)) {
+    FLEET_TRY(lists, load_lists(connection, device.id));
+  }
+  return filter.limits.covers(view_of(device, &running.versions, &lists)) && match_all(filter.selectors, view_of(device, &shown, &lists));
 }
 
 Result<std::int64_t> read_position(std::string_view after) {
@@ -180,7 +194,11 @@ Result<DevicePage> list_pending(db::Connection& connection, DeviceFilter const& 
     }
     FLEET_TRY(auto const pending, read_pending(row));
     last = pending.device_id + "/" + pending.key.hex();
-    DeviceView const view{pending.device_id, pending.hardware, "pending", &pending.labels, nullptr};
+    std::set<std::string> lists;
+    if (asks_groups(filter)) {
+      FLEET_TRY(lists, load_lists(connection, pending.device_id));
+    }
+    DeviceView const view{pending.device_id, pending.hardware, "pending", &pending.labels, nullptr, &lists};
     if (filter.limits.covers(view) && match_all(filter.selectors, view)) page.items.push_back(json::serialize(pending_object(pending)));
   }
 }

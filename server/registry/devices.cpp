@@ -150,8 +150,8 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
   }
 }
 
-DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running) {
-  return {device.id, device.hardware, device.state, &device.labels, running};
+DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running, std::set<std::string> const* lists) {
+  return {device.id, device.hardware, device.state, &device.labels, running, lists};
 }
 
 SysTime last_seen(store::Store& store, Device const& device) { return std::max(device.seen_at, store.last_contact(device.n)); }

@@ -32,7 +32,8 @@ struct Device {
 /// @errors not_found (code `unknown_device`)
 [[nodiscard]] Result<Device> load_device(db::Connection& connection, std::string_view id);
 /// @param running  model -> version; null: not asked for
-[[nodiscard]] DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running);
+/// @param lists    of groups.hpp; null: not asked for
+[[nodiscard]] DeviceView view_of(Device const& device, std::map<std::string, std::string> const* running, std::set<std::string> const* lists);
 
 /// When it was last heard, also when that is not flushed yet; zero time: never.
 [[nodiscard]] SysTime last_seen(store::Store& store, Device const& device);

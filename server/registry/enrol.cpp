@@ -3,6 +3,7 @@
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
 #include "server/registry/factory.hpp"
+#include "server/registry/groups.hpp"
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/queries.hpp"
 
@@ -140,14 +141,15 @@ Result<bool> check_waiting(store::Tx& tx, std::string const& id, Digest const& k
 Result<void> check_within(db::Connection& connection, Admission const& admission, std::string_view id, std::string_view hardware,
                           std::optional<Device> const& known) {
   if (admission.within.empty()) return {};
-  FLEET_TRY(auto const scope, Selector::parse(admission.within));
+  FLEET_TRY(auto const scope, read_kept_selector(connection, admission.within));
+  FLEET_TRY(auto const lists, load_lists(connection, id));
   Running running;
   if (known) {
     FLEET_TRY(running, load_running(connection, known->n));
   }
   auto const labels = known ? merged(known->labels, admission.labels) : admission.labels;
-  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running.versions});
-  if (was && scope.matches({id, hardware, "active", &labels, &running.versions})) return {};
+  bool const was = !known || scope.matches({known->id, known->hardware, known->state, &known->labels, &running.versions, &lists});
+  if (was && scope.matches({id, hardware, "active", &labels, &running.versions, &lists})) return {};
   return Error{Kind::forbidden, "out_of_scope", fmt::format("join token {} is not for device {}", admission.id, id),
                "whoever made it may let in other devices only: ask an operator of this one for a token"};
 }

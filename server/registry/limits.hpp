@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/registry/selector.hpp"
+#include "server/store/sqlite/db.hpp"
 
 #include <optional>
 #include <string>
@@ -16,14 +17,14 @@ struct Limits {
   std::optional<Selector> devices;  ///< `selector`, read
 
   /// @errors bad_input (code `bad_selector`)
-  [[nodiscard]] static Result<Limits> read(std::string model, std::string selector);
+  [[nodiscard]] static Result<Limits> read(db::Connection& reader, std::string model, std::string selector);
   [[nodiscard]] bool any() const { return !model.empty() || devices; }
   [[nodiscard]] bool covers_model(std::string_view name) const { return model.empty() || model == name; }
-  /// `view.running` must be filled in where the selector asks for it.
+  /// `view.running` and `view.lists` must be filled in where the selector asks for them.
   [[nodiscard]] bool covers(DeviceView const& view) const { return !devices || devices->matches(view); }
   /// True where `wanted` selects no device beyond them, by its own words.
   [[nodiscard]] bool cover(Selector const& wanted) const { return !devices || wanted.is_within(*devices); }
-  /// Whether a question says nothing of other models: each of its conditions on `running` names versions of this one.
+  /// Whether a question says nothing of other models: each of its conditions on `running`, and of the groups that it names, names versions of this one.
   [[nodiscard]] bool may_ask(Selector const& question) const;
 };
 

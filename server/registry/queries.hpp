@@ -19,6 +19,7 @@ inline constexpr db::Query kScan{
     "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
     "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
     "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
+    "AND (?14 IS NULL OR EXISTS (SELECT 1 FROM device_groups g JOIN device_list_ids i ON i.list = g.list WHERE g.name = ?14 AND i.device = d.id)) "
     // Who runs something made from a release (?10 ?11) or a data set (?12): found from the releases, not from the devices.
     "AND ((?10 IS NULL AND ?12 IS NULL) OR d.n IN (WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?10 AND r.version = "
     "?11) OR (?12 IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(r.datasets) s WHERE s.value ->> 'name' = ?12 OR s.value ->> 'sha256' = ?12)) "
@@ -43,6 +44,9 @@ inline constexpr db::Query kScanActive{"registry.scan_active",
                                        "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' AND cache IS NULL ORDER BY n"};
 inline constexpr db::Query kScanActiveOf{
     "registry.scan_active_of", "SELECT n, id, hardware, labels FROM devices WHERE hardware = ?1 AND state = 'active' AND cache IS NULL ORDER BY n"};
+inline constexpr db::Query kScanListed{"registry.scan_listed",
+                                       "SELECT d.n, d.id, d.hardware, d.labels FROM device_groups g JOIN device_list_ids i ON i.list = g.list JOIN devices d ON "
+                                       "d.id = i.device WHERE g.name = ?1 AND d.state = 'active' AND d.cache IS NULL ORDER BY d.n"};
 inline constexpr db::Query kHistory{
     "registry.history",
     "SELECT id, time, received, model, version, state, rollout, attempt, error FROM device_history WHERE device = ?1 AND id < ?2 "
@@ -123,7 +127,56 @@ inline constexpr db::Query kOriginKnown{
     "SELECT 1 FROM made JOIN releases r ON r.n = made.n WHERE ?4 = '' OR r.model = ?4 LIMIT 1"};
 inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, devices FROM device_counts WHERE devices > 0 ORDER BY state"};
 
-inline constexpr auto kAll = std::to_array<db::Query>({kDevicesByState, kDeviceById,
+// versions by other names -----------------------------------------------------------------------------------------------------
+inline constexpr db::Query kVersionKnown{"registry.version_known", "SELECT 1 FROM releases WHERE model = ?1 AND version = ?2"};
+/// Rows are in the order of counters.
+inline constexpr db::Query kLatestVersion{"registry.latest_version", "SELECT version FROM releases WHERE model = ?1 AND state = 'approved' ORDER BY n DESC LIMIT 1"};
+inline constexpr db::Query kAliases{"registry.aliases", "SELECT aliases FROM models WHERE name = ?1"};
+
+// groups --------------------------------------------------------------------------------------------------------------------
+#define FLEET_GROUP_COLUMNS "SELECT name, selector, list, devices, digest, created_by, created_at, changed_at, revision FROM device_groups "
+inline constexpr db::Query kGroup{"registry.group", FLEET_GROUP_COLUMNS "WHERE name = ?1"};
+inline constexpr db::Query kGroups{"registry.groups", FLEET_GROUP_COLUMNS "WHERE name > ?1 ORDER BY name"};
+#undef FLEET_GROUP_COLUMNS
+inline constexpr db::Query kCountGroups{"registry.count_groups", "SELECT count(*) FROM device_groups"};
+inline constexpr db::Query kListsOf{"registry.lists_of", "SELECT g.name FROM device_list_ids i JOIN device_groups g ON g.list = i.list WHERE i.device = ?1"};
+inline constexpr db::Query kIdsOfList{"registry.ids_of_list",
+                                      "SELECT i.device, EXISTS (SELECT 1 FROM devices d WHERE d.id = i.device) FROM device_list_ids i "
+                                      "WHERE i.list = ?1 AND i.device > ?2 ORDER BY i.device LIMIT ?3"};
+inline constexpr db::Query kCountUnknown{
+    "registry.count_unknown", "SELECT count(*) FROM device_list_ids i WHERE i.list = ?1 AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.id = i.device)"};
+inline constexpr db::Query kAddList{"registry.add_list", "INSERT INTO device_lists (list, made_at) SELECT coalesce(max(list), 0) + 1, ?1 FROM device_lists RETURNING list"};
+inline constexpr db::Query kAddListId{"registry.add_list_id", "INSERT INTO device_list_ids (list, device) VALUES (?1, ?2)"};
+inline constexpr db::Query kGiveUpList{"registry.give_up_list", "UPDATE device_lists SET made_at = 0 WHERE list = ?1"};
+inline constexpr db::Query kAddGroup{"registry.add_group",
+                                     "INSERT INTO device_groups (name, selector, list, devices, digest, changed_at, created_at, created_by) "
+                                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7)"};
+inline constexpr db::Query kChangeGroup{
+    "registry.change_group",
+    "UPDATE device_groups SET selector = ?2, list = ?3, devices = ?4, digest = ?5, changed_at = ?6, revision = revision + 1 WHERE name = ?1"};
+inline constexpr db::Query kDeleteGroup{"registry.delete_group", "DELETE FROM device_groups WHERE name = ?1"};
+/// What may name a group: kind, name, selector. Of rollouts that ended, those whose word still counts: no later one of all devices stands before them.
+inline constexpr db::Query kGroupUses{
+    "registry.group_uses",
+    "SELECT 'group', name, selector FROM device_groups WHERE selector LIKE '%group%' UNION ALL "
+    "SELECT 'token', name, selector FROM tokens WHERE selector LIKE '%group%' AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?1) UNION ALL "
+    "SELECT 'standing policy', model || '@' || alias, selector FROM model_standing WHERE selector LIKE '%group%' UNION ALL "
+    "SELECT 'role', name, selector FROM bound_roles WHERE selector LIKE '%group%' UNION ALL "
+    "SELECT 'device token', id, within FROM device_tokens WHERE within LIKE '%group%' AND revoked_at IS NULL AND used_at IS NULL AND expires_at > ?1 UNION ALL "
+    "SELECT 'rollout', r.id, r.selector FROM rollouts r WHERE r.selector LIKE '%group%' AND (r.state NOT IN ('completed', 'aborted', 'rolled_back') OR "
+    "(r.started_at IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM rollouts o WHERE o.model = r.model AND o.selector = '' AND o.state = 'completed' AND o.moment > r.moment)))"};
+inline constexpr db::Query kListToForget{
+    "registry.list_to_forget",
+    "SELECT l.list FROM device_lists l WHERE l.made_at <= ?1 AND NOT EXISTS (SELECT 1 FROM device_groups g WHERE g.list = l.list) ORDER BY l.list LIMIT 1"};
+inline constexpr db::Query kForgetListIds{
+    "registry.forget_list_ids",
+    "DELETE FROM device_list_ids WHERE list = ?1 AND device IN (SELECT device FROM device_list_ids WHERE list = ?1 ORDER BY device LIMIT ?2)"};
+inline constexpr db::Query kForgetList{"registry.forget_list", "DELETE FROM device_lists WHERE list = ?1"};
+
+inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGroups, kListsOf, kIdsOfList, kCountUnknown, kAddList, kAddListId, kGiveUpList,
+                                                       kAddGroup, kChangeGroup, kDeleteGroup, kGroupUses, kListToForget, kForgetListIds, kForgetList,
+                                                       kScanListed, kVersionKnown, kLatestVersion, kAliases, kDevicesByState, kDeviceById,
                                                        kDeviceByKey,
                                                        kScan,
                                                        kKey,

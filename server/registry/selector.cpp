@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kConditionsMax = 64;
 constexpr std::size_t kValuesMax = 2'000;
-constexpr std::string_view kLabelThem = "give those devices a label and select that: fleetctl device label ID k=v for each of the list, then -l k=v";
-constexpr auto kFields = std::to_array<std::string_view>({"hardware", "state", "id", "running"});
+constexpr std::string_view kLabelThem = "make a group of those devices and select that: fleetctl group create NAME --from FILE, then -l group=NAME";
+constexpr auto kFields = std::to_array<std::string_view>({"hardware", "state", "id", "running", "group"});
 constexpr std::string_view kHint = "conditions are k=v, k!=v, k in (a,b), k notin (a,b), k and !k, joined by commas";
 
 bool is_space(char c) { return c == ' ' || c == '\t'; }
@@ -30,7 +30,10 @@ public:
     if (at_end()) return out;
     while (true) {
       if (out.size() == kConditionsMax) return fault(at_, fmt::format("more than {} conditions", kConditionsMax));
+      auto const from = at_;
       FLEET_TRY(auto condition, read_condition());
+      if (condition.key == "group" && (groups_ += condition.values.size()) > Selector::kGroupsMax)
+        return fault(from, fmt::format("more than {} groups", Selector::kGroupsMax));
       out.push_back(std::move(condition));
       skip_spaces();
       if (at_end()) return out;
@@ -59,9 +62,10 @@ private:
     auto const key_at = at_;
     FLEET_TRY(auto key, read_word("a label or field"));
     if (auto const named = check_id("label", key); !named) return fault(key_at, named.error().detail);
-    if (negated) return Condition{std::move(key), Condition::Op::absent, {}};
     skip_spaces();
-    if (at_end() || text_[at_] == ',') return Condition{std::move(key), Condition::Op::exists, {}};
+    bool const alone = negated || at_end() || text_[at_] == ',';
+    if (alone && key == "group") return fault(key_at, "group wants a name: group=NAME, group!=NAME");
+    if (alone) return Condition{std::move(key), negated ? Condition::Op::absent : Condition::Op::exists, {}};
     FLEET_TRY(auto const op, read_operator());
     Condition condition{std::move(key), op.op, {}};
     FLEET_CHECK(op.list ? read_list(condition) : read_value(condition));
@@ -118,6 +122,8 @@ private:
         return fault(value_at, fmt::format("running wants model@version, got '{}'", value));
       }
     }
+    if (condition.key == "group")
+      if (auto const named = check_id("group", value); !named) return fault(value_at, named.error().detail);
     condition.values.push_back(std::move(value));
     return {};
   }
@@ -146,6 +152,7 @@ private:
 
   std::string_view text_;
   std::size_t at_ = 0;
+  std::size_t groups_ = 0;
 };
 
 bool has(std::vector<std::string> const& sorted, std::string_view value) { return std::binary_search(sorted.begin(), sorted.end(), value, std::less<>{}); }
@@ -169,10 +176,21 @@ std::optional<std::string_view> value_of(DeviceView const& device, std::string c
   return found->second;
 }
 
-bool holds(Condition const& condition, DeviceView const& device) {
+bool is_in_group(Condition const& condition, DeviceView const& device, Selector::Groups const& groups) {
+  bool any = false;
+  for (auto const& name : condition.values) {
+    auto const group = groups.find(name);
+    if (group == groups.end()) return false;  // nobody knows who is in it, nor who is not
+    any = any || (group->second ? group->second->matches(device) : device.lists != nullptr && device.lists->contains(name));
+  }
+  return any == (condition.op == Condition::Op::in);
+}
+
+bool holds(Condition const& condition, DeviceView const& device, Selector::Groups const& groups) {
   using Op = Condition::Op;
   bool const wanted = condition.op == Op::in || condition.op == Op::exists;
   bool const lists = condition.op == Op::in || condition.op == Op::not_in;
+  if (condition.key == "group") return is_in_group(condition, device, groups);
   if (condition.key == "running") {
     bool const any = device.running && !device.running->empty();
     return (lists ? runs_one_of(condition.values, device.running) : any) == wanted;
@@ -196,8 +214,8 @@ bool follows(Condition const& wanted, Condition const& known) {
   }
   if (known.op == Op::absent) return true;
   if (known.op == Op::not_in) return has_all(known.values, wanted.values);
-  // A device runs several models: that it runs one says nothing of the others.
-  if (known.op != Op::in || wanted.key == "running") return false;
+  // A device runs several models and is in several groups: that it runs one says nothing of the others.
+  if (known.op != Op::in || wanted.key == "running" || wanted.key == "group") return false;
   return std::none_of(known.values.begin(), known.values.end(), [&](std::string const& value) { return has(wanted.values, value); });
 }
 
@@ -212,8 +230,32 @@ Result<Selector> Selector::parse(std::string_view text) {
   return out;
 }
 
+std::string Selector::text() const {
+  using Op = Condition::Op;
+  auto const quoted = [](std::string const& value) {
+    std::string out = "\"";
+    for (char const c : value) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + '"';
+  };
+  std::vector<std::string> parts;
+  for (auto const& condition : conditions_) {
+    std::vector<std::string> values;
+    for (auto const& value : condition.values) values.push_back(quoted(value));
+    switch (condition.op) {
+      case Op::exists: parts.push_back(condition.key); break;
+      case Op::absent: parts.push_back("!" + condition.key); break;
+      case Op::in: parts.push_back(fmt::format("{} in ({})", condition.key, fmt::join(values, ","))); break;
+      case Op::not_in: parts.push_back(fmt::format("{} notin ({})", condition.key, fmt::join(values, ","))); break;
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
 bool Selector::matches(DeviceView const& device) const {
-  return std::all_of(conditions_.begin(), conditions_.end(), [&](Condition const& condition) { return holds(condition, device); });
+  return std::all_of(conditions_.begin(), conditions_.end(), [&](Condition const& condition) { return holds(condition, device, groups_); });
 }
 
 bool Selector::is_within(Selector const& scope) const {
@@ -223,7 +265,28 @@ bool Selector::is_within(Selector const& scope) const {
 }
 
 bool Selector::asks_running() const {
-  return std::any_of(conditions_.begin(), conditions_.end(), [](Condition const& c) { return c.key == "running"; });
+  return std::any_of(conditions_.begin(), conditions_.end(), [](Condition const& c) { return c.key == "running"; }) ||
+         std::any_of(groups_.begin(), groups_.end(), [](auto const& group) { return group.second && group.second->asks_running(); });
+}
+
+bool Selector::asks_groups() const {
+  return std::any_of(conditions_.begin(), conditions_.end(), [](Condition const& c) { return c.key == "group"; });
+}
+
+std::vector<std::string> Selector::group_names() const {
+  std::vector<std::string> out;
+  for (auto const& condition : conditions_)
+    if (condition.key == "group") out.insert(out.end(), condition.values.begin(), condition.values.end());
+  return out;
+}
+
+std::optional<std::string> Selector::required_list() const {
+  for (auto const& condition : conditions_) {
+    if (condition.key != "group" || condition.op != Condition::Op::in || condition.values.size() != 1) continue;
+    auto const group = groups_.find(condition.values.front());
+    if (group != groups_.end() && !group->second) return group->first;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> Selector::required_value(std::string_view key) const {

@@ -1,6 +1,7 @@
 #include "server/upkeep/retention.hpp"
 
 #include "server/blobs/garbage.hpp"
+#include "server/registry/groups.hpp"
 #include "server/telemetry/series.hpp"
 #include "server/upkeep/queries.hpp"
 
@@ -74,8 +75,9 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
     FLEET_CHECK(forget.run());
     more = more || tx.connection().changes() == kRowsAStep;
   }
+  FLEET_TRY(bool const more_lists, registry::forget_lists(tx, now, kRowsAStep));
   FLEET_TRY(bool const more_telemetry, telemetry::forget_old(tx, now, kRowsAStep));
-  return more || more_telemetry;
+  return more || more_lists || more_telemetry;
 }
 
 void schedule_retention(Services& services) { schedule(services, kRest); }

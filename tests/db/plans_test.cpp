@@ -11,7 +11,8 @@ namespace {
 
 /// What grows with the fleet, or with what devices and tokens do.
 std::set<std::string> const kLarge{"devices",        "contacts",  "device_models", "device_history", "device_tokens", "pending_enrolments", "rollout_devices",
-                                   "rollout_samples", "telemetry", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases"};
+                                   "rollout_samples", "telemetry", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases",
+                                   "device_list_ids"};
 
 /// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.
 std::map<std::string_view, std::string_view> const kWalks{
@@ -22,6 +23,7 @@ std::map<std::string_view, std::string_view> const kWalks{
     {"raise_sequences", "a restore, before the server serves"},
     {"drop_open_uploads", "a restore, before the server serves"},
     {"registry.origin_known", "releases by a data set that they name, on a worker"},
+    {"registry.group_uses", "the deletion of a group: whom it would take something from"},
     {"rollout_gaps", "a plan, on a worker: how long devices are quiet"},
     {"rollout_who_is_away", "once an hour, by the judge's thread: who is out of reach"},
     {"rollout_fleet_now", "a simulation of this fleet, on a worker"},

@@ -134,6 +134,9 @@ std::vector<std::string> warn_of_sites(Policy const& policy, SiteCounts const& s
 bool disjoint(registry::Selector const& a, registry::Selector const& b) {
   using Op = registry::Condition::Op;
   auto const contradicts = [](registry::Condition const& x, registry::Condition const& y) {
+    // A device is in several groups: only who is in one and who is not in that one are nobody together.
+    if (x.key == "group" && y.key == "group")
+      return x.op == Op::in && y.op == Op::not_in && std::includes(y.values.begin(), y.values.end(), x.values.begin(), x.values.end());
     if (x.key != y.key || x.key == "running" || x.key == "state" || x.op != Op::in) return false;
     if (y.op == Op::absent) return true;
     if (y.op != Op::in && y.op != Op::not_in) return false;

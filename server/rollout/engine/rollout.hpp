@@ -38,6 +38,7 @@ struct Rollout {
   std::string verdict;                 ///< JSON: what verdict_json.hpp writes
   Latches latches;
   std::string reason;
+  std::optional<std::string> follows;  ///< the alias whose move started it
   std::string created_by;
   SysTime created_at{};
   std::int64_t revision = 1;

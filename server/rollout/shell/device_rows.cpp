@@ -1,5 +1,6 @@
 #include "server/rollout/shell/device_rows.hpp"
 
+#include "server/registry/groups.hpp"
 #include "server/rollout/shell/engine.hpp"
 #include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -331,7 +332,7 @@ Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTim
   FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), device_n));
   for (auto const& one : open) {
     if (how == Leaving::relabelled) {  // who must return does, whatever it is called
-      FLEET_TRY(auto const selector, registry::Selector::parse(one.selector));
+      FLEET_TRY(auto const selector, registry::read_kept_selector(tx.connection(), one.selector));
       if (one.row.state == ds::kReverting || selects(selector, one.model, device, &one.row)) continue;
     }
     FLEET_CHECK(set_state(tx, one.rollout_n, device_n, ds::kLeft, now));

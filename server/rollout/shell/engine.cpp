@@ -14,6 +14,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -98,6 +99,9 @@ public:
 
   Result<void> dispatched(store::Tx& tx, registry::DeviceFacts const& device, Decision const& decision, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
+    // Labels are moved by a person, who is told of it there; who left a group leaves at its next poll.
+    auto const elsewhere = [](Desired const& one) { return std::any_of(one.because.begin(), one.because.end(), [](Because const& b) { return b.code == "not_selected"; }); };
+    if (std::any_of(decision.models.begin(), decision.models.end(), elsewhere)) FLEET_CHECK(note_left(tx, device.n, Leaving::relabelled, now));
     FLEET_CHECK(note_dispatched(tx, *current, device, decision, {now, clock_}));
     std::vector<std::int64_t> changed;
     for (auto const& desired : decision.models)

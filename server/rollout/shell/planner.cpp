@@ -4,6 +4,7 @@
 
 #include "core/wire/release.hpp"
 #include "server/registry/device_facts.hpp"
+#include "server/registry/groups.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/set_rows.hpp"
 
@@ -140,13 +141,14 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   FLEET_TRY(auto const fleet, count_fleet_changes(reader));  // before the devices: what changes meanwhile makes the plan look older than it is, never newer
   FLEET_TRY(auto const release, find_release(reader, request.model, request.version));
   FLEET_CHECK(check_drift(request.policy, release.schema));
-  FLEET_TRY(auto const selector, registry::Selector::parse(request.selector));
+  FLEET_TRY(auto const selector, registry::read_selector(reader, request.selector));
   FLEET_TRY(auto conflicts, find_conflicts(reader, request.model, request.version, request.selector, ""));
   std::vector<registry::Selector> others;
   for (auto const& conflict : conflicts) {
-    FLEET_TRY(auto other, registry::Selector::parse(conflict.selector));
+    FLEET_TRY(auto other, registry::read_kept_selector(reader, conflict.selector));
     others.push_back(std::move(other));
   }
+  bool const ask_groups = std::any_of(others.begin(), others.end(), [](auto const& other) { return other.asks_groups(); });
   Places places;
   std::map<std::string, std::set<std::string>> running;
   std::int64_t ineligible = 0;
@@ -162,7 +164,13 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       auto const site = site_of(limit->label, device.hardware, device.labels);
       ++(site ? sites.devices[site->value] : sites.without);
     }
-    for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(view_of(device));
+    auto seen = view_of(device);
+    std::set<std::string> lists;
+    if (ask_groups) {
+      FLEET_TRY(lists, registry::load_lists(reader, device.id));
+      seen.lists = &lists;
+    }
+    for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(seen);
     for (auto const& [model, floor] : release.floors) {
       auto row = reader.prepare(queries::kRunningVersion);
       row.bind_all(device.n, model);

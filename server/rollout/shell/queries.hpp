@@ -46,7 +46,7 @@ inline constexpr Query kRevokedOf{"rollout_revoked_of", "SELECT digest FROM rele
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
   "r.latched, r.reason, r.created_by, r.created_at, r.revision, " FLEET_RELEASE_STATE ", l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
-  "r.restored, r.progress "                                                                                                     \
+  "r.restored, r.progress, r.follows "                                                                                          \
   "FROM rollouts r JOIN releases l ON l.n = r.release "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
@@ -72,13 +72,16 @@ inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLL
 inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
 inline constexpr Query kInsertRollout{
     "rollout_insert",
-    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at, preset) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?)"};
+    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at, preset, follows) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?, ?)"};
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
     "started_at = ?, completed_at = ?, moment = ?, verdict = ?, latched = ?, reason = ?, restored = ?, progress = ?, revision = revision + 1 "
     "WHERE n = ?"};
+inline constexpr Query kLiveFollowers{
+    "rollout_live_followers",
+    "SELECT id, stage FROM rollouts WHERE model = ? AND follows = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
 inline constexpr Query kNextMoment{"rollout_next_moment", "SELECT coalesce(max(moment), 0) + 1 FROM rollouts"};
 inline constexpr Query kPutLadder{"rollout_put_ladder",
                                   "INSERT INTO rollout_ladders (rollout, ladder, fleet) VALUES (?, ?, ?) "
@@ -293,7 +296,7 @@ inline constexpr Query kListFailed{
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
     {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
-     kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
+     kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kLiveFollowers, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,

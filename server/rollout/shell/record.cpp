@@ -94,6 +94,7 @@ Result<Rollout> read_rollout(db::Statement const& row) {
   out.document_bytes = row.int64(28);
   out.moment = row.maybe_int64(29);
   FLEET_TRY(out.progress, decode_progress(row.text_view(31)));
+  out.follows = row.maybe_text(32);
   out.restored = static_cast<Restored>(std::clamp<std::int64_t>(row.int64(30), 0, 2));
   return out;
 }

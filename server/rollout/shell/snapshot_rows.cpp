@@ -1,6 +1,7 @@
 #include "server/rollout/shell/snapshot_rows.hpp"
 
 #include "core/wire/release.hpp"
+#include "server/registry/groups.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
 #include "server/rollout/shell/set_rows.hpp"
@@ -54,6 +55,7 @@ Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
   FLEET_TRY(auto const whole, load_whole(reader, release_n, row.text_view(0)));
   auto const& release = whole.release;
   FLEET_TRY(auto view, make_view(std::move(rollout), std::make_shared<Ladder const>(std::move(ladder))));
+  FLEET_TRY(view.selector, registry::read_kept_selector(reader, view.rollout.selector));
   for (auto const& variant : release.variants)
     for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
   for (auto const& [name, metric] : release.manifest.schema)
@@ -84,11 +86,15 @@ Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Sna
   ViewPtr old;
   if (before != nullptr)
     if (auto const found = before->by_n.find(started.n); found != before->by_n.end()) old = found->second;
-  if (old != nullptr && old->rollout.revision == started.revision && old->rollout.release_state == started.release_state) return old;
+  bool const regrouped = old != nullptr && old->selector.asks_groups();  // what its groups mean may have changed
+  if (old != nullptr && !regrouped && old->rollout.revision == started.revision && old->rollout.release_state == started.release_state) return old;
   FLEET_TRY(auto rollout, load_rollout(reader, started.n));
   if (old == nullptr || old->rollout.waits_to_begin()) return load_view(reader, std::move(rollout));
   auto view = *old;  // thresholds, hardware and limits never change once it has begun; the row did
   view.rollout = std::move(rollout);
+  if (regrouped) {
+    FLEET_TRY(view.selector, registry::read_kept_selector(reader, view.rollout.selector));
+  }
   show_what_was_said(view);
   return ViewPtr(std::make_shared<RolloutView const>(std::move(view)));
 }

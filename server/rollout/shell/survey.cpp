@@ -3,6 +3,7 @@
 #include "core/wire/runtime_rule.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/registry/devices.hpp"
+#include "server/registry/groups.hpp"
 #include "server/rollout/engine/membership.hpp"
 #include "server/rollout/shell/planner.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -67,7 +68,7 @@ Result<std::optional<std::set<std::string>>> metrics_sent(db::Connection& reader
 }  // namespace
 
 Result<Survey> survey(db::Connection& reader, SurveyRequest const& request, Policy const& policy, registry::Limits const& limits) {
-  FLEET_TRY(auto const selector, registry::Selector::parse(request.selector));
+  FLEET_TRY(auto const selector, registry::read_selector(reader, request.selector));
   FLEET_TRY(auto asked, find_asked(reader, request));
   Survey out;
   auto const labels = labels_of(policy);

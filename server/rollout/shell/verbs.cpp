@@ -1,6 +1,7 @@
 #include "server/rollout/shell/verbs.hpp"
 
 #include "server/events/audit.hpp"
+#include "server/registry/groups.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/replan.hpp"
@@ -164,6 +165,7 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
 Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& plan, events::Deed const& deed) {
   auto const& want = request.plan;
   FLEET_TRY(auto const release, find_release(tx.connection(), want.model, want.version));
+  FLEET_CHECK(registry::read_selector(tx.connection(), want.selector));  // a group may have gone since the plan
   if (plan.policy.emergency && deed.reason.empty())
     return Error{Kind::unprocessable, "reason_required", "an emergency rollout skips bake and evidence: it needs a reason", "--reason TEXT", {{"/reason", "is required with emergency: true"}}};
   if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
@@ -172,7 +174,8 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   {
     auto row = tx.prepare(queries::kInsertRollout);
     row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(plan.policy), want.salt, after_n, supersedes_n,
-                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at), want.policy.preset);
+                 first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at), want.policy.preset,
+                 db::text_or_null(request.follows));
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));

@@ -17,6 +17,7 @@ struct CreateRequest {
   std::string id;    ///< a fresh one
   bool start = false;
   std::string after, supersede;  ///< ids, or empty
+  std::string follows = {};      ///< the alias whose move it is, or empty
 };
 
 /// Inserts the rollout as planned, and starts it where asked.

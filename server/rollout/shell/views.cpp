@@ -210,6 +210,7 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
                                       {"attempt", rollout.attempt},
                                       {"restored", rollout.restored == Restored::held},
                                       {"reason", rollout.reason},
+                                      {"follows", wire::text_or_null(rollout.follows)},
                                       {"created_by", rollout.created_by},
                                       {"created_at", to_rfc3339(rollout.created_at, true)},
                                       {"started_at", wire::time_or_null(rollout.started_at, true)},

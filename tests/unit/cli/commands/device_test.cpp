@@ -164,5 +164,5 @@ TEST_CASE("a model is made once; making it again is fine when nothing differs") 
   CHECK(bench.run({"model", "create", "reader"}) == 6);
   CHECK(bench.run({"model", "set", "reader", "--alias", "stable-", "--alias", "next=2.0.0"}) == 0);
   CHECK(net::find_header(server.seen().back().headers, "If-Match") == "\"7\"");
-  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"next":"2.0.0"},"signers":{},"demands":[]})"));
+  CHECK(json::parse(server.seen().back().body) == json::parse(R"({"approvals_required":1,"aliases":{"next":"2.0.0"},"signers":{},"demands":[],"standing":[]})"));
 }

@@ -17,7 +17,7 @@ using enum net::Method;
 using P = Permission;
 
 std::vector<std::vector<Route> const*> const& all_tables() {
-  static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(),
+  static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(), &group_routes(),
                                                              &catalog_routes(), &rollout_routes(), &delivery_routes(), &telemetry_routes()};
   return tables;
 }
@@ -52,8 +52,15 @@ struct TwoSites : StoreFixture {
     for (auto const& [id, model, selector] : {std::tuple{"r_eu", "mine", "region=eu,site=1"}, std::tuple{"r_us", "mine", "region=us"},
                                               std::tuple{"r_all", "mine", ""}, std::tuple{"r_rival", "rival", "region=eu"}})
       add_rollout(id, model, selector);
+    add_groups();
   }
 
+  /// A group within region eu, and one whose list has devices of both.
+  void add_groups() {
+    REQUIRE(send(post, "/api/v1/groups", R"({"name":"eu","selector":"region=eu,x=1"})", "admin").status == 201);
+    REQUIRE(send(post, "/api/v1/groups", R"({"name":"rivals","selector":"running=rival@1"})", "admin").status == 201);
+    REQUIRE(send(post, "/api/v1/groups", R"({"name":"listed","devices":["in","yonder","to-come"]})", "admin").status == 201);
+  }
   void add_token(std::string_view role, std::string const& suffix, std::optional<std::string> const& model, std::optional<std::string> const& selector) {
     auto const name = std::string(role) + suffix;
     sql({"test.token", "INSERT INTO tokens (id, name, role, model, selector, hash, created_by, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'test', 0)"},
@@ -207,6 +214,13 @@ std::vector<Case> cases() {
        "{}", "{}", true},
       {del, "/api/v1/device-tokens/{id}", P::operate, "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "/api/v1/device-tokens/none", "", "", "", true,
        true},
+      {get, "/api/v1/groups", P::read, "/api/v1/groups"},
+      {post, "/api/v1/groups", P::operate, "/api/v1/groups", "", "", R"({"name":"eu2","selector":"region=eu"})", "", "", true, true},
+      {get, "/api/v1/groups/{name}", P::read, "/api/v1/groups/eu", "/api/v1/groups/rivals", "/api/v1/groups/listed"},
+      {get, "/api/v1/groups/{name}", P::read, "/api/v1/groups/eu", "", "/api/v1/groups/none"},
+      {get, "/api/v1/groups/{name}/devices", P::read, "/api/v1/groups/eu/devices", "", "/api/v1/groups/listed/devices"},
+      {put, "/api/v1/groups/{name}", P::operate, "/api/v1/groups/eu", "", "", R"({"selector":"region=eu"})", "", "", true, true},
+      {del, "/api/v1/groups/{name}", P::operate, "/api/v1/groups/none", "", "", "", "", "", true, true},
       {get, "/api/v1/models", P::read, "/api/v1/models"},
       {get, "/api/v1/models/{m}", P::read, "/api/v1/models/mine", "/api/v1/models/rival"},
       {put, "/api/v1/models/{m}", P::administer, "/api/v1/models/mine", "", "", "{}"},

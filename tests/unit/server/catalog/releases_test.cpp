@@ -299,9 +299,14 @@ TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases"
   auto const changed = must(change(1, {{"stable", "1"}}));
   CHECK(changed.revision == 2);
   CHECK(model_json(changed) ==
-        R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1"},"created_at":"2026-11-20T10:00:00Z","signers":{},"demands":[],"kind":"model"})");
+        R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1"},"created_at":"2026-11-20T10:00:00Z","standing":[],"signers":{},"demands":[],"kind":"model"})");
   CHECK(must(change(1, {{"stable", "1"}})).revision == 2);  // nothing changed
   CHECK(code_of(change(1, {{"stable", "9"}})) == "unknown_release");
+  CHECK(code_of(change(1, {{"1", "1"}})) == "alias_is_version");
+  for (auto const* const name : {"latest", "a b", ".x"}) CHECK(code_of(change(1, {{name, "1"}})) == "bad_name");
+  CHECK(must(change(1, {{"stable", "1"}, {"newest", "stable"}})).aliases.at("newest") == "1");  // kept as the version
+  CHECK(must(load_release(store->reader(), "reader", "newest")).version == "1");
+  CHECK(must(load_release(store->reader(), "reader", "latest")).version == "1");
   add_model("another");
   CHECK(must(list_models(store->reader(), "", "", "", 10)).size() == 2);
   CHECK(must(list_models(store->reader(), "", "", "another", 10)).front().name == "reader");

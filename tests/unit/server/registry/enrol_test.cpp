@@ -135,7 +135,7 @@ TEST_CASE_FIXTURE(Fixture, "the same key with a fresh token stays the same devic
 }
 
 TEST_CASE_FIXTURE(Fixture, "a token that was made within limits lets in nobody beyond them, whatever it binds") {
-  auto const eu = *Limits::read("", "region=eu,hardware!=cam-b");
+  auto const eu = *Limits::read(store->reader(), "", "region=eu,hardware!=cam-b");
   JoinTokenSpec spec;
   spec.labels = {{"region", "eu"}};
   Board const board, elsewhere;
