@@ -83,6 +83,15 @@ Result<ReleaseRef> settled(Session& session, std::string const& text) {
   return ReleaseRef{ref.model, version.empty() ? ref.version : std::move(version)};
 }
 
+/// The same of what cannot be undone: who named it by another word says yes to the version, too.
+Result<ReleaseRef> confirmed(Session& session, std::string const& text, std::string_view what) {
+  FLEET_CHECK(session.confirm(fmt::format("This revokes {} {}", text, what)));
+  FLEET_TRY(auto const ref, settled(session, text));
+  auto const name = ref.model + "@" + ref.version;
+  if (name != text) FLEET_CHECK(session.confirm(fmt::format("{} is {}: this revokes that.", text, name)));
+  return ref;
+}
+
 Result<int> approve_by_token(Session& session, ReleaseRef const& ref) {
   return act(session, Route("/models/{}/releases/{}:approve", {ref.model, ref.version}), json::object(), release_shape(),
              ref.model + "@" + ref.version + " has your approval");
@@ -105,9 +114,9 @@ Shape const& recalled_shape() {
 }
 
 /// What was recalled, who runs it, and what to type next.
-Result<int> recall_release(Session& session, ReleaseRef const& ref) {
-  FLEET_CHECK(
-      session.confirm(fmt::format("This revokes {0}@{1} and everything made from it for good: no device takes any of it any more.", ref.model, ref.version)));
+Result<int> recall_release(Session& session, std::string const& text) {
+  FLEET_CHECK(parse_release(text));
+  FLEET_TRY(auto const ref, confirmed(session, text, "and everything made from it for good: no device takes any of it any more."));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->post(Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), {{"reason", session.reason()}, {"recall", true}}));
   FLEET_TRY(auto const recalled, answer.json());
@@ -131,9 +140,10 @@ Result<int> recall_release(Session& session, ReleaseRef const& ref) {
 }
 
 Result<int> revoke_release(Session& session, Arguments const& arguments) {
-  FLEET_TRY(auto const ref, settled(session, arguments.text("RELEASE")));
-  if (arguments.flag("recall")) return recall_release(session, ref);
-  FLEET_CHECK(session.confirm("This revokes " + ref.model + "@" + ref.version + " for good: no device takes it any more."));
+  auto const text = arguments.text("RELEASE");
+  if (arguments.flag("recall")) return recall_release(session, text);
+  FLEET_CHECK(parse_release(text));
+  FLEET_TRY(auto const ref, confirmed(session, text, "for good: no device takes it any more."));
   json::object body;
   if (auto const kept = arguments.texts("keep"); !kept.empty()) body["keep"] = json::array(kept.begin(), kept.end());
   return act(session, Route("/models/{}/releases/{}:revoke", {ref.model, ref.version}), std::move(body), release_shape(),

@@ -36,8 +36,9 @@ expect "nor does the same version again" ctl model set m --alias stable=1
 expect "there is one rollout" test "$(ctl rollout list -o name | wc -l)" = 1
 r=$(ctl model set m --alias stable=2 --reason "passed" -o json | jq -r '.started[0]')
 expect "moving the alias starts the rollout" ctl rollout wait "$r" --timeout 20s
-follows() { ctl rollout get "$r" -o json | jq -e '.follows == "stable" and (.reason | contains("alias stable: 1 -> 2: passed"))' >/dev/null; }
-expect "which says why" follows
+expect "which says what it follows" test "$(ctl rollout get "$r" -o json | jq -r .follows)" = stable
+why() { ctl rollout explain "$r" -o json | jq -e '[.history[].reason | contains("alias stable: 1 -> 2: passed")] | any' >/dev/null; }
+expect "and why it started" why
 expect "both run it" until_true 10 runs d2 2
 expect "its devices are found by the alias" test "$(ctl device list --running m@stable -o name | wc -l)" = 2
 ctl rollout create --release m@3 -l id=d1 --policy "$work/policy.yaml" --start -o name >"$work/mine" || fail "a person's rollout"

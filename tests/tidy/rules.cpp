@@ -35,7 +35,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/telemetry", {"server/registry"}},
     {"server/access/oidc", {}},
     {"server/access", {"server/access/oidc", "server/registry"}},
-    {"server/catalog", {"server/signing", "server/blobs"}},
+    {"server/catalog", {"server/signing", "server/blobs", "server/registry"}},
     {"server/ceremony", {"server/catalog"}},
     {"server/rollout/policy", {}},
     {"server/rollout/gates", {"server/rollout/policy"}},

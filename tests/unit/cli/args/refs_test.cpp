@@ -12,7 +12,8 @@ TEST_CASE("a release is MODEL@VERSION") {
   REQUIRE(ref.has_value());
   CHECK(ref->model == "reader");
   CHECK(ref->version == "2.0.0+gpu");
-  for (auto const* wrong : {"", "reader", "@1", "reader@", "Reader@1", "reader@1@2", "reader@latest", "../x@1"}) {
+  CHECK(parse_release("reader@latest")->version == "latest");
+  for (auto const* wrong : {"", "reader", "@1", "reader@", "Reader@1", "reader@1@2", "reader@current", "../x@1"}) {
     CAPTURE(wrong);
     CHECK(parse_release(wrong).has_error());
   }
