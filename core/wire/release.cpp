@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -29,16 +28,6 @@ constexpr std::size_t kWordBytesMax = 4096;
 constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128, kUnitMax = 32;
 constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
-constexpr auto kSizeUnits = std::to_array<std::pair<std::string_view, std::uint64_t>>({{"", 1},
-                                                                                       {"B", 1},
-                                                                                       {"KiB", 1ULL << 10},
-                                                                                       {"MiB", 1ULL << 20},
-                                                                                       {"GiB", 1ULL << 30},
-                                                                                       {"TiB", 1ULL << 40},
-                                                                                       {"KB", 1'000},
-                                                                                       {"MB", 1'000'000},
-                                                                                       {"GB", 1'000'000'000},
-                                                                                       {"TB", 1'000'000'000'000}});
 
 /// A time that a device spends on a release has an end: what is longer, or nothing, is refused where it is written.
 Millis read_time(ObjectReader& reader, std::string_view key, Millis fallback, Millis most) {
@@ -385,26 +374,6 @@ Variant const* find_variant(Release const& release, std::string_view hardware) {
   for (auto const& variant : release.variants)
     if (std::find(variant.hardware.begin(), variant.hardware.end(), hardware) != variant.hardware.end()) return &variant;
   return nullptr;
-}
-
-Result<std::uint64_t> parse_size(std::string_view text) {
-  std::uint64_t count = 0;
-  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
-  auto const unit = fault == std::errc{} ? text.substr(static_cast<std::size_t>(end - text.data())) : std::string_view("?");
-  for (auto const& [name, factor] : kSizeUnits)
-    if (unit == name && count <= (1ULL << 62) / factor) return count * factor;
-  return Error{Kind::bad_input, "bad_size", fmt::format("'{}' is not a size", text.substr(0, 40)), "write a number and a unit: 64MiB, 20KiB, 1GB"};
-}
-
-Result<std::uint64_t> parse_rate(std::string_view text) {
-  constexpr auto kUnits = std::to_array<std::pair<std::string_view, double>>(
-      {{"bit/s", 0.125}, {"kbit/s", 125}, {"Mbit/s", 125e3}, {"Gbit/s", 125e6}, {"B/s", 1}, {"KiB/s", 1024}, {"MiB/s", 1048576}});
-  double number = 0;
-  auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  auto const unit = fault == std::errc{} ? text.substr(static_cast<std::size_t>(end - text.data())) : std::string_view("?");
-  for (auto const& [name, factor] : kUnits)
-    if (unit == name && number > 0 && number * factor < 1e15) return static_cast<std::uint64_t>(std::max(1.0, number * factor));
-  return Error{Kind::bad_input, "bad_rate", fmt::format("'{}' is not a rate", text.substr(0, 40)), "write a number and a unit: 1Mbit/s, 200kbit/s, 64KiB/s"};
 }
 
 }  // namespace fleet::wire

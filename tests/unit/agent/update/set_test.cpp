@@ -71,6 +71,12 @@ wire::Manifest failing_activation() {
   manifest.activate = {"bin/no-such-file"};
   return manifest;
 }
+/// The device's own fault: an update of one model would wait until it is mended.
+wire::Manifest unknown_program() {
+  wire::Manifest manifest;
+  manifest.activate = {"no-such-program"};
+  return manifest;
+}
 wire::Manifest failing_health() {
   wire::Manifest manifest;
   manifest.health.push_back({{"bin/no-such-file"}, {}, {}});
@@ -153,7 +159,7 @@ TEST_CASE("cut at any call, by kill or by power, a set's members end all at the 
 }
 
 TEST_CASE("when the last member fails, from any cut, all go back to what each ran before") {
-  for (auto const& manifest : {failing_activation(), failing_health()}) {
+  for (auto const& manifest : {failing_activation(), failing_health(), unknown_program()}) {
     Set const bad{"2", release_of("post", "2", manifest), release_of("reader", "2")};
     for (int step = 1;; ++step) {
       CAPTURE(step);
