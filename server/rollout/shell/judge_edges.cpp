@@ -1,11 +1,12 @@
 #include "server/rollout/engine/verdict_json.hpp"
 #include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
+#include "server/rollout/shell/presence.hpp"
 #include "server/rollout/shell/replan.hpp"
 
 #include <fmt/format.h>
 
-/// What the judge does before a rollout begins, and after it ended.
+/// What the judge does before a rollout begins, after it ended, and once an hour.
 namespace fleet::rollout {
 namespace {
 
@@ -51,6 +52,19 @@ Result<void> JudgeLoop::mark_ended(db::Connection& reader) {
     view->at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // who fell silent is at work no more
   }
   return {};
+}
+
+/// Once an hour: who is out of reach. Not while the fault may be ours.
+Result<void> JudgeLoop::keep_presence() {
+  auto const now = services_.clock.wall();
+  auto const hour = std::chrono::floor<std::chrono::hours>(now.time_since_epoch()).count();
+  if (hour == looked_hour_ || clock_.is_coming_back() || clock_.stands_still()) return {};
+  looked_hour_ = hour;
+  auto& reader = services_.store.reader();
+  FLEET_TRY(bool const looked, has_looked(reader, now));
+  if (looked) return {};
+  FLEET_TRY(auto const row, look_around(reader, clock_.take_returned(), now));
+  return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return keep_hour(tx, row); });
 }
 
 }  // namespace fleet::rollout

@@ -22,9 +22,6 @@ namespace {
 
 constexpr Millis kEvery{250};
 constexpr Millis kTimers{1'000};
-constexpr Millis kRescan = std::chrono::minutes(1);
-/// After a window opens, parked polls wake and join within this, and a millisecond more for each member; until then nobody counts as out of reach.
-constexpr Millis kSettle = seconds(2);
 /// A parked poll is quiet that long, and yet its device will take the way back at once.
 constexpr Millis kParked = seconds(75);
 constexpr std::int64_t kPollEveryDefault_s = 60;
@@ -32,10 +29,6 @@ constexpr std::int64_t kPollEveryDefault_s = 60;
 constexpr Millis kRemembered = std::chrono::hours{24};
 /// A round's cost in time is paid back by so many times its length before the next.
 constexpr int kRestFactor = 10;
-/// So is that of walking devices one by one, many times over: what grows with the fleet or a window takes a small share of a core whatever their size.
-constexpr int kWalkRestFactor = 400;
-/// Of the devices that a stage waits for, so many are named.
-constexpr std::size_t kNamed = 3;
 constexpr int kPiecesARound = 20;
 /// Rows of a rollout whose silence is due, in one look; the next look goes on. The writer's lanes are fair to them: they are no part of the look's cost.
 constexpr int kQuietPiecesALook = 5;
@@ -43,8 +36,6 @@ constexpr int kQuietPiecesALook = 5;
 constexpr std::int64_t kMembersLookedAt = 20'000;
 /// Rows looked at in one look for devices that return.
 constexpr int kReturnsALook = 2'000;
-
-std::array<int, 3> reach_of(Progress const& progress) { return {progress.window, progress.canaries, progress.controls}; }
 
 }  // namespace
 
@@ -101,19 +92,6 @@ Result<void> JudgeLoop::keep_service_time() {
   if (watches_.empty() || (service_kept_ != MonoTime{} && now < service_kept_ + kServiceKept)) return {};
   service_kept_ = now;
   return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return save_service_time(tx, clock_.now()); });
-}
-
-/// Once an hour: who is out of reach. Not while the fault may be ours.
-Result<void> JudgeLoop::keep_presence() {
-  auto const now = services_.clock.wall();
-  auto const hour = std::chrono::floor<std::chrono::hours>(now.time_since_epoch()).count();
-  if (hour == looked_hour_ || clock_.is_coming_back() || clock_.stands_still()) return {};
-  looked_hour_ = hour;
-  auto& reader = services_.store.reader();
-  FLEET_TRY(bool const looked, has_looked(reader, now));
-  if (looked) return {};
-  FLEET_TRY(auto const row, look_around(reader, clock_.take_returned(), now));
-  return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return keep_hour(tx, row); });
 }
 
 Result<int> JudgeLoop::round() {
@@ -284,72 +262,6 @@ Result<void> JudgeLoop::count_to_return(db::Connection& reader, Watch& watch, Fa
   bool const end = devices.size() < static_cast<std::size_t>(kReturnsALook);
   watch.return_cursor = end ? 0 : devices.back();
   if (!end || !from_start) facts.to_revert = 1;  // not all were looked at in one go: the next look goes on
-  return {};
-}
-
-Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& view, Watch& watch) {
-  watch.members.clear();
-  auto const began = services_.clock.mono();
-  auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
-    auto const stratum = stratum_of(view.rollout.policy.strata, device.hardware, device.labels);
-    auto const seat = view.seat(stratum, place(view.rollout.salt, device.id));
-    if (view.has_variant(device.hardware) && (seat == Seat::canary || seat == Seat::control)) watch.members.push_back(device.n);
-    return {};
-  };
-  FLEET_CHECK(registry::scan_selected(reader, view.selector, take));
-  watch.members_window = reach_of(view.rollout.progress);
-  watch.members_until = services_.clock.mono() + std::max<Millis>(kRescan, kWalkRestFactor * (services_.clock.mono() - began));
-  return {};
-}
-
-Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch) {
-  auto const& rollout = watch.rollout;
-  FLEET_TRY(auto const snapshot, snapshot_());
-  auto const found = snapshot->by_n.find(rollout.n);
-  watch.undispatched = 1;
-  watch.waits_at.clear();
-  // The snapshot is older than the window: look again at the next round.
-  if (found == snapshot->by_n.end() || reach_of(found->second->rollout.progress) != reach_of(rollout.progress)) return {};
-  if (watch.members_window != reach_of(rollout.progress) || services_.clock.mono() >= watch.members_until) FLEET_CHECK(scan_members(reader, *found->second, watch));
-  auto const began = services_.clock.mono();
-  FLEET_CHECK(walk_members(reader, *snapshot, watch));
-  watch.members_due = services_.clock.mono() + kWalkRestFactor * (services_.clock.mono() - began);
-  return {};
-}
-
-/// Members of the window that were not told yet: within reach and about to join, held by another rollout, or offline.
-Result<void> JudgeLoop::walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch) {
-  auto const& rollout = watch.rollout;
-  FLEET_TRY(auto const told, read_told(reader, rollout));
-  std::int64_t offline = 0, blocked = 0;
-  std::set<std::string> blocked_by;
-  bool const settling = clock_.now() < rollout.progress.opened + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
-  Instant const now{services_.clock.wall(), clock_.now()};
-  for (auto const device_n : watch.members) {
-    if (std::binary_search(told.begin(), told.end(), device_n)) continue;
-    FLEET_TRY(bool const there, reachable(reader, device_n, Millis{0}));
-    if (!there && !settling) {
-      ++offline;
-      continue;
-    }
-    FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
-    FLEET_TRY(auto const rows, read_device_rows(reader, snapshot, device_n));
-    FLEET_TRY(auto beside, under_way(reader, snapshot, device));
-    auto const decided = decide_model(snapshot, rollout.model, device, rows, {now, std::move(beside)});
-    bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
-    // One is enough to wait for; the rest is looked at when none is left.
-    if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
-      if (decided.waits_at) watch.waits_at = decided.waits_at->label + "=" + decided.waits_at->value;
-      return {};
-    }
-    if (rows.contains(rollout.n)) continue;
-    ++blocked;
-    if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
-  }
-  watch.undispatched = 0;
-  watch.offline = offline;
-  watch.blocked = blocked;
-  watch.blocked_by = std::move(blocked_by);
   return {};
 }
 

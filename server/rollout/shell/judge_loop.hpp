@@ -69,6 +69,9 @@ private:
   Result<bool> mark_quiet(db::Connection& reader, Rollout const& rollout);
   Result<void> mark_ended(db::Connection& reader);
   Result<void> count_to_return(db::Connection& reader, Watch& watch, Facts& facts);
+  /// Of the devices that a stage waits for, so many are named.
+  static constexpr std::size_t kNamed = 3;
+  static std::array<int, 3> reach_of(Progress const& progress);
   Result<void> look_at_members(db::Connection& reader, Watch& watch);
   Result<void> walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch);
   Result<void> scan_members(db::Connection& reader, RolloutView const& view, Watch& watch);

@@ -19,6 +19,7 @@ struct FixedEngine final : rollout::Engine {
   void heard(std::int64_t) override {}
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
+  Result<void> withdrawn(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::Decision const&) override { return {}; }
   Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::ModelStatuses const&, SysTime) override { return {}; }
   Result<void> on_update(store::Tx&, registry::DeviceFacts const&, wire::UpdateItem const&, SysTime) override { return {}; }
   Result<void> on_metrics(store::Tx&, registry::DeviceFacts const&, wire::MetricsItem const&, SysTime) override { return {}; }

@@ -30,7 +30,8 @@ TEST_CASE("absences that end are counted once, and an outage of the server is no
 }
 
 TEST_CASE("the fleet's hours and attempts are read as they were kept, and no further back than 30 days") {
-  Forty f;
+  fleet::rollout::test::RolloutFixture f;
+  f.add_devices(40, "cam-a");
   auto const now = f.clock.wall();
   REQUIRE(f.store->write_wait(store::Lane::upkeep, [&](store::Tx& tx) {
     return tx.prepare({"test.heard", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?1, 900, 60 FROM devices WHERE true "
