@@ -112,6 +112,7 @@ void tell_simulation(Session& session, json::value const& told) {
   auto const count = [&](std::string_view key) { return text_at(told, fmt::format("summary.{}", key)); };
   line(fmt::format("all runs: {} completed, {} rolled back, {} paused, {} undecided after 60 days", count("completed"), count("rolled_back"), count("paused"),
                    count("undecided")));
+  if (auto const a = count("winners.A"); !a.empty()) line(fmt::format("winners:         A {}, B {}, none {}", a, count("winners.B"), count("winners.none")));
   line(fmt::format("false rollbacks: {}", count("false_rollbacks")));
   line(fmt::format("missed harm:     {}", count("missed_harm")));
   line(fmt::format("devices harmed:  {}", spread_words(told, "harmed", "")));

@@ -103,10 +103,10 @@ std::pair<std::size_t, std::size_t> shown_stages(RolloutView const& view, std::s
 
 /// One word for what the gate does now.
 std::string_view gate_word(RolloutView::Gate const& gate) {
-  if (gate.decision == "promote") return "ok";
+  if (gate.decision == "promote") return gate.test == "win" ? "won" : "ok";
   if (gate.decision == "rollback") return "harm";
   if (gate.decision == "pause") return "stop";
-  return gate.test == "harm" ? "ok" : "wait";
+  return gate.test == "safe" ? "wait" : "ok";
 }
 
 std::vector<std::string> gate_lines(RolloutView const& view, Window window, bool color, bool numbers) {

@@ -75,6 +75,7 @@ Result<Scenario> decode_scenario(std::string_view text, std::string const& point
   out.kind = read_kind(reader);
   out.base = read_between(reader, "base", out.base, 0, 1);
   out.harm = reader.find("harm") != nullptr ? read_between(reader, "harm", 0, 0, 1) : out.kind == HarmKind::fails ? out.base : 0;
+  if (reader.find("against") != nullptr) out.against = read_between(reader, "against", 0, 0, 1);
   out.offline = read_between(reader, "offline", out.offline, 0, .95);
   out.offline_hours = read_between(reader, "offline_hours", out.offline_hours, .1, 10'000);
   out.noise_spread = read_between(reader, "noise_spread", 0, 0, 3);

@@ -32,6 +32,7 @@ struct Scenario {
   HarmKind kind = HarmKind::fails;
   double base = .01;          ///< chance that a device fails in one attempt, from dispatch to the end of probation, whatever it runs
   double harm = 0;            ///< kind fails: that chance, in all, with the release; silent: the chance that it bricks; metric: every device is shifted
+  std::optional<double> against;  ///< that chance with the other release of a test; nothing: `base`
   double offline = .1;        ///< out of reach at any time
   double offline_hours = 12;  ///< mean length of one absence
   double noise_spread = 0;    ///< standard deviation of the logarithm of devices' own chances to fail

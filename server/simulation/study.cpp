@@ -19,6 +19,7 @@ double hours_of(Millis time) { return static_cast<double>(time.count()) / 3.6e6;
 json::object run_json(Outcome const& outcome, std::uint64_t seed) {
   return {{"seed", seed},
           {"outcome", ending(outcome)},
+          {"winner", outcome.winner.empty() ? json::value() : json::value(outcome.winner)},
           {"reason", outcome.reason},
           {"gate", outcome.gate.empty() ? json::value() : json::value(outcome.gate)},
           {"exposed", outcome.exposed},
@@ -75,6 +76,13 @@ json::object sum_up(std::vector<Outcome> const& outcomes, bool harmful) {
   auto const completed = count("completed"), back = count("rolled_back");
   std::int64_t left_behind = 0;
   for (auto const& outcome : outcomes) left_behind += outcome.left_behind;
+  json::value winners;
+  for (auto const& outcome : outcomes)
+    if (!outcome.winner.empty()) {
+      if (!winners.is_object()) winners = json::object{{"A", 0}, {"B", 0}, {"none", 0}};
+      auto& count_of = winners.get_object()[outcome.winner];
+      count_of = count_of.to_number<std::int64_t>() + 1;
+    }
   auto const canaries = [](Outcome const& outcome) { return outcome.canaries; };
   return {{"runs", outcomes.size()},
           {"completed", completed},
@@ -83,6 +91,7 @@ json::object sum_up(std::vector<Outcome> const& outcomes, bool harmful) {
           {"undecided", count("undecided")},
           {"false_rollbacks", harmful ? 0 : back},
           {"missed_harm", harmful ? completed : 0},
+          {"winners", std::move(winners)},
           {"left_behind", left_behind},
           {"exposed", spread_of(outcomes, [](Outcome const& outcome) { return outcome.exposed; })},
           {"harmed", spread_of(outcomes, [](Outcome const& outcome) { return outcome.harmed; })},

@@ -135,7 +135,7 @@ void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   }
   device.told = true;
   device.arm = desired.arm;
-  if (device.arm == Arm::canary) await(device, false, false);
+  if (device.arm == Arm::canary || rollout_.against) await(device, false, false);
   device.attempt = static_cast<std::int32_t>(desired.target.attempt);
   device.state = index_of(ds::kDispatched);
   device.outcome = kNoOutcome;
@@ -169,6 +169,7 @@ void VirtualFleet::start(std::uint32_t index) {
   if (!ds::is_undecided(name_of(device.state)) && name_of(device.state) != ds::kSilent) return;  // dropped meanwhile
   auto& dice = device.around.dice;
   double base = device.chance;
+  if (scenario_.against && !canary && scenario_.base > 0) base *= *scenario_.against / scenario_.base;
   if (scenario_.drift_to && scenario_.base > 0)
     base *= 1 + (*scenario_.drift_to / scenario_.base - 1) * std::min(1., static_cast<double>(now_) / static_cast<double>(kDrift));
   double const chance = dice.uniform(), harm = dice.uniform();

@@ -35,6 +35,7 @@ VirtualFleet::VirtualFleet(Scenario const& scenario, Policy const& policy, int d
   rollout_.policy = policy;
   rollout_.salt = fmt::format("m@2#{}", seed);
   rollout_.release_state = "approved";
+  if (policy.ab) rollout_.against = Against{1, "1", {}, 0, "approved"};  // what all run
   silence_ms_ = silent_after(habits_of(scenario_), policy.silent.value_or(SilentGate{}).after_reports).count();
   scratch_.labels = {{"site", ""}};
   scratch_.running.versions["m"] = "1";
@@ -109,6 +110,7 @@ void VirtualFleet::wake_members() {
   for (std::size_t s = 0; s < strata_.size(); ++s) {
     auto const upper = ladder_->threshold(std::max(rollout_.progress.controls, rollout_.progress.canaries), strata_[s]);
     auto const canaries = ladder_->threshold(rollout_.progress.canaries, strata_[s]);
+    auto const split = rollout_.against ? ladder_->threshold(ladder_->stage_size.front(), strata_[s]) : 0;
     for (auto const index : by_place_[s]) {
       ++visited;
       auto const& device = devices_[index];
@@ -117,10 +119,11 @@ void VirtualFleet::wake_members() {
         if (rollout_.policy.holdback == 0) break;
         continue;
       }
+      if (device.place >= canaries && device.place < split) continue;  // its turn comes later
       if (device.dead || (device.act != Act::none && device.act != Act::poll && !back)) continue;
       bool const ill = rollout_.progress.quarantined.contains(strata_[s]);
-      bool const told = device.told && device.arm == Arm::canary, done = told && !((back || ill) && device.exposed && device.runs_new);
-      await(devices_[index], !told && !back && !ill && device.place < canaries, device.away);
+      bool const told = device.told && (device.arm == Arm::canary || rollout_.against), done = told && !((back || ill) && device.exposed && device.runs_new);
+      await(devices_[index], !told && !back && !ill && (device.place < canaries || rollout_.against), device.away);
       if (!done) wake(index, Act::poll, weather_.next_poll(devices_[index].around, now_));
     }
   }
@@ -225,6 +228,7 @@ Result<void> VirtualFleet::apply(Verdict const& verdict) {
       for (auto const& gate : verdict.gates)
         if (gate.test == "harm" && gate.decision != Ruling::hold && outcome_.gate.empty()) outcome_.gate = gate.name;
     }
+    outcome_.winner = to_string(rollout_.progress.winner);
     if (*verdict.event == Event::widen) enter_stage(rollout_, rollout_.stage + 1, kStart + Millis(now_));
   }
   if (verdict.event || verdict.closed_window) note(verdict);
@@ -299,7 +303,7 @@ Result<Outcome> VirtualFleet::run(std::int64_t effort_max) {
     return Error{Kind::unprocessable, "too_many_strata", fmt::format("{} strata; at most {} are simulated", strata_.size(), kStrataMax)};
   rollout_.state = *next_state(rollout_.state, Event::start);
   enter_stage(rollout_, 1, kStart);
-  rollout_.progress = enter({rollout_.policy, *ladder_}, {}, 1, false, Millis(0));
+  rollout_.progress = enter({rollout_.policy, *ladder_, {}}, {}, 1, false, Millis(0));
   FLEET_CHECK(refresh());
   wake_members();
   auto const goes_on = [&] { return rollout_.state == State::running || rollout_.state == State::rolling_back; };

@@ -35,6 +35,7 @@ struct Outcome {
   rollout::State state = rollout::State::draft;
   int stage = 0;                 ///< in which the verdict fell
   std::string gate;              ///< that tripped; empty: none did
+  std::string winner;            ///< of a test: A, B or none
   std::int64_t exposed = 0;      ///< devices that ever switched
   std::int64_t harmed = 0;       ///< those of them for which the release made the difference
   std::int64_t canaries = 0;     ///< started, at the verdict

@@ -25,8 +25,6 @@ std::map<std::string_view, std::string_view> const kWalks{
     {"registry.origin_known", "releases by a data set that they name, on a worker"},
     {"registry.group_uses", "the deletion of a group: whom it would take something from"},
     {"rollout_gaps", "a plan, on a worker: how long devices are quiet"},
-    {"rollout_who_is_away", "once an hour, by the judge's thread: who is out of reach"},
-    {"rollout_fleet_now", "a simulation of this fleet, on a worker"},
     {"rollout_unknown_running", "what differs after a restore, on a worker, when an administrator asks"},
     {"rollout_unknown_rollouts", "what differs after a restore, on a worker, when an administrator asks"},
     {"all_documents", "the command check, and a server's start"},

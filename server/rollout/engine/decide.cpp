@@ -18,7 +18,7 @@ DeviceRow const* find_row(DeviceRows const& rows, RolloutView const& view) {
 }
 
 void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
-  d.target(view, row.attempt, false);
+  d.target(view, row.attempt, false, row.arm);
   auto& desired = d.out.desired;
   auto& target = desired.target;
   target.conditions = {};
@@ -29,7 +29,7 @@ void take_back(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   target.length = 0;
   target.hashes.clear();
   if (row.from_digest) target.hashes = {{"sha256", row.from_digest->hex()}};
-  d.note("reverting", fmt::format("rollout {} of {} is taken back: {}", view.rollout.id, view.rollout.version,
+  d.note("reverting", fmt::format("rollout {} of {} is taken back: {}", view.rollout.id, view.rollout.version_of(row.arm),
                                   row.from_version ? "return to " + *row.from_version : std::string("nothing that stands ran before, so remove it")));
 }
 
@@ -40,7 +40,7 @@ bool joins_control(Deciding& d, RolloutView const& view) {
   bool const open = !progress.shut && !progress.judged && view.window_now->load(std::memory_order_relaxed) <= progress.window;  // the snapshot may be older
   if (runs == nullptr || !open) return false;
   if (!may_start(d, view) || !within_limits(d, view)) return false;
-  d.prove(view, progress.window, true, *runs);
+  d.prove(view, progress.window, true, *runs, d.was_held_back(view) ? Arm::holdback : Arm::control);
   return true;
 }
 
@@ -60,22 +60,27 @@ bool joins(Deciding& d, RolloutView const& view) {
     d.note("held_back", fmt::format("held back by rollout {}: this device follows once it has completed", rollout.id));
     return false;
   }
-  if (seat != Seat::canary) {
+  if (seat != Seat::canary && seat != Seat::against) {
     d.note("later_stage", fmt::format("rollout {} is in stage {} of {}; this device is in {}", rollout.id, rollout.stage, rollout.policy.stage_count(),
                                       d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
     return false;
   }
   if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
-  d.target(view, rollout.attempt, true);
-  d.note("in_stage", fmt::format("stage {} of rollout {} of {}", d.out.desired.stage, rollout.id, rollout.version));
+  d.join(view, seat);
   return true;
 }
 
 /// A control: it goes on proving, proves again in the next window, or becomes a canary.
 bool keeps_control(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   auto const* const runs = d.other_version(view);
+  if (auto const& version = view.rollout.version_of(row.arm); view.rollout.against) {  // it proves once, whatever window is open
+    bool const proves = ds::is_undecided(row.state) && d.runs(view, version);
+    if (proves) d.prove(view, row.attempt, false, version, row.arm);
+    else d.note("control", fmt::format("{} of rollout {}: it is {}", to_string(row.arm), view.rollout.id, row.state));
+    return proves;
+  }
   if (ds::is_undecided(row.state) && row.attempt == view.rollout.progress.window && runs != nullptr && d.seat(view) == Seat::control) {
-    d.prove(view, row.attempt, false, *runs);
+    d.prove(view, row.attempt, false, *runs, d.was_held_back(view) ? Arm::holdback : Arm::control);
     return true;
   }
   if (d.seat(view) == Seat::control && row.attempt >= view.rollout.progress.window) {
@@ -85,11 +90,6 @@ bool keeps_control(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   return joins(d, view);
 }
 
-/// It ran the release, and its stratum was quarantined: it is told nothing but to return, as where the whole rollout is taken back.
-bool is_ill(Deciding const& d, RolloutView const& view, DeviceRow const& row) {
-  auto const& rollout = view.rollout;
-  return row.exposed && row.state != ds::kFailed && rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(d.stratum(view));
-}
 bool return_ill(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   if (must_return(view, row, d.device)) {
     take_back(d, view, row);
@@ -101,26 +101,26 @@ bool return_ill(Deciding& d, RolloutView const& view, DeviceRow const& row) {
 
 /// A device that a live rollout covers and already told: does it keep its target? Otherwise says why not.
 bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
-  if (row.arm != Arm::canary) return keeps_control(d, view, row);
   auto const& rollout = view.rollout;
+  if (!installs(row.arm)) return keeps_control(d, view, row);
   bool const failed = row.state == ds::kFailed;
-  if (is_ill(d, view, row)) return return_ill(d, view, row);
+  if (is_ill(view, row, d.stratum(view))) return return_ill(d, view, row);
   if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
-    d.target(view, row.attempt, false);
+    d.target(view, row.attempt, false, row.arm);
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
     return true;
   }
   // A row is dropped in a live rollout where it was paused between the decision and its commit; who left may have come back.
   bool const staged = (failed && row.attempt < rollout.attempt) || row.state == ds::kDropped || row.state == ds::kLeft;
   bool const once_more = (failed || row.state == ds::kIneligible) && rollout.state == State::running && tries_once_more(d, view, row);
-  if (once_more || (staged && rollout.state == State::running && d.seat(view) == Seat::canary)) {
+  if (once_more || (staged && rollout.state == State::running && d.seat(view) == (row.arm == Arm::canary ? Seat::canary : Seat::against))) {
     if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
-    d.target(view, once_more ? std::max(row.attempt + 1, rollout.attempt) : rollout.attempt, true);
+    d.target(view, once_more ? std::max(row.attempt + 1, rollout.attempt) : rollout.attempt, true, row.arm);
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, d.out.desired.target.attempt));
     return true;
   }
   if (failed && !row.again)
-    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version,
+    d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; fleetctl rollout retry {} --device {} tries again", row.attempt, rollout.version_of(row.arm),
                                  rollout.id, said(row), rollout.id, d.device.id));
   else if (!failed) d.note(row.state, fmt::format("the device is {} in rollout {}{}", row.state, rollout.id, said(row)));
   else if (rollout.state != State::running) d.note("failed", fmt::format("attempt {} of {} failed in rollout {}{}; it tries again once that goes on", row.attempt, rollout.version, rollout.id, said(row)));
@@ -135,8 +135,8 @@ bool covers(Deciding& d, RolloutView const& view, DeviceRow const* row) {
     d.out.desired.because.back().selector = rollout.selector;
     return false;
   }
-  if (view.revoked()) {
-    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version, rollout.id));
+  if (auto const arm = revoked_for(view, row)) {
+    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version_of(*arm), rollout.id));
     return false;
   }
   if (view.has_variant(d.device.hardware)) return true;
@@ -166,22 +166,24 @@ bool decide_live(Deciding& d, ModelRollouts const& of_model) {
 }
 
 bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) {
-  if (row == nullptr || row->arm != Arm::canary || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
-      view.revoked())
+  if (row == nullptr || !installs(row->arm) || !row->exposed || row->state == ds::kFailed || row->state == ds::kReverted || row->state == ds::kDropped || row->state == ds::kLeft ||
+      view.revoked(row->arm))
     return false;
+  auto const& version = view.rollout.version_of(row->arm);
   auto const running = d.device.running.versions.find(view.rollout.model);
-  if (running != d.device.running.versions.end() && running->second != view.rollout.version) return false;
-  d.target(view, row->attempt, false);
-  d.note("aborted", fmt::format("rollout {} was aborted after this device had switched: it keeps {}", view.rollout.id, view.rollout.version));
+  if (running != d.device.running.versions.end() && running->second != version) return false;
+  d.target(view, row->attempt, false, row->arm);
+  d.note("aborted", fmt::format("rollout {} was aborted after this device had switched: it keeps {}", view.rollout.id, version));
   return true;
 }
 
 bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row) {
   auto const& rollout = view.rollout;
   if (!covers(d, view, row)) return false;
-  bool const canary = row != nullptr && row->arm == Arm::canary;
+  bool const canary = row != nullptr && installs(row->arm);
+  if (rollout.against && (!canary || (ds::is_undecided(row->state) && !row->exposed))) return false;  // after a test all keep what they have, and nobody new begins
   if (!canary && d.seat(view) != Seat::canary) return false;
-  if (canary && is_ill(d, view, *row)) return return_ill(d, view, *row);
+  if (canary && is_ill(view, *row, d.stratum(view))) return return_ill(d, view, *row);
   bool const told = canary && row->state != ds::kDropped && row->state != ds::kLeft;
   bool const out = told && (row->state == ds::kFailed || row->state == ds::kIneligible || row->state == ds::kReverted);
   bool const once_more = out && row->state != ds::kReverted && tries_once_more(d, view, *row);
@@ -191,13 +193,14 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
     return false;
   }
   bool const joins = !told || once_more;
+  if (rollout.against && !told) return false;
   if (joins && rollout.progress.quarantined.contains(d.stratum(view))) {
     d.note("quarantined", fmt::format("stratum {} of rollout {} had shown harm by itself: it was left out", d.stratum(view), rollout.id));
     return false;
   }
   if (joins && (is_frozen(d, view) || !(once_more ? within_limits(d, view) : within_egress(d, view)) || !takes_place(d, view))) return false;
-  d.target(view, once_more ? row->attempt + 1 : told ? row->attempt : rollout.attempt, joins);
-  d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version));
+  d.target(view, once_more ? row->attempt + 1 : told ? row->attempt : rollout.attempt, joins, told ? row->arm : Arm::canary);
+  d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version_of(d.out.desired.arm)));
   return true;
 }
 
@@ -208,8 +211,9 @@ bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
     auto const* const row = find_row(d.rows, *view);
     if (rollout.state == State::rolling_back || rollout.state == State::rolled_back) {
       if (!selects(*view, d.device, row)) continue;
+      if (row != nullptr && rollout.keeps(row->arm) && decide_completed(d, *view, row)) return true;
       taken_back.insert(rollout.release_n);
-      if (row != nullptr && row->exposed) d.note("reverted", fmt::format("rollout {} of {} was taken back", rollout.id, rollout.version));
+      if (row != nullptr && row->exposed) d.note("reverted", fmt::format("rollout {} of {} was taken back", rollout.id, rollout.version_of(row->arm)));
     } else if (taken_back.contains(rollout.release_n)) {
       continue;
     } else if (rollout.state == State::aborted ? decide_aborted(d, *view, row) : decide_completed(d, *view, row)) {
@@ -219,18 +223,12 @@ bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
   return false;
 }
 
-/// Whether the version that the device ran before was withdrawn, too.
-bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {
-  return row.from_version &&
-         std::any_of(of_model.revoked.begin(), of_model.revoked.end(), [&](auto const& view) { return view->rollout.version == *row.from_version; });
-}
-
 /// Back to the version before; where that was revoked, to the newest completed rollout of what stands. A revoked release is no place to go back to: where
 /// nothing stands the model is taken away, as where none ran before.
 void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& view, DeviceRow const& row) {
   if (!returns_to_revoked(of_model, row)) return take_back(d, view, row);
   d.note("revoked",
-         fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version, *row.from_version));
+         fmt::format("rollout {} of {} is taken back; {}, which ran before it, was revoked", view.rollout.id, view.rollout.version_of(row.arm), *row.from_version));
   if (!decide_ended(d, of_model)) {
     auto nowhere = row;
     nowhere.from_version.reset();
@@ -249,15 +247,6 @@ void decide_among(Deciding& d, ModelRollouts const& of_model) {
   }
   if (decide_live(d, of_model) || decide_ended(d, of_model)) return;
   if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");
-}
-
-/// Would the target send the device from what it runs to an older release, or to none? What the catalog does not know counts as newer.
-bool sends_back(Desired const& desired, RolloutView const& view, registry::DeviceFacts const& device) {
-  auto const runs = device.running.versions.find(desired.model);
-  if (runs == device.running.versions.end() || runs->second == desired.version) return false;
-  if (desired.target.action != wire::Action::install) return true;
-  auto const known = device.running.known.find(desired.model);
-  return known == device.running.known.end() || known->second > view.rollout.release_n;
 }
 
 /// What a backup says of the past is no order: a device that has gone on since stays where it is until a person resumes the rollout.

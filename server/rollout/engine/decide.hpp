@@ -37,6 +37,14 @@ struct Asking {
   Instant now;
   std::map<std::string, std::int64_t, std::less<>> under_way = {};  ///< by label of `limits.per`: other devices at this one's site that hold a place
 };
+/// The arm of the rollout whose release was revoked for this device: of a test's two the one that it has, and either where it has none of them yet.
+[[nodiscard]] std::optional<Arm> revoked_for(RolloutView const& view, DeviceRow const* row);
+/// It ran the release, and its stratum was quarantined: it is told nothing but to return, as where the whole rollout is taken back.
+[[nodiscard]] bool is_ill(RolloutView const& view, DeviceRow const& row, std::string_view stratum);
+/// Whether the version that the device ran before was withdrawn, too.
+[[nodiscard]] bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row);
+/// Would the target send the device from what it runs to an older release, or to none? What the catalog does not know counts as newer.
+[[nodiscard]] bool sends_back(Desired const& desired, RolloutView const& view, registry::DeviceFacts const& device);
 
 /// The rule of docs/protocol.md, "What a device should run", for one model. A target that returns carries the version; its path, length and
 /// digest are the caller's to fill in. `retry_soon`: the answer changes without an event, when a limit frees.

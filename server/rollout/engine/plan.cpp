@@ -7,9 +7,40 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace fleet::rollout {
 namespace {
+
+/// A test's first window where its policy names none: a twentieth of the release's arm, at least so many.
+constexpr std::int64_t kTestWindow = 4, kTestWindows = 20;
+
+/// What a test tells once all of both arms were compared.
+StagePlan describe_test(Policy const& policy, Ladder const& ladder, StagePlan out) {
+  out.controls = ladder.reach() - out.devices;
+  out.detects.push_back(fmt::format("test: {} get the release (canaries), {} run {} (controls); either may win, and {} in all is how likely a winner by chance is at most",
+                                    devices_text(out.devices), out.controls, policy.ab->against, percent_text(harm_budget(policy))));
+  for (auto const& gate : gates())
+    if (gate.asked(policy))
+      if (auto text = gate.plan(policy, out.devices, out.controls); !text.empty()) out.detects.push_back(std::move(text));
+  return out;
+}
+
+/// The arm of a test's release is an exact number of devices; the steps beyond it are of the other arm's windows.
+Ladder ladder_of_test(Policy& policy, Places& places, std::int64_t targeted) {
+  auto& arm = policy.stages.front();
+  double const share = policy.ab->share;
+  auto const most = std::max<std::int64_t>(1, targeted - 1), devices = std::clamp<std::int64_t>(std::llround(share * static_cast<double>(targeted)), 1, most);
+  if (arm.window == 0) arm.window = std::max(std::min(kTestWindow, devices), devices / kTestWindows);
+  auto one = arm, rest = arm;
+  one.size = {{}, devices};
+  rest.size.percent = 100;
+  rest.window = std::max<std::int64_t>(1, std::llround(static_cast<double>(arm.window) * (1 - share) / share));
+  auto out = make_ladder({one, rest}, 0, places);
+  out.stage_size.pop_back();
+  out.stage_cap.pop_back();
+  return out;
+}
 
 StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, bool comparable) {
   auto const at = static_cast<std::size_t>(index - 1);
@@ -23,6 +54,7 @@ StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, 
   out.percent = stage.size.percent ? *stage.size.percent : ladder.reach() == 0 ? 0 : 100. * static_cast<double>(out.devices) / static_cast<double>(ladder.reach());
   auto const whole = std::max<std::int64_t>(0, out.devices - before);
   out.window = stage.window == 0 ? whole : std::min(stage.window, whole);
+  if (policy.ab) return describe_test(policy, ladder, std::move(out));
   if (comparable && policy.compares()) out.controls = std::min(policy.controls * out.window, std::max<std::int64_t>(0, ladder.reach() - before - out.window));
   // What all windows up to here tell together: canaries, and as many controls a canary as the fleet has left.
   auto const beside = comparable && policy.compares() ? std::min(policy.controls * out.devices, std::max<std::int64_t>(out.controls, ladder.reach() - out.devices)) : 0;
@@ -94,7 +126,7 @@ Plan plan_of_places(Policy policy, Places& places, Millis outcome, std::int64_t 
   bool const comparable = fresh < out.targeted;
   if (!policy.preset.empty()) policy = preset_for(policy.preset, {out.targeted, static_cast<std::int64_t>(places.size()), outcome, comparable});
   out.policy = std::move(policy);
-  out.ladder = make_ladder(out.policy.stages, out.policy.holdback, places);
+  out.ladder = out.policy.ab ? ladder_of_test(out.policy, places, out.targeted) : make_ladder(out.policy.stages, out.policy.holdback, places);
   out.holdback = out.ladder.held;
   if (out.policy.holdback > 0 && out.holdback == 0 && out.targeted > 0)
     out.warnings.push_back(fmt::format("the holdback of {} is less than half a device in every stratum: none is held back", percent_text(out.policy.holdback)));
@@ -105,8 +137,8 @@ Plan plan_of_places(Policy policy, Places& places, Millis outcome, std::int64_t 
     out.stages.push_back(std::move(stage));
   }
   if (out.targeted == 0) out.warnings.emplace_back("no device is targeted now; those that join later will be");
-  else warn_of_sizes(out, out.warnings);
-  if (out.policy.compares() && out.targeted > 0 && fresh > 0)
+  else if (!out.policy.ab) warn_of_sizes(out, out.warnings);
+  if (out.policy.compares() && !out.policy.ab && out.targeted > 0 && fresh > 0)
     out.warnings.push_back(fmt::format("{} of {} devices run nothing of this model: they can be no control{}", fresh, out.targeted,
                                        comparable ? "" : ", so that absolute gates and silence judge alone"));
   if (without_gates(out.policy)) out.warnings.emplace_back("no gates: nothing stops a bad release but a person");

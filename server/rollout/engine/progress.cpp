@@ -49,6 +49,11 @@ struct Reader {
     auto const* const value = find(key);
     return value != nullptr && value->is_string() ? read_exact(value->get_string()) : Sums{};
   }
+  [[nodiscard]] Winner winner() const {
+    auto const* const value = find("winner");
+    auto const* const found = value != nullptr && value->is_string() ? std::find(kWinnerNames.begin(), kWinnerNames.end(), std::string_view(value->get_string())) : kWinnerNames.end();
+    return found == kWinnerNames.end() ? Winner::open : static_cast<Winner>(found - kWinnerNames.begin());
+  }
   [[nodiscard]] stats::Tally tally(std::string_view key) const { return read_tally(find(key)); }
 };
 
@@ -65,7 +70,7 @@ Compared read_compared(json::value const* value) {
 json::array wealths_json(std::vector<Wealths> const& all) {
   json::array out;
   for (auto const& one : all)
-    out.push_back(json::object{{"logs", numbers(one.logs)}, {"canaries", one.canaries}, {"worse", one.worse}, {"seen", one.seen}, {"healthy", one.healthy}});
+    out.push_back(json::object{{"logs", numbers(one.logs)}, {"canaries", one.canaries}, {"worse", one.worse}, {"level", numbers(one.level)}, {"seen", one.seen}, {"healthy", one.healthy}});
   return out;
 }
 
@@ -75,7 +80,7 @@ std::vector<Wealths> read_wealths(json::value const* value) {
   for (auto const& one : value->get_array()) {
     if (!one.is_object()) continue;
     Reader const reader{one.get_object()};
-    out.push_back({reader.sums("logs"), reader.integer("canaries"), reader.integer("worse"), reader.integer("seen"), reader.integer("healthy")});
+    out.push_back({reader.sums("logs"), reader.sums("level"), reader.integer("canaries"), reader.integer("worse"), reader.integer("seen"), reader.integer("healthy")});
   }
   return out;
 }
@@ -89,6 +94,7 @@ void put(json::object& out, Tallies const& t) {
   out["seen"] = json::array{tally_json(t.seen[0].canary), tally_json(t.seen[0].control), tally_json(t.seen[1].canary), tally_json(t.seen[1].control)};
   out["control_failed"] = tally_json(t.control_failed);
   out["control_silent"] = tally_json(t.control_silent);
+  out["control_golden"] = tally_json(t.control_golden);
   out["left"] = t.left;
   out["control_left"] = t.control_left;
 }
@@ -103,6 +109,7 @@ void read(Reader const& reader, Tallies& out) {
     for (std::size_t i = 0; i < 2; ++i) out.seen[i] = {read_tally(&seen->get_array()[2 * i]), read_tally(&seen->get_array()[2 * i + 1])};
   out.control_failed = reader.tally("control_failed");
   out.control_silent = reader.tally("control_silent");
+  out.control_golden = reader.tally("control_golden");
   out.left = reader.integer("left");
   out.control_left = reader.integer("control_left");
 }
@@ -116,7 +123,7 @@ json::object folded_json(Folded const& folded) {
     if (auto const found = folded.by_stratum.find(name); found != folded.by_stratum.end()) put(one, found->second);
   }
   json::object out{{"odds", numbers(folded.odds)}, {"alternatives", numbers(folded.alternatives)}, {"strata", std::move(strata)}, {"parts", folded.parts}, {"windows", folded.windows},
-                   {"storms", folded.storms}, {"install_failed", folded.install_failed}, {"metrics", wealths_json(folded.metrics)}, {"drift", wealths_json(folded.drift)}};
+                   {"storms", folded.storms}, {"install_failed", folded.install_failed}, {"metrics", wealths_json(folded.metrics)}, {"drift", wealths_json(folded.drift)}, {"metrics_against", wealths_json(folded.metrics_against)}};
   put(out, folded);
   return out;
 }
@@ -140,6 +147,7 @@ Folded read_folded(json::object const& from) {
   out.storms = reader.integer("storms");
   out.metrics = read_wealths(reader.find("metrics"));
   out.drift = read_wealths(reader.find("drift"));
+  out.metrics_against = read_wealths(reader.find("metrics_against"));
   return out;
 }
 
@@ -157,6 +165,7 @@ std::string encode(Progress const& p) {
                    {"controls", p.controls},
                    {"installs_seen", p.installs_seen},
                    {"complete_since", maybe(p.complete_since)},
+                   {"winner", to_string(p.winner)},
                    {"stage_since", maybe(p.stage_since)},
                    {"bake_since", maybe(p.bake_since)},
                    {"deadline", maybe(p.deadline)},
@@ -183,6 +192,7 @@ Result<Progress> decode_progress(std::string_view text) {
   out.controls = static_cast<int>(reader.integer("controls"));
   out.installs_seen = reader.integer("installs_seen");
   out.complete_since = reader.time("complete_since");
+  out.winner = reader.winner();
   out.stage_since = reader.time("stage_since");
   out.bake_since = reader.time("bake_since");
   out.deadline = reader.time("deadline");

@@ -5,6 +5,7 @@
 #include "server/rollout/engine/membership.hpp"
 #include "server/rollout/gates/evidence.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -12,6 +13,16 @@
 #include <string_view>
 
 namespace fleet::rollout {
+
+/// Which release of a test is the better one.
+enum class Winner {
+  open,  ///< not known yet
+  a,     ///< the rollout's
+  b,     ///< the one it is tested against
+  none,  ///< no difference was shown
+};
+inline constexpr auto kWinnerNames = std::to_array<std::string_view>({"", "A", "B", "none"});
+[[nodiscard]] constexpr std::string_view to_string(Winner winner) { return kWinnerNames[static_cast<std::size_t>(winner)]; }
 
 /// Where a rollout's windows stand and what they have shown: the engine's state. Times are of service: time during which this server was up and
 /// heard devices (docs/statistics.md). Its size does not depend on the fleet's.
@@ -23,7 +34,8 @@ struct Progress {
   int stage = 0;       ///< that its windows are of; a verb that widens leaves it to the next step to enter the new one
   bool full = false;   ///< all that were left were told at once
   int in_stage = 0;    ///< windows of this stage so far
-  int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two
+  int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two; in a test from its split on to the second
+  Winner winner = Winner::open;    ///< of a test
   std::optional<Millis> stage_since, bake_since, deadline;
   std::optional<Millis> complete_since;  ///< all who started in the open window have their outcome; what they measured may be on its way
   std::int64_t installs_seen = 0;        ///< of Facts::install_failed, when the last window was judged

@@ -2,6 +2,8 @@
 
 namespace fleet::rollout {
 
+Against Rollout::shipped(Arm arm) const { return is_of_release(arm) ? Against{release_n, version, digest, document_bytes, release_state} : *against; }
+
 void enter_stage(Rollout& rollout, int stage, SysTime now) {
   rollout.stage = stage;
   rollout.baking = false;

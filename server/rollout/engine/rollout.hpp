@@ -15,6 +15,15 @@ namespace fleet::rollout {
 /// Whether a backup brought the rollout back, and a person has resumed it since.
 enum class Restored { no, held, resumed };
 
+/// The release of a test that the rollout's own is tested against.
+struct Against {
+  std::int64_t release_n = 0;
+  std::string version;
+  Digest digest;                    ///< of its release.json
+  std::int64_t document_bytes = 0;
+  std::string state;
+};
+
 /// A row of `rollouts`, with what it needs of its release.
 struct Rollout {
   std::int64_t n = 0;
@@ -46,6 +55,17 @@ struct Rollout {
   std::string release_state;
   Digest digest;                    ///< of release.json
   std::int64_t document_bytes = 0;  ///< length of release.json
+  std::optional<Against> against;   ///< where the policy is a test
+
+  /// What the devices of an arm run, once they did as they were told. Of controls beside stages it is not known here.
+  [[nodiscard]] Against shipped(Arm arm) const;
+  [[nodiscard]] bool is_of_release(Arm arm) const { return !against || side_of(arm) == 0; }
+  [[nodiscard]] std::string const& version_of(Arm arm) const { return is_of_release(arm) ? version : against->version; }
+  [[nodiscard]] std::string const& release_state_of(Arm arm) const { return is_of_release(arm) ? release_state : against->state; }
+  /// Does a device of the arm keep what it has, although the rollout is taken back? The release that won a test does.
+  [[nodiscard]] bool keeps(Arm arm) const { return !is_of_release(arm) && progress.winner == Winner::b; }
+  /// What a report or a poll says of `spoken` is of the arm: a control speaks of what it runs, a canary of the release.
+  [[nodiscard]] bool is_of_arm(Arm arm, std::string_view spoken) const { return against ? spoken == version_of(arm) : (arm == Arm::canary) == (spoken == version); }
 
   /// It was started, and tells no device anything until its time has come, or the rollout that it comes after has completed.
   [[nodiscard]] bool waits_to_begin() const { return stage >= 1 && !stage_since; }

@@ -55,11 +55,16 @@ void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool unde
   else cell.started -= devices;  // it was dropped: it proves nothing
 }
 
-/// A device of the control, or one that proves the holdback: it counts in its window alone.
+/// A device of the control, or one that proves the holdback: it counts in its window alone. So does one of a test's other release.
 void count_control(Facts& facts, CountKey const& key, std::int64_t devices, bool undecided, int window) {
+  if (key.exposed) facts.exposed += devices;
+  if (key.tries_again) return;
   if (undecided) facts.at_work += devices;
   if (undecided && key.window == 0 && key.state != ds::kWaiting) facts.preparing += devices;
-  if (key.window != 0 && key.window == window && key.kind == row_kind::kPlain) count_cell(facts.window[key.stratum][1], key, devices, undecided);
+  if (key.state != ds::kWaiting) facts.beside_told += devices;
+  if (key.kind == row_kind::kInstall && key.outcome == ds::kFailed) facts.beside_install_failed += devices;
+  bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;
+  if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][1], key, devices, undecided);
 }
 
 }  // namespace
@@ -87,13 +92,13 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
 }
 
 bool tries_again(Arm arm, std::string_view state, std::int64_t attempt, std::int64_t rollout_attempt) {
-  return arm == Arm::canary && state == ds::kFailed && attempt < rollout_attempt;
+  return installs(arm) && state == ds::kFailed && attempt < rollout_attempt;
 }
 
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) {
   bool const undecided = ds::is_undecided(key.state);
   bool const once_more = undecided && !key.outcome.empty();  // it tries again: what it came to at first stands, and no window waits for it
-  if (key.arm != Arm::canary) return count_control(facts, key, devices, undecided, window);
+  if (side_of(key.arm) != 0) return count_control(facts, key, devices, undecided && !once_more, window);
   if (key.exposed) facts.exposed += devices;
   if (key.tries_again) return;
   bool const evidence = key.kind == row_kind::kPlain || key.kind == row_kind::kGolden;

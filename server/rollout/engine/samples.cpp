@@ -115,7 +115,7 @@ int class_of(DeviceSamples const& s, AbsoluteGate const& gate) {
 }
 
 void count(MetricTally& tally, int sample_class, Arm arm, bool healthy, std::int64_t devices) {
-  bool const canary = arm == Arm::canary;
+  bool const canary = side_of(arm) == 0;
   auto const is = [&](int bit) { return (sample_class & bit) != 0; };
   (canary ? tally.seen : tally.control_seen) += devices;
   if (is(kBad)) (canary ? tally.bad : tally.control_bad) += devices;

@@ -18,7 +18,19 @@ bool RolloutView::was_held_back(std::string_view stratum, std::int64_t device_pl
   return from != ladder->held_from.end() && device_place >= from->second;
 }
 
+Arm RolloutView::arm_of(std::string_view stratum, std::int64_t device_place) const {
+  return !rollout.against || is_member(device_place, ladder->threshold(ladder->stage_size.front(), stratum)) ? Arm::canary : Arm::against;
+}
+
+Seat RolloutView::seat_in_test(std::string_view stratum, std::int64_t device_place) const {
+  bool const of_release = arm_of(stratum, device_place) == Arm::canary;
+  auto const& progress = rollout.progress;
+  if (!is_member(device_place, ladder->threshold(of_release ? progress.canaries : progress.controls, stratum))) return Seat::later;
+  return of_release ? Seat::canary : Seat::against;
+}
+
 Seat RolloutView::seat(std::string_view stratum, std::int64_t device_place) const {
+  if (rollout.policy.ab) return seat_in_test(stratum, device_place);
   bool const held = was_held_back(stratum, device_place);
   if (rollout.state == State::completed) {
     bool const reached = held || is_member(device_place, ladder->threshold(ladder->stage_size.empty() ? 0 : ladder->stage_size.back(), stratum));
@@ -33,6 +45,7 @@ Seat RolloutView::seat(std::string_view stratum, std::int64_t device_place) cons
 }
 
 int RolloutView::stage_of(std::string_view stratum, std::int64_t device_place) const {
+  if (rollout.policy.ab) return 1;
   if (was_held_back(stratum, device_place)) return 0;
   for (std::size_t stage = 0; stage < ladder->stage_size.size(); ++stage)
     if (is_member(device_place, ladder->threshold(ladder->stage_size[stage], stratum))) return static_cast<int>(stage) + 1;
@@ -45,6 +58,8 @@ Result<RolloutView> make_view(Rollout rollout, std::shared_ptr<Ladder const> lad
   auto const stages = rollout.policy.stages.size();
   if (ladder->stage_size.size() != stages || ladder->stage_cap.size() != stages || ladder->counts.empty())
     return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": its ladder is not of its policy"};
+  if (rollout.policy.ab.has_value() != rollout.against.has_value())
+    return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + ": its policy and its row do not agree on what it is tested against"};
   view.ladder = std::move(ladder);
   view.rollout = std::move(rollout);
   view.window_now->store(view.rollout.progress.current(), std::memory_order_relaxed);
@@ -72,7 +87,7 @@ void sort_views(Snapshot& snapshot) {
     std::copy_if(views.ended.begin(), views.ended.end(), std::back_inserter(views.taken_back),
                  [](ViewPtr const& view) { return view->rollout.state == State::rolling_back || view->rollout.state == State::rolled_back; });
     for (auto const* const list : {&views.live, &views.ended})
-      std::copy_if(list->begin(), list->end(), std::back_inserter(views.revoked), [](ViewPtr const& view) { return view->revoked(); });
+      std::copy_if(list->begin(), list->end(), std::back_inserter(views.revoked), [](ViewPtr const& view) { return view->revoked(Arm::canary) || view->revoked(Arm::against); });
   }
 }
 

@@ -21,6 +21,7 @@ enum class Seat {
   control,  ///< it stays with what it runs, and proves that beside the canaries
   later,    ///< neither yet
   held,     ///< kept back until the rollout completes
+  against,  ///< of a test: it gets the other release now
 };
 
 /// A started rollout, ready to decide with: shared by every thread, never changed.
@@ -28,7 +29,8 @@ struct RolloutView {
   Rollout rollout;
   registry::Selector selector;
   std::shared_ptr<Ladder const> ladder;                                      ///< never changes: all views of a rollout share it
-  std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch
+  std::map<std::string, std::int64_t, std::less<>> variants;                 ///< hardware -> bytes to fetch; of a test: where both releases have one
+  std::map<std::string, std::int64_t, std::less<>> variants_against;         ///< the same of the other release
   std::map<std::string, MetricRange, std::less<>> ranges;                    ///< metric -> what its values lie between, as the release declares it
   std::vector<SetMember> members = {};                                       ///< of a set's release
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
@@ -41,14 +43,18 @@ struct RolloutView {
   /// The window that a device which starts now belongs to; outlives the view, too. The writer's thread alone writes it.
   std::shared_ptr<std::atomic<int>> window_now = std::make_shared<std::atomic<int>>(1);
 
-  [[nodiscard]] Setting setting() const { return {rollout.policy, *ladder}; }
-  [[nodiscard]] bool revoked() const { return rollout.release_state == "revoked"; }
+  [[nodiscard]] Setting setting() const { return {rollout.policy, *ladder, rollout.model + "@" + rollout.version}; }
+  [[nodiscard]] bool revoked() const { return revoked(Arm::canary); }
+  [[nodiscard]] bool revoked(Arm arm) const { return rollout.release_state_of(arm) == "revoked"; }
   [[nodiscard]] std::optional<MetricRange> range_of(std::string_view metric) const;
   [[nodiscard]] bool has_variant(std::string_view hardware) const { return variants.contains(hardware); }
   /// Is the device of the holdback, whether it waits still or has followed?
   [[nodiscard]] bool was_held_back(std::string_view stratum, std::int64_t place) const;
   /// As the windows stand. Of a completed rollout all that its last stage reaches are canaries, those held back, too.
   [[nodiscard]] Seat seat(std::string_view stratum, std::int64_t place) const;
+  /// The arm that a device installs for: of a test the other release's, beyond its split.
+  [[nodiscard]] Arm arm_of(std::string_view stratum, std::int64_t place) const;
+  [[nodiscard]] Seat seat_in_test(std::string_view stratum, std::int64_t place) const;
   /// The first stage whose size reaches the device; 0: none does.
   [[nodiscard]] int stage_of(std::string_view stratum, std::int64_t place) const;
 };

@@ -1,5 +1,6 @@
 #include "server/rollout/engine/step.hpp"
 
+#include "server/rollout/engine/ab.hpp"
 #include "server/rollout/engine/windows.hpp"
 #include "server/rollout/gates/compared.hpp"
 #include "server/rollout/gates/metrics.hpp"
@@ -30,10 +31,10 @@ struct Stepping {
   [[nodiscard]] bool is_last() const { return standing().stage >= setting.policy.stage_count(); }
 };
 
-/// A stratum that is ill by itself gets no more canaries, and the others are judged without it. To be asked before the whole is judged.
+/// A stratum that is ill by itself gets no more canaries, and the others are judged without it. To be asked before the whole is judged. A test ends as a whole.
 void quarantine(Stepping& s) {
   auto& progress = s.progress;
-  if (!s.setting.policy.compares()) return;
+  if (!s.setting.policy.compares() || s.setting.policy.ab) return;
   while (auto const stratum = ill_stratum(s.setting.policy, progress.folded)) {
     progress.quarantined.insert(*stratum);
     leave_out(progress.folded, *stratum);
@@ -46,7 +47,7 @@ void follow_window(Stepping& s) {
   auto& progress = s.progress;
   if (progress.judged || s.verdict.told_anew) return;  // one that opened in this step: what is known is of before
   if (!progress.shut && may_shut(s.setting, progress, s.look)) progress.shut = true;
-  if (!progress.shut || !is_complete(s.facts())) return;
+  if (!progress.shut || !is_complete(s.facts()) || s.look.service < ripe_at(s.setting, progress)) return;
   if (!progress.complete_since) progress.complete_since = s.look.service;
   if (!samples_came(s.setting, progress, s.look)) {
     s.verdict.look_at = *progress.complete_since + samples_due(s.facts());
@@ -100,6 +101,7 @@ bool ruled_by_harm(Stepping& s) {
     reason = fmt::format("strata {} have each shown harm by themselves", fmt::join(s.progress.quarantined, ", "));
   }
   if (ruling == Ruling::hold) return false;
+  if (worst != nullptr && s.setting.policy.ab) reason = name_winner(s.setting, s.progress, s.verdict, *worst);
   auto const event = ruling == Ruling::rollback ? Event::roll_back : Event::pause;
   s.verdict.decision = ruling;
   s.verdict.reason = std::move(reason);
@@ -158,6 +160,10 @@ std::string waits_for_window(Stepping& s) {
     return fmt::format("window {}: {} of {} canaries have started", progress.window, started, count_at(s.setting.ladder, progress.canaries));
   }
   if (progress.complete_since) return fmt::format("window {} waits for what its devices measured", progress.window);
+  if (auto const ripe = ripe_at(s.setting, progress); is_complete(s.facts()) && s.look.service < ripe) {
+    s.verdict.look_at = ripe;
+    return fmt::format("window {}: both releases run for {} before they are compared, {} are left", progress.window, fleet::to_string(s.stage().bake), hours_text(ripe - s.look.service));
+  }
   auto const controls = sum_arm(s.facts().window, 1).undecided;
   if (s.facts().undecided > 0) return controls > 0 ? fmt::format("{}, and {} of the control", busy_text(s.facts()), controls) : busy_text(s.facts());
   return fmt::format("{} of the control still at work", devices_text(controls));
@@ -208,6 +214,7 @@ std::string gather_stragglers(Stepping& s) {
 }
 
 void rule_promotion(Stepping& s) {
+  if (s.setting.policy.ab) return end_test(s.progress, s.verdict, Winner::none, no_winner_text(s.setting, s.progress));
   auto const& standing = s.standing();
   auto const& policy = s.setting.policy;
   auto& verdict = s.verdict;
@@ -239,7 +246,7 @@ std::string waits_for(Stepping& s) {
     s.progress.bake_since = s.look.service;
     s.verdict.start_bake = true;
   }
-  auto const bake = standing.full || s.setting.policy.emergency || nothing_at_risk(s.facts()) ? Millis{0} : s.stage().bake;
+  auto const bake = standing.full || s.setting.policy.emergency || s.setting.policy.ab || nothing_at_risk(s.facts()) ? Millis{0} : s.stage().bake;
   auto const baked_at = s.progress.bake_since.value_or(s.look.service) + bake;
   if (auto out = lacks(s); !out.empty()) {
     if (s.progress.canaries < cap && s.look.service >= baked_at && !waits_for_samples(s)) out += "; " + next_window(s);
@@ -253,6 +260,7 @@ std::string waits_for(Stepping& s) {
 }
 
 void rule_stage(Stepping& s) {
+  if (auto const* const win = win_of(s.verdict)) return end_test(s.progress, s.verdict, Winner::a, won_text(s.setting.release, *win));
   auto waits = waits_for(s);
   if (waits.empty()) return rule_promotion(s);
   waits += gather_stragglers(s);
@@ -270,6 +278,7 @@ void rule_stage(Stepping& s) {
     return;
   }
   bool const back = s.setting.policy.on_deadline == OnDeadline::rollback;
+  if (s.setting.policy.ab && !back) return end_test(s.progress, s.verdict, Winner::none, fmt::format("{} within {}; {}", no_winner_text(s.setting, s.progress), fleet::to_string(s.stage().deadline), verdict.reason));
   verdict.decision = back ? Ruling::rollback : Ruling::pause;
   verdict.event = back ? Event::roll_back : Event::pause;
   verdict.reason = fmt::format("the deadline of stage {} passed: {}", s.standing().stage, verdict.reason);
@@ -302,16 +311,19 @@ Progress enter(Setting const& setting, Progress progress, int stage, bool full, 
 Progress accept(Progress progress) {
   forget(progress.folded);
   progress.quarantined.clear();
+  progress.winner = Winner::open;
   return progress;
 }
 
 bool may_move(Setting const& setting, Progress const& progress, Look const& look) {
   if (look.standing.state == State::rolling_back || progress.judged) return true;
-  return progress.shut ? is_complete(look.facts) && (!progress.complete_since || samples_came(setting, progress, look)) : may_shut(setting, progress, look);
+  bool const ripe = look.service >= ripe_at(setting, progress);
+  return progress.shut ? is_complete(look.facts) && ripe && (!progress.complete_since || samples_came(setting, progress, look)) : may_shut(setting, progress, look);
 }
 
 bool closes_window(Setting const& setting, Progress const& progress, Look const& look) {
-  return !progress.judged && (progress.shut || may_shut(setting, progress, look)) && is_complete(look.facts) && samples_came(setting, progress, look);
+  bool const ripe = look.service >= ripe_at(setting, progress);
+  return !progress.judged && (progress.shut || may_shut(setting, progress, look)) && is_complete(look.facts) && ripe && samples_came(setting, progress, look);
 }
 
 Stepped step(Setting const& setting, Progress progress, Look const& look) {
@@ -329,12 +341,12 @@ Stepped step(Setting const& setting, Progress progress, Look const& look) {
   auto sizes = setting.ladder.sizes;
   for (auto const& stratum : s.progress.quarantined) sizes.erase(stratum);
   verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts,
-                             setting.ladder.reach(), &sizes});
+                             setting.ladder.reach(), &sizes, setting.release});
   latch_trips(verdict);
-  if (look.standing.release_revoked) {
+  if (look.standing.release_revoked || look.standing.against_revoked) {
     verdict.decision = Ruling::pause;
     verdict.event = Event::abort;
-    verdict.reason = "the release was revoked";
+    verdict.reason = look.standing.release_revoked ? "the release was revoked" : setting.policy.ab->against + " was revoked";
   } else if ((look.standing.restored || !ruled_by_harm(s)) && !ruled_by_standing(s) && !ruled_by_beginning(s)) {
     rule_stage(s);
   }

@@ -16,6 +16,7 @@ namespace fleet::rollout {
 struct Setting {
   Policy const& policy;
   Ladder const& ladder;
+  std::string release = {};  ///< model@version, for people
 };
 
 /// Where the rollout stands, beside its windows.
@@ -26,6 +27,7 @@ struct Standing {
   Latches latches = {};
   std::int64_t approvals = 0;  ///< for the next stage, where the policy asks for them
   bool release_revoked = false;
+  bool against_revoked = false;  ///< of a test: the other one
   bool restored = false;       ///< a backup brought it back, and nobody has resumed it: nothing is taken back
   std::string cause = {};      ///< why it is paused or rolling back
   bool begun = true;           ///< false: it waits for the rollout that it comes after, or for its time

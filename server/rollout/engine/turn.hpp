@@ -43,10 +43,12 @@ struct Deciding {
     return running == device.running.versions.end() || running->second.empty() || running->second == view.rollout.version ? nullptr : &running->second;
   }
 
-  void target(RolloutView const& view, std::int64_t attempt, bool joins) {
+  void target(RolloutView const& view, std::int64_t attempt, bool joins, Arm arm = Arm::canary) {
     auto const& rollout = view.rollout;
+    auto const shipped = rollout.shipped(arm);
     auto& desired = out.desired;
-    desired.version = rollout.version;
+    desired.version = shipped.version;
+    desired.arm = arm;
     desired.rollout_n = rollout.n;
     auto const stage = stage_of(view);  // a top-up reaches beyond a stage's size
     desired.stage = was_held_back(view) ? kHeldBack : std::max(stage == 0 ? rollout.stage : std::min(stage, rollout.stage), 1);
@@ -54,27 +56,38 @@ struct Deciding {
     desired.joins = joins;
     auto& target = desired.target;
     target.model = rollout.model;
-    target.path = fmt::format("models/{}/{}/release.json", rollout.model, rollout.version);
-    target.length = static_cast<std::uint64_t>(rollout.document_bytes);
-    target.hashes = {{"sha256", rollout.digest.hex()}};
+    target.path = fmt::format("models/{}/{}/release.json", rollout.model, shipped.version);
+    target.length = static_cast<std::uint64_t>(shipped.document_bytes);
+    target.hashes = {{"sha256", shipped.digest.hex()}};
     target.rollout = rollout.id;
     target.attempt = attempt;
-    target.action = wire::Action::install;
+    target.action = installs(arm) ? wire::Action::install : wire::Action::prove;
     target.conditions = rollout.policy.device;
     target.windows = rollout.policy.windows;
   }
 
   /// What a control is told: to prove what it runs, under the conditions of canaries. Path, length and digest are the caller's to fill in.
-  void prove(RolloutView const& view, std::int64_t attempt, bool joins, std::string const& version) {
-    target(view, attempt, joins);
-    auto& desired = out.desired;
-    desired.version = version;
-    desired.arm = was_held_back(view) ? Arm::holdback : Arm::control;
-    desired.target.action = wire::Action::prove;
-    desired.target.path = fmt::format("models/{}/{}/release.json", view.rollout.model, version);
-    desired.target.length = 0;
-    desired.target.hashes.clear();
-    note("control", fmt::format("control of rollout {}: it proves {} beside the canaries of window {}", view.rollout.id, version, attempt));
+  void prove(RolloutView const& view, std::int64_t attempt, bool joins, std::string const& version, Arm arm) {
+    target(view, attempt, joins, arm);
+    out.desired.version = version;
+    out.desired.target.path = fmt::format("models/{}/{}/release.json", view.rollout.model, version);
+    out.desired.target.length = 0;
+    out.desired.target.hashes.clear();
+    out.desired.takes.reset();  // it changes nothing
+    note("control", fmt::format("{} of rollout {}: it proves {} beside the devices of window {}", to_string(arm), view.rollout.id, version, view.rollout.progress.window));
+  }
+
+  /// What it is told where its seat is one that gets a release: of a test, to prove it where it runs it already.
+  void join(RolloutView const& view, Seat seat) {
+    auto const& rollout = view.rollout;
+    auto const arm = seat == Seat::against ? Arm::against : Arm::canary;
+    if (rollout.against && runs(view, rollout.version_of(arm))) return prove(view, rollout.attempt, true, rollout.version_of(arm), arm == Arm::canary ? Arm::standing : Arm::control);
+    target(view, rollout.attempt, true, arm);
+    note("in_stage", fmt::format("stage {} of rollout {} of {}", out.desired.stage, rollout.id, rollout.version_of(arm)));
+  }
+  [[nodiscard]] bool runs(RolloutView const& view, std::string const& version) const {
+    auto const running = device.running.versions.find(view.rollout.model);
+    return running != device.running.versions.end() && running->second == version;
   }
 };
 

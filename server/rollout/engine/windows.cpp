@@ -1,5 +1,7 @@
 #include "server/rollout/engine/windows.hpp"
 
+#include "server/rollout/engine/ab.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -34,7 +36,7 @@ void open_window(Setting const& setting, Progress& progress, int stage, bool ful
   progress.canaries = next;
   auto const now = count_at(ladder, progress.canaries), more = now - have;
   auto const controls = full || !setting.policy.compares() ? 0 : std::max(more, std::min(setting.policy.controls * more, kControlsEnough));
-  progress.controls = std::max(ladder.step_of(now + controls), progress.canaries);
+  progress.controls = setting.policy.ab ? beside_in_test(setting, progress.canaries) : std::max(ladder.step_of(now + controls), progress.canaries);
   if (progress.judged) ++progress.window;  // one that a verb caught open goes on, wider: what its devices come to is not lost
   ++progress.in_stage;
   progress.shut = progress.judged = false;
@@ -65,7 +67,8 @@ bool may_shut(Setting const& setting, Progress const& progress, Look const& look
   // A window that nobody has started in stays open, unless nobody is left to: all run the release already, say.
   if (canaries == 0) return facts.told + facts.left > 0 && facts.undecided == 0 && nobody_to_tell;
   bool const all_canaries = all_told && facts.told + facts.left - facts.waiting >= members && facts.preparing + facts.undispatched == 0;
-  bool const all_controls = controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
+  bool const all_controls = setting.policy.ab ? facts.beside_told >= count_at(ladder, progress.controls) - count_at(ladder, ladder.stage_size.front())
+                                              : controls >= count_at(ladder, progress.controls) - count_at(ladder, progress.canaries);
   if (all_canaries && all_controls) return true;
   if (every > Millis{0}) return look.service >= progress.opened + every / 2;
   return facts.preparing == 0 && facts.undispatched == 0;

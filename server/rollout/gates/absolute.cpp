@@ -56,8 +56,8 @@ bool waits_for_control(MetricTally const& tally, AbsoluteGate const& gate, GateV
 }
 
 void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& tally, std::vector<GateVerdict>& out) {
-  auto found = fmt::format("{} of {} have a mean {}", tally.bad, devices_text(tally.seen), bounds_text(gate));
-  if (tally.control_seen > 0) found += fmt::format(", and of controls {} of {}", tally.control_bad, tally.control_seen);
+  auto found = fmt::format("{} of {} have a mean {}", tally.bad, c.policy.ab ? canaries_text(c, tally.seen) : devices_text(tally.seen), bounds_text(gate));
+  if (tally.control_seen > 0) found += fmt::format(", and of {} {} of {}", c.words.beside, tally.control_bad, tally.control_seen);
   auto verdict = guard(c, gate.metric, {tally.bad, tally.seen}, gate.devices_max, alpha_of(c.policy, gate), found);
   bool const waits = waits_for_control(tally, gate, verdict);
   out.push_back(std::move(verdict));
@@ -96,7 +96,7 @@ void judge_absolute(Case const& c, std::vector<GateVerdict>& out) {
 std::string plan_absolute(Policy const& policy, std::int64_t canaries, std::int64_t) {
   std::string out;
   for (auto const& gate : policy.absolute) {
-    auto const alpha = alpha_of(policy, gate);
+    auto const alpha = alpha_of(policy, gate) * part_of_alpha(policy);
     auto const trips = stats::trips_at(canaries, gate.devices_max, alpha);
     if (!out.empty()) out += "; ";
     auto const what = gate.metric == kInstallFailure ? std::string("failures, whatever controls do") : gate.metric;

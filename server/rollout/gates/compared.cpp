@@ -28,9 +28,9 @@ bool is_asked(Policy const& policy, What what) { return what == What::failures ?
 constexpr double kNoticed = 3;
 
 /// What the evidence comes to, for people.
-std::string conclusion(GateVerdict const& verdict, bool by_all, std::string_view present) {
-  if (verdict.e_value >= verdict.threshold) return fmt::format("canaries {} {} to be chance", present, by_all ? "more than half as often again, and too often" : "too often");
-  return verdict.e_value >= kNoticed ? fmt::format("canaries {} more often, but that may be chance", present) : std::string("no sign that the release is worse");
+std::string conclusion(ArmWords const& words, GateVerdict const& verdict, bool by_all, std::string_view present) {
+  if (verdict.e_value >= verdict.threshold) return fmt::format("{} {} {} to be chance", words.many, present, by_all ? "more than half as often again, and too often" : "too often");
+  return verdict.e_value >= kNoticed ? fmt::format("{} {} more often, but that may be chance", words.many, present) : fmt::format("no sign that {} is worse", words.release);
 }
 
 /// The stronger of the two questions, in words that name what was seen in both arms.
@@ -43,11 +43,11 @@ GateVerdict compared(Case const& c, std::string const& name, What what, Split al
   auto const codes = name == "failures" && canary.bad > 0 ? codes_text(c.facts) : std::string();
   std::string seen = "no window has been judged yet";
   if (c.folded.windows > 0)
-    seen = fmt::format("{} of {} {}{}, {} of {} controls did", canary.bad, canaries_text(canary.devices), words.past, codes.empty() ? codes : " (" + codes.substr(2) + ")",
-                       control.bad, control.devices);
+    seen = fmt::format("{} of {} {}{}, {} of {} {} did", canary.bad, canaries_text(c, canary.devices), words.past, codes.empty() ? codes : " (" + codes.substr(2) + ")",
+                       control.bad, control.devices, c.words.beside);
   auto const after = out.text;
   out.text = fmt::format("{}: {}", name, seen);
-  if (c.folded.windows > 0) out.text += "; " + conclusion(out, by_all, words.present);
+  if (c.folded.windows > 0) out.text += "; " + conclusion(c.words, out, by_all, words.present);
   out.text += after;
   out.evidence.insert(out.evidence.end(), {{"devices", static_cast<double>(canary.devices)},
                                            {"control_bad", static_cast<double>(control.bad)},
@@ -114,7 +114,7 @@ void judge_failures(Case const& c, std::vector<GateVerdict>& out) {
 }
 
 std::string plan_failures(Policy const& policy, std::int64_t canaries, std::int64_t controls) {
-  return detects("failures", policy.failures->harm_alpha * 3 / 4, canaries, controls, policy.failures->alternatives);
+  return detects("failures", policy.failures->harm_alpha * part_of_alpha(policy) * 3 / 4, canaries, controls, policy.failures->alternatives);
 }
 
 bool silent_asked(Policy const& policy) { return policy.silent.has_value(); }
@@ -138,7 +138,7 @@ void judge_silent(Case const& c, std::vector<GateVerdict>& out) {
 
 std::string plan_silent(Policy const& policy, std::int64_t canaries, std::int64_t controls) {
   auto const& gate = *policy.silent;
-  if (controls > 0) return detects("silent", gate.harm_alpha * 2 / 3, canaries, controls, policy.failures.value_or(FailuresGate{}).alternatives);
+  if (controls > 0) return detects("silent", gate.harm_alpha * part_of_alpha(policy) * 2 / 3, canaries, controls, policy.failures.value_or(FailuresGate{}).alternatives);
   auto const trips = stats::trips_at(canaries, gate.devices_max, gate.harm_alpha);
   return trips ? fmt::format("silent: more than {} silent shows from {} of {} on", percent_text(gate.devices_max), *trips, canaries_text(canaries))
                : fmt::format("silent: {} cannot show that more than {} are silent, it takes {}", canaries_text(canaries), percent_text(gate.devices_max),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <span>
 
 namespace fleet::rollout {
@@ -12,8 +13,25 @@ namespace {
 /// Alternatives that promotion looks at: as good as before, or nearly.
 constexpr auto kGood = std::to_array<double>({.7, 1, 1.4});
 
+/// Odds ratios that are closer, as a share, are one: 1 / (1 / 49) is not 49 to the bit.
+constexpr double kSameOdds = 1e-9;
+
+/// Each with its reciprocal, in order: turned round it is the same list for the exchanged arms.
+std::vector<double> both_ways(std::vector<double> const& odds) {
+  std::vector<double> above;
+  for (double const one : odds) above.push_back(std::max(one, 1 / one));
+  std::sort(above.begin(), above.end());
+  above.erase(std::unique(above.begin(), above.end(), [](double a, double b) { return b - a < kSameOdds / 2 * a; }), above.end());
+  if (!above.empty() && above.front() == 1) above.erase(above.begin());
+  std::vector<double> out;
+  std::transform(above.rbegin(), above.rend(), std::back_inserter(out), [](double one) { return 1 / one; });
+  out.push_back(1);
+  out.insert(out.end(), above.begin(), above.end());
+  return out;
+}
+
 std::size_t index_of(Folded const& folded, double odds) {
-  return static_cast<std::size_t>(std::lower_bound(folded.odds.begin(), folded.odds.end(), odds - 1e-12) - folded.odds.begin());
+  return static_cast<std::size_t>(std::lower_bound(folded.odds.begin(), folded.odds.end(), odds * (1 - kSameOdds)) - folded.odds.begin());
 }
 
 void add(Sums& sums, Folded const& folded, stats::Table const& table) {
@@ -79,6 +97,7 @@ void grow(Tallies& sum, Tallies const& more, int times) {
   tallies(sum.golden, more.golden);
   tallies(sum.control_failed, more.control_failed);
   tallies(sum.control_silent, more.control_silent);
+  tallies(sum.control_golden, more.control_golden);
   for (std::size_t i = 0; i < sum.seen.size(); ++i) {
     tallies(sum.seen[i].canary, more.seen[i].canary);
     tallies(sum.seen[i].control, more.seen[i].control);
@@ -88,8 +107,8 @@ void grow(Tallies& sum, Tallies const& more, int times) {
 }  // namespace
 
 Arm parse_arm(std::string_view name) {
-  auto const* const found = std::find(kArmNames.begin(), kArmNames.end(), name);
-  return found == kArmNames.end() ? Arm::canary : static_cast<Arm>(found - kArmNames.begin());
+  auto const* const found = std::find_if(kArms.begin(), kArms.end(), [&](ArmRule const& rule) { return rule.name == name; });
+  return found == kArms.end() ? Arm::canary : static_cast<Arm>(found - kArms.begin());
 }
 
 Folded fold_nothing(Policy const& policy) {
@@ -102,6 +121,7 @@ Folded fold_nothing(Policy const& policy) {
   out.odds.insert(out.odds.end(), gate.max_odds_ratio.begin(), gate.max_odds_ratio.end());
   std::sort(out.odds.begin(), out.odds.end());
   out.odds.erase(std::unique(out.odds.begin(), out.odds.end()), out.odds.end());
+  if (policy.ab) out.odds = both_ways(out.odds);
   return out;
 }
 
@@ -114,13 +134,14 @@ void fold(Folded& folded, WindowCounts const& window) {
     auto const& [canary, control] = cells;
     auto const stayed = canary.started - canary.left, control_stayed = control.started - control.left;
     auto const tested = stayed - canary.golden;  // a control runs no golden test, so that those who failed theirs are left out here
+    auto const control_tested = control_stayed - control.golden;
     auto const put = [&](What what, stats::Table const& known, stats::Table const& worst) {
       auto& compared = folded.strata[stratum][static_cast<std::size_t>(what)];
       if (first) add(compared.first, folded, known);
       add(compared.all, folded, known);
       if (!storm) add(compared.calm, folded, worst);
     };
-    auto const failed_control = tally(control.failed, control_stayed), silent_control = tally(control.silent, control_stayed);
+    auto const failed_control = tally(control.failed, control_tested), silent_control = tally(control.silent, control_stayed);
     put(What::failures, {tally(canary.failed, tested), failed_control}, {tally(canary.failed + canary.left, tested + canary.left), failed_control});
     put(What::silence, {tally(canary.silent, stayed), silent_control}, {tally(canary.silent + canary.left, canary.started), silent_control});
     Tallies here;
@@ -129,11 +150,12 @@ void fold(Folded& folded, WindowCounts const& window) {
     here.left = canary.left;
     here.control_left = control.left;
     here.golden = tally(canary.golden, stayed);
+    here.control_golden = tally(control.golden, control_stayed);
     here.seen = {Seen{tally(canary.failed, tested), failed_control}, Seen{tally(canary.silent, stayed), silent_control}};
     if (!storm) {
       here.failed = tally(canary.failed + canary.golden, stayed);
       here.silent = tally(canary.silent, stayed);
-      here.control_failed = failed_control;
+      here.control_failed = tally(control.failed + control.golden, control_stayed);
       here.control_silent = silent_control;
     }
     grow(folded, here, 1);

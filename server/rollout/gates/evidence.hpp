@@ -15,9 +15,23 @@
 namespace fleet::rollout {
 
 /// Which side of the comparison a device is on.
-enum class Arm : std::uint8_t { canary, control, holdback };
-inline constexpr auto kArmNames = std::to_array<std::string_view>({"canary", "control", "holdback"});
-[[nodiscard]] constexpr std::string_view to_string(Arm arm) { return kArmNames[static_cast<std::size_t>(arm)]; }
+enum class Arm : std::uint8_t {
+  canary,    ///< it installs the release
+  control,   ///< it proves what it runs; in a test that is the other release
+  holdback,  ///< the same, of those held back
+  against,   ///< of a test: it installs the other release
+  standing,  ///< of a test: it ran the release before, and proves it
+};
+struct ArmRule {
+  std::string_view name;
+  std::size_t side;  ///< of the comparison: 0 the release's, 1 what stands beside it
+  bool installs;     ///< else it proves what it runs
+};
+inline constexpr auto kArms = std::to_array<ArmRule>({{"canary", 0, true}, {"control", 1, false}, {"holdback", 1, false}, {"against", 1, true}, {"standing", 0, false}});
+[[nodiscard]] constexpr ArmRule const& rule_of(Arm arm) { return kArms[static_cast<std::size_t>(arm)]; }
+[[nodiscard]] constexpr std::string_view to_string(Arm arm) { return rule_of(arm).name; }
+[[nodiscard]] constexpr std::size_t side_of(Arm arm) { return rule_of(arm).side; }
+[[nodiscard]] constexpr bool installs(Arm arm) { return rule_of(arm).installs; }
 /// Nothing that is not this program's own is read so: an unknown word is a canary.
 [[nodiscard]] Arm parse_arm(std::string_view name);
 
@@ -83,6 +97,7 @@ struct Measured {
 /// Logs of wealth of one metric, over all windows, and what people can count.
 struct Wealths {
   Sums logs;
+  Sums level;                 ///< sum of canaries' values and their number, the same of controls: for people
   std::int64_t canaries = 0;  ///< that had controls of their own
   std::int64_t worse = 0;     ///< of these, worse than most of their controls
   std::int64_t seen = 0;      ///< sent any samples
@@ -101,6 +116,7 @@ struct Tallies {
   std::int64_t canaries = 0, controls = 0;        ///< started and judged
   stats::Tally failed, silent, golden;            ///< canaries, in calm windows; golden: in all
   stats::Tally control_failed, control_silent;
+  stats::Tally control_golden;                    ///< of a test: a control runs none
   std::array<Seen, 2> seen;                       ///< by What, in all windows, storms too
   std::int64_t left = 0, control_left = 0;
   bool operator==(Tallies const&) const = default;
@@ -116,6 +132,7 @@ struct Folded : Tallies {
   std::int64_t windows = 0, storms = 0;
   std::int64_t install_failed = 0;                                      ///< canaries that never came to run it, by when the windows were judged
   std::vector<Wealths> metrics, drift;                                  ///< one a metric, as the policy names them
+  std::vector<Wealths> metrics_against;                                 ///< of a test: the same with the arms exchanged
   bool operator==(Folded const&) const = default;
 };
 

@@ -19,7 +19,8 @@ std::int64_t needed(Case const& c, std::int64_t devices) {
 
 }  // namespace
 
-bool first_asked(Policy const& policy) { return !without_gates(policy); }
+/// A test goes on until one of its releases is shown to be the worse one: its next window is small, and a pause would name no winner.
+bool first_asked(Policy const& policy) { return !without_gates(policy) && !policy.ab; }
 
 /// Of judged windows, and of updates that failed before they started by then: an open window shows the bad ones first.
 void judge_first(Case const& c, std::vector<GateVerdict>& out) {

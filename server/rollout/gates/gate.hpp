@@ -50,6 +50,8 @@ struct Facts {
   std::int64_t healthy = 0, failed = 0, silent = 0;
   std::int64_t recovered = 0;          ///< of those that failed, run it since a later attempt
   std::int64_t install_failed = 0;     ///< by the network or the disk, before they ran it
+  std::int64_t beside_told = 0;        ///< of a test: told the other release, and not waiting
+  std::int64_t beside_install_failed = 0;
   std::int64_t decided = 0;            ///< healthy, failed or silent, as evidence
   std::int64_t preparing = 0;          ///< told, and on the way to start: neither waiting nor started
   std::int64_t waiting = 0;            ///< for a window, a charger, an app
@@ -75,7 +77,7 @@ enum class Ruling { hold, promote, pause, rollback };
 /// What one gate says, in words and in numbers.
 struct GateVerdict {
   std::string name;       ///< failures, silent, golden, certify, min_devices, sanity, or the metric
-  std::string_view test;  ///< harm | safe
+  std::string_view test;  ///< harm | safe | win: the other release of a test is the worse one
   Ruling decision = Ruling::hold;
   double e_value = 1;
   double threshold = 0;
@@ -92,6 +94,11 @@ struct Latch {
 };
 using Latches = std::map<std::string, Latch>;
 
+/// What the two arms are called.
+struct ArmWords {
+  std::string one = "canary", many = "canaries", beside = "controls", release = "the release";
+};
+
 /// What gates look at.
 struct Case {
   Policy const& policy;
@@ -102,6 +109,8 @@ struct Case {
   Facts const& facts;
   std::int64_t reach = 0;                                               ///< devices of the whole fleet, without the holdback; 0: not known
   std::map<std::string, std::int64_t, std::less<>> const* sizes = nullptr;  ///< devices by stratum, of those that are still part of the rollout
+  std::string_view release = {};  ///< model@version, for people
+  ArmWords words = {};
 };
 
 struct Gate {
@@ -113,7 +122,7 @@ struct Gate {
 };
 [[nodiscard]] std::span<Gate const> gates();
 
-/// What all gates say, in the table's order.
+/// What all gates say, in the table's order; in a test the same of the other release after them.
 [[nodiscard]] std::vector<GateVerdict> judge_all(Case const& c);
 [[nodiscard]] bool without_gates(Policy const& policy);
 /// Every member runs the release already, since a rollout that was aborted, say: there is nothing to learn and nobody to harm.
@@ -127,6 +136,7 @@ struct Gate {
 struct BadWords {
   std::string_view present, past;  ///< fail, failed
 };
+[[nodiscard]] std::string canaries_text(Case const& c, std::int64_t count);
 /// `1 canary`, `40 canaries`.
 [[nodiscard]] std::string canaries_text(std::int64_t count);
 /// Why windows say nothing: none was judged yet, or all were storms. Empty: some do.

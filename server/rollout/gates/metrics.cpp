@@ -46,7 +46,27 @@ std::vector<double> compared_values(std::vector<DeviceValue> const& devices, Met
   return out;
 }
 
+void add_level(Wealths& wealths, MeasuredArms const& arms) {
+  wealths.level.resize(4);
+  auto const add = [&](std::size_t at, std::vector<DeviceValue> const& devices) {
+    for (auto const& one : devices)
+      if (std::isfinite(one.now)) {
+        wealths.level[at] += one.now;
+        ++wealths.level[at + 1];
+      }
+  };
+  add(0, arms.canary);
+  add(2, arms.control);
+}
+
+/// ", mean 0.94 beside 0.91"; empty: nothing was measured.
+std::string level_text(Wealths const& wealths) {
+  if (wealths.level.size() != 4 || wealths.level[1] == 0 || wealths.level[3] == 0) return {};
+  return fmt::format(", mean {:.4g} beside {:.4g}", wealths.level[0] / wealths.level[1], wealths.level[2] / wealths.level[3]);
+}
+
 void fold_metric(Wealths& wealths, MetricGate const& gate, MeasuredArms const& arms) {
+  add_level(wealths, arms);
   bool const changes = have_before(arms);
   auto const canaries = compared_values(arms.canary, gate, changes, false), controls = compared_values(arms.control, gate, changes, true);
   auto process = stats::RankGate::restored(0, wealths.logs).value_or(stats::RankGate());
@@ -80,9 +100,9 @@ void fold_drift(Wealths& wealths, BinnedArms const& arms) {
   wealths.logs = process.logs();
 }
 
-std::int64_t healthy_canaries(WindowCounts const& window) {
+std::int64_t count_healthy(WindowCounts const& window, std::size_t side) {
   std::int64_t out = 0;
-  for (auto const& [stratum, cells] : window) out += cells[0].healthy;
+  for (auto const& [stratum, cells] : window) out += cells[side].healthy;
   return out;
 }
 
@@ -122,8 +142,11 @@ std::string name_of(MetricGate const& gate) { return gate.quantile ? fmt::format
 }  // namespace
 
 void fold_measured(Folded& folded, Policy const& policy, WindowCounts const& window, Measured const& measured) {
-  auto const healthy = healthy_canaries(window);
+  auto const healthy = count_healthy(window, 0);
   fold_each(folded.metrics, policy.metrics.size(), measured.metrics, healthy, [&](std::size_t i, MeasuredArms const& arms) { fold_metric(folded.metrics[i], policy.metrics[i], arms); });
+  if (policy.ab)
+    fold_each(folded.metrics_against, policy.metrics.size(), measured.metrics, count_healthy(window, 1),
+              [&](std::size_t i, MeasuredArms const& arms) { fold_metric(folded.metrics_against[i], policy.metrics[i], {arms.control, arms.canary}); });
   fold_each(folded.drift, policy.drift ? policy.drift->metrics.size() : 0, measured.drift, healthy, [&](std::size_t i, BinnedArms const& arms) { fold_drift(folded.drift[i], arms); });
 }
 
@@ -136,8 +159,9 @@ void judge_metrics(Case const& c, std::vector<GateVerdict>& out) {
     auto const& wealths = wealths_of(c.folded.metrics, i);
     auto const name = name_of(gate);
     auto verdict = harm_verdict(c, {name, evidence_of(wealths.logs), alpha, wealths.worse, {}});
-    verdict.text = fmt::format("{}: {} of {} canaries are {} than most of their own controls{}; that the release does it {}", name, wealths.worse, wealths.canaries,
-                               gate.higher_is_worse ? "higher" : "lower", gate.margin > 0 ? fmt::format(" by more than {}", percent_text(gate.margin)) : "",
+    verdict.text = fmt::format("{}: {} of {} {} are {} than most {}{}{}; that {} does it {}", name, wealths.worse, wealths.canaries, c.words.many,
+                               gate.higher_is_worse ? "higher" : "lower", c.policy.ab ? c.words.beside : "of their own " + c.words.beside,
+                               gate.margin > 0 ? fmt::format(" by more than {}", percent_text(gate.margin)) : "", level_text(wealths), c.words.release,
                                shown_text(verdict)) + verdict.text;
     verdict.evidence.emplace_back("devices", static_cast<double>(wealths.canaries));
     out.push_back(std::move(verdict));
@@ -148,7 +172,7 @@ void judge_metrics(Case const& c, std::vector<GateVerdict>& out) {
 /// So many canaries, each worse than all its controls, are the fewest that can show it.
 std::string plan_metrics(Policy const& policy, std::int64_t canaries, std::int64_t controls) {
   if (controls == 0) return {};
-  auto const alpha = alpha::kMetrics / static_cast<double>(policy.metrics.size());
+  auto const alpha = alpha::kMetrics * part_of_alpha(policy) / static_cast<double>(policy.metrics.size());
   constexpr double kOneDeviation = .2602;  // of two normals one deviation apart: P(X > Y) - 1/2
   stats::RankGate each;
   std::int64_t needed = 0;

@@ -18,6 +18,8 @@ std::string devices_text(std::int64_t count) { return fmt::format("{} {}", count
 
 std::string canaries_text(std::int64_t count) { return fmt::format("{} {}", count, count == 1 ? "canary" : "canaries"); }
 
+std::string canaries_text(Case const& c, std::int64_t count) { return fmt::format("{} {}", count, count == 1 ? c.words.one : c.words.many); }
+
 std::string no_evidence_text(Folded const& folded) {
   if (folded.windows == 0) return "no window has been judged yet";
   if (folded.storms < folded.windows) return {};
@@ -51,13 +53,14 @@ std::string bound_text(GateVerdict const& verdict, stats::Tally tally, double de
 }
 
 GateVerdict harm_verdict(Case const& c, Found const& found) {
-  GateVerdict out{found.name, "harm", Ruling::hold, found.evidence.e_value(), 1 / found.alpha, {}, found.text};
+  double const alpha = found.alpha * part_of_alpha(c.policy);
+  GateVerdict out{found.name, "harm", Ruling::hold, found.evidence.e_value(), 1 / alpha, {}, found.text};
   auto const latch = c.latches.find(found.name);
   bool const latched = latch != c.latches.end();
   bool const accepted = latched && latch->second.accepted && found.bad <= latch->second.bad;
   bool const trips = found.evidence.reaches(out.threshold);
   if ((trips || (latched && !latch->second.accepted)) && !accepted) out.decision = c.policy.on_harm == OnHarm::rollback ? Ruling::rollback : Ruling::pause;
-  out.evidence = {{"bad", static_cast<double>(found.bad)}, {"alpha", found.alpha}};
+  out.evidence = {{"bad", static_cast<double>(found.bad)}, {"alpha", alpha}};
   if (accepted) out.text += fmt::format("; a person accepted {}, so that only more count", latch->second.bad);
   else if (latched && !trips) out.text += fmt::format("; with {} it was too many, and that stands until a person resumes", latch->second.bad);
   return out;

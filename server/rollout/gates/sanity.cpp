@@ -21,8 +21,8 @@ void judge_left(Case const& c, std::vector<GateVerdict>& out) {
   auto const evidence = stats::worse_than(alternatives, sums, 1, 0);
   auto verdict = harm_verdict(c, {"sanity", evidence, 1 / kBound, folded.left, {}});
   if (verdict.decision != Ruling::hold) verdict.decision = Ruling::pause;
-  verdict.text = fmt::format("sanity: people took {} of {} out of the rollout, and {} of {} controls: what did they see?", folded.left,
-                             canaries_text(folded.canaries), folded.control_left, folded.controls) + verdict.text;
+  verdict.text = fmt::format("sanity: people took {} of {} out of the rollout, and {} of {} {}: what did they see?", folded.left,
+                             canaries_text(c, folded.canaries), folded.control_left, folded.controls, c.words.beside) + verdict.text;
   out.push_back(std::move(verdict));
 }
 

@@ -2,6 +2,7 @@
 #include "server/rollout/gates/compared.hpp"
 #include "server/rollout/gates/first.hpp"
 #include "server/rollout/gates/metrics.hpp"
+#include "server/rollout/gates/mirror.hpp"
 #include "server/rollout/gates/sanity.hpp"
 
 namespace fleet::rollout {
@@ -28,10 +29,28 @@ constexpr auto kGates = std::to_array<Gate>({
 
 std::span<Gate const> gates() { return kGates; }
 
-std::vector<GateVerdict> judge_all(Case const& c) {
+namespace {
+
+std::vector<GateVerdict> judge_arm(Case const& c) {
   std::vector<GateVerdict> out;
   for (auto const& gate : kGates)
     if (gate.asked(c.policy)) gate.judge(c, out);
+  return out;
+}
+
+}  // namespace
+
+std::vector<GateVerdict> judge_all(Case const& c) {
+  if (!c.policy.ab) return judge_arm(c);
+  std::string const release(c.release), &against = c.policy.ab->against;
+  auto known = c.facts;
+  known.failures.clear();  // codes of both arms together
+  auto out = judge_arm({c.policy, c.stage, true, c.latches, c.folded, known, c.reach, c.sizes, c.release, words_of(release, against)});  // no stage is to pass
+  auto const folded = mirrored(c.folded);
+  auto const facts = mirrored(c.facts);
+  Latches const none;
+  for (auto& verdict : judge_arm({c.policy, c.stage, true, none, folded, facts, c.reach, c.sizes, c.release, words_of(against, release)}))
+    if (wins(verdict)) out.push_back(std::move(verdict));
   return out;
 }
 

@@ -57,9 +57,7 @@ void read_stages(ObjectReader& reader, Policy& policy, Faults& faults) {
   bool const is_test = reader.find("ab") != nullptr;
   if (is_test) {
     if (reader.find("stages") != nullptr) reader.fault("stages", "a test (`ab`) comes instead of stages: name one of the two");
-    StageSpec everybody;
-    everybody.size.percent = 100;
-    policy.stages.push_back(everybody);
+    policy.stages.emplace_back();  // read_terms knows of what
     return;
   }
   if (list == nullptr || list->empty()) {

@@ -82,8 +82,33 @@ void read_test(json::value const& value, std::string pointer, Policy& policy, Fa
   test.against = reader.required_text("against", 130);
   if (!test.against.empty()) check_release_name(reader, "against", test.against);
   test.share = read_share(reader, "share", test.share);
+  auto const time = [&](std::string_view key, Millis otherwise) { return reader.find(key) == nullptr ? otherwise : read_duration(reader, key); };
+  StageSpec arm;
+  arm.size.percent = 100 * test.share;
+  arm.window = reader.integer("window", 1, kCountMax, 0);
+  arm.every = time("every", AbTest::kEvery);
+  arm.grow = read_number(reader, "grow", AbTest::kGrow, {1, 10});
+  arm.bake = time("bake", policy.reads_samples() ? AbTest::kBake : Millis{0});
+  arm.deadline = time("deadline", AbTest::kDeadline);
+  if (arm.deadline == Millis{0}) reader.fault("deadline", "a test ends: say when at the latest, such as 14d");
+  else if (arm.deadline <= arm.bake) reader.fault("deadline", "is not after the first window's bake: nothing would be compared");
   reader.refuse_unknown();
+  policy.stages = {arm};
   policy.ab = std::move(test);
+}
+
+/// What would be silently off in a test.
+void check_test(ObjectReader& reader, Policy const& policy, Faults& faults) {
+  if (!policy.ab) return;
+  if (!policy.failures && !policy.silent && policy.metrics.empty())
+    reader.fault("ab", "no gate compares the two releases: name failures, silent or metrics under `gates`");
+  if (policy.holdback > 0) reader.fault("holdback", "a test brings nobody the release afterwards: leave it out");
+  auto const no_stage = [&](bool named, std::string_view key) {
+    if (named) faults.push_back({fmt::format("{}/{}", reader.pointer("gates"), key), "a test has no stage to pass: leave it out"});
+  };
+  if (policy.retry) reader.fault("retry", "a test compares first attempts: leave it out");
+  no_stage(!policy.certify.empty(), "certify");
+  no_stage(policy.failures && !policy.failures->max_odds_ratio.empty(), "failures/max_odds_ratio");
 }
 
 /// An emergency skips bake and evidence, so what stops it must be named.
@@ -209,6 +234,7 @@ void read_terms(ObjectReader& reader, Policy& policy, Faults& faults) {
   if (auto const* const test = reader.find("ab")) read_test(*test, reader.pointer("ab"), policy, faults);
   policy.emergency = reader.boolean("emergency", false);
   check_emergency(reader, policy);
+  check_test(reader, policy, faults);
 }
 
 }  // namespace fleet::rollout

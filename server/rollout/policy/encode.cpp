@@ -40,6 +40,13 @@ json::object stage_json(StageSpec const& stage) {
   return out;
 }
 
+json::object test_json(AbTest const& test, StageSpec const& arm) {
+  json::object out{{"against", test.against}, {"share", share_text(test.share)}, {"every", fleet::to_string(arm.every)},
+                   {"grow", number(arm.grow)}, {"bake", fleet::to_string(arm.bake)}, {"deadline", fleet::to_string(arm.deadline)}};
+  if (arm.window > 0) out["window"] = arm.window;
+  return out;
+}
+
 json::object failures_json(FailuresGate const& gate) {
   json::object out{{"harm_alpha", number(gate.harm_alpha)}, {"alternatives", numbers(gate.alternatives)}};
   if (!gate.max_odds_ratio.empty()) out["max_odds_ratio"] = numbers(gate.max_odds_ratio);
@@ -127,7 +134,7 @@ std::string encode(Policy const& policy) {
   if (!policy.preset.empty()) return json::serialize(json::value(policy.preset));
   json::object out;
   if (policy.ab) {
-    out["ab"] = {{"against", policy.ab->against}, {"share", share_text(policy.ab->share)}};
+    out["ab"] = test_json(*policy.ab, policy.stages.at(0));
   } else {
     json::array stages;
     for (auto const& stage : policy.stages) stages.push_back(stage_json(stage));

@@ -117,7 +117,7 @@ void check_counts_of(int index, Policy const& policy, Sizes const& sizes, std::i
 void check_counts(Policy const& policy, FleetFacts const& fleet, Findings& out) {
   Sizes const sizes(policy, fleet);
   std::int64_t before = 0;
-  for (int i = 1; i <= policy.stage_count(); ++i) {
+  for (int i = 1; i <= policy.stage_count() && !policy.ab; ++i) {
     check_counts_of(i, policy, sizes, before, out);
     before = std::max(before, sizes.of(policy.stage(i).size));
   }

@@ -94,10 +94,15 @@ struct RetryRule {
   bool operator==(RetryRule const&) const = default;
 };
 
-/// Two releases on random arms, in place of stages.
+/// Two releases on random arms, in place of stages. Its windows, bake and deadline are those of the policy's only stage, whose size is the arm of the
+/// rollout's release; its bake is counted from each window's opening.
 struct AbTest {
+  static constexpr Millis kEvery = std::chrono::hours{1}, kDeadline = std::chrono::hours{24 * 14}, kBake = std::chrono::hours{24};
+  static constexpr double kGrow = 2;
   std::string against;  ///< model@version
   double share = .5;    ///< of the devices that get the rollout's release
+  [[nodiscard]] std::string version() const { return against.substr(against.find('@') + 1); }
+  [[nodiscard]] std::string model() const { return against.substr(0, against.find('@')); }
   bool operator==(AbTest const&) const = default;
 };
 
@@ -113,7 +118,7 @@ enum class OnDeadline { pause, rollback };
 /// How a rollout goes, as people write it.
 struct Policy {
   std::string preset = {};  ///< its stages and gates come from the fleet, once that is known (presets.hpp); empty: they are here
-  std::vector<StageSpec> stages;  ///< of a test (`ab`): one, of everybody
+  std::vector<StageSpec> stages;  ///< of a test (`ab`): one, the arm of the release
   std::optional<FailuresGate> failures;
   std::optional<SilentGate> silent;
   std::vector<AbsoluteGate> absolute;
@@ -151,7 +156,7 @@ struct Policy {
   /// Does one compare this metric's values over canaries and controls?
   [[nodiscard]] bool compares_metric(std::string_view name) const;
   /// Does a gate look at canaries beside controls? A guardrail on a metric does: what controls are outside of, too, is not the release's doing.
-  [[nodiscard]] bool compares() const { return controls > 0 && (failures || silent || reads_samples()); }
+  [[nodiscard]] bool compares() const { return (controls > 0 || ab) && (failures || silent || reads_samples()); }
   bool operator==(Policy const&) const = default;
 };
 
@@ -159,6 +164,8 @@ struct Policy {
 namespace alpha {
 inline constexpr double kTotal = .01, kAbsolute = .001, kMetrics = .001, kDrift = .001;
 }
+/// Of what a gate may err, so much is for each question that it asks: a test asks whether either release is worse than the other.
+[[nodiscard]] inline double part_of_alpha(Policy const& policy) { return policy.ab ? .5 : 1; }
 /// What an absolute gate may err: its own `alpha`, or its part of alpha::kAbsolute, which those that name none share evenly.
 [[nodiscard]] double alpha_of(Policy const& policy, AbsoluteGate const& gate);
 /// What the harm gates that a policy names may err together; at most alpha::kTotal in one that was decoded.
@@ -169,7 +176,7 @@ inline constexpr double kTotal = .01, kAbsolute = .001, kMetrics = .001, kDrift 
 /// @errors bad_input (code `bad_policy`)
 [[nodiscard]] Result<Policy> decode_policy(std::string_view json, std::string const& pointer = "");
 /// The same of a policy that somebody writes now. What only a device reads, and would wait on for ever, is checked here: time zones, by this
-/// machine's database; and what this server would not act on is refused by name: ab. @errors as decode_policy
+/// machine's database. @errors as decode_policy
 [[nodiscard]] Result<Policy> take_policy(Fs& fs, std::string_view json, std::string const& pointer = "");
 /// The canonical form: every key that matters, durations and shares in their shortest texts. `decode_policy` reads it back to the same, to the bit.
 [[nodiscard]] std::string encode(Policy const& policy);

@@ -18,15 +18,6 @@ Result<Policy> read_preset(std::string_view name, std::string const& pointer) {
   return Error{Kind::bad_input, "bad_policy", detail, fmt::format("presets: {}; or write a policy", fmt::join(kPresetNames, ", ")), {{pointer, detail}}};
 }
 
-/// A guard that is silently off is worse than none: what this server reads and does not act on yet is refused where somebody writes it.
-void refuse_unserved(Policy const& policy, std::string const& pointer, Faults& faults) {
-  constexpr std::string_view kHint = "leave it out; a later server takes it";
-  auto const refuse = [&](bool named, std::string_view key, std::string_view what) {
-    if (named) faults.push_back({fmt::format("{}/{}", pointer, key), fmt::format("this server {} yet; {}", what, kHint)});
-  };
-  refuse(policy.ab.has_value(), "ab", "runs no tests of two releases");
-}
-
 }  // namespace
 
 Result<Policy> decode_policy(std::string_view text, std::string const& pointer) {
@@ -52,7 +43,6 @@ Result<Policy> decode_policy(std::string_view text, std::string const& pointer) 
 Result<Policy> take_policy(Fs& fs, std::string_view text, std::string const& pointer) {
   FLEET_TRY(auto policy, decode_policy(text, pointer));
   Faults faults;
-  refuse_unserved(policy, pointer, faults);
   for (std::size_t i = 0; i < policy.windows.size(); ++i)
     if (auto const zone = Zone::load(fs, policy.windows[i].zone); !zone)
       faults.push_back({fmt::format("{}/windows/{}/zone", pointer, i), fmt::format("{}; {}", zone.error().detail, zone.error().hint)});

@@ -30,10 +30,11 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
 }
 
 /// One more device fetches: the next may begin when the limit has room for it (a leaky bucket of one device).
-void take_line(RolloutView const& view, std::string_view hardware, Millis now) {
+void take_line(RolloutView const& view, Arm arm, std::string_view hardware, Millis now) {
   auto const rate = static_cast<std::int64_t>(view.rollout.policy.egress);
-  auto const variant = view.variants.find(hardware);
-  if (rate == 0 || variant == view.variants.end()) return;
+  auto const& variants = view.rollout.is_of_release(arm) ? view.variants : view.variants_against;
+  auto const variant = variants.find(hardware);
+  if (rate == 0 || variant == variants.end()) return;
   auto const takes_ms = variant->second * 1000 / rate;
   auto const begins = std::max(view.line_free_at->load(std::memory_order_relaxed), now.count());
   view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
@@ -76,8 +77,9 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   }
   FLEET_TRY(auto const current, load_rollout(tx.connection(), desired.rollout_n));
   // Runs it already: nothing to learn from. The same version of other bytes is not that.
-  bool const canary = desired.arm == Arm::canary;
-  bool const there = canary && (made.from_digest ? *made.from_digest == view.rollout.digest : made.from_version == view.rollout.version);
+  bool const fetches = installs(desired.arm);
+  auto const shipped = view.rollout.shipped(desired.arm);
+  bool const there = fetches && (made.from_digest ? *made.from_digest == shipped.digest : made.from_version == shipped.version);
   bool const open = current.state == State::running || current.state == State::completed;  // it may have been stopped since the decision
   made.state = !open ? ds::kDropped : there ? ds::kHealthy : ds::kDispatched;
   if (there) made.kind = row_kind::kThere;
@@ -85,7 +87,7 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   FLEET_CHECK(insert_row(tx, view, made, now));
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  if (canary) take_line(view, device.hardware, now.service());
+  if (fetches) take_line(view, desired.arm, device.hardware, now.service());
   return take_place(tx, view, device.n, desired, now);
 }
 
@@ -103,7 +105,7 @@ Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::De
   FLEET_CHECK(row.run());
   FLEET_CHECK(drop_samples(tx, view.rollout, device.n));
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  take_line(view, device.hardware, now.service());
+  take_line(view, desired.arm, device.hardware, now.service());
   return take_place(tx, view, device.n, desired, now);
 }
 
@@ -114,7 +116,7 @@ Result<void> dispatch_once_more(store::Tx& tx, RolloutView const& view, registry
   row.bind_all(desired.target.attempt, to_unix_ms(now.wall), (now.service() + window).count(), now.service().count(), desired.rollout_n, device.n);
   FLEET_CHECK(row.run());
   view.at_work->fetch_add(1, std::memory_order_relaxed);
-  take_line(view, device.hardware, now.service());
+  take_line(view, desired.arm, device.hardware, now.service());
   return take_place(tx, view, device.n, desired, now);
 }
 
@@ -155,9 +157,10 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   for (auto const& view : views) {
     auto const& rollout = view->rollout;
     bool const back = rollout.state == State::rolling_back || rollout.state == State::rolled_back;
-    if ((!back && rollout.progress.quarantined.empty()) || item.running_version == rollout.version) continue;
+    if ((!back && rollout.progress.quarantined.empty()) || (!rollout.against && item.running_version == rollout.version)) continue;
     FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
     if (!row || !row->exposed || row->state == ds::kReverted || (!back && row->state != ds::kReverting)) continue;
+    if (rollout.keeps(row->arm) || item.running_version == rollout.version_of(row->arm)) continue;
     FLEET_CHECK(set_state(tx, rollout.n, device.n, ds::kReverted, now));
     FLEET_CHECK(raise_device(tx, device.n));
     changed.push_back(rollout.n);
@@ -176,11 +179,11 @@ std::optional<std::int64_t> again_after(Policy const& policy, Row const& row, Ro
 Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, std::int64_t device_n, wire::UpdateItem const& item, Now const& now,
                       std::vector<std::int64_t>& changed) {
   auto move = move_of(row.state, item);
-  bool const gave_up = row.arm != Arm::canary && item.state == kIdle && ds::is_undecided(row.state);
+  bool const gave_up = !installs(row.arm) && item.state == kIdle && ds::is_undecided(row.state);
   if (gave_up) move = RowMove{ds::kDropped};  // a newer order ended its proof: no outcome
   if (!move) return {};
   bool const was_at_work = ds::is_undecided(row.state);
-  bool const exposed = move->exposed && row.arm == Arm::canary;
+  bool const exposed = move->exposed && installs(row.arm);
   FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device_n, view.rollout.policy));
   auto const again = again_after(view.rollout.policy, row, *move, now.service());
   bool const more = row.tries_once_more();
@@ -209,13 +212,13 @@ Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& p
   FLEET_TRY(auto const row, find_row(tx, rollout.n, polled.device_n));
   FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), polled.device_n));
   if (row) {
-    bool const proof = row->arm != Arm::canary;
-    bool const healthy = shown->row == ds::kHealthy && (status.state == kProved) == proof && (status.version == rollout.version) != proof;
+    bool const proof = !installs(row->arm);
+    bool const healthy = shown->row == ds::kHealthy && (status.state == kProved) == proof && rollout.is_of_arm(row->arm, status.version);
     bool const told = healthy || (failed && restored && !proof);
     if (!told || !ds::is_undecided(row->state) || status.attempt < row->attempt) return {};
     wire::UpdateItem item;
     item.model = rollout.model;
-    item.version = proof ? status.version : rollout.version;
+    item.version = proof ? status.version : rollout.version_of(row->arm);
     item.running_version = status.version;
     item.state = status.state;
     item.rollout = rollout.id;
@@ -227,10 +230,11 @@ Result<void> note_status(store::Tx& tx, RolloutView const& view, Polled const& p
   auto const stratum = stratum_of(rollout.policy.strata, device.hardware, device.labels);
   auto const device_place = place(rollout.salt, device.id);
   auto const stage = std::max(1, view.stage_of(stratum, device_place));
-  NewRow made{polled.device_n, stage, stratum, shown->row, status.version == rollout.version, {}, {}, status.attempt};
+  auto const arm = view.arm_of(stratum, device_place);
+  NewRow made{polled.device_n, stage, stratum, shown->row, status.version == rollout.version_of(arm), {}, {}, status.attempt, arm};
   if (failed) made.kind = row_kind::kNoEvidence;
   else if (shown->starts) made.window = view.window_now->load(std::memory_order_relaxed);
-  if (auto const before = polled.before.find(rollout.model); before != polled.before.end() && before->second.version != rollout.version) {
+  if (auto const before = polled.before.find(rollout.model); before != polled.before.end() && before->second.version != rollout.version_of(arm)) {
     if (!before->second.version.empty()) made.from_version = before->second.version;
     if (auto const digest = Digest::parse(before->second.digest)) made.from_digest = *digest;
   }
@@ -301,12 +305,12 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
     if (returns && row && row->state != ds::kReverted && row->state != ds::kReverting)
       FLEET_CHECK(set_state(tx, desired.rollout_n, device.n, ds::kReverting, now.wall));
     if (returns || !desired.joins) continue;
-    bool const canary = row && row->arm == Arm::canary;
-    bool const again = canary && (row->state == ds::kDropped || row->state == ds::kLeft || row->state == ds::kFailed || row->state == ds::kIneligible);
+    bool const fetched = row && installs(row->arm);
+    bool const again = fetched && (row->state == ds::kDropped || row->state == ds::kLeft || row->state == ds::kFailed || row->state == ds::kIneligible);
     bool const once_more = again && row->state == ds::kFailed && row->attempt >= view->second->rollout.attempt && row->kind != row_kind::kNoEvidence;
     auto const tell_again = once_more ? dispatch_once_more : dispatch_again;
     if (again) FLEET_CHECK(tell_again(tx, *view->second, device, desired, now));
-    if (!canary) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, row && desired.arm != Arm::canary, now));
+    if (!fetched) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, row && !installs(desired.arm), now));
   }
   return {};
 }
@@ -349,7 +353,7 @@ Result<void> note_update(store::Tx& tx, Snapshot const& snapshot, registry::Devi
     auto const& view = *found->second;
     FLEET_TRY(auto const row, find_row(tx, view.rollout.n, device.n));
     // A control speaks of what it runs, a canary of the release: what a device says as one is never taken for the other.
-    bool const of_this_row = row && (row->arm == Arm::canary) == (item.version == view.rollout.version);
+    bool const of_this_row = row && view.rollout.is_of_arm(row->arm, item.version);
     if (of_this_row && item.attempt >= row->attempt) FLEET_CHECK(move_row(tx, view, *row, device.n, item, now, changed));
   }
   return note_returns(tx, snapshot, device, item, now.wall, changed);

@@ -31,7 +31,7 @@ Result<void> each_summary(db::Connection& reader, std::int64_t rollout_n, std::s
     if (!rows.is_null(3)) {
       FLEET_TRY(before, decode_summary(rows.text_view(3)));
     }
-    take(rows.text(0), parse_arm(rows.text_view(1)) == Arm::canary, summary, before);
+    take(rows.text(0), side_of(parse_arm(rows.text_view(1))) == 0, summary, before);
   }
 }
 
@@ -128,7 +128,7 @@ Result<std::vector<std::int64_t>> read_told(db::Connection& reader, Rollout cons
     auto const arm = parse_arm(rows.text_view(1));
     auto const attempt = rows.int64(2);
     bool const again = tries_again(arm, rows.text_view(3), attempt, rollout.attempt);
-    if (arm == Arm::canary ? !again : attempt >= rollout.progress.window) out.push_back(rows.int64(0));
+    if (installs(arm) || rollout.against ? !again : attempt >= rollout.progress.window) out.push_back(rows.int64(0));
   }
 }
 

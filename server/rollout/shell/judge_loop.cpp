@@ -115,17 +115,18 @@ Result<int> JudgeLoop::round() {
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
-      judged_now.push_back({rows.int64(0), rows.int64(1), rows.text(2)});
+      judged_now.push_back({rows.int64(0), rows.int64(1), rows.text(2), rows.text(3)});
     }
   }
   std::erase_if(watches_, [&](auto const& entry) { return std::none_of(judged_now.begin(), judged_now.end(), [&](Light const& one) { return one.n == entry.first; }); });
   int judged = 0;
-  for (auto const& [n, revision, release_state] : judged_now) {
+  for (auto const& [n, revision, release_state, against_state] : judged_now) {
     auto& watch = watches_[n];
     auto const now = services_.clock.mono();
-    if (!watch.read || watch.rollout.revision != revision || watch.release_state != release_state) {
+    if (!watch.read || watch.rollout.revision != revision || watch.release_state != release_state || watch.against_state != against_state) {
       FLEET_TRY(watch.rollout, load_rollout(reader, n));
       watch.release_state = watch.rollout.release_state;
+      watch.against_state = watch.rollout.against ? watch.rollout.against->state : std::string();
       watch.read = watch.fresh = true;
     }
     watch.fresh = watch.fresh || changed.contains(n);
@@ -243,7 +244,7 @@ Result<void> JudgeLoop::count_to_return(db::Connection& reader, Watch& watch, Fa
   auto const device_from = [&](std::int64_t after) -> Result<std::vector<std::int64_t>> {
     std::vector<std::int64_t> out;
     auto rows = reader.prepare(queries::kToReturn);
-    rows.bind_all(watch.rollout.n, after, kReturnsALook);
+    rows.bind_all(watch.rollout.n, after, kReturnsALook, watch.rollout.keeps(Arm::against) ? to_string(Arm::against) : std::string_view());
     while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) return out;
@@ -272,6 +273,7 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
   out.full = rollout.full;
   out.latches = rollout.latches;
   out.release_revoked = rollout.release_state == "revoked";
+  out.against_revoked = rollout.against && rollout.against->state == "revoked";
   out.cause = reason_of(rollout.verdict);
   out.restored = rollout.restored == Restored::held;
   FLEET_TRY(out.approvals, count_approvals(reader, rollout.n, rollout.policy.approvals_before_stage));

@@ -34,7 +34,7 @@ private:
   struct Watch {
     Rollout rollout;            ///< as it was read or written last
     bool read = false;
-    std::string release_state;
+    std::string release_state, against_state;
     bool fresh = true;          ///< it changed since the last look
     MonoTime due{};             ///< looked at again then at the latest
     MonoTime not_before{};      ///< a costly rollout is looked at less often
@@ -56,7 +56,7 @@ private:
   };
   struct Light {
     std::int64_t n, revision;
-    std::string release_state;
+    std::string release_state, against_state;
   };
 
   void run();

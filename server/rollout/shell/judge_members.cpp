@@ -25,7 +25,7 @@ Result<void> JudgeLoop::scan_members(db::Connection& reader, RolloutView const& 
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
     auto const stratum = stratum_of(view.rollout.policy.strata, device.hardware, device.labels);
     auto const seat = view.seat(stratum, place(view.rollout.salt, device.id));
-    if (view.has_variant(device.hardware) && (seat == Seat::canary || seat == Seat::control)) watch.members.push_back(device.n);
+    if (view.has_variant(device.hardware) && seat != Seat::later && seat != Seat::held) watch.members.push_back(device.n);
     return {};
   };
   FLEET_CHECK(registry::scan_selected(reader, view.selector, take));

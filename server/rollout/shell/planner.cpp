@@ -35,10 +35,10 @@ Result<void> check_floors(db::Connection& reader, PlanRequest const& request, Re
       FLEET_TRY(bool const found, row.step());
       if (!found) continue;
       FLEET_TRY(auto const before, wire::decode_release(row.text_view(2)));
-      auto const floor = release.floors.at(model);
-      if (floor <= before.release_counter) continue;
+      auto const floor = release.floors.find(model);
+      if (floor == release.floors.end() || floor->second <= before.release_counter) continue;
       auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}@{}: they could not return to it", model, version,
-                                      before.release_counter, floor, request.model, request.version);
+                                      before.release_counter, floor->second, request.model, request.version);
       return Error{Kind::unprocessable, "floor_forbids_return", detail, "write on_harm: pause", {{"/policy/on_harm", detail}}};
     }
   return {};
@@ -124,6 +124,21 @@ Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& mod
   return out;
 }
 
+Result<std::optional<ReleaseFacts>> find_against(db::Connection& reader, std::string const& model, std::string const& version, Policy const& policy) {
+  if (!policy.ab) return std::optional<ReleaseFacts>();
+  auto const refused = [&](std::string const& detail) { return Error{Kind::unprocessable, "not_to_be_tested", detail, "two releases of one model, such as " + model + "@1.4.0", {{"/policy/ab/against", detail}}}; };
+  auto const& test = *policy.ab;
+  if (test.model() != model) return refused(fmt::format("{} is of another model than {}@{}", test.against, model, version));
+  if (test.version() == version) return refused(fmt::format("{} is the rollout's own release", test.against));
+  FLEET_TRY(auto release, find_release(reader, model, test.version()));
+  for (auto const& one : {version, test.version()}) {
+    FLEET_TRY(auto const moved, moved_models(reader, model, one));
+    if (moved.size() > 1) return refused(fmt::format("{}@{} is a set: a test compares two releases of one model", model, one));
+  }
+  if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {} was revoked", test.against)};
+  return std::optional(std::move(release));
+}
+
 Result<std::string> next_salt(db::Connection& reader, std::string const& model, std::string const& version) {
   auto row = reader.prepare(queries::kCountOfModel);
   row.bind_all(model);
@@ -137,10 +152,26 @@ Result<std::int64_t> count_fleet_changes(db::Connection& reader) {
   return found ? row.int64(0) : 0;
 }
 
+namespace {
+
+/// Either release of a test may become what a device gets: who can run both is targeted. Returns the models that have a floor in either.
+std::map<std::string, std::int64_t> join_test(ReleaseFacts& release, std::optional<ReleaseFacts> const& against) {
+  std::map<std::string, std::int64_t> floors(release.floors.begin(), release.floors.end());
+  if (!against) return floors;
+  std::erase_if(release.hardware, [&](std::string const& one) { return std::find(against->hardware.begin(), against->hardware.end(), one) == against->hardware.end(); });
+  release.proof = std::max(release.proof, against->proof);
+  floors.insert(against->floors.begin(), against->floors.end());
+  return floors;
+}
+
+}  // namespace
+
 Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   FLEET_TRY(auto const fleet, count_fleet_changes(reader));  // before the devices: what changes meanwhile makes the plan look older than it is, never newer
-  FLEET_TRY(auto const release, find_release(reader, request.model, request.version));
+  FLEET_TRY(auto release, find_release(reader, request.model, request.version));
+  FLEET_TRY(auto const against, find_against(reader, request.model, request.version, request.policy));
   FLEET_CHECK(check_drift(request.policy, release.schema));
+  auto const floors = join_test(release, against);
   FLEET_TRY(auto const selector, registry::read_selector(reader, request.selector));
   FLEET_TRY(auto conflicts, find_conflicts(reader, request.model, request.version, request.selector, ""));
   std::vector<registry::Selector> others;
@@ -171,7 +202,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
       seen.lists = &lists;
     }
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(seen);
-    for (auto const& [model, floor] : release.floors) {
+    for (auto const& [model, floor] : floors) {
       auto row = reader.prepare(queries::kRunningVersion);
       row.bind_all(device.n, model);
       FLEET_TRY(bool const found, row.step());
@@ -181,16 +212,25 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   };
   FLEET_CHECK(registry::scan_selected(reader, selector, take));
   FLEET_CHECK(check_floors(reader, request, release, running));
+  if (against) {
+    auto other = request;
+    other.version = request.policy.ab->version();
+    FLEET_CHECK(check_floors(reader, other, *against, running));
+  }
   FLEET_TRY(auto const outcome, outcome_time(reader, request.policy, release.proof));
   FLEET_TRY(auto const running_now, count_running(reader, request.model));
   std::int64_t targeted = 0;
   for (auto const& [stratum, of_stratum] : places) targeted += static_cast<std::int64_t>(of_stratum.size());
+  if (against && targeted < 2)
+    return Error{Kind::unprocessable, "too_few_to_test", fmt::format("{} devices have hardware that both releases have a variant for: a test takes two at least", targeted),
+                 "another selector, or a rollout with stages"};
   auto out = plan_of_places(request.policy, places, outcome, std::max<std::int64_t>(0, targeted - running_now));
   out.fleet = fleet;
   out.ineligible = ineligible;
-  if (ineligible > 0) out.warnings.push_back(fmt::format("{} selected devices have hardware the release has no variant for", ineligible));
+  if (ineligible > 0) out.warnings.push_back(fmt::format("{} selected devices have hardware {} no variant for", ineligible, against ? "one of the releases has" : "the release has"));
   for (auto& warning : warn_of_sites(out.policy, sites, release.proof)) out.warnings.push_back(std::move(warning));
   if (release.state != "approved") out.warnings.push_back(fmt::format("the release is {}: it must be approved before the rollout starts", release.state));
+  if (against && against->state != "approved") out.warnings.push_back(fmt::format("{} is {}: it must be approved before the rollout starts", request.policy.ab->against, against->state));
   out.conflicts = std::move(conflicts);
   return out;
 }

@@ -33,12 +33,17 @@ struct ReleaseFacts {
 };
 [[nodiscard]] Result<ReleaseFacts> find_release(db::Connection& reader, std::string const& model, std::string const& version);
 
+/// The release that a test is against; nothing where the policy is none.
+/// @errors not_found (`unknown_release`), unprocessable (`not_to_be_tested`: another model's, or the same one), conflict (`release_revoked`)
+[[nodiscard]] Result<std::optional<ReleaseFacts>> find_against(db::Connection& reader, std::string const& model, std::string const& version, Policy const& policy);
+
 /// The salt of the model's next rollout: `model@version#k`, k counted from 1 over all rollouts of the model. Each rollout draws its canaries anew,
 /// and a plan shows the very devices that the rollout made after it will take.
 [[nodiscard]] Result<std::string> next_salt(db::Connection& reader, std::string const& model, std::string const& version);
 
 /// Scans the matching devices once and plans.
-/// @errors bad_input, not_found; unprocessable (`floor_forbids_return`): on_harm is rollback, but devices could not return to what they run
+/// @errors bad_input, not_found; unprocessable (`floor_forbids_return`: on_harm is rollback, but devices could not return to what they run;
+/// `too_few_to_test`)
 [[nodiscard]] Result<Plan> plan(db::Connection& reader, PlanRequest const& request);
 
 /// What most devices do: the longest interval of one, and at most twice what they do on average.

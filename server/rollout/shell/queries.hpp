@@ -46,8 +46,8 @@ inline constexpr Query kRevokedOf{"rollout_revoked_of", "SELECT digest FROM rele
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
   "r.latched, r.reason, r.created_by, r.created_at, r.revision, " FLEET_RELEASE_STATE ", l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
-  "r.restored, r.progress, r.follows "                                                                                          \
-  "FROM rollouts r JOIN releases l ON l.n = r.release "
+  "r.restored, r.progress, r.follows, b.n, b.version, b.state, b.digest, length(CAST(b.document AS BLOB)) "                                 \
+  "FROM rollouts r JOIN releases l ON l.n = r.release LEFT JOIN releases b ON b.n = r.against "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
 inline constexpr Query kListRollouts{
@@ -56,7 +56,8 @@ inline constexpr Query kListRollouts{
 /// taken back yet.
 inline constexpr Query kStartedRollouts{
     "rollout_started",
-    "SELECT r.n, r.revision, " FLEET_RELEASE_STATE " FROM rollouts r JOIN releases l ON l.n = r.release WHERE r.started_at IS NOT NULL AND r.n IN ("
+    "SELECT r.n, r.revision, " FLEET_RELEASE_STATE ", coalesce(g.state, '') FROM rollouts r JOIN releases l ON l.n = r.release LEFT JOIN releases g ON g.n = r.against "
+    "WHERE r.started_at IS NOT NULL AND r.n IN ("
     "SELECT n FROM rollouts INDEXED BY rollouts_live WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') UNION "
     "SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts INDEXED BY rollouts_ended "
     "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8 UNION "
@@ -65,15 +66,15 @@ inline constexpr Query kStartedRollouts{
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = b.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL)) ORDER BY r.n"};
 /// What the judge looks at each time: cheap, whatever ended before.
 inline constexpr Query kJudged{"rollout_judged_now",
-                               "SELECT r.n, r.revision, " FLEET_RELEASE_STATE " FROM rollouts r JOIN releases l ON l.n = r.release "
+                               "SELECT r.n, r.revision, " FLEET_RELEASE_STATE ", coalesce(b.state, '') FROM rollouts r JOIN releases l ON l.n = r.release LEFT JOIN releases b ON b.n = r.against "
                                "WHERE r.state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND (r.stage > 0 OR r.state = 'rolling_back') ORDER BY r.n"};
 inline constexpr Query kEverStarted{"rollout_ever_started", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.started_at IS NOT NULL ORDER BY r.n"};
 #undef FLEET_ROLLOUT_COLUMNS
 inline constexpr Query kReleaseHardware{"rollout_release_document", "SELECT document FROM releases WHERE n = ?"};
 inline constexpr Query kInsertRollout{
     "rollout_insert",
-    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at, preset, follows) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?, ?)"};
+    "INSERT INTO rollouts (id, model, release, version, selector, policy, salt, state, after_n, supersedes_n, verdict, reason, created_by, created_at, preset, follows, against) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, 'draft', ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
 inline constexpr Query kUpdateRollout{
     "rollout_update",
     "UPDATE rollouts SET state = ?, stage = ?, stage_state = ?, stage_since = ?, bake_since = ?, deadline = ?, widened_full = ?, attempt = ?, "
@@ -163,25 +164,25 @@ inline constexpr Query kDropUnswitched{"rollout_drop_unswitched",
 inline constexpr Query kCountReturned{
     "rollout_count_returned",
     "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND exposed = 1 "
-    "AND state NOT IN ('reverting', 'reverted', 'left') "
+    "AND state NOT IN ('reverting', 'reverted', 'left') AND arm = ?7 "
     "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?5 AND m.running IS NOT ?6)"};
 inline constexpr Query kSetSettled{"rollout_set_settled", "UPDATE rollouts SET settled_to = ?2 WHERE n = ?1"};
 inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FROM rollouts WHERE settled_to IS NOT NULL ORDER BY n"};
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
 inline constexpr Query kRetryDevice{
     "rollout_retry_device",
-    "UPDATE rollout_devices SET again_s = 0 WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND state IN ('failed', 'ineligible') AND coalesce(again_s, 1) <> 0"};
+    "UPDATE rollout_devices SET again_s = 0 WHERE rollout = ?1 AND device = ?2 AND arm IN ('canary', 'against') AND state IN ('failed', 'ineligible') AND coalesce(again_s, 1) <> 0"};
 inline constexpr Query kUnholdRow{
     "rollout_unhold_row",
     "UPDATE rollout_devices SET again_s = CASE WHEN state = 'failed' THEN 0 ELSE again_s END, attempt = CASE WHEN state = 'failed' THEN attempt ELSE attempt + 1 END, "
     "since = ?3, silent_at = ?4, told_s = ?6 "
-    "WHERE rollout = ?1 AND device = ?2 AND arm = 'canary' AND ((state = 'failed' AND coalesce(again_s, 1) <> 0) OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
+    "WHERE rollout = ?1 AND device = ?2 AND arm IN ('canary', 'against') AND ((state = 'failed' AND coalesce(again_s, 1) <> 0) OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = ?2 AND m.model = ?5 "
     "AND m.waiting = 'held' AND m.attempt >= rollout_devices.attempt))"};
 inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices INDEXED BY rollout_devices_failed WHERE rollout = ? AND outcome = 'failed' AND state = 'failed' AND arm = 'canary' AND attempt >= ?"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices INDEXED BY rollout_devices_failed WHERE rollout = ? AND outcome = 'failed' AND state = 'failed' AND arm IN ('canary', 'against') AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
@@ -232,9 +233,9 @@ inline constexpr Query kBusy{"rollout_busy",
 inline constexpr Query kQuiet{"rollout_quiet",
                               "SELECT device, state, in_window, told_s, started_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at <= ?2 "
                               "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') ORDER BY silent_at LIMIT ?3"};
-/// Exposed devices that have not returned, from the device ?2 on.
+/// Exposed devices that have not returned, from the device ?2 on; not of the arm ?4, which keeps what it has.
 inline constexpr Query kToReturn{"rollout_to_return",
-                                 "SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 AND exposed = 1 AND state NOT IN ('reverted', 'left') "
+                                 "SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 AND exposed = 1 AND state NOT IN ('reverted', 'left') AND arm <> ?4 "
                                  "ORDER BY device LIMIT ?3"};
 inline constexpr Query kTold{"rollout_told", "SELECT device, arm, attempt, state FROM rollout_devices WHERE rollout = ? ORDER BY device"};
 inline constexpr Query kMetricCounts{"rollout_metric_counts_of",
@@ -275,10 +276,10 @@ inline constexpr Query kAddPoint{"rollout_add_point", "INSERT INTO rollout_serie
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
 inline constexpr Query kCounts{"rollout_counts",
-                               "SELECT state, nullif(outcome, ''), exposed, sum(devices), CASE WHEN arm = 'canary' THEN 0 ELSE 1 END AS beside FROM rollout_counts "
+                               "SELECT state, nullif(outcome, ''), exposed, sum(devices), CASE WHEN arm IN ('canary', 'standing') THEN 0 ELSE 1 END AS beside FROM rollout_counts "
                                "WHERE rollout = ? AND devices > 0 GROUP BY state, outcome, exposed, beside"};
 inline constexpr Query kStrataCounts{"rollout_strata_counts",
-                                     "SELECT stratum, state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 AND arm = 'canary' "
+                                     "SELECT stratum, state, nullif(outcome, ''), exposed, sum(devices) FROM rollout_counts WHERE rollout = ? AND devices > 0 AND arm IN ('canary', 'standing') "
                                      "GROUP BY stratum, state, outcome, exposed ORDER BY stratum, state, outcome, exposed"};
 #define FLEET_LISTED_DEVICE \
   "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome, x.arm FROM rollout_devices x "

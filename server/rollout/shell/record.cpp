@@ -95,6 +95,7 @@ Result<Rollout> read_rollout(db::Statement const& row) {
   out.moment = row.maybe_int64(29);
   FLEET_TRY(out.progress, decode_progress(row.text_view(31)));
   out.follows = row.maybe_text(32);
+  if (auto const against = row.maybe_int64(33)) out.against = Against{*against, row.text(34), row.digest(36), row.int64(37), row.text(35)};
   out.restored = static_cast<Restored>(std::clamp<std::int64_t>(row.int64(30), 0, 2));
   return out;
 }
@@ -173,7 +174,8 @@ Result<void> transition(store::Tx& tx, Rollout& rollout, Event event, events::De
   bool const said = event == Event::resume || event == Event::approved || event == Event::retry || event == Event::roll_back;
   if (said && rollout.restored == Restored::held) rollout.restored = Restored::resumed;
   FLEET_CHECK(save_rollout(tx, rollout));
-  if (event == Event::abort || event == Event::roll_back) FLEET_CHECK(settle_rows(tx, rollout, deed.at, 0));
+  bool const test_ends = event == Event::complete && rollout.against;
+  if (event == Event::abort || event == Event::roll_back || test_ends) FLEET_CHECK(settle_rows(tx, rollout, deed.at, 0));
   tx.raise_policy_epoch();
   return events::record(tx, deed, std::string(kActions[static_cast<std::size_t>(event)]), "rollout/" + rollout.id, before,
                             short_json(rollout, deed.reason));

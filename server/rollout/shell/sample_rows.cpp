@@ -35,10 +35,11 @@ bool is_of_arm(Measuring const& row, RolloutView const& view, std::string_view m
   auto const& rollout = view.rollout;
   auto const member = std::find_if(view.members.begin(), view.members.end(), [&](SetMember const& one) { return one.model == model; });
   bool const of_set = member != view.members.end();
-  bool const of_release = (of_set ? member->digest : rollout.digest).hex() == digest;
-  if (row.arm == Arm::canary) return row.exposed && of_release;
+  bool const of_release = (of_set ? member->digest : rollout.shipped(row.arm).digest).hex() == digest;
+  if (installs(row.arm)) return row.exposed && of_release;
   bool const proves = row.window != 0 && row.state != ds::kDropped && row.state != ds::kLeft;
   if (of_set) return proves;  // a member may be the same in both
+  if (rollout.against) return proves && of_release;
   return proves && !of_release && (!row.from || row.from->hex() == digest);
 }
 

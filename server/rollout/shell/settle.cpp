@@ -28,7 +28,8 @@ Result<bool> settle_next(store::Tx& tx, std::int64_t rollout_n, SysTime now) {
   }
   if (!after) return false;
   FLEET_TRY(auto const rollout, load_rollout(tx.connection(), rollout_n));
-  bool const ended = rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back;
+  bool const ended = rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back ||
+                     (rollout.against && rollout.state == State::completed);
   if (ended) return settle_rows(tx, rollout, now, *after);
   FLEET_CHECK(tx.prepare(queries::kSetSettled).bind_all(rollout_n, nullptr).run());  // it goes on: its rows speak for themselves again
   return false;
@@ -51,11 +52,13 @@ Result<bool> settle_rows(store::Tx& tx, Rollout const& rollout, SysTime now, std
     drop.bind_all(rollout.n, after, *last, to_unix_ms(now));
     FLEET_CHECK(drop.run());
   }
-  if (last && (rollout.state == State::rolling_back || rollout.state == State::rolled_back)) {
-    auto returned = tx.prepare(queries::kCountReturned);
-    returned.bind_all(rollout.n, after, *last, to_unix_ms(now), rollout.model, rollout.version);
-    FLEET_CHECK(returned.run());
-  }
+  bool const taken_back = rollout.state == State::rolling_back || rollout.state == State::rolled_back;
+  for (auto const arm : {Arm::canary, Arm::against})
+    if (last && taken_back && (arm == Arm::canary || rollout.against) && !rollout.keeps(arm)) {
+      auto returned = tx.prepare(queries::kCountReturned);
+      returned.bind_all(rollout.n, after, *last, to_unix_ms(now), rollout.model, rollout.version_of(arm), to_string(arm));
+      FLEET_CHECK(returned.run());
+    }
   auto settled = tx.prepare(queries::kSetSettled);
   settled.bind_all(rollout.n, more ? last : std::nullopt);
   FLEET_CHECK(settled.run());

@@ -6,7 +6,7 @@
 
 namespace fleet::rollout {
 
-/// The end of a rollout (abort, rollback) in the rows of its devices: those that have not switched are dropped, those that run something else by now have
+/// The end of a rollout (abort, rollback; of a test its completion) in the rows of its devices: those that have not switched are dropped, those that run something else by now have
 /// returned. What a device is told does not wait for it (decide.hpp); its row, and what is counted, follow in pieces, however large the fleet.
 inline constexpr int kRowsAPiece = 1'000;
 

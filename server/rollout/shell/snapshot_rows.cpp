@@ -45,23 +45,36 @@ void show_what_was_said(RolloutView& view) {
   view.window_now->store(rollout.progress.current(), std::memory_order_relaxed);
 }
 
-Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
-  FLEET_TRY(auto ladder, load_ladder(reader, rollout));
+Result<wire::Release> load_document(db::Connection& reader, Rollout const& rollout, std::int64_t release_n) {
   auto row = reader.prepare(queries::kReleaseHardware);
-  auto const release_n = rollout.release_n;
   row.bind_all(release_n);
   FLEET_TRY(bool const found, row.step());
   if (!found) return Error{Kind::corrupt, "bad_row", "rollout " + rollout.id + " names a release that is not there"};
-  FLEET_TRY(auto const whole, load_whole(reader, release_n, row.text_view(0)));
-  auto const& release = whole.release;
+  FLEET_TRY(auto whole, load_whole(reader, release_n, row.text_view(0)));
+  return std::move(whole.release);
+}
+
+void put_variants(wire::Release const& release, std::map<std::string, std::int64_t, std::less<>>& out) {
+  for (auto const& variant : release.variants)
+    for (auto const& hardware : variant.hardware) out[hardware] = static_cast<std::int64_t>(bytes_of(variant));
+}
+
+Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {
+  FLEET_TRY(auto ladder, load_ladder(reader, rollout));
+  FLEET_TRY(auto const release, load_document(reader, rollout, rollout.release_n));
   FLEET_TRY(auto view, make_view(std::move(rollout), std::make_shared<Ladder const>(std::move(ladder))));
   FLEET_TRY(view.selector, registry::read_kept_selector(reader, view.rollout.selector));
-  for (auto const& variant : release.variants)
-    for (auto const& hardware : variant.hardware) view.variants[hardware] = static_cast<std::int64_t>(bytes_of(variant));
+  put_variants(release, view.variants);
+  view.attempt_limit = limit_of(release);
+  if (view.rollout.against) {
+    FLEET_TRY(auto const other, load_document(reader, view.rollout, view.rollout.against->release_n));
+    put_variants(other, view.variants_against);
+    std::erase_if(view.variants, [&](auto const& one) { return !view.variants_against.contains(one.first); });
+    view.attempt_limit = std::max(view.attempt_limit, limit_of(other));
+  }
   for (auto const& [name, metric] : release.manifest.schema)
     if (metric.range) view.ranges[name] = {metric.range->lo, metric.range->hi};
-  view.attempt_limit = limit_of(release);
-  FLEET_TRY(view.members, load_members(reader, release_n));
+  FLEET_TRY(view.members, load_members(reader, view.rollout.release_n));
   show_what_was_said(view);
   return std::make_shared<RolloutView const>(std::move(view));
 }
@@ -79,7 +92,7 @@ Result<void> note_revoked(db::Connection& reader, Snapshot& snapshot) {
 /// A rollout that has a say, and what its view would be made of.
 struct Started {
   std::int64_t n, revision;
-  std::string release_state;
+  std::string release_state, against_state;
 };
 /// The view of before where it would come out the same.
 Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Snapshot const* before) {
@@ -87,7 +100,8 @@ Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Sna
   if (before != nullptr)
     if (auto const found = before->by_n.find(started.n); found != before->by_n.end()) old = found->second;
   bool const regrouped = old != nullptr && old->selector.asks_groups();  // what its groups mean may have changed
-  if (old != nullptr && !regrouped && old->rollout.revision == started.revision && old->rollout.release_state == started.release_state) return old;
+  auto const states = [](Rollout const& r) { return std::pair(r.release_state, r.against ? r.against->state : std::string()); };
+  if (old != nullptr && !regrouped && old->rollout.revision == started.revision && states(old->rollout) == std::pair(started.release_state, started.against_state)) return old;
   FLEET_TRY(auto rollout, load_rollout(reader, started.n));
   if (old == nullptr || old->rollout.waits_to_begin()) return load_view(reader, std::move(rollout));
   auto view = *old;  // thresholds, hardware and limits never change once it has begun; the row did
@@ -109,7 +123,7 @@ Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, st
     while (true) {  // what is read in between is of the same moment: a read that goes on holds it
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
-      FLEET_TRY(auto view, refresh_view(reader, {rows.int64(0), rows.int64(1), rows.text(2)}, before));
+      FLEET_TRY(auto view, refresh_view(reader, {rows.int64(0), rows.int64(1), rows.text(2), rows.text(3)}, before));
       put_view(*snapshot, std::move(view));
     }
   }

@@ -93,6 +93,9 @@ Result<void> start_loaded(store::Tx& tx, Rollout& rollout, events::Deed const& d
   if (rollout.release_state != "approved")
     return Error{Kind::conflict, "release_not_approved", fmt::format("release {}@{} is {}", rollout.model, rollout.version, rollout.release_state),
                  fmt::format("fleetctl release approve {}@{}", rollout.model, rollout.version)};
+  if (rollout.against && rollout.against->state != "approved")
+    return Error{Kind::conflict, "release_not_approved", fmt::format("release {}, which is tested against, is {}", rollout.policy.ab->against, rollout.against->state),
+                 fmt::format("fleetctl release approve {}", rollout.policy.ab->against)};
   FLEET_CHECK(check_overlap(tx.connection(), rollout));
   FLEET_CHECK(check_predecessor(tx.connection(), rollout));
   note_deed(rollout, "start", "started", deed);
@@ -152,6 +155,9 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
     return error;
   }
   if (!next_state(rollout.state, Event::widen)) return wrong_state(rollout, "promote");
+  if (rollout.against)
+    return Error{Kind::conflict, "is_a_test", fmt::format("rollout {} is a test: it has no stage to promote", rollout.id),
+                 fmt::format("fleetctl rollout abort {} ends it without a winner, and devices keep what they have", rollout.id)};
   if (!what.full && what.stage > rollout.stage)
     return Error{Kind::conflict, "wrong_stage", fmt::format("rollout {} is in stage {}, not in {}", rollout.id, rollout.stage, what.stage),
                  fmt::format("fleetctl rollout get {} shows where it stands", rollout.id)};
@@ -169,13 +175,14 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   if (plan.policy.emergency && deed.reason.empty())
     return Error{Kind::unprocessable, "reason_required", "an emergency rollout skips bake and evidence: it needs a reason", "--reason TEXT", {{"/reason", "is required with emergency: true"}}};
   if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
+  FLEET_TRY(auto const against, find_against(tx.connection(), want.model, want.version, plan.policy));
   FLEET_TRY(auto const after_n, number_of(tx.connection(), request.after, want.model));
   FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
   {
     auto row = tx.prepare(queries::kInsertRollout);
     row.bind_all(request.id, want.model, release.n, want.version, want.selector, encode(plan.policy), want.salt, after_n, supersedes_n,
                  first_verdict(plan.ineligible), deed.reason, deed.actor, to_unix_ms(deed.at), want.policy.preset,
-                 db::text_or_null(request.follows));
+                 db::text_or_null(request.follows), against ? std::optional(against->n) : std::nullopt);
     FLEET_CHECK(row.run());
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));

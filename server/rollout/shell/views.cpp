@@ -97,7 +97,8 @@ Kept read_kept(Rollout const& rollout) {
     auto const* const found = kept.if_contains(key);
     return found == nullptr ? fallback : *found;
   };
-  out.verdict = {{"decision", take("decision", "hold")}, {"reason", take("reason", "")}, {"gates", take("gates", json::array{})}};
+  auto const winner = to_string(rollout.progress.winner);
+  out.verdict = {{"winner", winner.empty() ? json::value() : json::value(winner)}, {"decision", take("decision", "hold")}, {"reason", take("reason", "")}, {"gates", take("gates", json::array{})}};
   if (auto reach = take("reach", json::object{}); reach.is_object()) out.reach = std::move(reach.get_object());
   if (auto history = take("history", json::array{}); history.is_array()) out.history = std::move(history.get_array());
   return out;
@@ -159,14 +160,25 @@ Result<json::array> failures_json(db::Connection& reader, Rollout const& rollout
   return out;
 }
 
+/// How the winner of a test comes to all; empty: there is none.
+std::string next_text(Rollout const& rollout) {
+  auto const winner = rollout.progress.winner;
+  if (winner != Winner::a && winner != Winner::b) return {};
+  return fmt::format(" Devices keep what they have; to take the winner to all: fleetctl rollout create --release {}@{} {} --policy standard --start.", rollout.model,
+                     winner == Winner::a ? rollout.version : rollout.against->version, rollout.selector.empty() ? "--all" : fmt::format("-l '{}'", rollout.selector));
+}
+
 std::string sentence(Rollout const& rollout, Tallies const& tallies, std::string_view reason) {
-  auto const where = rollout.stage == 0 ? std::string("not started") : fmt::format("stage {} of {}", rollout.stage, rollout.policy.stage_count());
+  auto const where = rollout.stage == 0 ? std::string("not started")
+                     : rollout.against  ? fmt::format("a test against {}@{}", rollout.model, rollout.against->version)
+                                        : fmt::format("stage {} of {}", rollout.stage, rollout.policy.stage_count());
   auto out = fmt::format("{}@{} is {}, {}: {} were told, {} switched", rollout.model, rollout.version, to_string(rollout.state), where, devices_text(tallies.told), tallies.exposed);
   for (auto const word : {device_state::kHealthy, device_state::kFailed, device_state::kSilent, device_state::kReverted})
     if (auto const devices = tallies.of(word); devices > 0 || word == device_state::kHealthy) out += fmt::format(", {} {}", devices, word);
   if (tallies.recovered > 0) out += fmt::format("; {} of those that failed run it since a later attempt", tallies.recovered);
-  if (tallies.controls > 0) out += fmt::format("; {} proved what they run, as control", devices_text(tallies.controls));
-  return reason.empty() ? out + "." : fmt::format("{}. {}", out, reason);
+  if (tallies.controls > 0 && rollout.against) out += fmt::format("; {} were told {}@{}", devices_text(tallies.controls), rollout.model, rollout.against->version);
+  else if (tallies.controls > 0) out += fmt::format("; {} proved what they run, as control", devices_text(tallies.controls));
+  return (reason.empty() ? out + "." : fmt::format("{}. {}", out, reason)) + (rollout.against ? "." + next_text(rollout) : "");
 }
 
 /// The open window, for people: what it waits for is in the reason.
@@ -177,18 +189,19 @@ json::value window_json(Rollout const& rollout, Ladder const& ladder) {
   return json::object{{"number", progress.window},
                       {"state", progress.judged ? "judged" : progress.shut ? "shut" : "open"},
                       {"canaries", at(progress.canaries)},
-                      {"controls", at(progress.controls) - at(progress.canaries)}};
+                      {"controls", at(progress.controls) - at(rollout.against ? ladder.stage_size.front() : progress.canaries)}};
 }
 
-/// Canaries beside controls, in all windows that were judged.
-json::object arms_json(Folded const& folded) {
+/// Canaries beside controls, in all windows that were judged. In a test, where much fails in one arm alone by its release's doing, storms count as well.
+json::object arms_json(Folded const& folded, bool test) {
   auto const arm = [](std::int64_t judged, stats::Tally failed, stats::Tally silent, std::int64_t left) {
     return json::object{{"judged", judged}, {"failed", failed.bad}, {"silent", silent.bad}, {"left", left}};
   };
+  auto const& [failures, silence] = folded.seen;
   return {{"windows", folded.windows},
-          {"storms", folded.storms},
-          {"canary", arm(folded.canaries, folded.failed, folded.silent, folded.left)},
-          {"control", arm(folded.controls, folded.control_failed, folded.control_silent, folded.control_left)}};
+          {"storms", test ? 0 : folded.storms},
+          {"canary", arm(folded.canaries, test ? failures.canary : folded.failed, test ? silence.canary : folded.silent, folded.left)},
+          {"control", arm(folded.controls, test ? failures.control : folded.control_failed, test ? silence.control : folded.control_silent, folded.control_left)}};
 }
 
 }  // namespace
@@ -200,6 +213,7 @@ Result<std::string> rollout_json(db::Connection& reader, Rollout const& rollout)
   return json::serialize(json::object{{"id", rollout.id},
                                       {"model", rollout.model},
                                       {"version", rollout.version},
+                                      {"against", rollout.against ? json::value(rollout.against->version) : json::value()},
                                       {"selector", rollout.selector},
                                       {"policy", wire::parse_own(rollout.policy_json)},
                                       {"state", to_string(rollout.state)},
@@ -233,9 +247,10 @@ Result<std::string> explain_json(db::Connection& reader, Rollout const& rollout)
   return json::serialize(json::object{{"rollout", rollout.id},
                                       {"state", to_string(rollout.state)},
                                       {"text", sentence(rollout, tallies, reason)},
+                                      {"winner", kept.verdict["winner"]},
                                       {"stages", std::move(stages)},
                                       {"window", window_json(rollout, ladder)},
-                                      {"arms", arms_json(rollout.progress.folded)},
+                                      {"arms", arms_json(rollout.progress.folded, rollout.against.has_value())},
                                       {"gates", std::move(kept.verdict["gates"])},
                                       {"strata", std::move(by_stratum)},
                                       {"failures", std::move(failures)},
@@ -324,7 +339,7 @@ Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rol
                                                      {"state", rows.text(2)},
                                                      {"outcome", wire::text_or_null(outcome)},
                                                      {"from", wire::text_or_null(from)},
-                                                     {"to", rows.text(9) == "canary" ? json::value(rollout.version) : json::value{}},
+                                                     {"to", installs(parse_arm(rows.text_view(9))) ? json::value(rollout.version_of(parse_arm(rows.text_view(9)))) : json::value{}},
                                                      {"attempt", rows.int64(4)},
                                                      {"since", to_rfc3339(from_unix_ms(rows.int64(5)), true)},
                                                      {"error", error ? wire::parse_own(*error) : json::value{}}}));

@@ -165,3 +165,25 @@ TEST_CASE("one device a site at one time: fifty sites of twenty complete, in tur
   auto const bricked = *run_one(study, 0);
   CHECK_MESSAGE(bricked.state == rollout::State::rolled_back, bricked.reason);
 }
+
+TEST_CASE("a test of two releases names the better one, whichever it is, and none of two that are alike") {
+  constexpr std::string_view kTest = R"({"ab":{"against":"m@1","bake":"1h"},"gates":{"failures":{},"silent":{},"metrics":[{"name":"latency_ms"}]}})";
+  auto const shifted = [](int shift) {
+    return R"({"base":0.02,"kind":"metric","metric":{"name":"latency_ms","mean":50,"between":5,"within":5,"shift":)" + std::to_string(shift) + "}}";
+  };
+  struct Row {
+    std::string scenario;
+    std::string_view winner, ending;
+  };
+  for (auto const& row : {Row{shifted(0), "none", "completed"}, Row{shifted(5), "B", "rolled_back"}, Row{shifted(-5), "A", "completed"},
+                          Row{R"({"base":0.01,"harm":0.3})", "B", "rolled_back"}, Row{R"({"base":0.01,"against":0.3})", "A", "completed"}}) {
+    CAPTURE(row.scenario);
+    for (int run = 0; run < 4; ++run) {
+      auto const outcome = run_one(study_of(row.scenario.find("metric") != std::string::npos ? kTest : R"({"ab":{"against":"m@1"},"gates":{"failures":{}}})", row.scenario, 300, 4, 90), run);
+      REQUIRE(outcome.has_value());
+      CHECK_MESSAGE(outcome->winner == row.winner, outcome->reason);
+      CHECK(ending(*outcome) == row.ending);
+      CHECK(outcome->left_behind == 0);
+    }
+  }
+}

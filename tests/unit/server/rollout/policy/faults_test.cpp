@@ -185,6 +185,13 @@ TEST_CASE("what is wrong elsewhere is refused at its place") {
       {R"({"ab":{"against":"reader@latest"}})", "/policy/ab/against", ""},
       {R"({"ab":{"against":"reader@1","share":"100%"}})", "/policy/ab/share", "and 100%"},
       {R"({"ab":{"against":"reader@1"},"gates":{"silent":{}},"emergency":true})", "/policy/emergency", "no test"},
+      {R"({"ab":{"against":"reader@1"}})", "/policy/ab", "no gate compares"},
+      {R"({"ab":{"against":"reader@1"},"gates":{"drift":{"metrics":["a"]}}})", "/policy/ab", "no gate compares"},
+      {R"({"ab":{"against":"reader@1"},"gates":{"silent":{}},"holdback":"5%"})", "/policy/holdback", "nobody the release"},
+      {R"({"ab":{"against":"reader@1"},"gates":{"silent":{},"certify":{"devices_max":["5%"]}}})", "/policy/gates/certify", "no stage to pass"},
+      {R"({"ab":{"against":"reader@1"},"gates":{"failures":{"max_odds_ratio":5}}})", "/policy/gates/failures/max_odds_ratio", "no stage to pass"},
+      {R"({"ab":{"against":"reader@1","deadline":"0s"},"gates":{"silent":{}}})", "/policy/ab/deadline", "a test ends"},
+      {R"({"ab":{"against":"reader@1","bake":"20d"},"gates":{"silent":{}}})", "/policy/ab/deadline", "nothing would be compared"},
       {R"("reckless")", "/policy", "no preset"},
   });
 }

@@ -25,6 +25,6 @@ inline constexpr std::string_view kWholePolicy = R"({
   "freeze": [{"from": "2026-12-20T00:00:00Z", "to": "2027-01-03T00:00:00.250Z"}], "start_at": "2026-11-20T09:30:00Z",
   "approvals": {"required": 1, "before_stage": 2}, "holdback": "5%", "priority": -3, "emergency": true})";
 
-inline constexpr std::string_view kWholeTest = R"({"ab": {"against": "reader@1.4.0", "share": "20%"}, "gates": {"failures": {"harm_alpha": 0.001}}})";
+inline constexpr std::string_view kWholeTest = R"({"ab": {"against": "reader@1.4.0", "share": "20%", "window": 7, "every": "2h", "grow": 3, "bake": "12h", "deadline": "14d"}, "gates": {"failures": {"harm_alpha": 0.001}}})";
 
 }  // namespace fleet::rollout
