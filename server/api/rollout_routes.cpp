@@ -59,6 +59,13 @@ struct Wanted {
   std::string reason;
 };
 
+/// An alias of the model in a test: the other release is the one that it names now.
+Result<void> name_other(Services& services, std::string const& model, rollout::Policy& policy) {
+  if (!policy.ab || policy.ab->model() != model) return {};
+  FLEET_TRY(policy.ab->against, registry::release_named(services.store.reader(), policy.ab->against));
+  return {};
+}
+
 Result<Wanted> read_create(Services& services, Call const& call) {
   FLEET_TRY(auto const body, wire::parse_json(call.request.body, kBodyMax));
   std::vector<FieldError> faults;
@@ -80,6 +87,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   FLEET_TRY(plan.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
   // What it is called today: a rollout keeps the version, whatever becomes of the alias.
   FLEET_TRY(plan.version, registry::version_named(services.store.reader(), plan.model, plan.version));
+  FLEET_CHECK(name_other(services, plan.model, plan.policy));
   FLEET_TRY(plan.selector, registry::kept_text(services.store.reader(), plan.selector));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
@@ -109,6 +117,7 @@ Result<LintRequest> read_lint(Services& services, Call const& call) {
   LintRequest out;
   FLEET_TRY(out.policy, rollout::take_policy(services.fs, boost::json::serialize(*policy), "/policy"));
   FLEET_TRY(fleet.version, registry::version_named(services.store.reader(), fleet.model, fleet.version));
+  FLEET_CHECK(name_other(services, fleet.model, out.policy));
   if (selected) out.fleet = std::move(fleet);
   return out;
 }

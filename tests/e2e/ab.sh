@@ -16,9 +16,10 @@ release() { # VERSION EXIT_OF_ITS_HEALTH_CHECK
 count_running() { ctl device list -o json | jq "[.items[] | select(.running.m == \"$1\")] | length"; }
 are_on() { [ "$(count_running "$1")" -eq "$2" ]; }
 printf 'stages: [{percent: 100}]\n' >"$work/everywhere.yaml"
-printf 'ab: {against: m@3, window: 7, every: 0s}\ngates: {failures: {harm_alpha: 0.009}}\n' >"$work/test.yaml"
+printf 'ab: {against: m@before, window: 7, every: 0s}\ngates: {failures: {harm_alpha: 0.009}}\n' >"$work/test.yaml"
 
 release 1 0; release 2 0; release 3 1
+ctl model set m --alias before=3 >/dev/null
 expect "the first release is everywhere" ctl rollout wait "$(roll_out 1 "$work/everywhere.yaml")" --timeout 60s
 expect "lint takes a test" ctl policy lint "$work/test.yaml"
 ctl rollout plan --release m@2 --all --policy "$work/test.yaml" >"$work/planned"
