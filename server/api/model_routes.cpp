@@ -43,8 +43,11 @@ void read_standing(Services& services, wire::ObjectReader& reader, std::vector<c
     standing.policy = boost::json::serialize(*policy);
     auto const sound = rollout::take_policy(services.fs, standing.policy, at + "/policy");
     if (sound && sound->emergency) one.fault("policy", "an emergency is not for a standing policy: each needs a reason of its own");
-    if (!sound && sound.error().errors.empty()) one.fault("policy", sound.error().detail);
-    if (!sound) faults.insert(faults.end(), sound.error().errors.begin(), sound.error().errors.end());
+    if (!sound) {
+      auto const error = sound.error();  // a copy each time that it is asked for
+      if (error.errors.empty()) one.fault("policy", error.detail);
+      faults.insert(faults.end(), error.errors.begin(), error.errors.end());
+    }
     out.push_back(std::move(standing));
   }
 }
