@@ -196,7 +196,8 @@ std::optional<SysTime> ObjectReader::time(std::string_view key) {
   if (written.empty() || faults_->size() != before) return std::nullopt;
   auto const at = parse_rfc3339(written);
   if (!at) {
-    fault(key, at.error().detail);
+    auto const error = at.error();
+    fault(key, error.detail + ": " + error.hint);
     return std::nullopt;
   }
   return *at;

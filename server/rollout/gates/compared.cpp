@@ -60,7 +60,7 @@ std::string detects(std::string_view name, double alpha, std::int64_t canaries, 
   if (controls == 0) return {};
   // The share of canaries that must fail beside a control of one in a hundred.
   for (std::int64_t bad = 1; bad <= canaries; ++bad) {
-    stats::Table const table{{bad, canaries}, {std::max<std::int64_t>(1, controls / 100), controls}};
+    stats::Table const table{{bad, canaries}, {std::llround(static_cast<double>(controls) / 100), controls}};
     std::vector<double> sums;
     for (double const odds : alternatives) sums.push_back(stats::log_likelihood(table, odds));
     if (!stats::worse_than(alternatives, sums, 1, 0).reaches(1 / alpha)) continue;
