@@ -54,9 +54,12 @@ Result<int> follow_rollout(Session& session, std::string const& id, std::optiona
     if (rollout)
       if (auto const exit = seen(*rollout)) return *exit;
     auto const gone = clock.mono() - start;
-    if (!rollout || (limit && gone >= *limit))
-      return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}", id, to_string(*limit)),
-                   "the rollout goes on; follow it again"};
+    if (!rollout || (limit && gone >= *limit)) {
+      auto const state = rollout ? render::text_at(*rollout, "state") : std::string();
+      bool const waits = state == "paused" || state == "awaiting_approval";
+      return Error{Kind::timeout, "timeout", fmt::format("rollout {} did not get there within {}{}", id, to_string(*limit), state.empty() ? "" : ": it is " + state),
+                   waits ? fmt::format("it waits for a person: fleetctl rollout explain {}", id) : "the rollout goes on; follow it again"};
+    }
     session.around().console.pause(limit ? std::min(kEvery, *limit - gone) : kEvery);
   }
 }

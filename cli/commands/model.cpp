@@ -5,7 +5,10 @@
 #include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
 
+#include <fmt/format.h>
 #include <boost/json/value.hpp>
+
+#include <set>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -19,8 +22,12 @@ Result<json::object> wanted(Fs& fs, Arguments const& arguments, json::value cons
   if (arguments.has("approvals")) {
     FLEET_TRY(body["approvals_required"], parse_count("--approvals", arguments.text("approvals"), 0));
   }
+  std::set<std::string> named;
   for (auto const& text : arguments.texts("alias")) {
     FLEET_TRY(auto const change, parse_change("--alias", text));
+    if (!named.insert(change.first).second) return Error{Kind::bad_input, "bad_argument", fmt::format("--alias: {} stands there twice", change.first)};
+    if (!change.second && !body["aliases"].get_object().contains(change.first))
+      return Error{Kind::not_found, "unknown_alias", fmt::format("there is no alias {} to remove", change.first), "fleetctl model get shows those there are"};
     if (change.second) body["aliases"].get_object()[change.first] = *change.second;
     else body["aliases"].get_object().erase(change.first);
   }

@@ -19,14 +19,14 @@ namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
-/// Members with the digests that the server has of them now: they are what is signed, whatever becomes of the server.
+/// Members with the versions and digests that the server has of them now: they are what is signed, whatever becomes of the server.
 Result<json::array> read_members(Api& api, Arguments const& arguments) {
   json::array out;
   for (auto const& text : arguments.texts("member")) {
     FLEET_TRY(auto const member, parse_member(text));
     auto const release = api.get(Route("/models/{}/releases/{}", {member.release.model, member.release.version}));
     if (!release) return release.error();
-    json::object one{{"model", member.release.model}, {"version", member.release.version}, {"digest", render::text_at(*release, "digest")}};
+    json::object one{{"model", member.release.model}, {"version", render::text_at(*release, "version")}, {"digest", render::text_at(*release, "digest")}};
     if (!member.after.empty()) one["after"] = json::array(member.after.begin(), member.after.end());
     out.push_back(std::move(one));
   }

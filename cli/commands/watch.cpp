@@ -70,7 +70,8 @@ struct Goal {
   [[nodiscard]] bool reached(json::value const& rollout) const {
     auto const now = render::text_at(rollout, "state");
     if (stage == 0) return now == state;
-    return now == "completed" || render::number_at(rollout, "stage.index") > static_cast<double>(stage);
+    bool const is_there = static_cast<double>(stage) <= render::number_at(rollout, "stage.of");
+    return (now == "completed" && is_there) || render::number_at(rollout, "stage.index") > static_cast<double>(stage);
   }
 };
 

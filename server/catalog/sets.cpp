@@ -3,6 +3,7 @@
 #include "core/trust/evidence.hpp"
 #include "server/catalog/models.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/registry/versions.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
@@ -54,6 +55,7 @@ Result<std::vector<std::int64_t>> resolve_members(db::Connection& reader, wire::
   std::optional<std::set<std::string>> common;
   for (std::size_t i = 0; i < wanted.members.size(); ++i) {
     auto& member = wanted.members[i];
+    FLEET_TRY(member.version, registry::version_named(reader, member.model, member.version));
     auto row = reader.prepare(kReleaseOf);
     FLEET_TRY(bool const found, row.bind_all(member.model, member.version).step());
     if (!found) return refusal(Kind::not_found, "unknown_member", i, fmt::format("member {} is not known here", name_of(member)), "publish it first");

@@ -76,6 +76,7 @@ Result<Selector> read_question(db::Connection& reader, std::string_view text) {
 Result<std::string> kept_text(db::Connection& reader, std::string_view text) {
   FLEET_TRY(auto const written, Selector::parse(text));
   FLEET_TRY(auto const read, read_selector(reader, text));
+  FLEET_CHECK(check_versions(reader, read));
   if (read.conditions() == written.conditions()) return std::string(text);
   auto kept = read.text();
   FLEET_CHECK(Selector::parse(kept));  // a version may be longer than its alias

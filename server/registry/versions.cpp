@@ -49,4 +49,17 @@ Result<Selector> with_versions(db::Connection& reader, Selector selector) {
   return Selector(std::move(conditions));
 }
 
+Result<void> check_versions(db::Connection& reader, Selector const& selector) {
+  for (auto const& condition : selector.conditions())
+    for (auto const& value : condition.values) {
+      auto const at = value.find('@');
+      if (condition.key != "running" || at == std::string::npos) continue;
+      auto row = reader.prepare(queries::kVersionKnown);
+      FLEET_TRY(bool const known, row.bind_all(value.substr(0, at), value.substr(at + 1)).step());
+      if (!known)
+        return Error{Kind::bad_input, "unknown_version", "selector: running=" + value + ": there is no release and no alias of that name", "fleetctl release list, fleetctl model get"};
+    }
+  return {};
+}
+
 }  // namespace fleet::registry

@@ -19,4 +19,8 @@ inline constexpr std::string_view kLatest = "latest";
 /// Versions in place of aliases in its conditions on `running`.
 [[nodiscard]] Result<Selector> with_versions(db::Connection& reader, Selector selector);
 
+/// Whether each `M@V` in its conditions on `running` is a release that was published: of what is kept, a slip would widen or empty a target in silence.
+/// @errors bad_input (unknown_version)
+[[nodiscard]] Result<void> check_versions(db::Connection& reader, Selector const& selector);
+
 }  // namespace fleet::registry

@@ -169,6 +169,9 @@ TEST_CASE_FIXTURE(Groups, "limits by a group cover who is in it, and no other gr
   REQUIRE(shown.size() == 2);
   CHECK(shown[0].name == "inner");
   CHECK(shown[1].name == "mine");
+  CHECK(select("who", "running=rival@1").error().code == "unknown_version");  // a slip, kept, would mean nobody for ever
+  sql({"test.models", "INSERT INTO models (name, created_at) VALUES ('rival', 0)"});
+  sql({"test.releases", "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('rival', '1', x'01', '', x'', 'approved', '', 0)"});
   REQUIRE(select("who", "running=rival@1"));
   CHECK_FALSE(Limits::read(store->reader(), "reader", "")->may_ask(*read_kept_selector(store->reader(), "group=who")));
 }
