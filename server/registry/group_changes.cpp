@@ -187,7 +187,7 @@ Result<void> delete_group(store::Tx& tx, Group const& group, events::Deed const&
     bool const more = uses.size() > kUsesShown;
     if (more) uses.pop_back();
     return Error{Kind::conflict, "group_in_use", fmt::format("group {} is used by {}{}", group.name, fmt::join(uses, ", "), more ? " and others" : ""),
-                 "end or revoke those first; a completed rollout lets go of it when a later one of all devices has completed"};
+                 "revoke tokens, end what runs, and model set --unfollow what follows an alias; a rollout that was started says what its devices run until a later one of all devices has completed"};
   }
   FLEET_CHECK(tx.prepare(queries::kDeleteGroup).bind_all(group.name).run());
   if (group.list != 0) FLEET_CHECK(give_up(tx, group.list));

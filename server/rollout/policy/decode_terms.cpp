@@ -39,7 +39,7 @@ wire::Window read_window(json::value const& value, std::string pointer, Faults& 
   ObjectReader reader(value, std::move(pointer), faults);
   wire::Window window;
   window.zone = reader.required_text("zone", 64);
-  window.days = reader.texts("days", 7, 3);
+  window.days = reader.texts("days", 7, 16);
   window.from = reader.required_text("from", 5);
   window.to = reader.required_text("to", 5);
   window.gates = reader.text("gates", 16, "switch");

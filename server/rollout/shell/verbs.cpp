@@ -174,7 +174,7 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   FLEET_CHECK(registry::read_selector(tx.connection(), want.selector));  // a group may have gone since the plan
   if (plan.policy.emergency && deed.reason.empty())
     return Error{Kind::unprocessable, "reason_required", "an emergency rollout skips bake and evidence: it needs a reason", "--reason TEXT", {{"/reason", "is required with emergency: true"}}};
-  if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version)};
+  if (release.state == "revoked") return Error{Kind::conflict, "release_revoked", fmt::format("release {}@{} was revoked", want.model, want.version), "of a set: a release of a member was; fleetctl set get shows them"};
   FLEET_TRY(auto const against, find_against(tx.connection(), want.model, want.version, plan.policy));
   FLEET_TRY(auto const after_n, number_of(tx.connection(), request.after, want.model));
   FLEET_TRY(auto const supersedes_n, number_of(tx.connection(), request.supersede, want.model));
