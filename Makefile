@@ -6,7 +6,7 @@ STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim sim-table crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -29,6 +29,10 @@ test: ## every test
 
 e2e: build ## the tests between real processes
 	@$(STEP) "e2e" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -L e2e
+
+outages: build ## half an hour: a server away for 20 minutes, clocks that step, an app that sleeps
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "outages" bash tests/e2e/outages.sh $(BUILD)/bin
 
 crash: build ## processes killed in every state
 	@$(STEP) "crash" ctest --test-dir $(BUILD) --output-on-failure -L crash
