@@ -110,13 +110,14 @@ inline constexpr Query kInsertRow{"rollout_insert_row",
                                   "exposed = excluded.exposed, from_version = excluded.from_version, from_digest = excluded.from_digest, attempt = excluded.attempt, "
                                   "dispatched_at = excluded.dispatched_at, since = excluded.since, silent_at = excluded.silent_at, arm = excluded.arm, "
                                   "in_window = excluded.in_window, kind = excluded.kind, told_s = excluded.told_s, started_s = excluded.started_s, error = NULL, code = '', tries = 1, again_s = NULL"};
+// Who failed has returned by itself: what it is told now, it has not switched to yet.
 inline constexpr Query kAgainRow{
     "rollout_again_row",
-    "UPDATE rollout_devices SET state = 'dispatched', outcome = NULL, attempt = ?1, stage = ?2, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, "
+    "UPDATE rollout_devices SET exposed = CASE WHEN state = 'failed' THEN 0 ELSE exposed END, state = 'dispatched', outcome = NULL, attempt = ?1, stage = ?2, dispatched_at = ?3, since = ?3, silent_at = ?4, told_s = ?5, "
     "started_s = 0, in_window = 0, kind = '', code = '', error = NULL, tries = 1, again_s = NULL WHERE rollout = ?6 AND device = ?7"};
 /// Once more: what the device came to at first, its window and its cause stand.
 inline constexpr Query kOnceMoreRow{"rollout_once_more_row",
-                                    "UPDATE rollout_devices SET state = 'dispatched', attempt = ?1, tries = tries + 1, again_s = NULL, dispatched_at = ?2, since = ?2, "
+                                    "UPDATE rollout_devices SET exposed = CASE WHEN state = 'failed' THEN 0 ELSE exposed END, state = 'dispatched', attempt = ?1, tries = tries + 1, again_s = NULL, dispatched_at = ?2, since = ?2, "
                                     "silent_at = ?3, told_s = ?4, started_s = ?4 WHERE rollout = ?5 AND device = ?6"};
 inline constexpr Query kMoveRow{"rollout_move_row",
                                 "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, started_s = CASE WHEN in_window = 0 AND ?9 <> 0 THEN ?6 ELSE started_s END, "

@@ -20,6 +20,14 @@ struct Retrying : RolloutFixture {
   std::string column(std::string const& name, std::int64_t n) {
     return text({"test.column", "SELECT coalesce(d." + name + ", '-') FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE r.version = '2' AND d.device = ?"}, n);
   }
+  /// It is told, and does nothing about it yet.
+  Desired tell(std::int64_t n) {
+    hear(n);
+    auto const decision = decide(n);
+    REQUIRE(decision.models[0].joins);
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->dispatched(tx, *registry::load_device_facts(store->reader(), n), decision, clock.wall()); }));
+    return decision.models[0];
+  }
   std::string shown(std::string const& id) { return *rollout_json(store->reader(), get(id)); }
   bool shows(std::string const& id, std::string const& part) { return shown(id).find(part) != std::string::npos; }
   Facts facts(std::string const& id) {
@@ -138,4 +146,28 @@ TEST_CASE("a person's word lets one device try again at once, within the stage; 
   REQUIRE(f.reaches(id, State::completed));
   CHECK(f.running_count("2") == 20);
   CHECK(f.shows(id, R"("healthy":20,"failed":0,"recovered":0)"));
+}
+
+TEST_CASE("a rollout is taken back while a device tries again: it has not returned from what it switches to after that, and is told to") {
+  for (bool const staged : {false, true}) {
+    CAPTURE(staged);
+    Retrying f;
+    auto const id = f.make("2", R"({"stages":[{"percent":100}]})")->id;
+    f.steps(2);
+    REQUIRE(f.column("state", 1) == "failed");
+    REQUIRE(f.column("exposed", 1) == "1");
+    REQUIRE(f.act([&](store::Tx& tx) { return retry(tx, id, staged ? "" : "cam-a-0", f.deed()); }));
+    f.look();
+    f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+    f.poll(1);
+    REQUIRE(f.column("state", 1) == "testing");
+    auto const told = f.decide(1).models[0];
+    REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, id, f.deed()); }));
+    f.look();
+    CHECK(f.column("state", 1) == "dropped");
+    f.report(1, told, "probation", "2");  // it was switching
+    f.report(1, told, "committed", "2");
+    CHECK(f.decide(1).models[0].target.action == wire::Action::revert);
+    CHECK(f.decide(1).models[0].version == "1");
+  }
 }
