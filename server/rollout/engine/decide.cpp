@@ -115,7 +115,7 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   bool const once_more = (failed || row.state == ds::kIneligible) && rollout.state == State::running && tries_once_more(d, view, row);
   if (once_more || (staged && rollout.state == State::running && d.seat(view) == (row.arm == Arm::canary ? Seat::canary : Seat::against))) {
     if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
-    d.target(view, once_more ? std::max(row.attempt + 1, rollout.attempt) : rollout.attempt, true, row.arm);
+    d.target(view, std::max(once_more ? row.attempt + 1 : row.attempt, rollout.attempt), true, row.arm);
     d.note("in_stage", fmt::format("told again by rollout {}, attempt {}", rollout.id, d.out.desired.target.attempt));
     return true;
   }
@@ -199,7 +199,7 @@ bool decide_completed(Deciding& d, RolloutView const& view, DeviceRow const* row
     return false;
   }
   if (joins && (is_frozen(d, view) || !(once_more ? within_limits(d, view) : within_egress(d, view)) || !takes_place(d, view))) return false;
-  d.target(view, once_more ? row->attempt + 1 : told ? row->attempt : rollout.attempt, joins, told ? row->arm : Arm::canary);
+  d.target(view, once_more ? row->attempt + 1 : told ? row->attempt : canary ? std::max(row->attempt, rollout.attempt) : rollout.attempt, joins, told ? row->arm : Arm::canary);
   d.note("completed", fmt::format("rollout {} of {} is completed and selects this device", rollout.id, rollout.version_of(d.out.desired.arm)));
   return true;
 }

@@ -307,7 +307,8 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
     if (returns || !desired.joins) continue;
     bool const fetched = row && installs(row->arm);
     bool const again = fetched && (row->state == ds::kDropped || row->state == ds::kLeft || row->state == ds::kFailed || row->state == ds::kIneligible);
-    bool const once_more = again && row->state == ds::kFailed && row->attempt >= view->second->rollout.attempt && row->kind != row_kind::kNoEvidence;
+    bool const failed = again && (row->state == ds::kFailed || (row->outcome == ds::kFailed && row->state != ds::kIneligible));  // it may have left, or waited too long, since
+    bool const once_more = failed && row->attempt >= view->second->rollout.attempt && row->kind != row_kind::kNoEvidence;
     auto const tell_again = once_more ? dispatch_once_more : dispatch_again;
     if (again) FLEET_CHECK(tell_again(tx, *view->second, device, desired, now));
     if (!fetched) FLEET_CHECK(dispatch_first(tx, *view->second, device, desired, row && !installs(desired.arm), now));

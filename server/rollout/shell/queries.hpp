@@ -117,7 +117,7 @@ inline constexpr Query kAgainRow{
     "started_s = 0, in_window = 0, kind = '', code = '', error = NULL, tries = 1, again_s = NULL WHERE rollout = ?6 AND device = ?7"};
 /// Once more: what the device came to at first, its window and its cause stand.
 inline constexpr Query kOnceMoreRow{"rollout_once_more_row",
-                                    "UPDATE rollout_devices SET exposed = CASE WHEN state = 'failed' THEN 0 ELSE exposed END, state = 'dispatched', attempt = ?1, tries = tries + 1, again_s = NULL, dispatched_at = ?2, since = ?2, "
+                                    "UPDATE rollout_devices SET exposed = CASE WHEN state = 'failed' THEN 0 ELSE exposed END, state = 'dispatched', attempt = ?1, tries = CASE WHEN state = 'failed' THEN tries + 1 ELSE tries END, again_s = NULL, dispatched_at = ?2, since = ?2, "
                                     "silent_at = ?3, told_s = ?4, started_s = ?4 WHERE rollout = ?5 AND device = ?6"};
 inline constexpr Query kMoveRow{"rollout_move_row",
                                 "UPDATE rollout_devices SET since = CASE WHEN state = ?1 THEN since ELSE ?5 END, started_s = CASE WHEN in_window = 0 AND ?9 <> 0 THEN ?6 ELSE started_s END, "

@@ -327,3 +327,18 @@ TEST_CASE("of a long history, what is taken back and what was revoked stand apar
   CHECK(numbers(of_model.taken_back) == std::vector<std::int64_t>{9, 8, 5, 4, 1});
   CHECK(numbers(of_model.revoked) == std::vector<std::int64_t>{12, 6});
 }
+
+TEST_CASE("who missed its turn is told no attempt below one that it was told before") {
+  Live live;
+  auto const canary = one_of(live, "install");
+  auto completed = live;
+  completed.rollout.state = State::completed;
+  auto later = live;
+  later.rollout.attempt = 3;
+  for (auto const state : {ds::kDropped, ds::kLeft}) {
+    DeviceRows const rows{{1, row(state, Arm::canary, 2)}};
+    CHECK(ask(live, canary, rows).desired.target.attempt == 2);
+    CHECK(ask(completed, canary, rows).desired.target.attempt == 2);
+    CHECK(ask(later, canary, rows).desired.target.attempt == 3);
+  }
+}

@@ -171,3 +171,24 @@ TEST_CASE("a rollout is taken back while a device tries again: it has not return
     CHECK(f.decide(1).models[0].version == "1");
   }
 }
+
+TEST_CASE("a device that tries again and leaves meanwhile is told the same attempt when it comes back, and what it failed first stands") {
+  Retrying f;
+  f.sql({"test.label", "UPDATE devices SET labels = '{\"site\":\"a\"}'"});
+  auto const id = f.make("2", R"({"stages":[{"percent":100}]})", true, "site=a")->id;
+  f.steps(2);
+  REQUIRE(f.act([&](store::Tx& tx) { return retry(tx, id, "cam-a-0", f.deed()); }));
+  f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+  f.poll(1);
+  REQUIRE(f.column("attempt", 1) == "2");
+  f.sql({"test.away", "UPDATE devices SET labels = '{}' WHERE n = 1"});
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return note_left(tx, 1, Leaving::relabelled, f.clock.wall()); }));
+  REQUIRE(f.column("state", 1) == "left");
+  f.sql({"test.back", "UPDATE devices SET labels = '{\"site\":\"a\"}' WHERE n = 1"});
+  f.poll(1);
+  CHECK(f.column("state", 1) == "testing");
+  CHECK(f.column("attempt", 1) == "2");
+  CHECK(f.column("tries", 1) == "2");
+  CHECK(f.column("outcome", 1) == "failed");
+  CHECK(f.facts(id).failed == 3);
+}
