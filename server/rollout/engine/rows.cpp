@@ -114,12 +114,12 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   if (undecided && !once_more) facts.undecided += devices;
   if (key.state == ds::kWaiting && !once_more) facts.waiting += devices;
   else if (undecided && !once_more && key.window == 0) facts.preparing += devices;
-  if (key.state == ds::kHealthy && key.outcome == ds::kFailed) facts.recovered += devices;
   if (key.kind == row_kind::kInstall && key.outcome == ds::kFailed) facts.install_failed += devices;
   if (!evidence || key.outcome.empty() || key.outcome == ds::kIneligible) return;
   facts.decided += devices;
   if (key.outcome == ds::kHealthy) facts.healthy += devices;
   if (key.outcome == ds::kFailed) facts.failed += devices;
+  if (key.outcome == ds::kFailed && key.state == ds::kHealthy) facts.recovered += devices;
   if (key.outcome == ds::kSilent) facts.silent += devices;
 }
 

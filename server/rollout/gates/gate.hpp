@@ -48,7 +48,7 @@ struct Facts {
   std::int64_t left = 0;               ///< beside them: were told, and were taken out by people before they had an outcome
   std::int64_t there = 0;              ///< of those told, ran the release before and run it still: no evidence, and nothing at risk
   std::int64_t healthy = 0, failed = 0, silent = 0;
-  std::int64_t recovered = 0;          ///< of those that failed, run it since a later attempt
+  std::int64_t recovered = 0;          ///< of `failed`, run it since a later attempt
   std::int64_t install_failed = 0;     ///< by the network or the disk, before they ran it
   std::int64_t beside_told = 0;        ///< of a test: told the other release, and not waiting
   std::int64_t beside_install_failed = 0;

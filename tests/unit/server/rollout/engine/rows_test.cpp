@@ -184,6 +184,15 @@ TEST_CASE("what a row counts as") {
   }
 }
 
+TEST_CASE("of those that failed, who runs it since is counted among the same that failed: a failure on the way is neither") {
+  Facts facts;
+  count(facts, {"a", Arm::canary, 0, ds::kHealthy, ds::kFailed, true, row_kind::kInstall}, 1, 1);
+  CHECK(facts.recovered == 0);
+  count(facts, {"a", Arm::canary, 1, ds::kHealthy, ds::kFailed, true}, 1, 1);
+  CHECK(facts.recovered == 1);
+  CHECK(facts.failed == 1);
+}
+
 TEST_CASE("the order in which devices report, and what comes twice, changes no count") {
   std::vector<std::vector<wire::UpdateItem>> const stories{
       {item("downloading"), item("testing"), item("probation", "2"), item("committed", "2"), item("committed", "2")},

@@ -192,3 +192,17 @@ TEST_CASE("a device that tries again and leaves meanwhile is told the same attem
   CHECK(f.column("outcome", 1) == "failed");
   CHECK(f.facts(id).failed == 3);
 }
+
+TEST_CASE("a failure of the network that was got over hides no device that failed the release") {
+  Retrying f;
+  f.behaviour = [](std::string const& device, auto const&) { return device == "cam-a-1" ? Behaviour::fails_probation : Behaviour::works; };
+  f.offline = {1};
+  auto const id = f.make("2", R"({"stages":[{"percent":100}],"retry":{"attempts":2,"backoff":"5s"}})")->id;
+  f.report(1, f.tell(1), "failed", "1", "network");
+  f.offline.clear();
+  f.steps(30);
+  CHECK(f.column("state", 1) == "healthy");
+  CHECK(f.column("outcome", 1) == "failed");
+  CHECK(f.column("state", 2) == "failed");
+  CHECK(f.get(id).state == State::running);
+}
