@@ -171,7 +171,8 @@ bool decide_aborted(Deciding& d, RolloutView const& view, DeviceRow const* row) 
     return false;
   auto const& version = view.rollout.version_of(row->arm);
   auto const running = d.device.running.versions.find(view.rollout.model);
-  if (running != d.device.running.versions.end() && running->second != version) return false;
+  bool const known = running != d.device.running.versions.end();
+  if (known ? running->second != version : ds::is_undecided(row->state)) return false;  // it was at an attempt, and had not switched
   d.target(view, row->attempt, false, row->arm);
   d.note("aborted", fmt::format("rollout {} was aborted after this device had switched: it keeps {}", view.rollout.id, version));
   return true;

@@ -342,3 +342,14 @@ TEST_CASE("who missed its turn is told no attempt below one that it was told bef
     CHECK(ask(later, canary, rows).desired.target.attempt == 3);
   }
 }
+
+TEST_CASE("an aborted rollout tells nobody to install who is not known to run it, whatever it had run at an attempt before") {
+  Live live;
+  auto const canary = one_of(live, "install");
+  live.rollout.state = State::aborted;
+  auto again = row(ds::kDispatched, Arm::canary, 2);
+  again.exposed = true;
+  CHECK(said(ask(live, canary, {{1, again}}, "")) == "nothing because no_rollout");
+  again.state = ds::kProbation;
+  CHECK(said(ask(live, canary, {{1, again}}, "2")) == "install");
+}
