@@ -105,7 +105,7 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   if (!installs(row.arm)) return keeps_control(d, view, row);
   bool const failed = row.state == ds::kFailed;
   if (is_ill(view, row, d.stratum(view))) return return_ill(d, view, row);
-  if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kDropped && row.state != ds::kLeft) {
+  if (!failed && row.state != ds::kIneligible && row.state != ds::kReverted && row.state != ds::kReverting && row.state != ds::kDropped && row.state != ds::kLeft) {
     d.target(view, row.attempt, false, row.arm);
     d.note("in_stage", fmt::format("stage {} of rollout {}; its attempt {} is {}", d.out.desired.stage, rollout.id, row.attempt, row.state));
     return true;

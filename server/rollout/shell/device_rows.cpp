@@ -147,7 +147,8 @@ Result<void> set_state(store::Tx& tx, std::int64_t rollout_n, std::int64_t devic
   return row.run();
 }
 
-/// Rollouts of the model that are taken back, in all or in the device's stratum, and from which it has now returned, whatever made it do so.
+/// Rollouts of the model that are taken back, in all or in the device's stratum, and from which it has now returned, whatever made it do so. Who was told to
+/// return with its stratum returns, whatever a person said of the rollout since.
 Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, wire::UpdateItem const& item, SysTime now,
                           std::vector<std::int64_t>& changed) {
   auto const of_model = snapshot.models.find(item.model);
@@ -157,7 +158,7 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   for (auto const& view : views) {
     auto const& rollout = view->rollout;
     bool const back = rollout.state == State::rolling_back || rollout.state == State::rolled_back;
-    if ((!back && rollout.progress.quarantined.empty()) || (!rollout.against && item.running_version == rollout.version)) continue;
+    if (!rollout.against && item.running_version == rollout.version) continue;
     FLEET_TRY(auto const row, find_row(tx, rollout.n, device.n));
     if (!row || !row->exposed || row->state == ds::kReverted || (!back && row->state != ds::kReverting)) continue;
     if (rollout.keeps(row->arm) || item.running_version == rollout.version_of(row->arm)) continue;

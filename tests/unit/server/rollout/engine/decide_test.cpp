@@ -353,3 +353,12 @@ TEST_CASE("an aborted rollout tells nobody to install who is not known to run it
   again.state = ds::kProbation;
   CHECK(said(ask(live, canary, {{1, again}}, "2")) == "install");
 }
+
+TEST_CASE("who was told to return with its stratum is not told to install when a person has the rollout go on") {
+  Live live;
+  auto const canary = one_of(live, "install");
+  auto returns = row(ds::kReverting);
+  returns.exposed = true;
+  CHECK(said(ask(live, canary, {{1, returns}}, "1")) == "nothing because reverting");
+  CHECK(said(ask(live, canary, {{1, returns}}, "2")) == "nothing because reverting");
+}

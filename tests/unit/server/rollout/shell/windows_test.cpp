@@ -159,3 +159,26 @@ TEST_CASE("a release that is bad on one hardware returns there, and completes on
   CHECK(f.running_count("2") == 80);
   CHECK(f.running_count("1") == 40);
 }
+
+TEST_CASE("a person has a rollout go on whose one stratum is on its way back: who returns after that has returned") {
+  RolloutFixture f;
+  for (auto const version : {"1", "2"}) f.add_release(version, {"box", "cam", "hub"});
+  for (auto const* const hardware : {"box", "cam", "hub"}) f.add_devices(40, hardware);
+  REQUIRE(f.reaches(f.make("1", kPlainPolicy)->id, State::completed));
+  f.behaviour = [](std::string const& device, std::string const& version) {
+    return version == "2" && device.starts_with("box") && device.back() > '1' ? Behaviour::fails_probation : Behaviour::works;
+  };
+  auto const id = f.make("2", R"({"stages":[{"percent":25},{"percent":100}],"gates":{"failures":{}}})")->id;
+  for (int i = 0; i < 60 && f.get(id).progress.quarantined.empty(); ++i) f.step();
+  std::int64_t n = 1;
+  while (n <= 40 && f.decide(n).models[0].target.action != wire::Action::revert) ++n;
+  REQUIRE(n <= 40);
+  auto const decision = f.decide(n);
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->dispatched(tx, *registry::load_device_facts(f.store->reader(), n), decision, f.clock.wall()); }));
+  REQUIRE(f.state_of(id, n) == "reverting");
+  REQUIRE(f.act([&](store::Tx& tx) { return pause(tx, id, f.deed()); }));
+  REQUIRE(f.act([&](store::Tx& tx) { return resume(tx, id, f.deed()); }));
+  REQUIRE(f.get(id).progress.quarantined.empty());
+  f.report(n, decision.models[0], "committed", "1");
+  CHECK(f.state_of(id, n) == "reverted");
+}
