@@ -55,11 +55,14 @@ void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool unde
   else cell.started -= devices;  // it was dropped: it proves nothing
 }
 
+bool is_parked(CountKey const& key) { return key.state == ds::kWaiting && key.window == 0; }
+
 /// A device of the control, or one that proves the holdback: it counts in its window alone. So does one of a test's other release.
 void count_control(Facts& facts, CountKey const& key, std::int64_t devices, bool undecided, int window) {
   if (key.exposed) facts.exposed += devices;
   if (key.tries_again) return;
   if (undecided) facts.at_work += devices;
+  if (is_parked(key)) facts.parked += devices;
   if (undecided && key.window == 0 && key.state != ds::kWaiting) facts.preparing += devices;
   if (key.state != ds::kWaiting) facts.beside_told += devices;
   if (key.kind == row_kind::kInstall && key.outcome == ds::kFailed) facts.beside_install_failed += devices;
@@ -105,6 +108,7 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   if (evidence && key.window > window) facts.later += devices;
   if (evidence && key.window != 0 && key.window == window) count_cell(facts.window[key.stratum][0], key, devices, undecided);
   if (undecided) facts.at_work += devices;
+  if (is_parked(key)) facts.parked += devices;
   if (key.state == ds::kLeft) {
     facts.left += devices;
     return;

@@ -57,6 +57,7 @@ struct Facts {
   std::int64_t waiting = 0;            ///< for a window, a charger, an app
   std::int64_t undecided = 0;          ///< preparing, or started
   std::int64_t at_work = 0;            ///< undecided, controls too
+  std::int64_t parked = 0;             ///< of `at_work`, wait and have not started: out of reach, or for a window, a charger, an app
   std::int64_t exposed = 0;
   std::int64_t to_revert = 0;          ///< exposed, reachable, not reverted (while rolling back)
   std::int64_t undispatched = 0;       ///< members that are reachable and were not told yet

@@ -47,9 +47,9 @@ Result<void> JudgeLoop::mark_ended(db::Connection& reader) {
     if (state != State::completed && state != State::aborted) continue;
     auto const at_work = view->at_work->load(std::memory_order_relaxed);
     FLEET_CHECK(mark_quiet(reader, view->rollout));
-    if (view->rollout.policy.in_flight == 0 || !view->rollout.policy.retry) continue;
+    if (view->rollout.policy.in_flight == 0) continue;
     FLEET_TRY(auto const facts, read_counts(reader, view->rollout));
-    view->at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // who fell silent is at work no more
+    view->at_work->fetch_add(facts.at_work - facts.parked - at_work, std::memory_order_relaxed);  // who fell silent is at work no more, nor is who may never come
   }
   return {};
 }

@@ -215,7 +215,7 @@ Result<bool> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollou
   auto const view = snapshot->by_n.find(rollout.n);
   auto const limit = view == snapshot->by_n.end() ? Millis{0} : view->second->attempt_limit;
   for (int i = 0; i < kQuietPiecesALook; ++i) {
-    FLEET_TRY(auto const quiet, find_quiet(reader, rollout.n, clock_.now()));
+    FLEET_TRY(auto const quiet, find_quiet(reader, rollout, clock_.now()));
     if (quiet.empty()) return false;
     FLEET_CHECK(services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
     if (quiet.size() < kQuietAPiece) return false;

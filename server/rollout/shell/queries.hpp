@@ -234,6 +234,9 @@ inline constexpr Query kBusy{"rollout_busy",
 inline constexpr Query kQuiet{"rollout_quiet",
                               "SELECT device, state, in_window, told_s, started_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at <= ?2 "
                               "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') ORDER BY silent_at LIMIT ?3"};
+inline constexpr Query kQuietNever{"rollout_quiet_never",
+                                   "SELECT device, state, in_window, told_s, started_s FROM rollout_devices INDEXED BY rollout_devices_quiet WHERE rollout = ?1 AND silent_at = ?2 "
+                                   "AND state IN ('dispatched', 'downloading', 'waiting', 'testing', 'probation') LIMIT ?3"};
 /// Exposed devices that have not returned, from the device ?2 on; not of the arm ?4, which keeps what it has.
 inline constexpr Query kToReturn{"rollout_to_return",
                                  "SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 AND exposed = 1 AND state NOT IN ('reverted', 'left') AND arm <> ?4 "
@@ -302,7 +305,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
-     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
+     kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kQuietNever, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kPastAttempts, kFleetNow,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListFailed});
 

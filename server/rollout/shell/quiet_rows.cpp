@@ -9,6 +9,8 @@ namespace {
 
 namespace ds = device_state;
 
+constexpr Millis kNever = Millis::max();  ///< as long as the rollout has ended
+
 /// Does it say by its polls what it waits for? A download that waits for its window does, too.
 Result<bool> waits_with_reason(store::Tx& tx, Rollout const& rollout, QuietRow const& row) {
   auto told = tx.prepare(queries::kWaitsFor);
@@ -40,7 +42,8 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
     }
     auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, Millis{0}, service);
     if (quiet.silent && row.state != quiet_state(row.window)) FLEET_CHECK(set_state(tx, rollout, row, quiet_state(row.window), now.wall));
-    return look_later(tx, rollout, row, std::min(ended ? Millis::max() : left_out, quiet.silent ? service + window : quiet.look_again));
+    if (ended && quiet.silent) return look_later(tx, rollout, row, kNever);  // its own word moves it
+    return look_later(tx, rollout, row, std::min(ended ? kNever : left_out, quiet.silent ? service + window : quiet.look_again));
   }
   FLEET_TRY(bool const waits, waits_with_reason(tx, rollout, row));
   auto const left_out = row.started + rollout.policy.device.waiting_max;
@@ -54,17 +57,23 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
   return look_later(tx, rollout, row, quiet.look_again);
 }
 
-}  // namespace
-
-Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, std::int64_t rollout_n, Millis now) {
+Result<std::vector<QuietRow>> read_quiet(db::Connection& reader, db::Query const& query, std::int64_t rollout_n, Millis at) {
   std::vector<QuietRow> out;
-  auto rows = reader.prepare(queries::kQuiet);
-  rows.bind_all(rollout_n, now.count(), static_cast<std::int64_t>(kQuietAPiece));
+  auto rows = reader.prepare(query);
+  rows.bind_all(rollout_n, at.count(), static_cast<std::int64_t>(kQuietAPiece));
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
     out.push_back({rows.int64(0), rows.text(1), static_cast<int>(rows.int64(2)), Millis(rows.int64(3)), Millis(rows.int64(4))});
   }
+}
+
+}  // namespace
+
+Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, Rollout const& rollout, Millis now) {
+  FLEET_TRY(auto due, read_quiet(reader, queries::kQuiet, rollout.n, now));
+  if (!due.empty() || !is_live(rollout.state)) return due;
+  return read_quiet(reader, queries::kQuietNever, rollout.n, kNever);  // it had ended, and goes on
 }
 
 Result<void> mark_quiet_rows(store::Tx& tx, Rollout const& rollout, std::span<QuietRow const> rows, Millis limit, Now const& now) {

@@ -21,10 +21,10 @@ struct QuietRow {
   int window;
   Millis told, started;  ///< service time; started: 0, it has not
 };
-/// The first piece of those that are due by `now`, the longest due first.
-[[nodiscard]] Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, std::int64_t rollout_n, Millis now);
+/// The first piece of those that are due by `now`, the longest due first; of a live rollout then those that nobody was to look at while it had ended.
+[[nodiscard]] Result<std::vector<QuietRow>> find_quiet(db::Connection& reader, Rollout const& rollout, Millis now);
 /// Silent when nothing was heard for the device's own time, or nothing came of it in all the time that it may take; who has not started is out of reach
-/// and waits, and after the policy's `waiting_max` is left out; all others are looked at later.
+/// and waits, and after the policy's `waiting_max` is left out (of a rollout that has ended it waits on, and is not looked at again); all others are looked at later.
 /// @param limit  the longest that an attempt may take
 [[nodiscard]] Result<void> mark_quiet_rows(store::Tx& tx, Rollout const& rollout, std::span<QuietRow const> rows, Millis limit, Now const& now);
 

@@ -206,3 +206,37 @@ TEST_CASE("a failure of the network that was got over hides no device that faile
   CHECK(f.column("state", 2) == "failed");
   CHECK(f.get(id).state == State::running);
 }
+
+TEST_CASE("who was told and never began holds no limit of a rollout that has completed, and is not written anew at each look; it is left out once that goes on") {
+  for (bool const by_policy : {true, false}) {
+    CAPTURE(by_policy);
+    Retrying f;
+    f.behaviour = [](std::string const& device, auto const&) { return device == "cam-a-0" ? Behaviour::fails_probation : Behaviour::works; };
+    f.offline = {19, 20};
+    std::string const again = by_policy ? R"(,"retry":{"attempts":5,"backoff":"1s"})" : "";
+    auto const id = f.make("2", R"({"stages":[{"percent":100}],"limits":{"in_flight":2},"device":{"waiting_max":"4h"})" + again + "}")->id;
+    for (int n = 1; n <= 18; ++n) f.poll(n);
+    for (int const n : {19, 20}) f.tell(n);
+    auto const wait = [&](int minutes) {
+      for (int i = 0; i < minutes; ++i) {
+        f.clock.advance(std::chrono::minutes(1));
+        for (int n = 1; n <= 18; ++n) f.hear(n);
+        f.look();
+      }
+    };
+    wait(60);
+    REQUIRE(f.column("state", 19) == "waiting");
+    REQUIRE(f.act([&](store::Tx& tx) { return promote(tx, id, {.stage = 1}, f.deed()); }));
+    REQUIRE(f.get(id).state == State::completed);
+    if (!by_policy) REQUIRE(f.act([&](store::Tx& tx) { return retry(tx, id, "cam-a-0", f.deed()); }));
+    wait(10);
+    CHECK(f.decide(1).models[0].joins);
+    auto const looks_at = f.column("silent_at", 19);
+    wait(20);
+    CHECK(f.column("silent_at", 19) == looks_at);
+    CHECK(f.column("state", 19) == "waiting");
+    REQUIRE(f.act([&](store::Tx& tx) { return retry(tx, id, "", f.deed()); }));
+    wait(180);
+    CHECK(f.column("state", 19) == "dropped");
+  }
+}
