@@ -16,11 +16,11 @@ CREATE TRIGGER rollout_failures_go AFTER DELETE ON rollout_devices WHEN old.outc
   UPDATE rollout_failure_counts SET devices = devices - 1 WHERE rollout = old.rollout AND code = old.code;
 END;
 CREATE TRIGGER rollout_failures_move_from AFTER UPDATE OF outcome, code ON rollout_devices
-  WHEN old.outcome = 'failed' AND (new.outcome IS NOT 'failed' OR new.code <> old.code) BEGIN
+  WHEN old.outcome = 'failed' AND (new.outcome IS DISTINCT FROM 'failed' OR new.code <> old.code) BEGIN
   UPDATE rollout_failure_counts SET devices = devices - 1 WHERE rollout = old.rollout AND code = old.code;
 END;
 CREATE TRIGGER rollout_failures_move_to AFTER UPDATE OF outcome, code ON rollout_devices
-  WHEN new.outcome = 'failed' AND (old.outcome IS NOT 'failed' OR new.code <> old.code) BEGIN
+  WHEN new.outcome = 'failed' AND (old.outcome IS DISTINCT FROM 'failed' OR new.code <> old.code) BEGIN
   INSERT INTO rollout_failure_counts (rollout, code, devices) VALUES (new.rollout, new.code, 1) ON CONFLICT (rollout, code) DO UPDATE SET devices = devices + 1;
 END;
 

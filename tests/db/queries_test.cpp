@@ -32,6 +32,17 @@ TEST_CASE("every query compiles on the newest schema") {
   }
 }
 
+TEST_CASE("equality with NULL is asked as SQLite and PostgreSQL both speak it: IS [NOT] DISTINCT FROM") {
+  constexpr int kReleased = 14;  // what has been released stays as it is
+  std::regex const other(R"(\bIS (NOT )?(?!(NOT )?(NULL|DISTINCT FROM)))");
+  auto const speaks_both = [&](std::string_view sql) { return !std::regex_search(sql.begin(), sql.end(), other); };
+  REQUIRE_FALSE(speaks_both("a IS NOT ?1"));
+  for (auto const& [folder, queries] : folders())
+    for (auto const& query : queries) CHECK_MESSAGE(speaks_both(query.sql), query.name);
+  for (auto const& migration : kMigrations)
+    if (migration.number > kReleased) CHECK_MESSAGE(speaks_both(migration.sql), migration.name);
+}
+
 TEST_CASE("every query has a name of its own") {
   std::set<std::string_view> names;
   for (auto const& [folder, queries] : folders())

@@ -166,7 +166,7 @@ inline constexpr Query kCountReturned{
     "rollout_count_returned",
     "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND exposed = 1 "
     "AND state NOT IN ('reverting', 'reverted', 'left') AND arm = ?7 "
-    "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?5 AND m.running IS NOT ?6)"};
+    "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?5 AND m.running IS DISTINCT FROM ?6)"};
 inline constexpr Query kSetSettled{"rollout_set_settled", "UPDATE rollouts SET settled_to = ?2 WHERE n = ?1"};
 inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FROM rollouts WHERE settled_to IS NOT NULL ORDER BY n"};
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
