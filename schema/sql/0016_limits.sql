@@ -34,5 +34,13 @@ CREATE TRIGGER fleet_changes_move AFTER UPDATE OF hardware, state, labels ON dev
   WHEN old.hardware <> new.hardware OR old.state <> new.state OR old.labels <> new.labels BEGIN
   UPDATE fleet_changes SET n = n + 1;
 END;
+-- Whom a selector's `group=` means changes with the group, while no device does.
+CREATE TRIGGER fleet_changes_group_moves AFTER UPDATE OF selector, list ON device_groups
+  WHEN old.selector IS DISTINCT FROM new.selector OR old.digest IS DISTINCT FROM new.digest BEGIN
+  UPDATE fleet_changes SET n = n + 1;
+END;
+CREATE TRIGGER fleet_changes_group_goes AFTER DELETE ON device_groups BEGIN
+  UPDATE fleet_changes SET n = n + 1;
+END;
 ALTER TABLE rollout_ladders ADD COLUMN fleet INTEGER NOT NULL DEFAULT 0;        -- fleet_changes, as it was read before the fleet was
 ALTER TABLE rollouts ADD COLUMN preset TEXT NOT NULL DEFAULT '';                -- that the policy came from

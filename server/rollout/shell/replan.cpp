@@ -1,7 +1,7 @@
 #include "server/rollout/shell/replan.hpp"
 
 #include "server/events/audit.hpp"
-#include "server/registry/selector.hpp"
+#include "server/registry/groups.hpp"
 #include "server/rollout/engine/verdict_json.hpp"
 #include "server/rollout/shell/planner.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -32,7 +32,7 @@ Result<bool> plan_is_old(db::Connection& reader, Rollout const& rollout, SysTime
   if (!over) return false;
   FLEET_TRY(auto const changes, count_fleet_changes(reader));
   if (changes != over->fleet) return true;
-  FLEET_TRY(auto const selector, registry::Selector::parse(rollout.selector));
+  FLEET_TRY(auto const selector, registry::read_kept_selector(reader, rollout.selector));
   return selector.asks_running() && rollout.created_at != now;
 }
 

@@ -1,5 +1,6 @@
 #include "server/rollout/shell/replan.hpp"
 
+#include "server/registry/groups.hpp"
 #include "server/rollout/policy/presets.hpp"
 #include "tests/unit/server/rollout/shell/rollout_fixture.hpp"
 
@@ -46,6 +47,28 @@ TEST_CASE("a draft that starts after the fleet changed is planned anew before an
   CHECK(f.reach(id) == 100);  // once it runs, sizes stand
 }
 
+TEST_CASE("a draft over a group is planned anew where the group has moved, and where what its words ask for has") {
+  Growing f;
+  auto const put = [&](registry::GroupSpec const& spec, bool fresh) { REQUIRE(registry::put_group(*f.store, spec, {.must_be_new = fresh}, f.deed())); };
+  put({"few", {}, {"cam-a-0", "cam-a-1"}}, true);
+  auto const id = f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})", false, "group=few")->id;
+  CHECK(f.reach(id) == 2);
+  put({"few", {}, {"cam-a-0", "cam-a-1", "cam-a-2", "cam-a-3", "cam-a-4"}}, false);
+  f.begin(id);
+  CHECK(f.get(id).waits_to_begin());
+  f.look();
+  CHECK(f.reach(id) == 5);
+  f.look();
+  CHECK_FALSE(f.get(id).waits_to_begin());
+  REQUIRE(f.act([&](store::Tx& tx) { return abort(tx, id, f.deed()); }));
+
+  put({"ones", "running=reader@1", {}}, true);
+  auto const words = f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})", false, "group=ones")->id;
+  f.clock.advance(seconds(1));
+  f.begin(words);
+  CHECK(f.get(words).waits_to_begin());  // what devices run changes without a word to the counter
+}
+
 TEST_CASE("a preset is what it is for the fleet that it starts over, and says so") {
   Growing f;
   auto const id = f.make("2", R"("standard")", false)->id;
@@ -74,7 +97,7 @@ TEST_CASE("what people approved is not planned anew") {
   CHECK(f.reach(id) == 20);
 }
 
-TEST_CASE("labels, states and hardware change the fleet; polls do not") {
+TEST_CASE("labels, states, hardware and groups change the fleet; polls do not") {
   Growing f;
   auto const changes = [&] { return *count_fleet_changes(f.store->reader()); };
   auto const at = changes();
@@ -85,4 +108,12 @@ TEST_CASE("labels, states and hardware change the fleet; polls do not") {
   CHECK(changes() == at + 1);
   f.sql({"test.retire", "UPDATE devices SET state = 'retired' WHERE n = 2"});
   CHECK(changes() == at + 2);
+  auto const put = [&](std::vector<std::string> ids, bool fresh) { REQUIRE(registry::put_group(*f.store, {"few", {}, std::move(ids)}, {.must_be_new = fresh}, f.deed())); };
+  put({"cam-a-0"}, true);
+  put({"cam-a-0"}, false);
+  CHECK(changes() == at + 2);  // the same list once more
+  put({"cam-a-1"}, false);
+  CHECK(changes() == at + 3);
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> { return registry::delete_group(tx, *registry::load_group(tx.connection(), "few"), f.deed()); }));
+  CHECK(changes() == at + 4);
 }
