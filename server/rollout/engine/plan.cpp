@@ -1,6 +1,7 @@
 #include "server/rollout/engine/plan.hpp"
 
 #include "core/stats/absolute.hpp"
+#include "server/rollout/engine/windows.hpp"
 #include "server/rollout/gates/gate.hpp"
 #include "server/rollout/policy/presets.hpp"
 
@@ -11,9 +12,6 @@
 
 namespace fleet::rollout {
 namespace {
-
-/// A test's first window where its policy names none: a twentieth of the release's arm, at least so many.
-constexpr std::int64_t kTestWindow = 4, kTestWindows = 20;
 
 /// What a test tells once all of both arms were compared.
 StagePlan describe_test(Policy const& policy, Ladder const& ladder, StagePlan out) {
@@ -27,15 +25,15 @@ StagePlan describe_test(Policy const& policy, Ladder const& ladder, StagePlan ou
 }
 
 /// The arm of a test's release is an exact number of devices; the steps beyond it are of the other arm's windows.
-Ladder ladder_of_test(Policy& policy, Places& places, std::int64_t targeted) {
-  auto& arm = policy.stages.front();
+Ladder ladder_of_test(Policy const& policy, Places& places, std::int64_t targeted) {
+  auto const& arm = policy.stages.front();
   double const share = policy.ab->share;
   auto const most = std::max<std::int64_t>(1, targeted - 1), devices = std::clamp<std::int64_t>(std::llround(share * static_cast<double>(targeted)), 1, most);
-  if (arm.window == 0) arm.window = std::max(std::min(kTestWindow, devices), devices / kTestWindows);
   auto one = arm, rest = arm;
   one.size = {{}, devices};
+  one.window = first_window(policy, arm, devices);
   rest.size.percent = 100;
-  rest.window = std::max<std::int64_t>(1, std::llround(static_cast<double>(arm.window) * (1 - share) / share));
+  rest.window = std::max<std::int64_t>(1, std::llround(static_cast<double>(one.window) * (1 - share) / share));
   auto out = make_ladder({one, rest}, 0, places);
   out.stage_size.pop_back();
   out.stage_cap.pop_back();
@@ -53,7 +51,7 @@ StagePlan describe_stage(Policy const& policy, Ladder const& ladder, int index, 
   out.cap = count(ladder.stage_cap[at]);
   out.percent = stage.size.percent ? *stage.size.percent : ladder.reach() == 0 ? 0 : 100. * static_cast<double>(out.devices) / static_cast<double>(ladder.reach());
   auto const whole = std::max<std::int64_t>(0, out.devices - before);
-  out.window = stage.window == 0 ? whole : std::min(stage.window, whole);
+  out.window = std::min(first_window(policy, stage, whole), whole);
   if (policy.ab) return describe_test(policy, ladder, std::move(out));
   if (comparable && policy.compares()) out.controls = std::min(policy.controls * out.window, std::max<std::int64_t>(0, ladder.reach() - before - out.window));
   // What all windows up to here tell together: canaries, and as many controls a canary as the fleet has left.

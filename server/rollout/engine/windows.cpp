@@ -12,6 +12,8 @@ namespace {
 constexpr std::int64_t kControlsEnough = 9'000;
 /// A window waits no longer for what its members measured.
 constexpr Millis kSamplesMax = std::chrono::hours{1};
+/// A test's first window where its policy names none: a twentieth of the release's arm, at least so many.
+constexpr std::int64_t kTestWindow = 4, kTestWindows = 20;
 
 }  // namespace
 
@@ -23,13 +25,19 @@ Steps steps_of(Setting const& setting, int stage, bool full) {
 
 std::int64_t count_at(Ladder const& ladder, int step) { return ladder.counts.empty() ? 0 : ladder.counts.at(static_cast<std::size_t>(step)); }
 
+std::int64_t first_window(Policy const& policy, StageSpec const& spec, std::int64_t devices) {
+  if (spec.window > 0) return spec.window;
+  return policy.ab ? std::max(std::min(kTestWindow, devices), devices / kTestWindows) : devices;
+}
+
 void open_window(Setting const& setting, Progress& progress, int stage, bool full, Millis service) {
   auto const& spec = setting.policy.stage(stage);
   auto const [size, cap] = steps_of(setting, stage, full);
   auto const& ladder = setting.ladder;
   auto const have = count_at(ladder, progress.canaries);
-  auto const wanted = full || spec.window == 0 ? count_at(ladder, std::max(size, progress.canaries)) - have
-                                               : std::llround(static_cast<double>(spec.window) * std::pow(spec.grow, std::min(progress.in_stage, 60)));
+  bool const whole = full || (spec.window == 0 && !setting.policy.ab);
+  auto const wanted = whole ? count_at(ladder, std::max(size, progress.canaries)) - have
+                            : std::llround(static_cast<double>(first_window(setting.policy, spec, count_at(ladder, size))) * std::pow(spec.grow, std::min(progress.in_stage, 60)));
   auto const limit = progress.canaries < size ? size : cap;  // the stage's size is met exactly; top-ups go beyond it
   auto const next = full ? ladder.last() : std::clamp(ladder.step_of(have + std::max<std::int64_t>(wanted, 1)), progress.canaries, std::max(limit, progress.canaries));
   if (progress.window > 0 && progress.judged && next == progress.canaries) return;  // a stage that adds nobody only waits

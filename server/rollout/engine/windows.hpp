@@ -12,6 +12,8 @@ struct Steps {
 [[nodiscard]] Steps steps_of(Setting const& setting, int stage, bool full);
 /// Devices in all, at a step.
 [[nodiscard]] std::int64_t count_at(Ladder const& ladder, int step);
+/// Devices of a stage's first window where the stage has `devices`: what the policy names; otherwise the whole stage, of a test a share of its arm.
+[[nodiscard]] std::int64_t first_window(Policy const& policy, StageSpec const& spec, std::int64_t devices);
 /// Opens the next window of a stage.
 void open_window(Setting const& setting, Progress& progress, int stage, bool full, Millis service);
 /// One arm of all strata: who started, and who of them has no outcome.

@@ -197,7 +197,7 @@ TEST_CASE("a plan says how large the arms are, and what they can tell") {
   CHECK(plan.stages[0].devices == 500);
   CHECK(plan.stages[0].controls == 500);
   CHECK(plan.stages[0].window == 25);
-  CHECK(plan.policy.stage(1).window == 25);
+  CHECK(plan.policy.stage(1).window == 0);  // what nobody wrote is of the fleet, not of the policy: planned over another one it is another
   CHECK(plan.warnings.empty());
   REQUIRE(plan.stages[0].detects.size() == 3);
   CHECK_MESSAGE(plan.stages[0].detects[0].find("0.7 % in all") != std::string::npos, plan.stages[0].detects[0]);

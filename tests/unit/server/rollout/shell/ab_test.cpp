@@ -101,6 +101,21 @@ TEST_CASE_FIXTURE(TestFixture, "a release that is revoked in the middle of a tes
   CHECK(has(get("r_2").reason, "reader@2.0.0 was revoked"));
 }
 
+TEST_CASE_FIXTURE(TestFixture, "a test that starts over a smaller fleet than it was planned over has the windows of the smaller one") {
+  add_devices(940, "cam-b");
+  sql({"test.move", "UPDATE devices SET hardware = 'cam-a' WHERE n > 60"});
+  auto const id = make("3.0.0", kTest, false)->id;
+  sql({"test.away", "UPDATE devices SET hardware = 'cam-b' WHERE n > 60"});
+  REQUIRE(act([&](store::Tx& tx) { return start(tx, id, deed()); }));
+  look();  // plans anew
+  look();
+  REQUIRE_FALSE(get(id).waits_to_begin());
+  look();
+  for (int n = 1; n <= 60; ++n) poll(n);
+  CHECK(count(id, "") == 4);
+  CHECK(reaches(id, State::completed));
+}
+
 TEST_CASE_FIXTURE(TestFixture, "what cannot be tested is refused, and says why") {
   struct {
     std::string version, against;
