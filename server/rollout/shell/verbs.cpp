@@ -33,12 +33,17 @@ void accept_harm(Rollout& rollout) {
   for (auto& [gate, latch] : rollout.latches) latch.accepted = true;
 }
 
+/// Does the alias's move pass one that the same alias started? Its way back is told before what is live, whatever that is.
+bool passes_way_back(Rollout const& rollout, Rollout const& other) {
+  return rollout.follows && other.follows == rollout.follows && other.model == rollout.model && other.state == State::rolling_back;
+}
+
 /// No live rollout of what it moves may cover the same devices, but those this one follows or replaces.
 Result<void> check_overlap(db::Connection& reader, Rollout const& rollout) {
   FLEET_TRY(auto const conflicts, find_conflicts(reader, rollout.model, rollout.version, rollout.selector, rollout.id));
   for (auto const& conflict : conflicts) {
     FLEET_TRY(auto const other, load_rollout(reader, conflict.rollout));
-    if (rollout.after_n == other.n || rollout.supersedes_n == other.n) continue;
+    if (rollout.after_n == other.n || rollout.supersedes_n == other.n || passes_way_back(rollout, other)) continue;
     if (other.model != rollout.model)
       return Error{Kind::conflict, "rollout_overlaps",
                    fmt::format("rollout {} of {}@{} is {}, moves models that this one moves, and may cover the same devices", other.id, other.model, other.version, conflict.state),

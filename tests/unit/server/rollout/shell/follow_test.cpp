@@ -57,6 +57,26 @@ TEST_CASE_FIXTURE(Following, "what the alias started before gives way, what wait
   CHECK(reaches("f_3", State::completed));
 }
 
+TEST_CASE_FIXTURE(Following, "an alias moves on while two of its rollouts before are still there: one going back, one that replaced it") {
+  add_release("5", {"cam-a"});
+  REQUIRE(move("", "1"));
+  look();
+  REQUIRE(reaches("f_1", State::completed));
+  REQUIRE(move("1", "2"));
+  look();
+  for (int n = 1; n <= 4; ++n) poll(n);
+  REQUIRE(act([&](store::Tx& tx) { return rollback(tx, "f_2", deed()); }));
+  REQUIRE(move("2", "3"));
+  auto const made = move("3", "5");
+  REQUIRE_MESSAGE(made, made.error().detail);
+  CHECK(get("f_2").state == State::rolling_back);
+  CHECK(get("f_3").state == State::aborted);
+  CHECK(make("4", kAtOnce).error().code == "rollout_overlaps");  // a person's stands behind both
+  CHECK(reaches("f_5", State::completed));
+  CHECK(get("f_2").state == State::rolled_back);
+  CHECK(running_count("5") == 4);
+}
+
 TEST_CASE_FIXTURE(Following, "a person's rollout refuses the move, and so does a release that is not approved; nothing changes") {
   auto const own = make("1", kAtOnce)->id;
   CHECK(move("1", "2").error().code == "rollout_overlaps");
