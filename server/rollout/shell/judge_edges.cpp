@@ -20,12 +20,12 @@ Result<bool> JudgeLoop::plan_anew(Watch& watch, Standing const& standing) {
   if (standing.begun || !standing.waits_for.empty() || rollout.state != State::running || watch.planned) return false;
   auto const now = services_.clock.wall();
   FLEET_TRY(bool const old, plan_is_old(services_.store.reader(), rollout, now));
-  watch.planned = true;
+  watch.planned = !old;
   if (!old) return false;
   auto const planned = replan(services_.store, rollout, now);
   watch.fresh = true;
+  watch.planned = planned && *planned;
   if (planned) return true;
-  watch.planned = false;
   FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto current, load_rollout(tx.connection(), rollout.n));
     if (current.revision != rollout.revision) return {};

@@ -36,7 +36,7 @@ Result<bool> plan_is_old(db::Connection& reader, Rollout const& rollout, SysTime
   return selector.asks_running() && rollout.created_at != now;
 }
 
-Result<void> replan(store::Store& store, Rollout const& rollout, SysTime now) {
+Result<bool> replan(store::Store& store, Rollout const& rollout, SysTime now) {
   FLEET_TRY(auto const over, planned_over(store.reader(), rollout.n));
   PlanRequest request{rollout.model, rollout.version, rollout.selector, rollout.salt, rollout.policy};
   if (over && !over->preset.empty()) {
@@ -44,9 +44,9 @@ Result<void> replan(store::Store& store, Rollout const& rollout, SysTime now) {
     request.policy.preset = over->preset;
   }
   FLEET_TRY(auto const planned, plan(store.reader(), request));
-  return store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
+  return store.write_value<bool>(store::Lane::verbs, [&](store::Tx& tx) -> Result<bool> {
     FLEET_TRY(auto current, load_rollout(tx.connection(), rollout.n));
-    if (current.revision != rollout.revision) return {};
+    if (current.revision != rollout.revision) return false;
     FLEET_TRY(auto const before, load_ladder(tx.connection(), current));
     FLEET_CHECK(put_ladder(tx, current.n, planned.ladder, planned.fleet));
     auto const policy = encode(planned.policy);
@@ -57,8 +57,9 @@ Result<void> replan(store::Store& store, Rollout const& rollout, SysTime now) {
     if (!same) current.verdict = with_history(current.verdict, "plan", text, now);
     FLEET_CHECK(save_rollout(tx, current));
     tx.raise_policy_epoch();
-    if (same) return {};
-    return events::record(tx, {now, "system:judge", text, ""}, "rollout.planned", "rollout/" + current.id, "", fmt::format(R"({{"targeted":{}}})", planned.targeted));
+    if (same) return true;
+    FLEET_CHECK(events::record(tx, {now, "system:judge", text, ""}, "rollout.planned", "rollout/" + current.id, "", fmt::format(R"({{"targeted":{}}})", planned.targeted)));
+    return true;
   });
 }
 

@@ -10,7 +10,8 @@ namespace fleet::rollout {
 /// @param now  a rollout that was made this moment is as new as can be, also where its selector asks what devices run
 [[nodiscard]] Result<bool> plan_is_old(db::Connection& reader, Rollout const& rollout, SysTime now);
 /// Scans the fleet and writes the ladder, and of a preset its policy, where nobody touched the rollout meanwhile.
+/// @returns whether it wrote: where somebody was faster the ladder is the old one still
 /// @errors as plan (planner.hpp)
-[[nodiscard]] Result<void> replan(store::Store& store, Rollout const& rollout, SysTime now);
+[[nodiscard]] Result<bool> replan(store::Store& store, Rollout const& rollout, SysTime now);
 
 }  // namespace fleet::rollout

@@ -69,6 +69,25 @@ TEST_CASE("a draft over a group is planned anew where the group has moved, and w
   CHECK(f.get(words).waits_to_begin());  // what devices run changes without a word to the counter
 }
 
+TEST_CASE("a plan anew says that it wrote nothing where a verb was faster: the ladder is the old one still") {
+  Growing f;
+  auto const id = f.make("2", R"({"stages":[{"percent":10},{"percent":100}]})", false)->id;
+  f.add_devices(80, "cam-b");
+  f.begin(id);
+  auto const read = f.get(id);
+  REQUIRE(f.act([&](store::Tx& tx) { return pause(tx, id, f.deed()); }));
+  REQUIRE(f.act([&](store::Tx& tx) { return resume(tx, id, f.deed()); }));
+  auto const late = replan(*f.store, read, f.clock.wall());
+  REQUIRE(late);
+  CHECK_FALSE(*late);
+  CHECK(f.reach(id) == 20);
+  CHECK(*plan_is_old(f.store->reader(), f.get(id), f.clock.wall()));
+  auto const now = replan(*f.store, f.get(id), f.clock.wall());
+  REQUIRE(now);
+  CHECK(*now);
+  CHECK(f.reach(id) == 100);
+}
+
 TEST_CASE("a preset is what it is for the fleet that it starts over, and says so") {
   Growing f;
   auto const id = f.make("2", R"("standard")", false)->id;
