@@ -52,15 +52,16 @@ inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMN
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
 inline constexpr Query kListRollouts{
     "rollout_list", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n < ?1 AND (?2 = '' OR r.model = ?2) AND (?3 = '' OR r.state = ?3) ORDER BY r.n DESC LIMIT ?4"};
-/// Those that have a say. Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. And whatever is not
-/// taken back yet.
+/// Those that have a say. Of those that ended, the newest few of a selector: a device that failed one falls back to the one before. As many of those that
+/// completed, so that others, however many ended since, push none of them out. And whatever is not taken back yet.
 inline constexpr Query kStartedRollouts{
     "rollout_started",
     "SELECT r.n, r.revision, " FLEET_RELEASE_STATE ", coalesce(g.state, '') FROM rollouts r JOIN releases l ON l.n = r.release LEFT JOIN releases g ON g.n = r.against "
     "WHERE r.started_at IS NOT NULL AND r.n IN ("
     "SELECT n FROM rollouts INDEXED BY rollouts_live WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') UNION "
-    "SELECT n FROM (SELECT n, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age FROM rollouts INDEXED BY rollouts_ended "
-    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8 UNION "
+    "SELECT n FROM (SELECT n, state, row_number() OVER (PARTITION BY model, selector ORDER BY moment DESC) AS age, "
+    "sum(CASE WHEN state = 'completed' THEN 1 ELSE 0 END) OVER (PARTITION BY model, selector ORDER BY moment DESC) AS completed FROM rollouts INDEXED BY rollouts_ended "
+    "WHERE started_at IS NOT NULL AND state IN ('completed', 'aborted', 'rolled_back')) AS ended WHERE age <= 8 OR (state = 'completed' AND completed <= 8) UNION "
     "SELECT b.n FROM rollouts b INDEXED BY rollouts_rolled_back WHERE b.state = 'rolled_back' AND EXISTS "
     "(SELECT 1 FROM rollout_counts c WHERE c.rollout = b.n AND c.exposed = 1 AND c.state <> 'reverted' AND c.devices > 0) AND EXISTS "
     "(SELECT 1 FROM rollout_devices d WHERE d.rollout = b.n AND d.exposed = 1 AND d.state <> 'reverted' AND d.gone IS NULL)) ORDER BY r.n"};

@@ -77,6 +77,19 @@ TEST_CASE_FIXTURE(Following, "an alias moves on while two of its rollouts before
   CHECK(running_count("5") == 4);
 }
 
+TEST_CASE_FIXTURE(Following, "what completed last is told to who joins, however many moves were superseded since") {
+  REQUIRE(move("", "1"));
+  look();
+  REQUIRE(reaches("f_1", State::completed));
+  for (int i = 0; i < 9; ++i) {
+    auto const id = make("2", kAtOnce)->id;
+    REQUIRE(act([&](store::Tx& tx) { return abort(tx, id, deed("superseded")); }));
+  }
+  add_devices(1, "cam-b");
+  sql({"test.joins", "UPDATE devices SET hardware = 'cam-a' WHERE n = 5"});
+  CHECK(decide(5).models[0].version == "1");
+}
+
 TEST_CASE_FIXTURE(Following, "a person's rollout refuses the move, and so does a release that is not approved; nothing changes") {
   auto const own = make("1", kAtOnce)->id;
   CHECK(move("1", "2").error().code == "rollout_overlaps");
