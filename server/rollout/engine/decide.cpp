@@ -213,6 +213,10 @@ bool decide_ended(Deciding& d, ModelRollouts const& of_model) {
     if (rollout.state == State::rolling_back || rollout.state == State::rolled_back) {
       if (!selects(*view, d.device, row)) continue;
       if (row != nullptr && rollout.keeps(row->arm) && decide_completed(d, *view, row)) return true;
+      if (row != nullptr && ran_before(*view, *row)) {  // whatever gave it the release stands
+        d.note("reverted", fmt::format("rollout {} of {} is taken back: this device ran that before it, and keeps it", rollout.id, rollout.version_of(row->arm)));
+        continue;
+      }
       taken_back.insert(rollout.release_n);
       if (row != nullptr && row->exposed) d.note("reverted", fmt::format("rollout {} of {} was taken back", rollout.id, rollout.version_of(row->arm)));
     } else if (taken_back.contains(rollout.release_n)) {
@@ -244,7 +248,9 @@ void give_back(Deciding& d, ModelRollouts const& of_model, RolloutView const& vi
 void decide_among(Deciding& d, ModelRollouts const& of_model) {
   for (auto const& view : of_model.taken_back) {
     auto const* const row = find_row(d.rows, *view);
-    if (row != nullptr && must_return(*view, *row, d.device)) return give_back(d, of_model, *view, *row);
+    if (row == nullptr || !must_return(*view, *row, d.device)) continue;
+    d.out.holder = view->rollout.id;
+    return give_back(d, of_model, *view, *row);
   }
   if (decide_live(d, of_model) || decide_ended(d, of_model)) return;
   if (d.out.desired.because.empty()) d.note("no_rollout", "no rollout covers this device");

@@ -25,6 +25,8 @@ struct DeviceRow {
 };
 using DeviceRows = std::map<std::int64_t, DeviceRow>;  ///< by the rollout's number
 
+/// It ran the release when it was told: there is nothing that it could return to.
+[[nodiscard]] bool ran_before(RolloutView const& view, DeviceRow const& row);
 /// True while the device runs, as far as is known, what `view` took back.
 [[nodiscard]] bool must_return(RolloutView const& view, DeviceRow const& row, registry::DeviceFacts const& device);
 
@@ -53,7 +55,7 @@ struct ModelDecision {
   bool retry_soon = false;
   std::optional<SysTime> valid_until = {};  ///< the answer changes then at the latest: a freeze ends
   std::optional<Site> waits_at = {};        ///< all places of this site are taken: the answer changes when one is freed
-  std::string holder = {};  ///< id of the live rollout that the device is in, or comes to; empty: none
+  std::string holder = {};  ///< id of the live rollout that the device is in, or comes to, or of the one that it returns from; empty: none
 };
 [[nodiscard]] ModelDecision decide_model(Snapshot const& snapshot, std::string const& model, registry::DeviceFacts const& device, DeviceRows const& rows, Asking const& asking);
 

@@ -12,8 +12,13 @@ constexpr Arm kInstalling[] = {Arm::canary, Arm::against};
 
 }  // namespace
 
+bool ran_before(RolloutView const& view, DeviceRow const& row) {
+  auto const shipped = view.rollout.shipped(row.arm);
+  return installs(row.arm) && row.from_version == shipped.version && (!row.from_digest || *row.from_digest == shipped.digest);
+}
+
 bool must_return(RolloutView const& view, DeviceRow const& row, registry::DeviceFacts const& device) {
-  if (!row.exposed || row.state == device_state::kReverted || view.rollout.keeps(row.arm)) return false;
+  if (!row.exposed || row.state == device_state::kReverted || view.rollout.keeps(row.arm) || ran_before(view, row)) return false;
   auto const running = device.running.versions.find(view.rollout.model);
   return running == device.running.versions.end() || running->second == view.rollout.version_of(row.arm);
 }
@@ -46,7 +51,7 @@ std::optional<Arm> revoked_for(RolloutView const& view, DeviceRow const* row) {
 
 bool is_ill(RolloutView const& view, DeviceRow const& row, std::string_view stratum) {
   auto const& rollout = view.rollout;
-  return row.exposed && row.state != device_state::kFailed && rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(stratum);
+  return row.exposed && row.state != device_state::kFailed && !ran_before(view, row) && rollout.policy.on_harm == OnHarm::rollback && rollout.progress.quarantined.contains(stratum);
 }
 
 bool returns_to_revoked(ModelRollouts const& of_model, DeviceRow const& row) {

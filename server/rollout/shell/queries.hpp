@@ -168,6 +168,11 @@ inline constexpr Query kCountReturned{
     "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND exposed = 1 "
     "AND state NOT IN ('reverting', 'reverted', 'left') AND arm = ?7 "
     "AND EXISTS (SELECT 1 FROM device_models m WHERE m.device = rollout_devices.device AND m.model = ?5 AND m.running IS DISTINCT FROM ?6)"};
+/// Who ran the release (?5 of digest ?6) when it was told has nothing to return to.
+inline constexpr Query kCountRanBefore{
+    "rollout_count_ran_before",
+    "UPDATE rollout_devices SET state = 'reverted', since = ?4 WHERE rollout = ?1 AND device > ?2 AND device <= ?3 AND state NOT IN ('reverted', 'left') AND arm = ?7 "
+    "AND from_version = ?5 AND (from_digest IS NULL OR from_digest = ?6)"};
 inline constexpr Query kSetSettled{"rollout_set_settled", "UPDATE rollouts SET settled_to = ?2 WHERE n = ?1"};
 inline constexpr Query kUnsettled{"rollout_unsettled", "SELECT n, settled_to FROM rollouts WHERE settled_to IS NOT NULL ORDER BY n"};
 inline constexpr Query kSettledTo{"rollout_settled_to", "SELECT settled_to FROM rollouts WHERE n = ?1"};
@@ -305,7 +310,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kLiveFollowers, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
-     kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
+     kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kCountRanBefore, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kQuietNever, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kPastAttempts, kFleetNow,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListFailed});

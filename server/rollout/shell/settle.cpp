@@ -58,6 +58,9 @@ Result<bool> settle_rows(store::Tx& tx, Rollout const& rollout, SysTime now, std
       auto returned = tx.prepare(queries::kCountReturned);
       returned.bind_all(rollout.n, after, *last, to_unix_ms(now), rollout.model, rollout.version_of(arm), to_string(arm));
       FLEET_CHECK(returned.run());
+      auto before = tx.prepare(queries::kCountRanBefore);
+      before.bind_all(rollout.n, after, *last, to_unix_ms(now), rollout.version_of(arm), rollout.shipped(arm).digest, to_string(arm));
+      FLEET_CHECK(before.run());
     }
   auto settled = tx.prepare(queries::kSetSettled);
   settled.bind_all(rollout.n, more ? last : std::nullopt);

@@ -61,3 +61,31 @@ TEST_CASE_FIXTURE(LargeRollout, "a rollback of an aborted rollout begins anew wi
   }
   CHECK(counted() == "dropped0=1250 healthy1=625 reverted1=625");
 }
+
+TEST_CASE("who ran the release when it was told has nothing to return to: a rollback is done with it at once, and it keeps what it runs") {
+  for (bool const told_meanwhile : {false, true}) {
+    CAPTURE(told_meanwhile);
+    RolloutFixture f;
+    for (auto const version : {"1", "2"}) f.add_release(version, {"cam"});
+    f.add_devices(10, "cam");
+    REQUIRE(f.reaches(f.make("1", fleet::rollout::test::kPlainPolicy)->id, State::completed));
+    REQUIRE(f.reaches(f.make("2", fleet::rollout::test::kPlainPolicy)->id, State::completed));
+    auto const again = f.make("2", fleet::rollout::test::kPlainPolicy)->id;
+    REQUIRE(f.reaches(again, State::completed));
+    for (int n = 1; n <= 10; ++n)
+      if (told_meanwhile || n <= 5) f.report(n, f.decide(n).models[0], "committed", "2");  // what an agent says of an order that it holds already
+    auto const told = f.decide(10).models[0];
+    REQUIRE(told.target.rollout == again);
+    REQUIRE(f.act([&](store::Tx& tx) { return rollback(tx, again, f.deed()); }));
+    f.report(10, told, "committed", "2");  // late
+    f.look();
+    CHECK(f.get(again).state == State::rolled_back);
+    CHECK(f.count(again, "reverted") == 10);
+    f.steps(2);
+    CHECK(f.running_count("2") == 10);
+    CHECK(f.decide(1).models[0].target.action == wire::Action::install);
+    CHECK(f.decide(1).models[0].version == "2");
+    CHECK(f.text({"test.in_snapshot", "SELECT count(*) FROM rollout_counts WHERE rollout = 3 AND exposed = 1 AND state <> 'reverted' AND devices > 0"}) == "0");
+    CHECK(f.make("1", fleet::rollout::test::kPlainPolicy));  // nothing holds the model
+  }
+}
