@@ -47,7 +47,7 @@ bool joins_control(Deciding& d, RolloutView const& view) {
 /// A device that a live rollout covers and has not told yet.
 bool joins(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
-  if (rollout.waits_to_begin()) {
+  if (rollout.waits_to_begin() || view.ladder->is_of_nobody()) {
     auto const before = d.snapshot.by_n.find(rollout.after_n.value_or(0));
     d.note("blocked", before == d.snapshot.by_n.end()
                           ? fmt::format("rollout {} waits for its time, for the one that it comes after, or to be planned over the fleet of now", rollout.id)

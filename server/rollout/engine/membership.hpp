@@ -49,6 +49,8 @@ struct Ladder {
 
   [[nodiscard]] int last() const { return static_cast<int>(counts.size()) - 1; }
   [[nodiscard]] std::int64_t reach() const { return counts.empty() ? 0 : counts.back(); }
+  /// Planned while the selector fitted no device: there is no first stage to begin with.
+  [[nodiscard]] bool is_of_nobody() const { return reach() + held == 0; }
   /// The first step of at least so many devices; the last where none has.
   [[nodiscard]] int step_of(std::int64_t devices) const;
   /// Members of `step`, in a stratum that planning did not see by the step's share of all.

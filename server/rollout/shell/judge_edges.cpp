@@ -17,7 +17,8 @@ constexpr Millis kEndedEvery = std::chrono::minutes(1);
 /// A rollout whose time has come begins over the fleet of now, in the round after this one. Where that cannot be planned, a person decides.
 Result<bool> JudgeLoop::plan_anew(Watch& watch, Standing const& standing) {
   auto const& rollout = watch.rollout;
-  if (standing.begun || !standing.waits_for.empty() || rollout.state != State::running || watch.planned) return false;
+  bool const nobody = standing.waits_for == kSomebody;
+  if (standing.begun || (!standing.waits_for.empty() && !nobody) || rollout.state != State::running || (watch.planned && !nobody)) return false;
   auto const now = services_.clock.wall();
   FLEET_TRY(bool const old, plan_is_old(services_.store.reader(), rollout, now));
   watch.planned = !old;

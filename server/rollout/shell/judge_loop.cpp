@@ -127,6 +127,8 @@ Result<int> JudgeLoop::round() {
       FLEET_TRY(watch.rollout, load_rollout(reader, n));
       watch.release_state = watch.rollout.release_state;
       watch.against_state = watch.rollout.against ? watch.rollout.against->state : std::string();
+      FLEET_TRY(auto const ladder, load_ladder(reader, watch.rollout));
+      watch.nobody = ladder.is_of_nobody();
       watch.read = watch.fresh = true;
     }
     watch.fresh = watch.fresh || changed.contains(n);
@@ -151,7 +153,7 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const known = before->by_n.find(rollout.n);
   auto const at_work = known == before->by_n.end() ? 0 : known->second->at_work->load(std::memory_order_relaxed);
   FLEET_TRY(auto facts, gather(reader, watch));
-  FLEET_TRY(auto standing, standing_of(reader, rollout));
+  FLEET_TRY(auto standing, standing_of(reader, watch));
   FLEET_TRY(bool const planned, plan_anew(watch, standing));
   if (planned) return {};
   FLEET_TRY(auto const snapshot, snapshot_());
@@ -266,7 +268,22 @@ Result<void> JudgeLoop::count_to_return(db::Connection& reader, Watch& watch, Fa
   return {};
 }
 
-Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& rollout) {
+/// Its time, and the rollout that it comes after.
+Result<void> JudgeLoop::await_turn(db::Connection& reader, Rollout const& rollout, Standing& out) {
+  if (rollout.policy.start_at && services_.clock.wall() < *rollout.policy.start_at) {
+    out.waits_for = fmt::format("its time, {}", to_rfc3339(*rollout.policy.start_at));
+    return {};
+  }
+  if (!rollout.after_n) return {};
+  FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
+  if (before.state == State::completed) return {};
+  out.waits_for = fmt::format("rollout {}, which is {}", before.id, to_string(before.state));
+  out.wait_ended = !is_live(before.state);
+  return {};
+}
+
+Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Watch const& watch) {
+  auto const& rollout = watch.rollout;
   Standing out;
   out.state = rollout.state;
   out.stage = std::max(rollout.stage, 1);
@@ -277,17 +294,9 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Rollout const& r
   out.cause = reason_of(rollout.verdict);
   out.restored = rollout.restored == Restored::held;
   FLEET_TRY(out.approvals, count_approvals(reader, rollout.n, rollout.policy.approvals_before_stage));
-  out.begun = !rollout.waits_to_begin();
-  if (out.begun) return out;
-  if (rollout.policy.start_at && services_.clock.wall() < *rollout.policy.start_at) {
-    out.waits_for = fmt::format("its time, {}", to_rfc3339(*rollout.policy.start_at));
-    return out;
-  }
-  if (!rollout.after_n) return out;
-  FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
-  if (before.state == State::completed) return out;
-  out.waits_for = fmt::format("rollout {}, which is {}", before.id, to_string(before.state));
-  out.wait_ended = !is_live(before.state);
+  out.begun = !rollout.waits_to_begin() && !watch.nobody;
+  if (rollout.waits_to_begin()) FLEET_CHECK(await_turn(reader, rollout, out));  // a person may have had it go on all the same
+  if (watch.nobody && out.waits_for.empty()) out.waits_for = kSomebody;
   return out;
 }
 

@@ -45,6 +45,7 @@ private:
     std::int64_t undispatched = 0;      ///< as the last look at them had it
     std::string waits_at;               ///< the site at which one waits, as that look had it
     bool planned = false;               ///< over the fleet of now, a moment ago
+    bool nobody = false;                ///< it was planned while its selector fitted no device
     SysTime next_point{};               ///< of the series
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
     std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
@@ -75,7 +76,10 @@ private:
   Result<void> look_at_members(db::Connection& reader, Watch& watch);
   Result<void> walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch);
   Result<void> scan_members(db::Connection& reader, RolloutView const& view, Watch& watch);
-  Result<Standing> standing_of(db::Connection& reader, Rollout const& rollout);
+  /// What a rollout waits for whose plan has no device: it is planned anew when the fleet has changed.
+  static constexpr std::string_view kSomebody = "a device: none is selected yet";
+  Result<Standing> standing_of(db::Connection& reader, Watch const& watch);
+  Result<void> await_turn(db::Connection& reader, Rollout const& rollout, Standing& out);
   Result<void> write(Watch& watch, Stepped const& stepped, Facts const& facts);
   [[nodiscard]] Result<bool> reachable(db::Connection& reader, std::int64_t device_n, Millis least);
 

@@ -27,7 +27,9 @@ Result<std::optional<PlannedOver>> planned_over(db::Connection& reader, std::int
 }  // namespace
 
 Result<bool> plan_is_old(db::Connection& reader, Rollout const& rollout, SysTime now) {
-  if (rollout.policy.approvals_required > 0 && rollout.policy.approvals_before_stage == 1) return false;
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout));
+  bool const approved = rollout.policy.approvals_required > 0 && rollout.policy.approvals_before_stage == 1;
+  if (approved && !ladder.is_of_nobody()) return false;  // of nobody there were no sizes to approve
   FLEET_TRY(auto const over, planned_over(reader, rollout.n));
   if (!over) return false;
   FLEET_TRY(auto const changes, count_fleet_changes(reader));
@@ -51,13 +53,14 @@ Result<bool> replan(store::Store& store, Rollout const& rollout, SysTime now) {
     FLEET_CHECK(put_ladder(tx, current.n, planned.ladder, planned.fleet));
     auto const policy = encode(planned.policy);
     bool const same = policy == current.policy_json && planned.ladder == before;
+    if (same) return true;
+    current.progress = {};
     FLEET_CHECK(tx.prepare(queries::kSetPolicy).bind_all(policy, current.n).run());
     auto const text = fmt::format("planned anew over the fleet of now: {} devices, {} before{}", planned.targeted, before.reach() + before.held,
                                   policy == current.policy_json ? "" : fmt::format("; what preset {} is has changed with it", request.policy.preset));
-    if (!same) current.verdict = with_history(current.verdict, "plan", text, now);
+    current.verdict = with_history(current.verdict, "plan", text, now);
     FLEET_CHECK(save_rollout(tx, current));
     tx.raise_policy_epoch();
-    if (same) return true;
     FLEET_CHECK(events::record(tx, {now, "system:judge", text, ""}, "rollout.planned", "rollout/" + current.id, "", fmt::format(R"({{"targeted":{}}})", planned.targeted)));
     return true;
   });

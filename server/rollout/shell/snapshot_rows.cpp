@@ -103,7 +103,7 @@ Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Sna
   auto const states = [](Rollout const& r) { return std::pair(r.release_state, r.against ? r.against->state : std::string()); };
   if (old != nullptr && !regrouped && old->rollout.revision == started.revision && states(old->rollout) == std::pair(started.release_state, started.against_state)) return old;
   FLEET_TRY(auto rollout, load_rollout(reader, started.n));
-  if (old == nullptr || old->rollout.waits_to_begin()) return load_view(reader, std::move(rollout));
+  if (old == nullptr || old->rollout.waits_to_begin() || old->ladder->is_of_nobody()) return load_view(reader, std::move(rollout));
   auto view = *old;  // thresholds, hardware and limits never change once it has begun; the row did
   view.rollout = std::move(rollout);
   if (regrouped) {

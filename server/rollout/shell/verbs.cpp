@@ -87,7 +87,8 @@ Result<void> begin_first_stage(db::Connection& reader, Rollout& rollout, SysTime
   rollout.progress = {};
   if (rollout.policy.start_at && now < *rollout.policy.start_at) await_beginning(rollout);
   FLEET_TRY(bool const old, plan_is_old(reader, rollout, now));
-  if (old) await_beginning(rollout);  // the judge plans anew, and begins
+  FLEET_TRY(auto const ladder, load_ladder(reader, rollout));
+  if (old || ladder.is_of_nobody()) await_beginning(rollout);  // the judge plans anew, and begins
   if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (before.state != State::completed) await_beginning(rollout);
@@ -167,8 +168,8 @@ std::optional<Error> no_promotion(Rollout const& rollout, Promotion const& what)
     return Error{Kind::conflict, "wrong_stage", fmt::format("rollout {} is in stage {}, not in {}", rollout.id, rollout.stage, what.stage),
                  fmt::format("fleetctl rollout get {} shows where it stands", rollout.id)};
   if (!rollout.waits_to_begin()) return std::nullopt;
-  return Error{Kind::conflict, "waits_for_predecessor", fmt::format("rollout {} waits for its time, or for the one that it comes after", rollout.id),
-               fmt::format("fleetctl rollout explain {} names it", rollout.id)};
+  return Error{Kind::conflict, "waits_for_predecessor", fmt::format("rollout {} waits for its time, for the one that it comes after, or for a device that it selects", rollout.id),
+               fmt::format("fleetctl rollout explain {} says which", rollout.id)};
 }
 
 }  // namespace

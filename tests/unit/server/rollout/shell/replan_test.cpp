@@ -103,6 +103,35 @@ TEST_CASE("a preset is what it is for the fleet that it starts over, and says so
   CHECK_FALSE(f.get(id).waits_to_begin());
 }
 
+TEST_CASE("a rollout that selects nobody waits, and is planned over who comes before the first is told: they have canaries as all have") {
+  for (bool const approved : {false, true}) {
+    CAPTURE(approved);
+    Growing f;
+    std::string const asked = approved ? R"(,"approvals":{"required":1})" : "";
+    auto const id = f.make("2", R"({"stages":[{"devices":1,"bake":"1h"},{"percent":100}])" + asked + "}", true, "team=x")->id;
+    if (approved) {
+      auto by = f.deed();
+      by.actor = "token:somebody";
+      REQUIRE(f.act([&](store::Tx& tx) { return approve(tx, id, by); }));
+    }
+    f.steps(3);
+    CHECK(f.get(id).waits_to_begin());
+    CHECK(explain_json(f.store->reader(), f.get(id))->find("waits for a device: none is selected yet") != std::string::npos);
+    CHECK_FALSE(f.act([&](store::Tx& tx) { return promote(tx, id, {.stage = 1, .full = false}, f.deed()); }));
+    auto const at = f.get(id).revision;
+    f.sql({"test.other", "UPDATE devices SET labels = '{\"team\":\"y\"}' WHERE n = 20"});
+    f.steps(3);
+    CHECK(f.get(id).revision == at);  // the fleet changed, and still nobody is selected
+    f.sql({"test.label", "UPDATE devices SET labels = '{\"team\":\"x\"}' WHERE n <= 8"});
+    for (int n = 1; n <= 8; ++n) f.poll(n);  // before the judge has seen them
+    CHECK(f.count(id, "") == 0);
+    f.steps(6);
+    CHECK(f.reach(id) == 8);
+    CHECK(f.get(id).stage == 1);
+    CHECK(f.count(id, "") == 1);
+  }
+}
+
 TEST_CASE("what people approved is not planned anew") {
   Growing f;
   auto const id = f.make("2", R"({"stages":[{"percent":10},{"percent":100}],"approvals":{"required":1}})", false)->id;
