@@ -106,7 +106,7 @@ Error bad_cursor() { return {Kind::bad_input, "bad_cursor", "cursor: not one tha
 
 }  // namespace
 
-events::Deed Call::deed(std::string reason) const { return {now, actor.name, std::move(reason), request_id}; }
+events::Deed Call::deed(std::string reason) const { return {now, actor.name, std::move(reason), request_id, actor.limits.model}; }
 
 std::string_view Call::path_value(std::string_view name) const {
   auto const found = path.find(name);

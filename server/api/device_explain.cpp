@@ -102,12 +102,20 @@ json::object to_json(std::string const& device, std::string const& model, Explai
           {"because", because_json(explained.because)}};
 }
 
-/// Rollouts of other devices are told to those alone who see them.
+/// What other models say of this one, to whoever sees none of them.
+rollout::Because unnamed(rollout::Because const& one) {
+  bool const member = one.code == "set";
+  return {one.code, member ? "a rollout of another model, a set that this one is a member of, says what it runs"
+                           : "a rollout of another model says what a member of this set should run"};
+}
+
+/// Rollouts of other devices, and names of other models, are told to those alone who see them.
 Result<std::vector<rollout::Because>> within(registry::Limits const& limits, std::vector<rollout::Because> const& reasons) {
   std::vector<rollout::Because> out;
   for (auto const& one : reasons) {
     FLEET_TRY(auto const reach, registry::Selector::parse(one.selector));
-    if (one.code != "not_selected" || limits.cover(reach)) out.push_back(one);
+    if (one.names_others && !limits.model.empty()) out.push_back(unnamed(one));
+    else if (one.code != "not_selected" || limits.cover(reach)) out.push_back(one);
   }
   return out;
 }

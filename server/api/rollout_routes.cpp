@@ -160,9 +160,16 @@ Result<Reply> fit_preset(Services& services, Call const& call) {
   return reply;
 }
 
+/// Rollouts of other models are named to those alone who see them; that there are some is told to all.
+void hide_others(registry::Limits const& limits, rollout::Plan& plan) {
+  auto const hidden = std::erase_if(plan.conflicts, [&](auto const& one) { return !limits.covers_model(one.model); });
+  if (hidden > 0) plan.warnings.emplace_back("a rollout of another model moves models that this one moves, and may cover the same devices: this one cannot start beside it");
+}
+
 Result<Reply> plan_rollout(Services& services, Call const& call) {
   FLEET_TRY(auto const wanted, read_create(services, call));
-  FLEET_TRY(auto const plan, rollout::plan(services.store.reader(), wanted.request.plan));
+  FLEET_TRY(auto plan, rollout::plan(services.store.reader(), wanted.request.plan));
+  hide_others(call.actor.limits, plan);
   Reply reply;
   reply.body = rollout::plan_json(wanted.request.plan, plan);
   return reply;

@@ -12,6 +12,7 @@ struct Deed {
   std::string actor;            ///< token:NAME, device:ID, system:judge
   std::string reason = {};      ///< as who did it says; may be empty
   std::string request_id = {};  ///< of the request that asked for it; empty: none did
+  std::string model = {};       ///< that the token is limited to: a refusal names nothing of others; empty: it is not
 };
 
 }  // namespace fleet::events

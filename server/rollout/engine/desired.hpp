@@ -21,6 +21,7 @@ struct Because {
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, tries_again, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
+  bool names_others = false;  ///< the text names rollouts or releases of other models: not everybody who sees this one sees those
 };
 
 /// A member of a set, as directives name it.

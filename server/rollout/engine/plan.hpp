@@ -22,7 +22,7 @@ struct StagePlan {
   std::string certifies;
 };
 struct Conflict {
-  std::string rollout, state, selector;
+  std::string rollout, state, selector, model;
   std::int64_t devices = 0;  ///< of the targeted; counted by `plan` alone
 };
 struct Plan {
@@ -33,7 +33,7 @@ struct Plan {
   Policy policy;                ///< of a preset: what it is for this fleet
   Ladder ladder;
   std::vector<StagePlan> stages;
-  std::vector<Conflict> conflicts;  ///< live rollouts of the model whose selectors may overlap
+  std::vector<Conflict> conflicts;  ///< live rollouts of what it moves whose selectors may overlap
   std::vector<std::string> warnings;
 };
 

@@ -38,6 +38,7 @@ void silence(Desired& one, Because why) {
   one.rollout_n = 0;
   one.joins = false;
   one.members.clear();
+  why.names_others = true;
   one.because.push_back(std::move(why));
 }
 

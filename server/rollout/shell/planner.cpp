@@ -235,6 +235,11 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   return out;
 }
 
+Error unnamed_overlap(Conflict const& conflict) {
+  return {Kind::conflict, "rollout_overlaps", fmt::format("a rollout of another model is {}, moves models that this one moves, and may cover the same devices", conflict.state),
+          "wait for it to end, or ask somebody who sees that model"};
+}
+
 Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& version, std::string const& selector,
                                              std::string const& except_id) {
   FLEET_TRY(auto const mine, registry::Selector::parse(selector));
@@ -248,7 +253,7 @@ Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string
       while (true) {
         FLEET_TRY(bool const more, rows.step());
         if (!more) break;
-        Conflict found{rows.text(0), rows.text(1), rows.text(2)};
+        Conflict found{rows.text(0), rows.text(1), rows.text(2), rows.text(3)};
         FLEET_TRY(auto const theirs, registry::Selector::parse(found.selector));
         if (seen.insert(found.rollout).second && !disjoint(mine, theirs)) out.push_back(std::move(found));
       }

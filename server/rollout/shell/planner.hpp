@@ -62,5 +62,7 @@ struct ReleaseFacts {
 /// Live rollouts that may overlap `selector`: of the release's model, of members of a set, and of sets that share one. Cheap: looks at rollouts, not at devices.
 [[nodiscard]] Result<std::vector<Conflict>> find_conflicts(db::Connection& reader, std::string const& model, std::string const& version, std::string const& selector,
                                                            std::string const& except_id);
+/// A refusal by a rollout of another model, for who may not know of that.
+[[nodiscard]] Error unnamed_overlap(Conflict const& conflict);
 
 }  // namespace fleet::rollout

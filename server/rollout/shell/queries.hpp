@@ -26,11 +26,11 @@ inline constexpr Query kReportedOf{"rollout_reported_of", "SELECT reported FROM 
 inline constexpr Query kMetricsSent{"rollout_metrics_sent", "SELECT DISTINCT metric FROM telemetry_metrics WHERE ?1 = '' OR model = ?1"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
-    "SELECT id, state, selector FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
+    "SELECT id, state, selector, model FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};
 
 /// The same, of rollouts of sets that have a member of the model.
 inline constexpr Query kLiveSetsWith{"rollout_live_sets_with",
-                                     "SELECT id, state, selector FROM rollouts WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND EXISTS "
+                                     "SELECT id, state, selector, model FROM rollouts WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') AND EXISTS "
                                      "(SELECT 1 FROM release_members m WHERE m.release = rollouts.release AND m.model = ?) ORDER BY n"};
 inline constexpr Query kMemberModels{"rollout_member_models",
                                      "SELECT m.model FROM releases l JOIN release_members m ON m.release = l.n WHERE l.model = ? AND l.version = ? ORDER BY m.position"};

@@ -39,11 +39,12 @@ bool passes_way_back(Rollout const& rollout, Rollout const& other) {
 }
 
 /// No live rollout of what it moves may cover the same devices, but those this one follows or replaces.
-Result<void> check_overlap(db::Connection& reader, Rollout const& rollout) {
+Result<void> check_overlap(db::Connection& reader, Rollout const& rollout, events::Deed const& deed) {
   FLEET_TRY(auto const conflicts, find_conflicts(reader, rollout.model, rollout.version, rollout.selector, rollout.id));
   for (auto const& conflict : conflicts) {
     FLEET_TRY(auto const other, load_rollout(reader, conflict.rollout));
     if (rollout.after_n == other.n || rollout.supersedes_n == other.n || passes_way_back(rollout, other)) continue;
+    if (!deed.model.empty() && other.model != deed.model) return unnamed_overlap(conflict);
     if (other.model != rollout.model)
       return Error{Kind::conflict, "rollout_overlaps",
                    fmt::format("rollout {} of {}@{} is {}, moves models that this one moves, and may cover the same devices", other.id, other.model, other.version, conflict.state),
@@ -102,7 +103,7 @@ Result<void> start_loaded(store::Tx& tx, Rollout& rollout, events::Deed const& d
   if (rollout.against && rollout.against->state != "approved")
     return Error{Kind::conflict, "release_not_approved", fmt::format("release {}, which is tested against, is {}", rollout.policy.ab->against, rollout.against->state),
                  fmt::format("fleetctl release approve {}", rollout.policy.ab->against)};
-  FLEET_CHECK(check_overlap(tx.connection(), rollout));
+  FLEET_CHECK(check_overlap(tx.connection(), rollout, deed));
   FLEET_CHECK(check_predecessor(tx.connection(), rollout));
   note_deed(rollout, "start", "started", deed);
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, 1));
@@ -193,7 +194,7 @@ Result<Rollout> create(store::Tx& tx, CreateRequest const& request, Plan const& 
   }
   FLEET_TRY(auto rollout, load_rollout(tx.connection(), request.id));
   FLEET_CHECK(put_ladder(tx, rollout.n, plan.ladder, plan.fleet));
-  FLEET_CHECK(check_overlap(tx.connection(), rollout));
+  FLEET_CHECK(check_overlap(tx.connection(), rollout, deed));
   auto const after = fmt::format(R"({{"model":"{}","version":"{}","targeted":{}}})", rollout.model, rollout.version, plan.targeted);
   FLEET_CHECK(events::record(tx, deed, "rollout.created", "rollout/" + rollout.id, "", after));
   if (plan.policy.emergency) FLEET_CHECK(events::record(tx, deed, "rollout.emergency", "rollout/" + rollout.id, "", R"({"skips":["bake","evidence"]})"));
@@ -233,7 +234,7 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& 
     return rollout;
   }
   if (rollout.stage == 0) {
-    FLEET_CHECK(check_overlap(tx.connection(), rollout));
+    FLEET_CHECK(check_overlap(tx.connection(), rollout, deed));
     FLEET_CHECK(replace_superseded(tx, rollout, deed));
     FLEET_CHECK(begin_first_stage(tx.connection(), rollout, deed.at));
   } else {

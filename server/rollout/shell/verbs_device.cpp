@@ -65,9 +65,10 @@ Result<Rollout> retry(store::Tx& tx, std::string_view id, std::string const& dev
   if (failed.devices == 0) return rollout;
   if (rollout.state == State::completed) {  // it covers devices again: nothing else may
     FLEET_TRY(auto const conflicts, find_conflicts(tx.connection(), rollout.model, rollout.version, rollout.selector, rollout.id));
+    if (!conflicts.empty() && !deed.model.empty() && conflicts[0].model != deed.model) return unnamed_overlap(conflicts[0]);
     if (!conflicts.empty())
       return Error{Kind::conflict, "rollout_overlaps",
-                   fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, rollout.model, conflicts[0].state),
+                   fmt::format("rollout {} of {} is {} and may cover the same devices", conflicts[0].rollout, conflicts[0].model, conflicts[0].state),
                    "wait for it to end"};
     rollout.ended_at = std::nullopt;
   }

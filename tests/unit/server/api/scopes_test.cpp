@@ -408,6 +408,27 @@ TEST_CASE_FIXTURE(TwoSites, "no answer that a limited token gets names a model o
   }
 }
 
+TEST_CASE_FIXTURE(TwoSites, "a set that a token's model is a member of is not named to it, by a plan or by a refusal") {
+  add_release("bundle");
+  sql({"test.member", "INSERT INTO release_members (release, position, member, model, comes_after) SELECT s.n, 0, m.n, 'mine', '[]' FROM releases s, releases m "
+                      "WHERE s.model = 'bundle' AND m.model = 'mine'"});
+  add_rollout("r_bundle", "bundle", "region=eu");
+  sql({"test.start", "UPDATE rollouts SET state = 'running', stage = 1, started_at = 1, moment = 1 WHERE id = 'r_bundle'"});
+  struct Asked {
+    net::Method method;
+    std::string target, body, role, told;
+  };
+  for (auto const& one : {Asked{post, "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"), "viewer", "a rollout of another model moves"},
+                          Asked{post, "/api/v1/rollouts", rollout_body("mine", "region=eu"), "operator", "a rollout of another model is running"}}) {
+    auto const whole = send(one.method, one.target, one.body, one.role);
+    CHECK_MESSAGE(whole.body.find("r_bundle") != std::string::npos, whole.body);
+    auto const limited = send(one.method, one.target, one.body, one.role + "-m");
+    CHECK(limited.status == whole.status);
+    CHECK_MESSAGE(limited.body.find("bundle") == std::string::npos, limited.body);
+    CHECK_MESSAGE(limited.body.find(one.told) != std::string::npos, limited.body);
+  }
+}
+
 TEST_CASE_FIXTURE(TwoSites, "who runs what is made of a data set is told of the token's own model") {
   add_secrets();
   sql({"test.dataset", R"(UPDATE releases SET datasets = '[{"name":"faces","sha256":""}]' WHERE model = 'rival')"});
