@@ -195,6 +195,7 @@ TEST_CASE("devices that join or change labels are right at their next poll") {
   f.steps(3);
   CHECK(f.count(rollout.id, "") == 0);
   f.sql({"test.label", "UPDATE devices SET labels = '{\"site\":\"north\"}' WHERE n <= 10"});
+  f.steps(2);  // planned over them
   REQUIRE(f.act([&](store::Tx& tx) { return promote(tx, rollout.id, {.stage = 1}, f.deed()); }));
   f.steps(2);
   CHECK(f.running_count("2") == 10);
