@@ -31,6 +31,11 @@ expect_code "a group that a rollout uses stays" 6 ctl group delete night --yes
 printf '{"id":"d1"}\n"d2"\n' | ctl group set night --from - >/dev/null || fail "a list from standard input"
 expect "who joins is told at the next poll" until_true 20 runs d2 1
 
+printf 'stages: [{percent: 100}]\nlimits: {at_once: 2}\nfreeze: [{from: christmas}]\n' >"$work/mistaken.yaml"
+expect_code "a standing policy with mistakes is refused" 2 ctl model set m --follow stable -l group=night --policy "$work/mistaken.yaml"
+expect "all of them are named at their places" test "$(grep -cE '^ +/standing/0/policy/(limits/at_once|freeze/0/from):' "$work/last.err")" = 2
+expect_code "a slip in what is kept names nobody in silence" 2 ctl rollout create --release m@1 -l 'running!=m@stabel' --policy "$work/policy.yaml"
+expect_code "an alias that is none is not removed" 3 ctl model set m --alias stabel-
 expect "a standing policy starts nothing by itself" ctl model set m --follow stable -l group=night --policy "$work/policy.yaml"
 expect "nor does the same version again" ctl model set m --alias stable=1
 expect "there is one rollout" test "$(ctl rollout list -o name | wc -l)" = 1

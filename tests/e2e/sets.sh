@@ -25,6 +25,8 @@ switches() { grep -o 'event=update.member set=gate model=[a-z]*\|update.member .
 
 member reader 1 0; member post 1 0
 expect_code "a member that is not there is refused" 3 ctl set publish --name gate --version 1 --member reader@9
+ctl model set reader --alias stable=1 >/dev/null
+expect "an alias stands for a member's version" grep -qx reader@1 <(ctl set publish --name gate --version 0 --member reader@stable --dry-run)
 expect_code "so is an order in a circle" 2 ctl set publish --name gate --version 1 --member reader@1:after=post --member post@1:after=reader
 set_of 1 1 1
 [ "$(ctl set get gate@1 -o json | jq -r '[.members[] | "\(.model)@\(.version)"] | join(" ")')" = "post@1 reader@1" ] || fail "set get"
