@@ -19,6 +19,13 @@ struct Sample {
   std::string version, content, document, digest;
 };
 
+/// Calls a file that the release does not have: fails without running anything.
+inline wire::Manifest failing_activation() {
+  wire::Manifest manifest;
+  manifest.activate = {"bin/no-such-file"};
+  return manifest;
+}
+
 inline Sample sample(std::string const& version, wire::Manifest manifest = {}) {
   Sample out{version, "model of " + version, {}, {}};
   wire::Release release{"reader", version, 1, {{{"cam-a"}, {{"model.onnx", out.content.size(), crypto::sha256(out.content), false}}}}, std::move(manifest)};

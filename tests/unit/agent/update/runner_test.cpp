@@ -6,12 +6,6 @@ using namespace fleet::agent;
 
 namespace {
 
-/// Calls a file that the release does not have: fails without running anything.
-wire::Manifest failing_activation() {
-  wire::Manifest manifest;
-  manifest.activate = {"bin/no-such-file"};
-  return manifest;
-}
 wire::Manifest failing_golden() {
   wire::Manifest manifest;
   manifest.golden = wire::Golden{{"bin/no-such-file"}, Millis{1000}, {}, "model.onnx", 0};

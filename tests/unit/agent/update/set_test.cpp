@@ -66,11 +66,6 @@ bool runs(Device& device, Set const& set) {
   return true;
 }
 
-wire::Manifest failing_activation() {
-  wire::Manifest manifest;
-  manifest.activate = {"bin/no-such-file"};
-  return manifest;
-}
 /// The device's own fault: an update of one model would wait until it is mended.
 wire::Manifest unknown_program() {
   wire::Manifest manifest;
