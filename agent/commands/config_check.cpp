@@ -1,9 +1,9 @@
 #include "agent/commands/config_check.hpp"
 
-#include "agent/proof/user.hpp"
 #include "core/base/env.hpp"
 #include "core/base/log.hpp"
 #include "core/crypto/certificates.hpp"
+#include "core/proof/user.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -54,7 +54,7 @@ Result<std::string> load_source_cas(Fs& fs, Layout const& layout, Config const& 
 ConfigFaults check_machine(Fs& fs, Layout const& layout, Config const& config) {
   ConfigFaults out;
   if (!config.exec.run_as.empty())
-    if (auto const user = program_user(config.exec.run_as); !user) out.users.push_back({"/exec/run_as", user.error().detail});
+    if (auto const user = proof::program_user(config.exec.run_as); !user) out.users.push_back({"/exec/run_as", user.error().detail});
   for (auto const& [name, path] : config.exec.programs)
     if (auto const fault = fault_of_program(fs, path); !fault.empty()) out.programs.push_back({"/exec/programs/" + name, fault});
   if (config.sources_ca.empty()) return out;

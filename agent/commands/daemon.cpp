@@ -1,13 +1,13 @@
 #include "agent/commands/daemon.hpp"
 
 #include "agent/commands/config_check.hpp"
-#include "agent/proof/process.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
 #include "agent/commands/control.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
+#include "core/proof/process.hpp"
 #include "core/wire/json.hpp"
 
 #include <malloc.h>
@@ -221,7 +221,7 @@ Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layo
   FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
   Signals const signals;
   FLEET_TRY(auto config, ready_config(fs, layout));
-  prepare_programs(config.exec);
+  proof::prepare_programs(config.exec);
   for (std::optional<Config> before;;) {
     auto next = serve(fs, clock, random, layout, config, signals);
     if (next && !*next) return {};

@@ -1,7 +1,7 @@
 #include "agent/conditions/conditions.hpp"
 
-#include "agent/proof/process.hpp"
 #include "agent/conditions/window.hpp"
+#include "core/proof/process.hpp"
 
 #include <algorithm>
 
@@ -24,12 +24,12 @@ bool Conditions::is_metered(std::atomic<bool> const& stop) {
     if (ask_at_ != MonoTime{} && now < ask_at_) return metered_;
     ask_at_ = now + kAskAgain;
   }
-  Command command;
+  proof::Command command;
   command.program = words.front();
   command.arguments.assign(words.begin() + 1, words.end());
   command.directory = "/";
   command.exec = context_.config.exec;
-  auto const ran = run(command, context_.waits, stop);
+  auto const ran = proof::run(command, context_.waits, stop);
   std::lock_guard const lock(mutex_);
   if (!ran && ran.error().code == "interrupted") ask_at_ = {};
   else metered_ = ran && ran->ok();

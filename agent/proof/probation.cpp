@@ -2,6 +2,7 @@
 #include "agent/proof/proof.hpp"
 
 #include "core/net/client.hpp"
+#include "core/proof/process.hpp"
 
 #include <fmt/format.h>
 
@@ -35,7 +36,7 @@ std::string name_of(wire::HealthCheck const& check) {
 
 struct ProbationRun::State {
   Bench bench;
-  Candidate candidate;
+  proof::Candidate candidate;
   wire::Manifest manifest;
   MonoTime started;
   ProbationSoFar before;
@@ -43,11 +44,11 @@ struct ProbationRun::State {
   wire::DeviceError error;
 
   void run_exec(Watched& one) {
-    auto command = resolve(one.check->exec, candidate.slot, bench.config.exec);
+    auto command = proof::resolve(one.check->exec, candidate.slot, bench.config.exec);
     if (!command) return cannot_run(one, command.error());
     command->timeout = one.check->timeout;
-    command->environment = environment_of(candidate);
-    auto const ran = run(*command, bench.waits, bench.stop);
+    command->environment = proof::environment_of(candidate);
+    auto const ran = proof::run(*command, bench.waits, bench.stop);
     if (!ran) return cannot_run(one, ran.error());
     note(one, ran->ok(), ran->text, ran->output);
   }
@@ -122,7 +123,7 @@ struct ProbationRun::State {
   }
 };
 
-ProbationRun::ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
+ProbationRun::ProbationRun(Bench const& bench, proof::Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before)
     : state_(new State{bench, std::move(candidate), manifest, bench.clock.mono(), before, {}, {}}) {
   for (auto const& check : state_->manifest.health) state_->checks.push_back({&check, state_->started, 0, false, {}, false, {}, {}});
   std::vector<Collector::Watched> watched;

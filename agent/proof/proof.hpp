@@ -1,10 +1,10 @@
 #pragma once
 
 #include "agent/proof/interrupt.hpp"
-#include "agent/proof/process.hpp"
 #include "agent/store/config.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "core/base/fs.hpp"
+#include "core/proof/golden.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/release.hpp"
 
@@ -14,17 +14,6 @@
 
 namespace fleet::agent {
 
-/// A release in its slot, about to be proved.
-struct Candidate {
-  std::string model, version, digest;
-  std::string slot;     ///< absolute folder of its files
-  std::string scratch;  ///< a folder that the proof makes for itself and removes; its parent is the agent's alone
-  std::string statsd;   ///< path of the StatsD socket
-};
-
-/// What a program of the release finds in its environment.
-[[nodiscard]] std::map<std::string, std::string> environment_of(Candidate const& candidate);
-
 /// What proofs work with.
 struct Bench {
   Fs& fs;
@@ -33,21 +22,12 @@ struct Bench {
   Config const& config;
   Collector& collector;
   Interrupt& stop;
+  [[nodiscard]] proof::Ground ground() const { return {fs, waits, config.exec, stop.flag()}; }
 };
-
-/// Runs the golden test's command in the slot and compares its output with what the manifest expects, number by number.
-/// @errors unprocessable: the release's own, with code golden_failed (the program), golden_timeout, golden_mismatch (the first difference:
-///   line, column, expected, got) and the program's output in `hint`; of every other kind: this device's own, as run() has them, no
-///   evidence against the release
-[[nodiscard]] Result<void> golden_test(Bench const& bench, Candidate const& candidate, wire::Golden const& golden);
-
-/// Compares two texts of cells separated by commas or white space: numbers within `tolerance`, other cells exactly.
-/// @errors unprocessable (code `golden_mismatch`)
-[[nodiscard]] Result<void> compare_outputs(std::string_view expected, std::string_view got, double tolerance);
 
 inline constexpr Millis kProgramTimeout{10'000};
 /// A program that must end well (activate, hooks). @errors unprocessable (code `code`): the program's own; else as run() has them
-[[nodiscard]] Result<void> run_program(Bench const& bench, Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
+[[nodiscard]] Result<void> run_program(Bench const& bench, proof::Candidate const& candidate, std::vector<std::string> const& words, std::string const& code,
                                        Millis timeout = kProgramTimeout);
 
 /// How far a probation has come.
@@ -61,7 +41,7 @@ class ProbationRun {
 public:
   enum class Verdict { pending, healthy, failed };
   /// @param before  what earlier starts of this probation had, which counts on
-  ProbationRun(Bench const& bench, Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before = {});
+  ProbationRun(Bench const& bench, proof::Candidate candidate, wire::Manifest const& manifest, ProbationSoFar before = {});
   ProbationRun(ProbationRun&&) noexcept;
   ProbationRun& operator=(ProbationRun&&) noexcept;
   ~ProbationRun();

@@ -69,7 +69,7 @@ bool is_variable(std::string_view name) {
   return !name.empty() && std::all_of(name.begin(), name.end(), fits) && (name[0] < '0' || name[0] > '9') && !name.starts_with("FLEET_");
 }
 
-void read_limits(wire::ObjectReader& exec, ExecLimits& out, Faults& faults) {
+void read_limits(wire::ObjectReader& exec, proof::ExecLimits& out, Faults& faults) {
   auto const* const value = exec.find("limits");
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/exec/limits", faults);

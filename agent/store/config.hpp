@@ -3,29 +3,13 @@
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
 #include "core/net/proxy.hpp"
+#include "core/proof/exec.hpp"
 
 #include <map>
 #include <string>
 #include <vector>
 
 namespace fleet::agent {
-
-/// What one program may use, with all that it starts. Memory is counted by a control group alone: an accelerator's driver reserves address
-/// space without end.
-struct ExecLimits {
-  std::uint64_t processes = 1'024;           ///< and threads
-  std::uint64_t memory_bytes = 0;            ///< 0: no cap
-  std::uint64_t open_files = 1'024;          ///< of each process
-  std::uint64_t file_bytes = 256ULL << 20U;  ///< of each file it writes
-};
-
-/// `exec:` of agent.yaml: how programs of releases, and the owner's own, are run.
-struct Exec {
-  std::string run_as;                              ///< user; required when the agent is root
-  std::map<std::string, std::string> programs;     ///< what releases may call by name
-  std::map<std::string, std::string> environment;  ///< beside PATH and LANG, which may be set here, too
-  ExecLimits limits;
-};
 
 /// `update_lock:` of agent.yaml: when the owner's programs, or the owner, let an update be switched to.
 struct UpdateLockRule {
@@ -49,7 +33,7 @@ struct Config {
   Millis telemetry_interval = std::chrono::seconds{60};
   std::uint64_t telemetry_bytes_per_day = 0;  ///< 0: no cap; beyond it intervals grow, changes of state are always sent
   int udp_port = 0;                           ///< StatsD on loopback; 0: none
-  Exec exec;
+  proof::Exec exec;
   std::vector<std::string> switched_hook, removed_hook;
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
   int keep_versions = 2;              ///< of each model, the current and the previous one among them

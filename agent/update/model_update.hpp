@@ -152,8 +152,8 @@ private:
   [[nodiscard]] wire::DeviceError about(Part const& part, wire::DeviceError error) const;
   [[nodiscard]] Result<std::shared_ptr<Remote>> remote();
   [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
-  [[nodiscard]] Candidate candidate_of(std::string const& model, Version const& version) const;
-  [[nodiscard]] Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
+  [[nodiscard]] proof::Candidate candidate_of(std::string const& model, Version const& version) const;
+  [[nodiscard]] proof::Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
   [[nodiscard]] Bench bench();
   [[nodiscard]] ModelState state() const;
   /// A switch that goes on counts as made: from there it goes back like a version that runs.

@@ -198,7 +198,7 @@ Result<std::optional<std::vector<Part>>> ModelUpdate::parts_or_fail(ModelState c
 
 Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_}; }
 
-Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version) const {
+proof::Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version) const {
   return {model, version.version, version.digest, context_.slots.slot(model, version.digest), context_.slots.scratch(model), context_.layout.statsd_socket()};
 }
 
@@ -223,7 +223,7 @@ Result<void> ModelUpdate::test(ModelState state) {
     auto golden = part.release.manifest.golden;
     if (!golden) continue;
     golden->timeout = time_left(golden->timeout, of_all, state);
-    auto const passed = golden_test(bench(), candidate_of(part), *golden);
+    auto const passed = proof::golden_test(bench().ground(), candidate_of(part), *golden);
     if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
     if (passed) continue;
     if (!own_reason(passed.error()).empty()) return wait_for_own(std::move(state), passed.error());

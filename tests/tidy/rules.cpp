@@ -24,6 +24,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/stats", {"core/base"}},
     {"core/wire", {"core/base"}},
     {"core/inspect", {"core/wire"}},
+    {"core/proof", {"core/wire"}},
     {"core/net", {"core/crypto"}},
 
     {"server/store/sqlite", {}},

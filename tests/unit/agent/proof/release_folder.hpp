@@ -1,69 +1,20 @@
 #pragma once
 
 #include "agent/proof/proof.hpp"
-#include "core/base/fs.hpp"
-
-#include <doctest/doctest.h>
-
-#include <stdlib.h>
-#include <unistd.h>
-#include <filesystem>
-#include <fstream>
-#include <string>
+#include "tests/unit/core/proof/release_folder.hpp"
 
 namespace fleet::agent {
 
-/// A slot with scripts on the real file system, reachable by the user that release programs run as.
-class ReleaseFolder {
+/// A slot with scripts, and what an agent proves it with.
+class ReleaseFolder : public proof::ReleaseFolder {
 public:
-  ReleaseFolder() {
-    std::string made = "/tmp/fleet-health-XXXXXX";
-    REQUIRE(::mkdtemp(made.data()) != nullptr);
-    root_ = made;
-    namespace stdfs = std::filesystem;
-    stdfs::permissions(root_, static_cast<stdfs::perms>(0755));
-    stdfs::create_directories(root_ + "/slot");
-    config.exec.run_as = ::geteuid() == 0 ? "nobody" : "";
-  }
-  ~ReleaseFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-  }
-
-  void put(std::string const& name, std::string const& content) const { std::ofstream(root_ + "/slot/" + name) << content; }
-  void script(std::string const& name, std::string const& body) const {
-    put(name, "#!/bin/sh\n" + body + "\n");
-    std::filesystem::permissions(root_ + "/slot/" + name, static_cast<std::filesystem::perms>(0755));
-  }
-  [[nodiscard]] std::string slot() const { return root_ + "/slot"; }
-  /// A folder that everybody may write to.
-  [[nodiscard]] std::string open_folder() const {
-    std::filesystem::create_directories(root_ + "/open");
-    std::filesystem::permissions(root_ + "/open", static_cast<std::filesystem::perms>(0777));
-    return root_ + "/open";
-  }
-  [[nodiscard]] std::string scratch() const { return root_ + "/scratch"; }
-  [[nodiscard]] Candidate candidate() const { return {"reader", "2.0", std::string(64, 'a'), slot(), scratch(), "/run/statsd.sock"}; }
-  [[nodiscard]] Bench bench() { return {system_fs(), clock, system_clock(), config, collector, stop}; }
-  [[nodiscard]] Result<Outcome> run_script(std::string const& body, Millis timeout = Millis{10'000}) {
-    script("run", body);
-    Command command;
-    command.program = slot() + "/run";
-    command.directory = slot();
-    command.environment = {{"FLEET_MODEL", "reader"}};
-    command.timeout = timeout;
-    command.exec = config.exec;
-    command.of_release = true;
-    return run(command, system_clock(), stop);
-  }
+  ReleaseFolder() { config.exec = exec; }
+  [[nodiscard]] Bench bench() { return {system_fs(), clock, system_clock(), config, collector, interrupt}; }
 
   FakeClock clock{from_unix_ms(1'700'000'000'000)};
   Config config;
   Collector collector{clock};
-  Interrupt stop;
-
-private:
-  std::string root_;
+  Interrupt interrupt;
 };
 
 }  // namespace fleet::agent

@@ -1,4 +1,4 @@
-#include "agent/proof/cgroup.hpp"
+#include "core/proof/cgroup.hpp"
 
 #include "core/base/fs.hpp"
 
@@ -15,7 +15,7 @@
 #include <optional>
 #include <sstream>
 
-namespace fleet::agent {
+namespace fleet::proof {
 namespace {
 
 constexpr std::size_t kTextMax = 1024 * 1024;
@@ -123,4 +123,4 @@ bool ProgramGroup::ran_out_of_memory() const {
   return false;
 }
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

@@ -1,4 +1,4 @@
-#include "agent/proof/user.hpp"
+#include "core/proof/user.hpp"
 
 #include <fmt/format.h>
 #include <grp.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace fleet::agent {
+namespace fleet::proof {
 namespace {
 
 constexpr std::size_t kEntryMax = 1024 * 1024;
@@ -48,4 +48,4 @@ Result<ProgramUser> program_user(std::string const& run_as) {
   return user;
 }
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

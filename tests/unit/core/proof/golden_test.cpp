@@ -1,7 +1,9 @@
-#include "tests/unit/agent/proof/release_folder.hpp"
+#include "tests/unit/core/proof/release_folder.hpp"
+
+#include "core/proof/compare.hpp"
 
 using namespace fleet;
-using namespace fleet::agent;
+using namespace fleet::proof;
 
 TEST_CASE("outputs are compared cell by cell, numbers within the tolerance, and the first difference is named") {
   struct Case {
@@ -63,7 +65,7 @@ TEST_CASE("the golden test runs the release's own program on its inputs and judg
     folder.put("out.csv", "1,2\n");
     folder.script("golden", body);
     wire::Golden const golden{{"golden"}, Millis{2'000}, "in.csv", "out.csv", 1e-4};
-    auto const tested = golden_test(folder.bench(), folder.candidate(), golden);
+    auto const tested = golden_test(folder.ground(), folder.candidate(), golden);
     CHECK((tested ? std::string() : tested.error().code) == code);
     if (!tested) CHECK(tested.error().detail.find(words) != std::string::npos);
     if (words == "cell 2") CHECK(tested.error().hint == "about to differ\n");
@@ -74,16 +76,16 @@ TEST_CASE("what this device lacks is no evidence against the release, and a stop
   ReleaseFolder folder;
   folder.put("out.csv", "1");
   wire::Golden golden{{"none"}, Millis{1'000}, {}, "out.csv", 0};
-  auto const lacks = golden_test(folder.bench(), folder.candidate(), golden);
+  auto const lacks = golden_test(folder.ground(), folder.candidate(), golden);
   CHECK(lacks.error().code == "unknown_program");
   CHECK(lacks.error().kind != Kind::unprocessable);
   folder.script("slow", "sleep 100");
   golden.command = {"slow"};
-  folder.stop.raise();
-  CHECK(golden_test(folder.bench(), folder.candidate(), golden).error().code == "interrupted");
-  folder.stop.lower();
-  folder.config.exec.run_as = "no-such-user";
-  auto const no_user = golden_test(folder.bench(), folder.candidate(), golden);
+  folder.stop = true;
+  CHECK(golden_test(folder.ground(), folder.candidate(), golden).error().code == "interrupted");
+  folder.stop = false;
+  folder.exec.run_as = "no-such-user";
+  auto const no_user = golden_test(folder.ground(), folder.candidate(), golden);
   CHECK(no_user.error().code == "unknown_user");
   CHECK(no_user.error().kind != Kind::unprocessable);
 }
@@ -96,7 +98,7 @@ TEST_CASE("the scratch folder is the test's alone, and gone after it with all th
   wire::Golden const golden{{"golden"}, Millis{10'000}, {}, "out.csv", 0};
   // What somebody put there before is no output of this test.
   std::filesystem::create_directories(folder.scratch() + "/output/x");
-  auto const tested = golden_test(folder.bench(), folder.candidate(), golden);
+  auto const tested = golden_test(folder.ground(), folder.candidate(), golden);
   CHECK((tested ? std::string() : tested.error().detail).empty());
   CHECK_FALSE(std::filesystem::exists(folder.scratch()));
 }

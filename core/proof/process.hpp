@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/store/config.hpp"
+#include "core/proof/exec.hpp"
 #include "core/base/time.hpp"
 
 #include <atomic>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace fleet::agent {
+namespace fleet::proof {
 
 /// A program of a release or of the device's owner, as it is run: with a supervisor of its own, in a control group of its own where the
 /// system has one, with the environment and limits of agent.yaml, as its user and in his groups, without descriptors, without new
@@ -46,4 +46,4 @@ void prepare_programs(Exec const& exec);
 /// @errors not_found (code `unknown_program`: a name that the owner may give); unprocessable (code `not_in_release`: anything else)
 [[nodiscard]] Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec);
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/store/config.hpp"
+#include "core/proof/exec.hpp"
 #include "core/base/fs.hpp"
 
 #include <sys/types.h>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace fleet::agent {
+namespace fleet::proof {
 
 /// Whom programs run as, with the groups that are his in the system's own tables (`video` and `render` lead to the accelerator).
 struct ProgramUser {
@@ -24,4 +24,4 @@ struct ProgramUser {
 /// @errors the device's own: run_as_required, run_as_needs_root, unknown_user
 [[nodiscard]] Result<ProgramUser> program_user(std::string const& run_as);
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

@@ -1,4 +1,4 @@
-#include "agent/proof/supervisor.hpp"
+#include "core/proof/supervisor.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include <cstring>
 
 /// Between fork(2) and _exit(2): no memory is asked for, no lock taken.
-namespace fleet::agent {
+namespace fleet::proof {
 namespace {
 
 constexpr int kNotStarted = 127;
@@ -176,4 +176,4 @@ void supervise(Launch const& given) {
   ::_exit(0);
 }
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

@@ -1,12 +1,12 @@
 #pragma once
 
-#include "agent/store/config.hpp"
+#include "core/proof/exec.hpp"
 #include "core/base/descriptor.hpp"
 
 #include <memory>
 #include <string>
 
-namespace fleet::agent {
+namespace fleet::proof {
 
 /// The folder of the agent's own control group (v2), where it may make one for each program; empty where there is none.
 [[nodiscard]] std::string own_cgroup();
@@ -38,4 +38,4 @@ private:
   bool counts_processes_ = false;
 };
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

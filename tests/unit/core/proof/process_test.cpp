@@ -1,6 +1,6 @@
-#include "tests/unit/agent/proof/release_folder.hpp"
+#include "tests/unit/core/proof/release_folder.hpp"
 
-#include "agent/proof/user.hpp"
+#include "core/proof/user.hpp"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 #include <sstream>
 
 using namespace fleet;
-using namespace fleet::agent;
+using namespace fleet::proof;
 
 namespace {
 
@@ -99,7 +99,7 @@ TEST_CASE("a program has a clean environment, its own group, no descriptors, no 
 
 TEST_CASE("a stop kills what runs and says so") {
   ReleaseFolder folder;
-  folder.stop.raise();
+  folder.stop = true;
   auto const ran = folder.run_script("sleep 1000", Millis{100'000});
   REQUIRE_FALSE(ran.has_value());
   CHECK(ran.error().code == "interrupted");
@@ -132,7 +132,7 @@ TEST_CASE("a program ends with the agent, however that ends") {
     command.directory = folder.slot();
     command.environment = {{"FLEET_TOLD", told}};
     command.timeout = Millis{100'000};
-    command.exec = folder.config.exec;
+    command.exec = folder.exec;
     ::_exit(run(command, system_clock(), folder.stop).has_value() ? 0 : 1);
   }
   std::string pid;
@@ -149,8 +149,8 @@ TEST_CASE("a program ends with the agent, however that ends") {
 
 TEST_CASE("environment and limits are the owner's, what the proof says stands above them") {
   ReleaseFolder folder;
-  folder.config.exec.environment = {{"LD_LIBRARY_PATH", "/usr/local/cuda/lib64"}, {"LANG", "de_DE.UTF-8"}, {"FLEET_MODEL", "other"}};
-  folder.config.exec.limits.open_files = 99;
+  folder.exec.environment = {{"LD_LIBRARY_PATH", "/usr/local/cuda/lib64"}, {"LANG", "de_DE.UTF-8"}, {"FLEET_MODEL", "other"}};
+  folder.exec.limits.open_files = 99;
   auto const ran = folder.run_script("env; ulimit -n");
   REQUIRE(ran.has_value());
   for (std::string const line :
@@ -162,7 +162,7 @@ TEST_CASE("environment and limits are the owner's, what the proof says stands ab
 
 TEST_CASE("a program runs in the groups that the system gives its user") {
   ReleaseFolder folder;
-  auto const user = program_user(folder.config.exec.run_as);
+  auto const user = program_user(folder.exec.run_as);
   REQUIRE(user.has_value());
   auto const ran = folder.run_script("id -G");
   REQUIRE(ran.has_value());
@@ -180,7 +180,7 @@ TEST_CASE("what keeps a program from running is told with path and errno, and wh
     Command command;
     command.program = program;
     command.directory = folder.slot();
-    command.exec = folder.config.exec;
+    command.exec = folder.exec;
     command.of_release = of_release;
     return run(command, system_clock(), folder.stop);
   };
@@ -220,7 +220,7 @@ TEST_CASE("as root nothing runs without a user of its own; unknown programs and 
     command.exec.run_as = "no-such-user";
     CHECK(run(command, system_clock(), folder.stop).error().code == "unknown_user");
   }
-  command.exec = folder.config.exec;
+  command.exec = folder.exec;
   command.program = folder.slot() + "/none";
   CHECK(run(command, system_clock(), folder.stop).error().code == "unknown_program");
 }

@@ -1,7 +1,7 @@
-#include "agent/proof/process.hpp"
+#include "core/proof/process.hpp"
 
-#include "agent/proof/cgroup.hpp"
-#include "agent/proof/supervisor.hpp"
+#include "core/proof/cgroup.hpp"
+#include "core/proof/supervisor.hpp"
 #include "core/base/fs.hpp"
 #include "core/base/log.hpp"
 
@@ -18,7 +18,7 @@
 #include <memory>
 #include <optional>
 
-namespace fleet::agent {
+namespace fleet::proof {
 namespace {
 
 constexpr std::size_t kTailBytes = 4096;
@@ -218,4 +218,4 @@ Result<Command> resolve(std::vector<std::string> const& words, std::string const
   return out;
 }
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof

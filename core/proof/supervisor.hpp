@@ -1,12 +1,12 @@
 #pragma once
 
-#include "agent/proof/user.hpp"
+#include "core/proof/user.hpp"
 
 #include <sys/types.h>
 
 #include <cstddef>
 
-namespace fleet::agent {
+namespace fleet::proof {
 
 /// One program as its supervisor starts it. Everything is made before fork(2): after it, in a process with threads, only async-signal-safe
 /// calls are allowed.
@@ -37,4 +37,4 @@ struct SupervisorWord {
 /// setsid (they are its children once their parents have gone: PR_SET_CHILD_SUBREAPER), and tells. It outlives the agent only to do that.
 [[noreturn]] void supervise(Launch const& launch);
 
-}  // namespace fleet::agent
+}  // namespace fleet::proof
