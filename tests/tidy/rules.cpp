@@ -25,6 +25,9 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/wire", {"core/base"}},
     {"core/inspect", {"core/wire"}},
     {"core/proof", {"core/wire"}},
+    {"core/tensors", {"core/inspect"}},
+    {"core/content", {"core/crypto"}},
+    {"core/content/encode", {"core/content", "core/tensors"}},
     {"core/net", {"core/crypto"}},
 
     {"server/store/sqlite", {}},

@@ -1,0 +1,113 @@
+#include "core/content/encode/encoder.hpp"
+
+#include "core/content/assembler.hpp"
+#include "core/crypto/hash.hpp"
+
+#include <doctest/doctest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <map>
+
+using namespace fleet;
+using namespace fleet::content;
+
+namespace {
+
+using Segments = std::map<Digest, Bytes>;
+
+RecipeBuilder builder_of(BytesView target, Encoder const& encoder, Segments& segments) {
+  return {crypto::sha256(target), target.size(), encoder.bases(), [&segments](Digest const& name, BytesView bytes) -> Result<void> {
+            segments[name].assign(bytes.begin(), bytes.end());
+            return {};
+          }};
+}
+
+Bytes recipe_of(BytesView target, Encoder const& encoder, Segments& segments, KnownChunks const* known = nullptr) {
+  auto builder = builder_of(target, encoder, segments);
+  for (std::size_t i = 0; i < encoder.blocks(); ++i) REQUIRE(builder.add(encoder.encode(i, known).value()).has_value());
+  return builder.finish().value();
+}
+
+/// Makes the file of a recipe, as a device does.
+Bytes assemble(BytesView recipe, Segments const& segments, std::vector<Source*> const& bases) {
+  MemorySource source(recipe);
+  auto reader = RecipeReader::open(source).value();
+  Assembler assembler;
+  Bytes out;
+  while (auto const block = reader.next().value()) {
+    BytesView const segment = block->stored ? BytesView(segments.at(reader.head().segments[block->stored->segment].sha256)) : BytesView{};
+    auto const bytes = assembler.assemble(*block, stored_of(*block, segment).value(), block->base ? bases.at(block->base->file) : nullptr);
+    REQUIRE_MESSAGE(bytes.has_value(), (bytes ? std::string() : bytes.error().detail));
+    out.insert(out.end(), bytes->begin(), bytes->end());
+  }
+  CHECK(crypto::sha256(out) == reader.head().sha256);
+  return out;
+}
+
+Bytes random_bytes(std::size_t size, std::uint64_t seed) {
+  Bytes out(size);
+  for (auto& b : out) {
+    seed = seed * 6364136223846793005U + 1442695040888963407U;
+    b = static_cast<std::uint8_t>(seed >> 56);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a whole file without a base comes out as it was") {
+  Bytes target = random_bytes(1'500'000, 1);
+  target.resize(4'000'000, 0);
+  for (std::size_t i = 2'600'000; i < 4'000'000; ++i) target[i] = static_cast<std::uint8_t>(i / 100);
+  for (auto const size : {target.size(), std::size_t{1}, std::size_t{kBlockBytesMax}, std::size_t{0}}) {
+    BytesView const view = BytesView(target).first(size);
+    MemorySource source(view);
+    auto const encoder = Encoder::whole(source, {}, {}).value();
+    Segments segments;
+    auto const recipe = recipe_of(view, encoder, segments);
+    auto const out = assemble(recipe, segments, {});
+    CHECK(std::equal(out.begin(), out.end(), view.begin(), view.end()));
+  }
+}
+
+TEST_CASE("a later version's chunks refer to where the earlier one's lie") {
+  auto const first = random_bytes(9'000'000, 2);
+  auto second = first;
+  second.insert(second.begin() + 3'000'000, 100, 7);
+  MemorySource source(first), later(second);
+  Segments segments;
+  auto const encoder = Encoder::chunks(source, {}).value();
+  auto const recipe = recipe_of(first, encoder, segments);
+  CHECK(assemble(recipe, segments, {}) == first);
+  CHECK(segments.size() == 3);
+
+  MemorySource recipe_source(recipe);
+  auto reader = RecipeReader::open(recipe_source).value();
+  KnownChunks known;
+  REQUIRE(known.add(reader).has_value());
+  auto const recipe_later = recipe_of(second, Encoder::chunks(later, {}).value(), segments, &known);
+  CHECK(assemble(recipe_later, segments, {}) == second);
+  CHECK(segments.size() == 4);
+  auto const newest = std::min_element(segments.begin(), segments.end(), [](auto const& a, auto const& b) { return a.second.size() < b.second.size(); });
+  CHECK(newest->second.size() < 3 * 256 * 1024);
+}
+
+TEST_CASE("a job that stopped goes on from its checkpoint and makes the same file") {
+  auto const target = random_bytes(9'000'000, 3);
+  MemorySource source(target);
+  auto const encoder = Encoder::whole(source, {}, {}).value();
+  Segments segments;
+  auto begun = builder_of(target, encoder, segments);
+  for (std::size_t i = 0; i < 5; ++i) REQUIRE(begun.add(encoder.encode(i).value()).has_value());
+  auto const checkpoint = begun.checkpoint().value();
+
+  auto resumed = builder_of(target, encoder, segments);
+  REQUIRE(resumed.resume(checkpoint).has_value());
+  CHECK(resumed.blocks() == 5);
+  while (resumed.blocks() < encoder.blocks()) REQUIRE(resumed.add(encoder.encode(resumed.blocks()).value()).has_value());
+  CHECK(assemble(resumed.finish().value(), segments, {}) == target);
+
+  auto const other = random_bytes(100, 4);
+  CHECK(builder_of(other, encoder, segments).resume(checkpoint).error().code == "other_checkpoint");
+}
