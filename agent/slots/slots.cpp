@@ -285,4 +285,10 @@ Result<std::vector<std::string>> Slots::models() const {
   return out;
 }
 
+Result<std::vector<std::string>> Slots::versions(std::string const& model) const {
+  auto names = fs_.list(home(model) + "/versions");
+  if (!names && names.error().kind == Kind::not_found) return std::vector<std::string>{};
+  return names;
+}
+
 }  // namespace fleet::agent

@@ -54,6 +54,8 @@ public:
   Result<void> prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant);
   /// Models that have a folder. What else lies beside them is nobody's.
   Result<std::vector<std::string>> models() const;
+  /// Digests whose slots lie there, whole or not.
+  Result<std::vector<std::string>> versions(std::string const& model) const;
 
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }

@@ -38,7 +38,7 @@ bool is_try(Error const& error) {
 
 Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, Error const& error) {
   if (interrupt_.is_raised() || error.code == "cancelled") {  // somebody's wish, no failure
-    remote_.reset();                                           // it may keep the cancel for its next exchange
+    lines_.reset();                                            // they may keep the cancel for their next exchange
     look_again_in(Millis{0});
     return Error{Kind::unavailable, "interrupted", error.detail};
   }
@@ -62,7 +62,7 @@ Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, 
     FLEET_CHECK(fail(std::move(state), told_of(error)));
     return {};
   }
-  auto const asked = remote_ ? remote_->retry_after() : Millis{0};
+  auto const asked = lines_ ? lines_->retry_after() : Millis{0};
   auto const pause = std::max(asked, next_backoff(moved));
   state.error = fit_to_tell(told_of(error));
   state.waiting = own;
@@ -120,11 +120,9 @@ std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
   return out;
 }
 
-Result<std::shared_ptr<Remote>> ModelUpdate::remote() {
-  if (!remote_) {
-    FLEET_TRY(remote_, shop_.remotes.make());
-  }
-  return remote_;
+std::shared_ptr<Lines> ModelUpdate::lines() {
+  if (!lines_) lines_ = std::make_shared<Lines>([this] { return shop_.remotes.make(); }, &shop_.helpers);
+  return lines_;
 }
 
 Result<void> ModelUpdate::check(ModelState state, Target const& target) {
@@ -137,8 +135,9 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
       auto const members = check_kept_members(release);
       if (members || members.error().kind != Kind::not_found) return members ? check_floor(release, state.floor) : members;
     }
-    FLEET_TRY(auto const remote, this->remote());
-    Interrupt::Watch const watch(interrupt_, [&] { remote->cancel(); });
+    auto const lines = this->lines();
+    Interrupt::Watch const watch(interrupt_, [&] { lines->cancel(); });
+    FLEET_TRY(auto* const remote, lines->at(0));
     FLEET_TRY(auto const turn, shop_.metadata.take(interrupt_.flag()));
     FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
@@ -193,8 +192,8 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, P
     return why.empty() && shop_.throttle.is_spent() ? "budget" : why;
   };
   FLEET_CHECK(wait_because(state, blocked()));
-  FLEET_TRY(auto const remote, this->remote());
-  Interrupt::Watch const watch(interrupt_, [&] { remote->cancel(); });
+  auto const lines = this->lines();
+  Interrupt::Watch const watch(interrupt_, [&] { lines->cancel(); });
   auto looked = now();
   std::string why;
   auto const may_go_on = [&]() -> Result<void> {
@@ -203,15 +202,13 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, P
     why = blocked();
     return why.empty() ? Result<void>{} : Error{Kind::unavailable, std::string(kWaits), why};
   };
-  auto const runs = is_member(part) ? context_.journal.state(part.model).running : state.running;
-  auto const running = runs.none() ? std::string() : context_.slots.slot(part.model, runs.digest);
-  DownloadPlan const plan{part.model, digest, variant, shop_.sources, running, may_go_on};
-  auto fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+  DownloadPlan const plan{part.model, digest, variant, context_.identity.hardware, shop_.sources, may_go_on};
+  auto fetched = download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag());
   if (!fetched && fetched.error().code == "disk_full") {
     // Before that is said, what the owner keeps besides is given up, too.
     give_back(state, Keep{});
     for (auto const& model : member_models(state)) give_back(context_.journal.state(model), Keep{});
-    fetched = download(context_.fs, context_.slots, *remote, shop_.throttle, plan, interrupt_.flag());
+    fetched = download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag());
   }
   if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");

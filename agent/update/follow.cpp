@@ -44,7 +44,7 @@ void ModelUpdate::go() {
     again = at_rest(after.state) && (after.state != before.state || after.target != before.target || after.rollout != before.rollout ||
                                      after.attempt != before.attempt);
   }
-  if (at_rest(state().state)) remote_.reset();
+  if (at_rest(state().state)) lines_.reset();
   give_claims();
 }
 

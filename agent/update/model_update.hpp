@@ -35,6 +35,7 @@ struct Shop {
   UpdateLock lock;
   Claims claims = {};  ///< whose update moves which model
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
+  Helpers helpers{kHelpersMax};
 };
 
 /// Why something waits, where a program of the owner holds the lock; where a member of a set is at work by itself.
@@ -150,7 +151,7 @@ private:
   void look_whether_broken();
   void wake_sets();
   [[nodiscard]] wire::DeviceError about(Part const& part, wire::DeviceError error) const;
-  [[nodiscard]] Result<std::shared_ptr<Remote>> remote();
+  [[nodiscard]] std::shared_ptr<Lines> lines();
   [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
   [[nodiscard]] proof::Candidate candidate_of(std::string const& model, Version const& version) const;
   [[nodiscard]] proof::Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
@@ -167,7 +168,7 @@ private:
   std::string model_;
   Interrupt& interrupt_;
   mutable std::map<std::string, std::vector<std::string>> members_;  ///< models of a release's members, by its digest; empty: it is no set's
-  std::shared_ptr<Remote> remote_;  ///< while it is at work
+  std::shared_ptr<Lines> lines_;  ///< while it is at work
   std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch
   std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back

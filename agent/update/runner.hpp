@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/update/model_update.hpp"
-#include "agent/update/thread.hpp"
+#include "agent/thread.hpp"
 
 #include <condition_variable>
 #include <map>

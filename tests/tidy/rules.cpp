@@ -75,7 +75,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"cli", {"cli/commands"}},
 };
 /// What a program's rooms share, made by the process: any of its rooms may include it. It names no room above the lowest.
-std::set<std::string, std::less<>> const kShared{"server/services.hpp", "agent/context.hpp"};
+std::set<std::string, std::less<>> const kShared{"server/services.hpp", "agent/context.hpp", "agent/thread.hpp"};
 std::set<std::string, std::less<>> const kPrograms{"server", "agent", "cli"};
 
 /// Vendor headers and the folders that may name them; `header` says whether their .hpp files may, too.

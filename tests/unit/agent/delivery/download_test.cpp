@@ -2,6 +2,7 @@
 #include "tests/unit/agent/fake_server.hpp"
 
 #include <charconv>
+#include <filesystem>
 
 using namespace fleet;
 using namespace fleet::agent;
@@ -26,7 +27,7 @@ struct Bench {
   std::string const digest = std::string(64, 'd');
   std::string const blob = "/blobs/sha256/" + crypto::sha256(kContent).hex();
   std::string const staged = slots.staging("reader", digest) + "/model/part.bin";
-  std::string const running = std::string(64, 'a');
+  std::string const other_model = "elsewhere";
   Sources sources;
   std::atomic<bool> stop{false};
   std::vector<std::string> ranges;
@@ -34,12 +35,25 @@ struct Bench {
 
   Bench() { fs.put("/agent/agent.yaml", ""); }
 
-  Result<void> run(std::vector<std::string> announced = {}, std::uint64_t rate = 0, std::string running_slot = {}) {
-    auto const remote = server.remote(trusted);
+  Lines::Make make_line() {
+    return [this]() -> Result<std::shared_ptr<Remote>> { return std::shared_ptr<Remote>(server.remote(trusted)); };
+  }
+  Result<void> run(std::vector<std::string> announced = {}, std::uint64_t rate = 0) {
+    Lines lines(make_line());
     Throttle throttle(system_clock(), rate);
     sources.announce(std::move(announced));
-    DownloadPlan const plan{"reader", digest, variant, sources, std::move(running_slot)};
-    return download(fs, slots, *remote, throttle, plan, stop);
+    DownloadPlan const plan{"reader", digest, variant, "cam-a", sources};
+    return download(fs, slots, lines, throttle, plan, stop);
+  }
+
+  /// A kept release of a model with one file. @returns where that lies
+  std::string keep(std::string const& model, std::string const& name, std::string const& content, std::string const& lies = {}) {
+    wire::Release const release{model, "1", 1, {{{"cam-a"}, {{name, content.size(), crypto::sha256(content), false}}}}, {}};
+    auto const document = wire::encode(release);
+    auto const kept = crypto::sha256(document).hex();
+    fs.put("/agent/models/" + model + "/releases/" + kept + ".json", document);
+    fs.put(slots.slot(model, kept) + "/" + name, lies.empty() ? content : lies);
+    return slots.slot(model, kept) + "/" + name;
   }
 
   /// Answers a Range as a blob store does; `cut` bytes are sent and then the connection ends.
@@ -194,12 +208,12 @@ TEST_CASE("a source that does not answer is asked once, not for each file") {
 TEST_CASE("the device's own conditions are asked in mid-download, and end it where it is") {
   Bench bench;
   bench.server.answer(bench.blob, bench.ranged(kContent));
-  auto const remote = bench.server.remote(bench.trusted);
+  Lines lines(bench.make_line());
   Throttle throttle(bench.fake, 0);
   int asked = 0;
   auto const metered_soon = [&]() -> Result<void> { return ++asked < 3 ? Result<void>() : Error{Kind::unavailable, "waits", "metered"}; };
-  DownloadPlan const plan{"reader", bench.digest, bench.variant, bench.sources, {}, metered_soon};
-  auto const paused = download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop);
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, "cam-a", bench.sources, metered_soon};
+  auto const paused = download(bench.fs, bench.slots, lines, throttle, plan, bench.stop);
   REQUIRE_FALSE(paused.has_value());
   CHECK(paused.error().code == "waits");
   auto const there = bench.fs.text(bench.staged)->size();
@@ -225,21 +239,123 @@ TEST_CASE("a file that is nowhere is an error of its own, not a wait") {
   CHECK(got.error().kind == Kind::not_found);
 }
 
-TEST_CASE("what the running version has is copied, not fetched; a spoiled copy of it is not taken") {
+TEST_CASE("what any kept version of any model has is copied, whatever its name, not fetched; a spoiled copy of it is not taken") {
   Bench bench;
-  auto const slot = bench.slots.slot("reader", bench.running);
-  bench.fs.put(slot + "/model/part.bin", kContent);
-  REQUIRE(bench.run({}, 0, slot).has_value());
+  bench.keep(bench.other_model, "weights/old-name.bin", kContent);
+  REQUIRE(bench.run().has_value());
   CHECK(bench.server.asked().empty());
   CHECK(bench.fs.text(bench.staged) == kContent);
 
-  Bench other;
   auto spoiled = kContent;
   spoiled[5] = static_cast<char>(spoiled[5] ^ 1);
-  other.fs.put(slot + "/model/part.bin", spoiled);
+  Bench other;
+  auto const at = other.keep("reader", "model/part.bin", kContent, spoiled);
   other.server.answer(other.blob, other.ranged(kContent));
-  REQUIRE(other.run({}, 0, slot).has_value());
+  REQUIRE(other.run().has_value());
   CHECK(other.fs.text(other.staged) == kContent);
+  CHECK(other.fs.text(at) == spoiled);
+
+  // Where two have it and the first is spoiled, the second serves.
+  Bench both;
+  both.keep("a-first", "part.bin", kContent, spoiled);
+  both.keep("b-second", "part.bin", kContent);
+  REQUIRE(both.run().has_value());
+  CHECK(both.server.asked().empty());
+}
+
+TEST_CASE("a link in a kept version leads no copy elsewhere") {
+  Bench bench;
+  auto const at = bench.keep("reader", "model/part.bin", kContent);
+  auto const folder = at.substr(0, at.rfind('/'));
+  bench.fs.put("/outside/part.bin", kContent);
+  REQUIRE(bench.fs.remove_tree(folder).has_value());
+  REQUIRE(bench.fs.symlink("/outside", folder).has_value());
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.server.asked() == std::vector<std::string>{bench.blob});
+}
+
+TEST_CASE("equal files are fetched once") {
+  Bench bench;
+  bench.variant.files.push_back({"again.bin", kContent.size(), crypto::sha256(kContent), false});
+  bench.server.answer(bench.blob, bench.ranged(kContent));
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.server.asked() == std::vector<std::string>{bench.blob});
+  CHECK(bench.fs.text(bench.slots.staging("reader", bench.digest) + "/again.bin") == kContent);
+  // After a cut between the two it is copied from the first.
+  REQUIRE(bench.fs.remove(bench.slots.staging("reader", bench.digest) + "/again.bin").has_value());
+  REQUIRE(bench.run().has_value());
+  CHECK(bench.server.asked().size() == 1);
+  CHECK(bench.fs.text(bench.slots.staging("reader", bench.digest) + "/again.bin") == kContent);
+}
+
+namespace {
+
+/// Several files at once, on a real file system: the one in memory is for one thread.
+struct ManyFiles {
+  std::filesystem::path const root = std::filesystem::temp_directory_path() / ("fleet-download-" + to_hex(random_bytes()));
+  FakeServer server;
+  FakeClock fake{FakeFleet::now()};
+  TrustedClock trusted = TrustedClock::load(system_fs(), fake, root / "floor");
+  Slots slots{system_fs(), Layout{root}};
+  wire::Variant variant{{"cam-a"}, {}};
+  Sources sources;
+  Helpers helpers{kHelpersMax};
+  std::atomic<bool> stop{false};
+
+  ManyFiles() {
+    std::filesystem::create_directories(root);
+    REQUIRE(system_fs().replace(root / "agent.yaml", "{}").has_value());
+  }
+  ~ManyFiles() { std::filesystem::remove_all(root); }
+  static Bytes random_bytes() {
+    Bytes out(8);
+    system_random().fill(out);
+    return out;
+  }
+  void add(int n) {
+    for (int i = 0; i < n; ++i) {
+      auto const content = kContent.substr(static_cast<std::size_t>(i) * 1000, 20'000);
+      variant.files.push_back({"f" + std::to_string(i), content.size(), crypto::sha256(content), false});
+      server.put("/blobs/sha256/" + crypto::sha256(content).hex(), content);
+    }
+  }
+  Result<void> run() {
+    Lines lines([this]() -> Result<std::shared_ptr<Remote>> { return std::shared_ptr<Remote>(server.remote(trusted)); }, &helpers);
+    Throttle throttle(system_clock(), 0);
+    DownloadPlan const plan{"reader", std::string(64, 'd'), variant, "cam-a", sources};
+    return download(system_fs(), slots, lines, throttle, plan, stop);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("several files come at once, each over a kept connection, and all are right") {
+  ManyFiles many;
+  many.add(40);
+  REQUIRE(many.run().has_value());
+  for (auto const& file : many.variant.files) {
+    auto const found = crypto::sha256_file(system_fs(), many.slots.staging("reader", std::string(64, 'd')) + "/" + file.name);
+    REQUIRE(found.has_value());
+    CHECK(found->sha256 == file.sha256);
+  }
+  CHECK(many.server.asked().size() == 40);
+  // Whoever helped is free for others.
+  CHECK(many.helpers.try_acquire());
+  CHECK(many.helpers.try_acquire());
+}
+
+TEST_CASE("of several files the one that is nowhere ends the download, and what came is kept") {
+  ManyFiles many;
+  many.add(12);
+  many.server.drop("/blobs/sha256/" + many.variant.files[1].sha256.hex());
+  auto const got = many.run();
+  REQUIRE_FALSE(got.has_value());
+  CHECK(got.error().kind == Kind::not_found);
+  auto const asked = many.server.asked().size();
+  many.server.put("/blobs/sha256/" + many.variant.files[1].sha256.hex(), kContent.substr(1000, 20'000));
+  REQUIRE(many.run().has_value());
+  CHECK(many.server.asked().size() - asked < 13);
 }
 
 TEST_CASE("an order ends the look at what is there, too, and takes nothing away") {
@@ -250,11 +366,10 @@ TEST_CASE("an order ends the look at what is there, too, and takes nothing away"
   CHECK(bench.run().error().code == "interrupted");
   CHECK(bench.fs.text(bench.staged) == kContent);
   REQUIRE(bench.fs.remove(bench.staged).has_value());
-  auto const slot = bench.slots.slot("reader", bench.running);
-  bench.fs.put(slot + "/model/part.bin", kContent);
-  CHECK(bench.run({}, 0, slot).error().code == "interrupted");
+  bench.keep("reader", "model/part.bin", kContent);
+  CHECK(bench.run().error().code == "interrupted");
   bench.stop = false;
-  REQUIRE(bench.run({}, 0, slot).has_value());
+  REQUIRE(bench.run().has_value());
   CHECK(bench.ranges.empty());
 }
 
@@ -289,10 +404,10 @@ TEST_CASE("a disk that fills or fails while writing ends the download with its c
 TEST_CASE("past the day's bytes a download waits for the next day and goes on where it was") {
   Bench bench;
   bench.server.answer(bench.blob, bench.ranged(kContent));
-  auto const remote = bench.server.remote(bench.trusted);
+  Lines lines(bench.make_line());
   Throttle throttle(bench.fake, 0, Budget(bench.fs, "/agent/budget", 100'000));
-  DownloadPlan const plan{"reader", bench.digest, bench.variant, bench.sources, {}};
-  auto const go = [&] { return download(bench.fs, bench.slots, *remote, throttle, plan, bench.stop); };
+  DownloadPlan const plan{"reader", bench.digest, bench.variant, "cam-a", bench.sources};
+  auto const go = [&] { return download(bench.fs, bench.slots, lines, throttle, plan, bench.stop); };
   auto const first = go();
   REQUIRE_FALSE(first.has_value());
   CHECK(first.error().code == "over_budget");

@@ -1,6 +1,6 @@
 #include "tests/unit/agent/device.hpp"
 
-#include "agent/update/thread.hpp"
+#include "agent/thread.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
