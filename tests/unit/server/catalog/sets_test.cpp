@@ -85,3 +85,23 @@ TEST_CASE_FIXTURE(WithSets, "a draft of a set is not approved once a member is r
   auto const approved = store->write_value<Release>(store::Lane::verbs, [&](store::Tx& tx) { return approve(tx, keys, "careful", "1", by("token:boss"), {true}); });
   CHECK(code_of(approved) == "member_revoked");
 }
+
+TEST_CASE_FIXTURE(WithSets, "a recall names the rollouts of sets that brought the release, too") {
+  auto const gate = must(publish_body("gate", set("1"))).release;
+  auto const rolled_out = [&](int n, std::string const& model, std::int64_t release, std::string const& state, std::string const& started) {
+    script(fmt::format("INSERT INTO rollouts (n, id, model, release, version, selector, policy, salt, state, started_at, moment, created_by, created_at) "
+                       "VALUES ({}, 'r{}', '{}', {}, '1', '', '{{}}', '', '{}', {}, {}, 'token:x', 0)",
+                       n, n, model, release, state, started, n));
+  };
+  rolled_out(1, "reader", reader.n, "completed", "1");
+  rolled_out(2, "gate", gate.n, "running", "2");
+  rolled_out(3, "gate", gate.n, "draft", "NULL");
+  rolled_out(4, "post", post.n, "running", "4");
+  auto const revoked = must(store->write_value<std::vector<Revoked>>(
+      store::Lane::verbs, [&](store::Tx& tx) { return revoke(tx, keys, "reader", "1", {.recall = true}, by("token:admin")); }));
+  auto const told = json::parse(must(revoked_json(store->reader(), revoked)));
+  std::string ids;
+  for (auto const& rollout : told.at("items").at(0).at("rollouts").as_array())
+    ids += std::string(rollout.at("id").as_string()) + " ";
+  CHECK(ids == "r2 r1 ");
+}
