@@ -3,6 +3,7 @@
 #include "agent/store/kept_dirs.hpp"
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
+#include "core/wire/device.hpp"
 
 #include <fmt/format.h>
 
@@ -94,6 +95,30 @@ Result<void> Slots::save_release(std::string const& model, std::string const& di
   FLEET_CHECK(clear_unless(fs_, path, FileInfo::Type::file));
   return fs_.replace(path, document);
 }
+
+/// Written as a release of the one variant, so that what is read back has passed every check of a release's names and links.
+Result<wire::Variant> Slots::load_tree(std::string const& model, std::string const& digest) const {
+  FLEET_TRY(auto const text, fs_.read(tree_path(model, digest), wire::kReleaseBytesMax));
+  FLEET_TRY(auto release, wire::decode_release(text));
+  return std::move(release.variants.front());
+}
+
+Result<void> Slots::save_tree(std::string const& model, std::string const& digest, wire::Variant const& tree) {
+  wire::Release release;
+  release.model = model;
+  release.version = "0";
+  release.release_counter = 1;
+  release.variants = {tree};
+  auto const text = wire::encode(release);
+  if (text.size() > wire::kReleaseBytesMax)
+    return Error{Kind::unprocessable, "bad_archive", fmt::format("the list of its {} files and links takes {} bytes, at most {} are taken", tree.files.size() + tree.links.size(), text.size(), wire::kReleaseBytesMax),
+                 "pack fewer files, or give them shorter names"};
+  FLEET_CHECK(make_folder(model, "releases"));
+  FLEET_CHECK(clear_unless(fs_, tree_path(model, digest), FileInfo::Type::file));
+  return fs_.replace(tree_path(model, digest), text);
+}
+
+Result<void> Slots::forget_tree(std::string const& model, std::string const& digest) { return ignore_absent(fs_.remove(tree_path(model, digest))); }
 
 /// A folder of the model's, with nothing else in its place.
 Result<void> Slots::make_folder(std::string const& model, std::string const& name) {

@@ -30,6 +30,11 @@ public:
   Result<std::string> load_release(std::string const& model, std::string const& digest) const;
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
+  /// What a slot holds whose files came out of the release's archives: kept beside its release.json before anything of it is a slot. @errors not_found, bad_input
+  Result<wire::Variant> load_tree(std::string const& model, std::string const& digest) const;
+  Result<void> save_tree(std::string const& model, std::string const& digest, wire::Variant const& tree);
+  Result<void> forget_tree(std::string const& model, std::string const& digest);
+
   /// True: the slot is there, every file has its size and digest and every link its target, no more and no less. What cannot be read is not whole.
   /// @param stop  looked at while files are read, here and below @errors unavailable (code `interrupted`)
   Result<bool> is_whole(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop = nullptr) const;
@@ -59,6 +64,7 @@ public:
 
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
+  [[nodiscard]] std::string tree_path(std::string const& model, std::string const& digest) const { return home(model) + "/releases/" + digest + ".tree.json"; }
   Result<void> make_folder(std::string const& model, std::string const& name);
   Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant, Stop stop) const;
   Result<void> sync_tree(std::string const& dir, Stop stop);

@@ -128,6 +128,19 @@ void read_keep(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+void read_handlers(wire::ObjectReader& top, Config& out, Faults& faults) {
+  if (top.find("handlers") != nullptr) out.handlers = top.texts("handlers", 8, 32);
+  for (auto const& name : out.handlers)
+    if (std::find(wire::kHandlers.begin(), wire::kHandlers.end(), name) == wire::kHandlers.end())
+      top.fault("handlers", fmt::format("'{}' is no handler of this agent; it has {}", name, fmt::join(wire::kHandlers, ", ")));
+  auto const* const value = top.find("unpack");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/unpack", faults);
+  if (auto const size = read_size(reader, "max"); size > 0) out.unpack.max_bytes = size;
+  out.unpack.ratio = static_cast<std::uint64_t>(reader.integer("ratio", 1, 1'000, static_cast<std::int64_t>(out.unpack.ratio)));
+  reader.refuse_unknown();
+}
+
 void read_update_lock(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("update_lock");
   if (value == nullptr) return;
@@ -179,7 +192,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
-                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/keep/max",
+                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/unpack/max", "/keep/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace
@@ -206,8 +219,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_statsd(top, out, faults);
   read_proxy(top, out, faults);
   for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));
-  for (auto const& name : top.texts("handlers", 8, 32))
-    if (name != "files") top.fault("handlers", fmt::format("'{}' is no handler of this agent; it has files", name));
+  read_handlers(top, out, faults);
   top.refuse_unknown();
   if (auto const fine = wire::no_faults(faults, "agent.yaml"); !fine) return document->located(fine.error(), file);
   return out;

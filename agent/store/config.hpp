@@ -18,6 +18,12 @@ struct UpdateLockRule {
   std::vector<std::string> consent;           ///< models that wait for a person's word
 };
 
+/// `unpack:` of agent.yaml: how much may come out of one archive of a release.
+struct UnpackRule {
+  std::uint64_t max_bytes = 64ULL << 30U;
+  std::uint64_t ratio = 100;  ///< so many times its own size, and 16 MiB besides
+};
+
 /// DIR/agent.yaml: what the device's owner decides. Keys as in docs/devices.md; unknown ones are refused by name.
 struct Config {
   std::string written;               ///< the file
@@ -36,6 +42,8 @@ struct Config {
   proof::Exec exec;
   std::vector<std::string> switched_hook, removed_hook;
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
+  std::vector<std::string> handlers{"files"};   ///< how releases may be installed
+  UnpackRule unpack;
   int keep_versions = 2;              ///< of each model, the current and the previous one among them
   std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as

@@ -1,3 +1,5 @@
+#include "agent/handlers/handler.hpp"
+#include "agent/handlers/unpack.hpp"
 #include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
@@ -25,7 +27,7 @@ std::uint64_t memory_bytes() {
 
 /// What the release itself says is final. Network, disk, and bytes that are not what was signed are none of its fault and may pass: a mirror
 /// that lies must not make a device refuse the release for good.
-bool is_final(Error const& error) { return error.code == "ineligible" || error.code == "below_floor" || error.code == "bad_path" || error.code == "bad_release" || error.code == "held"; }
+bool is_final(Error const& error) { return error.code == "ineligible" || error.code == "below_floor" || error.code == "bad_path" || error.code == "bad_release" || error.code == "bad_archive" || error.code == "held"; }
 
 /// Whether somebody answered, or the device itself did: then it was a try. Who is offline, behind a captive portal or told to come later has not tried.
 bool is_try(Error const& error) {
@@ -141,6 +143,7 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
     FLEET_TRY(auto const turn, shop_.metadata.take(interrupt_.flag()));
     FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
+    FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(check_members(*remote, verified.release, state));
     return context_.slots.save_release(model_, state.target.digest, verified.document);
   }();
@@ -160,7 +163,7 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
     for (auto const& part : parts) {
       auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
       if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
-      FLEET_TRY(bool const whole, context_.slots.is_whole(part.model, part.version.digest, *variant, &interrupt_.flag()));
+      FLEET_TRY(bool const whole, is_whole(part, *variant));
       if (whole) continue;
       missing.push_back(&part);
       for (auto const& file : variant->files) bytes += file.size;
@@ -172,6 +175,15 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
   if (!fetched) return early_failure(std::move(state), target, fetched.error());
   FLEET_CHECK(advance(std::move(state), Event::fetched));
   return {};
+}
+
+/// Also where what was unpacked is no slot yet.
+Result<bool> ModelUpdate::is_whole(Part const& part, wire::Variant const& variant) {
+  auto const& digest = part.version.digest;
+  auto const contents = contents_of(context_.slots, part.model, digest, part.release, variant);
+  FLEET_TRY(bool const whole, contents ? context_.slots.is_whole(part.model, digest, *contents, &interrupt_.flag()) : Result<bool>(false));
+  if (whole || part.release.manifest.handler != wire::kArchiveHandler) return whole;
+  return finish_unpacked(context_.fs, context_.slots, {part.model, digest, variant}, &interrupt_.flag());
 }
 
 /// What a set's own slot holds is here already.
@@ -203,17 +215,21 @@ Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, P
     return why.empty() ? Result<void>{} : Error{Kind::unavailable, std::string(kWaits), why};
   };
   DownloadPlan const plan{part.model, digest, variant, context_.identity.hardware, shop_.sources, may_go_on};
-  auto fetched = download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag());
+  auto const bring = [&]() -> Result<void> {
+    FLEET_CHECK(download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag()));
+    if (part.release.manifest.handler == wire::kArchiveHandler) return unpack(bench(), context_.slots, {part.model, digest, variant});
+    return context_.slots.install(part.model, digest, variant, &interrupt_.flag());
+  };
+  auto fetched = bring();
   if (!fetched && fetched.error().code == "disk_full") {
     // Before that is said, what the owner keeps besides is given up, too.
     give_back(state, Keep{});
     for (auto const& model : member_models(state)) give_back(context_.journal.state(model), Keep{});
-    fetched = download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag());
+    fetched = bring();
   }
   if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
   if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
-  FLEET_CHECK(fetched);
-  return context_.slots.install(part.model, digest, variant, &interrupt_.flag());
+  return fetched;
 }
 
 /// A wait is no failure and costs no attempt. Polls tell its reason: what comes and goes with a machine's load makes no result.

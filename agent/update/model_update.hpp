@@ -89,6 +89,7 @@ private:
   Result<void> check(ModelState state, Target const& target);
   Result<void> fetch(ModelState state, Target const& target);
   Result<void> fetch_files(ModelState& state, Target const& target, Part const& part, std::uint64_t left);
+  Result<bool> is_whole(Part const& part, wire::Variant const& variant);
   Result<void> bring_document(Part const& part);
   Result<void> wait_because(ModelState& state, std::string const& why);
   Result<void> wait_or_go_on(ModelState state, Target const& target);

@@ -1,3 +1,4 @@
+#include "agent/handlers/handler.hpp"
 #include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
@@ -247,7 +248,9 @@ Result<void> ModelUpdate::check_unchanged(Part const& part) const {
   FLEET_TRY(auto const current, context_.slots.current(part.model));
   auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
   if (current == part.version.digest || variant == nullptr) return {};
-  return context_.slots.check_unchanged(part.model, part.version.digest, *variant, &interrupt_.flag());
+  auto const contents = contents_of(context_.slots, part.model, part.version.digest, part.release, *variant);
+  if (!contents) return Error{Kind::unprocessable, "digest_mismatch", fmt::format("{}: what was unpacked of {} is not known any more", part.model, part.version.version)};
+  return context_.slots.check_unchanged(part.model, part.version.digest, *contents, &interrupt_.flag());
 }
 
 Result<void> ModelUpdate::switch_over(ModelState state) {

@@ -1,3 +1,4 @@
+#include "agent/handlers/handler.hpp"
 #include "agent/update/model_update.hpp"
 
 #include "core/base/log.hpp"
@@ -101,6 +102,7 @@ Result<void> ModelUpdate::check_members(Remote& remote, wire::Release const& set
     FLEET_TRY(auto const verified, fetch_release(context_.fs, remote, context_.trusted, context_.layout.release_metadata(), *target));
     if (verified.release.is_set()) return disagree(fmt::format("member {}@{} is a set itself", member.model, member.version));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, own.floor, memory_bytes()));
+    FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(context_.slots.save_release(member.model, member.digest.hex(), verified.document));
   }
   return {};

@@ -80,6 +80,23 @@ bool drain(int fd, Tail& tail) {
   return true;
 }
 
+/// The same for what is handed on; `wanted` is false once it wants no more.
+bool hand_on(int fd, std::function<bool(BytesView)> const& answers, bool& wanted) {
+  std::array<std::uint8_t, 16'384> piece{};
+  for (int turn = 0; turn < kDrainTurns && wanted; ++turn) {
+    auto const n = ::read(fd, piece.data(), piece.size());
+    if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
+    wanted = answers(BytesView(piece).first(static_cast<std::size_t>(n)));
+  }
+  return wanted;
+}
+
+/// All writers are gone, or have nothing there now.
+bool is_empty(int fd) {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, 0) <= 0;
+}
+
 struct Pipe {
   Descriptor read, write;
   static std::optional<Pipe> make() {
@@ -92,7 +109,7 @@ struct Pipe {
 /// The agent's side of one supervisor.
 struct Supervised {
   pid_t pid = -1;
-  Descriptor output, told, life;
+  Descriptor output, told, life, answers;
   std::unique_ptr<ProgramGroup> group;
   std::optional<SupervisorWord> ended, failed;
   bool timed_out = false;
@@ -106,20 +123,23 @@ struct Supervised {
     return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
   }
 
-  void watch(Millis timeout, Clock& clock, std::atomic<bool> const& stop) {
-    auto const deadline = clock.mono() + timeout;
+  void watch(Command const& command, Clock& clock, std::atomic<bool> const& stop) {
+    auto const deadline = clock.mono() + command.timeout;
+    bool wanted = true, answering = static_cast<bool>(answers);
     for (bool open = true, talks = true; talks;) {
-      std::array<pollfd, 2> fds{{{told.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}}};
+      std::array<pollfd, 3> fds{{{told.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}, {answering ? answers.get() : -1, POLLIN, 0}}};
       ::poll(fds.data(), fds.size(), kPollMs);
       if (open && fds[1].revents != 0) open = drain(output.get(), tail);
+      if (answering && fds[2].revents != 0) answering = hand_on(answers.get(), command.answers, wanted);
       if (fds[0].revents != 0) talks = listen();
       bool const late = clock.mono() >= deadline;
-      if (!life || (!late && !stop)) continue;
+      if (!life || (!late && !stop && wanted)) continue;
       timed_out = late && !ended;
       life.close();  // the order to end all
     }
     ::waitpid(pid, nullptr, 0);
     drain(output.get(), tail);
+    while (answering && wanted) answering = hand_on(answers.get(), command.answers, wanted) && !is_empty(answers.get());
   }
 };
 
@@ -129,16 +149,35 @@ Error not_started(Command const& command, std::string_view doing, std::string co
           "nothing is wrong with the release: look at this device"};
 }
 
+/// What a program has open besides its output; -1 where it has none.
+struct Opened {
+  Descriptor input, image;
+  static Result<Opened> of(Command const& command) {
+    Opened out;
+    if (!command.input.empty()) out.input = Descriptor(::open(command.input.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!command.input.empty() && !out.input) return system_error("open", command.input, errno);
+    if (command.by_descriptor) out.image = Descriptor(::open(command.program.c_str(), O_PATH | O_CLOEXEC));
+    if (command.by_descriptor && !out.image)
+      return Error{Kind::not_found, "unknown_program", fmt::format("open {}: {}", command.program, std::strerror(errno)), "install it beside the agent"};
+    return out;
+  }
+};
+
 Result<Supervised> start(Command const& command, ProgramUser const& user) {
-  auto output = Pipe::make(), told = Pipe::make(), life = Pipe::make();
-  // Our end alone does not block: a program that meets EAGAIN on its output would fail for being quick.
-  if (!output || !told || !life || ::fcntl(output->read.get(), F_SETFL, O_NONBLOCK) != 0) return not_started(command, "make pipes for", command.program, errno);
+  FLEET_TRY(auto const opened, Opened::of(command));
+  auto output = Pipe::make(), told = Pipe::make(), life = Pipe::make(), answers = Pipe::make();
+  // Our ends alone do not block: a program that meets EAGAIN on its output would fail for being quick.
+  auto const unblock = [](Pipe const& pipe) { return ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK) == 0; };
+  if (!output || !told || !life || !answers || !unblock(*output) || !unblock(*answers)) return not_started(command, "make pipes for", command.program, errno);
   Supervised out;
   out.group = ProgramGroup::make(own_cgroup(), command.exec.limits);
   auto words = words_of(command), variables = variables_of(command);
   Launch launch{command.program.c_str(), words.pointers.data(), variables.pointers.data(), command.directory.c_str(), &user, command.exec.limits};
   launch.count_processes = user.other && !(out.group && out.group->counts_processes());
   launch.output = output->write.get();
+  launch.answers = command.answers ? answers->write.get() : -1;
+  launch.input = opened.input.get();
+  launch.image = opened.image.get();
   launch.told = told->write.get();
   launch.life = life->read.get();
   if (out.group) launch.group_procs = out.group->procs(), launch.group_end = out.group->end();
@@ -146,6 +185,7 @@ Result<Supervised> start(Command const& command, ProgramUser const& user) {
   if (out.pid == 0) supervise(launch);
   if (out.pid < 0) return not_started(command, "fork for", command.program, errno);
   out.output = std::move(output->read);
+  if (command.answers) out.answers = std::move(answers->read);
   out.told = std::move(told->read);
   out.life = std::move(life->write);
   return out;
@@ -194,7 +234,7 @@ void prepare_programs(Exec const& exec) {
 Result<Outcome> run(Command const& command, Clock& clock, std::atomic<bool> const& stop) {
   FLEET_TRY(auto const user, program_user(command.exec.run_as));
   FLEET_TRY(auto running, start(command, user));
-  running.watch(command.timeout, clock, stop);
+  running.watch(command, clock, stop);
   if (stop) return Error{Kind::unavailable, "interrupted", "the agent was told to stop"};
   if (auto error = start_error(command, running)) return *std::move(error);
   return outcome_of(command, running);

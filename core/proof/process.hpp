@@ -1,9 +1,11 @@
 #pragma once
 
-#include "core/proof/exec.hpp"
+#include "core/base/bytes.hpp"
 #include "core/base/time.hpp"
+#include "core/proof/exec.hpp"
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +23,10 @@ struct Command {
   Millis timeout{10'000};
   Exec exec;                ///< `exec:` of agent.yaml
   bool of_release = false;  ///< the program is a file of the release: what is wrong with it is the release's own
+  std::string input = {};   ///< a file that it has open as its standard input, whatever its user may read; empty: none
+  /// Takes its standard output as it comes, which is then apart from the output that is kept; false ends it.
+  std::function<bool(BytesView)> answers = {};
+  bool by_descriptor = false;  ///< the program is opened by the agent, and run from where its user may not enter
 };
 
 struct Outcome {

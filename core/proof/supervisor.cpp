@@ -66,9 +66,9 @@ bool confine(Launch const& launch) {
   if (launch.group_procs >= 0) [[maybe_unused]]
     auto const joined = ::write(launch.group_procs, "0", 1);
   launch.group_procs = launch.group_end = launch.life = -1;
-  arrange(std::array{&launch.output, &launch.told}, 3);
-  ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
-  ::dup2(launch.output, 1);
+  arrange(std::array{&launch.output, &launch.told, &launch.answers, &launch.input, &launch.image}, 3);
+  ::dup2(launch.input >= 0 ? launch.input : ::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+  ::dup2(launch.answers >= 0 ? launch.answers : launch.output, 1);
   ::dup2(launch.output, 2);
   sigset_t none;
   sigemptyset(&none);
@@ -79,7 +79,8 @@ bool confine(Launch const& launch) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (::getppid() != supervisor) ::_exit(kNotStarted);
   if (::chdir(launch.directory) != 0) fail(What::no_folder);
-  ::execve(launch.program, launch.argv, launch.envp);
+  if (launch.image >= 0) ::syscall(SYS_execveat, launch.image, "", launch.argv, launch.envp, AT_EMPTY_PATH);
+  else ::execve(launch.program, launch.argv, launch.envp);
   fail(What::not_started);
   ::_exit(kNotStarted);
 }
@@ -159,7 +160,7 @@ void supervise(Launch const& given) {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-  arrange(std::array{&launch.output, &launch.told, &launch.life, &launch.group_procs, &launch.group_end}, 3);
+  arrange(std::array{&launch.output, &launch.told, &launch.life, &launch.group_procs, &launch.group_end, &launch.answers, &launch.input, &launch.image}, 3);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   auto const self = ::getpid();
   pid_t const child = ::fork();
@@ -168,7 +169,8 @@ void supervise(Launch const& given) {
     tell(launch.told, {What::not_confined, errno, 0, false});
     ::_exit(1);
   }
-  ::close(launch.output);
+  for (int const fd : {launch.output, launch.answers, launch.input, launch.image})
+    if (fd >= 0) ::close(fd);
   SupervisorWord word;
   wait_for(child, launch.life, word.status);
   word.left_some = end_all(launch, child, word.status);

@@ -19,6 +19,9 @@ struct Launch {
   ExecLimits limits;
   bool count_processes = false;  ///< of the user, where no control group counts the program's own
   int output = -1;               ///< stdout and stderr of the program
+  int answers = -1;              ///< its stdout, where that is apart
+  int input = -1;                ///< its stdin; -1: nothing
+  int image = -1;                ///< the open program: run though its user may not enter the folder that it is in; -1: by its path
   int told = -1;                 ///< pipe to the agent: SupervisorWord, once or twice
   int life = -1;                 ///< pipe from the agent: its end is the order to end the program, or the agent's own end
   int group_procs = -1;          ///< of the program's control group; -1: none

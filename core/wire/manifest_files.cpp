@@ -1,5 +1,6 @@
 #include "core/wire/manifest_files.hpp"
 
+#include "core/base/archive_format.hpp"
 #include "core/wire/links.hpp"
 
 #include <fmt/format.h>
@@ -16,10 +17,23 @@ ReleaseFile const* find_file(Variant const& variant, std::string_view name) {
   return found == variant.files.end() ? nullptr : &*found;
 }
 
+/// What lies in an archive is known to the device alone.
+bool is_packed(Release const& release) { return release.manifest.handler == kArchiveHandler; }
+
+/// One variant without an archive would be found there, late.
+void check_archives(Release const& release, std::vector<FieldError>& faults) {
+  if (!is_packed(release)) return;
+  for (std::size_t i = 0; i < release.variants.size(); ++i) {
+    auto const& files = release.variants[i].files;
+    if (std::none_of(files.begin(), files.end(), [](auto const& file) { return archive_format(file.name).has_value(); }))
+      faults.push_back({fmt::format("/variants/{}/files", i), "the handler is archive, and no file ends in .tar, .tar.gz, .tgz, .tar.zst, .tzst or .zip"});
+  }
+}
+
 /// A manifest's files must be in every variant: a golden test that is missing on one hardware would fail there, late.
 void check_golden_files(Release const& release, std::vector<FieldError>& faults) {
   auto const& golden = release.manifest.golden;
-  if (!golden) return;
+  if (!golden || is_packed(release)) return;
   for (auto const& name : {golden->inputs, golden->expect})
     for (std::size_t i = 0; i < release.variants.size() && !name.empty(); ++i)
       if (find_file(release.variants[i], name) == nullptr)
@@ -37,7 +51,7 @@ void check_command(Release const& release, std::vector<std::string> const& comma
       ++files;
       executable += file->executable ? 1U : 0U;
     }
-  if (files == 0 && word.find('/') == std::string::npos) return;
+  if (files == 0 && (word.find('/') == std::string::npos || is_packed(release))) return;
   if (files == 0) faults.push_back({pointer, fmt::format("'{}' is no file of the release, and no name of a program", word)});
   else if (files < release.variants.size())
     faults.push_back({pointer, fmt::format("'{}' is a file of {} variants of {}", word, files, release.variants.size())});
@@ -48,6 +62,7 @@ void check_command(Release const& release, std::vector<std::string> const& comma
 
 void check_manifest_files(Release const& release, std::vector<FieldError>& faults) {
   auto const& manifest = release.manifest;
+  check_archives(release, faults);
   check_golden_files(release, faults);
   if (manifest.golden) check_command(release, manifest.golden->command, "/manifest/golden/command/0", faults);
   for (std::size_t i = 0; i < manifest.health.size(); ++i)

@@ -3,6 +3,7 @@
 #include "core/base/bytes.hpp"
 #include "core/base/time.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -74,6 +75,10 @@ struct MetricSchema {
   bool operator==(MetricSchema const&) const = default;
 };
 
+/// How a release becomes what runs: its files as they are; what its archives hold.
+inline constexpr std::string_view kFilesHandler = "files", kArchiveHandler = "archive";
+inline constexpr std::array<std::string_view, 2> kHandlers{kFilesHandler, kArchiveHandler};
+
 struct Manifest {
   std::optional<Golden> golden;
   std::vector<HealthCheck> health;
@@ -81,6 +86,7 @@ struct Manifest {
   Match match;
   std::vector<std::string> activate;
   std::int64_t security_floor = 0;
+  std::string handler = std::string(kFilesHandler);  ///< how it becomes what runs; a name that is none of kHandlers is a newer server's
   std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
 /// One release of a set: which of which model, and which members' switches its own comes after.

@@ -58,13 +58,16 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"agent/trust", {"agent/store"}},
     {"agent/telemetry", {"agent/store"}},
     {"agent/proof", {"agent/telemetry"}},
+    {"agent/unpack", {}},
+    {"agent/unpack/reader", {"agent/unpack"}},
+    {"agent/handlers", {"agent/slots", "agent/proof", "agent/unpack"}},
     {"agent/delivery", {"agent/slots", "agent/trust"}},
     {"agent/report", {"agent/slots", "agent/telemetry", "agent/trust"}},
     {"agent/conditions", {"agent/slots", "agent/proof"}},
-    {"agent/update", {"agent/delivery", "agent/conditions"}},
+    {"agent/update", {"agent/delivery", "agent/conditions", "agent/handlers"}},
     {"agent/link", {"agent/update"}},
     {"agent/commands", {"agent/link", "agent/report"}},
-    {"agent", {"agent/commands"}},
+    {"agent", {"agent/commands", "agent/unpack/reader"}},
 
     {"cli/render", {}},
     {"cli/args", {"cli/render"}},
@@ -89,6 +92,7 @@ std::vector<Vendor> const kVendors{
     {"sqlite3.h", {"server/store/sqlite"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"cli/signing"}, false},
+    {"archive", {"agent/unpack/reader"}, false},
 };
 /// Headers outside these folders stay free of Boost.JSON: it doubles the time of every file that reads it.
 std::set<std::string, std::less<>> const kJsonHeaders{"core/wire",  "core/trust", "server/access", "server/api",

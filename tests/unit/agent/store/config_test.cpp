@@ -17,7 +17,8 @@ sources_ca: ca/mirror.pem
 poll:      {interval: 5m, jitter: 0.25, long_poll: false}
 bandwidth: {max: 1Mbit/s, metered: "yes", per_day: 50MiB}
 telemetry: {interval: 10s, per_day: 1MiB, udp_port: 8125}
-handlers:  [files]
+handlers:  [files, archive]
+unpack:    {max: 2GiB, ratio: 20}
 statsd:    {group: fleet-apps}
 exec:      {run_as: fleet-exec, programs: {reader: /usr/bin/meter-reader}, environment: {LD_LIBRARY_PATH: /opt/lib, OMP_NUM_THREADS: 4},
             limits: {processes: 64, memory: 2GiB, open_files: 99, file_size: 1MiB}}
@@ -73,7 +74,10 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"bandwidth: {max: -1Mbit/s}", "/bandwidth/max"},
            {"bandwidth: {metered: sometimes}", "/bandwidth/metered"},
            {"bandwidth: {per_day: much}", "/bandwidth/per_day"},
-           {"handlers: [files, exec]", "/handlers"},
+           {"handlers: [files, rpm]", "/handlers"},
+           {"unpack: {max: much}", "/unpack/max"},
+           {"unpack: {ratio: 0}", "/unpack/ratio"},
+           {"unpack: {entries: 5}", "/unpack/entries"},
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
            {"statsd: {users: [anna]}", "/statsd/users"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},

@@ -69,6 +69,60 @@ TEST_CASE("what a program leaves running ends with it and does not hold the agen
   CHECK(is_gone(ran->output.substr(0, ran->output.find('\n'))));
 }
 
+TEST_CASE("what a program answers is handed on whole, apart from what it says besides; a file that its user could not open is its input") {
+  ReleaseFolder folder;
+  folder.put("secret", std::string(200'000, 's') + "end");
+  std::filesystem::permissions(folder.slot() + "/secret", static_cast<std::filesystem::perms>(0600));
+  folder.script("run", "echo said >&2; cat");
+  Command command;
+  command.program = folder.slot() + "/run";
+  command.directory = folder.slot();
+  command.exec = folder.exec;
+  command.of_release = true;
+  command.input = folder.slot() + "/secret";
+  std::string answered;
+  command.answers = [&](BytesView piece) {
+    answered += as_text(piece);
+    return true;
+  };
+  auto const ran = run(command, system_clock(), folder.stop);
+  REQUIRE(ran.has_value());
+  CHECK(ran->ok());
+  CHECK(ran->output == "said\n");
+  CHECK(answered == std::string(200'000, 's') + "end");
+
+  answered.clear();
+  command.answers = [&](BytesView piece) {
+    answered += as_text(piece);
+    return false;
+  };
+  auto const ended = run(command, system_clock(), folder.stop);
+  REQUIRE(ended.has_value());
+  CHECK_FALSE(ended->ok());
+  CHECK(answered.size() < 200'000);
+  command.input = folder.slot() + "/none";
+  CHECK(run(command, system_clock(), folder.stop).error().kind == Kind::not_found);
+}
+
+TEST_CASE("a program that the agent opened runs from where its user may not enter") {
+  ReleaseFolder folder;
+  auto const closed = folder.slot() + "/closed";
+  std::filesystem::create_directories(closed);
+  std::filesystem::copy_file("/bin/echo", closed + "/echo");
+  std::filesystem::permissions(closed, static_cast<std::filesystem::perms>(0700));
+  Command command;
+  command.program = closed + "/echo";
+  command.arguments = {"here"};
+  command.directory = "/";
+  command.exec = folder.exec;
+  command.by_descriptor = true;
+  auto const ran = run(command, system_clock(), folder.stop);
+  REQUIRE(ran.has_value());
+  CHECK(ran->output == "here\n");
+  command.program = closed + "/none";
+  CHECK(run(command, system_clock(), folder.stop).error().code == "unknown_program");
+}
+
 TEST_CASE("the output's tail is kept, both streams, as printable text") {
   ReleaseFolder folder;
   auto const ran = folder.run_script(R"(i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; printf '\377\000end' >&2)");

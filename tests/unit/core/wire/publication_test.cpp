@@ -40,6 +40,28 @@ TEST_CASE("release.json says of a file that it is executable, and leaves out tha
   CHECK_FALSE(decode_release(encode(release)).value().variants[0].files[0].executable);
 }
 
+TEST_CASE("of a release that is packed, what its archives hold is known to the device alone; each variant has one") {
+  auto const with = [](std::string_view name, std::string_view manifest) {
+    return fmt::format(R"({{"version":"1","variants":[{{"hardware":["a"],"files":[{{"name":"{}","size":1,"sha256":"{}"}}]}}],"manifest":{}}})", name, std::string(64, 'a'), manifest);
+  };
+  constexpr std::string_view kPacked = R"({"handler":"archive","golden":{"command":["lib/run"],"expect":"out.csv"},"activate":{"exec":["lib/run"]}})";
+  auto const release = decode_wanted_release("m", with("app.tar.zst", kPacked));
+  REQUIRE_MESSAGE(release.has_value(), release.error().errors.front().detail);
+  CHECK(release->manifest.handler == kArchiveHandler);
+  CHECK(decode_release(encode(*release)).value().manifest.handler == kArchiveHandler);
+  CHECK(encode(decode_wanted_release("m", with("a", R"({"handler":"files"})")).value()).find("handler") == std::string::npos);
+  for (auto const* const none : {"app", "app.tar.xz", "app.tar/x", "tar"}) {
+    CAPTURE(none);
+    CHECK(decode_wanted_release("m", with(none, kPacked)).error().errors.front().pointer == "/variants/0/files");
+  }
+  auto const unknown = decode_wanted_release("m", with("app.tar", R"({"handler":"rpm"})"));
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().errors.front().pointer == "/manifest/handler");
+  auto signed_release = *release;
+  signed_release.manifest.handler = "of-tomorrow";  // a newer server's: its own word, and no other handler's
+  CHECK(decode_release(encode(signed_release)).value().manifest.handler == "of-tomorrow");
+}
+
 TEST_CASE("folders that hold no file are kept, and clash with no file") {
   auto const with = [](std::string_view folders) {
     return R"({"version":"1","variants":[{"hardware":["a"],"files":[{"name":"a/b","size":1,"sha256":")" + std::string(64, 'a') + R"("}],"folders":)" +
