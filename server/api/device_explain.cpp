@@ -104,6 +104,7 @@ json::object to_json(std::string const& device, std::string const& model, Explai
 
 /// What other models say of this one, to whoever sees none of them.
 rollout::Because unnamed(rollout::Because const& one) {
+  if (one.code == "revoked") return {one.code, "a release of this set was revoked, or one of its members"};
   bool const member = one.code == "set";
   return {one.code, member ? "a rollout of another model, a set that this one is a member of, says what it runs"
                            : "a rollout of another model says what a member of this set should run"};

@@ -6,6 +6,7 @@
 #include "server/registry/lifecycle.hpp"
 #include "server/registry/versions.hpp"
 #include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/engine.hpp"
 
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
@@ -109,7 +110,7 @@ Result<Reply> patch_device(Services& services, Call const& call, store::Tx& tx) 
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const patch, registry::decode_label_patch(call.request.body));
   FLEET_TRY(auto const changed, registry::patch_labels(tx, device, patch, call.deed()));
-  FLEET_CHECK(rollout::note_left(tx, changed.n, rollout::Leaving::relabelled, call.now));
+  FLEET_CHECK(services.rollouts->left(tx, changed.n, rollout::Leaving::relabelled, call.now));
   return device_reply(services, call, tx.connection(), changed);
 }
 
@@ -127,7 +128,7 @@ Result<Reply> move_device(Services& services, Call const& call, store::Tx& tx, s
   FLEET_TRY(auto const body, read_verb(call, reason_required));
   FLEET_TRY(auto const device, load_for_change(call, tx.connection()));
   FLEET_TRY(auto const moved, registry::set_state(tx, device, state, call.deed(body.reason)));
-  FLEET_CHECK(rollout::note_left(tx, moved.n, rollout::Leaving::wholly, call.now));
+  FLEET_CHECK(services.rollouts->left(tx, moved.n, rollout::Leaving::wholly, call.now));
   return device_reply(services, call, tx.connection(), moved);
 }
 
@@ -143,10 +144,10 @@ Result<Reply> approve_device(Services& services, Call const& call, store::Tx& tx
   };
   if (!text("replaces").empty()) {
     FLEET_TRY(auto const replaced, registry::load_device(tx.connection(), text("replaces")));
-    FLEET_CHECK(rollout::note_left(tx, replaced.n, rollout::Leaving::wholly, call.now));
+    FLEET_CHECK(services.rollouts->left(tx, replaced.n, rollout::Leaving::wholly, call.now));
   }
   FLEET_TRY(auto const approved, registry::approve_enrolment(tx, device.id, text("key"), text("replaces"), call.deed(body.reason)));
-  if (approved.key != device.key) FLEET_CHECK(rollout::note_left(tx, approved.n, rollout::Leaving::wholly, call.now));  // what the board before did
+  if (approved.key != device.key) FLEET_CHECK(services.rollouts->left(tx, approved.n, rollout::Leaving::wholly, call.now));  // what the board before did
   return device_reply(services, call, tx.connection(), approved);
 }
 

@@ -91,6 +91,7 @@ Result<Wanted> read_create(Services& services, Call const& call) {
   FLEET_TRY(plan.selector, registry::kept_text(services.store.reader(), plan.selector));
   out.request.id = make_ulid("r_", to_unix_ms(call.now), services.random);
   FLEET_TRY(plan.salt, rollout::next_salt(services.store.reader(), plan.model, plan.version));
+  plan.sees = call.actor.limits.model;
   return out;
 }
 

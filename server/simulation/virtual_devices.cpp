@@ -41,6 +41,8 @@ void VirtualFleet::poll(std::uint32_t index) {
     row.from_version = "1";
     row.attempt = device.attempt;
     row.arm = device.arm;
+    row.stage = device.stage;
+    if (device.again_at >= 0) row.again = Millis(device.again_at);
   }
   auto const decided = decide_model(*snapshot_, "m", facts_of(index), rows_, {{kStart + Millis(weather_.wall(now_)), Millis(service(now_))}, beside(index)});
   if (decided.retry_soon) return wake(index, Act::poll, now_ + 5'000);
@@ -49,6 +51,10 @@ void VirtualFleet::poll(std::uint32_t index) {
     return;
   }
   if (decided.desired.joins) return dispatch(index, decided.desired);
+  if (decided.valid_until) {  // a freeze ends, or the pause after a failure
+    auto const stands = *decided.valid_until - (kStart + Millis(weather_.wall(now_)));
+    return wake(index, Act::poll, weather_.next_poll(device.around, now_ + std::max<std::int64_t>(stands.count(), 1'000)));
+  }
   bool const returns = decided.desired.target.action == wire::Action::revert && name_of(device.state) != ds::kReverting;
   if (!returns) return;
   move(device, ds::kReverting, name_of(device.kind == 0 ? kNoOutcome : 0).empty() ? row_kind::kPlain : kKinds[device.kind], true, false);
@@ -117,9 +123,12 @@ void VirtualFleet::move(Device& device, std::string_view state, std::string_view
   auto const was_at_work = ds::is_undecided(name_of(device.state));
   put(device, -1);
   device.state = index_of(state);
-  device.outcome = index_of(outcome_after(name_of(device.outcome), state));
-  device.kind = static_cast<std::uint8_t>(std::find(kKinds.begin(), kKinds.end(), kind) - kKinds.begin());
+  if (!tries_once_more(device.tries, name_of(device.outcome))) {
+    device.outcome = index_of(outcome_after(name_of(device.outcome), state));
+    device.kind = static_cast<std::uint8_t>(std::find(kKinds.begin(), kKinds.end(), kind) - kKinds.begin());
+  }
   device.exposed = device.exposed || exposed;
+  device.switched = device.switched || exposed;
   if (starts && device.window == 0) device.window = rollout_.progress.current();
   device.since = service(now_);
   put(device, 1);
@@ -127,22 +136,37 @@ void VirtualFleet::move(Device& device, std::string_view state, std::string_view
   if (device.holds && !ds::is_undecided(state) && state != ds::kReverting) free_place(device);
 }
 
+/// It is told, or told again after it failed: what it came to at first stands then.
 void VirtualFleet::dispatch(std::uint32_t index, Desired const& desired) {
   auto& device = devices_[index];
+  bool const once_more = device.told && device.again_at >= 0;
   if (device.told) {
     put(device, -1);
     if (device.arm != desired.arm) end_samples(index);  // a control that proves again goes on
   }
   device.told = true;
+  device.stage = static_cast<std::uint8_t>(std::max(desired.stage, 0));
+  device.again_at = -1;
   device.arm = desired.arm;
   if (device.arm == Arm::canary || rollout_.against) await(device, false, false);
   device.attempt = static_cast<std::int32_t>(desired.target.attempt);
   device.state = index_of(ds::kDispatched);
-  device.outcome = kNoOutcome;
-  device.kind = 0;
-  device.window = 0;
+  if (once_more) {
+    ++device.tries;
+    device.exposed = false;  // it went back
+  } else {
+    device.outcome = kNoOutcome;
+    device.kind = 0;
+    device.window = 0;
+  }
   device.since = service(now_);
   put(device, 1);
+  set_out(index, desired);
+}
+
+/// It is at work from now on.
+void VirtualFleet::set_out(std::uint32_t index, Desired const& desired) {
+  auto& device = devices_[index];
   view_->at_work->fetch_add(1);
   if (desired.takes) {
     device.holds = true;
@@ -203,9 +227,15 @@ void VirtualFleet::finish(std::uint32_t index) {
   if (state == ds::kSilent || state == ds::kReverting || state == ds::kReverted || state == ds::kDropped) return;
   bool const taken_back = rollout_.state == State::rolling_back && device.fails && canary;
   tally(index, -1);  // who is healthy may be covered
+  RowMove const came{device.fails ? ds::kFailed : ds::kHealthy};
+  auto const again = again_after(rollout_.policy, device.arm, state, device.tries, came, Millis(service(now_)));
   move(device, device.fails ? ds::kFailed : ds::kHealthy, row_kind::kPlain, canary, true);
   tally(index, 1);
   if (taken_back) move(device, ds::kReverted, row_kind::kPlain, true, false);
+  if (again && !taken_back) {
+    device.again_at = again->count();
+    wake(index, Act::poll, weather_.next_poll(device.around, now_ + kMinute));
+  }
   if (device.runs_new && rollout_.progress.quarantined.contains(strata_[device.stratum])) wake(index, Act::poll, weather_.next_poll(device.around, now_));
   device.quiet_at = 0;
 }

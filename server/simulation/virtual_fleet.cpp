@@ -123,8 +123,9 @@ void VirtualFleet::wake_members() {
       if (device.dead || (device.act != Act::none && device.act != Act::poll && !back)) continue;
       bool const ill = rollout_.progress.quarantined.contains(strata_[s]);
       bool const told = device.told && (device.arm == Arm::canary || rollout_.against), done = told && !((back || ill) && device.exposed && device.runs_new);
+      bool const tries_again = device.again_at >= 0;
       await(devices_[index], !told && !back && !ill && (device.place < canaries || rollout_.against), device.away);
-      if (!done) wake(index, Act::poll, weather_.next_poll(devices_[index].around, now_));
+      if (!done || tries_again) wake(index, Act::poll, weather_.next_poll(devices_[index].around, now_));
     }
   }
   effort_ += visited / 64;
@@ -289,8 +290,8 @@ void VirtualFleet::bring_back_all() {
 Outcome VirtualFleet::sum_up() {
   outcome_.state = rollout_.state;
   for (auto const& device : devices_) {
-    outcome_.exposed += device.exposed;
-    outcome_.harmed += device.exposed && device.harmed;
+    outcome_.exposed += device.switched;
+    outcome_.harmed += device.switched && device.harmed;
   }
   if (rollout_.state != State::rolled_back) return std::move(outcome_);
   bring_back_all();

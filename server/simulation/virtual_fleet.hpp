@@ -64,15 +64,17 @@ private:
     Surroundings around;
     std::int64_t act_at = 0, quiet_at = 0, sample_at = 0;  ///< ms since the start; what the heap says else is out of date
     std::int64_t since = 0;                 ///< service time of its last move
+    std::int64_t again_at = -1;             ///< it failed and tries again: not before this service time
     float chance = 0;                       ///< to fail, whatever it runs
     std::uint16_t stratum = 0;
     std::int32_t window = 0, attempt = 0;
+    std::uint8_t stage = 0, tries = 1;
     std::uint8_t state = 0, outcome = 0, kind = 0;  ///< indices of kStates and kKinds
     rollout::Arm arm = rollout::Arm::canary;
     Act act = Act::none;
     bool awaited = false, away = false;             ///< a canary that was not told yet; and it was out of reach when it wanted to poll
     bool holds = false;                             ///< a place of `limits.per`
-    bool told = false, exposed = false, dead = false, harmed = false, fails = false, runs_new = false;
+    bool told = false, exposed = false, switched = false, dead = false, harmed = false, fails = false, runs_new = false;
   };
   struct Happening {
     std::int64_t at;
@@ -91,6 +93,7 @@ private:
   void act(std::uint32_t index);
   void poll(std::uint32_t index);
   void dispatch(std::uint32_t index, rollout::Desired const& desired);
+  void set_out(std::uint32_t index, rollout::Desired const& desired);
   void start(std::uint32_t index);
   [[nodiscard]] bool may_harm(std::uint32_t index) const;
   void finish(std::uint32_t index);

@@ -84,6 +84,21 @@ TEST_CASE("a snapshot of the rollouts, and a round of the judge, read no rollout
   CHECK(seen == 3);
 }
 
+TEST_CASE("a page of a rollout's devices in one state reads those of the state alone, in the order of the list") {
+  Database database;
+  database.migrate(kMigrations);
+  std::set<std::string> searched;
+  for (auto const& query : folders().at("server/rollout/shell")) {
+    if (query.name != "rollout_list_state") continue;
+    for (auto const& step : plan_of(database, query)) {
+      if (step.find("rollout_devices_") != std::string::npos) searched.insert(step);
+      CHECK_MESSAGE(step.find("SCAN rollout_devices") == std::string::npos, step);
+    }
+  }
+  CHECK(searched == std::set<std::string>{"SEARCH rollout_devices USING INDEX rollout_devices_outcome (rollout=? AND outcome=? AND device>?)",
+                                          "SEARCH rollout_devices USING INDEX rollout_devices_state (rollout=? AND state=? AND device>?)"});
+}
+
 TEST_CASE("what is deleted takes its children along by an index") {
   Database database;
   database.migrate(kMigrations);

@@ -52,12 +52,18 @@ constexpr Named kNamed[] = {
     {"every device bricks", "cautious", 300, R"({"base":0.01,"kind":"silent","harm":1})", is_caught_early},
     {"every third update fails, a third offline", "fast", 1'000, R"({"base":0.01,"harm":0.33,"offline":0.33})", returns},
     {"every third update fails, sites in shock", "standard", 10'000, R"({"base":0.01,"harm":0.33,"site_shock":{"share":0.5,"hours":3}})", returns},
+    {"a tenth fails, no gates, who fails tries again", R"({"stages":[{"percent":10},{"percent":100}],"retry":{"attempts":8,"backoff":"1h"}})", 300, R"({"base":0.1})", completes},
+    {"every third update fails, who fails tries again",
+     R"({"stages":[{"devices":100,"window":25,"every":"2h"},{"percent":100}],"gates":{"failures":{},"silent":{}},"retry":{"attempts":5,"backoff":"10m"}})", 1'000,
+     R"({"base":0.01,"harm":0.33})", returns},
     {"nearly every update fails of twelve", "small-fleet", 12, R"({"base":0.01,"harm":0.95})", never_passes},
 };
 
+bool is_text(std::string_view policy) { return policy.starts_with('{'); }
+
 Result<Study> study_of(Named const& named, std::uint64_t seed, int runs) {
   Study study;
-  FLEET_TRY(study.policy, read_policy(std::string(named.policy)));
+  FLEET_TRY(study.policy, is_text(named.policy) ? rollout::decode_policy(named.policy) : read_policy(std::string(named.policy)));
   FLEET_TRY(study.scenario, decode_scenario(named.scenario));
   study.devices = named.devices;
   study.runs = runs;
@@ -73,7 +79,7 @@ Result<int> check_one(Named const& named, std::uint64_t seed, int runs, int jobs
     auto const& one = outcomes[i];
     auto const fault = named.must(one);
     wrong += !fault.empty();
-    fmt::print("{}seed {}  {:<42} {:<11} {:<5} stage {}  {:>6} exposed  {:>3} harmed  {:>6.1f} h  {}{}\n", fault.empty() ? "" : "FALSE ", study.seed + i, named.name, named.policy,
+    fmt::print("{}seed {}  {:<42} {:<11} {:<5} stage {}  {:>6} exposed  {:>3} harmed  {:>6.1f} h  {}{}\n", fault.empty() ? "" : "FALSE ", study.seed + i, named.name, is_text(named.policy) ? "own" : named.policy,
                named.devices, one.stage, one.exposed, one.harmed, static_cast<double>(one.took.count()) / 3.6e6, ending(one), fault.empty() ? "" : ": " + fault + "; " + one.reason);
   }
   return wrong;

@@ -18,6 +18,11 @@ int beside_in_test(Setting const& setting, int canaries) {
   return ladder.step_of(arm + std::llround(static_cast<double>(ladder.reach() - arm) * static_cast<double>(told) / static_cast<double>(arm)));
 }
 
+double planned_share(Setting const& setting) {
+  if (!setting.policy.ab || setting.ladder.reach() == 0) return 0;
+  return static_cast<double>(count_at(setting.ladder, setting.ladder.stage_size.front())) / static_cast<double>(setting.ladder.reach());
+}
+
 Millis ripe_at(Setting const& setting, Progress const& progress) { return setting.policy.ab ? progress.opened + setting.policy.stages.front().bake : Millis{0}; }
 
 GateVerdict const* win_of(Verdict const& verdict, std::string_view gate) {

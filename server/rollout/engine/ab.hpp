@@ -8,6 +8,9 @@
 /// What a step does otherwise in a test of two releases. Pure.
 namespace fleet::rollout {
 
+/// Of a test: the share of its devices that is to get the rollout's release; 0 where the policy is none.
+[[nodiscard]] double planned_share(Setting const& setting);
+
 /// The step to which the other arm is told, in proportion to what has been told of the release's.
 [[nodiscard]] int beside_in_test(Setting const& setting, int canaries);
 /// Service time from which the open window may be judged: a test lets both releases run for a while first.

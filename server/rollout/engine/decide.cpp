@@ -3,6 +3,7 @@
 #include "server/rollout/engine/turn.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -65,7 +66,7 @@ bool joins(Deciding& d, RolloutView const& view) {
                                       d.stage_of(view) == 0 ? std::string("none of its stages") : fmt::format("stage {}", d.stage_of(view))));
     return false;
   }
-  if (!may_start(d, view) || !within_limits(d, view) || !takes_place(d, view)) return false;
+  if (!may_start(d, view) || !within_limits(d, view) || !within_plan(d, view) || !takes_place(d, view)) return false;
   d.join(view, seat);
   return true;
 }
@@ -127,6 +128,18 @@ bool keeps(Deciding& d, RolloutView const& view, DeviceRow const& row) {
   return false;
 }
 
+/// ": its member reader@3 was"; nothing where the release is no set, or was itself.
+std::string revoked_members(Snapshot const& snapshot, RolloutView const& view) {
+  std::vector<std::string> names;
+  for (auto const& member : view.members) {
+    auto const of_model = snapshot.revoked.find(member.model);
+    if (of_model == snapshot.revoked.end()) continue;
+    auto const& digests = of_model->second;
+    if (std::find(digests.begin(), digests.end(), member.digest.hex()) != digests.end()) names.push_back(member.model + "@" + member.version);
+  }
+  return names.empty() ? std::string() : fmt::format(": its member {} was", fmt::join(names, ", "));
+}
+
 /// Whether a rollout has a say at all; otherwise notes why not.
 bool covers(Deciding& d, RolloutView const& view, DeviceRow const* row) {
   auto const& rollout = view.rollout;
@@ -136,7 +149,8 @@ bool covers(Deciding& d, RolloutView const& view, DeviceRow const* row) {
     return false;
   }
   if (auto const arm = revoked_for(view, row)) {
-    d.note("revoked", fmt::format("release {} of rollout {} was revoked", rollout.version_of(*arm), rollout.id));
+    d.note("revoked", fmt::format("release {} of rollout {} was revoked{}", rollout.version_of(*arm), rollout.id, revoked_members(d.snapshot, view)));
+    d.out.desired.because.back().names_others = !view.members.empty();
     return false;
   }
   if (view.has_variant(d.device.hardware)) return true;

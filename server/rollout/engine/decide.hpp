@@ -54,6 +54,7 @@ struct ModelDecision {
   Desired desired;
   bool retry_soon = false;
   std::optional<SysTime> valid_until = {};  ///< the answer changes then at the latest: a freeze ends
+  bool beyond_plan = false;                 ///< it came since the plan, and others that did are at work: no window waits for it
   std::optional<Site> waits_at = {};        ///< all places of this site are taken: the answer changes when one is freed
   std::string holder = {};  ///< id of the live rollout that the device is in, or comes to, or of the one that it returns from; empty: none
 };

@@ -17,7 +17,7 @@ using ModelStatuses = std::map<std::string, wire::ModelStatus>;
 
 /// Why a device should run what it should: for directives and for `explain`.
 struct Because {
-  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, place_taken, restored; not_selected, no_variant, revoked, no_rollout; set, broken_up (engine/sets.hpp); of the rollout:
+  std::string code;  ///< in_stage, control, later_stage, held_back, quarantined, frozen, blocked, in_flight, egress, beyond_plan, place_taken, restored; not_selected, no_variant, revoked, no_rollout; set, broken_up (engine/sets.hpp); of the rollout:
                      ///< awaiting_approval, paused, aborted, completed; of the device in it: failed, tries_again, ineligible, dropped, reverting, reverted
   std::string text;
   std::string selector = {};  ///< of a rollout that has nothing to do with the device (not_selected): not everybody who sees the device sees that
@@ -46,6 +46,7 @@ struct Desired {
   std::vector<Because> because;
   std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked
   std::vector<SetMember> members = {};  ///< of a set, as they are listed
+  std::string overtaken_by = {};        ///< id of the rollout whose word on the model, or on a member of the set, counts first
 };
 
 /// The answer for all models, and how long it stands (windows, back-offs).

@@ -166,6 +166,7 @@ std::string encode(Progress const& p) {
                    {"installs_seen", p.installs_seen},
                    {"complete_since", maybe(p.complete_since)},
                    {"winner", to_string(p.winner)},
+                   {"waived", p.waived},
                    {"stage_since", maybe(p.stage_since)},
                    {"bake_since", maybe(p.bake_since)},
                    {"deadline", maybe(p.deadline)},
@@ -193,6 +194,7 @@ Result<Progress> decode_progress(std::string_view text) {
   out.installs_seen = reader.integer("installs_seen");
   out.complete_since = reader.time("complete_since");
   out.winner = reader.winner();
+  out.waived = reader.flag("waived");
   out.stage_since = reader.time("stage_since");
   out.bake_since = reader.time("bake_since");
   out.deadline = reader.time("deadline");

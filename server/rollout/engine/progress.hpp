@@ -36,6 +36,7 @@ struct Progress {
   int in_stage = 0;    ///< windows of this stage so far
   int canaries = 0, controls = 0;  ///< steps of the ladder: canaries are below the first, controls between the two; in a test from its split on to the second
   Winner winner = Winner::open;    ///< of a test
+  bool waived = false;             ///< a person had it begin, although the rollout that it comes after ended otherwise than completed
   std::optional<Millis> stage_since, bake_since, deadline;
   std::optional<Millis> complete_since;  ///< all who started in the open window have their outcome; what they measured may be on its way
   std::int64_t installs_seen = 0;        ///< of Facts::install_failed, when the last window was judged

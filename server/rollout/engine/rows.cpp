@@ -39,7 +39,7 @@ bool has(Codes const& codes, std::string_view code) {
 
 RowMove failure(std::string_view row_state, std::string_view code, bool exposed) {
   if (code.empty() || has(kOfTheOwner, code)) return {ds::kFailed, exposed, row_kind::kNoEvidence, false};  // empty: somebody on the device asked for it
-  bool const before_test = row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
+  bool const before_test = row_state == ds::kDropped || row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
   bool const tested = code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
   if ((before_test && !tested) || (row_state != ds::kProbation && has(kOfTheWay, code))) return {ds::kFailed, exposed, row_kind::kInstall, false};
   return {ds::kFailed, exposed, code.starts_with("golden") ? row_kind::kGolden : row_kind::kPlain, true};
@@ -84,7 +84,12 @@ std::optional<RowMove> move_of(std::string_view row_state, wire::UpdateItem cons
   // Final for the gate, even if the device returns; what it ran is noted all the same, so that it can be taken back.
   if (row_state == ds::kSilent) return RowMove{ds::kSilent, exposed};
   if (row_state == ds::kReverted || row_state == ds::kReverting || row_state == ds::kLeft) return exposed ? std::optional(RowMove{row_state, true}) : std::nullopt;
-  if (row_state == ds::kDropped) {  // it missed the abort: what it did is told as it was
+  if (row_state == ds::kDropped) {  // it missed the abort, or was left out and came after all: what it did is told as it was
+    bool const failed = shown->row == ds::kFailed && item.error.code != "ineligible";
+    if (failed && !exposed) {
+      auto const move = failure(row_state, item.error.code, exposed);
+      return move.kind == row_kind::kPlain || move.kind == row_kind::kGolden ? std::optional(move) : std::nullopt;  // the owner's word, and the network's, are of an order that was gone
+    }
     if (!exposed) return std::nullopt;
     return RowMove{shown->row, true, row_kind::kPlain, shown->starts};
   }
@@ -126,6 +131,15 @@ void count(Facts& facts, CountKey const& key, std::int64_t devices, int window) 
   if (key.outcome == ds::kFailed && key.state == ds::kHealthy) facts.recovered += devices;
   if (key.outcome == ds::kSilent) facts.silent += devices;
 }
+
+std::optional<Millis> again_after(Policy const& policy, Arm arm, std::string_view before, std::int64_t tries, RowMove const& move, Millis now) {
+  bool const failed_now = arm == Arm::canary && move.state == ds::kFailed && before != ds::kFailed;
+  if (!policy.retry || !failed_now || move.kind == row_kind::kNoEvidence || move.kind == row_kind::kGolden) return std::nullopt;
+  auto const pause = policy.retry->pause_after(tries);
+  return pause ? std::optional(now + *pause) : std::nullopt;
+}
+
+bool tries_once_more(std::int64_t tries, std::string_view outcome) { return tries > 1 && outcome == ds::kFailed; }
 
 std::string_view settled(std::string_view row_state, bool exposed) {
   bool const drops = !exposed && (ds::is_undecided(row_state) || row_state == ds::kSilent);

@@ -46,6 +46,20 @@ struct CountKey {
 /// @param window  the one that is open
 void count(Facts& facts, CountKey const& key, std::int64_t devices, int window);
 
+/// When a device that just failed tries again by itself: never where its owner or its hardware refused, or a golden test, which would fail again.
+/// @param before  the row's state until then
+/// @param tries   attempts that it has had, this one among them
+/// @param now     service time
+[[nodiscard]] std::optional<Millis> again_after(Policy const& policy, Arm arm, std::string_view before, std::int64_t tries, RowMove const& move, Millis now);
+/// It failed at first and tries again: what it came to then is its outcome, whatever it comes to now.
+[[nodiscard]] bool tries_once_more(std::int64_t tries, std::string_view outcome);
+
+/// How a device leaves the rollouts that it is in, by an operator's hand.
+enum class Leaving {
+  relabelled,  ///< only those whose selector covers it no more
+  wholly,      ///< retired, revoked, or another board took its place
+};
+
 /// What becomes of a row when its rollout is stopped or taken back: who has not switched drops it. Empty: it stays.
 [[nodiscard]] std::string_view settled(std::string_view row_state, bool exposed);
 /// What a row is that was quiet for too long: silent, once it has started; before that it is out of reach, and waits.

@@ -32,7 +32,8 @@ std::tuple<int, int, std::int64_t> rank_of(Snapshot const& snapshot, Desired con
 }
 
 /// Nothing is said, and why.
-void silence(Desired& one, Because why) {
+void silence(Desired& one, std::string const& by, Because why) {
+  one.overtaken_by = by;
   one.target = {};
   one.version.clear();
   one.rollout_n = 0;
@@ -78,7 +79,7 @@ private:
     auto const& [model, by] = *overtaken.begin();
     auto const rank = std::get<0>(rank_of(snapshot_, set));
     bool const had_it = rank == 2 && !set.joins && set.target.action == wire::Action::install;
-    silence(of(name), {rank == 1 ? "blocked" : "broken_up", fmt::format("rollout {} says what {} should run, a member of set {}@{}", by, model, set.model, set.version)});
+    silence(of(name), by, {rank == 1 ? "blocked" : "broken_up", fmt::format("rollout {} says what {} should run, a member of set {}@{}", by, model, set.model, set.version)});
     if (!had_it) return;
     for (auto const& member : set.members)
       if (!overtaken.contains(member.model)) give(set, member, false);
@@ -93,7 +94,7 @@ private:
 
   void give(Desired const& set, SetMember const& member, bool together) {
     auto& one = of(member.model);
-    silence(one, {"set", fmt::format("a member of set {}: rollout {} says what it runs{}", set.model, set.target.rollout, together ? "" : ", each for itself")});
+    silence(one, set.target.rollout, {"set", fmt::format("a member of set {}: rollout {} says what it runs{}", set.model, set.target.rollout, together ? "" : ", each for itself")});
     auto& target = one.target;
     target.model = member.model;
     target.rollout = set.target.rollout;

@@ -40,6 +40,11 @@ struct RolloutView {
   /// Service time (ms) at which `limits.per` made a device wait last; outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> place_refused_at = std::make_shared<std::atomic<std::int64_t>>(-1);
 
+  /// Canaries that were told; outlives the view, too.
+  std::shared_ptr<std::atomic<std::int64_t>> told = std::make_shared<std::atomic<std::int64_t>>(0);
+  /// Once as many were told as it was planned for, so many may be at work (beyond_plan); the largest number until the judge has looked. Outlives the view, too.
+  std::shared_ptr<std::atomic<std::int64_t>> beyond_max = std::make_shared<std::atomic<std::int64_t>>(INT64_MAX);
+
   /// The window that a device which starts now belongs to; outlives the view, too. The writer's thread alone writes it.
   std::shared_ptr<std::atomic<int>> window_now = std::make_shared<std::atomic<int>>(1);
 

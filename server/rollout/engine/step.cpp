@@ -269,6 +269,9 @@ void rule_stage(Stepping& s) {
   for (auto const& [code, devices] : facts.failures) failed += devices;
   if (failed > 0 && !without_gates(s.setting.policy)) waits += fmt::format("; {} failed{}", failed, codes_text(facts));
   if (facts.blocked > 0 && !facts.blocked_by.empty()) waits += fmt::format("; {} held by rollout {}", devices_text(facts.blocked), fmt::join(facts.blocked_by, ", "));
+  // By name it would be told to everybody who sees this rollout.
+  if (facts.blocked_beside > 0) waits += fmt::format("; {} held by a rollout of another model: fleetctl explain names it", devices_text(facts.blocked_beside));
+  if (!s.standing().frozen.empty()) waits += fmt::format("; frozen: nothing new starts until {}", s.standing().frozen);
   if (!s.progress.quarantined.empty()) waits += fmt::format("; stratum {} has shown harm by itself and is told nothing more", fmt::join(s.progress.quarantined, ", "));
   auto& verdict = s.verdict;
   verdict.reason = std::move(waits);
@@ -341,12 +344,12 @@ Stepped step(Setting const& setting, Progress progress, Look const& look) {
   auto sizes = setting.ladder.sizes;
   for (auto const& stratum : s.progress.quarantined) sizes.erase(stratum);
   verdict.gates = judge_all({setting.policy, std::max(look.standing.stage, 1), look.standing.full || setting.policy.emergency, look.standing.latches, s.progress.folded, look.facts,
-                             setting.ladder.reach(), &sizes, setting.release});
+                             setting.ladder.reach(), &sizes, setting.release, {}, planned_share(setting)});
   latch_trips(verdict);
   if (look.standing.release_revoked || look.standing.against_revoked) {
     verdict.decision = Ruling::pause;
     verdict.event = Event::abort;
-    verdict.reason = look.standing.release_revoked ? "the release was revoked" : setting.policy.ab->against + " was revoked";
+    verdict.reason = look.standing.release_revoked ? look.standing.is_set ? "the release was revoked, or one of its members: fleetctl set get shows which" : "the release was revoked" : setting.policy.ab->against + " was revoked";
   } else if ((look.standing.restored || !ruled_by_harm(s)) && !ruled_by_standing(s) && !ruled_by_beginning(s)) {
     rule_stage(s);
   }

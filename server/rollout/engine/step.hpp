@@ -27,11 +27,13 @@ struct Standing {
   Latches latches = {};
   std::int64_t approvals = 0;  ///< for the next stage, where the policy asks for them
   bool release_revoked = false;
+  bool is_set = false;           ///< a release of a set counts as revoked where one of its members is
   bool against_revoked = false;  ///< of a test: the other one
   bool restored = false;       ///< a backup brought it back, and nobody has resumed it: nothing is taken back
   std::string cause = {};      ///< why it is paused or rolling back
   bool begun = true;           ///< false: it waits for the rollout that it comes after, or for its time
   std::string waits_for = {};  ///< in words, until it may begin: "rollout r_1, which is running"; empty: it may
+  std::string frozen = {};     ///< no device begins until then, in words for people; empty: it may
   bool wait_ended = false;     ///< what it waits for will never come: a person decides
 };
 

@@ -5,11 +5,10 @@ namespace fleet::rollout {
 std::string said(DeviceRow const& row) { return row.error.empty() ? std::string() : fmt::format(" ({})", row.error); }
 
 bool is_frozen(Deciding& d, RolloutView const& view) {
-  auto const& rollout = view.rollout;
-  auto const frozen = std::find_if(rollout.policy.freeze.begin(), rollout.policy.freeze.end(), [&](Freeze const& one) { return one.from <= d.asking.now.wall && d.asking.now.wall < one.to; });
-  if (frozen == rollout.policy.freeze.end()) return false;
-  d.out.valid_until = frozen->to;
-  d.note("frozen", fmt::format("rollout {} starts nothing until {}", rollout.id, to_rfc3339(frozen->to)));
+  auto const until = view.rollout.policy.frozen_until(d.asking.now.wall);
+  if (!until) return false;
+  d.out.valid_until = until;
+  d.note("frozen", fmt::format("rollout {} starts nothing until {}", view.rollout.id, to_rfc3339(*until)));
   return true;
 }
 
@@ -44,6 +43,18 @@ bool within_limits(Deciding& d, RolloutView const& view) {
     return false;
   }
   return within_egress(d, view);
+}
+
+bool within_plan(Deciding& d, RolloutView const& view) {
+  constexpr Millis kAskAgain = std::chrono::minutes{1};
+  auto const& progress = view.rollout.progress;
+  auto const planned = view.ladder->counts.at(static_cast<std::size_t>(std::clamp(progress.canaries, 0, view.ladder->last())));
+  if (progress.full || view.rollout.policy.ab || view.told->load(std::memory_order_relaxed) < planned) return true;
+  if (view.at_work->load(std::memory_order_relaxed) < view.beyond_max->load(std::memory_order_relaxed)) return true;
+  d.out.beyond_plan = true;
+  d.out.valid_until = d.asking.now.wall + kAskAgain;
+  d.note("beyond_plan", fmt::format("rollout {} has told the {} devices that it was planned to tell by now: those that came since follow a few at a time", view.rollout.id, planned));
+  return false;
 }
 
 bool takes_place(Deciding& d, RolloutView const& view) {

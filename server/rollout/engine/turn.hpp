@@ -99,6 +99,8 @@ struct Deciding {
 [[nodiscard]] bool may_start(Deciding& d, RolloutView const& view);
 [[nodiscard]] bool within_egress(Deciding& d, RolloutView const& view);
 [[nodiscard]] bool within_limits(Deciding& d, RolloutView const& view);
+/// Of a fleet that grew, no more at one time than the rollout was planned to tell; says so.
+[[nodiscard]] bool within_plan(Deciding& d, RolloutView const& view);
 /// A place of its site for the device, where the policy counts them; who has not the label is not limited.
 [[nodiscard]] bool takes_place(Deciding& d, RolloutView const& view);
 /// Whether a device that failed tries again now, by the policy or by a person's word; says when.

@@ -30,6 +30,13 @@ std::int64_t first_window(Policy const& policy, StageSpec const& spec, std::int6
   return policy.ab ? std::max(std::min(kTestWindow, devices), devices / kTestWindows) : devices;
 }
 
+std::int64_t beyond_plan(Setting const& setting, Standing const& standing, Facts const& facts) {
+  auto const stage = std::max(standing.stage, 1);
+  auto const size = [&](int of) { return of < 1 ? 0 : count_at(setting.ladder, steps_of(setting, of, false).size); };
+  auto const window = first_window(setting.policy, setting.policy.stage(stage), size(stage) - size(stage - 1));
+  return facts.parked + std::max({window, facts.healthy / 2, std::int64_t{1}});
+}
+
 void open_window(Setting const& setting, Progress& progress, int stage, bool full, Millis service) {
   auto const& spec = setting.policy.stage(stage);
   auto const [size, cap] = steps_of(setting, stage, full);

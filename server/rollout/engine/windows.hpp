@@ -14,6 +14,9 @@ struct Steps {
 [[nodiscard]] std::int64_t count_at(Ladder const& ladder, int step);
 /// Devices of a stage's first window where the stage has `devices`: what the policy names; otherwise the whole stage, of a test a share of its arm.
 [[nodiscard]] std::int64_t first_window(Policy const& policy, StageSpec const& spec, std::int64_t devices);
+/// Thresholds are shares, so that a fleet which grows has larger windows. Of who came since the plan, beyond what the rollout would have told by now, so many
+/// may be at work: a first window of the stage, or half of what has shown to be healthy. Who waits and has not started takes no room.
+[[nodiscard]] std::int64_t beyond_plan(Setting const& setting, Standing const& standing, Facts const& facts);
 /// Opens the next window of a stage.
 void open_window(Setting const& setting, Progress& progress, int stage, bool full, Millis service);
 /// One arm of all strata: who started, and who of them has no outcome.

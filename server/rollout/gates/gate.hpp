@@ -64,6 +64,7 @@ struct Facts {
   std::string waits_at = {};           ///< where one of these waits for a place of `limits.per`: "site=a"
   std::int64_t offline = 0;            ///< members that are not reachable
   std::int64_t blocked = 0;            ///< members that another rollout holds
+  std::int64_t blocked_beside = 0;     ///< of these, by one of another model: a set that has this one as a member, or a rollout of a member of this set
   std::int64_t later = 0;              ///< canaries that started after the open window was shut
   Millis samples_due{0};               ///< devices report what they measured so often at the latest, where a gate asks for it
   // For people: what failed, and who is waited for.
@@ -112,6 +113,7 @@ struct Case {
   std::map<std::string, std::int64_t, std::less<>> const* sizes = nullptr;  ///< devices by stratum, of those that are still part of the rollout
   std::string_view release = {};  ///< model@version, for people
   ArmWords words = {};
+  double planned = 0;  ///< of a test: the share of all its devices that is to get the rollout's release; 0: arms are not of sizes that were planned
 };
 
 struct Gate {

@@ -42,7 +42,7 @@ Facts mirrored(Facts const& facts) {
   return out;
 }
 
-bool tells_worse(GateVerdict const& verdict) { return verdict.test == "harm" && verdict.name != "sanity" && !verdict.name.starts_with("drift"); }
+bool tells_worse(GateVerdict const& verdict) { return verdict.test == "harm" && !verdict.name.starts_with("sanity") && !verdict.name.starts_with("drift"); }
 
 bool wins(GateVerdict& verdict) {
   if (!tells_worse(verdict)) return false;

@@ -1,9 +1,13 @@
 #include "server/rollout/gates/sanity.hpp"
 
 #include "core/stats/absolute.hpp"
+#include "core/stats/balance.hpp"
 #include "core/stats/odds_ratio.hpp"
 
 #include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
 
 namespace fleet::rollout {
 namespace {
@@ -23,6 +27,21 @@ void judge_left(Case const& c, std::vector<GateVerdict>& out) {
   if (verdict.decision != Ruling::hold) verdict.decision = Ruling::pause;
   verdict.text = fmt::format("sanity: people took {} of {} out of the rollout, and {} of {} {}: what did they see?", folded.left,
                              canaries_text(c, folded.canaries), folded.control_left, folded.controls, c.words.beside) + verdict.text;
+  out.push_back(std::move(verdict));
+}
+
+/// The arms of a test are of sizes that were planned, and told alike: where far fewer of one start, those that did are no fair sample of it. Of canaries and
+/// controls that is not so: who runs nothing of the model cannot prove, and downloads hold canaries alone (docs/adr/0041).
+void judge_sizes(Case const& c, std::vector<GateVerdict>& out) {
+  auto const& folded = c.folded;
+  auto const all = folded.canaries + folded.controls;
+  if (c.planned <= 0 || c.planned >= 1 || all == 0) return;
+  auto const evidence = stats::imbalance({folded.canaries, folded.controls}, c.planned);
+  auto const wanted = static_cast<double>(all) * c.planned;
+  auto verdict = harm_verdict(c, {"sanity sizes", evidence, 1 / stats::kImbalanceBound, std::llabs(folded.canaries - std::llround(wanted)), {}});
+  if (verdict.decision != Ruling::hold) verdict.decision = Ruling::pause;
+  verdict.text = fmt::format("sanity: {} and {} {} started, of which {} should have been the first: what keeps the others?", canaries_text(c, folded.canaries), folded.controls,
+                             c.words.beside, percent_text(c.planned)) + verdict.text;
   out.push_back(std::move(verdict));
 }
 
@@ -50,6 +69,7 @@ void judge_unseen(Case const& c, std::vector<GateVerdict>& out) {
 
 void judge_sanity(Case const& c, std::vector<GateVerdict>& out) {
   judge_left(c, out);
+  judge_sizes(c, out);
   judge_unseen(c, out);
 }
 

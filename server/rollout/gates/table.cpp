@@ -45,7 +45,7 @@ std::vector<GateVerdict> judge_all(Case const& c) {
   std::string const release(c.release), &against = c.policy.ab->against;
   auto known = c.facts;
   known.failures.clear();  // codes of both arms together
-  auto out = judge_arm({c.policy, c.stage, true, c.latches, c.folded, known, c.reach, c.sizes, c.release, words_of(release, against)});  // no stage is to pass
+  auto out = judge_arm({c.policy, c.stage, true, c.latches, c.folded, known, c.reach, c.sizes, c.release, words_of(release, against), c.planned});  // no stage is to pass
   auto const folded = mirrored(c.folded);
   auto const facts = mirrored(c.facts);
   Latches const none;

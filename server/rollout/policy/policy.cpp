@@ -26,6 +26,11 @@ std::optional<double> Policy::odds_ratio_at(int index) const {
   return ratios[std::min(static_cast<std::size_t>(index - 1), ratios.size() - 1)];
 }
 
+std::optional<SysTime> Policy::frozen_until(SysTime now) const {
+  auto const frozen = std::find_if(freeze.begin(), freeze.end(), [&](Freeze const& one) { return one.from <= now && now < one.to; });
+  return frozen == freeze.end() ? std::nullopt : std::optional(frozen->to);
+}
+
 bool Policy::reads_samples() const {
   return !metrics.empty() || drift || std::any_of(absolute.begin(), absolute.end(), [](AbsoluteGate const& gate) { return gate.metric != kInstallFailure; });
 }

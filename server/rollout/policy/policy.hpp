@@ -151,6 +151,8 @@ struct Policy {
   [[nodiscard]] std::optional<double> certify_at(int index) const;
   /// The odds ratio that stage `index` must stay below; nothing when evidence is not asked for.
   [[nodiscard]] std::optional<double> odds_ratio_at(int index) const;
+  /// The end of the freeze that `now` is in, be it one of several that overlap.
+  [[nodiscard]] std::optional<SysTime> frozen_until(SysTime now) const;
   /// Does a gate judge what devices measure?
   [[nodiscard]] bool reads_samples() const;
   /// Does one compare this metric's values over canaries and controls?

@@ -85,6 +85,7 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
   if (there) made.kind = row_kind::kThere;
   FLEET_CHECK(goes_on ? drop_summaries(tx, view.rollout, device.n) : drop_samples(tx, view.rollout, device.n));
   FLEET_CHECK(insert_row(tx, view, made, now));
+  if (desired.arm == Arm::canary) view.told->fetch_add(1, std::memory_order_relaxed);
   if (made.state != ds::kDispatched) return {};
   view.at_work->fetch_add(1, std::memory_order_relaxed);
   if (fetches) take_line(view, desired.arm, device.hardware, now.service());
@@ -92,10 +93,10 @@ Result<void> dispatch_first(store::Tx& tx, RolloutView const& view, registry::De
 }
 
 /// Who is called otherwise stands elsewhere; who is gone stands nowhere.
-Result<void> leave_places(store::Tx& tx, std::int64_t device_n, Leaving how) {
-  if (how == Leaving::wholly) return drop_places(tx, device_n);
+Result<void> leave_places(store::Tx& tx, std::int64_t device_n, Leaving how, Freed& freed) {
+  if (how == Leaving::wholly) return drop_places(tx, device_n, freed);
   FLEET_TRY(auto const device, registry::load_device_facts(tx.connection(), device_n));
-  return move_places(tx, device);
+  return move_places(tx, device, freed);
 }
 
 Result<void> dispatch_again(store::Tx& tx, RolloutView const& view, registry::DeviceFacts const& device, Desired const& desired, Now const& now) {
@@ -129,9 +130,6 @@ struct Row {
   std::string outcome;
   std::string kind = {};
   std::int64_t tries = 1;
-
-  /// What it came to at first stands, whatever it comes to now.
-  [[nodiscard]] bool tries_once_more() const { return tries > 1 && outcome == ds::kFailed; }
 };
 Result<std::optional<Row>> find_row(store::Tx& tx, std::int64_t rollout_n, std::int64_t device_n) {
   auto row = tx.prepare(queries::kRow);
@@ -169,14 +167,6 @@ Result<void> note_returns(store::Tx& tx, Snapshot const& snapshot, registry::Dev
   return {};
 }
 
-/// When a device that just failed tries again by itself: never where its owner or its hardware refused, or a golden test, which would fail again.
-std::optional<std::int64_t> again_after(Policy const& policy, Row const& row, RowMove const& move, Millis now) {
-  bool const failed_now = row.arm == Arm::canary && move.state == ds::kFailed && row.state != ds::kFailed;
-  if (!policy.retry || !failed_now || move.kind == row_kind::kNoEvidence || move.kind == row_kind::kGolden) return std::nullopt;
-  auto const pause = policy.retry->pause_after(row.tries);
-  return pause ? std::optional((now + *pause).count()) : std::nullopt;
-}
-
 Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, std::int64_t device_n, wire::UpdateItem const& item, Now const& now,
                       std::vector<std::int64_t>& changed) {
   auto move = move_of(row.state, item);
@@ -186,12 +176,12 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, st
   bool const was_at_work = ds::is_undecided(row.state);
   bool const exposed = move->exposed && installs(row.arm);
   FLEET_TRY(auto const window, silence_window(tx.connection(), now.clock, device_n, view.rollout.policy));
-  auto const again = again_after(view.rollout.policy, row, *move, now.service());
-  bool const more = row.tries_once_more();
+  auto const again = again_after(view.rollout.policy, row.arm, row.state, row.tries, *move, now.service());
+  bool const more = tries_once_more(row.tries, row.outcome);
   auto write = tx.prepare(queries::kMoveRow);
   write.bind_all(move->state, more ? std::nullopt : outcome_of(move->state), exposed, more ? std::string_view() : move->kind, to_unix_ms(now.wall), now.service().count(), error_json(item.error),
                  move->state == ds::kFailed ? item.error.code : std::string(), move->starts && !more ? view.window_now->load(std::memory_order_relaxed) : 0,
-                 (now.service() + window).count(), view.rollout.n, device_n, again);
+                 (now.service() + window).count(), view.rollout.n, device_n, again ? std::optional(again->count()) : std::nullopt);
   FLEET_CHECK(write.run());
   bool const healthy = !more && outcome_after(row.outcome, move->state) == ds::kHealthy;
   if (row.arm == Arm::canary && healthy != (row.outcome == ds::kHealthy)) FLEET_CHECK(note_healthy(tx, view.rollout, device_n, healthy));
@@ -317,8 +307,8 @@ Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::
   return {};
 }
 
-Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now) {
-  FLEET_CHECK(leave_places(tx, device_n, how));
+Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now, std::vector<Site>& freed) {
+  FLEET_CHECK(leave_places(tx, device_n, how, freed));
   struct Open {
     std::int64_t rollout_n;
     std::string model, selector;

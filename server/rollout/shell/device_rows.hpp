@@ -25,13 +25,9 @@ struct Now {
 
 /// Writes what a directive tells the device: a row when it joins, `reverting` when it must return.
 [[nodiscard]] Result<void> note_dispatched(store::Tx& tx, Snapshot const& snapshot, registry::DeviceFacts const& device, Decision const& decision, Now const& now);
-/// How a device leaves the rollouts that it is in, by an operator's hand.
-enum class Leaving {
-  relabelled,  ///< only those whose selector covers it no more
-  wholly,      ///< retired, revoked, or another board took its place
-};
 /// Closes its rows of live rollouts that have no outcome: neither failed nor silent. An outcome that it had is kept.
-[[nodiscard]] Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now);
+/// @param freed  receives the sites where it held a place
+[[nodiscard]] Result<void> note_left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now, std::vector<Site>& freed);
 /// Before the device is deleted: its rows stay, under the id it had.
 [[nodiscard]] Result<void> name_gone(store::Tx& tx, std::int64_t device_n, std::string_view id);
 /// Moves the row of the item's rollout, and marks what the device returned from.

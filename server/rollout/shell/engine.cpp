@@ -1,15 +1,13 @@
 #include "server/rollout/shell/engine.hpp"
 
 #include "core/base/log.hpp"
-#include "server/rollout/engine/revoked.hpp"
-#include "server/rollout/engine/sets.hpp"
 #include "server/registry/device_facts.hpp"
+#include "server/rollout/shell/decided.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/sample_rows.hpp"
-#include "server/rollout/shell/set_rows.hpp"
 #include "server/rollout/shell/verbs.hpp"
 
 #include <fmt/format.h>
@@ -24,50 +22,6 @@ namespace {
 constexpr Millis kStands = std::chrono::hours(1);
 constexpr Millis kLimitedStands = seconds(5);
 
-/// What a device returns to, as the catalog has it. A version the catalog does not know keeps what the device told of it; one that was revoked, by a
-/// rollout that is long past, is no place to return to.
-Result<void> fill_return(db::Connection& reader, Desired& desired) {
-  auto& target = desired.target;
-  if (target.action != wire::Action::revert && target.action != wire::Action::prove) return {};
-  auto row = reader.prepare(queries::kReleaseTarget);
-  row.bind_all(desired.model, desired.version);
-  FLEET_TRY(bool const found, row.step());
-  bool const proves = target.action == wire::Action::prove;
-  if (proves && (!found || row.text_view(2) == "revoked")) {  // nobody can say which bytes it should prove: it is no control
-    target = {};
-    desired.joins = false;
-    return {};
-  }
-  if (!found) return {};
-  if (row.text_view(2) == "revoked") {
-    desired.because.push_back({"revoked", fmt::format("{} was revoked: the model is taken away", desired.version)});
-    desired.version.clear();
-    target.action = wire::Action::remove;
-    target.path.clear();
-    target.length = 0;
-    target.hashes.clear();
-    return {};
-  }
-  target.hashes = {{"sha256", row.digest(0).hex()}};
-  target.length = static_cast<std::uint64_t>(row.int64(1));
-  return {};
-}
-
-/// Of a set, the members of what the device should run; of one that goes, and is followed by nothing that the catalog knows, those of what goes.
-Result<void> fill_members(db::Connection& reader, Snapshot const& snapshot, Desired& desired) {
-  auto const view = snapshot.by_n.find(desired.rollout_n);
-  if (desired.target.model.empty() || view == snapshot.by_n.end() || view->second->members.empty()) return {};
-  desired.members = view->second->members;
-  if (desired.version.empty() || desired.version == view->second->rollout.version) return {};
-  auto row = reader.prepare(queries::kReleaseTarget);
-  row.bind_all(desired.model, desired.version);
-  FLEET_TRY(bool const found, row.step());
-  if (!found) return {};
-  FLEET_TRY(auto members, load_members(reader, row.int64(3)));
-  if (!members.empty()) desired.members = std::move(members);
-  return {};
-}
-
 class StoreEngine final : public Engine {
 public:
   StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, sites_, [this] { return snapshot(); }) {}
@@ -78,21 +32,15 @@ public:
   Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
     FLEET_TRY(auto const rows, read_device_rows(reader, *current, device.n));
-    Asking asking{{now, clock_.now()}};
-    FLEET_TRY(asking.under_way, under_way(reader, *current, device));
+    FLEET_TRY(auto decided, decide_all(reader, *current, device, rows, {now, clock_.now()}));
     Decision out;
     out.valid_until = now + kStands;
-    for (auto const& [model, views] : current->models) {
-      auto decided = decide_model(*current, model, device, rows, asking);
-      FLEET_CHECK(fill_return(reader, decided.desired));
-      FLEET_CHECK(fill_members(reader, *current, decided.desired));
-      decided.desired.revoked = revoked_here(views, rows);
-      if (decided.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
-      if (decided.waits_at) wait_for_place(*current, device.n, decided, now, out);
-      if (decided.valid_until) out.valid_until = std::min(out.valid_until, *decided.valid_until);
-      out.models.push_back(std::move(decided.desired));
+    for (auto& one : decided) {
+      if (one.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
+      if (one.waits_at) wait_for_place(*current, device.n, one, now, out);
+      if (one.valid_until) out.valid_until = std::min(out.valid_until, *one.valid_until);
+      out.models.push_back(std::move(one.desired));
     }
-    join_sets(*current, out.models);
     FLEET_TRY(out.gave_up, holds_in_vain(reader, *current, device.n, out));
     return out;
   }
@@ -101,7 +49,7 @@ public:
     FLEET_TRY(auto const current, snapshot());
     // Labels are moved by a person, who is told of it there; who left a group leaves at its next poll.
     auto const elsewhere = [](Desired const& one) { return std::any_of(one.because.begin(), one.because.end(), [](Because const& b) { return b.code == "not_selected"; }); };
-    if (std::any_of(decision.models.begin(), decision.models.end(), elsewhere)) FLEET_CHECK(note_left(tx, device.n, Leaving::relabelled, now));
+    if (std::any_of(decision.models.begin(), decision.models.end(), elsewhere)) FLEET_CHECK(left(tx, device.n, Leaving::relabelled, now));
     FLEET_CHECK(note_dispatched(tx, *current, device, decision, {now, clock_}));
     std::vector<std::int64_t> changed;
     for (auto const& desired : decision.models)
@@ -113,6 +61,13 @@ public:
   Result<void> withdrawn(store::Tx& tx, std::int64_t device_n, ModelStatuses const& told, Decision const& decision) override {
     Freed freed;
     FLEET_CHECK(free_withdrawn(tx, device_n, told, decision, freed));
+    wake(tx, sites_, freed);
+    return {};
+  }
+
+  Result<void> left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now) override {
+    Freed freed;
+    FLEET_CHECK(note_left(tx, device_n, how, now, freed));
     wake(tx, sites_, freed);
     return {};
   }

@@ -24,6 +24,8 @@ public:
   virtual Result<void> dispatched(store::Tx& tx, registry::DeviceFacts const& device, Decision const& decision, SysTime now) = 0;
   /// In a transaction of a poll that acknowledged the newest directive, where `decision.gave_up`: the device's places are for others again.
   virtual Result<void> withdrawn(store::Tx& tx, std::int64_t device_n, ModelStatuses const& told, Decision const& decision) = 0;
+  /// In the transaction of an operator's hand by which a device leaves rollouts, or is called otherwise; those that wait for its places decide anew.
+  virtual Result<void> left(store::Tx& tx, std::int64_t device_n, Leaving how, SysTime now) = 0;
   /// In the transaction that records a poll: an outcome that no report told (it was acknowledged by a server that is lost, say) is taken from it.
   /// @param before  what was recorded of the device's models until now
   virtual Result<void> on_poll(store::Tx& tx, std::int64_t device_n, ModelStatuses const& before, ModelStatuses const& told, SysTime now) = 0;

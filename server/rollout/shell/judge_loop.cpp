@@ -4,6 +4,7 @@
 #include "server/events/audit.hpp"
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/engine/verdict_json.hpp"
+#include "server/rollout/engine/windows.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/planner.hpp"
@@ -151,7 +152,8 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
   FLEET_TRY(auto const before, snapshot_());
   auto const known = before->by_n.find(rollout.n);
-  auto const at_work = known == before->by_n.end() ? 0 : known->second->at_work->load(std::memory_order_relaxed);
+  bool const shown = known != before->by_n.end();
+  auto const at_work = shown ? known->second->at_work->load(std::memory_order_relaxed) : 0, told = shown ? known->second->told->load(std::memory_order_relaxed) : 0;
   FLEET_TRY(auto facts, gather(reader, watch));
   FLEET_TRY(auto standing, standing_of(reader, watch));
   FLEET_TRY(bool const planned, plan_anew(watch, standing));
@@ -160,7 +162,10 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const found = snapshot->by_n.find(rollout.n);
   if (found == snapshot->by_n.end()) return {};  // it started this moment: the next round
   auto const& view = *found->second;
+  standing.is_set = !view.members.empty();
   view.at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // the writer counts on meanwhile
+  view.told->fetch_add(facts.told - told, std::memory_order_relaxed);
+  view.beyond_max->store(beyond_plan(view.setting(), standing, facts), std::memory_order_relaxed);
   Look look{clock_.now(), std::move(standing), std::move(facts)};
   if (closes_window(view.setting(), rollout.progress, look)) {
     FLEET_TRY(look.facts.measured, read_measured(reader, view, rollout.progress.window));
@@ -206,6 +211,7 @@ Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {
   }
   facts.offline = watch.offline;
   facts.blocked = watch.blocked;
+  facts.blocked_beside = watch.blocked_beside;
   facts.blocked_by = watch.blocked_by;
   return facts;
 }
@@ -274,7 +280,7 @@ Result<void> JudgeLoop::await_turn(db::Connection& reader, Rollout const& rollou
     out.waits_for = fmt::format("its time, {}", to_rfc3339(*rollout.policy.start_at));
     return {};
   }
-  if (!rollout.after_n) return {};
+  if (!rollout.after_n || rollout.progress.waived) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
   if (before.state == State::completed) return {};
   out.waits_for = fmt::format("rollout {}, which is {}", before.id, to_string(before.state));
@@ -294,6 +300,7 @@ Result<Standing> JudgeLoop::standing_of(db::Connection& reader, Watch const& wat
   out.cause = reason_of(rollout.verdict);
   out.restored = rollout.restored == Restored::held;
   FLEET_TRY(out.approvals, count_approvals(reader, rollout.n, rollout.policy.approvals_before_stage));
+  if (auto const until = rollout.policy.frozen_until(services_.clock.wall())) out.frozen = to_rfc3339(*until);
   out.begun = !rollout.waits_to_begin() && !watch.nobody;
   if (rollout.waits_to_begin()) FLEET_CHECK(await_turn(reader, rollout, out));  // a person may have had it go on all the same
   if (watch.nobody && out.waits_for.empty()) out.waits_for = kSomebody;

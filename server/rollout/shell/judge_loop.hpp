@@ -48,7 +48,7 @@ private:
     bool nobody = false;                ///< it was planned while its selector fitted no device
     SysTime next_point{};               ///< of the series
     std::int64_t return_cursor = 0;     ///< the last device that was found on its way back
-    std::int64_t offline = 0, blocked = 0;  ///< as the last complete look at the members had it
+    std::int64_t offline = 0, blocked = 0, blocked_beside = 0;  ///< as the last complete look at the members had it
     std::set<std::string> blocked_by;
     Millis samples_due{0};  ///< asked once a window
     int samples_window = -1;

@@ -1,4 +1,5 @@
 #include "server/registry/device_facts.hpp"
+#include "server/rollout/shell/decided.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
@@ -53,7 +54,7 @@ Result<void> JudgeLoop::look_at_members(db::Connection& reader, Watch& watch) {
 Result<void> JudgeLoop::walk_members(db::Connection& reader, Snapshot const& snapshot, Watch& watch) {
   auto const& rollout = watch.rollout;
   FLEET_TRY(auto const told, read_told(reader, rollout));
-  std::int64_t offline = 0, blocked = 0;
+  std::int64_t offline = 0, blocked = 0, beside = 0;
   std::set<std::string> blocked_by;
   bool const settling = clock_.now() < rollout.progress.opened + kSettle + Millis(static_cast<std::int64_t>(watch.members.size()));
   Instant const now{services_.clock.wall(), clock_.now()};
@@ -66,9 +67,13 @@ Result<void> JudgeLoop::walk_members(db::Connection& reader, Snapshot const& sna
     }
     FLEET_TRY(auto const device, registry::load_device_facts(reader, device_n));
     FLEET_TRY(auto const rows, read_device_rows(reader, snapshot, device_n));
-    FLEET_TRY(auto beside, under_way(reader, snapshot, device));
-    auto const decided = decide_model(snapshot, rollout.model, device, rows, {now, std::move(beside)});
-    bool const held_by_limits = decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
+    FLEET_TRY(auto const all, decide_all(reader, snapshot, device, rows, now));
+    auto const found = std::find_if(all.begin(), all.end(), [&](ModelDecision const& one) { return one.desired.model == rollout.model; });
+    if (found == all.end()) continue;
+    auto const& decided = *found;
+    if (decided.beyond_plan) break;  // as many were told as were planned: so is everybody else who was not, and their turn comes with who starts late
+    auto const& first = decided.desired.overtaken_by;  // of members and sets: that one speaks instead
+    bool const held_by_limits = first.empty() && decided.holder == rollout.id && (decided.retry_soon || decided.valid_until || decided.waits_at);
     // One is enough to wait for; the rest is looked at when none is left.
     if (held_by_limits || (decided.desired.joins && decided.desired.rollout_n == rollout.n)) {
       if (decided.waits_at) watch.waits_at = decided.waits_at->label + "=" + decided.waits_at->value;
@@ -76,11 +81,13 @@ Result<void> JudgeLoop::walk_members(db::Connection& reader, Snapshot const& sna
     }
     if (rows.contains(rollout.n)) continue;
     ++blocked;
-    if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
+    if (!first.empty()) ++beside;
+    else if (!decided.holder.empty() && decided.holder != rollout.id && blocked_by.size() < kNamed) blocked_by.insert(decided.holder);
   }
   watch.undispatched = 0;
   watch.offline = offline;
   watch.blocked = blocked;
+  watch.blocked_beside = beside;
   watch.blocked_by = std::move(blocked_by);
   return {};
 }

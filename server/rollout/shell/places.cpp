@@ -147,10 +147,12 @@ Result<void> free_withdrawn(store::Tx& tx, std::int64_t device_n, ModelStatuses 
   return {};
 }
 
-Result<void> move_places(store::Tx& tx, registry::DeviceFacts const& device) {
+Result<void> move_places(store::Tx& tx, registry::DeviceFacts const& device, Freed& freed) {
   FLEET_TRY(auto const places, held_by(tx.connection(), device.n));
   for (auto const& held : places) {
     auto const site = site_of(held.site.label, device.hardware, device.labels);
+    if (site == held.site) continue;
+    freed.push_back(held.site);
     auto row = tx.prepare(site ? queries::kMovePlace : queries::kFreePlace);
     if (site) row.bind_all(site->value, device.n, held.model);
     else row.bind_all(device.n, held.model);
@@ -159,7 +161,11 @@ Result<void> move_places(store::Tx& tx, registry::DeviceFacts const& device) {
   return {};
 }
 
-Result<void> drop_places(store::Tx& tx, std::int64_t device_n) { return tx.prepare(queries::kDropPlaces).bind_all(device_n).run(); }
+Result<void> drop_places(store::Tx& tx, std::int64_t device_n, Freed& freed) {
+  FLEET_TRY(auto const places, held_by(tx.connection(), device_n));
+  for (auto const& held : places) freed.push_back(held.site);
+  return places.empty() ? Result<void>{} : tx.prepare(queries::kDropPlaces).bind_all(device_n).run();
+}
 
 Result<void> look_at_places(store::Store& store, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue) {
   if (clock.stands_still()) return {};

@@ -52,8 +52,8 @@ struct Word {
 /// The device has acknowledged a directive without the order, and is not at it.
 [[nodiscard]] Result<void> free_withdrawn(store::Tx& tx, std::int64_t device_n, ModelStatuses const& told, Decision const& decision, Freed& freed);
 /// Another site is the device's now: it holds its place there, be there one or not.
-[[nodiscard]] Result<void> move_places(store::Tx& tx, registry::DeviceFacts const& device);
-[[nodiscard]] Result<void> drop_places(store::Tx& tx, std::int64_t device_n);
+[[nodiscard]] Result<void> move_places(store::Tx& tx, registry::DeviceFacts const& device, Freed& freed);
+[[nodiscard]] Result<void> drop_places(store::Tx& tx, std::int64_t device_n, Freed& freed);
 
 /// Frees the places of devices that are silent, or that nobody waits for any more; a bounded number a call, by an index.
 [[nodiscard]] Result<void> look_at_places(store::Store& store, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue);

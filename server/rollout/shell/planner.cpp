@@ -37,8 +37,11 @@ Result<void> check_floors(db::Connection& reader, PlanRequest const& request, Re
       FLEET_TRY(auto const before, wire::decode_release(row.text_view(2)));
       auto const floor = release.floors.find(model);
       if (floor == release.floors.end() || floor->second <= before.release_counter) continue;
-      auto const detail = fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}@{}: they could not return to it", model, version,
-                                      before.release_counter, floor->second, request.model, request.version);
+      bool const named = request.sees.empty() || request.sees == model;
+      auto const detail = named ? fmt::format("devices run {}@{} (counter {}), below the security floor {} of {}@{}: they could not return to it", model, version,
+                                              before.release_counter, floor->second, request.model, request.version)
+                                : fmt::format("devices run a release of a member of {}@{} that is below the member's security floor: they could not return to it", request.model,
+                                              request.version);
       return Error{Kind::unprocessable, "floor_forbids_return", detail, "write on_harm: pause", {{"/policy/on_harm", detail}}};
     }
   return {};

@@ -19,6 +19,7 @@ namespace fleet::rollout {
 struct PlanRequest {
   std::string model, version, selector, salt;
   Policy policy;
+  std::string sees = {};  ///< the one model that whoever asks sees; empty: all. Names of others are left out of refusals
 };
 
 /// The release that a request names. @errors not_found (`unknown_release`). In whatever state it is: starting asks for an approved one.

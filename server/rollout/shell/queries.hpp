@@ -189,7 +189,7 @@ inline constexpr Query kUnholdModels{
     "rollout_unhold_models",
     "SELECT r.model, max(r.n) FROM rollout_devices d JOIN rollouts r ON r.n = d.rollout WHERE d.device = ?1 AND (?2 = '' OR r.model = ?2) "
     "AND r.state IN ('running', 'paused', 'awaiting_approval', 'completed') GROUP BY r.model"};
-inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices INDEXED BY rollout_devices_failed WHERE rollout = ? AND outcome = 'failed' AND state = 'failed' AND arm IN ('canary', 'against') AND attempt >= ?"};
+inline constexpr Query kCountFailed{"rollout_count_failed", "SELECT count(*), max(attempt) FROM rollout_devices INDEXED BY rollout_devices_outcome WHERE rollout = ? AND outcome = 'failed' AND state = 'failed' AND arm IN ('canary', 'against') AND attempt >= ?"};
 inline constexpr Query kFindDevice{"rollout_find_device", "SELECT n, labels, hardware, state FROM devices WHERE id = ?"};
 inline constexpr Query kRaiseDeviceEpoch{"rollout_raise_device_epoch", "UPDATE devices SET epoch = epoch + 1 WHERE n = ?"};
 
@@ -295,13 +295,18 @@ inline constexpr Query kStrataCounts{"rollout_strata_counts",
   "SELECT coalesce(d.id, x.gone), x.stage, x.state, x.from_version, x.attempt, x.since, x.error, x.device, x.outcome, x.arm FROM rollout_devices x "
 inline constexpr Query kListDevices{
     "rollout_list_devices",
-    FLEET_LISTED_DEVICE "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND (?3 = '' OR x.state = ?3 OR x.outcome = ?3) "
-                        "AND (?4 = 0 OR CASE WHEN x.stage = -1 THEN ?6 ELSE x.stage END = ?4) ORDER BY x.device LIMIT ?5"};
-/// The same of those that failed, whatever followed: few among many.
-inline constexpr Query kListFailed{
-    "rollout_list_failed",
-    FLEET_LISTED_DEVICE "INDEXED BY rollout_devices_failed LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 AND x.outcome = 'failed' "
+    FLEET_LISTED_DEVICE "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 AND x.device > ?2 "
                         "AND (?3 = 0 OR CASE WHEN x.stage = -1 THEN ?5 ELSE x.stage END = ?3) ORDER BY x.device LIMIT ?4"};
+/// Devices from ?2 on of which `column` is ?6, by its index.
+#define FLEET_PAGE_OF(column)                                                                                                                          \
+  "SELECT device FROM (SELECT device FROM rollout_devices INDEXED BY rollout_devices_" column " WHERE rollout = ?1 AND " column " = ?6 AND device > ?2 " \
+  "AND (?3 = 0 OR CASE WHEN stage = -1 THEN ?5 ELSE stage END = ?3) ORDER BY device LIMIT ?4) AS by_" column
+/// The same of those that are in a state, or came to it as their outcome, whatever followed.
+inline constexpr Query kListState{
+    "rollout_list_state",
+    FLEET_LISTED_DEVICE "JOIN (" FLEET_PAGE_OF("state") " UNION " FLEET_PAGE_OF("outcome") " ORDER BY device LIMIT ?4) AS page ON page.device = x.device "
+                        "LEFT JOIN devices d ON d.n = x.device WHERE x.rollout = ?1 ORDER BY x.device LIMIT ?4"};
+#undef FLEET_PAGE_OF
 #undef FLEET_LISTED_DEVICE
 
 /// For the test that prepares each on the newest schema.
@@ -313,7 +318,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kCountRanBefore, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kQuietNever, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kPastAttempts, kFleetNow,
-     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListFailed});
+     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListState});
 
 #undef FLEET_RELEASE_STATE
 

@@ -54,7 +54,9 @@ Result<bool> replan(store::Store& store, Rollout const& rollout, SysTime now) {
     auto const policy = encode(planned.policy);
     bool const same = policy == current.policy_json && planned.ladder == before;
     if (same) return true;
+    bool const waived = current.progress.waived;
     current.progress = {};
+    current.progress.waived = waived;
     FLEET_CHECK(tx.prepare(queries::kSetPolicy).bind_all(policy, current.n).run());
     auto const text = fmt::format("planned anew over the fleet of now: {} devices, {} before{}", planned.targeted, before.reach() + before.held,
                                   policy == current.policy_json ? "" : fmt::format("; what preset {} is has changed with it", request.policy.preset));

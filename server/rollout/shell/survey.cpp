@@ -52,6 +52,14 @@ Result<std::optional<Asked>> find_asked(db::Connection& reader, SurveyRequest co
   return std::optional(std::move(out));
 }
 
+/// Of a test: the other release is there, of the same model and another one, and stands; who can run both is targeted.
+Result<void> join_against(db::Connection& reader, SurveyRequest const& request, Policy const& policy, ReleaseFacts& release) {
+  FLEET_TRY(auto const against, find_against(reader, request.model, request.version, policy));
+  if (!against) return {};
+  std::erase_if(release.hardware, [&](std::string const& one) { return std::find(against->hardware.begin(), against->hardware.end(), one) == against->hardware.end(); });
+  return {};
+}
+
 /// Names of metrics say what devices do: one who may see some devices alone is told none.
 Result<std::optional<std::set<std::string>>> metrics_sent(db::Connection& reader, std::string const& model, registry::Limits const& limits) {
   if (limits.devices) return std::optional<std::set<std::string>>();
@@ -70,6 +78,7 @@ Result<std::optional<std::set<std::string>>> metrics_sent(db::Connection& reader
 Result<Survey> survey(db::Connection& reader, SurveyRequest const& request, Policy const& policy, registry::Limits const& limits) {
   FLEET_TRY(auto const selector, registry::read_selector(reader, request.selector));
   FLEET_TRY(auto asked, find_asked(reader, request));
+  if (asked) FLEET_CHECK(join_against(reader, request, policy, asked->release));
   Survey out;
   auto const labels = labels_of(policy);
   std::map<std::string, std::int64_t> strata;

@@ -21,7 +21,7 @@ struct Survey {
 /// Scans the selected devices once.
 /// @param policy  whose strata and labels are counted
 /// @param limits  of the one who asks: metrics of other models are not told, and none where they are of some devices alone
-/// @errors bad_input, not_found (`unknown_release`), unprocessable (`too_many_strata`)
+/// @errors bad_input, not_found (`unknown_release`), unprocessable (`too_many_strata`); as find_against, where the policy is a test and a release is named
 [[nodiscard]] Result<Survey> survey(db::Connection& reader, SurveyRequest const& request, Policy const& policy, registry::Limits const& limits);
 
 /// A preset as what it is for the surveyed fleet; any other policy as it is.

@@ -122,7 +122,7 @@ Result<void> believe_restored(store::Tx& tx, Rollout& rollout, events::Deed cons
   return events::record(tx, deed, "rollout.resumed", "rollout/" + rollout.id, "", R"({"restored":true})");
 }
 
-/// The stage's deadline runs anew. A rollout that waits for another begins, unless that one still goes on.
+/// The stage's deadline runs anew. A rollout that waits for another is to begin, unless that one still goes on: the judge has it planned over the fleet of now.
 Result<void> go_on(db::Connection& reader, Rollout& rollout, SysTime now) {
   if (!rollout.waits_to_begin()) {
     rollout.progress.stage_since.reset();  // the next step begins it anew
@@ -132,7 +132,7 @@ Result<void> go_on(db::Connection& reader, Rollout& rollout, SysTime now) {
   }
   if (!rollout.after_n) return {};
   FLEET_TRY(auto const before, load_rollout(reader, *rollout.after_n));
-  if (!is_live(before.state)) enter_stage(rollout, 1, now);
+  rollout.progress.waived = !is_live(before.state);
   return {};
 }
 

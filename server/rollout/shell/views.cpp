@@ -317,11 +317,10 @@ Result<ListPage> list_rollouts(db::Connection& reader, registry::Limits const& l
 Result<ListPage> list_rollout_devices(db::Connection& reader, Rollout const& rollout, std::string const& state, int stage, std::int64_t after, int limit) {
   ListPage out;
   std::int64_t last = 0;
-  bool const failed = state == device_state::kFailed;
-  auto rows = reader.prepare(failed ? queries::kListFailed : queries::kListDevices);
+  auto rows = reader.prepare(state.empty() ? queries::kListDevices : queries::kListState);
   auto const last_stage = rollout.policy.stage_count();  // where those that are held back count
-  if (failed) rows.bind_all(rollout.n, after, stage, limit + 1, last_stage);
-  else rows.bind_all(rollout.n, after, state, stage, limit + 1, last_stage);
+  rows.bind_all(rollout.n, after, stage, limit + 1, last_stage);
+  if (!state.empty()) rows.bind(6, state);
   while (true) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;

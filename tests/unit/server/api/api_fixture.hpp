@@ -3,6 +3,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 #include "server/api/api_handler.hpp"
+#include "server/rollout/shell/engine.hpp"
 #include "server/signing/key_ring.hpp"
 #include "tests/unit/server/registry/store_fixture.hpp"
 
@@ -61,9 +62,11 @@ struct ApiFixture : StoreFixture {
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection
 
   signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
+  std::unique_ptr<rollout::Engine> rollouts = *rollout::Engine::create(services);
 
   ApiFixture() {
     services.keys = &keys;
+    services.rollouts = rollouts.get();
     std::filesystem::create_directories(dir.path() + "/keys");
     Probe::runs = 0;
     Probe::open = false;

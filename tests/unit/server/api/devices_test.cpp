@@ -1,3 +1,4 @@
+#include "server/rollout/shell/device_rows.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -20,6 +21,10 @@ struct FixedEngine final : rollout::Engine {
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
   Result<void> withdrawn(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::Decision const&) override { return {}; }
+  Result<void> left(store::Tx& tx, std::int64_t device_n, rollout::Leaving how, SysTime now) override {
+    std::vector<rollout::Site> freed;
+    return rollout::note_left(tx, device_n, how, now, freed);
+  }
   Result<void> on_poll(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::ModelStatuses const&, SysTime) override { return {}; }
   Result<void> on_update(store::Tx&, registry::DeviceFacts const&, wire::UpdateItem const&, SysTime) override { return {}; }
   Result<void> on_metrics(store::Tx&, registry::DeviceFacts const&, wire::MetricsItem const&, SysTime) override { return {}; }

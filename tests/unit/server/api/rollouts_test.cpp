@@ -155,6 +155,30 @@ TEST_CASE_FIXTURE(RolloutApi, "lint compares what a release asks for with what d
   CHECK(findings_of(submit("/api/v1/policies:lint", body, "flt_viewer")).find("asks for") == std::string::npos);
 }
 
+TEST_CASE_FIXTURE(RolloutApi, "lint of a test looks at the release that it is against, once the rollout's own is known") {
+  auto const code = [&](std::string const& against, std::string const& more) {
+    auto const answer = submit("/api/v1/policies:lint", fmt::format(R"({{"policy":{{"ab":{{"against":"{}"}},"gates":{{"failures":{{}}}}}}{}}})", against, more), "flt_viewer");
+    return answer.status == 200 ? std::string() : answer.code();
+  };
+  for (auto const* const version : {"2", "3"}) {
+    wire::Release release;
+    release.model = "reader";
+    release.version = version;
+    release.release_counter = 2;
+    release.variants.push_back({{"cam-a"}, {{"model.bin", 5, crypto::sha256("file"), false}}});
+    auto const document = wire::encode(release);
+    sql({"test.releases",
+         "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('reader', ?1, ?2, ?3, x'00', 'approved', 'x', 0)"},
+        version, crypto::sha256(document), document);
+  }
+  std::string const asked = R"(,"selector":"","model":"reader","version":"2")";
+  CHECK(code("reader@9", "").empty());
+  CHECK(code("reader@3", asked).empty());
+  CHECK(code("reader@9", asked) == "unknown_release");
+  CHECK(code("reader@2", asked) == "not_to_be_tested");
+  CHECK(code("other@1", asked) == "not_to_be_tested");
+}
+
 TEST_CASE_FIXTURE(RolloutApi, "what lint and preset are not asked rightly") {
   struct Case {
     std::string_view path, body, code;

@@ -111,6 +111,31 @@ TEST_CASE("limits of a policy hold in a simulation, too") {
   CHECK(slow->took > std::chrono::hours(8));
 }
 
+TEST_CASE("devices that failed try again where the policy says so: a stage without gates passes when all run it, and evidence stays what it was") {
+  auto const scenario = scenario_of(R"({"base":0.2,"offline":0})");
+  auto policy = policy_of(R"({"stages":[{"percent":10},{"percent":100}]})");
+  auto const once = VirtualFleet(scenario, policy, 200, 3).run();
+  policy.retry = rollout::RetryRule{.attempts = 20, .backoff = std::chrono::hours(1), .backoff_max = std::chrono::hours(4)};
+  auto const again = VirtualFleet(scenario, policy, 200, 3).run();
+  REQUIRE((once.has_value() && again.has_value()));
+  CHECK(once->state == rollout::State::running);
+  CHECK(again->state == rollout::State::completed);
+  CHECK(again->exposed == 200);
+  CHECK(again->moments.back().failed > 10);  // counted as failed for good
+  CHECK(again->took > std::chrono::hours(2));
+  // What a release that fails in every third does at first is what its gates see.
+  auto const harmful = scenario_of(R"({"base":0.01,"harm":0.33})");
+  auto gated = policy_of(R"({"stages":[{"devices":100,"window":25,"every":"2h"},{"percent":100}],"gates":{"failures":{},"silent":{}}})");
+  auto const seen = VirtualFleet(harmful, gated, 1'000, 5).run();
+  gated.retry = rollout::RetryRule{.attempts = 20, .backoff = std::chrono::minutes(1), .backoff_max = std::chrono::minutes(1)};
+  auto const hidden = VirtualFleet(harmful, gated, 1'000, 5).run();
+  REQUIRE((seen.has_value() && hidden.has_value()));
+  CHECK(seen->state == rollout::State::rolled_back);
+  CHECK(hidden->state == rollout::State::rolled_back);
+  CHECK(hidden->canaries == seen->canaries);
+  CHECK(hidden->left_behind == 0);
+}
+
 TEST_CASE("a stage that adds nobody is passed, and whoever is dead holds up no return") {
   auto const one = VirtualFleet(scenario_of(R"({"base":0,"offline":0})"), policy_of(R"("small-fleet")"), 1, 1).run();
   REQUIRE(one.has_value());

@@ -72,6 +72,7 @@ public:
     ++dispatches;
     return {};
   }
+  Result<void> left(store::Tx&, std::int64_t, rollout::Leaving, SysTime) override { return {}; }
   int withdrawals = 0;
   Result<void> withdrawn(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::Decision const&) override {
     ++withdrawals;

@@ -1,4 +1,5 @@
 #include "server/rollout/engine/decide.hpp"
+#include "server/rollout/engine/windows.hpp"
 
 #include <doctest/doctest.h>
 
@@ -245,6 +246,47 @@ TEST_CASE("limits hold controls as canaries") {
     CHECK(decided.retry_soon);
     CHECK(decided.desired.because.front().code == "in_flight");
   }
+}
+
+TEST_CASE("of a fleet that grew since the plan, a few at a time are told, canaries alone; a person's `promote --full` tells all") {
+  Live live(R"({"stages":[{"devices":10,"window":5},{"percent":100}],"gates":{"failures":{}}})");
+  auto const canary = one_of(live, "install"), control = one_of(live, "prove");
+  auto const view = live.view();
+  auto const ask_of = [&](ViewPtr const& of, int i) { return decide_model(snapshot_of({of}), "m", device(i), {}, {{kNow, Millis(0)}}); };
+  view->told->store(5);
+  view->at_work->store(3);
+  CHECK(said(ask_of(view, canary)) == "install");  // nobody has looked yet
+  view->beyond_max->store(3);
+  auto const waits = ask_of(view, canary);
+  CHECK(said(waits) == "nothing because beyond_plan");
+  CHECK(waits.beyond_plan);
+  CHECK(waits.valid_until == kNow + std::chrono::minutes(1));
+  CHECK(said(ask_of(view, control)) == "prove");
+  view->at_work->store(2);
+  CHECK(said(ask_of(view, canary)) == "install");
+  view->at_work->store(3);
+  view->told->store(4);
+  CHECK(said(ask_of(view, canary)) == "install");
+  live.rollout.progress.full = true;
+  auto const all = live.view();
+  all->told->store(100);
+  all->at_work->store(3);
+  all->beyond_max->store(3);
+  CHECK(said(ask_of(all, canary)) == "install");
+}
+
+TEST_CASE("beyond the plan as many are at work as a first window has, then half of what is healthy; who waits takes no room") {
+  Live const live(R"({"stages":[{"devices":10,"window":5},{"percent":100}],"gates":{"failures":{}}})");
+  auto const view = live.view();
+  Facts facts;
+  Standing standing;
+  CHECK(beyond_plan(view->setting(), standing, facts) == 5);
+  facts.healthy = 30;
+  CHECK(beyond_plan(view->setting(), standing, facts) == 15);
+  facts.parked = 4;
+  CHECK(beyond_plan(view->setting(), standing, facts) == 19);
+  standing.stage = 2;
+  CHECK(beyond_plan(view->setting(), standing, facts) == view->ladder->reach() - 10 + 4);
 }
 
 TEST_CASE("of two rollouts of a model the one of the higher priority goes first, then the one that started earlier") {

@@ -112,7 +112,10 @@ TEST_CASE("late and contradictory reports: what is final stays, what ran is note
                         {"left", "downloading", "1", "", "-"},
                         {"dropped", "downloading", "1", "", "-"},
                         {"dropped", "probation", "2", "", "probation exposed starts"},
-                        {"dropped", "rolled_back", "1", "health_failed", "-"},
+                        {"dropped", "rolled_back", "1", "health_failed", "failed starts"},  // it was left out, and came after all
+                        {"dropped", "failed", "1", "golden_mismatch", "failed starts golden"},
+                        {"dropped", "failed", "1", "network", "-"},
+                        {"dropped", "rolled_back", "1", "rolled_back_by_owner", "-"},
                         {"failed", "rolled_back", "1", "something", "failed"},       // failed, then rolled back: the first told the cause
                         {"testing", "downloading", "2", "", "downloading exposed"},  // it runs what it says it downloads
                         {"dispatched", "proved", "2", "", "healthy starts"}}) {

@@ -43,6 +43,24 @@ TEST_CASE("a part of the fleet that nobody has started in holds the stage, once 
   CHECK(says() == "nothing");
 }
 
+TEST_CASE("arms of a test that come out of sizes other than planned pause it; a rollout's canaries and controls are of no planned sizes") {
+  struct Row {
+    std::int64_t a, b;
+    double planned;
+    std::string says;
+  };
+  for (auto const& c : {Row{250, 250, .5, "hold"}, {230, 270, .5, "hold"}, {180, 320, .5, "pause"}, {320, 180, .5, "pause"}, {50, 450, .1, "hold"}, {5, 450, .1, "pause"}, {40, 360, 0, "nothing"}}) {
+    CAPTURE(c.a);
+    Bench bench(kCompared);
+    bench.with(one(cell(c.a), cell(c.b)));
+    std::vector<GateVerdict> out;
+    judge_sanity({bench.policy, 1, false, bench.latches, bench.folded, bench.facts, 1'000, nullptr, "m@2", {"device on m@2", "devices on m@2", "devices on m@1", "m@2"}, c.planned}, out);
+    CHECK((out.empty() ? "nothing" : out.front().decision == Ruling::pause ? "pause" : "hold") == c.says);
+    if (c.a == 180)
+      CHECK_MESSAGE(out.front().text.starts_with("sanity: 180 devices on m@2 and 320 devices on m@1 started, of which 50 % should have been the first"), out.front().text);
+  }
+}
+
 TEST_CASE("sanity never rolls back, and its words say what is odd; it is asked of every policy") {
   for (auto const* policy : {kCompared.c_str(), R"({"stages":[{"percent":100}]})"}) {
     Bench bench(policy);

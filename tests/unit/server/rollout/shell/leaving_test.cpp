@@ -28,7 +28,7 @@ struct Leaving6 : RolloutFixture {
     return decision.models[0];
   }
   void leave(std::int64_t n, rollout::Leaving how) {
-    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return note_left(tx, n, how, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->left(tx, n, how, clock.wall()); }));
   }
   std::string shown(std::string const& id) { return *rollout_json(store->reader(), get(id)); }
 };

@@ -187,3 +187,37 @@ TEST_CASE("a long history stays out of the snapshot: the newest eight of a selec
   CHECK(snapshot->by_id.contains(site.id));
   CHECK(snapshot->by_id.contains(live.id));
 }
+
+TEST_CASE("ten devices that become three hundred in the last stage are not told at once: a window at a time, then as fast as they prove healthy") {
+  RolloutFixture f;
+  for (auto const version : {"1", "2"}) f.add_release(version, {"cam"});
+  f.add_devices(10, "cam");
+  REQUIRE(f.reaches((*f.make("1", kPlainPolicy)).id, State::completed));
+  auto const rollout = *f.make("2", R"({"stages":[{"percent":50,"bake":"1s"},{"percent":100,"bake":"1h","deadline":"2h"}],"gates":{"failures":{}}})");
+  for (int i = 0; i < 60 && f.count(rollout.id, "healthy") < 10; ++i) f.step();
+  REQUIRE(f.get(rollout.id).stage == 2);
+  REQUIRE(f.count(rollout.id, "healthy") == 10);
+  for (int n = 11; n <= 300; ++n) {
+    ++f.devices;
+    auto const id = "late-" + std::to_string(n);
+    f.sql({"test.late", "INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (?, ?, 'cam', 'active', '{}', ?, 0, 0)"}, n, id,
+          crypto::sha256(id));
+    f.sql({"test.contact", "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (?, 0, 1, 1)"}, n);
+  }
+  f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+  f.steps(3);
+  CHECK(f.count(rollout.id, "") == 15);
+  int waiting = 0;
+  for (int n = 11; n <= 300; ++n) {
+    auto const decision = f.decide(n);
+    for (auto const& because : decision.models[0].because) waiting += because.code == "beyond_plan";
+  }
+  CHECK(waiting == 285);
+  // They come to an outcome: the next ones follow, half as many as are healthy by then.
+  for (int n = 11; n <= 300; ++n)
+    if (f.state_of(rollout.id, n) == "testing") f.report(n, f.decide(n).models[0], "committed", "2");
+  f.steps(2);
+  CHECK(f.count(rollout.id, "") > 15);
+  CHECK(f.count(rollout.id, "") <= 15 + 8);
+  CHECK(f.get(rollout.id).state == State::running);
+}

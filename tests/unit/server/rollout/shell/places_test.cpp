@@ -31,7 +31,7 @@ struct Sites : RolloutFixture {
   /// The device's own word on what it was told last.
   void says(std::int64_t n, std::string const& state, std::string const& runs, std::string const& error = "") { report(n, decide(n).models[0], state, runs, error); }
   void leave(std::int64_t n, Leaving how) {
-    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return note_left(tx, n, how, clock.wall()); }));
+    REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return engine->left(tx, n, how, clock.wall()); }));
   }
   std::uint32_t epoch(std::int64_t n) { return store->epochs().device(n); }
 };
@@ -145,14 +145,19 @@ TEST_CASE("who is relabelled holds its place where it stands now; who leaves hol
   f.make("2", kOneASite);
   f.poll(1);
   f.poll(4);
+  f.poll(2);
+  auto const asked = f.epoch(2);
   f.sql({"test.move", "UPDATE devices SET labels = '{\"site\":\"b\"}' WHERE n = 1"});
   f.leave(1, Leaving::relabelled);
   CHECK(f.places("a") == 0);
+  CHECK(f.epoch(2) > asked);  // its turn has come
   CHECK(f.places("b") == 2);
   f.says(4, "committed", "2");
   CHECK(f.why(5) == "place_taken");
+  auto const waited = f.epoch(5);
   f.leave(1, Leaving::wholly);
   CHECK(f.places("b") == 0);
+  CHECK(f.epoch(5) > waited);
   f.poll(5);
   CHECK(f.places("b") == 1);
   f.sql({"test.move", "UPDATE devices SET labels = '{}' WHERE n = 5"});

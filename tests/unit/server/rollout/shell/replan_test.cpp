@@ -88,6 +88,26 @@ TEST_CASE("a plan anew says that it wrote nothing where a verb was faster: the l
   CHECK(f.reach(id) == 100);
 }
 
+TEST_CASE("who resumes a rollout past a predecessor that was aborted has it planned over the fleet of then") {
+  Growing f;
+  auto const first = f.make("2", R"({"stages":[{"percent":100,"bake":"1h"}]})")->id;
+  auto const id = f.make("1", R"({"stages":[{"percent":10},{"percent":100}]})", true, "", first)->id;
+  REQUIRE(f.act([&](store::Tx& tx) { return abort(tx, first, f.deed()); }));
+  REQUIRE(f.reaches(id, State::paused));
+  f.add_devices(80, "cam-b");
+  CHECK(f.reach(id) == 20);
+  REQUIRE(f.act([&](store::Tx& tx) { return resume(tx, id, f.deed()); }));
+  CHECK(f.get(id).waits_to_begin());
+  CHECK_FALSE(f.decide(1).models[0].joins);
+  f.look();
+  CHECK(f.reach(id) == 100);
+  f.look();
+  CHECK_FALSE(f.get(id).waits_to_begin());
+  CHECK(f.get(id).state == State::running);
+  CHECK(f.get(id).progress.waived);
+  REQUIRE(f.reaches(id, State::completed));
+}
+
 TEST_CASE("a preset is what it is for the fleet that it starts over, and says so") {
   Growing f;
   auto const id = f.make("2", R"("standard")", false)->id;

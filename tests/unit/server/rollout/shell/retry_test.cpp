@@ -182,7 +182,7 @@ TEST_CASE("a device that tries again and leaves meanwhile is told the same attem
   f.poll(1);
   REQUIRE(f.column("attempt", 1) == "2");
   f.sql({"test.away", "UPDATE devices SET labels = '{}' WHERE n = 1"});
-  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return note_left(tx, 1, Leaving::relabelled, f.clock.wall()); }));
+  REQUIRE(f.store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return f.engine->left(tx, 1, Leaving::relabelled, f.clock.wall()); }));
   REQUIRE(f.column("state", 1) == "left");
   f.sql({"test.back", "UPDATE devices SET labels = '{\"site\":\"a\"}' WHERE n = 1"});
   f.poll(1);

@@ -196,6 +196,8 @@ TEST_CASE("a rollout after another has no deadline until that one completed, and
     CHECK(f.reaches(second, State::paused));
     CHECK(f.count(second, "") == 0);
     REQUIRE(f.act([&](store::Tx& tx) { return resume(tx, second, f.deed()); }));
+    f.look();
+    f.look();
     CHECK(f.get(second).deadline.has_value());
     CHECK(f.reaches(second, State::completed));
   }
