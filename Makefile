@@ -4,9 +4,10 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 STEP  := .ci/step
 CMAKE := cmake -G Ninja -S .
+ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package clean
+.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -97,5 +98,11 @@ package: build ## a .deb in build/
 	@.ci/setup package
 	@$(STEP) "package" bash -c 'cd $(BUILD) && cpack -G DEB'
 
+agent: ## the device's program alone. ARCH=amd64, arm64 or armhf; KEY_DEVICES=OFF leaves the TPM out
+	@$(STEP) "agent, $(ARCH)" .ci/agent dynamic $(ARCH) $(JOBS) fleet-agent $(if $(KEY_DEVICES),-DFLEET_KEY_DEVICES=$(KEY_DEVICES))
+
+agent-static: ## the same, wholly static: any Linux of the last ten years starts it
+	@$(STEP) "agent, wholly static, $(ARCH)" .ci/agent static $(ARCH) $(JOBS)
+
 clean: ## removes build folders
-	rm -rf build build-asan build-tsan build-fuzz build-tidy
+	rm -rf build build-asan build-tsan build-fuzz build-tidy build-agent-*

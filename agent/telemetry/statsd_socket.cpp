@@ -1,12 +1,11 @@
 #include "agent/telemetry/statsd_socket.hpp"
 
 #include "core/base/log.hpp"
+#include "core/base/users.hpp"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -71,14 +70,14 @@ Result<int> open_udp(int port) {
 
 Result<std::optional<gid_t>> senders_of(std::string const& group, std::string const& run_as) {
   if (!group.empty()) {
-    auto const* const found = ::getgrnam(group.c_str());
-    if (found == nullptr) return Error{Kind::not_found, "unknown_group", fmt::format("there is no group {}", group), "statsd: {group: ...} in agent.yaml"};
-    return std::optional(found->gr_gid);
+    FLEET_TRY(auto const found, find_group(group));
+    if (!found) return Error{Kind::not_found, "unknown_group", fmt::format("there is no group {}", group), "statsd: {group: ...} in agent.yaml"};
+    return found;
   }
   if (run_as.empty()) return std::optional<gid_t>{};
-  auto const* const found = ::getpwnam(run_as.c_str());
-  if (found == nullptr) return Error{Kind::not_found, "unknown_user", fmt::format("there is no user {}", run_as), "exec: {run_as: ...} in agent.yaml"};
-  return std::optional(found->pw_gid);
+  FLEET_TRY(auto const found, find_user(run_as));
+  if (!found) return Error{Kind::not_found, "unknown_user", fmt::format("there is no user {}", run_as), "exec: {run_as: ...} in agent.yaml"};
+  return std::optional(found->gid);
 }
 
 Result<StatsdSockets> StatsdSockets::open(std::string const& path, std::optional<gid_t> senders, int udp_port) {

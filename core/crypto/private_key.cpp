@@ -1,51 +1,14 @@
 #include "core/crypto/private_key.hpp"
 
-#include "core/crypto/openssl.hpp"
+#include "core/crypto/key_device.hpp"
 
 #include <fmt/format.h>
 #include <openssl/pem.h>
-#include <openssl/provider.h>
-#include <openssl/store.h>
-
-#include <map>
-#include <mutex>
 
 namespace fleet::crypto {
 namespace {
 
 constexpr std::string_view kTpmScheme = "handle:";
-/// The TPM where it can, but for hashes and ciphers, where it would take milliseconds a block (tpm2-openssl, docs/initialization).
-constexpr char kTpmSigns[] = "?provider=tpm2,tpm2.digest!=yes,tpm2.cipher!=yes";
-
-using StorePtr = std::unique_ptr<OSSL_STORE_CTX, Freer<OSSL_STORE_close>>;
-using InfoPtr = std::unique_ptr<OSSL_STORE_INFO, Freer<OSSL_STORE_INFO_free>>;
-
-Error no_device(std::string const& uri, std::string const& doing) {
-  return {Kind::unavailable, "key_device", fmt::format("key {}: {}: {}", uri, doing, openssl_error()),
-          "needs the package tpm2-openssl and a TPM; TPM2OPENSSL_TCTI names another way to it (tabrmd)"};
-}
-
-/// Once a process. The default provider is loaded by hand, because naming any other keeps OpenSSL from doing so; it comes first, so that
-/// hashes, ciphers and randomness stay the processor's.
-bool load_providers() {
-  static bool const loaded = OSSL_PROVIDER_load(nullptr, "default") != nullptr && OSSL_PROVIDER_load(nullptr, "tpm2") != nullptr;
-  return loaded;
-}
-
-Result<KeyPtr> open_uri(std::string const& uri) {
-  if (!load_providers()) return no_device(uri, "OpenSSL's tpm2 provider does not load");
-  StorePtr const store(OSSL_STORE_open(uri.c_str(), nullptr, nullptr, nullptr, nullptr));
-  if (!store) return no_device(uri, "cannot be opened");
-  while (OSSL_STORE_eof(store.get()) != 1) {
-    InfoPtr const info(OSSL_STORE_load(store.get()));
-    if (!info) break;
-    if (OSSL_STORE_INFO_get_type(info.get()) != OSSL_STORE_INFO_PKEY) continue;
-    KeyPtr key(OSSL_STORE_INFO_get1_PKEY(info.get()));
-    if (!key || !is_p256(key.get())) return Error{Kind::bad_input, "bad_key", fmt::format("key {} is not ECDSA P-256", uri)};
-    return key;
-  }
-  return no_device(uri, "no private key is there");
-}
 
 Result<KeyPtr> read_pem(std::string const& pem) {
   auto const bio = read_bio(pem);
@@ -63,16 +26,8 @@ Result<PrivateKey> PrivateKey::load(std::string const& text) {
     FLEET_TRY(auto key, read_pem(text));
     return PrivateKey(std::shared_ptr<EVP_PKEY>(std::move(key)), nullptr);
   }
-  // Opened once and kept: all handles of one key share one object of the TPM's library, which goes with the first of them that is freed.
-  static std::mutex mutex;
-  static std::map<std::string, std::shared_ptr<EVP_PKEY>> opened;
-  std::lock_guard const lock(mutex);
-  auto& kept = opened[text];
-  if (!kept) {
-    FLEET_TRY(auto key, open_uri(text));
-    kept = std::move(key);
-  }
-  return PrivateKey(kept, kTpmSigns);
+  FLEET_TRY(auto opened, open_device_key(text));
+  return PrivateKey(std::move(opened.key), opened.properties);
 }
 
 }  // namespace fleet::crypto

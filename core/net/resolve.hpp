@@ -21,8 +21,7 @@ struct SocketAddress {
 /// An IP address in text, without asking anybody. @errors bad_input
 Result<SocketAddress> numeric_address(std::string const& host, std::uint16_t port);
 
-/// The addresses of a host in the resolver's order (getaddrinfo(3)), asked on a thread of its own, because the resolver
-/// knows no deadline. @errors unavailable (`name_unknown`, `cancelled`), timeout
+/// The addresses of a host, an IP address in text or a name (lookup.hpp), in the resolver's order. @errors unavailable (`name_unknown`, `cancelled`), timeout
 Result<std::vector<SocketAddress>> resolve(std::string const& host, std::uint16_t port, Patience const& patience);
 
 }  // namespace fleet::net

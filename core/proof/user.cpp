@@ -1,35 +1,22 @@
 #include "core/proof/user.hpp"
 
-#include <fmt/format.h>
-#include <grp.h>
-#include <pwd.h>
-#include <unistd.h>
+#include "core/base/users.hpp"
 
-#include <cerrno>
-#include <cstring>
+#include <fmt/format.h>
+#include <unistd.h>
 
 namespace fleet::proof {
 namespace {
 
-constexpr std::size_t kEntryMax = 1024 * 1024;
 constexpr std::string_view kHint = "set exec: {run_as: USER} in agent.yaml";
 
 Result<ProgramUser> look_up(std::string const& name) {
-  std::vector<char> buffer(4096);
-  passwd entry{};
-  passwd* found = nullptr;
-  int fault = 0;
-  while ((fault = ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE && buffer.size() < kEntryMax)
-    buffer.resize(2 * buffer.size());
-  if (found == nullptr)
+  auto const found = find_user(name);
+  if (!found || !*found)
     return Error{Kind::not_found, "unknown_user",
-                 fmt::format("there is no user '{}'{}{}", name, fault == 0 ? "" : ": ", fault == 0 ? "" : std::strerror(fault)), std::string(kHint)};
-  ProgramUser out{name, entry.pw_uid, entry.pw_gid, std::vector<gid_t>(64), true};
-  auto count = static_cast<int>(out.groups.size());
-  while (::getgrouplist(name.c_str(), out.gid, out.groups.data(), &count) < 0 && out.groups.size() < kEntryMax)
-    out.groups.resize(std::max(static_cast<std::size_t>(count), 2 * out.groups.size())), count = static_cast<int>(out.groups.size());
-  out.groups.resize(static_cast<std::size_t>(count));
-  return out;
+                 fmt::format("there is no user '{}'{}{}", name, found ? "" : ": ", found ? "" : found.error().detail), std::string(kHint)};
+  FLEET_TRY(auto groups, groups_of(name, (*found)->gid));
+  return ProgramUser{name, (*found)->uid, (*found)->gid, std::move(groups), true};
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ std::vector<Vendor> const kVendors{
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"cli/signing"}, false},
     {"archive", {"agent/unpack/reader"}, false},
+    {"ares.h", {"core/net"}, false},
 };
 /// Headers outside these folders stay free of Boost.JSON: it doubles the time of every file that reads it.
 std::set<std::string, std::less<>> const kJsonHeaders{"core/wire",  "core/trust", "server/access", "server/api",

@@ -1,0 +1,21 @@
+# FLEET_AGENT_ONLY: what makes the device's program small and, with FLEET_STATIC, free of everything but the kernel.
+if(NOT FLEET_SANITIZE)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-Os")  # asserts stay on
+if(FLEET_STATIC)
+  # A position of its own each time it starts, as a dynamic one has.
+  add_link_options(-static-pie -Wl,-u,dlopen -Wl,-u,getaddrinfo)
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  set(OPENSSL_USE_STATIC_LIBS ON)
+  set(Boost_USE_STATIC_LIBS ON)
+  set(fleet_fmt fmt::fmt-header-only)  # Debian has no libfmt.a
+  find_library(YAML_CPP_STATIC yaml-cpp REQUIRED)
+  set(fleet_yaml ${YAML_CPP_STATIC})
+  # What of libarchive's needs its readers of tar and zip have.
+  foreach(library z zstd bz2 lzma nettle)
+    find_library(FLEET_STATIC_${library} ${library} REQUIRED)
+    list(APPEND fleet_archive ${FLEET_STATIC_${library}})
+  endforeach()
+endif()
