@@ -60,7 +60,10 @@ Result<void> Assembler::decode(Block const& block, BytesView stored) {
       output_.resize(block.length);
       if (!zstd_decompress(stored, {}, output_)) return refused("bad_block", block, "what is stored is no zstd frame of this length");
       return {};
-    case Method::parts: break;
+    case Method::parts:
+      output_.resize(block.length);
+      if (!decode_parts(stored, base_, output_, scratch_)) return refused("bad_block", block, "what is stored makes no parts of this length");
+      return {};
   }
   return refused("bad_block", block, "a method of a later version");
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/content/parts.hpp"
 #include "core/content/recipe.hpp"
 
 namespace fleet::content {
@@ -20,7 +21,8 @@ private:
   Result<void> read_base(Block const& block, Source* base);
   Result<void> decode(Block const& block, BytesView stored);
 
-  Bytes output_, base_, scratch_;
+  Bytes output_, base_;
+  PartsScratch scratch_;
 };
 
 /// The part of a whole wire object that a block needs. @errors unprocessable (`stored_mismatch`) where it is shorter than that

@@ -201,7 +201,7 @@ Result<RecipeSummary> RecipeReader::check() {
     }
     if (block->method == Method::constant) summary.constant_bytes += block->length;
     if (block->method == Method::copy) summary.copied_bytes += block->length;
-    if (block->method == Method::parts) memory += kDecoderBytes + block->length;
+    if (block->method == Method::parts) memory += kDecoderBytes + 2 * std::uint64_t{block->length};
     if (block->method == Method::zstd) memory += kDecoderBytes;
     if (block->base && block->method == Method::parts) {
       summary.delta_bytes += block->length;

@@ -22,8 +22,8 @@ inline constexpr std::size_t kSegmentsMax = 1U << 18;
 inline constexpr std::uint64_t kBlocksMax = 1U << 24;
 /// What an Assembler takes at most besides its caller's bytes of one wire object, whatever the file's size.
 inline constexpr std::uint64_t kAssemblerBytesMax = 8U << 20;
-/// Of that, what decoders take besides the block's own bytes: tables, zstd's state.
-inline constexpr std::uint64_t kDecoderBytes = 1U << 20;
+/// Of that, what decoders take besides a block's own bytes: tables, lists, zstd's state.
+inline constexpr std::uint64_t kDecoderBytes = 5U << 19;
 
 /// How a block's bytes come to be. Numbers are of the format.
 enum class Method : std::uint8_t {

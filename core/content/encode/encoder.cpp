@@ -1,22 +1,19 @@
 #include "core/content/encode/encoder.hpp"
 
+#include "core/content/encode/block_encode.hpp"
 #include "core/content/encode/chunker.hpp"
-#include "core/content/zstd.hpp"
+#include "core/content/encode/window.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <algorithm>
 
 namespace fleet::content {
 
-/// What each block is made from.
 struct Encoder::Plan {
-  struct Step {
-    std::uint64_t offset = 0;
-    std::uint32_t length = 0;
-  };
   Source* target = nullptr;
   std::vector<Base> bases;
   std::vector<Step> steps;
+  std::optional<WindowIndex> windows;
   EncodeOptions options;
 };
 
@@ -26,13 +23,15 @@ Encoder::Encoder(Encoder&&) noexcept = default;
 Encoder& Encoder::operator=(Encoder&&) noexcept = default;
 
 Result<Encoder> Encoder::whole(Source& target, std::vector<tensors::Tensor> const& target_tensors, std::vector<Base> bases, EncodeOptions options) {
-  static_cast<void>(target_tensors);
   auto plan = std::make_unique<Plan>();
   plan->target = &target;
   plan->bases = std::move(bases);
   plan->options = options;
-  for (std::uint64_t at = 0; at < target.size(); at += kBlockBytesMax)
-    plan->steps.push_back({at, static_cast<std::uint32_t>(std::min(kBlockBytesMax, target.size() - at))});
+  FLEET_TRY(auto const regions, match_regions(target, target_tensors, plan->bases));
+  plan->steps = plan_blocks(regions);
+  if (!plan->bases.empty() && std::any_of(plan->steps.begin(), plan->steps.end(), [](Step const& step) { return step.search; })) {
+    FLEET_TRY(plan->windows, WindowIndex::build(plan->bases));
+  }
   return Encoder(std::move(plan));
 }
 
@@ -51,7 +50,9 @@ Result<Encoder> Encoder::chunks(Source& target, std::vector<tensors::Tensor> con
   FLEET_TRY(auto const ends, cut_chunks(target, edges));
   std::uint64_t at = 0;
   for (auto const end : ends) {
-    plan->steps.push_back({at, static_cast<std::uint32_t>(end - at)});
+    Step step{at, static_cast<std::uint32_t>(end - at), false, 0, {}};
+    step.pieces = pieces_of(target_tensors, at, end);
+    plan->steps.push_back(std::move(step));
     at = end;
   }
   return Encoder(std::move(plan));
@@ -67,28 +68,35 @@ std::vector<BaseFile> Encoder::bases() const {
 
 Result<EncodedBlock> Encoder::encode(std::size_t index, KnownChunks const* known) const {
   auto const& step = plan_->steps.at(index);
-  Bytes input(step.length);
-  FLEET_CHECK(plan_->target->read(step.offset, input));
-  EncodedBlock out;
-  out.block.length = step.length;
-  out.block.sha256 = crypto::sha256(input);
-  if (auto const* const place = known == nullptr ? nullptr : known->find(out.block.sha256); place != nullptr && place->block.length == step.length) {
-    out.block = place->block;
-    out.known = place->segment;
-    return out;
+  Bytes block(step.length);
+  FLEET_CHECK(plan_->target->read(step.offset, block));
+  if (known != nullptr) {
+    auto const* const place = known->find(crypto::sha256(block));
+    if (place != nullptr && place->block.length == step.length) return EncodedBlock{place->block, {}, place->segment};
   }
-  if (std::all_of(input.begin(), input.end(), [&](std::uint8_t b) { return b == input.front(); })) {
-    out.block.method = Method::constant;
-    out.block.value = input.front();
-    return out;
+  std::optional<BaseWindow> window;
+  if (step.search && plan_->windows) {
+    if (auto const found = plan_->windows->find(block, step.offset)) window = BaseWindow{found->file, found->offset, {}};
+    if (window) {
+      Bytes base(std::min(kBaseRangeBytesMax, plan_->bases[window->file].source->size() - window->offset));
+      FLEET_CHECK(plan_->bases[window->file].source->read(window->offset, base));
+      window->bytes = base;
+      return encode_block(block, step.pieces, window, plan_->options.zstd_level);
+    }
   }
-  out.stored = zstd_compress(input, {}, plan_->options.zstd_level);
-  out.block.method = Method::zstd;
-  if (out.stored.size() >= input.size()) {
-    out.stored = std::move(input);
-    out.block.method = Method::raw;
+  std::uint64_t begin = ~std::uint64_t{0}, end = 0;
+  for (auto const& piece : step.pieces)
+    if (piece.base) {
+      begin = std::min(begin, *piece.base);
+      end = std::max(end, *piece.base + piece.length);
+    }
+  Bytes base;
+  if (end > begin) {
+    base.resize(static_cast<std::size_t>(end - begin));
+    FLEET_CHECK(plan_->bases[step.file].source->read(begin, base));
+    window = BaseWindow{step.file, begin, base};
   }
-  return out;
+  return encode_block(block, step.pieces, window, plan_->options.zstd_level);
 }
 
 }  // namespace fleet::content

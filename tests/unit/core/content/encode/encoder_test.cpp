@@ -111,3 +111,39 @@ TEST_CASE("a job that stopped goes on from its checkpoint and makes the same fil
   auto const other = random_bytes(100, 4);
   CHECK(builder_of(other, encoder, segments).resume(checkpoint).error().code == "other_checkpoint");
 }
+
+TEST_CASE("any flipped bit of what is stored, of the base, or of the recipe is an error or changes nothing, never other output") {
+  auto const base = random_bytes(300'000, 5);
+  auto target = base;
+  for (std::size_t i = 0; i < target.size(); i += 97) ++target[i];
+  target.insert(target.begin() + 1000, 50, 1);
+  MemorySource source(target), base_source(base);
+  Segments segments;
+  auto const encoder = Encoder::whole(source, {}, {{{crypto::sha256(base), base.size()}, &base_source, nullptr}}).value();
+  auto const recipe = recipe_of(target, encoder, segments);
+  CHECK(assemble(recipe, segments, {&base_source}) == target);
+  MemorySource recipe_source(recipe);
+  auto reader = RecipeReader::open(recipe_source).value();
+  auto const block = *reader.next().value();
+  auto const& segment = segments.at(reader.head().segments[block.stored->segment].sha256);
+  REQUIRE(block.base);
+  CHECK(rc::check("one bit", [&] {
+    auto stored = segment;
+    auto changed_base = base;
+    auto changed = block;
+    auto const bit = [](Bytes& bytes, std::uint64_t at) { bytes[at / 8] ^= static_cast<std::uint8_t>(1U << (at % 8)); };
+    switch (*rc::gen::inRange(0, 4)) {
+      case 0: bit(stored, *rc::gen::inRange<std::uint64_t>(0, stored.size() * 8)); break;
+      case 1: bit(changed_base, block.base->offset * 8 + *rc::gen::inRange<std::uint64_t>(0, std::uint64_t{block.base->length} * 8)); break;
+      case 2: changed.sha256.bytes[*rc::gen::inRange<std::size_t>(0, 32)] ^= 1; break;
+      default: --changed.base->length;
+    }
+    MemorySource on(changed_base);
+    Assembler assembler;
+    auto const range = stored_of(changed, stored);
+    RC_ASSERT(range.has_value());
+    auto const out = assembler.assemble(changed, *range, &on);
+    RC_ASSERT_FALSE(out.has_value());
+    RC_ASSERT(out.error().kind == Kind::unprocessable);
+  }));
+}
