@@ -1,6 +1,7 @@
 #include "agent/commands/daemon.hpp"
 #include "agent/conditions/sensors.hpp"
 #include "agent/proof/own_reason.hpp"
+#include "core/proof/budget.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -15,6 +16,9 @@ std::string waiting_words(ModelState const& state) {
   if (state.waiting == kUpdateLock) return fmt::format("a program of the device's owner holds the lock, and nothing is switched meanwhile (agent.yaml, update_lock)");
   if (!reason_in_config(state.waiting).empty() || state.waiting == "not_started")
     return fmt::format("{} waits until this device can run its programs ({}), and is tried again: fleet-agent check-config", version, state.waiting);
+  if (state.waiting == "memory" && state.memory_needed > 0)
+    return fmt::format("{} waits for free memory: to load it beside what runs takes {}; where its app drops the old one first, name {} under unload_first in agent.yaml", version,
+                       proof::memory_text(state.memory_needed), state.model);
   return fmt::format("{} waits: {}", version, state.waiting);
 }
 

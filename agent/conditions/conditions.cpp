@@ -75,6 +75,11 @@ std::string Conditions::download_blocked(wire::DirectiveTarget const& target, st
   return {};
 }
 
+bool Conditions::lacks_memory(std::uint64_t bytes) const {
+  auto const free = bytes > 0 ? Sensors(context_).memory_free() : std::nullopt;
+  return free && *free < bytes;
+}
+
 std::string Conditions::switch_blocked(wire::DirectiveTarget const& target) const {
   if (auto why = closed_window(target, "switch"); !why.empty()) return why;
   return state_blocks(target.conditions, 0);

@@ -21,6 +21,9 @@ public:
   /// Why a switch, or a proof, may not start now: the same without `metered`.
   [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
 
+  /// Programs cannot have that many bytes now. A device that cannot tell has them.
+  [[nodiscard]] bool lacks_memory(std::uint64_t bytes) const;
+
 private:
   [[nodiscard]] std::string closed_window(wire::DirectiveTarget const& target, std::string_view gate) const;
   [[nodiscard]] std::string state_blocks(wire::Conditions const& rule, std::uint64_t bytes) const;

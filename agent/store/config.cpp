@@ -153,6 +153,19 @@ void read_update_lock(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+void read_proving(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const check_model = [&](std::string_view key, std::string const& model) {
+    if (auto const named = check_model_name(model); !named) top.fault(key, named.error().detail);
+  };
+  for (auto& [model, path] : top.text_map("inputs", 64, 1024)) {
+    check_model("inputs", model);
+    if (!path.starts_with('/')) faults.push_back({"/inputs/" + model, "an absolute path is needed"});
+    out.inputs.emplace(std::move(model), std::move(path));
+  }
+  out.unload_first = top.texts("unload_first", 64, 64);
+  for (auto const& model : out.unload_first) check_model("unload_first", model);
+}
+
 void read_statsd(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("statsd");
   if (value == nullptr) return;
@@ -192,7 +205,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
-                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/handlers/*", "/unpack/max", "/keep/max",
+                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace
@@ -216,6 +229,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_hooks(top, out, faults);
   read_keep(top, out, faults);
   read_update_lock(top, out, faults);
+  read_proving(top, out, faults);
   read_statsd(top, out, faults);
   read_proxy(top, out, faults);
   for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));

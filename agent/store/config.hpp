@@ -49,6 +49,8 @@ struct Config {
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as
   std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
   UpdateLockRule update_lock;
+  std::map<std::string, std::string> inputs;  ///< by model: file or folder of inputs that its app recorded, absolute, for a shadow
+  std::vector<std::string> unload_first;      ///< models whose app drops what it has before it loads what is new: no room for both is asked for
   std::string battery_file;                  ///< percent, as sysfs has it; empty: no battery
   std::string charging_file;                 ///< 1 or 0, or a battery's `status`, as sysfs has them; empty: not known
   std::string temperature_file;              ///< thousandths of a degree Celsius, as sysfs has it; empty: the hottest zone of /sys/class/thermal

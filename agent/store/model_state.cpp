@@ -116,6 +116,7 @@ std::string encode(ModelState const& state) {
                                       {"staged_bytes", state.staged_bytes},
                                       {"run", json::object{{"starts", state.run.starts}, {"spent_ms", state.run.spent.count()}, {"inferences", inferences_json(state.run.inferences)}}},
                                       {"unproven", unproven_json(state.unproven)},
+                                      {"memory_needed", state.memory_needed},
                                       {"waiting", state.waiting},
                                       {"error", json::object{{"code", state.error.code}, {"text", state.error.text}, {"output", state.error.output}}},
                                       {"refusals", std::move(refusals)},
@@ -146,6 +147,7 @@ Result<ModelState> decode_model_state(std::string_view text) {
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   read_runs(reader, out, faults);
+  out.memory_needed = static_cast<std::uint64_t>(reader.integer("memory_needed", 0, kNumberMax, 0));
   out.waiting = reader.text("waiting", 64, {});
   if (auto const* const error = reader.find("error")) {
     wire::ObjectReader inner(*error, "/error", faults);

@@ -77,6 +77,7 @@ struct ModelState {
   std::uint64_t staged_bytes = 0; ///< the most that was there of its files
   StepRun run;                    ///< of the state it is in
   std::optional<Unproven> unproven;  ///< of what runs: something newer is wanted before it was proved
+  std::uint64_t memory_needed = 0;  ///< bytes that must be free to switch to the target: what its manifest says, or its golden test had
   std::string waiting;            ///< why it waits
   wire::DeviceError error;        ///< of the last target
   std::vector<Refusal> refusals;  ///< the last 16

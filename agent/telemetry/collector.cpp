@@ -153,6 +153,17 @@ void Collector::take(std::string_view datagram, Source source) {
   }
 }
 
+void Collector::tell(std::string const& model, std::string const& digest, std::string const& metric, double value) {
+  std::lock_guard const lock(state_->mutex);
+  Sample sample;
+  sample.name = metric;
+  sample.type = "g";
+  sample.value = value;
+  sample.model = model;
+  sample.release = digest;
+  state_->add(sample);
+}
+
 void Collector::running(std::string const& model, std::string const& digest) {
   std::lock_guard const lock(state_->mutex);
   if (!state_->model_of.contains(digest)) state_->known.push_back(digest);

@@ -24,6 +24,8 @@ public:
   enum class Source { known, anybody };
   /// One datagram: lines of plain or DogStatsD StatsD. Malformed lines are counted, never fatal. Names under `agent.` are not taken.
   void take(std::string_view datagram, Source source = Source::known);
+  /// What the agent itself measured of a release; `metric` begins with `agent.`. A gauge.
+  void tell(std::string const& model, std::string const& digest, std::string const& metric, double value);
   /// Which release of which model runs: fills `model` of samples that only name the release, and the other way round not.
   void running(std::string const& model, std::string const& digest);
   /// What came since the last drain, one item a (model, release); empty when nothing came.

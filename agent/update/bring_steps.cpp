@@ -275,6 +275,21 @@ Result<bool> ModelUpdate::is_locked(ModelState& state) {
   return true;
 }
 
+/// To be loaded beside what runs; before the test by what the manifest says, and by what an earlier test of it had.
+bool ModelUpdate::has_room(ModelState& state) const {
+  auto const parts = parts_of(state);
+  if (!parts) return true;  // its test tells what is lost
+  std::uint64_t least = 0;
+  bool any = false;
+  for (auto const& part : *parts) {
+    if (!loads_beside(state, part)) continue;
+    any = true;
+    least += part.release.manifest.match.memory_min_bytes;
+  }
+  state.memory_needed = any ? std::max(state.memory_needed, least) : 0;
+  return !shop_.conditions.lacks_memory(state.memory_needed);
+}
+
 Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) {
   auto why = lacks_consent(state, target) ? std::string("consent") : shop_.conditions.switch_blocked(target);
   if (why.empty()) {
@@ -283,6 +298,7 @@ Result<void> ModelUpdate::wait_or_go_on(ModelState state, Target const& target) 
     if (locked) why = kUpdateLock;
   }
   if (why.empty() && !claim_members(state)) why = kMemberBusy;
+  if (why.empty() && !state.proof && !has_room(state)) why = "memory";
   if (why.empty()) {
     auto go_on = Event::ready;
     if (state.proof) go_on = shop_.wishes.is_wanted(state, context_.trusted.now()) ? Event::undertaken : Event::withdrawn;

@@ -180,6 +180,7 @@ void ModelUpdate::begin(Target const& target, ModelState state) {
   state.tries = 0;
   state.stalled = Millis{0};
   state.staged_bytes = 0;
+  state.memory_needed = 0;
   state.waiting.clear();
   if (state.held == state.target.digest) state.held.clear();
   backoff_ = 0;

@@ -92,11 +92,22 @@ private:
   Result<bool> is_whole(Part const& part, wire::Variant const& variant);
   Result<void> bring_document(Part const& part);
   Result<void> wait_because(ModelState& state, std::string const& why);
+  [[nodiscard]] bool has_room(ModelState& state) const;
   Result<void> wait_or_go_on(ModelState state, Target const& target);
   [[nodiscard]] bool lacks_consent(ModelState const& state, Target const& target) const;
   /// Whether the owner's lock keeps it back; where not it is ours, until `lock_` goes.
   Result<bool> is_locked(ModelState& state);
   Result<void> test(ModelState state);
+  /// Golden test and shadow of one part. @returns bytes of memory that it needs to be loaded
+  Result<std::uint64_t> test_part(ModelState const& state, Part const& part, Millis of_all);
+  Result<void> run_shadow(ModelState const& state, Part const& part, Millis of_all);
+  [[nodiscard]] bool is_shadowed(ModelState const& state, Part const& part) const;
+  /// What runs of a part now.
+  [[nodiscard]] Version runs_of(ModelState const& state, Part const& part) const;
+  /// Whether a part is loaded while what runs of it still is.
+  [[nodiscard]] bool loads_beside(ModelState const& state, Part const& part) const;
+  /// What people should know, told once while this agent runs.
+  void note(std::string const& code, std::string const& text);
   Result<void> check_unchanged(Part const& part) const;
   Result<void> switch_over(ModelState state);
   Result<void> prove(ModelState state);
@@ -114,6 +125,10 @@ private:
   [[nodiscard]] Millis next_backoff(bool begins_anew);
   void rest_for(Millis pause);
   Result<ModelState> fail(ModelState state, wire::DeviceError error);
+  /// A program that is started anew each time has its time-out for itself, and all its starts together three of them: restarts that go on for ever,
+  /// orderly ones too, end.
+  /// @param of_all  the time-outs of all programs of the step
+  static Millis time_left(Millis timeout, Millis of_all, ModelState const& state);
   /// Journals that a start of a step that runs the release begins. False: the third in a row never ended; it has failed.
   Result<bool> start(ModelState& state);
   /// An ordinary end of a start, by a stop or another wish: it counts no more, the time it took does.
@@ -175,6 +190,7 @@ private:
   std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back
   MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
+  std::string noted_;  ///< the last note
   std::vector<std::string> revoked_;  ///< no place to go back to by itself
   std::string ordered_;               ///< digest that the directive returns to
   std::optional<MonoTime> next_look_;

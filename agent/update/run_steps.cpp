@@ -25,11 +25,6 @@ bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind !
 /// What was told of a step that went wrong is over when the next is reached.
 constexpr std::array kOnward{Event::verified, Event::fetched, Event::ready, Event::passed, Event::switched, Event::healthy, Event::undertaken};
 
-/// A program that is started anew each time has its time-out for itself, and all its starts together three of them: restarts that go on for ever,
-/// orderly ones too, end.
-/// @param of_all  the time-outs of all programs of the step
-Millis time_left(Millis timeout, Millis of_all, ModelState const& state) { return std::clamp(kStartsMax * of_all - state.run.spent, Millis{1}, timeout); }
-
 /// From now on what runs is the target, and what ran is the version before: what a way back goes by. A version that was never proved is none.
 void shift_versions(ModelState& state) {
   if (state.running == state.target) return;
@@ -65,7 +60,8 @@ wire::DeviceError fit_to_tell(wire::DeviceError error) {
 }
 
 wire::DeviceError told_of(Error const& error) {
-  return {error.code, error.detail, error.code.starts_with("golden") || error.code.starts_with("activate") ? error.hint : std::string()};
+  auto const of_program = [&](std::string_view prefix) { return error.code.starts_with(prefix); };
+  return {error.code, error.detail, of_program("golden") || of_program("shadow") || of_program("activate") ? error.hint : std::string()};
 }
 
 Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::DeviceError error) {
@@ -160,6 +156,8 @@ ModelState ModelUpdate::settled(ModelState state) const {
   return state;
 }
 
+Millis ModelUpdate::time_left(Millis timeout, Millis of_all, ModelState const& state) { return std::clamp(kStartsMax * of_all - state.run.spent, Millis{1}, timeout); }
+
 Result<bool> ModelUpdate::start(ModelState& state) {
   if (state.run.starts >= kStartsMax) {
     auto text = fmt::format("{} of {} began {} times in a row and never ended: the device or its agent was stopped each time", step_of(state.state),
@@ -207,40 +205,6 @@ void ModelUpdate::run_hook(std::vector<std::string> const& words, std::string co
   if (words.empty()) return;
   if (auto const ran = run_program(bench(), candidate_of(model, version), words, "hook_failed"); !ran)
     log::warn("hook.failed", {{"model", model}, {"error", ran.error().detail}});
-}
-
-Result<void> ModelUpdate::test(ModelState state) {
-  FLEET_TRY(auto const parts, parts_or_fail(state));
-  if (!parts) return {};
-  Millis of_all{0};
-  for (auto const& part : *parts)
-    if (auto const& golden = part.release.manifest.golden) of_all += golden->timeout;
-  if (of_all > Millis{0}) {
-    FLEET_TRY(bool const may_start, start(state));
-    if (!may_start) return {};
-  }
-  auto const began = now();
-  for (auto const& part : *parts) {
-    auto golden = part.release.manifest.golden;
-    if (!golden) continue;
-    golden->timeout = time_left(golden->timeout, of_all, state);
-    auto const passed = proof::golden_test(bench().ground(), candidate_of(part), *golden);
-    if (!passed && passed.error().code == "interrupted") return pause(std::move(state), now() - began);
-    if (passed) continue;
-    if (!own_reason(passed.error()).empty()) return wait_for_own(std::move(state), passed.error());
-    FLEET_CHECK(fail(std::move(state), about(part, told_of(passed.error()))));
-    return {};
-  }
-  bool const wanted = shop_.wishes.is_wanted(state, context_.trusted.now());
-  FLEET_TRY(bool const locked, is_locked(state));
-  if (wanted && locked) {
-    state.waiting = kUpdateLock;
-    FLEET_CHECK(advance(std::move(state), Event::blocked));
-    return {};
-  }
-  note_before(state, *parts);
-  FLEET_CHECK(advance(std::move(state), wanted ? Event::passed : Event::withdrawn));
-  return {};
 }
 
 /// Before the link leads there: once it does, the way back is another one's.

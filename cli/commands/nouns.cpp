@@ -27,7 +27,7 @@ CommandTree const& command_tree() {
                              &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
-                             &policy_commands(),    &group_commands(),        &set_commands()})
+                             &policy_commands(),    &group_commands(),        &set_commands(),          &release_try_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

@@ -18,6 +18,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& group_commands();
 [[nodiscard]] std::vector<Command> const& release_commands();
 [[nodiscard]] std::vector<Command> const& publish_commands();
+[[nodiscard]] std::vector<Command> const& release_try_commands();
 [[nodiscard]] std::vector<Command> const& set_commands();
 [[nodiscard]] std::vector<Command> const& verify_commands();
 [[nodiscard]] std::vector<Command> const& policy_commands();

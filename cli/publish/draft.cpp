@@ -3,7 +3,7 @@
 #include "cli/args/refs.hpp"
 #include "cli/client/config_file.hpp"
 #include "core/base/names.hpp"
-#include "core/inspect/variant.hpp"
+#include "core/inspect/expected.hpp"
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
@@ -81,7 +81,9 @@ Result<void> inspect_variants(Fs& fs, std::vector<LocalVariant> const& variants,
     std::vector<inspect::VariantFile> files;
     for (auto const& file : variants[i].tree.files) files.push_back({file.name, file.path, file.size});
     wire::Links links(wanted.variants[i]);
-    FLEET_CHECK(inspector.check(files, [&](std::string const& name) { return links.find(name).value_or(name); }));
+    auto const real_name = [&](std::string const& name) { return links.find(name).value_or(name); };
+    FLEET_CHECK(inspector.check(files, real_name));
+    FLEET_CHECK(inspect::check_expected(fs, files, wanted.manifest, real_name));
   }
   return {};
 }
@@ -120,6 +122,18 @@ Result<void> add_attestations(Draft& draft, Fs& fs, Arguments const& arguments) 
 }
 
 }  // namespace
+
+Result<wire::Release> check_folder(Session& session, std::string const& folder, std::string const& manifest) {
+  auto& fs = session.around().fs;
+  json::object body{{"version", "0"}};
+  FLEET_TRY(body["manifest"], read_manifest(fs, manifest));
+  std::vector<LocalVariant> variants{{{"here"}, {}}};
+  FLEET_TRY(variants.front().tree, read_tree(fs, folder));
+  body["variants"] = variants_json(variants);
+  FLEET_TRY(auto wanted, wire::decode_wanted_release("here", json::serialize(body)));
+  FLEET_CHECK(inspect_variants(fs, variants, wanted));
+  return wanted;
+}
 
 Result<Draft> make_draft(Session& session, Arguments const& arguments) {
   auto& fs = session.around().fs;

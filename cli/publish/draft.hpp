@@ -3,6 +3,7 @@
 #include "cli/args/command.hpp"
 #include "cli/client/session.hpp"
 #include "cli/publish/file_tree.hpp"
+#include "core/wire/release.hpp"
 
 #include <boost/json/object.hpp>
 
@@ -24,5 +25,9 @@ struct Draft {
 /// stand-ins, what models refer to; the cheap before the files are read whole.
 /// @errors bad_input, unprocessable (inspect/variant.hpp), not_found, io
 [[nodiscard]] Result<Draft> make_draft(Session& session, Arguments const& arguments);
+
+/// A folder with its manifest, as the release of one variant that publishing them would make, checked as that would be: for whoever publishes nothing.
+/// @errors as make_draft
+[[nodiscard]] Result<wire::Release> check_folder(Session& session, std::string const& folder, std::string const& manifest);
 
 }  // namespace fleet::cli

@@ -1,51 +1,51 @@
 #include "core/proof/golden.hpp"
 
-#include "core/base/log.hpp"
 #include "core/proof/compare.hpp"
 #include "core/proof/process.hpp"
+#include "core/proof/scratch.hpp"
 #include "core/proof/user.hpp"
 
 #include <fmt/format.h>
 
-#include <utility>
-
 namespace fleet::proof {
 namespace {
-
-constexpr std::uint64_t kOutputMax = 16 * 1024 * 1024;
-
-/// A folder that the program's user alone may write to, gone when the test is over.
-class Scratch {
-public:
-  static Result<Scratch> make(Fs& fs, std::string const& path, Owner owner) {
-    FLEET_CHECK(fs.remove_tree(path));
-    FLEET_CHECK(fs.make_private_dir(path, owner));
-    return Scratch(fs, path);
-  }
-  Scratch(Scratch&& other) noexcept : fs_(other.fs_), path_(std::exchange(other.path_, {})) {}
-  Scratch& operator=(Scratch&&) = delete;
-  ~Scratch() {
-    if (path_.empty()) return;
-    if (auto const removed = fs_.remove_tree(path_); !removed) log::warn("scratch.left", {{"path", path_}, {"error", removed.error().detail}});
-  }
-
-private:
-  Scratch(Fs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
-  Fs& fs_;
-  std::string path_;
-};
 
 Error failed(std::string code, std::string detail, std::string output) {
   return {Kind::unprocessable, std::move(code), "golden test: " + std::move(detail), std::move(output)};
 }
 
-Result<Command> golden_command(Ground const& ground, Candidate const& candidate, wire::Golden const& golden) {
+Result<Command> golden_command(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, GoldenFiles const& files) {
   FLEET_TRY(auto command, resolve(golden.command, candidate.slot, ground.exec));
   command.timeout = golden.timeout;
   command.environment = environment_of(candidate);
   command.environment["FLEET_OUTPUT"] = candidate.scratch + "/output";
-  if (!golden.inputs.empty()) command.environment["FLEET_INPUTS"] = candidate.slot + "/" + golden.inputs;
+  command.environment["FLEET_LATENCIES"] = candidate.scratch + "/latencies";
+  auto const inputs = files.inputs.empty() && !golden.inputs.empty() ? candidate.slot + "/" + golden.inputs : files.inputs;
+  if (!inputs.empty()) command.environment["FLEET_INPUTS"] = inputs;
   return command;
+}
+
+/// @errors io; golden_mismatch
+Result<std::string> output_of(Ground const& ground, std::string const& path, std::string_view variable, Owner owner) {
+  auto written = read_written(ground.fs, path, variable, owner, "golden_mismatch");
+  if (written || written.error().kind == Kind::io) return written;
+  return failed("golden_mismatch", written.error().detail, {});
+}
+
+Result<Measured> judge(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, Outcome const& ran, std::string_view expected, Owner owner) {
+  FLEET_TRY(auto const got, output_of(ground, candidate.scratch + "/output", "$FLEET_OUTPUT", owner));
+  auto const compared = compare_outputs(expected, got, {golden.tolerance, golden.tolerances});
+  if (!compared && compared.error().code == "unknown_column") return failed("golden_failed", compared.error().detail, {});
+  FLEET_CHECK(compared);
+  auto const latencies = candidate.scratch + "/latencies";
+  std::string stated;
+  if (ground.fs.info(latencies)) {
+    FLEET_TRY(stated, output_of(ground, latencies, "$FLEET_LATENCIES", owner));
+  }
+  FLEET_TRY(auto const latency, latency_of(stated, ran.took, expected));
+  Measured const measured{latency, ran.peak_bytes, ran.took};
+  FLEET_CHECK(check_budgets(golden, measured));
+  return measured;
 }
 
 }  // namespace
@@ -58,25 +58,19 @@ std::map<std::string, std::string> environment_of(Candidate const& candidate) {
           {"FLEET_STATSD", candidate.statsd}};
 }
 
-Result<void> golden_test(Ground const& ground, Candidate const& candidate, wire::Golden const& golden) {
-  FLEET_TRY(auto const command, golden_command(ground, candidate, golden));
+Result<Measured> golden_test(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, GoldenFiles const& files) {
+  FLEET_TRY(auto const command, golden_command(ground, candidate, golden, files));
   FLEET_TRY(auto const user, program_user(ground.exec.run_as));
   FLEET_TRY(auto const scratch, Scratch::make(ground.fs, candidate.scratch, user.owner()));
   FLEET_TRY(auto const ran, run(command, ground.waits, ground.stop));
   if (ran.timed_out) return failed("golden_timeout", ran.text, ran.output);
   if (!ran.ok()) return failed("golden_failed", fmt::format("the program {}", ran.text), ran.output);
-  auto const expected = ground.fs.read(candidate.slot + "/" + golden.expect, kOutputMax);
+  auto const expected = ground.fs.read(files.expect.empty() ? candidate.slot + "/" + golden.expect : files.expect, kOutputBytesMax);
   if (!expected && expected.error().kind != Kind::too_large) return expected.error();
   if (!expected) return failed("golden_failed", expected.error().detail, {});
-  // What was opened is the program's own, or it is neither read nor quoted: a link to a file that only root reads must not end up at the server.
-  auto const got = ground.fs.read_own(candidate.scratch + "/output", kOutputMax, user.owner());
-  if (!got && got.error().kind == Kind::io) return got.error();
-  if (!got)
-    return failed("golden_mismatch", got.error().kind == Kind::not_found ? "the program wrote no $FLEET_OUTPUT" : "$FLEET_OUTPUT: " + got.error().detail,
-                  ran.output);
-  auto compared = compare_outputs(*expected, *got, golden.tolerance);
-  if (compared) return {};
-  auto error = compared.error();
+  auto judged = judge(ground, candidate, golden, ran, *expected, user.owner());
+  if (judged || judged.error().kind == Kind::io) return judged;
+  auto error = judged.error();
   error.hint = ran.output;
   return error;
 }

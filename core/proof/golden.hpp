@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
+#include "core/proof/budget.hpp"
 #include "core/proof/exec.hpp"
 #include "core/wire/release.hpp"
 
@@ -30,10 +31,15 @@ struct Ground {
   std::atomic<bool> const& stop;
 };
 
-/// Runs the golden test's command in the slot and compares its output with what the manifest expects, number by number.
+/// Absolute paths of a golden test's files, where they are others than those of the slot; empty: as the manifest says.
+struct GoldenFiles {
+  std::string inputs = {}, expect = {};
+};
+
+/// Runs the golden test's command in the slot, compares its output with what the manifest expects, number by number, and what it used with the budgets.
 /// @errors unprocessable: the release's own, with code golden_failed (the program), golden_timeout, golden_mismatch (the first difference:
-///   line, column, expected, got) and the program's output in `hint`; of every other kind: this machine's own, as run() has them, no
-///   evidence against the release
-[[nodiscard]] Result<void> golden_test(Ground const& ground, Candidate const& candidate, wire::Golden const& golden);
+///   line, column, expected, got), golden_memory, golden_latency, and the program's output in `hint`; of every other kind: this machine's own, as run() has
+///   them, no evidence against the release
+[[nodiscard]] Result<Measured> golden_test(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, GoldenFiles const& files = {});
 
 }  // namespace fleet::proof

@@ -113,6 +113,7 @@ struct Supervised {
   std::unique_ptr<ProgramGroup> group;
   std::optional<SupervisorWord> ended, failed;
   bool timed_out = false;
+  Millis took{0};
   Tail tail;
 
   /// False: the supervisor has said its last word.
@@ -124,7 +125,7 @@ struct Supervised {
   }
 
   void watch(Command const& command, Clock& clock, std::atomic<bool> const& stop) {
-    auto const deadline = clock.mono() + command.timeout;
+    auto const began = clock.mono(), deadline = began + command.timeout;
     bool wanted = true, answering = static_cast<bool>(answers);
     for (bool open = true, talks = true; talks;) {
       std::array<pollfd, 3> fds{{{told.get(), POLLIN, 0}, {open ? output.get() : -1, POLLIN, 0}, {answering ? answers.get() : -1, POLLIN, 0}}};
@@ -138,6 +139,7 @@ struct Supervised {
       life.close();  // the order to end all
     }
     ::waitpid(pid, nullptr, 0);
+    took = clock.mono() - began;
     drain(output.get(), tail);
     while (answering && wanted) answering = hand_on(answers.get(), command.answers, wanted) && !is_empty(answers.get());
   }
@@ -209,6 +211,8 @@ Outcome outcome_of(Command const& command, Supervised const& done) {
   Outcome out;
   out.output = done.tail.text();
   out.timed_out = done.timed_out;
+  out.took = done.took;
+  out.peak_bytes = done.ended ? static_cast<std::uint64_t>(std::max(0L, done.ended->peak_kib)) * 1024 : 0;
   // A supervisor that was killed took the program with it.
   int const status = done.ended ? done.ended->status : SIGKILL;
   if (WIFEXITED(status)) out.exit_code = done.failed ? -1 : WEXITSTATUS(status);

@@ -33,6 +33,8 @@ struct Outcome {
   int exit_code = 0;  ///< -1 when it ended by a signal or did not start
   int signal = 0;
   bool timed_out = false;
+  Millis took{0};             ///< by the clock that it was run with
+  std::uint64_t peak_bytes = 0;  ///< resident memory of its largest process at its peak; of a small one, no less than the caller has by itself
   std::string output;  ///< last 4 KiB of stdout and stderr together, valid UTF-8
   /// `ended with 3`, `killed by signal 9`, `still running after 30s`, `could not be started: ...`
   std::string text;

@@ -58,7 +58,7 @@ bool confine(Launch const& launch) {
 
 [[noreturn]] void become_program(Launch launch, pid_t supervisor) {
   auto const fail = [&launch](What what) {
-    tell(launch.told, {what, errno, 0, false});
+    tell(launch.told, {what, errno});
     ::_exit(kNotStarted);
   };
   ::setsid();
@@ -166,7 +166,7 @@ void supervise(Launch const& given) {
   pid_t const child = ::fork();
   if (child == 0) become_program(launch, self);
   if (child < 0) {
-    tell(launch.told, {What::not_confined, errno, 0, false});
+    tell(launch.told, {What::not_confined, errno});
     ::_exit(1);
   }
   for (int const fd : {launch.output, launch.answers, launch.input, launch.image})
@@ -174,6 +174,8 @@ void supervise(Launch const& given) {
   SupervisorWord word;
   wait_for(child, launch.life, word.status);
   word.left_some = end_all(launch, child, word.status);
+  rusage used{};
+  if (::getrusage(RUSAGE_CHILDREN, &used) == 0) word.peak_kib = used.ru_maxrss;  // a system call and no more, as all here
   tell(launch.told, word);
   ::_exit(0);
 }

@@ -34,6 +34,7 @@ struct SupervisorWord {
   int error = 0;           ///< errno of what failed
   int status = 0;          ///< ended: as waitpid(2) has it
   bool left_some = false;  ///< ended: something of it withstands SIGKILL
+  long peak_kib = 0;       ///< ended: resident memory of its largest process at that one's peak (getrusage(2), ru_maxrss)
 };
 
 /// What the process between the agent and one program does: starts it, waits for it, then ends all that came of it, whatever it forked or

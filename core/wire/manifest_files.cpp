@@ -65,6 +65,7 @@ void check_manifest_files(Release const& release, std::vector<FieldError>& fault
   check_archives(release, faults);
   check_golden_files(release, faults);
   if (manifest.golden) check_command(release, manifest.golden->command, "/manifest/golden/command/0", faults);
+  if (manifest.shadow) check_command(release, manifest.shadow->command, "/manifest/shadow/command/0", faults);
   for (std::size_t i = 0; i < manifest.health.size(); ++i)
     check_command(release, manifest.health[i].exec, fmt::format("/manifest/health/{}/exec/0", i), faults);
   check_command(release, manifest.activate, "/manifest/activate/exec/0", faults);

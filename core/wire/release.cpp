@@ -3,6 +3,7 @@
 #include "core/base/fs.hpp"
 #include "core/base/names.hpp"
 #include "core/wire/device.hpp"
+#include "core/wire/golden.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
 #include "core/wire/manifest_files.hpp"
@@ -23,45 +24,9 @@ namespace {
 
 constexpr std::size_t kFilesMax = 10'000;
 constexpr std::size_t kPathBytesMax = 1024;
-constexpr std::size_t kWordsMax = 64;
-constexpr std::size_t kWordBytesMax = 4096;
 constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128, kUnitMax = 32;
 constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
-
-/// A time that a device spends on a release has an end: what is longer, or nothing, is refused where it is written.
-Millis read_time(ObjectReader& reader, std::string_view key, Millis fallback, Millis most) {
-  auto const time = reader.duration(key).value_or(fallback);
-  if (time > most) reader.fault(key, fmt::format("at most {}, got {}", to_string(most), to_string(time)));
-  return time;
-}
-
-std::uint64_t read_size(ObjectReader& reader, std::string_view key) {
-  auto const* const value = reader.find(key);
-  if (value == nullptr) return 0;
-  if (value->is_number()) return static_cast<std::uint64_t>(reader.integer(key, 0, std::int64_t{1} << 50, 0));
-  auto const written = reader.text(key, 40, {});
-  auto const size = parse_size(written);
-  if (!size) reader.fault(key, size.error().detail);
-  return size ? *size : 0;
-}
-
-void read_golden(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
-  ObjectReader reader(value, at + "/golden", faults);
-  Golden golden;
-  golden.command = reader.texts("command", kWordsMax, kWordBytesMax);
-  golden.timeout = read_time(reader, "timeout", golden.timeout, kProgramTimeMax);
-  golden.inputs = reader.text("inputs", 1024, {});
-  golden.expect = reader.required_text("expect", 1024);
-  golden.tolerance = reader.number("tolerance", 0);
-  if (golden.command.empty()) reader.fault("command", "is required");
-  if (golden.timeout <= Millis{0}) reader.fault("timeout", "must be longer than 0");
-  if (!(golden.tolerance >= 0)) reader.fault("tolerance", "must not be negative");
-  for (auto const& [key, path] : {std::pair{"inputs", &golden.inputs}, std::pair{"expect", &golden.expect}})
-    if (!path->empty() && !is_safe_relative_path(*path)) reader.fault(key, "must be the relative path of a file of the release");
-  if (strict) reader.refuse_unknown();
-  manifest.golden = std::move(golden);
-}
 
 HealthCheck read_check(json::value const& value, std::string const& pointer, bool strict, std::vector<FieldError>& faults) {
   ObjectReader reader(value, pointer, faults);
@@ -144,7 +109,8 @@ void read_schema(json::value const& value, std::string const& at, bool strict, M
 Manifest read_manifest(json::value const& value, std::string const& at, bool strict, std::vector<FieldError>& faults) {
   ObjectReader reader(value, at, faults);
   Manifest manifest;
-  if (auto const* const golden = reader.find("golden")) read_golden(*golden, at, strict, manifest, faults);
+  if (auto const* const golden = reader.find("golden")) manifest.golden = read_golden(*golden, at + "/golden", strict, faults);
+  if (auto const* const shadow = reader.find("shadow")) manifest.shadow = read_shadow(*shadow, at + "/shadow", strict, faults);
   if (auto const* const checks = reader.array("health", 32))
     for (std::size_t i = 0; i < checks->size(); ++i) manifest.health.push_back(read_check((*checks)[i], fmt::format("{}/health/{}", at, i), strict, faults));
   if (auto const* const probation = reader.find("probation")) read_probation(*probation, at, strict, manifest, faults);
@@ -189,12 +155,8 @@ json::object check_json(HealthCheck const& check) {
 
 json::object manifest_json(Manifest const& manifest) {
   json::object out;
-  if (auto const& golden = manifest.golden)
-    out["golden"] = json::object{{"command", words(golden->command)},
-                                 {"timeout", to_string(golden->timeout)},
-                                 {"inputs", golden->inputs},
-                                 {"expect", golden->expect},
-                                 {"tolerance", golden->tolerance}};
+  if (manifest.golden) out["golden"] = golden_json(*manifest.golden);
+  if (manifest.shadow) out["shadow"] = shadow_json(*manifest.shadow);
   json::array checks;
   for (auto const& check : manifest.health) checks.push_back(check_json(check));
   if (!checks.empty()) out["health"] = std::move(checks);

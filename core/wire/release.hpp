@@ -35,6 +35,18 @@ struct Golden {
   Millis timeout{30'000};
   std::string inputs, expect;  ///< files of the release
   double tolerance = 0;        ///< largest absolute difference of a number
+  std::map<std::string, double> tolerances = {};  ///< of one column in its place: by its name in the first line of `expect`, or by its number, from 1
+  // Budgets of the test's program, on the device; 0: none.
+  double latency_max_ms = 0;           ///< of one inference: as core/proof/budget.hpp measures it
+  std::uint64_t memory_max_bytes = 0;  ///< resident at its peak
+  Millis again{0};                     ///< the test is run again on what runs so long after it was run last; 0: never
+};
+/// Both versions side by side on what the device recorded, after the golden test and before the switch.
+struct Shadow {
+  std::vector<std::string> command;
+  Millis timeout{std::chrono::minutes{5}};  ///< of each of the two runs
+  std::int64_t n = 0;                       ///< inferences
+  double disagree_max = 0;                  ///< largest share of them that may differ, 0 to 1
 };
 /// Exactly one of exec, http, statsd.
 struct HealthCheck {
@@ -63,6 +75,9 @@ struct Match {
 /// The longest that a golden test or one check may take, and a probation.
 inline constexpr Millis kProgramTimeMax = std::chrono::hours{1};
 inline constexpr Millis kProbationMax = std::chrono::days{30};
+/// How often a golden test may be asked for again, and the longest between two.
+inline constexpr Millis kAgainMin = std::chrono::hours{1}, kAgainMax = std::chrono::days{366};
+inline constexpr std::int64_t kShadowInferencesMax = 1'000'000;
 
 /// What a metric's values are.
 struct MetricSchema {
@@ -81,6 +96,7 @@ inline constexpr std::array<std::string_view, 2> kHandlers{kFilesHandler, kArchi
 
 struct Manifest {
   std::optional<Golden> golden;
+  std::optional<Shadow> shadow;  ///< numbers are compared by the golden test's tolerances
   std::vector<HealthCheck> health;
   std::optional<Probation> probation;
   Match match;

@@ -7,6 +7,7 @@
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
 #include "server/blobs/paths.hpp"
+#include "core/inspect/expected.hpp"
 #include "core/inspect/variant.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/blobs/readers.hpp"
@@ -155,7 +156,10 @@ Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string co
       digests.emplace(files.back().path, file.sha256.hex());
     }
     wire::Links links(variant);
-    if (auto const sound = inspector.check(files, [&](std::string const& name) { return links.find(name).value_or(name); }); !sound) {
+    auto const real_name = [&](std::string const& name) { return links.find(name).value_or(name); };
+    auto sound = inspector.check(files, real_name);
+    if (sound) sound = inspect::check_expected(fs, files, wanted.release.manifest, real_name);
+    if (!sound) {
       auto error = sound.error();
       error.detail = fmt::format("variant {}: {}", fmt::join(variant.hardware, ", "), error.detail);
       return error;

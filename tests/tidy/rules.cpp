@@ -23,7 +23,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/trust", {"core/crypto"}},
     {"core/stats", {"core/base"}},
     {"core/wire", {"core/base"}},
-    {"core/inspect", {"core/wire"}},
+    {"core/inspect", {"core/proof"}},
     {"core/proof", {"core/wire"}},
     {"core/tensors", {"core/inspect"}},
     {"core/content", {"core/crypto"}},
@@ -74,7 +74,8 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"cli/client", {"cli/args"}},
     {"cli/signing", {"cli/client"}},
     {"cli/publish", {"cli/client"}},
-    {"cli/commands", {"cli/signing", "cli/publish"}},
+    {"cli/trial", {"cli/client"}},
+    {"cli/commands", {"cli/signing", "cli/publish", "cli/trial"}},
     {"cli", {"cli/commands"}},
 };
 /// What a program's rooms share, made by the process: any of its rooms may include it. It names no room above the lowest.

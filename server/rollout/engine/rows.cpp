@@ -40,9 +40,10 @@ bool has(Codes const& codes, std::string_view code) {
 RowMove failure(std::string_view row_state, std::string_view code, bool exposed) {
   if (code.empty() || has(kOfTheOwner, code)) return {ds::kFailed, exposed, row_kind::kNoEvidence, false};  // empty: somebody on the device asked for it
   bool const before_test = row_state == ds::kDropped || row_state == ds::kDispatched || row_state == ds::kDownloading || row_state == ds::kWaiting;
-  bool const tested = code.starts_with("golden") || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
+  bool const before_switch = code.starts_with("golden") || code.starts_with("shadow");
+  bool const tested = before_switch || code.starts_with("health") || code.starts_with("probation") || code.starts_with("activate");
   if ((before_test && !tested) || (row_state != ds::kProbation && has(kOfTheWay, code))) return {ds::kFailed, exposed, row_kind::kInstall, false};
-  return {ds::kFailed, exposed, code.starts_with("golden") ? row_kind::kGolden : row_kind::kPlain, true};
+  return {ds::kFailed, exposed, before_switch ? row_kind::kGolden : row_kind::kPlain, true};
 }
 
 void count_cell(Cell& cell, CountKey const& key, std::int64_t devices, bool undecided) {

@@ -31,11 +31,98 @@ TEST_CASE("outputs are compared cell by cell, numbers within the tolerance, and 
        })) {
     CAPTURE(expected);
     CAPTURE(got);
-    auto const compared = compare_outputs(expected, got, tolerance);
+    auto const compared = compare_outputs(expected, got, {tolerance});
     CHECK(compared.has_value() == difference.empty());
     if (compared) continue;
     CHECK(compared.error().code == "golden_mismatch");
     CHECK(compared.error().detail.find(difference) != std::string::npos);
+  }
+}
+
+TEST_CASE("a column has its own tolerance, by its name in the first line or by its number") {
+  struct Case {
+    std::string_view expected, got;
+    std::map<std::string, double> of;
+    std::string_view code, words;
+  };
+  for (auto const& [expected, got, of, code, words] : std::to_array<Case>({
+           {"id,score\n1,0.5\n", "id,score\n1,0.52\n", {{"score", 0.05}}, "", ""},
+           {"id,score\n1,0.5\n", "id,score\n1,0.56\n", {{"score", 0.05}}, "golden_mismatch", "line 2, cell 2: expected 0.5, got 0.56 (tolerance 0.05)"},
+           {"id,score\n1,0.5\n", "id,score\n1.01,0.5\n", {{"score", 0.05}}, "golden_mismatch", "line 2, cell 1"},
+           {"id, mean score \n1, 0.5\n", "id, mean score\n1, 0.52\n", {{"mean score", 0.05}}, "", ""},
+           {"\"id\";\"score\"\n1;0.5\n", "\"id\";\"score\"\n1;0.52\n", {{"score", 0.05}}, "", ""},
+           {"1,0.5\n2,0.7\n", "1,0.52\n2,0.71\n", {{"2", 0.05}}, "", ""},
+           {"1 0.5\n2 0.7\n", "1 0.52\n2 0.71\n", {{"2", 0.05}}, "", ""},
+           {"1 0.5\n2 0.7\n", "1.02 0.5\n2 0.71\n", {{"2", 0.05}}, "golden_mismatch", "line 1, cell 1"},
+           {"id,2\n1,0.5\n", "id,2\n1,0.52\n", {{"2", 0.05}}, "", ""},
+           {"a big cat,0.5", "a big cat,0.52", {{"2", 0.05}}, "", ""},
+           {"id,score\n1,0.5\n", "id,score\n1,0.5\n", {{"scores", 0.05}}, "unknown_column", "no column 'scores': the first line has 2 (id, score)"},
+           {"id,score\n", "id,score\n", {{"3", 0.05}}, "unknown_column", "no column '3'"},
+           {"id,score\n", "id,score\n", {{"0", 0.05}}, "unknown_column", "no column '0'"},
+           {"", "", {{"a", 0.05}}, "unknown_column", "has 0"},
+       })) {
+    CAPTURE(expected);
+    CAPTURE(got);
+    auto const compared = compare_outputs(expected, got, {0, of});
+    REQUIRE((compared ? std::string_view() : std::string_view(compared.error().code)) == code);
+    if (!compared) CHECK(compared.error().detail.find(words) != std::string::npos);
+    CHECK(check_columns(expected, {0, of}).has_value() == (code != "unknown_column"));
+  }
+}
+
+TEST_CASE("an inference's time is what the program says of each, else the run's by the lines of the expected output") {
+  auto const of_run = latency_of("", Millis{600}, "h\n1\n\n  \n2\n3\r\n4\n5");
+  CHECK(of_run->ms == doctest::Approx(100));
+  CHECK(of_run->inferences == 6);
+  CHECK_FALSE(of_run->stated);
+  CHECK(latency_of("\n", Millis{600}, "")->ms == doctest::Approx(600));
+  std::string hundred;
+  for (int i = 100; i > 0; --i) hundred += std::to_string(i) + ".5\n";
+  auto const stated = latency_of(hundred, Millis{600}, "1");
+  CHECK(stated->ms == doctest::Approx(95.5));
+  CHECK(stated->inferences == 100);
+  CHECK(stated->stated);
+  CHECK(latency_of("3 1\t2", Millis{600}, "1")->ms == doctest::Approx(3));
+  for (std::string const wrong : {"1\nfast", "1 -1", "nan", "1 inf", "1,2", "12ms"}) {
+    CAPTURE(wrong);
+    auto const refused = latency_of(wrong, Millis{600}, "1");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == "golden_failed");
+    CHECK(refused.error().detail.find("$FLEET_LATENCIES") != std::string::npos);
+  }
+}
+
+TEST_CASE("budgets are judged by what the run used, and told with what was measured and what is allowed") {
+  struct Case {
+    std::string body;
+    double latency_max_ms;
+    std::uint64_t memory_max;
+    std::string code, words;
+  };
+  std::uint64_t const mebibyte = 1 << 20;
+  for (auto const& [body, latency, memory, code, words] : std::to_array<Case>({
+           {"true", 100'000, 512 * mebibyte, "", ""},
+           {"dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null", 0, 32 * mebibyte, "golden_memory", "at most 32.0 MiB are allowed (33554432)"},
+           {"dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null & wait", 0, 32 * mebibyte, "golden_memory", "at its peak"},
+           {"dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null", 0, 0, "", ""},
+           {"echo 1 4 60 > $FLEET_LATENCIES", 50, 0, "golden_latency", "took 60 ms (the 95th percentile of 3 inferences, as the program says), at most 50 ms"},
+           {"echo 1 4 40 > $FLEET_LATENCIES", 50, 0, "", ""},
+           {"sleep 0.1", 20, 0, "golden_latency", "for 2 lines, start and loading included), at most 20 ms"},
+           {"echo quick > $FLEET_LATENCIES", 0, 0, "golden_failed", "'quick' is no time"},
+           {"ln -s /etc/passwd $FLEET_LATENCIES", 0, 0, "golden_mismatch", "$FLEET_LATENCIES"},
+       })) {
+    CAPTURE(body);
+    ReleaseFolder folder;
+    folder.put("out.csv", "1,2\n3,4\n");
+    folder.script("golden", "cat out.csv > $FLEET_OUTPUT; " + body + "; echo said");
+    wire::Golden golden{{"golden"}, Millis{10'000}, "", "out.csv", 0};
+    golden.latency_max_ms = latency;
+    golden.memory_max_bytes = memory;
+    auto const tested = golden_test(folder.ground(), folder.candidate(), golden);
+    REQUIRE((tested ? std::string() : tested.error().code) == code);
+    if (tested) CHECK(tested->peak_bytes > 0);
+    if (!tested) CHECK(tested.error().detail.find(words) != std::string::npos);
+    if (!tested) CHECK(tested.error().hint == "said\n");
   }
 }
 

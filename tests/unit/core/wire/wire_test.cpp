@@ -116,6 +116,63 @@ TEST_CASE("a manifest names what it does not know and what was meant") {
   CHECK(has("/health/1", "exactly one"));
 }
 
+TEST_CASE("budgets, tolerances and shadow of a manifest are taken as people write them, and read back") {
+  auto const manifest = decode_manifest(R"({"golden":{"command":["a"],"expect":"e","tolerances":{"score":0.01,"2":0.5,"none":null},"latency_max":"0.5ms","memory_max":"64MiB","again":"7d"},
+                                            "shadow":{"command":["a","--shadow"],"n":200,"disagree_max":"2%"}})");
+  REQUIRE(manifest.has_value());
+  auto const& golden = *manifest->golden;
+  CHECK(golden.tolerances == std::map<std::string, double>{{"2", 0.5}, {"score", 0.01}});
+  CHECK(golden.latency_max_ms == doctest::Approx(0.5));
+  CHECK(golden.memory_max_bytes == std::uint64_t{64} << 20U);
+  CHECK(golden.again == std::chrono::days{7});
+  CHECK(manifest->shadow->n == 200);
+  CHECK(manifest->shadow->disagree_max == doctest::Approx(0.02));
+  auto release = sample();
+  auto const before = encode(release);
+  CHECK(before.find("tolerances") == std::string::npos);  // a release that says no more than before keeps its digest
+  CHECK(before.find("memory_max") == std::string::npos);
+  release.manifest = *manifest;
+  auto const again = decode_release(encode(release));
+  REQUIRE(again.has_value());
+  CHECK(encode(*again) == encode(release));
+  CHECK(again->manifest.golden->latency_max_ms == golden.latency_max_ms);
+  CHECK(again->manifest.shadow->command == std::vector<std::string>{"a", "--shadow"});
+}
+
+TEST_CASE("a budget, tolerance or shadow that says nothing is refused where it is written") {
+  struct Case {
+    std::string manifest, pointer, words;
+  };
+  auto const golden = [](std::string const& more) { return R"({"golden":{"command":["a"],"expect":"e",)" + more + "}}"; };
+  auto const shadow = [](std::string const& more) { return R"({"shadow":{"command":["a"])" + more + "}}"; };
+  for (auto const& [manifest, pointer, words] : std::to_array<Case>({
+           {golden(R"("latency_max":"fast")"), "/golden/latency_max", "'fast' is no latency"},
+           {golden(R"("latency_max":"0ms")"), "/golden/latency_max", "is no latency"},
+           {golden(R"("latency_max":"2h")"), "/golden/latency_max", "up to an hour"},
+           {golden(R"("latency_max":50)"), "/golden/latency_max", "expected a text"},
+           {golden(R"("memory_max":"64 MB")"), "/golden/memory_max", "is not a size"},
+           {golden(R"("again":"59m")"), "/golden/again", "at least 1h, got 59m"},
+           {golden(R"("again":"367d")"), "/golden/again", "at most 366d"},
+           {golden(R"("tolerances":{"a":-1})"), "/golden/tolerances/a", "negative"},
+           {golden(R"("tolerances":{"a":"1%"})"), "/golden/tolerances/a", "number"},
+           {golden(R"("tolerances":{"":1})"), "/golden/tolerances", "1 to 128 bytes"},
+           {golden(R"("tolerances":[1])"), "/golden/tolerances", "object"},
+           {shadow(R"(,"n":0)"), "/shadow/n", "1"},
+           {shadow(""), "/shadow/n", "required"},
+           {shadow(R"(,"n":1,"disagree_max":"101%")"), "/shadow/disagree_max", "0% to 100%"},
+           {shadow(R"(,"n":1,"disagree_max":2)"), "/shadow/disagree_max", "0% to 100%"},
+           {shadow(R"(,"n":1,"disagree_max":"2")"), "/shadow/disagree_max", "0% to 100%"},
+           {shadow(R"(,"n":1,"timeout":"2h")"), "/shadow/timeout", "at most 1h"},
+           {R"({"shadow":{"n":1}})", "/shadow/command", "required"},
+       })) {
+    CAPTURE(manifest);
+    auto const refused = decode_manifest(manifest);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().errors[0].pointer == pointer);
+    CHECK(refused.error().errors[0].detail.find(words) != std::string::npos);
+  }
+}
+
 TEST_CASE("a time that a device would spend on a release for ever is refused where it is written") {
   struct Case {
     std::string manifest, pointer, words;
