@@ -19,6 +19,7 @@ std::string waiting_words(ModelState const& state) {
   if (state.waiting == "memory" && state.memory_needed > 0)
     return fmt::format("{} waits for free memory: to load it beside what runs takes {}; where its app drops the old one first, name {} under unload_first in agent.yaml", version,
                        proof::memory_text(state.memory_needed), state.model);
+  if (state.to_fetch > 0) return fmt::format("{} waits: {}; it would fetch {} bytes", version, state.waiting, state.to_fetch);
   return fmt::format("{} waits: {}", version, state.waiting);
 }
 

@@ -65,12 +65,12 @@ std::string Conditions::state_blocks(wire::Conditions const& rule, std::uint64_t
   return {};
 }
 
-std::string Conditions::download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop) {
+std::string Conditions::download_blocked(wire::DirectiveTarget const& target, Need const& need, std::atomic<bool> const& stop) {
   if (auto why = closed_window(target, "download"); !why.empty()) return why;
   auto const& rule = target.conditions;
-  if (auto why = state_blocks(rule, bytes); !why.empty()) return why;
+  if (auto why = state_blocks(rule, need.write); !why.empty()) return why;
   bool const too_dear =
-      rule.metered == "never" || (rule.metered == "avoid" && bytes > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
+      rule.metered == "never" || (rule.metered == "avoid" && need.fetch > static_cast<std::uint64_t>(std::max<std::int64_t>(0, rule.metered_max_bytes)));
   if (too_dear && is_metered(stop)) return "metered";
   return {};
 }

@@ -8,6 +8,12 @@
 
 namespace fleet::agent {
 
+/// What a download would still take.
+struct Need {
+  std::uint64_t fetch = 0;  ///< bytes over the link
+  std::uint64_t write = 0;  ///< bytes on the disk
+};
+
 /// The device's own conditions, as its owner says how to read them: windows, battery, link and what else the policy bounds. Thread-safe.
 class Conditions {
 public:
@@ -15,9 +21,8 @@ public:
 
   /// Why a download may not start or go on now: `window`, `zone` (of a window: not known here), `battery`, `charging`, `temperature`, `load`,
   /// `memory`, `disk`, `metered`; empty: it may.
-  /// @param bytes  what it would fetch from now on, at most
-  /// @param stop   ends the owner's program
-  [[nodiscard]] std::string download_blocked(wire::DirectiveTarget const& target, std::uint64_t bytes, std::atomic<bool> const& stop);
+  /// @param stop  ends the owner's program
+  [[nodiscard]] std::string download_blocked(wire::DirectiveTarget const& target, Need const& need, std::atomic<bool> const& stop);
   /// Why a switch, or a proof, may not start now: the same without `metered`.
   [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
 

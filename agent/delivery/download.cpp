@@ -1,17 +1,16 @@
 #include "agent/delivery/download.hpp"
 
 #include "agent/delivery/file_fetch.hpp"
-#include "agent/delivery/shelf.hpp"
 #include "agent/thread.hpp"
+#include "core/base/log.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
+#include <array>
+#include <list>
 #include <mutex>
-#include <optional>
-#include <set>
 #include <stdexcept>
 #include <vector>
 
@@ -21,168 +20,285 @@ namespace {
 constexpr std::uint64_t kSpare = 1024 * 1024;
 constexpr std::uint64_t kBlock = 4096;  ///< what a file takes is a multiple of it
 
-class Download {
-public:
-  Download(Fs& fs, Slots& slots, Lines& lines, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop)
-      : fs_(fs),
-        slots_(slots),
-        lines_(lines),
-        throttle_(throttle),
-        plan_(plan),
-        stop_(stop),
-        dir_(slots.staging(plan.model, plan.digest)) {
-    if (plan.may_go_on)
-      may_go_on_ = [this]() -> Result<void> {
-        std::lock_guard const lock(asking_);
-        return plan_.may_go_on();
-      };
-  }
-
-  Result<void> run() {
-    FLEET_CHECK(slots_.prepare_staging(plan_.model, plan_.digest, plan_.variant));
-    FLEET_CHECK(check_space());
-    std::vector<wire::ReleaseFile const*> missing, again;
-    std::set<Digest> wanted;
-    for (auto const& file : plan_.variant.files) {
-      FLEET_TRY(bool const there, is_there(file));
-      if (there) shelf_.add(file.sha256, {dir_, file.name});
-      else (wanted.insert(file.sha256).second ? missing : again).push_back(&file);
-    }
-    if (missing.empty()) return {};
-    shelf_.look(fs_, slots_, plan_.hardware, wanted, stop_);
-    if (stop_) return interrupted();
-    for (auto const* const file : missing) {
-      FLEET_TRY(bool const copied, copy(*file));
-      if (!copied) queue_.push_back(file);
-    }
-    FLEET_CHECK(fetch_all());
-    for (auto const* const file : missing) shelf_.add(file->sha256, {dir_, file->name});
-    for (auto const* const file : again) {
-      FLEET_TRY(bool const copied, copy(*file));
-      if (!copied) return Error{Kind::io, "io_failed", fmt::format("file '{}' cannot be read back", file->name)};
-    }
-    return {};
-  }
-
-private:
-  [[nodiscard]] std::string path_of(wire::ReleaseFile const& file) const { return dir_ + "/" + file.name; }
-
-  Result<void> check_space() {
-    std::uint64_t needed = kSpare;
-    for (auto const& file : plan_.variant.files) {
-      auto const there = fs_.info(path_of(file));
-      auto const missing = file.size - std::min(file.size, there ? there->size : 0);
-      needed += (missing + kBlock - 1) / kBlock * kBlock;
-    }
-    FLEET_TRY(auto const free, fs_.free_bytes(dir_));
-    if (free >= needed) return {};
-    return Error{Kind::unavailable, "disk_full", fmt::format("{} bytes are needed, {} are free at {}", needed, free, dir_), "free some space on the device"};
-  }
-
-  /// In the staging folder, whole and right; else its folder is made there.
-  Result<bool> is_there(wire::ReleaseFile const& file) {
-    auto const path = path_of(file);
-    if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(fs_.make_dirs(dir_ + "/" + file.name.substr(0, slash)));
-    if (auto const there = fs_.info(path); !there || there->size != file.size) return false;
-    auto const found = crypto::sha256_file(fs_, path, &stop_);
-    if (found) return found->size == file.size && found->sha256 == file.sha256;
-    if (stop_) return interrupted();
-    FLEET_CHECK(fs_.remove(path));  // its bytes cannot be read any more
-    return false;
-  }
-
-  /// False: nobody on this device has it. What was begun of it is given up for a copy only once there is one to copy.
-  Result<bool> copy(wire::ReleaseFile const& file) {
-    for (auto const& place : shelf_.find(fs_, file.sha256, file.size)) {
-      auto const source = fs_.open(place.path(), Fs::Mode::read);
-      if (!source) continue;
-      FLEET_TRY(bool const copied, copy_from(**source, file));
-      if (copied) return true;
-    }
-    return false;
-  }
-
-  /// Hashed on its way: a spoiled one is not taken.
-  Result<bool> copy_from(File& source, wire::ReleaseFile const& file) {
-    FLEET_TRY(auto const target, fs_.open(path_of(file), Fs::Mode::append_or_create));
-    FLEET_CHECK(target->truncate(0));
-    crypto::Sha256 hash;
-    Bytes piece(kPieceBytes);
-    for (std::uint64_t at = 0, synced = 0; at < file.size;) {
-      if (stop_) return interrupted();
-      if (at - synced >= kSyncEvery) {
-        FLEET_CHECK(target->sync());
-        synced = at;
-      }
-      auto const n = source.read_at(at, piece);
-      if (!n || *n == 0) break;
-      auto const part = BytesView(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(*n, file.size - at)));
-      FLEET_CHECK(target->write_at(at, part));
-      hash.update(part);
-      at += part.size();
-    }
-    if (hash.finish() == file.sha256) return true;
-    FLEET_CHECK(target->truncate(0));
-    return false;
-  }
-
-  /// What is fetched, by this thread and those that help it. After an error nothing more is begun.
-  Result<void> fetch_all() {
-    auto const give_back = [this](int*) { lines_.helpers()->release(); };
-    std::vector<std::unique_ptr<int, decltype(give_back)>> taken;
-    std::vector<std::unique_ptr<Thread>> threads;
-    FLEET_TRY(auto* const own, lines_.at(0));
-    int token = 0;
-    while (lines_.helpers() != nullptr && threads.size() + 1 < queue_.size() && lines_.helpers()->try_acquire()) {
-      taken.emplace_back(&token, give_back);
-      auto const line = lines_.at(threads.size() + 1);
-      if (!line) break;
-      try {
-        threads.push_back(std::make_unique<Thread>([this, remote = *line] { work(*remote); }));
-      } catch (std::runtime_error const&) {
-        break;  // the machine has none left: then without help
-      }
-    }
-    work(*own);
-    threads.clear();
-    return failed_ ? Result<void>(*failed_) : Result<void>();
-  }
-
-  void work(Remote& remote) {
-    Fetcher const with{fs_, remote, plan_.sources, throttle_, may_go_on_, stop_};
-    while (auto const* const file = next()) {
-      auto const fetched = fetch_file(with, *file, path_of(*file));
-      if (fetched) continue;
-      std::lock_guard const lock(mutex_);
-      if (!failed_) failed_ = fetched.error();
-    }
-  }
-
-  wire::ReleaseFile const* next() {
-    std::lock_guard const lock(mutex_);
-    return failed_ || next_ == queue_.size() ? nullptr : queue_[next_++];
-  }
-
-  Fs& fs_;
-  Slots& slots_;
-  Lines& lines_;
-  Throttle& throttle_;
-  DownloadPlan const& plan_;
-  std::atomic<bool> const& stop_;
-  std::string dir_;
-  Shelf shelf_;
-  std::function<Result<void>()> may_go_on_;
-  std::mutex asking_;
-  std::mutex mutex_;  ///< of the two below, while threads work
-  std::size_t next_ = 0;
-  std::optional<Error> failed_;
-  std::vector<wire::ReleaseFile const*> queue_;  ///< what nobody here has, the order of the variant
+/// A file that is neither there nor on the shelf.
+struct Job {
+  wire::ReleaseFile const* file = nullptr;
+  std::vector<wire::Route> routes;  ///< those that are worth it, the best first
+  bool by_recipe = false;           ///< there was one at first
+  std::atomic<std::uint64_t> left{0};
 };
 
 }  // namespace
 
-Result<void> download(Fs& fs, Slots& slots, Lines& lines, Throttle& throttle, DownloadPlan const& plan, std::atomic<bool> const& stop) {
-  return Download(fs, slots, lines, throttle, plan, stop).run();
+struct Download::State {
+  State(DownloadRoom given, Wanted what, std::atomic<bool> const& ends)
+      : room(given), wanted(std::move(what)), stop(ends), dir(room.slots.staging(wanted.model, wanted.digest)), parts(room.slots.parts(wanted.model, wanted.digest)) {}
+
+  DownloadRoom room;
+  Wanted wanted;
+  std::atomic<bool> const& stop;
+  std::string dir, parts;
+  Shelf shelf;
+  std::vector<wire::ReleaseFile const*> copies;  ///< what the shelf should have
+  std::vector<wire::ReleaseFile const*> again;   ///< equal to one that comes before
+  std::list<Job> jobs;
+  std::atomic<std::uint64_t> unwritten{0};
+
+  std::function<Result<void>(bool)> may_go_on;
+  std::mutex asking;
+  std::mutex mutex;  ///< of the two below, while threads work
+  std::array<std::list<Job>::iterator, 2> next{};  ///< of those as they are, of those by recipe
+  std::optional<Error> failed;
+
+  [[nodiscard]] std::string path_of(wire::ReleaseFile const& file) const { return dir + "/" + file.name; }
+  [[nodiscard]] std::uint64_t size_of(std::string const& path) const {
+    auto const there = room.fs.info(path);
+    return there ? there->size : 0;
+  }
+
+  Result<void> look();
+  Result<bool> is_there(wire::ReleaseFile const& file);
+  void plan_job(wire::ReleaseFile const& file, std::optional<wire::ReleaseRoutes> const& routes);
+  Result<void> check_space();
+  Result<bool> copy(wire::ReleaseFile const& file);
+  Result<bool> copy_from(File& source, wire::ReleaseFile const& file);
+  Result<void> fetch_all(Lines& lines);
+  void work(Remote& remote, bool by_recipe);
+  Job* take(bool by_recipe);
+  Result<void> bring(Fetcher const& with, Job& job);
+  Result<bool> follow(Fetcher const& with, Job& job, wire::Route const& route);
+};
+
+Download::Download(DownloadRoom room, Wanted wanted, std::atomic<bool> const& stop) : state_(std::make_unique<State>(room, std::move(wanted), stop)) {}
+Download::~Download() = default;
+
+Result<void> Download::plan(std::function<Result<std::optional<wire::ReleaseRoutes>>()> const& routes) {
+  auto& state = *state_;
+  auto const& wanted = state.wanted;
+  FLEET_CHECK(state.room.slots.prepare_staging(wanted.model, wanted.digest, wanted.variant));
+  FLEET_CHECK(state.look());
+  std::set<Digest> digests;
+  for (auto const* const file : state.copies) digests.insert(file->sha256);
+  if (digests.empty()) return {};
+  std::optional<wire::ReleaseRoutes> told;
+  if (routes) {
+    FLEET_TRY(told, routes());
+  }
+  for (auto const& file : told ? told->files : std::vector<wire::FileRoutes>{})
+    for (auto const& route : file.routes) digests.insert(route.bases.begin(), route.bases.end());
+  state.shelf.look(state.room.fs, state.room.slots, wanted.hardware, digests, state.stop);
+  if (state.stop) return interrupted();
+  std::vector<wire::ReleaseFile const*> copies;
+  for (auto const* const file : std::exchange(state.copies, {})) {
+    if (!state.shelf.find(state.room.fs, file->sha256, file->size).empty()) state.copies.push_back(file);
+    else state.plan_job(*file, told);
+  }
+  return {};
+}
+
+std::uint64_t Download::to_fetch() const {
+  std::uint64_t out = 0;
+  for (auto const& job : state_->jobs) out += job.left;
+  return out;
+}
+
+std::uint64_t Download::to_write() const {
+  std::uint64_t out = 0;
+  for (auto const& file : state_->wanted.variant.files) out += file.size - std::min(file.size, state_->size_of(state_->path_of(file)));
+  return out;
+}
+
+Result<void> Download::run(Lines& lines, std::function<Result<void>(bool)> may_go_on) {
+  auto& state = *state_;
+  if (may_go_on)
+    state.may_go_on = [&state, may_go_on = std::move(may_go_on)](bool more) {
+      std::lock_guard const lock(state.asking);
+      return may_go_on(more);
+    };
+  FLEET_CHECK(state.check_space());
+  for (auto const* const file : std::exchange(state.copies, {})) {
+    FLEET_TRY(bool const copied, state.copy(*file));
+    if (!copied) state.plan_job(*file, {});
+  }
+  FLEET_CHECK(state.fetch_all(lines));
+  for (auto const& job : state.jobs) state.shelf.add(job.file->sha256, {state.dir, job.file->name});
+  for (auto const* const file : state.again) {
+    FLEET_TRY(bool const copied, state.copy(*file));
+    if (!copied) return Error{Kind::io, "io_failed", fmt::format("file '{}' cannot be read back", file->name)};
+  }
+  return {};
+}
+
+/// What lies in the staging folder whole is done; what is missing is to be copied, until nobody has it.
+Result<void> Download::State::look() {
+  copies.clear();
+  again.clear();
+  jobs.clear();
+  shelf = {};
+  std::set<Digest> missing;
+  for (auto const& file : wanted.variant.files) {
+    FLEET_TRY(bool const there, is_there(file));
+    if (there) shelf.add(file.sha256, {dir, file.name});
+    else (missing.insert(file.sha256).second ? copies : again).push_back(&file);
+  }
+  return {};
+}
+
+/// In the staging folder, whole and right; else its folder is made there.
+Result<bool> Download::State::is_there(wire::ReleaseFile const& file) {
+  auto const path = path_of(file);
+  if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(room.fs.make_dirs(dir + "/" + file.name.substr(0, slash)));
+  if (auto const there = room.fs.info(path); !there || there->size != file.size) return false;
+  auto const found = crypto::sha256_file(room.fs, path, &stop);
+  if (found) return found->size == file.size && found->sha256 == file.sha256;
+  if (stop) return interrupted();
+  FLEET_CHECK(room.fs.remove(path));  // its bytes cannot be read any more
+  return false;
+}
+
+void Download::State::plan_job(wire::ReleaseFile const& file, std::optional<wire::ReleaseRoutes> const& routes) {
+  auto& job = jobs.emplace_back();
+  auto have = size_of(path_of(file));
+  if (have >= file.size) have = 0;  // whole, and wrong: how much of it is not known
+  job.file = &file;
+  job.left = file.size - have;
+  auto const of_file = [&](wire::FileRoutes const& one) { return one.sha256 == file.sha256 && one.size == file.size; };
+  auto const found = routes ? std::find_if(routes->files.begin(), routes->files.end(), of_file) : std::vector<wire::FileRoutes>::const_iterator{};
+  if (!routes || found == routes->files.end()) return;
+  job.routes = choose_routes(*found, have, shelf, kRecipeMemoryMax);
+  std::erase_if(job.routes, [&](wire::Route const& route) { return wanted.spent.contains(route.recipe); });
+  job.by_recipe = !job.routes.empty();
+  if (job.by_recipe) job.left = cost_of(job.routes.front(), file.size, have);
+}
+
+Result<void> Download::State::check_space() {
+  std::uint64_t needed = kSpare;
+  for (auto const& file : wanted.variant.files) {
+    auto const missing = file.size - std::min(file.size, size_of(path_of(file)));
+    needed += (missing + kBlock - 1) / kBlock * kBlock;
+  }
+  for (auto const& job : jobs)
+    if (job.by_recipe) needed += job.routes.front().recipe_bytes;
+  FLEET_TRY(auto const free, room.fs.free_bytes(dir));
+  if (free >= needed) return {};
+  return Error{Kind::unavailable, "disk_full", fmt::format("{} bytes are needed, {} are free at {}", needed, free, dir), "free some space on the device"};
+}
+
+/// False: nobody on this device has it. What was begun of it is given up for a copy only once there is one to copy.
+Result<bool> Download::State::copy(wire::ReleaseFile const& file) {
+  for (auto const& place : shelf.find(room.fs, file.sha256, file.size)) {
+    auto const source = room.fs.open(place.path(), Fs::Mode::read);
+    if (!source) continue;
+    FLEET_TRY(bool const copied, copy_from(**source, file));
+    if (copied) return true;
+  }
+  return false;
+}
+
+/// Hashed on its way: a spoiled one is not taken.
+Result<bool> Download::State::copy_from(File& source, wire::ReleaseFile const& file) {
+  FLEET_TRY(auto const target, room.fs.open(path_of(file), Fs::Mode::append_or_create));
+  FLEET_CHECK(target->truncate(0));
+  crypto::Sha256 hash;
+  Bytes piece(kPieceBytes);
+  for (std::uint64_t at = 0, synced = 0; at < file.size;) {
+    if (stop) return interrupted();
+    if (at - synced >= kSyncEvery) {
+      FLEET_CHECK(target->sync());
+      synced = at;
+    }
+    auto const n = source.read_at(at, piece);
+    if (!n || *n == 0) break;
+    auto const part = BytesView(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(*n, file.size - at)));
+    FLEET_CHECK(target->write_at(at, part));
+    hash.update(part);
+    at += part.size();
+  }
+  if (hash.finish() == file.sha256) return true;
+  FLEET_CHECK(target->truncate(0));
+  return false;
+}
+
+/// By this thread and those that help it: recipes by this one alone, for each takes some memory. After an error nothing more is begun.
+Result<void> Download::State::fetch_all(Lines& lines) {
+  next = {jobs.begin(), jobs.begin()};
+  failed.reset();
+  auto const as_they_are = static_cast<std::size_t>(std::count_if(jobs.begin(), jobs.end(), [](Job const& job) { return !job.by_recipe; }));
+  auto const give_back = [&lines](int*) { lines.helpers()->release(); };
+  std::vector<std::unique_ptr<int, decltype(give_back)>> taken;
+  std::vector<std::unique_ptr<Thread>> threads;
+  FLEET_TRY(auto* const own, lines.at(0));
+  int token = 0;
+  auto const useful = std::min(as_they_are, jobs.empty() ? 0 : jobs.size() - 1);
+  while (lines.helpers() != nullptr && threads.size() < useful && lines.helpers()->try_acquire()) {
+    taken.emplace_back(&token, give_back);
+    auto const line = lines.at(threads.size() + 1);
+    if (!line) break;
+    try {
+      threads.push_back(std::make_unique<Thread>([this, remote = *line] { work(*remote, false); }));
+    } catch (std::runtime_error const&) {
+      break;  // the machine has none left: then without help
+    }
+  }
+  work(*own, true);
+  work(*own, false);
+  threads.clear();
+  return failed ? Result<void>(*failed) : Result<void>();
+}
+
+void Download::State::work(Remote& remote, bool by_recipe) {
+  Fetcher const with{room.fs, remote, room.sources, room.throttle, may_go_on, stop};
+  while (auto* const job = take(by_recipe)) {
+    auto const fetched = bring(with, *job);
+    if (fetched) continue;
+    std::lock_guard const lock(mutex);
+    if (!failed) failed = fetched.error();
+  }
+}
+
+Job* Download::State::take(bool by_recipe) {
+  std::lock_guard const lock(mutex);
+  auto& at = next[by_recipe ? 1 : 0];
+  while (at != jobs.end() && at->by_recipe != by_recipe) ++at;
+  return failed || at == jobs.end() ? nullptr : &*at++;
+}
+
+Result<void> Download::State::bring(Fetcher const& with, Job& job) {
+  auto const& file = *job.file;
+  while (!job.routes.empty()) {
+    FLEET_TRY(bool const whole, follow(with, job, job.routes.front()));
+    if (whole) return {};
+    log::warn("download.next_route", {{"file", file.name}, {"kind", job.routes.front().kind}, {"recipe", job.routes.front().recipe.hex()}});
+    wanted.spent.insert(job.routes.front().recipe);
+    job.routes.erase(job.routes.begin());
+    auto const have = size_of(path_of(file));
+    job.left = job.routes.empty() ? file.size - std::min(file.size, have) : cost_of(job.routes.front(), file.size, have);
+    if (may_go_on) FLEET_CHECK(may_go_on(true));
+  }
+  return fetch_file(with, file, path_of(file), job.left);
+}
+
+/// False: another route is to be taken. What it left of the file is right from its start to its end.
+Result<bool> Download::State::follow(Fetcher const& with, Job& job, wire::Route const& route) {
+  auto const& file = *job.file;
+  FLEET_CHECK(room.fs.make_dirs(parts));
+  wire::ReleaseFile const recipe{route.recipe.hex(), route.recipe_bytes, route.recipe, false};
+  auto const recipe_path = parts + "/" + recipe.name;
+  auto const kept = crypto::sha256_file(room.fs, recipe_path, &stop);
+  if (!kept || kept->sha256 != route.recipe) {
+    std::atomic<std::uint64_t> left{0};
+    auto const fetched = fetch_file(with, recipe, recipe_path, left);
+    if (!fetched && (fetched.error().kind == Kind::not_found || is_lie(fetched.error()))) return false;
+    FLEET_CHECK(fetched);
+  }
+  log::info("download.route", {{"file", file.name}, {"kind", route.kind}, {"bytes", route.bytes}, {"of", file.size}});
+  FLEET_TRY(auto const followed, follow_recipe(with, {file, path_of(file), route.recipe, recipe_path, parts + "/" + file.sha256.hex() + ".map", shelf, room.assemblers, job.left}));
+  if (followed.whole) return true;
+  if (!followed.verified) return false;
+  FLEET_TRY(auto const target, room.fs.open(path_of(file), Fs::Mode::append_or_create));
+  FLEET_CHECK(target->truncate(*followed.verified));
+  FLEET_CHECK(target->sync());
+  return false;
 }
 
 }  // namespace fleet::agent

@@ -1,6 +1,5 @@
 #include "agent/delivery/file_fetch.hpp"
 
-#include "core/base/log.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
@@ -16,7 +15,8 @@ Error too_long(std::uint64_t size) { return {Kind::unprocessable, "too_long", fm
 /// Range is the whole file: its head is sliced off.
 class FileSink {
 public:
-  FileSink(File& file, std::uint64_t have, std::uint64_t size, Fetcher const& with) : file_(file), have_(have), size_(size), with_(with) {}
+  FileSink(File& file, std::uint64_t have, std::uint64_t size, Fetcher const& with, std::atomic<std::uint64_t>& left)
+      : file_(file), have_(have), size_(size), with_(with), left_(left) {}
 
   /// Of what was there before.
   Result<void> hash_begun() {
@@ -41,11 +41,12 @@ public:
     skip_ -= cut;
     piece = piece.subspan(static_cast<std::size_t>(cut));
     if (piece.size() > size_ - have_) return too_long(size_);
-    if (with_.may_go_on) FLEET_CHECK(with_.may_go_on());
+    if (with_.may_go_on) FLEET_CHECK(with_.may_go_on(false));
     FLEET_CHECK(with_.throttle.take(piece.size(), with_.stop));
     FLEET_CHECK(file_.write_at(have_, piece));
     hash_.update(piece);
     have_ += piece.size();
+    left_ = size_ - have_;
     unsynced_ += piece.size();
     if (unsynced_ < kSyncEvery) return {};
     unsynced_ = 0;
@@ -60,6 +61,7 @@ private:
   std::uint64_t have_;
   std::uint64_t size_;
   Fetcher const& with_;
+  std::atomic<std::uint64_t>& left_;
   crypto::Sha256 hash_;
   std::uint64_t skip_ = 0;
   std::uint64_t unsynced_ = 0;
@@ -68,7 +70,7 @@ private:
 
 class FileFetch {
 public:
-  explicit FileFetch(Fetcher const& with) : with_(with) {}
+  FileFetch(Fetcher const& with, std::atomic<std::uint64_t>& left) : with_(with), left_(left) {}
 
   /// From one source after the other until the bytes are right: who lies, or fails, only costs time.
   Result<void> run(wire::ReleaseFile const& file, std::string const& path) {
@@ -76,24 +78,10 @@ public:
     FLEET_TRY(auto const have, target->size());
     Part part{file, *target, have};
     if (have >= file.size) FLEET_CHECK(cut(part, 0));
-    Error last{Kind::unavailable, "network", "no source answered"};
-    for (auto const& source : with_.sources.in_order(with_.throttle.now())) {
-      auto const before = part.have;
-      auto const got = fetch_from(source, part);
-      if (got) {
-        with_.sources.worked(source);
-        return target->sync();
-      }
-      last = got.error();
-      log::info(
-          "download.source_failed",
-          {{"file", file.name}, {"source", source.empty() ? with_.remote.server() : source}, {"have", part.have}, {"code", last.code}, {"error", last.detail}});
-      if (is_final(last)) break;
-      if (is_lie(last)) with_.sources.lied(source, with_.throttle.now());
-      else if (part.have <= before && last.kind != Kind::not_found) with_.sources.failed(source, with_.throttle.now());
-    }
+    left_ = file.size - part.have;
+    auto const got = ask_sources(with_, file.name, [&] { return part.have; }, [&](std::string const& source) { return fetch_from(source, part); });
     FLEET_CHECK(target->sync());
-    return last;
+    return got;
   }
 
 private:
@@ -116,7 +104,7 @@ private:
   Result<void> receive(std::string const& source, Part& part) {
     auto const& wanted = part.wanted;
     auto const from = part.have;
-    FileSink sink(part.file, from, wanted.size, with_);
+    FileSink sink(part.file, from, wanted.size, with_, left_);
     FLEET_CHECK(sink.hash_begun());
     auto const take = [&sink](net::ClientResponse const& head, BytesView piece) { return sink.take(head, piece); };
     auto const got = with_.remote.fetch(source, "/blobs/sha256/" + wanted.sha256.hex(), {from, wanted.size}, take);
@@ -136,26 +124,22 @@ private:
     return too_long(wanted.size);
   }
 
-  static Result<void> cut(Part& part, std::uint64_t size) {
+  Result<void> cut(Part& part, std::uint64_t size) {
     FLEET_CHECK(part.file.truncate(size));
     part.have = size;
+    left_ = part.wanted.size - size;
     return {};
   }
 
-  static bool is_lie(Error const& error) { return error.code == "digest_mismatch" || error.code == "too_long"; }
-  /// What no other source would change.
-  bool is_final(Error const& error) const {
-    return with_.stop || error.code == "disk_full" || error.code == "over_budget" || error.code == "waits" || error.code == "cancelled" || error.kind == Kind::io;
-  }
-
   Fetcher const& with_;
+  std::atomic<std::uint64_t>& left_;
 };
 
 }  // namespace
 
 /// What the disk refused once is not believed where it is read back: such a file is begun anew.
-Result<void> fetch_file(Fetcher const& with, wire::ReleaseFile const& file, std::string const& path) {
-  auto const fetched = FileFetch(with).run(file, path);
+Result<void> fetch_file(Fetcher const& with, wire::ReleaseFile const& file, std::string const& path, std::atomic<std::uint64_t>& left) {
+  auto const fetched = FileFetch(with, left).run(file, path);
   if (!fetched && fetched.error().kind == Kind::io) static_cast<void>(with.fs.remove(path));
   return fetched;
 }

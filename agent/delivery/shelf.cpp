@@ -22,7 +22,8 @@ void Shelf::look(Fs& fs, Slots const& slots, std::string const& hardware, std::s
       auto const release = wire::decode_release(*document);
       auto const* const variant = release ? wire::find_variant(*release, hardware) : nullptr;
       if (variant == nullptr || !fs.info(slots.slot(model, digest))) continue;
-      for (auto const& file : variant->files)
+      auto const unpacked = slots.load_tree(model, digest);
+      for (auto const& file : unpacked ? unpacked->files : variant->files)
         if (wanted.contains(file.sha256)) add(file.sha256, {slots.slot(model, digest), file.name});
     }
   }

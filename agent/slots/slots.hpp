@@ -23,6 +23,8 @@ public:
 
   [[nodiscard]] std::string slot(std::string const& model, std::string const& digest) const;
   [[nodiscard]] std::string staging(std::string const& model, std::string const& digest) const;
+  /// What is kept besides while files are made there: recipes and how far they were followed. It goes once the slot is made, or with the staging folder.
+  [[nodiscard]] std::string parts(std::string const& model, std::string const& digest) const { return staging(model, digest) + ".parts"; }
   /// Where a proof makes its folder.
   [[nodiscard]] std::string scratch(std::string const& model) const;
 

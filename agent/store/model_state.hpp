@@ -79,6 +79,7 @@ struct ModelState {
   std::optional<Unproven> unproven;  ///< of what runs: something newer is wanted before it was proved
   std::uint64_t memory_needed = 0;  ///< bytes that must be free to switch to the target: what its manifest says, or its golden test had
   std::string waiting;            ///< why it waits
+  std::uint64_t to_fetch = 0;     ///< while a download waits: bytes that it would fetch, as far as that is known; not journalled
   wire::DeviceError error;        ///< of the last target
   std::vector<Refusal> refusals;  ///< the last 16
   bool proof = false;             ///< what it works on is a proof of what runs

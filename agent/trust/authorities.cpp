@@ -5,16 +5,6 @@
 #include "core/wire/device.hpp"
 
 namespace fleet::agent {
-namespace {
-
-/// The kept root is all that may be asked.
-class NoFetcher final : public trust::Fetcher {
-public:
-  Result<Bytes> fetch(std::string const& name, std::uint64_t) override { return Error{Kind::not_found, "offline", name + " is not asked for"}; }
-};
-
-}  // namespace
-
 Authorities::Authorities(Fs& fs, Layout const& layout, TrustedClock const& clock)
     : fs_(fs), layout_(layout), clock_(clock), store_(fs, layout.directive_metadata()) {}
 

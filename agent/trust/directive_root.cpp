@@ -3,6 +3,8 @@
 #include "core/trust/dsse.hpp"
 #include "core/wire/device.hpp"
 
+#include <fmt/format.h>
+
 namespace fleet::agent {
 
 Result<Bytes> RemoteFetcher::fetch(std::string const& name, std::uint64_t limit_bytes) {
@@ -17,6 +19,13 @@ Result<Bytes> open_by_directive_root(FolderStore& store, Remote& remote, SysTime
   if (opened && now < updater.root_expires()) return opened;
   FLEET_CHECK(updater.refresh_root());
   return trust::open_envelope(as_bytes(envelope), payload_type, updater.role_keys("targets"), wire::kDirectiveBytesMax);
+}
+
+Result<Bytes> open_by_kept_root(FolderStore& store, SysTime now, std::string const& envelope, std::string_view payload_type, std::size_t limit_bytes) {
+  NoFetcher fetcher;
+  FLEET_TRY(auto const updater, trust::Updater::load(store, fetcher, now));
+  if (now >= updater.root_expires()) return Error{Kind::expired, "expired", fmt::format("the directive root expired {}", to_rfc3339(updater.root_expires()))};
+  return trust::open_envelope(as_bytes(envelope), payload_type, updater.role_keys("targets"), limit_bytes);
 }
 
 }  // namespace fleet::agent

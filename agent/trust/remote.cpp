@@ -134,7 +134,8 @@ Result<net::ClientResponse> Remote::fetch(std::string const& source, std::string
   request.url = (source.empty() ? servers_[at_] : source) + path;
   request.timeout = kPlain;
   request.body_limit = rest.size_bytes;  // not what is left: a Range may be answered with the whole file
-  if (rest.offset > 0) request.headers = {{"Range", fmt::format("bytes={}-", rest.offset)}};
+  bool const to_end = rest.end == 0 || rest.end >= rest.size_bytes;
+  if (rest.offset > 0 || !to_end) request.headers = {{"Range", to_end ? fmt::format("bytes={}-", rest.offset) : fmt::format("bytes={}-{}", rest.offset, rest.end - 1)}};
   retry_after_ = Millis{0};
   FLEET_TRY(auto ours, fetch_as_ours(source, request, sink));
   FLEET_TRY(auto response, ours ? Result<net::ClientResponse>(*std::move(ours)) : fetch_from_stranger(request, sink));

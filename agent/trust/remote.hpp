@@ -30,12 +30,13 @@ public:
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
   Result<net::ClientResponse> post(std::string const& path, std::string body, Millis timeout, std::uint64_t limit_bytes);
   Result<net::ClientResponse> get(std::string const& path, std::uint64_t limit_bytes);
-  /// What of a file is asked for: from `offset` to its end.
+  /// What of a file is asked for: from `offset` on, to its end where no other is given.
   struct Rest {
     std::uint64_t offset = 0;
     std::uint64_t size_bytes = 0;  ///< of the whole file: more is never taken
+    std::uint64_t end = 0;         ///< 0: its end
   };
-  /// The rest of a file from `source` (empty: the server), piece by piece. A source by plain HTTP, or one whose certificate is not of our CAs, is a
+  /// The rest of a file, or a stretch of it, from `source` (empty: the server), piece by piece. A source by plain HTTP, or one whose certificate is not of our CAs, is a
   /// stranger: it is shown no certificate, and known by the certificates of `load_cas`. What it sends proves itself by its digest.
   /// @errors as above, and too_large (`body_too_large`: the answer is longer than the file)
   Result<net::ClientResponse> fetch(std::string const& source, std::string const& path, Rest rest, net::BodySink const& sink);

@@ -1,5 +1,4 @@
 #include "agent/handlers/handler.hpp"
-#include "agent/handlers/unpack.hpp"
 #include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
@@ -16,9 +15,7 @@ namespace {
 constexpr Millis kBackoffMax = std::chrono::minutes{10};
 constexpr Millis kLookAgain{5'000};
 constexpr Millis kTroubleAgain{5'000};
-constexpr Millis kLookWhileFetching{15'000};
 constexpr Millis kKeepDelayEvery = std::chrono::minutes{1};
-constexpr std::string_view kWaits = "waits";
 
 std::uint64_t memory_bytes() {
   struct sysinfo info {};
@@ -109,19 +106,6 @@ void ModelUpdate::trouble(ModelState state, Error const& error) {
   look_again_in(kTroubleAgain);
 }
 
-/// Of all parts; of one whose slot is whole, nothing is staged.
-std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
-  auto const parts = parts_of(state);
-  std::uint64_t out = 0;
-  for (auto const& part : parts ? *parts : std::vector<Part>{}) {
-    auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
-    if (variant == nullptr) continue;
-    for (auto const& file : variant->files)
-      if (auto const there = context_.fs.info(context_.slots.staging(part.model, part.version.digest) + "/" + file.name)) out += std::min(file.size, there->size);
-  }
-  return out;
-}
-
 std::shared_ptr<Lines> ModelUpdate::lines() {
   if (!lines_) lines_ = std::make_shared<Lines>([this] { return shop_.remotes.make(); }, &shop_.helpers);
   return lines_;
@@ -153,96 +137,6 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
   state.stalled = Millis{0};
   FLEET_CHECK(advance(std::move(state), Event::verified));
   return {};
-}
-
-Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
-  auto const fetched = [&]() -> Result<void> {
-    FLEET_TRY(auto const parts, parts_of(state));
-    std::vector<Part const*> missing;
-    std::uint64_t bytes = 0;
-    for (auto const& part : parts) {
-      auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
-      if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
-      FLEET_TRY(bool const whole, is_whole(part, *variant));
-      if (whole) continue;
-      missing.push_back(&part);
-      for (auto const& file : variant->files) bytes += file.size;
-    }
-    for (auto const* const part : missing) FLEET_CHECK(part->document.empty() ? fetch_files(state, target, *part, bytes) : bring_document(*part));
-    return {};
-  }();
-  if (!fetched && fetched.error().code == kWaits) return {};
-  if (!fetched) return early_failure(std::move(state), target, fetched.error());
-  FLEET_CHECK(advance(std::move(state), Event::fetched));
-  return {};
-}
-
-/// Also where what was unpacked is no slot yet.
-Result<bool> ModelUpdate::is_whole(Part const& part, wire::Variant const& variant) {
-  auto const& digest = part.version.digest;
-  auto const contents = contents_of(context_.slots, part.model, digest, part.release, variant);
-  FLEET_TRY(bool const whole, contents ? context_.slots.is_whole(part.model, digest, *contents, &interrupt_.flag()) : Result<bool>(false));
-  if (whole || part.release.manifest.handler != wire::kArchiveHandler) return whole;
-  return finish_unpacked(context_.fs, context_.slots, {part.model, digest, variant}, &interrupt_.flag());
-}
-
-/// What a set's own slot holds is here already.
-Result<void> ModelUpdate::bring_document(Part const& part) {
-  auto const& variant = part.release.variants.front();
-  FLEET_CHECK(context_.slots.prepare_staging(part.model, part.version.digest, variant));
-  FLEET_CHECK(context_.fs.replace(fmt::format("{}/{}", context_.slots.staging(part.model, part.version.digest), kSetFile), part.document));
-  return context_.slots.install(part.model, part.version.digest, variant);
-}
-
-/// @param bytes  of all that was missing
-Result<void> ModelUpdate::fetch_files(ModelState& state, Target const& target, Part const& part, std::uint64_t bytes) {
-  auto const& variant = *wire::find_variant(part.release, context_.identity.hardware);
-  auto const& digest = part.version.digest;
-  auto const left = [&] { return bytes - std::min(bytes, staged_bytes(state)); };
-  auto const blocked = [&]() -> std::string {
-    auto const why = shop_.conditions.download_blocked(target, left(), interrupt_.flag());
-    return why.empty() && shop_.throttle.is_spent() ? "budget" : why;
-  };
-  FLEET_CHECK(wait_because(state, blocked()));
-  auto const lines = this->lines();
-  Interrupt::Watch const watch(interrupt_, [&] { lines->cancel(); });
-  auto looked = now();
-  std::string why;
-  auto const may_go_on = [&]() -> Result<void> {
-    if (now() - looked < kLookWhileFetching) return {};
-    looked = now();
-    why = blocked();
-    return why.empty() ? Result<void>{} : Error{Kind::unavailable, std::string(kWaits), why};
-  };
-  DownloadPlan const plan{part.model, digest, variant, context_.identity.hardware, shop_.sources, may_go_on};
-  auto const bring = [&]() -> Result<void> {
-    FLEET_CHECK(download(context_.fs, context_.slots, *lines, shop_.throttle, plan, interrupt_.flag()));
-    if (part.release.manifest.handler == wire::kArchiveHandler) return unpack(bench(), context_.slots, {part.model, digest, variant});
-    return context_.slots.install(part.model, digest, variant, &interrupt_.flag());
-  };
-  auto fetched = bring();
-  if (!fetched && fetched.error().code == "disk_full") {
-    // Before that is said, what the owner keeps besides is given up, too.
-    give_back(state, Keep{});
-    for (auto const& model : member_models(state)) give_back(context_.journal.state(model), Keep{});
-    fetched = bring();
-  }
-  if (!fetched && fetched.error().code == kWaits) return wait_because(state, why);
-  if (!fetched && fetched.error().code == "over_budget") return wait_because(state, "budget");
-  return fetched;
-}
-
-/// A wait is no failure and costs no attempt. Polls tell its reason: what comes and goes with a machine's load makes no result.
-Result<void> ModelUpdate::wait_because(ModelState& state, std::string const& why) {
-  if (state.waiting != why) {
-    state.waiting = why;
-    FLEET_CHECK(context_.journal.save(state));
-    show(state);
-  }
-  if (why.empty()) return {};
-  contact_seen_ = shop_.contact.total();
-  look_again_in(kLookAgain);
-  return Error{Kind::unavailable, std::string(kWaits), why};
 }
 
 /// A return that the server orders needs none: it undoes what was agreed to.

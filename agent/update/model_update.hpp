@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Shop {
   Claims claims = {};  ///< whose update moves which model
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
   Helpers helpers{kHelpersMax};
+  Assemblers assemblers{kAssemblersMax};
 };
 
 /// Why something waits, where a program of the owner holds the lock; where a member of a set is at work by itself.
@@ -85,11 +87,21 @@ private:
   void work(Target const* target);
   Result<void> step(ModelState const& state, Target const* target);
 
-  // One step of the machine each; they journal, then act (steps.cpp).
+  // One step of the machine each; they journal, then act (bring_steps.cpp, fetch_steps.cpp, run_steps.cpp).
   Result<void> check(ModelState state, Target const& target);
   Result<void> fetch(ModelState state, Target const& target);
-  Result<void> fetch_files(ModelState& state, Target const& target, Part const& part, std::uint64_t left);
+  /// A part that is missing, and the download that brings it; of a set itself, none.
+  struct FetchedPart {
+    Part part;
+    std::unique_ptr<Download> download;
+  };
+  Result<void> plan_fetch(ModelState const& state);
+  Result<std::optional<wire::ReleaseRoutes>> routes_of(Part const& part);
+  [[nodiscard]] std::string fetch_blocked(Target const& target);
+  Result<void> bring_all(ModelState& state, Target const& target);
+  Result<void> fetch_files(ModelState& state, Target const& target, FetchedPart& one);
   Result<bool> is_whole(Part const& part, wire::Variant const& variant);
+  Result<void> make_slot(Part const& part);
   Result<void> bring_document(Part const& part);
   Result<void> wait_because(ModelState& state, std::string const& why);
   [[nodiscard]] bool has_room(ModelState& state) const;
@@ -185,6 +197,14 @@ private:
   Interrupt& interrupt_;
   mutable std::map<std::string, std::vector<std::string>> members_;  ///< models of a release's members, by its digest; empty: it is no set's
   std::shared_ptr<Lines> lines_;  ///< while it is at work
+  struct Fetching {
+    std::string digest;
+    MonoTime planned{};
+    std::vector<FetchedPart> parts;
+  };
+  std::optional<Fetching> fetching_;  ///< planned, while it waits to be fetched
+  std::set<Digest> spent_;            ///< recipes of the target that led nowhere
+  std::uint64_t to_fetch_ = 0;        ///< bytes, when it was asked last
   std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch
   std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back

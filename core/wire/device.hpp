@@ -69,6 +69,7 @@ struct ModelStatus {
   std::int64_t attempt = 0;
   std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held, update_lock,
                         ///< consent; disk_full, disk_read_only, disk_failed), or empty
+  std::int64_t to_fetch = 0;  ///< while a download waits: bytes that it would take over the link, where that is known
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {

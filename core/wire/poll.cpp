@@ -18,6 +18,7 @@ ModelStatus read_status(json::value const& value, std::string pointer, std::vect
   out.rollout = reader.text("rollout", 64, {});
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   out.waiting = reader.text("waiting", 64, {});
+  out.to_fetch = reader.integer("to_fetch", 0, std::int64_t{1} << 53, 0);
   if (!out.digest.empty() && !Digest::parse(out.digest)) reader.fault("digest", "expected 64 hex characters, lower case");
   return out;
 }
@@ -57,6 +58,7 @@ std::string encode(PollRequest const& message) {
   for (auto const& [name, status] : message.models) {
     json::object one{{"digest", status.digest}, {"version", status.version}, {"state", status.state}, {"rollout", status.rollout}, {"attempt", status.attempt}};
     if (!status.waiting.empty()) one["waiting"] = status.waiting;
+    if (status.to_fetch > 0) one["to_fetch"] = status.to_fetch;
     models[name] = std::move(one);
   }
   json::object out{{"nonce", message.nonce},

@@ -2,6 +2,7 @@
 #include "core/wire/device.hpp"
 #include "core/wire/jwt.hpp"
 #include "core/wire/release.hpp"
+#include "core/wire/routes.hpp"
 #include "core/wire/yaml.hpp"
 
 #include <array>
@@ -55,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   if (data[0] == 'r') round_trip<wire::decode_release>(text);
   else if (data[0] == 'j') jwt(text);
   else if (data[0] == 'm') people(text);
+  else if (data[0] == 'o') round_trip<wire::decode_routes>(text);
   else if (data[0] == 'a') round_trip<wire::decode_report_answer>(text);
   else kDecoders[data[0] % kDecoders.size()](text);
   return 0;

@@ -40,7 +40,7 @@ struct Measured {
   std::string switch_waits() { return Conditions(*device.context).switch_blocked(target); }
   std::string download_waits(std::uint64_t bytes = 0) {
     std::atomic<bool> const stop = false;
-    return Conditions(*device.context).download_blocked(target, bytes, stop);
+    return Conditions(*device.context).download_blocked(target, {bytes, bytes}, stop);
   }
 };
 

@@ -1,80 +1,9 @@
-#include "agent/delivery/download.hpp"
-#include "tests/unit/agent/fake_server.hpp"
+#include "tests/unit/agent/delivery/bench.hpp"
 
-#include <charconv>
 #include <filesystem>
 
 using namespace fleet;
 using namespace fleet::agent;
-
-namespace {
-
-std::string const kContent = [] {
-  std::string out(300'000, '\0');
-  SeededRandom random{3};
-  random.fill({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
-  return out;
-}();
-
-/// A device that downloads one file of `kContent` from a server that a test shapes.
-struct Bench {
-  FakeServer server;
-  CrashFs fs;
-  FakeClock fake{FakeFleet::now()};
-  TrustedClock trusted = TrustedClock::load(fs, fake, "/state/floor");
-  Slots slots{fs, Layout{"/agent"}};
-  wire::Variant variant{{"cam-a"}, {{"model/part.bin", kContent.size(), crypto::sha256(kContent), false}}};
-  std::string const digest = std::string(64, 'd');
-  std::string const blob = "/blobs/sha256/" + crypto::sha256(kContent).hex();
-  std::string const staged = slots.staging("reader", digest) + "/model/part.bin";
-  std::string const other_model = "elsewhere";
-  Sources sources;
-  std::atomic<bool> stop{false};
-  std::vector<std::string> ranges;
-  std::mutex mutex;
-
-  Bench() { fs.put("/agent/agent.yaml", ""); }
-
-  Lines::Make make_line() {
-    return [this]() -> Result<std::shared_ptr<Remote>> { return std::shared_ptr<Remote>(server.remote(trusted)); };
-  }
-  Result<void> run(std::vector<std::string> announced = {}, std::uint64_t rate = 0) {
-    Lines lines(make_line());
-    Throttle throttle(system_clock(), rate);
-    sources.announce(std::move(announced));
-    DownloadPlan const plan{"reader", digest, variant, "cam-a", sources};
-    return download(fs, slots, lines, throttle, plan, stop);
-  }
-
-  /// A kept release of a model with one file. @returns where that lies
-  std::string keep(std::string const& model, std::string const& name, std::string const& content, std::string const& lies = {}) {
-    wire::Release const release{model, "1", 1, {{{"cam-a"}, {{name, content.size(), crypto::sha256(content), false}}}}, {}};
-    auto const document = wire::encode(release);
-    auto const kept = crypto::sha256(document).hex();
-    fs.put("/agent/models/" + model + "/releases/" + kept + ".json", document);
-    fs.put(slots.slot(model, kept) + "/" + name, lies.empty() ? content : lies);
-    return slots.slot(model, kept) + "/" + name;
-  }
-
-  /// Answers a Range as a blob store does; `cut` bytes are sent and then the connection ends.
-  FakeServer::Answer ranged(std::string content, std::size_t cut = std::string::npos) {
-    return [this, content = std::move(content), cut](net::Request const& request) {
-      std::string range{request.header("Range")};
-      {
-        std::lock_guard const lock(mutex);
-        ranges.push_back(range);
-      }
-      std::size_t from = 0;
-      if (range.starts_with("bytes=")) std::from_chars(range.data() + 6, range.data() + range.size(), from);
-      net::Response response;
-      response.status = from > 0 ? 206 : 200;
-      response.body = content.substr(std::min(from, content.size()), cut);
-      return response;
-    };
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a file arrives whole in the staging folder, its folders made") {
   Bench bench;
@@ -211,9 +140,8 @@ TEST_CASE("the device's own conditions are asked in mid-download, and end it whe
   Lines lines(bench.make_line());
   Throttle throttle(bench.fake, 0);
   int asked = 0;
-  auto const metered_soon = [&]() -> Result<void> { return ++asked < 3 ? Result<void>() : Error{Kind::unavailable, "waits", "metered"}; };
-  DownloadPlan const plan{"reader", bench.digest, bench.variant, "cam-a", bench.sources, metered_soon};
-  auto const paused = download(bench.fs, bench.slots, lines, throttle, plan, bench.stop);
+  auto const metered_soon = [&](bool) -> Result<void> { return ++asked < 3 ? Result<void>() : Error{Kind::unavailable, "waits", "metered"}; };
+  auto const paused = bench.go(lines, throttle, metered_soon);
   REQUIRE_FALSE(paused.has_value());
   CHECK(paused.error().code == "waits");
   auto const there = bench.fs.text(bench.staged)->size();
@@ -323,8 +251,11 @@ struct ManyFiles {
   Result<void> run() {
     Lines lines([this]() -> Result<std::shared_ptr<Remote>> { return std::shared_ptr<Remote>(server.remote(trusted)); }, &helpers);
     Throttle throttle(system_clock(), 0);
-    DownloadPlan const plan{"reader", std::string(64, 'd'), variant, "cam-a", sources};
-    return download(system_fs(), slots, lines, throttle, plan, stop);
+    Assemblers assemblers{kAssemblersMax};
+    std::set<Digest> spent;
+    Download download({system_fs(), slots, throttle, sources, assemblers}, {"reader", std::string(64, 'd'), variant, "cam-a", spent}, stop);
+    FLEET_CHECK(download.plan({}));
+    return download.run(lines);
   }
 };
 
@@ -406,8 +337,7 @@ TEST_CASE("past the day's bytes a download waits for the next day and goes on wh
   bench.server.answer(bench.blob, bench.ranged(kContent));
   Lines lines(bench.make_line());
   Throttle throttle(bench.fake, 0, Budget(bench.fs, "/agent/budget", 100'000));
-  DownloadPlan const plan{"reader", bench.digest, bench.variant, "cam-a", bench.sources};
-  auto const go = [&] { return download(bench.fs, bench.slots, lines, throttle, plan, bench.stop); };
+  auto const go = [&] { return bench.go(lines, throttle); };
   auto const first = go();
   REQUIRE_FALSE(first.has_value());
   CHECK(first.error().code == "over_budget");

@@ -355,6 +355,26 @@ TEST_CASE("a battery that runs low pauses a download, which costs no try") {
   CHECK(device.reports().back().state == "downloading");
 }
 
+TEST_CASE("over a metered link nothing is fetched that is dearer than the policy allows, and what it would cost is told") {
+  auto rule = patience(1);
+  rule.metered = "avoid";
+  rule.metered_max_bytes = static_cast<std::int64_t>(kTwo.content.size()) - 1;
+  Fetching test(rule);
+  test.device.context->config.metered = "yes";
+  test.server.put(test.blob, kTwo.content);
+  test.device.settle(3);
+  CHECK(test.device.state().state == State::downloading);
+  CHECK(test.device.state().waiting == "metered");
+  CHECK(test.device.state().to_fetch == kTwo.content.size());
+  CHECK(test.device.state().tries == 0);
+  // What there is to fetch was asked for once, not at each look.
+  CHECK(test.server.asked() == std::vector<std::string>{"/device/v1/routes/" + kTwo.digest});
+  test.device.context->config.metered = "no";
+  test.device.settle(2);
+  CHECK(test.device.state().state == State::committed);
+  CHECK(test.device.state().to_fetch == 0);
+}
+
 TEST_CASE("a restart tells nothing that was told, acknowledged or not") {
   Device device;
   run_one(device);
