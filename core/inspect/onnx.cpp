@@ -125,7 +125,7 @@ boost::json::array values_json(std::vector<OnnxValue> const& values) {
 
 }  // namespace
 
-Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path) {
+Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path, std::vector<OnnxTensor>* found) {
   FLEET_TRY(auto const file, fs.open(path, Fs::Mode::read));
   FLEET_TRY(auto const size, file->size());
   // A protobuf message holds 2^31 - 1 bytes at most, in every implementation that loads models.
@@ -134,7 +134,7 @@ Result<OnnxModel> inspect_onnx(Fs& fs, std::string const& path) {
                  "save the weights beside the model: onnx.save(model, path, save_as_external_data=True)"};
   FileWindow window(*file, size);
   OnnxModel model;
-  OnnxTensors tensors(window, model.externals);
+  OnnxTensors tensors(window, model.externals, found);
   bool graph = false;
   // ModelProto: ir_version = 1, producer_name = 2, producer_version = 3, graph = 7, opset_import = 8, functions = 25.
   FLEET_CHECK(walk(window, 0, size, [&](Field const& field) -> Result<void> {

@@ -12,6 +12,7 @@ constexpr std::size_t kTextMax = 256;
 constexpr std::size_t kLocationMax = 4096;
 constexpr std::size_t kLocationsMax = 10'000;
 constexpr int kDepthMax = 16;
+constexpr std::size_t kDimensionsMax = 16;
 constexpr std::uint64_t kBytesMax = std::uint64_t{1} << 50;
 /// Bits of an element by TensorProto.DataType; 0: of no fixed size, or of a newer kind.
 constexpr std::array<std::uint64_t, 23> kBits{0, 32, 8, 8, 16, 16, 32, 64, 0, 8, 16, 64, 32, 64, 64, 128, 16, 8, 8, 8, 8, 4, 4};
@@ -25,6 +26,8 @@ struct OnnxTensors::Tensor {
   std::uint64_t offset = 0;
   std::optional<std::uint64_t> length;
   bool external = false;
+  std::vector<std::uint64_t> shape;
+  Field data;  ///< in the file itself; of field number 0: none
 
   /// What its data takes, by its shape and type.
   [[nodiscard]] std::uint64_t bytes() const {
@@ -45,7 +48,8 @@ Result<std::uint64_t> read_count(std::string const& text, std::uint64_t at) {
 
 }  // namespace
 
-/// TensorProto: dims = 1, data_type = 2, name = 8, external_data = 13 (StringStringEntryProto: key = 1, value = 2), data_location = 14.
+/// TensorProto: dims = 1, data_type = 2, float_data = 4, int32_data = 5, int64_data = 7, name = 8, raw_data = 9, double_data = 10, uint64_data = 11,
+/// external_data = 13 (StringStringEntryProto: key = 1, value = 2), data_location = 14.
 Result<std::string> OnnxTensors::read_tensor(Field const& whole) {
   Tensor tensor;
   auto const read_entry = [&](Field const& entry) -> Result<void> {
@@ -64,17 +68,26 @@ Result<std::string> OnnxTensors::read_tensor(Field const& whole) {
     return {};
   };
   FLEET_CHECK(walk(*window_, whole, [&](Field const& field) -> Result<void> {
-    if (field.number == 1 && field.kind == Field::Kind::varint)
+    if (field.number == 1 && field.kind == Field::Kind::varint) {
+      if (tensor.shape.size() < kDimensionsMax) tensor.shape.push_back(field.value);
       tensor.elements = field.value == 0 ? 0 : tensor.elements > kBytesMax / field.value ? kBytesMax : tensor.elements * field.value;
+    }
     if (field.number == 2 && field.kind == Field::Kind::varint) tensor.type = field.value;
     if (field.number == 8 && field.kind == Field::Kind::bytes) {
       FLEET_TRY(tensor.name, window_->text_at(field.begin, std::min<std::uint64_t>(field.end - field.begin, kTextMax)));
     }
+    bool const is_data = field.number == 4 || field.number == 5 || field.number == 7 || (field.number >= 9 && field.number <= 11);
+    if (is_data && field.kind == Field::Kind::bytes) tensor.data = field;
     if (field.number == 13) return read_entry(field);
     if (field.number == 14 && field.kind == Field::Kind::varint) tensor.external = field.value == 1;
     return {};
   }));
   if (tensor.external) FLEET_CHECK(note(tensor, whole.begin));
+  if (places_ != nullptr && tensor.external)
+    places_->push_back({tensor.name, tensor.location, tensor.type, false, std::move(tensor.shape), tensor.offset, tensor.bytes()});
+  else if (places_ != nullptr && tensor.data.number != 0)
+    places_->push_back({tensor.name, {}, tensor.type, tensor.data.number == 5 || tensor.data.number == 7 || tensor.data.number == 11, std::move(tensor.shape), tensor.data.begin,
+                        tensor.data.end - tensor.data.begin});
   return std::move(tensor.name);
 }
 

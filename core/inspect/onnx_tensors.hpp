@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace fleet::inspect {
 
@@ -12,7 +13,8 @@ namespace fleet::inspect {
 /// is in another file where that is (onnx/onnx.proto, TensorProto.external_data). Data in the file itself is jumped over.
 class OnnxTensors {
 public:
-  OnnxTensors(FileWindow& window, std::map<std::string, OnnxExternal>& out) : window_(&window), out_(&out) {}
+  /// @param places  takes where each tensor's data lies; may be null
+  OnnxTensors(FileWindow& window, std::map<std::string, OnnxExternal>& out, std::vector<OnnxTensor>* places) : window_(&window), out_(&out), places_(places) {}
   /// TensorProto. @returns its name
   Result<std::string> read_tensor(Field const& whole);
   /// SparseTensorProto
@@ -30,6 +32,7 @@ private:
 
   FileWindow* window_;
   std::map<std::string, OnnxExternal>* out_;
+  std::vector<OnnxTensor>* places_;
   int depth_ = 0;  ///< of graphs within nodes
 };
 

@@ -29,11 +29,6 @@ std::string shown(std::string_view text) {
   return out;
 }
 
-std::string folder_of(std::string const& name) {
-  auto const slash = name.rfind('/');
-  return slash == std::string::npos ? std::string() : name.substr(0, slash + 1);
-}
-
 std::string_view without_dots(std::string_view location) {
   while (location.starts_with("./")) location.remove_prefix(2);
   return location;
@@ -57,7 +52,7 @@ Result<void> check_index(Fs& fs, VariantFile const& file, Files const& files) {
   if (map == nullptr || !map->is_object()) return {};
   for (auto const& [tensor, part] : map->get_object()) {
     auto const* const name = part.if_string();
-    if (name == nullptr || files(folder_of(file.name) + std::string(without_dots(*name))) != nullptr) continue;
+    if (name == nullptr || files(name_beside(file.name, *name)) != nullptr) continue;
     return missing(file.name, fmt::format("its tensor '{}' is in '{}', which is not there", shown(tensor), shown(*name)),
                    "publish all files of the model, each under its own name");
   }
@@ -95,6 +90,11 @@ Result<void> check_parts(std::string const& name, Files const& files) {
 
 }  // namespace
 
+std::string name_beside(std::string const& name, std::string_view location) {
+  auto const slash = name.rfind('/');
+  return (slash == std::string::npos ? std::string() : name.substr(0, slash + 1)) + std::string(without_dots(location));
+}
+
 Result<void> Inspector::check_onnx(VariantFile const& file, Files const& files) {
   auto known = models_.find(file.path);
   if (known == models_.end()) {
@@ -111,7 +111,7 @@ Result<void> Inspector::check_onnx(VariantFile const& file, Files const& files) 
     auto const relative = std::string(without_dots(location));
     if (!is_safe_relative_path(relative))
       return missing(file.name, said + ", outside the model's own folder, where no runtime looks", "save the model with its data beside it");
-    auto const* const found = files(folder_of(file.name) + relative);
+    auto const* const found = files(name_beside(file.name, location));
     if (found == nullptr) return missing(file.name, said + ", which is not there", "publish it under this name beside the model: the name is written in the model");
     if (found->size < external.end)
       return missing(file.name, fmt::format("{}, which has {} bytes of {}: it was cut short, or is of another model", said, found->size, external.end),

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fleet::inspect {
@@ -16,6 +17,9 @@ struct VariantFile {
   std::string name, path;
   std::uint64_t size = 0;
 };
+
+/// The name in the release of what the file `name` speaks of as `location`, relative to its own folder.
+[[nodiscard]] std::string name_beside(std::string const& name, std::string_view location);
 
 /// Looks into the files of a release's variants for what no runtime could load: stand-ins in place of files (Git LFS), models that are none, and references
 /// to files that are not there, too short, or outside the variant. The publisher's fleetctl asks before it sends, the server before it publishes.

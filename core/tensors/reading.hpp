@@ -20,6 +20,7 @@ class Reading {
 public:
   Reading(File& file, std::uint64_t size, std::string_view format) : file_(&file), size_(size), format_(format) {}
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] Error bad(std::uint64_t offset, std::string_view why) const { return no_layout(format_, offset, why); }
   Result<std::uint16_t> u16(std::uint64_t offset);
   Result<std::uint32_t> u32(std::uint64_t offset);
   Result<std::uint64_t> u64(std::uint64_t offset);

@@ -1,6 +1,5 @@
-#include "core/tensors/safetensors.hpp"
+#include "core/tensors/formats.hpp"
 
-#include "core/tensors/reading.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
@@ -11,8 +10,8 @@
 namespace fleet::tensors {
 namespace {
 
-// The format's own limit (safetensors README, "Format").
-constexpr std::uint64_t kHeaderBytesMax = 100'000'000;
+// The format's own limit is 100 MB; parsed, that would be a gigabyte.
+constexpr std::uint64_t kHeaderBytesMax = 32U << 20;
 constexpr std::array<std::pair<std::string_view, Type>, 15> kTypes{{{"F64", Type::f64},
                                                                     {"F32", Type::f32},
                                                                     {"F16", Type::f16},
@@ -49,11 +48,11 @@ Result<std::vector<std::uint64_t>> numbers(boost::json::value const* list) {
 
 }  // namespace
 
-/// Eight bytes of length, a JSON object {name: {dtype, shape, data_offsets: [begin, end]}}, the data.
-Result<std::vector<Tensor>> read_safetensors(File& file, std::uint64_t size) {
-  Reading in(file, size, "safetensors");
+Result<std::vector<Tensor>> read_safetensors(Reading& in) {
+  auto const size = in.size();
   FLEET_TRY(auto const length, in.u64(0));
-  if (length < 2 || length > kHeaderBytesMax || length > size - 8) return no_layout("safetensors", 0, fmt::format("a header of {} bytes", length));
+  if (length < 2 || length > kHeaderBytesMax || length > size - 8)
+    return no_layout("safetensors", 0, fmt::format("a header of {} bytes", length));
   FLEET_TRY(auto const text, in.text(8, length));
   FLEET_TRY(auto const header, wire::parse_json(text, kHeaderBytesMax));
   if (!header.is_object()) return no_layout("safetensors", 8, "the header is no object");
