@@ -8,6 +8,9 @@ namespace {
 
 constexpr auto kOfTheConfig = std::to_array<std::string_view>({"unknown_user", "unknown_program", "run_as_required", "run_as_needs_root"});
 
+/// A way back that failed is no release's fault: there is no other.
+constexpr auto kOfTheDevice = std::to_array<std::string_view>({"disk_full", "not_started", "installer_busy", "rollback_failed"});
+
 }  // namespace
 
 std::string reason_in_config(std::string const& code) {
@@ -15,7 +18,7 @@ std::string reason_in_config(std::string const& code) {
 }
 
 std::string own_reason(Error const& error) {
-  if (error.code == "disk_full" || error.code == "not_started") return error.code;
+  if (std::find(kOfTheDevice.begin(), kOfTheDevice.end(), error.code) != kOfTheDevice.end()) return error.code;
   if (error.code == "read_only") return "disk_read_only";
   return error.kind == Kind::io ? "disk_failed" : reason_in_config(error.code);
 }

@@ -89,6 +89,16 @@ Result<std::string> Slots::load_release(std::string const& model, std::string co
   return text;
 }
 
+Result<std::vector<std::string>> Slots::releases(std::string const& model) const {
+  auto const names = fs_.list(home(model) + "/releases");
+  if (!names && names.error().kind == Kind::not_found) return std::vector<std::string>{};
+  if (!names) return names.error();
+  std::vector<std::string> out;
+  for (auto const& name : *names)
+    if (name.size() == 69 && name.ends_with(".json")) out.push_back(name.substr(0, 64));
+  return out;
+}
+
 Result<void> Slots::save_release(std::string const& model, std::string const& digest, std::string const& document) {
   auto const path = fmt::format("{}/releases/{}.json", home(model), digest);
   FLEET_CHECK(make_folder(model, "releases"));

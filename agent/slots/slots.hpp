@@ -30,6 +30,8 @@ public:
 
   /// release.json as it was verified. @errors not_found, corrupt (its digest differs)
   Result<std::string> load_release(std::string const& model, std::string const& digest) const;
+  /// Digests of those that are kept.
+  Result<std::vector<std::string>> releases(std::string const& model) const;
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
   /// What a slot holds whose files came out of the release's archives: kept beside its release.json before anything of it is a slot. @errors not_found, bad_input

@@ -94,6 +94,10 @@ void read_exec(wire::ObjectReader& top, Config& out, Faults& faults) {
     if (!is_variable(name)) reader.fault("environment", fmt::format("'{}' is no name of a variable, or begins with FLEET_, which is the agent's", name));
     out.exec.environment.emplace(std::move(name), std::move(text));
   }
+  for (auto const& name : reader.texts("as_root", 16, 64)) {
+    if (!out.exec.programs.contains(name)) reader.fault("as_root", fmt::format("'{}' is none of the programs", name));
+    out.as_root.insert(name);
+  }
   read_limits(reader, out.exec.limits, faults);
   reader.refuse_unknown();
 }
@@ -203,7 +207,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 
 /// Where text is wanted: a version, a port or a user may be written without quotes.
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
-                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/hooks/*/*", "/exec/environment/*",
+                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});

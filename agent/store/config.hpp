@@ -6,6 +6,7 @@
 #include "core/proof/exec.hpp"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct Config {
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
   std::vector<std::string> handlers{"files"};   ///< how releases may be installed
   UnpackRule unpack;
+  std::set<std::string> as_root;                ///< names under `programs` that install as root, where the agent is
   int keep_versions = 2;              ///< of each model, the current and the previous one among them
   std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as

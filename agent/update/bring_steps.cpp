@@ -89,7 +89,7 @@ Result<void> ModelUpdate::wait_for_own(ModelState state, Error const& error) {
   log::warn("update.waits", {{"model", model_}, {"state", to_string(state.state)}, {"reason", reason}, {"error", error.detail}});
   state.run.starts = 0;
   state.waiting = reason;
-  state.error = fit_to_tell(told_of(error));
+  if (state.state != State::rolling_back) state.error = fit_to_tell(told_of(error));  // there it is why it goes back
   rest_for(next_backoff(false));
   FLEET_CHECK(context_.journal.save(state));
   show(state);
@@ -128,6 +128,7 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
     FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));
+    FLEET_CHECK(ask(Verb::check, model_, state.target, verified.release, state.running.digest));
     FLEET_CHECK(check_members(*remote, verified.release, state));
     return context_.slots.save_release(model_, state.target.digest, verified.document);
   }();

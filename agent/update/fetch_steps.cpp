@@ -46,7 +46,8 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
     FLEET_CHECK(plan_fetch(state));
     FLEET_CHECK(wait_because(state, fetch_blocked(target)));
     begun = true;
-    return bring_all(state, target);
+    FLEET_CHECK(bring_all(state, target));
+    return install_parts(state);
   }();
   bool const waits = !fetched && fetched.error().code == kWaits;
   if (begun || (!fetched && !waits)) fetching_.reset();

@@ -82,6 +82,7 @@ void ModelUpdate::give_back(ModelState const& state, Keep const& keep) {
     auto const owner = decides.model == state.model ? state : context_.journal.state(decides.model);
     if (!is_refused(owner, digest_of(decides), decides.rollout, decides.attempt) && !is_held(owner, digest_of(decides), decides.rollout)) kept.insert(digest);
   }
+  collect_installed(state.model, kept);
   auto done = context_.slots.collect(state.model, kept);
   if (done && !state.previous.none()) done = context_.slots.ready_way_back(state.model, state.previous.digest);
   if (!done) log_failed("give back what is kept", done.error());

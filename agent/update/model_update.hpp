@@ -4,6 +4,7 @@
 #include "agent/conditions/update_lock.hpp"
 #include "agent/context.hpp"
 #include "agent/delivery/download.hpp"
+#include "agent/handlers/installer.hpp"
 #include "agent/proof/proof.hpp"
 #include "agent/slots/retention.hpp"
 #include "agent/trust/verifier.hpp"
@@ -42,6 +43,8 @@ struct Shop {
 
 /// Why something waits, where a program of the owner holds the lock; where a member of a set is at work by itself.
 inline constexpr std::string_view kUpdateLock = "update_lock", kMemberBusy = "member_busy";
+/// Why something waits, where the program that installs wants to be asked again.
+inline constexpr std::string_view kInstallerBusy = "installer_busy";
 
 /// Made fit for journal and report: printable ASCII, cut at what the server takes.
 [[nodiscard]] wire::DeviceError fit_to_tell(wire::DeviceError error);
@@ -156,6 +159,18 @@ private:
   Result<std::optional<std::vector<Part>>> parts_or_fail(ModelState const& state);
   /// For what `current` points at now; once it is gone, for what it pointed at.
   void run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version);
+
+  // Of a program of the owner that installs (install_steps.cpp): nothing, where the handler is none of them.
+  Result<void> ask(Verb verb, std::string const& model, Version const& version, wire::Release const& release, std::string const& previous);
+  [[nodiscard]] std::optional<Installation> installation_of(std::string const& model, Version const& version, wire::Release const& release, std::string const& previous) const;
+  [[nodiscard]] std::optional<wire::Release> kept_release(std::string const& model, std::string const& digest) const;
+  Result<void> install_parts(ModelState const& state);
+  Result<void> uninstall(std::string const& model, Version const& from, Version const& to);
+  void collect_installed(std::string const& model, std::set<std::string> const& kept);
+  [[nodiscard]] std::optional<Version> runs_instead(ModelState const& state);
+  void settle_installed();
+  /// Digest of what a part's model ran before the switch; empty: none.
+  [[nodiscard]] std::string ran_before(ModelState const& state, Part const& part) const;
 
   // Of a set (set_steps.cpp).
   [[nodiscard]] bool is_member(Part const& part) const { return part.model != model_; }

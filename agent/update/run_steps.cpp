@@ -22,6 +22,9 @@ constexpr std::array kTold{State::downloading, State::waiting, State::testing, S
 /// The kept document of a release is gone or damaged, and stays so: waiting brings nothing. A disk that fails now may answer later.
 bool is_lost(Error const& error) { return error.kind != Kind::io && error.kind != Kind::unavailable; }
 
+/// Errors whose hint is what a program said.
+constexpr auto kWithOutput = std::to_array<std::string_view>({"golden", "shadow", "activate", "install_failed", "switch_failed", "commit_failed", "rollback_failed"});
+
 /// What was told of a step that went wrong is over when the next is reached.
 constexpr std::array kOnward{Event::verified, Event::fetched, Event::ready, Event::passed, Event::switched, Event::healthy, Event::undertaken};
 
@@ -60,8 +63,8 @@ wire::DeviceError fit_to_tell(wire::DeviceError error) {
 }
 
 wire::DeviceError told_of(Error const& error) {
-  auto const of_program = [&](std::string_view prefix) { return error.code.starts_with(prefix); };
-  return {error.code, error.detail, of_program("golden") || of_program("shadow") || of_program("activate") ? error.hint : std::string()};
+  bool const is_output = error.kind == Kind::unprocessable && std::any_of(kWithOutput.begin(), kWithOutput.end(), [&](auto what) { return error.code.starts_with(what); });
+  return {error.code, error.detail, is_output ? error.hint : std::string()};
 }
 
 Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::DeviceError error) {
@@ -136,6 +139,8 @@ void ModelUpdate::settle() {
   }
   if (current && (*current == state.running.digest || may_differ)) give_back(state, kept_by_owner());
   if (!context_.journal.models().contains(model_)) return;
+  settle_installed();
+  state = this->state();
   if (was_told(context_.spool->last_update(model_), state)) show(state);
   else report(state);
 }
@@ -237,6 +242,14 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
     FLEET_TRY(bool const moved, switch_part(state, part));
     lock_.reset();  // what hooks and activation call may want it
     if (!moved) continue;
+    auto const installed = ask(Verb::switch_to, part.model, part.version, part.release, ran_before(state, part));
+    if (!installed && installed.error().code == "interrupted") return pause(std::move(state), now() - began);
+    bool const waits = !installed && (installed.error().code == kInstallerBusy || (parts->size() == 1 && !own_reason(installed.error()).empty()));
+    if (waits) return wait_for_own(std::move(state), installed.error());
+    if (!installed) {
+      FLEET_CHECK(fail(std::move(state), about(part, told_of(installed.error()))));
+      return {};
+    }
     run_hook(context_.config.switched_hook, part.model, part.version);
     if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
     auto const& activate = part.release.manifest.activate;
@@ -300,44 +313,6 @@ void ModelUpdate::stop() {
   state.run = {0, probation_->spent(), probation_->inferences()};
   probation_.reset();
   if (auto const kept = context_.journal.save(state); !kept) log_failed("keep the time of the probation", kept.error());
-}
-
-Result<void> ModelUpdate::commit(ModelState state) {
-  FLEET_TRY(auto const parts, parts_or_fail(state));
-  if (!parts) return {};
-  for (auto const& part : *parts)
-    if (is_member(part)) FLEET_CHECK(commit_member(state, part));
-  state.floor = std::max(state.floor, parts->back().release.manifest.security_floor);
-  retire_older(state);
-  FLEET_CHECK(advance(std::move(state), Event::healthy));
-  return {};
-}
-
-Result<void> ModelUpdate::end_proof(ModelState state) {
-  state.proof_done = Refusal{state.target.digest, state.rollout, state.attempt};
-  FLEET_CHECK(advance(std::move(state), Event::healthy));
-  return {};
-}
-
-/// Local and immediate; past what was revoked. Without a version to return to, `current` is taken away and the app is told. Of a set: it stands no more
-/// before any member moves, and they go back in the reverse order.
-Result<void> ModelUpdate::go_back(ModelState state) {
-  auto const place = place_to_return(state, revoked_, ordered_);
-  auto const left = state.running.none() ? state.target : state.running;
-  if (place != state.previous)
-    log::warn("update.revoked_passed_over", {{"model", model_}, {"version", state.previous.version}, {"to", place.none() ? "none" : place.version}});
-  FLEET_CHECK(place.none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, place.digest));
-  lock_.reset();
-  if (auto const* const record = find_record(state, state.running.digest))
-    for (auto member = record->members.rbegin(); member != record->members.rend(); ++member) FLEET_CHECK(take_back(state, *member));
-  if (place.none()) run_hook(context_.config.removed_hook, model_, left);
-  state.previous = place == state.previous ? state.older : Version{};
-  state.running = place;
-  state.older = {};
-  state.unproven.reset();
-  if (!place.none()) run_hook(context_.config.switched_hook, model_, place);
-  FLEET_CHECK(advance(std::move(state), Event::returned));
-  return {};
 }
 
 }  // namespace fleet::agent

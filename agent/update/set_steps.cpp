@@ -103,6 +103,7 @@ Result<void> ModelUpdate::check_members(Remote& remote, wire::Release const& set
     if (verified.release.is_set()) return disagree(fmt::format("member {}@{} is a set itself", member.model, member.version));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, own.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));
+    FLEET_CHECK(ask(Verb::check, member.model, {member.digest.hex(), member.version}, verified.release, own.running.digest));
     FLEET_CHECK(context_.slots.save_release(member.model, member.digest.hex(), verified.document));
   }
   return {};
@@ -132,6 +133,14 @@ void ModelUpdate::note_before(ModelState& state, std::vector<Part> const& parts)
   }
   std::erase_if(state.sets, [&](SetRecord const& one) { return one.digest == record.digest; });
   state.sets.push_back(std::move(record));
+}
+
+std::string ModelUpdate::ran_before(ModelState const& state, Part const& part) const {
+  if (!is_member(part)) return state.running == state.target ? state.previous.digest : state.running.digest;
+  auto const* const record = find_record(state, state.target.digest);
+  for (auto const& one : record == nullptr ? std::vector<MemberBefore>{} : record->members)
+    if (one.model == part.model) return one.before.digest;
+  return {};
 }
 
 /// May be done again: after a kill, it is.
@@ -171,6 +180,7 @@ Result<void> ModelUpdate::take_back(ModelState const& state, MemberBefore const&
   if (current == place.digest && member.running == place) return {};  // it never moved, or is back
   auto const left = member.running;
   FLEET_CHECK(place.none() ? context_.slots.remove_current(before.model) : context_.slots.switch_to(before.model, place.digest));
+  FLEET_CHECK(uninstall(before.model, left, place));
   if (place.none()) run_hook(context_.config.removed_hook, before.model, left);
   else run_hook(context_.config.switched_hook, before.model, place);
   if (left == place) return {};

@@ -4,6 +4,7 @@
 #include "core/base/names.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/golden.hpp"
+#include "core/wire/handler_keys.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
 #include "core/wire/manifest_files.hpp"
@@ -128,9 +129,7 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
     if (manifest.activate.empty()) rules.fault("exec", "is required");
     if (strict) rules.refuse_unknown();
   }
-  manifest.handler = reader.text("handler", 32, manifest.handler);
-  if (strict && std::find(kHandlers.begin(), kHandlers.end(), manifest.handler) == kHandlers.end())
-    reader.fault("handler", fmt::format("is one of {}, got '{}'", fmt::join(kHandlers, ", "), manifest.handler));
+  read_handler(reader, at, strict, manifest, faults);
   manifest.security_floor = reader.integer("security_floor", 0, kCounterMax, 0);
   if (auto const* const schema = reader.find("schema")) read_schema(*schema, at + "/schema", strict, manifest, faults);
   if (strict) reader.refuse_unknown();
@@ -165,7 +164,7 @@ json::object manifest_json(Manifest const& manifest) {
   if (!manifest.match.runtime.empty() || manifest.match.memory_min_bytes > 0)
     out["match"] = json::object{{"runtime", manifest.match.runtime}, {"memory_min", manifest.match.memory_min_bytes}};
   if (!manifest.activate.empty()) out["activate"] = json::object{{"exec", words(manifest.activate)}};
-  if (manifest.handler != kFilesHandler) out["handler"] = manifest.handler;
+  write_handler(manifest, out);
   if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
   json::object schema;
   for (auto const& [name, metric] : manifest.schema) {

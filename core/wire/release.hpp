@@ -90,9 +90,14 @@ struct MetricSchema {
   bool operator==(MetricSchema const&) const = default;
 };
 
-/// How a release becomes what runs: its files as they are; what its archives hold.
-inline constexpr std::string_view kFilesHandler = "files", kArchiveHandler = "archive";
-inline constexpr std::array<std::string_view, 2> kHandlers{kFilesHandler, kArchiveHandler};
+/// How a release becomes what runs: its files as they are; what its archives hold; what a program of the device's owner makes of its files.
+inline constexpr std::string_view kFilesHandler = "files", kArchiveHandler = "archive", kExecHandler = "exec";
+inline constexpr std::array<std::string_view, 3> kHandlers{kFilesHandler, kArchiveHandler, kExecHandler};
+/// Of the handler exec: by its name under `programs` of agent.yaml.
+struct Installer {
+  std::string program;
+  Millis timeout = std::chrono::minutes{30};  ///< of each call that installs, switches, commits or goes back
+};
 
 struct Manifest {
   std::optional<Golden> golden;
@@ -103,6 +108,7 @@ struct Manifest {
   std::vector<std::string> activate;
   std::int64_t security_floor = 0;
   std::string handler = std::string(kFilesHandler);  ///< how it becomes what runs; a name that is none of kHandlers is a newer server's
+  std::optional<Installer> installer = {};           ///< of exec, and of no other
   std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
 /// One release of a set: which of which model, and which members' switches its own comes after.

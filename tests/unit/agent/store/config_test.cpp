@@ -75,6 +75,7 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"bandwidth: {metered: sometimes}", "/bandwidth/metered"},
            {"bandwidth: {per_day: much}", "/bandwidth/per_day"},
            {"handlers: [files, rpm]", "/handlers"},
+           {"exec: {programs: {rauc: /usr/bin/rauc}, as_root: [swupdate]}", "/exec/as_root"},
            {"unpack: {max: much}", "/unpack/max"},
            {"unpack: {ratio: 0}", "/unpack/ratio"},
            {"unpack: {entries: 5}", "/unpack/entries"},

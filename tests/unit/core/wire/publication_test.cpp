@@ -62,6 +62,28 @@ TEST_CASE("of a release that is packed, what its archives hold is known to the d
   CHECK(decode_release(encode(signed_release)).value().manifest.handler == "of-tomorrow");
 }
 
+TEST_CASE("a release that a program installs names it, and no other does") {
+  auto const with = [](std::string_view manifest) { return decode_manifest(manifest); };
+  auto const manifest = with(R"({"handler":"exec","installer":{"program":"rauc"}})");
+  REQUIRE(manifest.has_value());
+  CHECK(manifest->installer->program == "rauc");
+  CHECK(manifest->installer->timeout == std::chrono::minutes{30});
+  for (auto const& [text, pointer] : std::to_array<std::pair<std::string_view, std::string_view>>({
+           {R"({"handler":"exec"})", "/installer"},
+           {R"({"handler":"files","installer":{"program":"rauc"}})", "/installer"},
+           {R"({"installer":{"program":"rauc"}})", "/installer"},
+           {R"({"handler":"exec","installer":{"program":"/usr/bin/rauc"}})", "/installer/program"},
+           {R"({"handler":"exec","installer":{}})", "/installer/program"},
+           {R"({"handler":"exec","installer":{"program":"rauc","timeout":"2h"}})", "/installer/timeout"},
+           {R"({"handler":"exec","installer":{"program":"rauc","arguments":["x"]}})", "/installer/arguments"},
+       })) {
+    CAPTURE(text);
+    auto const refused = with(text);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().errors.front().pointer == pointer);
+  }
+}
+
 TEST_CASE("folders that hold no file are kept, and clash with no file") {
   auto const with = [](std::string_view folders) {
     return R"({"version":"1","variants":[{"hardware":["a"],"files":[{"name":"a/b","size":1,"sha256":")" + std::string(64, 'a') + R"("}],"folders":)" +
