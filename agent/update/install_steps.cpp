@@ -70,7 +70,7 @@ void ModelUpdate::collect_installed(std::string const& model, std::set<std::stri
   }
 }
 
-/// What the installer says runs, where that is another release than the journal has: a boot loader went back, or a person did.
+/// What the installer says runs, where that is another release than the journal has, or none: a boot loader went back, or a person did.
 std::optional<Version> ModelUpdate::runs_instead(ModelState const& state) {
   auto const release = kept_release(model_, state.running.digest);
   auto const installation = release ? installation_of(model_, state.running, *release, {}) : std::nullopt;
@@ -81,7 +81,8 @@ std::optional<Version> ModelUpdate::runs_instead(ModelState const& state) {
     return std::nullopt;
   }
   auto const found = answers->find("current");
-  if (found == answers->end() || found->second.empty() || found->second == state.running.digest) return std::nullopt;
+  if (found == answers->end() || found->second == state.running.digest) return std::nullopt;
+  if (found->second.empty()) return Version{};
   auto const other = kept_release(model_, found->second);
   if (!other) log::warn("installer.unknown_release", {{"model", model_}, {"current", found->second}, {"journal", state.running.digest}});
   return other ? std::optional(Version{found->second, other->version}) : std::nullopt;
@@ -94,13 +95,16 @@ void ModelUpdate::settle_installed() {
   if (state.state != State::probation && !at_rest(state.state)) return;
   auto const other = runs_instead(state);
   if (!other) return;
-  wire::DeviceError const why{"fell_back", fmt::format("{} did not stay: {} was running when the device started", state.running.version, other->version), {}};
-  log::warn("update.fell_back", {{"model", model_}, {"from", state.running.version}, {"to", other->version}});
+  auto const left = state.running;
+  auto const found = other->none() ? std::string("none of its releases") : other->version;
+  wire::DeviceError const why{"fell_back", fmt::format("{} did not stay: {} was running when the device started", left.version, found), {}};
+  log::warn("update.fell_back", {{"model", model_}, {"from", left.version}, {"to", found}});
   if (state.state == State::probation) {
     if (auto const failed = fail(std::move(state), why); !failed) log_failed("fall back", failed.error());
     return;
   }
-  if (auto const switched = context_.slots.switch_to(model_, other->digest); !switched) return log_failed("fall back", switched.error());
+  auto const switched = other->none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, other->digest);
+  if (!switched) return log_failed("fall back", switched.error());
   state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
   state.target = state.running;
   state.previous = *other == state.previous ? state.older : Version{};
@@ -111,7 +115,8 @@ void ModelUpdate::settle_installed() {
   state.error = fit_to_tell(why);
   if (auto const saved = context_.journal.save(state); !saved) return log_failed("fall back", saved.error());
   report(state);
-  run_hook(context_.config.switched_hook, model_, *other);
+  if (other->none()) run_hook(context_.config.removed_hook, model_, left);
+  else run_hook(context_.config.switched_hook, model_, *other);
 }
 
 }  // namespace fleet::agent

@@ -112,4 +112,8 @@ TEST_CASE("what a boot loader went back to is what runs, and what did not stay i
   std::ofstream(device.folder.open_folder() + "/runs") << "current=" << std::string(64, 'f') << "\n";
   REQUIRE(device.boot());
   CHECK(device.current() == first.digest);
+  std::ofstream(device.folder.open_folder() + "/runs") << "current=\n";
+  REQUIRE(device.boot());
+  CHECK(device.current().empty());
+  CHECK(device.state().running.none());
 }
