@@ -15,10 +15,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iomanip>
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -106,9 +108,22 @@ private:
 
 volatile std::sig_atomic_t stopped = 0;
 
+/// What `current` leads to. The link is read once: through it, two files might be of two releases.
+struct Slot {
+  fs::path folder;
+  std::string digest;
+};
+std::optional<Slot> current_slot(fs::path const& current) {
+  std::error_code none;
+  auto const target = fs::read_symlink(current, none);
+  if (none) return std::nullopt;
+  return Slot{current.parent_path() / target, target.filename().string()};
+}
+
 struct Options {
   fs::path current, field;
   std::string statsd;
+  fs::path journal;       ///< where each reading is written down, for who counts them; empty: nowhere
   std::size_t start = 0;  ///< row the stream starts with: every camera looks at another meter
   int per_second = 50;
 };
@@ -116,31 +131,45 @@ struct Options {
 struct Camera {
   explicit Camera(Options given) : options(std::move(given)), field(read_csv(options.field)), statsd(options.statsd), at(options.start) {}
 
-  /// Loads the release `current` points at, when that changed. The old one stays when the new one does not load.
+  /// Loads the release that `current` leads to, when that changed, beside the one that reads meanwhile. The old one stays when the new one does not load.
   void follow_link() {
-    std::error_code none;
-    auto const target = fs::read_symlink(options.current, none).filename().string();
-    if (none) {
+    auto const slot = current_slot(options.current);
+    if (loading.valid()) return take_loaded();
+    if (!slot) {
       model.reset();
       release.clear();
-    } else if (target != release) {
-      model = std::make_unique<Model>(options.current);
-      release = target;
+    } else if (slot->digest != release && slot->digest != refused) {
+      loaded = slot->digest;
+      loading = std::async(std::launch::async, [folder = slot->folder] { return std::make_unique<Model>(folder); });
+    }
+  }
+
+  void take_loaded() {
+    if (loading.wait_for(std::chrono::seconds{0}) != std::future_status::ready) return;
+    try {
+      model = loading.get();
+      release = loaded;
       std::cout << "reading with " << release << std::endl;
+    } catch (std::exception const& fault) {
+      refused = loaded;
+      std::cerr << "meter-reader: " << loaded << " does not load, the one before stays: " << fault.what() << std::endl;
     }
   }
 
   void read_digits(int count) {
     std::string lines;
     for (int i = 0; i < count; ++i) {
-      auto const& row = field[at++ % field.size()];
+      auto const number = at++ % field.size();
+      auto const& row = field[number];
       Row pixels(row.begin(), row.begin() + 64);
       for (auto& pixel : pixels) pixel /= 16;
       auto const from = std::chrono::steady_clock::now();
       auto const digits = model->infer(pixels);
       std::chrono::duration<double, std::milli> const took = std::chrono::steady_clock::now() - from;
       auto const best = std::max_element(digits.begin(), digits.end());
-      bool const right = model->label(static_cast<std::size_t>(best - digits.begin())) == std::to_string(static_cast<int>(row[64]));
+      auto const& label = model->label(static_cast<std::size_t>(best - digits.begin()));
+      bool const right = label == std::to_string(static_cast<int>(row[64]));
+      if (journal.is_open()) write_down(number, label, digits);
       auto const tag = "|#release:" + release + "\n";
       lines += "inferences:1|c" + tag + "latency_ms:" + std::to_string(took.count()) + "|ms" + tag + "confidence:" + std::to_string(*best) + "|h" + tag +
                "accuracy:" + (right ? "1" : "0") + "|d" + tag;
@@ -148,12 +177,21 @@ struct Camera {
     statsd.send(lines);
   }
 
+  void write_down(std::size_t row, std::string const& label, Row const& digits) {
+    journal << release << ' ' << row << ' ' << label << std::fixed << std::setprecision(4);
+    for (auto const digit : digits) journal << ',' << digit;
+    journal << '\n';
+  }
+
   Options options;
   std::vector<Row> field;
   StatsD statsd;
   std::size_t at;
+  std::ofstream journal{};
   std::unique_ptr<Model> model{};
   std::string release{};
+  std::future<std::unique_ptr<Model>> loading{};
+  std::string loaded{}, refused{};  ///< digests: of what is being loaded, of what did not load
 };
 
 int run(Options const& options) {
@@ -161,6 +199,7 @@ int run(Options const& options) {
   std::signal(SIGINT, [](int) { stopped = 1; });
   cv::setNumThreads(1);
   Camera camera(options);
+  if (!options.journal.empty()) camera.journal.open(options.journal);
   while (stopped == 0) {
     camera.follow_link();
     if (camera.model) camera.read_digits(std::max(1, options.per_second / 5));
@@ -171,7 +210,7 @@ int run(Options const& options) {
 
 int usage() {
   std::cerr << "usage: meter-reader --golden\n"
-               "       meter-reader --current LINK --field CSV --statsd SOCKET [--start ROW] [--per-second N]\n";
+               "       meter-reader --current LINK --field CSV --statsd SOCKET [--start ROW] [--per-second N] [--journal FILE]\n";
   return 2;
 }
 
@@ -182,7 +221,7 @@ int main(int argc, char** argv) try {
   std::map<std::string, std::string> given;
   for (int i = 1; i + 1 < argc; i += 2) given[argv[i]] = argv[i + 1];
   if (argc % 2 == 0 || !given.contains("--current") || !given.contains("--field") || !given.contains("--statsd")) return usage();
-  Options options{given["--current"], given["--field"], given["--statsd"]};
+  Options options{given["--current"], given["--field"], given["--statsd"], given["--journal"]};
   if (given.contains("--start")) options.start = std::stoul(given["--start"]);
   if (given.contains("--per-second")) options.per_second = std::stoi(given["--per-second"]);
   return run(options);
