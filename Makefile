@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static clean
+.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -99,10 +99,14 @@ package: build ## a .deb in build/
 	@$(STEP) "package" bash -c 'cd $(BUILD) && cpack -G DEB'
 
 agent: ## the device's program alone. ARCH=amd64, arm64 or armhf; KEY_DEVICES=OFF leaves the TPM out
-	@$(STEP) "agent, $(ARCH)" .ci/agent dynamic $(ARCH) $(JOBS) fleet-agent $(if $(KEY_DEVICES),-DFLEET_KEY_DEVICES=$(KEY_DEVICES))
+	@$(STEP) "agent, $(ARCH)" .ci/agent dynamic $(ARCH) $(JOBS) $(if $(KEY_DEVICES),-DFLEET_KEY_DEVICES=$(KEY_DEVICES))
 
 agent-static: ## the same, wholly static: any Linux of the last ten years starts it
 	@$(STEP) "agent, wholly static, $(ARCH)" .ci/agent static $(ARCH) $(JOBS)
 
+boards: build ## static agents of ARCHS (amd64 arm64 armhf), their unit tests and whole lives: by qemu, in a root of 2016, on a kernel of 2016
+	@$(STEP) "packages of the boards" .ci/setup boards test
+	@for arch in $(or $(ARCHS),amd64 arm64 armhf); do $(STEP) "board $$arch" .ci/board $$arch $(JOBS) || exit 1; done
+
 clean: ## removes build folders
-	rm -rf build build-asan build-tsan build-fuzz build-tidy build-agent-*
+	rm -rf build build-asan build-tsan build-fuzz build-tidy build-agent-* build-units-*

@@ -11,6 +11,7 @@ set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR ${processor_${FLEET_ARCH}})
 set(CMAKE_CXX_COMPILER ${triplet}-g++)
 set(CMAKE_LIBRARY_ARCHITECTURE ${triplet})
+set(CMAKE_CXX_FLAGS_INIT -Wno-psabi)  # g++ says of ARM that C++17 passes some structures otherwise than C++14 did: all of ours is C++20
 set(CMAKE_SYSROOT ${FLEET_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH ${FLEET_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 
+#include <cerrno>
 #include <cstddef>
 
 extern "C" {
@@ -22,5 +23,13 @@ void freeaddrinfo(addrinfo*) noexcept {}
 int getnameinfo(sockaddr const* __restrict, socklen_t, char* __restrict, socklen_t, char* __restrict, socklen_t, int) { return EAI_FAIL; }
 hostent* gethostbyname(char const*) { return nullptr; }
 servent* getservbyname(char const*, char const*) { return nullptr; }
+int getservbyname_r(char const* __restrict, char const* __restrict, servent* __restrict, char* __restrict, size_t, servent** __restrict found) {
+  *found = nullptr;
+  return ENOENT;
+}
+int getservbyport_r(int, char const* __restrict, servent* __restrict, char* __restrict, size_t, servent** __restrict found) {
+  *found = nullptr;
+  return ENOENT;
+}
 
 }  // extern "C"

@@ -63,6 +63,20 @@ Result<Digest> key_digest(X509_PUBKEY* key) {
   return sha256(bytes);
 }
 
+Result<SysTime> read_time(ASN1_TIME const* field) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(field, &parts) != 1) return openssl_failure(Kind::bad_input, "bad_certificate", "a time in a certificate");
+  return SysTime{std::chrono::seconds{::timegm(&parts)}};
+}
+
+int time_fault(X509 const* certificate, SysTime now) {
+  auto const from = read_time(X509_get0_notBefore(certificate)), until = read_time(X509_get0_notAfter(certificate));
+  if (!from) return X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD;
+  if (!until) return X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;
+  if (now < *from) return X509_V_ERR_CERT_NOT_YET_VALID;
+  return now > *until ? X509_V_ERR_CERT_HAS_EXPIRED : X509_V_OK;
+}
+
 Result<CertificateInfo> verify_client(BytesView certificate_der, std::string const& anchors_pem, SysTime now) {
   auto const* der = certificate_der.data();
   CertificatePtr const certificate(d2i_X509(nullptr, &der, static_cast<long>(certificate_der.size())));
@@ -73,12 +87,13 @@ Result<CertificateInfo> verify_client(BytesView certificate_der, std::string con
   if (!store || !context || X509_STORE_CTX_init(context.get(), store.get(), certificate.get(), nullptr) != 1)
     return openssl_failure(Kind::internal, "openssl", "judge a client certificate");
   auto* const wanted = X509_STORE_CTX_get0_param(context.get());
-  X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_PARTIAL_CHAIN);
+  X509_VERIFY_PARAM_set_flags(wanted, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
   X509_VERIFY_PARAM_set_purpose(wanted, X509_PURPOSE_SSL_CLIENT);
   X509_VERIFY_PARAM_set_auth_level(wanted, kSecurityLevel);
-  X509_VERIFY_PARAM_set_time(wanted, static_cast<std::time_t>(to_unix_ms(now) / 1000));
-  if (X509_verify_cert(context.get()) != 1) {
-    int const fault = X509_STORE_CTX_get_error(context.get());
+  int fault = X509_verify_cert(context.get()) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(context.get());
+  auto* const chain = X509_STORE_CTX_get0_chain(context.get());
+  for (int i = 0; fault == X509_V_OK && i < sk_X509_num(chain); ++i) fault = time_fault(sk_X509_value(chain, i), now);
+  if (fault != X509_V_OK) {
     ERR_clear_error();
     bool const foreign = fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || fault == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
                          fault == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || fault == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;

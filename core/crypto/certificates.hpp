@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+struct x509_st;  // X509 of OpenSSL
 struct X509_pubkey_st;
 
 /// Judging certificates of several authorities; making them is x509.hpp's.
@@ -20,6 +21,9 @@ namespace fleet::crypto {
 
 /// SHA-256 of a certificate's or request's SubjectPublicKeyInfo, its usual form: one key, one digest, however it is written. @errors bad_input
 [[nodiscard]] Result<Digest> key_digest(X509_pubkey_st* key);
+/// Whether a certificate is valid at `now`: OpenSSL's X509_V_OK, X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED, or that a time in it is
+/// none. Judged here, because OpenSSL's own `time_t` ends in 2038 where Debian builds it for 32 bits.
+[[nodiscard]] int time_fault(x509_st const* certificate, SysTime now);
 
 /// Whether a client's certificate, in DER, leads to one of `anchors_pem` (RFC 5280, 6): signatures, validity at `now`, and fit for a client.
 /// Each anchor is trusted as it stands, a root or an issuing CA below one.

@@ -2,6 +2,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
+#include "core/base/time.hpp"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -59,5 +60,7 @@ inline int no_passphrase(char*, int, int, void*) { return -1; }
 /// SubjectPublicKeyInfo in DER: the same bytes for the same key. A point has a short, a long and a hybrid form and a curve a name and its
 /// numbers, and a key that is told apart by its bytes must not become another one by writing it otherwise.
 [[nodiscard]] Result<Bytes> encode_key(EVP_PKEY* key);
+/// Both forms of X.509, UTCTime and GeneralizedTime.
+[[nodiscard]] Result<SysTime> read_time(ASN1_TIME const* field);
 
 }  // namespace fleet::crypto

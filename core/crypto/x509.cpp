@@ -44,15 +44,11 @@ bool set_common_name(X509_NAME* name, std::string const& value) {
          1;
 }
 
-/// Far times are written as the day they name; X.509 has whole seconds.
+/// As RFC 5280 has it, two digits of the year until 2049; X.509 has whole seconds. By its text, because OpenSSL's `time_t` may be narrower than ours.
 bool set_time(ASN1_TIME* field, SysTime at) {
-  return ASN1_TIME_set(field, static_cast<std::time_t>(std::chrono::duration_cast<std::chrono::seconds>(at.time_since_epoch()).count())) != nullptr;
-}
-
-Result<SysTime> read_time(ASN1_TIME const* field) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(field, &parts) != 1) return failed("certificate time");
-  return SysTime{std::chrono::seconds{timegm(&parts)}};
+  auto text = to_rfc3339(at);
+  std::erase_if(text, [](char c) { return c == '-' || c == 'T' || c == ':'; });
+  return ASN1_TIME_set_string_X509(field, text.c_str()) == 1;
 }
 
 bool add_extension(X509* certificate, X509* issuer, int nid, std::string const& value) {

@@ -198,12 +198,12 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 Result<void> Client::check(ClientConfig const& config) {
-  FLEET_CHECK(make_client_context(config));
+  FLEET_CHECK(make_client_context(config, nullptr));
   return {};
 }
 
 Result<Client> Client::create(ClientConfig config, Clock& clock) {
-  FLEET_TRY(auto context, make_client_context(config));
+  FLEET_TRY(auto context, make_client_context(config, &clock));
   FLEET_TRY(auto waker, Waker::create());
   return Client{std::make_unique<State>(std::move(config), clock, std::move(waker), std::move(context))};
 }

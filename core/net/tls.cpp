@@ -63,11 +63,17 @@ Result<SslPtr<SSL_CTX>> make_context(SSL_METHOD const* method, char const* prope
   return context;
 }
 
+/// Whether each certificate is valid now, by the clock of the one who connects, not by OpenSSL's, which may end in 2038 (crypto::time_fault).
 /// A device whose clock lags sees every certificate as not yet valid; expiry is still judged (protocol.md, Time).
-int pardon_not_before(int ok, X509_STORE_CTX* store) {
-  if (ok == 1 || X509_STORE_CTX_get_error(store) != X509_V_ERR_CERT_NOT_YET_VALID) return ok;
-  X509_STORE_CTX_set_error(store, X509_V_OK);
-  return 1;
+template <bool kPardonsEarly>
+int judge_time(int ok, X509_STORE_CTX* store) {
+  if (ok != 1) return ok;
+  auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto const& clock = *static_cast<Clock const*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  int const fault = crypto::time_fault(X509_STORE_CTX_get_current_cert(store), clock.wall());
+  if (fault == X509_V_OK || (kPardonsEarly && fault == X509_V_ERR_CERT_NOT_YET_VALID)) return 1;
+  X509_STORE_CTX_set_error(store, fault);
+  return 0;
 }
 
 /// Who a device is, is decided by its key at every request (protocol.md); the handshake only proves that it holds that key.
@@ -103,19 +109,20 @@ std::string take_ssl_errors() {
   return out.empty() ? "no further reason given" : out;
 }
 
-Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config) {
+Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config, Clock const* clock) {
   std::optional<crypto::PrivateKey> key;
   if (!config.certificate_pem.empty()) {
     FLEET_TRY(key, crypto::PrivateKey::load(config.private_key_pem));
   }
   FLEET_TRY(auto context, make_context(TLS_client_method(), key ? key->properties() : nullptr));
+  SSL_CTX_set_app_data(context.get(), const_cast<Clock*>(clock));  // OpenSSL keeps pointers to what it might change
   auto const anchors = read_certificates(config.ca_pem);
   if (anchors.empty() && !config.ca_pem.empty()) return bad_pem("no CA certificate in the text");
   auto* const store = SSL_CTX_get_cert_store(context.get());
   for (auto const& anchor : anchors)
     if (X509_STORE_add_cert(store, anchor.get()) != 1) return bad_pem("CA certificate");
-  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  SSL_CTX_set_verify(context.get(), config.trust_any_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, config.ignore_not_before ? pardon_not_before : nullptr);
+  X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+  SSL_CTX_set_verify(context.get(), config.trust_any_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, config.ignore_not_before ? judge_time<true> : judge_time<false>);
   if (key) FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, *key));
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_set_alpn_protos(context.get(), reinterpret_cast<unsigned char const*>(kAlpnHttp11), sizeof kAlpnHttp11 - 1);

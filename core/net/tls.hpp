@@ -45,8 +45,9 @@ private:
   SslPtr<SSL_CTX> context_;
 };
 
-/// TLS 1.2 and 1.3, the config's own trust anchors only, its certificate if it has one. @errors bad_input
-Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config);
+/// TLS 1.2 and 1.3, the config's own trust anchors only, its certificate if it has one.
+/// @param clock  by which certificates are judged; null where nobody will connect. @errors bad_input
+Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config, Clock const* clock);
 /// TLS 1.2 and 1.3, stateful sessions. Asks for a client certificate where the listener says so, and lets any through. @errors bad_input
 Result<SslPtr<SSL_CTX>> make_server_context(ListenerConfig const& config);
 

@@ -175,7 +175,7 @@ Result<int> run(int argc, char** argv) {
   }
   FLEET_TRY(auto const options, parse(argc, argv));
   net::SigpipeBlocked const guard;
-  FLEET_TRY(auto const context, net::make_client_context(options.tls));
+  FLEET_TRY(auto const context, net::make_client_context(options.tls, &system_clock()));
   if (options.tls.ca_pem.empty()) SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   if (options.handshakes > 0) return run_handshakes(context.get(), options);
   FLEET_TRY(auto connections, open_all(context.get(), options, options.connections));

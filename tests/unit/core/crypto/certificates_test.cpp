@@ -57,6 +57,31 @@ TEST_CASE("a client's certificate is judged by signature, time and use") {
   CHECK(verify_client(Bytes{1, 2, 3}, ca.certificate, kNow).error().code == "bad_certificate");
 }
 
+TEST_CASE("times of a certificate are what they were made with, however far") {
+  for (auto const* text : {"1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2038-01-19T03:14:08Z", "2049-12-31T23:59:59Z", "2050-01-01T00:00:00Z",
+                           "2106-02-07T06:28:16Z", "9999-12-31T23:59:59Z"}) {
+    CAPTURE(text);
+    auto const at = parse_rfc3339(text).value();
+    auto const info = inspect_certificate(make_ca("far", at, at + Millis{999}).value().certificate).value();
+    CHECK(info.not_before == at);
+    CHECK(info.not_after == at);
+  }
+}
+
+TEST_CASE("a client's certificate is judged on days after 2038, too") {
+  auto const late = parse_rfc3339("2040-06-01T00:00:00Z").value();
+  auto const ca = make_ca("factory", kNow, late + 3650 * kDay).value();
+  auto const request = make_request(make_private_key().value(), "unit-1").value();
+  auto const der = der_of(issue_device_certificate(ca, request, "unit-1", late, late + kDay).value());
+  CHECK(verify_client(der, ca.certificate, late).has_value());
+  CHECK(verify_client(der, ca.certificate, late + kDay).has_value());
+  CHECK(verify_client(der, ca.certificate, late + kDay + seconds{1}).error().detail.find("expired") != std::string::npos);
+  CHECK(verify_client(der, ca.certificate, late - seconds{1}).error().detail.find("not yet valid") != std::string::npos);
+  auto const brief = make_ca("factory", kNow, late).value();
+  auto const outlives = der_of(issue_device_certificate(brief, request, "unit-1", late - kDay, late + kDay).value());
+  CHECK(verify_client(outlives, brief.certificate, late + seconds{1}).error().detail.find("expired") != std::string::npos);
+}
+
 TEST_CASE("what SHA-1 signed, and keys that are too short, lead to no factory") {
   REQUIRE(verify_client(der_of(testing::kGood), testing::kFactoryCa, kNow + 30 * kDay).has_value());
   for (auto const* const weak : {testing::kSha1, testing::kRsa1024}) {

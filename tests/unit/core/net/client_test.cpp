@@ -59,6 +59,40 @@ TEST_CASE("notBefore is pardoned only where the clock is known to be wrong") {
   CHECK(make_client(config).send(get(server.url("/"))).value().status == 200);
 }
 
+namespace {
+
+/// The machine's clock, but for the day.
+struct OtherDay final : Clock {
+  explicit OtherDay(std::string_view text) : day(parse_rfc3339(text).value()) {}
+  [[nodiscard]] SysTime wall() const override { return day; }
+  [[nodiscard]] MonoTime mono() const override { return system_clock().mono(); }
+  SysTime day;
+};
+
+}  // namespace
+
+TEST_CASE("certificates are judged by the clock that the client was given, also after 2038") {
+  auto const at = [](std::string_view text) { return parse_rfc3339(text).value(); };
+  auto const ca = crypto::make_ca("Late CA", at("2024-01-01T00:00:00Z"), at("2120-01-01T00:00:00Z")).value();
+  auto const late = crypto::make_server_certificate(ca, {"127.0.0.1"}, at("2039-06-01T00:00:00Z"), at("2106-02-08T00:00:00Z")).value();
+  TestServer server{{}, 1, late};
+  ClientConfig config;
+  config.ca_pem = ca.certificate;
+  auto const code_on = [&](char const* day, bool pardons = false) -> std::string {
+    OtherDay clock(day);
+    config.ignore_not_before = pardons;
+    auto const answer = Client::create(config, clock).value().send(get(server.url("/")));
+    return answer ? "" : answer.error().code;
+  };
+  CHECK(code_on("2039-06-01T00:00:00Z").empty());
+  CHECK(code_on("2106-02-07T23:59:59Z").empty());
+  CHECK(code_on("2106-02-08T00:00:01Z") == "clock_wrong");
+  CHECK(code_on("2106-02-08T00:00:01Z", true) == "clock_wrong");
+  CHECK(code_on("2039-05-31T23:59:59Z") == "clock_wrong");
+  CHECK(code_on("1970-01-01T00:00:00Z") == "clock_wrong");
+  CHECK(code_on("1970-01-01T00:00:00Z", true).empty());
+}
+
 TEST_CASE("an answer that does not come meets the deadline") {
   TestServer server;
   auto request = get(server.url("/park"));

@@ -139,7 +139,7 @@ Client make_client(ClientConfig config) {
 }
 
 RawPeer::RawPeer(TestServer const& server, SSL_SESSION* session, std::vector<std::string> const& preamble)
-    : context_(make_client_context(device_config()).value()) {
+    : context_(make_client_context(device_config(), &system_clock()).value()) {
   auto never = Waker::create().value();
   fd_ = connect_to("127.0.0.1", server.server->port(0), {system_clock(), system_clock().mono() + kPatience, never}).value();
   for (auto const& piece : preamble) REQUIRE(::send(fd_.get(), piece.data(), piece.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(piece.size()));
