@@ -1,4 +1,5 @@
 #include "core/base/text.hpp"
+#include "core/wire/release.hpp"
 #include "server/admin/commands.hpp"
 #include "server/node.hpp"
 
@@ -40,7 +41,7 @@ int print_findings(Result<std::vector<std::string>> const& findings) {
 struct Parsed {
   admin::InitOptions init;
   RunOptions run;
-  std::string certificate_lifetime = "365d";
+  std::string certificate_lifetime = "365d", content_max = "20GiB";
   admin::DataDir check, data;
   std::string new_passphrase_file;
   admin::BackupOptions backup, restore;
@@ -50,6 +51,7 @@ Result<void> run_server(Parsed& parsed) {
   FLEET_TRY(parsed.run.certificate_lifetime, fleet::parse_duration(parsed.certificate_lifetime));
   if (parsed.run.certificate_lifetime < std::chrono::seconds{3})
     return Error{fleet::Kind::bad_input, "bad_lifetime", "--certificate-lifetime " + parsed.certificate_lifetime + ": at least 3s"};
+  FLEET_TRY(parsed.run.content_bytes_max, fleet::wire::parse_size(parsed.content_max));
   return fleet::run(parsed.run);
 }
 
@@ -103,6 +105,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
                   "ADDRESS or ADDRESS/BITS of a balancer: its connections begin with a PROXY protocol v2 header, which tells the real address; repeatable")
       ->expected(1)
       ->take_all();
+  run->add_option("--content-max", parsed.content_max, "of the disk, for deltas and other ways that files travel, such as 20GiB; 0: none are prepared")->capture_default_str();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });

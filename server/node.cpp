@@ -16,6 +16,7 @@
 #include "server/fronts/agent/polls.hpp"
 #include "server/access/oidc/issuer_keys.hpp"
 #include "server/registry/factory.hpp"
+#include "server/content/preparer.hpp"
 #include "server/rollout/shell/engine.hpp"
 
 #include <fmt/format.h>
@@ -71,6 +72,7 @@ struct Running {
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<net::Server> net;
   std::unique_ptr<fronts::Polls> polls;
+  std::unique_ptr<routes::Preparer> content;
 
   Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
       : keys(system_fs(), system_random(), files, layout.keys()),
@@ -176,6 +178,7 @@ Result<void> drain(Running& running, admin::Layout const& layout) {
   running.services.draining = true;
   running.polls->drain();
   running.net->stop(kDrainDeadline);
+  running.content->stop();
   running.engine->stop();
   running.store->close();
   auto const removed = system_fs().remove(layout.endpoints());
@@ -229,6 +232,8 @@ Result<void> run(RunOptions const& options) {
 
   running.engine->start();
   running.net->start();
+  running.content = std::make_unique<routes::Preparer>(services, options.content_bytes_max);
+  running.content->start();
   upkeep::schedule_housekeeping(services);
   upkeep::schedule_retention(services);
   upkeep::schedule_collection(services);

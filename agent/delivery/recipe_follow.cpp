@@ -27,6 +27,8 @@ public:
     FLEET_CHECK(open_bases());
     if (!progress_.was_kept()) FLEET_CHECK(look());
     kept_at_ = with_.throttle.now();
+    FLEET_TRY(auto const done, first_open());
+    if (done > 0) log::info("download.resumed", {{"file", job_.file.name}, {"bytes", done}, {"of", job_.file.size}, {"by_bitmap", progress_.was_kept()}});
     for (int round = 0; round < 2; ++round) {
       FLEET_CHECK(count_left());
       FLEET_TRY(bool const all, pass());

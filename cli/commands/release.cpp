@@ -49,6 +49,35 @@ std::string inspected(json::value const& release) {
   return out;
 }
 
+/// One line a route: what is ready and what it saves, what is being made, what was not worth it.
+std::string routes_of(json::array const& items) {
+  std::string out;
+  for (auto const& item : items) {
+    auto const* const routes = render::member(item, "routes").if_array();
+    for (std::size_t i = 0; routes != nullptr && i < routes->size(); ++i) {
+      auto const& route = (*routes)[i];
+      auto const state = render::text_at(route, "state"), from = render::text_at(route, "from");
+      auto const kind = state == "ready" ? render::text_at(route, "kind") : from.empty() ? "compressed" : "delta";
+      std::string told = fmt::format("{}: {}", state, render::text_at(route, "why"));
+      if (state == "ready")
+        told = fmt::format("{}, saves {:.1f} %", render::size_text(static_cast<std::uint64_t>(render::number_at(route, "bytes"))), render::number_at(route, "saves_percent"));
+      if (state == "waiting") told = "is being prepared";
+      if (state == "refused") told = "saves too little";
+      out += fmt::format("{}{}: {}: {}{}  {}", out.empty() ? "" : "\n", render::joined(render::member(item, "hardware")), render::text_at(item, "file"), kind,
+                         from.empty() ? "" : " from " + from, told);
+    }
+  }
+  return out;
+}
+
+/// What the server has prepared for it; nothing of a server from before routes.
+Result<json::array> load_routes(Api& api, ReleaseRef const& ref) {
+  json::array out;
+  auto const got = api.list(Route("/models/{}/releases/{}/routes", {ref.model, ref.version}), 0, [&out](json::value const& item) { out.push_back(item); });
+  if (!got && got.error().kind != Kind::not_found) return got.error();
+  return out;
+}
+
 /// Releases of one model, or of every model when none is named.
 Result<int> list_releases(Session& session, Arguments const& arguments) {
   auto const one = arguments.text("model");
@@ -69,9 +98,11 @@ Result<int> list_releases(Session& session, Arguments const& arguments) {
 Result<int> get_release(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto const ref, parse_release(arguments.text("RELEASE")));
   FLEET_TRY(auto* const api, session.api());
-  FLEET_TRY(auto const release, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
+  FLEET_TRY(auto release, api->get(Route("/models/{}/releases/{}", {ref.model, ref.version})));
+  FLEET_TRY(auto const routes, load_routes(*api, ref));
+  if (!session.for_people() && release.is_object()) release.as_object()["routes"] = routes;
   return show_object(session, release, release_shape(),
-                     {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"INSPECTION", {inspected(release)}}});
+                     {{"DATASETS", {datasets_of(release)}}, {"FILES", {files_of(release)}}, {"ROUTES", {routes_of(routes)}}, {"INSPECTION", {inspected(release)}}});
 }
 
 /// The release as it is called today: what a person confirms or signs is a version, whatever becomes of the alias.
@@ -199,7 +230,7 @@ std::vector<Command> const& release_commands() {
        {{value, "--model", "M", "only those of this model"},
         {value, "--state", "STATE", "only those in this state", false, {"draft", "approved", "revoked"}},
         {value, "--created-by", "WHO", "only those of this token or user"}}},
-      {"release get", "one release with its files", "release get reader@2.0.0", get_release, {release}},
+      {"release get", "one release with its files, and by which routes they reach devices", "release get reader@2.0.0", get_release, {release}},
       with_signing({"release approve",
                     "sign off a release; with --key, sign it where its model's keys lie elsewhere",
                     "release approve reader@2.0.0 --reason \"field test of Oct 3\"\nrelease approve reader@2.0.0 --reason \"field test\" --root root.json "

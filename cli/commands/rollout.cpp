@@ -8,6 +8,7 @@
 #include "cli/render/rollout.hpp"
 #include "cli/render/table.hpp"
 #include "cli/render/text.hpp"
+#include "core/wire/release.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -56,6 +57,30 @@ void tell_stage_table(Session& session, json::array const& stages) {
   session.data(render::draw(table, session.paper()));
 }
 
+std::string time_text(double seconds) {
+  if (seconds < 60) return fmt::format("{:.0f} s", seconds);
+  return seconds < 3600 ? fmt::format("{:.0f} min", seconds / 60) : fmt::format("{:.1f} h", seconds / 3600);
+}
+
+/// How many bytes reach the devices, by which routes; and how long that takes over an uplink, shared by all or each device's own.
+/// @param rate  bytes a second; 0: not asked for
+void tell_delivery(Session& session, json::value const& delivery, std::string const& uplink, std::uint64_t rate) {
+  if (!delivery.is_object()) return;  // an older server
+  auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
+  auto const size = [&](json::value const& from, std::string_view key) { return render::size_text(static_cast<std::uint64_t>(render::number_at(from, key))); };
+  line(fmt::format("delivery: {} in all; as they are {}", size(delivery, "bytes"), size(delivery, "as_it_is_bytes")));
+  auto const* const devices = render::member(delivery, "devices").if_array();
+  for (std::size_t i = 0; devices != nullptr && i < devices->size(); ++i) {
+    auto const& one = (*devices)[i];
+    auto const from = render::text_at(one, "from");
+    line(fmt::format("  {} x {} {}{}: {}, {} each", render::text_at(one, "devices"), render::text_at(one, "hardware"), render::text_at(one, "model"), from.empty() ? "" : " from " + from,
+                     render::text_at(one, "kind"), size(one, "bytes")));
+  }
+  if (rate == 0) return;
+  auto const seconds = [&](std::string_view key) { return time_text(render::number_at(delivery, key) / static_cast<double>(rate)); };
+  line(fmt::format("  at {}: {} where all share it, {} at most for a device that has it for itself", uplink, seconds("bytes"), seconds("largest_bytes")));
+}
+
 void tell_plan(Session& session, json::value const& plan) {
   auto const on = render::text_at(plan, "selector");
   auto const line = [&](std::string const& text) { session.data(render::safe_text(text) + "\n"); };
@@ -77,13 +102,20 @@ void tell_plan(Session& session, json::value const& plan) {
 }
 
 Result<int> plan_rollout(Session& session, Arguments const& arguments) {
+  auto const uplink = arguments.text("uplink");
+  FLEET_TRY(auto const rate, uplink.empty() ? Result<std::uint64_t>(0) : wire::parse_rate(uplink));
   FLEET_TRY(auto const body, rollout_body(session, arguments));
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->post(Route("/rollouts:plan"), body));
   FLEET_TRY(auto const plan, answer.json());
-  if (session.for_people()) tell_plan(session, plan);
-  else if (session.format() == Format::name) session.data(render::safe_text(render::text_at(plan, "release")) + "\n");
-  else show_json(session, plan);
+  if (session.for_people()) {
+    tell_plan(session, plan);
+    tell_delivery(session, render::member(plan, "delivery"), uplink, rate);
+  } else if (session.format() == Format::name) {
+    session.data(render::safe_text(render::text_at(plan, "release")) + "\n");
+  } else {
+    show_json(session, plan);
+  }
   return 0;
 }
 
@@ -207,11 +239,12 @@ std::vector<Command> const& rollout_commands() {
       {value, "--supersede", "ID", "ends that rollout and takes its place"},
   };
   static std::vector<Command> const rows = [] {
-    auto create = target;
+    auto create = target, plan = target;
+    plan.push_back({value, "--uplink", "RATE", "how long the bytes take over a link such as 1Mbit/s"});
     create.push_back({flag, "--start", "", "start it at once"});
     return std::vector<Command>{
-        {"rollout plan", "what a rollout would do, before anything moves", "rollout plan --release reader@2.0.0 -l site=lab --policy policy.yaml", plan_rollout,
-         target, true},
+        {"rollout plan", "what a rollout would do, before anything moves", "rollout plan --release reader@2.0.0 -l site=lab --policy policy.yaml --uplink 10Mbit/s",
+         plan_rollout, plan, true},
         {"rollout create", "make a rollout", "rollout create --release reader@2.0.0 --all --policy standard --start -o name", create_rollout, create, true,
          true},
         {"rollout list",

@@ -4,6 +4,8 @@
 
 #include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/content/paths.hpp"
+#include "server/content/recipes.hpp"
 #include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
@@ -88,6 +90,20 @@ Result<std::optional<Range>> read_range(std::string_view header, std::uint64_t s
   return std::optional(Range{first, last});
 }
 
+/// Where the bytes of a digest lie: a file of a release, or what routes name.
+struct Stored {
+  std::string path;
+  std::uint64_t size = 0;
+};
+Result<Stored> find_stored(db::Connection& reader, std::string const& data_dir, Digest const& digest) {
+  auto blob = reader.prepare(blobs::kGetBlob);
+  FLEET_TRY(bool const found, blob.bind(1, digest).step());
+  if (found) return Stored{blobs::blob_path(data_dir, digest), static_cast<std::uint64_t>(blob.int64(0))};
+  FLEET_TRY(auto const object, routes::object_size(reader, digest));
+  if (!object) return blobs::unknown_blob(digest);
+  return Stored{routes::object_path(data_dir, digest), *object};
+}
+
 }  // namespace
 
 Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) {
@@ -98,10 +114,8 @@ Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) 
 
 Result<Reply> get_blob(Services& services, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
-  auto blob = reader.prepare(blobs::kGetBlob);
-  FLEET_TRY(bool const found, blob.bind(1, digest).step());
-  if (!found) return blobs::unknown_blob(digest);
-  auto const size = static_cast<std::uint64_t>(blob.int64(0));
+  FLEET_TRY(auto const stored, find_stored(reader, services.data_dir, digest));
+  auto const size = stored.size;
   auto const etag = "\"" + digest.hex() + "\"";
   Reply reply;
   reply.content_type = "application/octet-stream";
@@ -122,7 +136,7 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
     reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});
     return reply;
   }
-  reply.file = net::FileBody{blobs::blob_path(services.data_dir, digest), 0, size};
+  reply.file = net::FileBody{stored.path, 0, size};
   if (*range) {
     reply.status = 206;
     reply.file->offset = (*range)->first;

@@ -1,4 +1,5 @@
 #include "server/api/catalog_files.hpp"
+#include "server/api/content_files.hpp"
 #include "server/api/model_routes.hpp"
 #include "server/access/roles.hpp"
 #include "server/api/route.hpp"
@@ -262,6 +263,7 @@ std::vector<Route> const& catalog_routes() {
       {M::get, "/api/v1/models/{m}/releases/{v}", P::read, kModel, &get_release},
       {M::get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, kModel, &get_lineage},
       {M::get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, kModel, &list_attestations},
+      {M::get, "/api/v1/models/{m}/releases/{v}/routes", P::read, kModel, &list_release_routes},
       {M::get, "/api/v1/models/{m}/releases/{v}/devices", P::read, kDevices, &list_release_devices},
       {M::post, "/api/v1/models/{m}/releases/{v}:approve", P::approve, kRelease, &approve_release, kSmall},
       {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, kRevoke, &revoke_release, kSmall},

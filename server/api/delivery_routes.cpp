@@ -1,3 +1,4 @@
+#include "server/api/content_files.hpp"
 #include "server/api/handler.hpp"
 #include "server/api/route.hpp"
 #include "server/fronts/agent/polls.hpp"
@@ -85,6 +86,7 @@ std::vector<Route> const& delivery_routes() {
   static std::vector<Route> const kRoutes{
       {net::Method::post, "/device/v1/poll", Permission::device, kOpen, RawHandler{post_poll}, wire::kPollBytesMax, Listener::device},
       {net::Method::post, "/device/v1/reports", Permission::device, kOpen, RawHandler{post_reports}, wire::kReportBytesMax, Listener::device},
+      {net::Method::get, "/device/v1/routes/{digest}", Permission::device, kOpen, WorkHandler{get_device_routes}, 0, Listener::device},
       // To everyone: they prove themselves, and a device that no longer knows its server's CA has no other way to learn of the new one.
       {net::Method::get, "/device/v1/ca", Permission::everyone, kOpen, ReadHandler{get_ca}, 0, Listener::device},
       {net::Method::get, "/device/v1/directive/{name}", Permission::everyone, kOpen, ReadHandler{get_directive_root}, 0, Listener::device},

@@ -80,7 +80,8 @@ std::string words_of(std::string const& waiting) {
 void add_device_side(registry::ModelRow const& row, Explained& out) {
   if (row.running) out.has = row.running;
   if (row.running_unknown) out.because.push_back({"unknown_release", "the device runs bytes that are no release of this server"});
-  if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}", words_of(row.waiting))});
+  auto const cost = row.to_fetch > 0 ? fmt::format("; it would fetch {} bytes", row.to_fetch) : std::string();
+  if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}{}", words_of(row.waiting), cost)});
   if (row.version.empty() || row.state == "idle" || row.state == "committed") return;
   auto text = fmt::format("the device is at {} with {}@{} since {}", row.state, row.model, row.version, to_rfc3339(row.since));
   if (auto const error = rollout::read_device_error(row.error); !error.code.empty())

@@ -2,6 +2,7 @@
 
 #include "server/access/roles.hpp"
 #include "server/blobs/garbage.hpp"
+#include "server/content/recipes.hpp"
 #include "server/events/audit.hpp"
 #include "server/fronts/agent/parking.hpp"
 #include "server/registry/devices.hpp"
@@ -85,6 +86,12 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
   out += fmt::format("fleet_blobs_given_back_bytes_total {}\n", back.bytes);
   add_head(out, "fleet_blobs_leaving_bytes", "Bytes that nothing names and that go within a day.", "gauge");
   out += fmt::format("fleet_blobs_leaving_bytes {}\n", back.waiting_bytes);
+  FLEET_TRY(auto const content, routes::figures(reader));
+  add_by_state(out, content.recipes, "fleet_content_recipes", "Recipes by state: ready, waiting to be made, refused because they save too little, failed.");
+  add_head(out, "fleet_content_objects", "Recipes and wire objects that are kept.", "gauge");
+  out += fmt::format("fleet_content_objects {}\n", content.objects);
+  add_head(out, "fleet_content_bytes", "Their bytes.", "gauge");
+  out += fmt::format("fleet_content_bytes {}\n", content.bytes);
   add_head(out, "fleet_draining", "1 while the server ends.", "gauge");
   out += fmt::format("fleet_draining {}\n", services.draining.load() ? 1 : 0);
   return reply;

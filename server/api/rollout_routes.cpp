@@ -1,3 +1,4 @@
+#include "server/api/content_files.hpp"
 #include "server/api/route.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/groups.hpp"
@@ -172,7 +173,9 @@ Result<Reply> plan_rollout(Services& services, Call const& call) {
   FLEET_TRY(auto plan, rollout::plan(services.store.reader(), wanted.request.plan));
   hide_others(call.actor.limits, plan);
   Reply reply;
+  FLEET_TRY(auto const delivery, delivery_json(services.store.reader(), plan));
   reply.body = rollout::plan_json(wanted.request.plan, plan);
+  reply.body.insert(reply.body.size() - 1, R"(,"delivery":)" + delivery);
   return reply;
 }
 

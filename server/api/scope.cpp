@@ -5,6 +5,7 @@
 #include "server/api/route.hpp"
 #include "server/blobs/readers.hpp"
 #include "server/blobs/uploads.hpp"
+#include "server/content/recipes.hpp"
 #include "server/catalog/releases.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/groups.hpp"
@@ -129,6 +130,9 @@ Result<void> check_blob(Call const& call, db::Connection& connection, std::strin
   FLEET_TRY(bool const may, actor.device_n != 0 ? blobs::may_device_read(connection, digest, actor.device_n)
                                                 : blobs::may_read(connection, digest, actor.name, actor.limits.model));
   if (may) return {};
+  // What routes name is read by who may read the file that it helps to make.
+  FLEET_TRY(bool const may_object, actor.device_n != 0 ? routes::may_device_read(connection, digest, actor.device_n) : routes::is_in_release(connection, digest, actor.limits.model));
+  if (may_object) return {};
   return blobs::unknown_blob(digest);
 }
 

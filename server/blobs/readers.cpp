@@ -16,17 +16,6 @@ Result<bool> in_release(db::Connection& reader, Digest const& sha256, std::strin
   return row.bind_all(sha256, model).step();
 }
 
-/// @param models  JSON, as devices.cache has it
-Result<bool> may_cache_read(db::Connection& reader, Digest const& sha256, std::string_view models) {
-  FLEET_TRY(auto const list, wire::parse_json(models, kModelsBytesMax));
-  if (list.as_array().empty()) return in_release(reader, sha256, "");
-  for (auto const& model : list.as_array()) {
-    FLEET_TRY(bool const found, in_release(reader, sha256, model.as_string()));
-    if (found) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<bool> may_read(db::Connection& reader, Digest const& sha256, std::string_view actor, std::string_view model) {
@@ -36,11 +25,25 @@ Result<bool> may_read(db::Connection& reader, Digest const& sha256, std::string_
   return sent.bind_all(sha256, actor).step();
 }
 
+Result<std::optional<std::vector<std::string>>> cached_models(db::Connection& reader, std::int64_t device_n) {
+  auto cache = reader.prepare(kCacheOf);
+  FLEET_TRY(bool const found, cache.bind(1, device_n).step());
+  if (!found || cache.is_null(0)) return std::optional<std::vector<std::string>>();
+  FLEET_TRY(auto const list, wire::parse_json(cache.text_view(0), kModelsBytesMax));
+  std::vector<std::string> out;
+  for (auto const& model : list.as_array()) out.emplace_back(model.as_string());
+  return std::optional(std::move(out));
+}
+
 Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n) {
-  {
-    auto cache = reader.prepare(kCacheOf);
-    FLEET_TRY(bool const found, cache.bind(1, device_n).step());
-    if (found && !cache.is_null(0)) return may_cache_read(reader, sha256, cache.text(0));
+  FLEET_TRY(auto const models, cached_models(reader, device_n));
+  if (models && models->empty()) return in_release(reader, sha256, "");
+  if (models) {
+    for (auto const& model : *models) {
+      FLEET_TRY(bool const found, in_release(reader, sha256, model));
+      if (found) return true;
+    }
+    return false;
   }
   auto named = reader.prepare(kNamedToDevice);
   return named.bind_all(sha256, device_n).step();

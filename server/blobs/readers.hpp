@@ -3,7 +3,10 @@
 #include "core/base/bytes.hpp"
 #include "server/store/sqlite/db.hpp"
 
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 /// Who reads which bytes. Digests are no secret, metadata lists them; what they are of is.
 namespace fleet::blobs {
@@ -13,6 +16,8 @@ namespace fleet::blobs {
 [[nodiscard]] Result<bool> may_read(db::Connection& reader, Digest const& sha256, std::string_view actor, std::string_view model);
 /// A device reads what the variants of its hardware name in releases that a directive named to it; a cache what releases of its models have.
 [[nodiscard]] Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n);
+/// The models whose objects a cache reads, none: all. Nothing: it is a device. @errors corrupt
+[[nodiscard]] Result<std::optional<std::vector<std::string>>> cached_models(db::Connection& reader, std::int64_t device_n);
 /// Also where it is there, for somebody else.
 [[nodiscard]] Error unknown_blob(Digest const& sha256);
 

@@ -47,7 +47,8 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
                              .state = models.text(3),
                              .rollout = models.text(4),
                              .attempt = models.int64(5),
-                             .waiting = models.text(6)};
+                             .waiting = models.text(6),
+                             .to_fetch = models.int64(7)};
     record.models.emplace_hint(record.models.end(), models.text(0), std::move(status));
   }
 }
@@ -100,7 +101,7 @@ Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest 
     if (known == status) continue;
     FLEET_CHECK(tx.prepare(kPutModelFromPoll)
                     .bind_all(record.n, model, db::text_or_null(status.version), db::digest_or_null(status.digest), status.state, db::text_or_null(status.rollout), status.attempt,
-                              db::text_or_null(status.waiting), to_unix_ms(now))
+                              db::text_or_null(status.waiting), to_unix_ms(now), status.to_fetch)
                     .run());
     known = status;
   }

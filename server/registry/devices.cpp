@@ -146,6 +146,7 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
     model.since = from_unix_ms(row.int64(6));
     model.error = row.maybe_text(7).value_or("");
     model.waiting = row.maybe_text(8).value_or("");
+    model.to_fetch = row.int64(9);
     out.push_back(std::move(model));
   }
 }

@@ -79,6 +79,7 @@ struct ModelRow {
   std::optional<std::string> running;
   bool running_unknown = false;  ///< it runs bytes that are no release the server knows
   std::string version, state, rollout, waiting, error;
+  std::int64_t to_fetch = 0;  ///< bytes, while its download waits; 0: not known
   SysTime since{};
 };
 [[nodiscard]] Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64_t device_n, Limits const& limits);

@@ -4,6 +4,7 @@
 #include "server/access/queries.hpp"
 #include "server/blobs/queries.hpp"
 #include "server/catalog/queries.hpp"
+#include "server/content/queries.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/events/queries.hpp"
 #include "server/registry/queries.hpp"
@@ -21,6 +22,7 @@ std::map<std::string, std::span<db::Query const>> const& folders() {
       {"server/access", access::queries::kAll},
       {"server/blobs", blobs::kQueries},
       {"server/catalog", catalog::kQueries},
+      {"server/content", routes::kQueries},
       {"server/delivery", delivery::kQueries},
       {"server/events", events::kQueries},
       {"server/registry", registry::queries::kAll},

@@ -4,6 +4,7 @@
 #include "server/rollout/engine/membership.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct Conflict {
   std::string rollout, state, selector, model;
   std::int64_t devices = 0;  ///< of the targeted; counted by `plan` alone
 };
+/// What devices get that are alike: of a set, once for each member.
+struct Arrival {
+  std::string model, to, hardware;
+  std::string from;  ///< the version that runs; empty: none
+  auto operator<=>(Arrival const&) const = default;
+};
 struct Plan {
   std::int64_t fleet = 0;       ///< how often the fleet had changed when it was read
   std::int64_t targeted = 0;
@@ -35,6 +42,7 @@ struct Plan {
   std::vector<StagePlan> stages;
   std::vector<Conflict> conflicts;  ///< live rollouts of what it moves whose selectors may overlap
   std::vector<std::string> warnings;
+  std::map<Arrival, std::int64_t> arrivals;  ///< of the targeted devices
 };
 
 /// Stages, power and warnings from the places of the targeted devices.

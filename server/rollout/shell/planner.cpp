@@ -59,6 +59,36 @@ Result<std::vector<std::string>> moved_models(db::Connection& reader, std::strin
   }
 }
 
+/// Empty: none.
+Result<std::string> running_version(db::Connection& reader, std::int64_t device_n, std::string const& model) {
+  auto row = reader.prepare(queries::kRunningVersion);
+  row.bind_all(device_n, model);
+  FLEET_TRY(bool const found, row.step());
+  return found && !row.is_null(0) ? row.text(0) : std::string();
+}
+
+Result<void> add_arrivals(db::Connection& reader, std::map<std::string, std::string> const& moved, registry::DeviceFacts const& device, std::map<Arrival, std::int64_t>& out) {
+  for (auto const& [model, version] : moved) {
+    FLEET_TRY(auto from, running_version(reader, device.n, model));
+    ++out[{model, version, device.hardware, std::move(from)}];
+  }
+  return {};
+}
+
+/// The releases that devices get, by model: its own, or its members'.
+Result<std::map<std::string, std::string>> moved_releases(db::Connection& reader, std::string const& model, std::string const& version, std::int64_t n) {
+  std::map<std::string, std::string> out;
+  auto rows = reader.prepare(queries::kMemberVersions);
+  rows.bind_all(n);
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) break;
+    out.emplace(rows.text(0), rows.text(1));
+  }
+  if (out.empty()) out.emplace(model, version);
+  return out;
+}
+
 }  // namespace
 
 Result<Habits> fleet_habits(db::Connection& reader) {
@@ -187,6 +217,8 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   std::map<std::string, std::set<std::string>> running;
   std::int64_t ineligible = 0;
   SiteCounts sites;
+  FLEET_TRY(auto const moved, moved_releases(reader, request.model, request.version, release.n));
+  std::map<Arrival, std::int64_t> arrivals;
   auto const take = [&](registry::DeviceFacts const& device) -> Result<void> {
     if (std::find(release.hardware.begin(), release.hardware.end(), device.hardware) == release.hardware.end()) {
       ++ineligible;
@@ -206,12 +238,10 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
     }
     for (std::size_t i = 0; i < others.size(); ++i) conflicts[i].devices += others[i].matches(seen);
     for (auto const& [model, floor] : floors) {
-      auto row = reader.prepare(queries::kRunningVersion);
-      row.bind_all(device.n, model);
-      FLEET_TRY(bool const found, row.step());
-      if (found && !row.is_null(0)) running[model].insert(row.text(0));
+      FLEET_TRY(auto const version, running_version(reader, device.n, model));
+      if (!version.empty()) running[model].insert(version);
     }
-    return {};
+    return add_arrivals(reader, moved, device, arrivals);
   };
   FLEET_CHECK(registry::scan_selected(reader, selector, take));
   FLEET_CHECK(check_floors(reader, request, release, running));
@@ -235,6 +265,7 @@ Result<Plan> plan(db::Connection& reader, PlanRequest const& request) {
   if (release.state != "approved") out.warnings.push_back(fmt::format("the release is {}: it must be approved before the rollout starts", release.state));
   if (against && against->state != "approved") out.warnings.push_back(fmt::format("{} is {}: it must be approved before the rollout starts", request.policy.ab->against, against->state));
   out.conflicts = std::move(conflicts);
+  out.arrivals = std::move(arrivals);
   return out;
 }
 

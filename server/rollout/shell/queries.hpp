@@ -18,6 +18,7 @@ using db::Query;
 inline constexpr Query kFindRelease{"rollout_find_release", "SELECT l.n, " FLEET_RELEASE_STATE ", l.document FROM releases l WHERE l.model = ? AND l.version = ?"};
 inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) FROM rollouts WHERE model = ?"};
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
+inline constexpr Query kMemberVersions{"rollout_member_versions", "SELECT r.model, r.version FROM release_members m JOIN releases r ON r.n = m.member WHERE m.release = ?"};
 inline constexpr Query kGaps{"rollout_gaps",
                              "SELECT max(poll_every_s), CAST(avg(poll_every_s) AS INTEGER), max(report_every_s), CAST(avg(report_every_s) AS INTEGER) FROM contacts"};
 inline constexpr Query kCountRunning{"rollout_count_running", "SELECT coalesce(sum(devices), 0) FROM running_counts WHERE model = ?"};
@@ -311,7 +312,7 @@ inline constexpr Query kListState{
 
 /// For the test that prepares each on the newest schema.
 inline constexpr auto kAll = std::to_array<Query>(
-    {kFindRelease, kCountOfModel, kRunningVersion, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
+    {kFindRelease, kCountOfModel, kRunningVersion, kMemberVersions, kGaps, kCountRunning, kReportedOf, kMetricsSent, kLiveOfModel, kGetRollout, kGetRolloutN, kListRollouts,
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kLiveFollowers, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,

@@ -179,6 +179,22 @@ TEST_CASE("a plan is told in words") {
         "warning: no holdback\n");
 }
 
+TEST_CASE("a plan says how many bytes reach whom, and how long that takes over a link") {
+  auto const plan = R"({"release":"reader@2.0.0","selector":"","targeted":40,"ineligible":0,"stages":[],"conflicts":[],"warnings":[],"delivery":{"bytes":41943040,"as_it_is_bytes":2097152000,
+    "largest_bytes":52428800,"devices":[{"model":"reader","hardware":"cam-a","from":"1.0.0","devices":38,"kind":"tensor_delta","bytes":1048576},
+    {"model":"reader","hardware":"cam-a","from":null,"devices":2,"kind":"as_it_is","bytes":52428800}]}})";
+  FakeServer const server([&](Seen const&) { return net::json_response(200, plan); });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader@2.0.0", "--all", "--policy", "standard", "--uplink", "1Mbit/s"}) == 0);
+  auto const& text = bench.console.stdout_text;
+  CHECK(text.find("delivery: 40.0 MiB in all; as they are 2.0 GiB\n") != std::string::npos);
+  CHECK(text.find("  38 x cam-a reader from 1.0.0: tensor_delta, 1.0 MiB each\n") != std::string::npos);
+  CHECK(text.find("  2 x cam-a reader: as_it_is, 50.0 MiB each\n") != std::string::npos);
+  CHECK(text.find("  at 1Mbit/s: 6 min where all share it, 7 min at most for a device that has it for itself\n") != std::string::npos);
+  CHECK(bench.run({"rollout", "plan", "--release", "reader@2.0.0", "--all", "--policy", "standard", "--uplink", "fast"}) == 2);
+}
+
 TEST_CASE("an explanation is in words, canaries beside controls; its numbers are for who asks") {
   FakeServer const server(in_turn({R"({"rollout":"ro_1","state":"running","text":"reader@2.0.0 is running, stage 1 of 2: 4 devices were told, 4 switched, 3 healthy, 1 failed.",
     "stages":[{"index":1,"percent":33.333333333333336,"devices":4,"state":"dispatching"}],"window":{"number":3,"state":"open","canaries":6,"controls":18},

@@ -247,6 +247,7 @@ std::vector<Case> cases() {
       {get, "/api/v1/models/{m}/releases/{v}/attestations", P::read, "/api/v1/models/mine/releases/1/attestations",
        "/api/v1/models/rival/releases/1/attestations"},
       {get, "/api/v1/models/{m}/releases/{v}/lineage", P::read, "/api/v1/models/mine/releases/1/lineage", "/api/v1/models/rival/releases/1/lineage"},
+      {get, "/api/v1/models/{m}/releases/{v}/routes", P::read, "/api/v1/models/mine/releases/1/routes", "/api/v1/models/rival/releases/1/routes"},
       {get, "/api/v1/models/{m}/releases/{v}/devices", P::read, "/api/v1/models/mine/releases/1/devices", "/api/v1/models/rival/releases/1/devices"},
       {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + crypto::sha256("file of mine").hex()},
       {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=rival",

@@ -1,0 +1,178 @@
+#include "server/content/recipes.hpp"
+
+#include "core/trust/dsse.hpp"
+#include "core/wire/json_pieces.hpp"
+#include "server/blobs/readers.hpp"
+#include "server/content/queries.hpp"
+#include "server/content/wanted.hpp"
+
+#include <fmt/format.h>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace fleet::routes {
+namespace json = boost::json;
+namespace {
+
+std::uint64_t bytes_at(db::Statement const& row, int column) { return static_cast<std::uint64_t>(row.int64(column)); }
+
+Result<std::vector<wire::Route>> ready_of(db::Connection& reader, Digest const& target) {
+  std::vector<wire::Route> out;
+  auto rows = reader.prepare(kRoutesOf);
+  rows.bind(1, target);
+  for (;;) {
+    FLEET_TRY(bool const row, rows.step());
+    if (!row) return out;
+    wire::Route route{rows.text(0), {}, rows.digest(2), bytes_at(rows, 3), bytes_at(rows, 4), bytes_at(rows, 5)};
+    if (auto const base = rows.digest(1); base != Digest{}) route.bases.push_back(base);
+    out.push_back(std::move(route));
+  }
+}
+
+/// About what a route takes of the document.
+constexpr std::size_t kRouteBytes = 320, kFileBytes = 128;
+
+json::object route_json(db::Statement const& row, std::uint64_t size) {
+  bool const ready = row.text_view(0) == "ready", from_nothing = row.digest(2) == Digest{};
+  auto const bytes = bytes_at(row, 4) + bytes_at(row, 5);
+  auto const number = [&](std::uint64_t value) { return ready ? json::value(value) : json::value(nullptr); };
+  json::object out{{"state", row.text(0)}};
+  out["kind"] = wire::text_or_null(row.maybe_text(1));
+  out["from"] = row.is_null(9) ? json::value(nullptr) : json::value(fmt::format("{}@{}", row.text(9), row.text(10)));
+  out["base"] = from_nothing ? json::value(nullptr) : json::value(row.digest(2).hex());
+  out["bytes"] = number(bytes);
+  out["recipe_bytes"] = number(bytes_at(row, 4));
+  out["memory"] = number(bytes_at(row, 6));
+  out["saves_percent"] = ready && size > 0 ? json::value(static_cast<double>(size - std::min(size, bytes)) * 100 / static_cast<double>(size)) : json::value(nullptr);
+  out["devices"] = from_nothing ? json::value(nullptr) : json::value(row.int64(8));
+  out["why"] = wire::text_or_null(row.maybe_text(7));
+  return out;
+}
+
+}  // namespace
+
+Result<wire::ReleaseRoutes> routes_of(db::Connection& reader, wire::Release const& release, Digest const& digest, std::string const& hardware) {
+  wire::ReleaseRoutes out{digest, hardware, {}};
+  auto const* const variant = wire::find_variant(release, hardware);
+  if (variant == nullptr) return out;
+  std::set<Digest> seen;
+  std::size_t bytes = 0;
+  for (auto const& file : variant->files) {
+    if (file.size < kFileBytesMin || !seen.insert(file.sha256).second) continue;
+    FLEET_TRY(auto routes, ready_of(reader, file.sha256));
+    bytes += routes.empty() ? 0 : kFileBytes + kRouteBytes * routes.size();
+    if (bytes > wire::kRoutesBytesMax) break;  // the rest travels as it is
+    if (!routes.empty()) out.files.push_back({file.sha256, file.size, std::move(routes)});
+  }
+  return out;
+}
+
+Result<std::string> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n) {
+  auto row = reader.prepare(kNamedRelease);
+  FLEET_TRY(bool const found, row.bind_all(release, device_n).step());
+  if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("no directive named a release {} to this device", release.hex())};
+  FLEET_TRY(auto const document, wire::decode_release(row.text_view(0)));
+  FLEET_TRY(auto const routes, routes_of(reader, document, release, row.text(1)));
+  FLEET_TRY(auto const key, keys.get("directive-root"));
+  auto const payload = wire::encode(routes);
+  return trust::make_envelope(wire::kRoutesPayloadType, as_bytes(payload), {&key, 1});
+}
+
+Result<std::vector<std::string>> routes_json(db::Connection& reader, wire::Release const& release) {
+  std::vector<std::string> out;
+  for (auto const& variant : release.variants) {
+    for (auto const& file : variant.files) {
+      json::array routes;
+      auto rows = reader.prepare(kAllOf);
+      rows.bind(1, file.sha256);
+      for (;;) {
+        FLEET_TRY(bool const row, rows.step());
+        if (!row) break;
+        routes.push_back(route_json(rows, file.size));
+      }
+      if (routes.empty()) continue;
+      out.push_back(json::serialize(json::object{{"hardware", json::array(variant.hardware.begin(), variant.hardware.end())},
+                                                 {"file", file.name},
+                                                 {"sha256", file.sha256.hex()},
+                                                 {"size", file.size},
+                                                 {"routes", std::move(routes)}}));
+    }
+  }
+  return out;
+}
+
+Result<std::optional<std::uint64_t>> object_size(db::Connection& reader, Digest const& sha256) {
+  auto row = reader.prepare(kObject);
+  FLEET_TRY(bool const found, row.bind(1, sha256).step());
+  return found ? std::optional(bytes_at(row, 0)) : std::nullopt;
+}
+
+Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n) {
+  FLEET_TRY(auto const models, blobs::cached_models(reader, device_n));
+  if (models && models->empty()) return is_in_release(reader, sha256, "");
+  if (models) {
+    for (auto const& model : *models) {
+      FLEET_TRY(bool const found, is_in_release(reader, sha256, model));
+      if (found) return true;
+    }
+    return false;
+  }
+  auto row = reader.prepare(kObjectOfDevice);
+  return row.bind_all(sha256, device_n).step();
+}
+
+Result<bool> is_in_release(db::Connection& reader, Digest const& sha256, std::string_view model) {
+  auto row = reader.prepare(kObjectInRelease);
+  return row.bind_all(sha256, model).step();
+}
+
+Result<Travel> travel_of(db::Connection& reader, wire::Release const& release, wire::Release const* from, std::string const& hardware) {
+  Travel out{"none", 0, 0};
+  auto const* const variant = wire::find_variant(release, hardware);
+  auto const* const before = from == nullptr ? nullptr : wire::find_variant(*from, hardware);
+  std::set<Digest> there;
+  for (auto const& file : before == nullptr ? std::vector<wire::ReleaseFile>{} : before->files) there.insert(file.sha256);
+  std::uint64_t most = 0;
+  for (auto const& file : variant == nullptr ? std::vector<wire::ReleaseFile>{} : variant->files) {
+    out.size += file.size;
+    if (!there.insert(file.sha256).second) continue;
+    std::string kind = "as_it_is";
+    auto bytes = file.size;
+    if (file.size >= kFileBytesMin) {
+      FLEET_TRY(auto const routes, ready_of(reader, file.sha256));
+      for (auto const& route : routes) {
+        bool const has = std::all_of(route.bases.begin(), route.bases.end(), [&](Digest const& base) { return there.contains(base); });
+        if (!has || route.bytes + route.recipe_bytes >= bytes) continue;
+        bytes = route.bytes + route.recipe_bytes;
+        kind = route.kind;
+      }
+    }
+    out.bytes += bytes;
+    if (file.size > most || out.kind == "none") {
+      most = file.size;
+      out.kind = kind;
+    }
+  }
+  return out;
+}
+
+Result<Figures> figures(db::Connection& reader) {
+  Figures out;
+  {
+    auto rows = reader.prepare(kCountStates);
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      out.recipes.emplace_back(rows.text(0), rows.int64(1));
+    }
+  }
+  auto row = reader.prepare(kObjectsBytes);
+  FLEET_CHECK(row.step());
+  out.bytes = row.int64(0);
+  out.objects = row.int64(1);
+  return out;
+}
+
+}  // namespace fleet::routes

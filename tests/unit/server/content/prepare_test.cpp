@@ -1,0 +1,276 @@
+#include "core/trust/dsse.hpp"
+#include "server/content/paths.hpp"
+#include "server/content/preparer.hpp"
+#include "server/content/queries.hpp"
+#include "server/content/recipes.hpp"
+#include "server/content/wanted.hpp"
+#include "tests/unit/server/catalog/catalog_fixture.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+using namespace fleet;
+using namespace fleet::routes;
+using catalog::test::must;
+
+namespace {
+
+std::string noise(std::uint64_t seed, std::size_t bytes) {
+  std::string out(bytes, '\0');
+  SeededRandom random{seed};
+  random.fill({reinterpret_cast<std::uint8_t*>(out.data()), out.size()});
+  return out;
+}
+
+/// A server with releases of a model whose files are large enough, and devices that run some.
+struct House : catalog::test::Catalog {
+  FakeClock clock{now};
+  Services services{.data_dir = dir, .clock = clock, .fs = system_fs(), .random = system_random(), .store = *store, .ca = {}, .server_name = "test", .devices_url = {}};
+  std::string const one = noise(1, 700'000);
+  std::string const two = noise(2, 1'000) + one.substr(0, 300'000) + noise(3, 2'000) + one.substr(300'000);
+  int devices = 0;
+
+  House() { add_model("reader"); }
+  catalog::Release add(std::string const& version, std::string const& content, std::string const& name = "model.bin") {
+    add_blob(content);
+    return must(publish_body("reader", fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{}]}}]}})", version, file_json(name, content)))).release;
+  }
+  /// So many devices run it; each was told of `named`.
+  void run(std::string const& version, int count, std::int64_t named = 0) {
+    for (int i = 0; i < count; ++i) {
+      auto const n = ++devices;
+      script(fmt::format("INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES ({0}, 'd{0}', 'cam-a', 'active', x'{1}', 0, 0);"
+                         "INSERT INTO device_models (device, model, running, since) VALUES ({0}, 'reader', '{2}', 0);",
+                         n, crypto::sha256(std::to_string(n)).hex(), version));
+      if (named != 0) script(fmt::format("INSERT INTO named_releases (device, release) VALUES ({}, {})", n, named));
+    }
+  }
+  void prepare(std::uint64_t bytes_max = std::uint64_t{1} << 30) {
+    Preparer preparer(services, bytes_max);
+    must(preparer.settle());
+    while (must(preparer.round())) {
+    }
+  }
+  std::vector<wire::Route> routes(catalog::Release const& release) {
+    auto const document = must(wire::decode_release(release.document));
+    auto const all = must(routes_of(store->reader(), document, release.digest, "cam-a"));
+    return all.files.empty() ? std::vector<wire::Route>{} : all.files[0].routes;
+  }
+  std::string states() { return read("SELECT coalesce(group_concat(state, ' '), '') FROM (SELECT state FROM content_recipes ORDER BY n)"); }
+  std::size_t files() {
+    std::size_t out = 0;
+    if (std::filesystem::exists(dir + "/content"))
+      for (auto const& entry : std::filesystem::recursive_directory_iterator(dir + "/content")) out += entry.is_regular_file() ? 1U : 0U;
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a delta from what devices run is prepared, tried out and told; what cannot get smaller is not") {
+  House house;
+  house.add("1", house.one);
+  auto const release = house.add("2", house.two);
+  house.run("1", 3, release.n);
+  house.prepare();
+  auto const routes = house.routes(release);
+  REQUIRE(routes.size() == 1);
+  CHECK(routes[0].kind == "binary_delta");
+  CHECK(routes[0].bases == std::vector{crypto::sha256(house.one)});
+  CHECK(routes[0].bytes + routes[0].recipe_bytes < 60'000);
+  CHECK(routes[0].memory > 0);
+  // Of both releases the whole file compressed, and of each a delta from the other one's; random bytes do not get smaller.
+  CHECK(house.read("SELECT count(*) FROM content_recipes WHERE state = 'refused' AND base = zeroblob(32)") == "2");
+
+  // The device it was named to is told, signed as directives are, and may read what the routes name; another may not.
+  auto& reader = house.store->reader();
+  auto const envelope = must(sign_routes(reader, house.keys, release.digest, 1));
+  auto const keys = must(signing::keys_of_role(reader, "directive-root"));
+  auto const payload = must(trust::open_envelope(as_bytes(envelope), wire::kRoutesPayloadType, keys, wire::kRoutesEnvelopeBytesMax));
+  auto const told = must(wire::decode_routes(as_text(payload)));
+  CHECK(told.release == release.digest);
+  CHECK(told.files.at(0).routes == routes);
+  house.run("1", 1);
+  CHECK(sign_routes(reader, house.keys, release.digest, 4).error().code == "unknown_release");
+  for (auto const& [device, may] : {std::pair{1, true}, std::pair{4, false}}) CHECK(must(may_device_read(reader, routes[0].recipe, device)) == may);
+  CHECK(must(is_in_release(reader, routes[0].recipe, "reader")));
+  CHECK_FALSE(must(is_in_release(reader, routes[0].recipe, "other")));
+  CHECK(must(object_size(reader, routes[0].recipe)) == routes[0].recipe_bytes);
+  CHECK_FALSE(must(object_size(reader, crypto::sha256("x"))).has_value());
+}
+
+TEST_CASE("a cache reads the objects of its models, and no others") {
+  House house;
+  house.add("1", house.one);
+  auto const release = house.add("2", house.two);
+  house.run("1", 2);
+  house.prepare();
+  auto const recipe = house.routes(release).at(0).recipe;
+  for (auto const& [models, may] : {std::pair{"[]", true}, std::pair{R"(["other","reader"])", true}, std::pair{R"(["other"])", false}}) {
+    house.script(fmt::format("UPDATE devices SET cache = '{}' WHERE n = 2", models));
+    CHECK(must(may_device_read(house.store->reader(), recipe, 2)) == may);
+  }
+}
+
+TEST_CASE("what compresses is told compressed, for devices that run nothing; small files travel as they are") {
+  House house;
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) text += std::to_string(i * 7 % 1'000);
+  auto const release = house.add("1", text);
+  house.add("2", text.substr(0, kFileBytesMin - 1));
+  house.prepare();
+  auto const routes = house.routes(release);
+  REQUIRE(routes.size() == 1);
+  CHECK(routes[0].kind == "compressed");
+  CHECK(routes[0].bases.empty());
+  CHECK(house.states() == "ready");
+}
+
+TEST_CASE("the file that was before is found under another name, too") {
+  House house;
+  house.add("1", house.one, "old.bin");
+  auto const release = house.add("2", house.two, "new.bin");
+  house.run("1", 1);
+  house.prepare();
+  CHECK(house.routes(release).size() == 1);
+}
+
+TEST_CASE("a delta is measured by what it replaces: one that saves too little is refused and leaves nothing behind") {
+  House house;
+  house.add("1", house.one);
+  auto const release = house.add("2", noise(9, 700'000));
+  house.run("1", 1);
+  house.prepare();
+  CHECK(house.routes(release).empty());
+  CHECK(house.read("SELECT count(*) FROM content_recipes WHERE state <> 'refused'") == "0");
+  CHECK(house.files() == 0);
+  auto const items = must(routes_json(house.store->reader(), must(wire::decode_release(release.document))));
+  REQUIRE(items.size() == 1);
+  CHECK(items[0].find(R"("state":"refused")") != std::string::npos);
+  CHECK(items[0].find(R"("from":"reader@1")") != std::string::npos);
+}
+
+TEST_CASE("what was revoked goes, and what nobody asked for in a week") {
+  House house;
+  house.add("1", house.one);
+  house.add("2", house.two);
+  house.run("1", 1);
+  house.prepare();
+  CHECK(house.files() > 0);
+  must(house.revoke_it("reader", "2"));
+  house.prepare();
+  CHECK(house.files() == 0);
+  CHECK(house.read("SELECT count(*) FROM content_recipes c JOIN releases r ON r.n = c.release WHERE r.state = 'revoked'") == "0");
+
+  House other;
+  other.add("1", other.one);
+  auto const release = other.add("2", other.two);
+  other.run("1", 1);
+  other.prepare();
+  other.add("3", noise(7, 100'000));
+  other.add("4", noise(8, 100'000));
+  other.clock.advance(std::chrono::hours{24 * 6});
+  other.prepare();
+  CHECK(other.routes(release).size() == 1);
+  other.clock.advance(std::chrono::hours{25});
+  other.prepare();
+  CHECK(other.routes(release).empty());
+}
+
+TEST_CASE("what the disk lost is noticed at start and made again; what no row names is swept") {
+  House house;
+  house.add("1", house.one);
+  auto const release = house.add("2", house.two);
+  house.run("1", 1);
+  house.prepare();
+  auto const before = house.routes(release);
+  REQUIRE(std::filesystem::remove(object_path(house.dir, before.at(0).recipe)));
+  auto const stray = object_path(house.dir, crypto::sha256("stray"));
+  std::filesystem::create_directories(stray.substr(0, stray.rfind('/')));
+  must(system_fs().replace(stray, "left over"));
+  auto const count = house.files();
+  house.prepare();
+  CHECK(house.routes(release) == before);  // the same inputs, the same bytes
+  CHECK(house.files() == count);
+  CHECK_FALSE(std::filesystem::exists(stray));
+}
+
+namespace {
+
+/// Ends the work at the n-th look at the clock.
+struct EndingClock final : Clock {
+  EndingClock(Clock& real_clock, std::atomic<bool>& ends, int looks) : below(real_clock), stop(ends), left(looks) {}
+  SysTime wall() const override { return below.wall(); }
+  MonoTime mono() const override {
+    if (--left == 0) stop = true;
+    return below.mono();
+  }
+  Clock& below;
+  std::atomic<bool>& stop;
+  mutable int left;
+};
+
+}  // namespace
+
+TEST_CASE("a server that ends in its midst goes on from the checkpoint, to the same recipe") {
+  House house;
+  auto const base = noise(11, 5'000'000);
+  auto target = base;
+  for (std::size_t at = 1'000; at < target.size(); at += 400'000) target[at] = static_cast<char>(target[at] + 1);
+  auto const first = house.add("1", base.substr(0, 4'000'000));
+  auto const release = house.add("2", target.substr(0, 4'000'000));
+  house.run("1", 1);
+  must(note_wanted(*house.store, must(wanted_of(house.store->reader(), release.n, true)), house.now));
+  std::vector<std::int64_t> bases;
+  for (int ends = 2; ends < 6; ++ends) {
+    std::atomic<bool> stop{false};
+    EndingClock clock(house.clock, stop, ends);
+    MakerContext const context{*house.store, system_fs(), clock, house.dir, stop};
+    // The delta, not what starts from nothing.
+    auto task = must(next_task(house.store->reader()));
+    REQUIRE(task.has_value());
+    if (task->base == Digest{}) task = must(next_task(house.store->reader(), {task->n}));
+    REQUIRE(task.has_value());
+    auto const made = make_recipe(context, *task);
+    if (made) break;
+    CHECK(made.error().code == "interrupted");
+    CHECK(std::filesystem::exists(work_dir(house.dir, task->n) + "/checkpoint"));
+  }
+  house.prepare();
+  auto const routes = house.routes(release);
+  REQUIRE(routes.size() == 1);
+  CHECK(routes[0].bytes < 400'000);
+  CHECK_FALSE(std::filesystem::exists(house.dir + "/content/work/" + house.read("SELECT max(n) FROM content_recipes")));
+}
+
+TEST_CASE("the disk's share is held to: what no longer is asked for goes first, and what does not fit waits") {
+  House house;
+  house.add("1", house.one);
+  auto const release = house.add("2", house.two);
+  house.run("1", 1);
+  house.prepare(500'000);
+  CHECK(house.routes(release).empty());
+  CHECK(house.states().find("ready") == std::string::npos);
+  house.prepare(2'000'000);
+  CHECK(house.routes(release).size() == 1);
+}
+
+TEST_CASE("how a release travels is told by what runs: by a delta, as it is, or not at all") {
+  House house;
+  auto const first = house.add("1", house.one);
+  auto const release = house.add("2", house.two);
+  house.run("1", 1);
+  house.prepare();
+  auto const to = must(wire::decode_release(release.document)), from = must(wire::decode_release(first.document));
+  auto& reader = house.store->reader();
+  CHECK(must(travel_of(reader, to, &from, "cam-a")).kind == "binary_delta");
+  CHECK(must(travel_of(reader, to, &from, "cam-a")).bytes < 60'000);
+  auto const fresh = must(travel_of(reader, to, nullptr, "cam-a"));
+  CHECK(fresh.kind == "as_it_is");
+  CHECK(fresh.bytes == house.two.size());
+  CHECK(must(travel_of(reader, to, &to, "cam-a")).bytes == 0);
+  auto const all = must(figures(reader));
+  CHECK(all.bytes > 0);
+  CHECK(all.objects >= 2);
+}
