@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
+.PHONY: help demo test build setup bench bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -47,6 +47,17 @@ sim-table: build ## the tables of docs/statistics.md: hours; what was simulated 
 bench: build ## measures against nginx on this machine, in one run
 	@$(STEP) "packages of the benchmarks" .ci/setup bench
 	@$(STEP) "bench" tests/bench/run $(BUILD)/bin
+
+bench-delta: ## what a new version takes on the way to a device that has the old one, beside zstd, xdelta3, bsdiff, casync, zchunk. MIB=64 for the table's size
+	@$(STEP) "packages of the benchmarks" .ci/setup build bench
+	@$(MAKE) --no-print-directory build TARGETS="content-files measured"
+	@tests/bench/delta.py $(BUILD)/bin
+
+bench-delta-peers: ## the same beside ZipNN, HDiffPatch and XOR + zstd (from PyPI)
+	@$(STEP) "packages of the benchmarks" .ci/setup build bench
+	@$(MAKE) --no-print-directory build TARGETS="content-files measured"
+	@$(STEP) "ZipNN, HDiffPatch, zstandard" bash -c 'test -f $(BUILD)/delta-peers/complete || { /usr/bin/python3 -m venv --system-site-packages $(BUILD)/delta-peers && $(BUILD)/delta-peers/bin/pip install -q hdiffpatch==2.6.0 zstandard==0.25.0 && $(BUILD)/delta-peers/bin/pip install -q --no-deps zipnn==0.5.4 && touch $(BUILD)/delta-peers/complete; }'
+	@tests/bench/delta.py $(BUILD)/bin $(BUILD)/delta-peers/bin/python
 
 conformance: build ## the TUF client against the tuf-conformance suite in TUF_CONFORMANCE=DIR
 	@$(STEP) "conformance" tests/conformance/run.sh $(BUILD)/bin/tuf-client "$(TUF_CONFORMANCE)"

@@ -1,6 +1,9 @@
-"""Pairs of files, an old and a new one, as updates of models make them. The same seed makes the same bytes."""
+#!/usr/bin/python3
+"""Pairs of files, an old and a new one, as updates of models make them. The same seed makes the same bytes.
+usage: delta_pairs.py list | FOLDER MIB NAME   (writes FOLDER/old and FOLDER/new)"""
 import json
 import pathlib
+import sys
 
 import numpy as np
 
@@ -73,12 +76,11 @@ def each(tensors, function):
     return {name: function(values) for name, values in tensors.items()}
 
 
-def nudged(values, share, seed=3):
-    """That share of integers is one more or one less."""
+def nudged(tensors, share, seed=3):
+    """That share of the integers is one more or one less."""
     rng = np.random.default_rng(seed)
-    hit = rng.random(values.size) < share
-    step = np.where(rng.random(values.size) < 0.5, 1, -1)
-    return (values.astype(np.int32) + hit * step).astype(values.dtype)
+    hit = lambda values: (rng.random(values.size) < share) * np.where(rng.random(values.size) < 0.5, 1, -1)
+    return each(tensors, lambda values: (values.astype(np.int32) + hit(values)).astype(values.dtype))
 
 
 def rearranged(tensors):
@@ -97,33 +99,6 @@ def rearranged(tensors):
     return out
 
 
-def make(folder, mib):
-    """Yields (name, old, new) paths, one pair at a time."""
-    folder = pathlib.Path(folder)
-
-    def pair(name, old, new, write=write_safetensors):
-        paths = folder / f"{name}.old", folder / f"{name}.new"
-        for path, tensors in zip(paths, (old, new)):
-            write(path, tensors)
-        return name, *paths
-
-    f32 = layers(mib, 4)
-    yield pair("f32-1e-4", f32, tuned(f32, 1e-4))
-    yield pair("f32-1e-3", f32, tuned(f32, 1e-3))
-    yield pair("last-5-percent", f32, f32 | last_changed(f32))
-    yield pair("layers-moved", f32, rearranged(f32))
-    yield pair("layers-moved-tuned", f32, tuned(rearranged(f32), 1e-4))
-    half = layers(mib, 2)
-    yield pair("bf16-1e-3", each(half, bfloat16), each(tuned(half, 1e-3), bfloat16))
-    yield pair("bf16-noise", each(half, bfloat16), each(tuned(half, absolute=2e-5), bfloat16))
-    yield pair("bf16-1-percent", each(half, bfloat16), each(each(half, bfloat16), lambda v: nudged(v, 0.01)))
-    yield pair("fp16-1e-3", each(half, lambda v: v.astype(np.float16)), each(tuned(half, 1e-3), lambda v: v.astype(np.float16)))
-    bytes_ = each(layers(mib, 1), lambda v: np.clip(np.round(v / 0.02 * 40), -127, 127).astype(np.int8))
-    yield pair("int8-3-percent", bytes_, each(bytes_, lambda v: nudged(v, 0.03)))
-    quantised = layers(mib * 16 // 9, 1)
-    yield pair("q4_0", each(quantised, q4_0), each(tuned(quantised, 1e-3), q4_0), write_gguf)
-
-
 def last_changed(tensors):
     """The last twentieth of the weights, new."""
     out, left = {}, sum(v.size for v in tensors.values()) // 20
@@ -136,3 +111,94 @@ def last_changed(tensors):
         out[name][-take:] = rng.normal(0, 0.02, take)
         left -= take
     return out
+
+
+def trained(sizes, images, labels, weights=None, epochs=30, rate=0.05, seed=4):
+    """A perceptron of these layers, by stochastic gradient descent with momentum, from `weights` or from scratch."""
+    rng = np.random.default_rng(seed)
+    if weights is None:
+        weights = {}
+        for i, (rows, columns) in enumerate(zip(sizes, sizes[1:])):
+            weights[f"{i}.weight"] = rng.normal(0, np.sqrt(2 / rows), (rows, columns)).astype(np.float32)
+            weights[f"{i}.bias"] = np.zeros(columns, np.float32)
+    weights = {name: values.copy() for name, values in weights.items()}
+    speed = {name: np.zeros_like(values) for name, values in weights.items()}
+    depth = len(weights) // 2
+    for _ in range(epochs):
+        for batch in np.array_split(rng.permutation(len(images)), len(images) // 50):
+            values = [images[batch]]
+            for i in range(depth):
+                after = values[-1] @ weights[f"{i}.weight"] + weights[f"{i}.bias"]
+                values.append(np.maximum(after, 0) if i + 1 < depth else after)
+            odds = np.exp(values[-1] - values[-1].max(1, keepdims=True))
+            slope = odds / odds.sum(1, keepdims=True)
+            slope[np.arange(len(batch)), labels[batch]] -= 1
+            slope /= len(batch)
+            for i in reversed(range(depth)):
+                steps = {f"{i}.weight": values[i].T @ slope, f"{i}.bias": slope.sum(0)}
+                slope = slope @ weights[f"{i}.weight"].T * (values[i] > 0)
+                for name, step in steps.items():
+                    speed[name] = 0.9 * speed[name] - rate * step.astype(np.float32)
+                    weights[name] += speed[name]
+    return weights
+
+
+def digits():
+    """Images and labels of examples/meter-reader; and the same, darker and with noise, as another site sees them."""
+    rows = np.loadtxt(pathlib.Path(__file__).parents[2] / "examples/meter-reader/data/digits.csv.gz", delimiter=",")
+    images, labels = (rows[:, :64] / 16).astype(np.float32), rows[:, 64].astype(int)
+    elsewhere = np.clip(images * 0.7 + np.random.default_rng(6).normal(0, 0.15, images.shape), 0, 1).astype(np.float32)
+    return images, elsewhere, labels
+
+
+def int8(tensors):
+    """One scale a tensor, as it is kept from the first version on."""
+    return {name: np.clip(np.round(values / (np.abs(values).max() or 1) * 127), -127, 127).astype(np.int8) for name, values in tensors.items()}
+
+
+def fine_tuned(sizes, epochs):
+    images, elsewhere, labels = digits()
+    first = trained(sizes, images, labels)
+    return first, trained(sizes, elsewhere, labels, first, epochs, 0.002, 5)
+
+
+def pairs(mib):
+    """Name, and what makes the old and the new version and how they are written."""
+    f32, half, byte = layers(mib, 4), layers(mib, 2), layers(mib, 1)
+    fp16 = lambda values: values.astype(np.float16)
+    quantised = lambda values: np.clip(np.round(values / 0.02 * 40), -127, 127).astype(np.int8)
+    flat = lambda both: tuple(each(one, np.ravel) for one in both)
+
+    def small():
+        return flat(fine_tuned((64, 32, 10), 5))
+
+    def large():
+        return flat(fine_tuned((64, 1024, 1024, 10), 3))
+
+    return {
+        "f32, relative 1e-4": lambda: (f32, tuned(f32, 1e-4)),
+        "f32, relative 1e-3": lambda: (f32, tuned(f32, 1e-3)),
+        "bf16, relative 1e-3": lambda: (each(half, bfloat16), each(tuned(half, 1e-3), bfloat16)),
+        "bf16, absolute noise": lambda: (each(half, bfloat16), each(tuned(half, absolute=2e-5), bfloat16)),
+        "bf16, 1 % by one": lambda: (each(half, bfloat16), nudged(each(half, bfloat16), 0.01)),
+        "fp16, relative 1e-3": lambda: (each(half, fp16), each(tuned(half, 1e-3), fp16)),
+        "int8, 3 % by one": lambda: (each(byte, quantised), nudged(each(byte, quantised), 0.03)),
+        "q4_0 (GGUF), relative 1e-3": lambda: (each(byte, q4_0), each(tuned(byte, 1e-3), q4_0)),
+        "last 5 % changed": lambda: (f32, f32 | last_changed(f32)),
+        "layers moved": lambda: (f32, rearranged(f32)),
+        "layers moved, tuned 1e-4": lambda: (f32, tuned(rearranged(f32), 1e-4)),
+        "digits, trained on": small,
+        "1.1 M weights, trained on": large,
+        "the same as bf16": lambda: tuple(each(one, bfloat16) for one in large()),
+        "the same as int8": lambda: tuple(int8(one) for one in large()),
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        print("\n".join(pairs(1)))
+    else:
+        folder, mib, wanted = pathlib.Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+        write = write_gguf if "GGUF" in wanted else write_safetensors
+        for path, tensors in zip((folder / "old", folder / "new"), pairs(mib)[wanted]()):
+            write(path, tensors)

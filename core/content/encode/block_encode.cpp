@@ -1,6 +1,7 @@
 #include "core/content/encode/block_encode.hpp"
 
 #include "core/content/encode/parts_encode.hpp"
+#include "core/content/encode/similar.hpp"
 #include "core/content/zstd.hpp"
 #include "core/crypto/hash.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 
 /// So much of a tensor that is as it was, at least, is a part of its own.
 constexpr std::size_t kSameBytesMin = 4096, kSameStepBytes = 512;
+constexpr int kQuickLevel = 1;
 
 /// Collects parts into groups of one kind.
 class Grouping {
@@ -106,6 +108,19 @@ void offer_pieces(Best& best, BytesView block, std::vector<Piece> const& pieces,
   if (best.bytes.size() > block.size() / 2) offer_grouping(best, block, {}, without, level);
 }
 
+void offer_similar(Best& best, BytesView block, BytesView base, int level) {
+  auto parts = similar_parts(block, base);
+  if (parts.size() > kPartsMax) return;
+  auto groups = similar_groups();
+  // A group without parts is none.
+  for (auto const unused : {kOwnGroup, kDifferentGroup}) {
+    if (std::any_of(parts.begin(), parts.end(), [&](Part const& part) { return part.group == unused; })) continue;
+    groups.erase(groups.begin() + unused);
+    for (auto& part : parts) part.group = 0;
+  }
+  best.offer(Method::parts, true, encode_parts(block, base, groups, parts, level));
+}
+
 bool is_copy(BytesView block, std::vector<Piece> const& pieces, BaseWindow const& base, std::size_t& from) {
   if (pieces.empty() || !pieces.front().base) return false;
   auto at = *pieces.front().base;
@@ -135,15 +150,20 @@ EncodedBlock encode_block(BytesView block, std::vector<Piece> const& pieces, std
     return out;
   }
   Best best{Method::raw, false, Bytes(block.begin(), block.end())};
-  best.offer(Method::zstd, false, zstd_compress(block, {}, level));
   if (pieces.empty()) {
     Grouping bytes;
     bytes.add(tensors::Type::bytes, false, block.size(), 0);
-    if (base) offer_grouping(best, block, base->bytes, bytes, level);
+    if (base) {
+      offer_similar(best, block, base->bytes, level);
+      offer_grouping(best, block, base->bytes, bytes, level);
+    }
     offer_grouping(best, block, {}, bytes, level);
   } else {
     offer_pieces(best, block, pieces, base, level);
   }
+  // A quick look first: of integers next to nothing repeats.
+  auto const quick = zstd_compress(block, {}, kQuickLevel);
+  if (quick.size() < best.bytes.size() + best.bytes.size() / 8) best.offer(Method::zstd, false, zstd_compress(block, {}, level));
   out.block.method = best.method;
   out.stored = std::move(best.bytes);
   if (best.uses_base) out.block.base = BaseRange{base->file, base->offset, static_cast<std::uint32_t>(base->bytes.size()), crypto::sha256(base->bytes)};

@@ -12,7 +12,8 @@
 namespace fleet::content {
 namespace {
 
-constexpr int kQuickLevel = 3;
+/// Tells whether zstd finds what repeats; if not, its entropy coder comes close to rANS and no level makes it better.
+constexpr int kQuickLevel = 1;
 
 /// A plane as it will be stored.
 struct Coded {
@@ -82,7 +83,7 @@ Coded code_plain(BytesView plane, int level) {
   Coded best{PlaneCoding::raw, 0, Bytes(plane.begin(), plane.end())};
   keep_smaller(best, PlaneCoding::rans, rans_encode(plane, {}, best.bytes.size()));
   auto quick = zstd_compress(plane, {}, kQuickLevel);
-  bool const promising = quick.size() < best.bytes.size() + best.bytes.size() / 4 && quick.size() < plane.size();
+  bool const promising = quick.size() < best.bytes.size() + best.bytes.size() / 32 && quick.size() < plane.size();
   keep_smaller(best, PlaneCoding::zstd, std::move(quick));
   if (promising && level > kQuickLevel) keep_smaller(best, PlaneCoding::zstd, zstd_compress(plane, {}, level));
   return best;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <unordered_set>
 
 namespace fleet::content {
 namespace {
@@ -42,9 +43,8 @@ void WindowIndex::insert(std::uint64_t hash, std::uint32_t place) {
   for (std::size_t probe = 0; probe < kProbesMax; ++probe) {
     auto& entry = entries_[(hash + probe) & mask];
     auto const check = static_cast<std::uint32_t>(hash >> 32);
-    if (entry.place != 0 && entry.check == check) return;  // the first of its kind stays
-    if (entry.place != 0) continue;
-    entry = {check, place};
+    if (entry.place != 0 && entry.check != check) continue;
+    entry = {check, entry.place == 0 ? place : kRepeated};
     return;
   }
 }
@@ -76,7 +76,8 @@ Result<WindowIndex> WindowIndex::build(std::vector<Base> const& bases) {
 
 std::optional<WindowIndex::Window> WindowIndex::find(BytesView block, std::uint64_t offset) const {
   if (entries_.empty() || block.size() < kSampleBytes) return {};
-  std::map<std::uint64_t, std::uint32_t> votes;  // of buckets of the row of all bases
+  std::map<std::uint64_t, std::uint32_t> votes;  // of buckets of the row of all bases; each sample votes once
+  std::unordered_set<std::uint32_t> voted;
   auto const mask = entries_.size() - 1;
   auto hash = hash_of(block.data());
   for (std::size_t i = 0;; ++i) {
@@ -85,7 +86,7 @@ std::optional<WindowIndex::Window> WindowIndex::find(BytesView block, std::uint6
       auto const& entry = entries_[(key + probe) & mask];
       if (entry.place == 0) break;
       if (entry.check != static_cast<std::uint32_t>(key >> 32)) continue;
-      ++votes[(entry.place - 1) * stride_ / kBucketBytes];
+      if (entry.place != kRepeated && voted.insert(entry.place).second) ++votes[(entry.place - 1) * stride_ / kBucketBytes];
       break;
     }
     if (i + kSampleBytes >= block.size()) break;

@@ -23,8 +23,9 @@ public:
 
 private:
   struct Entry {
-    std::uint32_t check = 0, place = 0;  ///< place: 1 + the sample's number, over all bases; 0: empty
+    std::uint32_t check = 0, place = 0;  ///< place: 1 + the sample's number, over all bases; 0: empty, kRepeated: there are several, and it says nothing
   };
+  static constexpr std::uint32_t kRepeated = ~std::uint32_t{0};
   void insert(std::uint64_t hash, std::uint32_t place);
 
   std::vector<std::uint64_t> starts_;  ///< of each base in the row of all; the last is the end
