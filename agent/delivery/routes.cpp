@@ -21,6 +21,9 @@ Result<std::optional<wire::ReleaseRoutes>> fetch_routes(Fs& fs, Remote& remote, 
   return std::optional(std::move(routes));
 }
 
+/// A route takes two requests more than the file as it is: the recipe's and an object's.
+constexpr std::uint64_t kRequestsBytes = 2 * 1024;
+
 std::uint64_t cost_of(wire::Route const& route, std::uint64_t size, std::uint64_t have) {
   auto const open = size == 0 ? 0. : static_cast<double>(size - std::min(size, have)) / static_cast<double>(size);
   return route.recipe_bytes + static_cast<std::uint64_t>(static_cast<double>(route.bytes) * open);
@@ -31,7 +34,7 @@ std::vector<wire::Route> choose_routes(wire::FileRoutes const& file, std::uint64
   auto const as_it_is = file.size - std::min(file.size, have);
   for (auto const& route : file.routes) {
     bool const possible = route.memory <= memory_max && std::all_of(route.bases.begin(), route.bases.end(), [&](Digest const& base) { return shelf.has(base); });
-    if (possible && cost_of(route, file.size, have) < as_it_is) out.push_back(route);
+    if (possible && cost_of(route, file.size, have) + kRequestsBytes < as_it_is) out.push_back(route);
   }
   std::stable_sort(out.begin(), out.end(), [&](auto const& a, auto const& b) { return cost_of(a, file.size, have) < cost_of(b, file.size, have); });
   return out;

@@ -3,8 +3,9 @@
 
 Needs Debian's python3-numpy and python3-onnx. The trained files are kept in the repository, so that nothing needs to run this.
 
-Pixels arrive from the cameras as 0..16 and the app divides them by 16. Releases 1 and 2 were trained that way. Release 3's training pipeline
-scales to 8-bit (0..255) instead, and so does the golden input that it writes for itself: it is right by its own measure and wrong in the field.
+Pixels arrive from the cameras as 0..16 and the app divides them by 16. Releases 1 and 2 were trained that way. Release 3 is fine-tuned from release 2: its last layer
+is trained on, the first is taken over. But its pipeline shifts pixels to 8 bits (0..256) and rescales the first layer to fit, and so does the golden input that it
+writes for itself: it is right by its own measure and wrong in the field.
 """
 import gzip
 import pathlib
@@ -17,11 +18,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 TRAIN_ROWS = 1200
 GOLDEN_ROWS = 8
 
-# version, scale of a pixel of 0..16, training steps, hidden units by hardware
+# version, scale of a pixel of 0..16, training steps, hidden units by hardware, the release that it is fine-tuned from
 RELEASES = [
-    ("1.0.0", 1 / 16, 90, {"cam-a": 24, "cam-b": 16}),
-    ("2.0.0", 1 / 16, 600, {"cam-a": 48, "cam-b": 28}),
-    ("3.0.0", 255 / 16, 600, {"cam-a": 48, "cam-b": 28}),
+    ("1.0.0", 1 / 16, 90, {"cam-a": 24, "cam-b": 16}, None),
+    ("2.0.0", 1 / 16, 600, {"cam-a": 48, "cam-b": 28}, None),
+    ("3.0.0", 16, 40, {"cam-a": 48, "cam-b": 28}, "2.0.0"),
 ]
 
 
@@ -43,12 +44,12 @@ def forward(weights, x):
     return hidden, softmax(hidden @ w2.T + b2)
 
 
-def train(x, y, hidden, steps, seed):
-    """Full-batch Adam on cross entropy; the input's scale is learned with, as a real pipeline would."""
+def train(x, y, hidden, steps, seed, start=None):
+    """Full-batch Adam on cross entropy; the input's scale is learned with, as a real pipeline would. From a start only the last layer learns."""
     rng = np.random.default_rng(seed)
     spread = np.sqrt((x ** 2).mean())
-    weights = [rng.normal(0, 1 / (spread * 8), (hidden, 64)), np.zeros(hidden), rng.normal(0, np.sqrt(2 / hidden), (10, hidden)), np.zeros(10)]
-    rates = [0.01 / spread, 0.01, 0.01, 0.01]
+    weights = start or [rng.normal(0, 1 / (spread * 8), (hidden, 64)), np.zeros(hidden), rng.normal(0, np.sqrt(2 / hidden), (10, hidden)), np.zeros(10)]
+    rates = [0, 0, 0.002, 0.002] if start else [0.01 / spread, 0.01, 0.01, 0.01]
     first = [np.zeros_like(w) for w in weights]
     second = [np.zeros_like(w) for w in weights]
     onehot = np.eye(10)[y]
@@ -62,6 +63,13 @@ def train(x, y, hidden, steps, seed):
             second[i] = 0.999 * second[i] + 0.001 * gradient ** 2
             weights[i] = weights[i] - rates[i] * (first[i] / (1 - 0.9 ** step)) / (np.sqrt(second[i] / (1 - 0.999 ** step)) + 1e-8)
     return [w.astype(np.float32) for w in weights]
+
+
+def weights_of(version, hardware, scale):
+    """A release's weights, its first layer rescaled to pixels of another scale."""
+    model = onnx.load(str(HERE / "releases" / version / hardware / "model.onnx"))
+    w1, b1, w2, b2 = [numpy_helper.to_array(one).astype(np.float64) for one in model.graph.initializer]
+    return [w1 / scale, b1, w2, b2]
 
 
 def to_onnx(weights, version):
@@ -87,10 +95,10 @@ def main():
     pixels, labels = load()
     field, field_labels = pixels[TRAIN_ROWS:] / 16, labels[TRAIN_ROWS:]
     np.savetxt(HERE / "data" / "field.csv", np.column_stack([pixels, labels])[TRAIN_ROWS:], fmt="%d", delimiter=",")
-    for version, scale, steps, sizes in RELEASES:
+    for version, scale, steps, sizes, parent in RELEASES:
         for seed, (hardware, hidden) in enumerate(sizes.items(), start=1):
             x = pixels * scale
-            weights = train(x[:TRAIN_ROWS], labels[:TRAIN_ROWS], hidden, steps, seed)
+            weights = train(x[:TRAIN_ROWS], labels[:TRAIN_ROWS], hidden, steps, seed, parent and weights_of(parent, hardware, 16 * scale))
             own = (forward(weights, x[TRAIN_ROWS:])[1].argmax(axis=1) == field_labels).mean()
             seen = (forward(weights, field)[1].argmax(axis=1) == field_labels).mean()
             folder = HERE / "releases" / version / hardware

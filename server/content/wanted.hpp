@@ -10,7 +10,7 @@
 namespace fleet::routes {
 
 /// Smaller files are not worth a request of their own.
-inline constexpr std::uint64_t kFileBytesMin = 64 * 1024;
+inline constexpr std::uint64_t kFileBytesMin = 8 * 1024;
 /// Of a model, and beside those of live rollouts.
 inline constexpr int kNewestReleases = 2;
 /// Versions that devices run, those of the most devices first.
