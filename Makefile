@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
+.PHONY: help demo test build setup bench bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -69,6 +69,13 @@ python-tuf: build ## python-tuf's client (from PyPI) against our server's /tuf
 model-signing: build ## OpenSSF's model_signing (from PyPI) signs what we publish and verifies what we kept
 	@$(STEP) "model_signing" bash -c 'test -x $(BUILD)/model-signing/bin/model_signing || { python3 -m venv $(BUILD)/model-signing && $(BUILD)/model-signing/bin/pip install -q model-signing==1.1.1 pyopenssl==26.4.0; }'
 	@$(STEP) "model_signing and fleetctl" tests/conformance/model_signing.sh $(BUILD)/bin $(BUILD)/model-signing/bin/model_signing
+
+runtimes: ## apps with onnxruntime, LiteRT and a Triton server (from PyPI) whose model is switched under load, every inference counted
+	@$(STEP) "packages of the runtimes" .ci/setup build runtimes
+	@$(MAKE) --no-print-directory build TARGETS="fleet-server fleet-agent fleetctl"
+	@$(STEP) "onnxruntime and LiteRT" bash -c 'test -f $(BUILD)/runtimes/complete || { /usr/bin/python3 -m venv $(BUILD)/runtimes && $(BUILD)/runtimes/bin/pip install -q onnxruntime==1.32.0 ai-edge-litert==2.3.0 onnx==1.23.2 tflite==2.18.0 && touch $(BUILD)/runtimes/complete; }'
+	@$(STEP) "Triton" bash -c 'test -f $(BUILD)/triton/complete || { /usr/bin/python3 -m venv $(BUILD)/triton && $(BUILD)/triton/bin/pip install -q --no-deps nvidia-pytriton==0.7.0 numpy==1.26.4 && touch $(BUILD)/triton/complete; }'
+	@$(STEP) "swapped under load" bash tests/runtimes/swap.sh $(BUILD)/bin $(BUILD)/runtimes $(BUILD)/triton
 
 schemathesis: build ## schemathesis (from PyPI) asks our API everything that its document allows, and what it does not
 	@$(STEP) "schemathesis" bash -c 'test -x $(BUILD)/schemathesis/bin/schemathesis || { python3 -m venv $(BUILD)/schemathesis && $(BUILD)/schemathesis/bin/pip install -q schemathesis==4.32.5 openapi-spec-validator==0.9.0; }'

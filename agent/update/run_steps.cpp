@@ -237,7 +237,8 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
   if (!may_start) return {};
   auto const switched = settled(state);
   auto const began = now();
-  auto const of_all = static_cast<int>(parts->size()) * kProgramTimeout;
+  Millis of_all{0};
+  for (auto const& part : *parts) of_all += part.release.manifest.activate_timeout;
   for (auto const& part : *parts) {
     FLEET_TRY(bool const moved, switch_part(state, part));
     lock_.reset();  // what hooks and activation call may want it
@@ -254,7 +255,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
     if (interrupt_.is_raised()) return pause(std::move(state), now() - began);
     auto const& activate = part.release.manifest.activate;
     if (activate.empty()) continue;
-    auto const activated = run_program(bench(), candidate_of(part), activate, "activate_failed", time_left(kProgramTimeout, of_all, state));
+    auto const activated = run_program(bench(), candidate_of(part), activate, "activate_failed", time_left(part.release.manifest.activate_timeout, of_all, state));
     // A set does not stand between two of its members until somebody mends the device.
     if (!activated && parts->size() == 1 && !own_reason(activated.error()).empty()) return wait_for_own(std::move(state), activated.error());
     if (!activated && activated.error().code != "interrupted") {

@@ -24,7 +24,7 @@ constexpr std::size_t kManifestBytesMax = 1024 * 1024;
 
 /// Where text is wanted: the words of commands, names of files, rules with versions.
 constexpr auto kManifestTexts = std::to_array<std::string_view>({"/golden/command/*", "/golden/inputs", "/golden/expect", "/shadow/command/*", "/health/*/exec/*",
-                                                                 "/activate/exec/*", "/match/runtime"});
+                                                                 "/activate/exec/*", "/activate/timeout", "/handler", "/installer/*", "/match/runtime"});
 
 /// The manifest as JSON, judged here already: a wrong one is told before anything is uploaded.
 Result<json::value> read_manifest(Fs& fs, std::string const& path) {

@@ -127,6 +127,8 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
     ObjectReader rules(*activate, at + "/activate", faults);
     manifest.activate = rules.texts("exec", kWordsMax, kWordBytesMax);
     if (manifest.activate.empty()) rules.fault("exec", "is required");
+    manifest.activate_timeout = read_time(rules, "timeout", manifest.activate_timeout, kProgramTimeMax);
+    if (manifest.activate_timeout <= Millis{0}) rules.fault("timeout", "must be longer than 0");
     if (strict) rules.refuse_unknown();
   }
   read_handler(reader, at, strict, manifest, faults);
@@ -163,7 +165,11 @@ json::object manifest_json(Manifest const& manifest) {
     out["probation"] = json::object{{"time", to_string(p->time)}, {"inferences", p->inferences}, {"max", to_string(p->max)}};
   if (!manifest.match.runtime.empty() || manifest.match.memory_min_bytes > 0)
     out["match"] = json::object{{"runtime", manifest.match.runtime}, {"memory_min", manifest.match.memory_min_bytes}};
-  if (!manifest.activate.empty()) out["activate"] = json::object{{"exec", words(manifest.activate)}};
+  if (!manifest.activate.empty()) {
+    json::object activate{{"exec", words(manifest.activate)}};
+    if (manifest.activate_timeout != Manifest{}.activate_timeout) activate["timeout"] = to_string(manifest.activate_timeout);
+    out["activate"] = std::move(activate);
+  }
   write_handler(manifest, out);
   if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
   json::object schema;

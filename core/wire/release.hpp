@@ -106,6 +106,7 @@ struct Manifest {
   std::optional<Probation> probation;
   Match match;
   std::vector<std::string> activate;
+  Millis activate_timeout{10'000};
   std::int64_t security_floor = 0;
   std::string handler = std::string(kFilesHandler);  ///< how it becomes what runs; a name that is none of kHandlers is a newer server's
   std::optional<Installer> installer = {};           ///< of exec, and of no other

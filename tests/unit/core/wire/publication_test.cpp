@@ -84,6 +84,18 @@ TEST_CASE("a release that a program installs names it, and no other does") {
   }
 }
 
+TEST_CASE("an activation takes the time that the manifest gives it, and ten seconds where it gives none") {
+  auto const with = [](std::string_view manifest) { return decode_wanted_release("m", body_of(1, 5, fmt::format(R"(,"manifest":{})", manifest))); };
+  auto const usual = with(R"({"activate":{"exec":["reader"]}})");
+  REQUIRE(usual.has_value());
+  CHECK(usual->manifest.activate_timeout == Millis{10'000});
+  CHECK(encode(*usual).find("timeout") == std::string::npos);
+  auto const longer = with(R"({"activate":{"exec":["reader"],"timeout":"5m"}})");
+  CHECK(decode_release(encode(*longer)).value().manifest.activate_timeout == std::chrono::minutes{5});
+  CHECK_FALSE(with(R"({"activate":{"exec":["reader"],"timeout":"2h"}})").has_value());
+  CHECK_FALSE(with(R"({"activate":{"exec":["reader"],"timeout":"0s"}})").has_value());
+}
+
 TEST_CASE("folders that hold no file are kept, and clash with no file") {
   auto const with = [](std::string_view folders) {
     return R"({"version":"1","variants":[{"hardware":["a"],"files":[{"name":"a/b","size":1,"sha256":")" + std::string(64, 'a') + R"("}],"folders":)" +
