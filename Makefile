@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
+.PHONY: help demo test build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -30,6 +30,10 @@ test: ## every test
 
 e2e: build ## the tests between real processes
 	@$(STEP) "e2e" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -L e2e
+
+installers: build ## RAUC, SWUpdate and runc install real images; as root
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "installers" bash tests/e2e/images.sh $(BUILD)/bin
 
 outages: build ## half an hour: a server away for 20 minutes, clocks that step, an app that sleeps
 	@$(STEP) "packages of the tests" .ci/setup build test
