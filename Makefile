@@ -39,8 +39,9 @@ outages: build ## half an hour: a server away for 20 minutes, clocks that step, 
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "outages" bash tests/e2e/outages.sh $(BUILD)/bin
 
-crash: build ## processes killed in every state
-	@$(STEP) "crash" ctest --test-dir $(BUILD) --output-on-failure -L crash
+crash: build ## power cuts after every operation of the agent, over a model of a disk; processes killed in every state. SEED=n replays
+	@$(STEP) "processes killed" ctest --test-dir $(BUILD) --output-on-failure -L crash
+	@$(STEP) "power cuts" $(BUILD)/bin/crash $(if $(SEED),--seed $(SEED))
 
 sim: build ## simulated fleets, each as it must be; SEED=n replays one
 	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim --check $(if $(SEED),--seed $(SEED))

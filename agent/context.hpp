@@ -9,10 +9,19 @@
 #include "agent/store/watched_fs.hpp"
 #include "agent/telemetry/collector.hpp"
 #include "core/base/random.hpp"
+#include "core/net/client.hpp"
+#include "core/proof/process.hpp"
 
 #include <atomic>
 
 namespace fleet::agent {
+
+/// What the agent has of the world beside its disk and its clock.
+struct Outside {
+  net::Connect connect = net::over_network();
+  proof::RunProgram run = &proof::run;
+  bool alone = false;  ///< a model's files come on its own thread, one after the other
+};
 
 /// What the agent's threads share. Each part of it is thread-safe or used by one thread only.
 struct Context {
@@ -31,6 +40,7 @@ struct Context {
   std::atomic<bool> stop{false};
   bool journal_damaged = false;
   std::unique_ptr<WatchedFs> disk;  ///< what `fs` is
+  Outside outside = {};
 };
 
 }  // namespace fleet::agent

@@ -195,7 +195,7 @@ Result<void> run(RunOptions const& options) {
   admin::Layout const layout{options.data_dir};
   auto& fs = system_fs();
   FLEET_CHECK(admin::check_initialised(fs, layout));
-  FLEET_TRY(auto const lock, DirLock::acquire(layout.dir));
+  FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.dir));
   StopSignals const signals;  // before the first thread: all of them inherit the mask
   if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
 

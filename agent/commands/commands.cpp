@@ -46,7 +46,7 @@ Result<std::string> status_of(Machine const& machine, Layout const& layout) {
 /// The owner's order on a folder whose daemon does not run, or cannot: without a server, and without hooks where agent.yaml has a mistake.
 Result<void> obey_alone(Machine const& machine, Layout const& layout, std::string const& what, std::string const& model) {
   auto& fs = machine.fs;
-  auto const lock = DirLock::acquire(layout.root);
+  auto const lock = DirLock::acquire(fs, layout.root);
   if (!lock) return Error{Kind::unavailable, "daemon_busy", fmt::format("the agent on {} begins or ends", layout.root), "try again"};
   auto config = ready_config(fs, layout);
   if (!config && what == "consent") return config.error();  // who asks for it stands there

@@ -160,7 +160,8 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
 
 }  // namespace
 
-Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config, Clock& waits) {
+Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config, Clock& waits,
+                                              Outside const& outside) {
   auto disk = std::make_unique<WatchedFs>(below);
   auto& fs = *disk;
   FLEET_TRY(auto identity, load_identity(fs, layout));
@@ -182,12 +183,13 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
                                               Collector(clock),
                                               {false},
                                               journal.damaged,
-                                              std::move(disk)});
+                                              std::move(disk),
+                                              outside});
 }
 
-Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Clock& waits) {
+Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Clock& waits, Outside const& outside) {
   Daemon out;
-  FLEET_TRY(out.context, open_context(fs, clock, random, layout, config, waits));
+  FLEET_TRY(out.context, open_context(fs, clock, random, layout, config, waits, outside));
   auto& identity = out.context->identity;
   if (identity.certificate.empty())
     return Error{Kind::unavailable, "enrolment_pending", "the enrolment waits for a person", "approve it with fleetctl device approve, then enrol again"};
@@ -204,7 +206,7 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   auto servers = config.servers;
   servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());
   out.remotes = std::make_unique<Remotes>(identity, servers, out.context->trusted, waits, config.proxy.value_or(net::ProxyRules()),
-                                          [&fs, layout, config] { return load_source_cas(fs, layout, config); });
+                                          [&fs, layout, config] { return load_source_cas(fs, layout, config); }, outside.connect);
   FLEET_TRY(out.polls, out.remotes->make());
   FLEET_TRY(out.reports, out.remotes->make());
   FLEET_TRY(auto told, load_last_told(*out.context));
@@ -218,7 +220,7 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
 Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
   ::mallopt(M_ARENA_MAX, 1);
   FLEET_CHECK(fs.narrow_dir(layout.root, kOthersRead));
-  FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
+  FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.root));
   Signals const signals;
   FLEET_TRY(auto config, ready_config(fs, layout));
   proof::prepare_programs(config.exec);

@@ -10,7 +10,7 @@ namespace fleet::agent {
 
 /// Opens what lies under the root: identity, journal, spool. @param waits  as Context has it @errors not_found (not_enrolled), io
 [[nodiscard]] Result<std::unique_ptr<Context>> open_context(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config config,
-                                                            Clock& waits);
+                                                            Clock& waits, Outside const& outside = {});
 
 /// The daemon without its sockets, threads and signals.
 struct Daemon {
@@ -23,7 +23,8 @@ struct Daemon {
 };
 /// Opens it from whatever its own writes can have left, a power cut at any instant included, and on a disk that takes no more.
 /// @errors as open_context; unavailable (enrolment_pending), corrupt (no_credential), bad_input (servers)
-[[nodiscard]] Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Clock& waits);
+[[nodiscard]] Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Clock& waits,
+                                         Outside const& outside = {});
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reads agent.yaml again: where it changed and has no mistake, everything is opened anew by it.
 /// @errors as open_daemon; conflict (locked), bad_input (agent.yaml)

@@ -63,7 +63,8 @@ Result<std::string> read_token(Fs& fs, EnrollOptions const& options) {
 }
 
 /// The server as it is reached before there is a certificate of its own: with that of the factory, or with none.
-Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions const& options, TrustedClock const& trusted, Clock& waits) {
+Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions const& options, TrustedClock const& trusted, Clock& waits,
+                                      net::Connect const& connect) {
   identity.certificate.clear();
   if (!options.factory_certificate_file.empty()) {
     FLEET_TRY(identity.certificate, fs.read(options.factory_certificate_file, kFileMax));
@@ -72,7 +73,7 @@ Result<std::unique_ptr<Remote>> reach(Fs& fs, Identity identity, EnrollOptions c
       FLEET_TRY(identity.private_key, fs.read(options.factory_key, kFileMax));
     }
   }
-  return Remote::create(identity, options.servers, trusted, waits, options.proxy);
+  return Remote::create(identity, options.servers, trusted, waits, options.proxy, {}, connect);
 }
 
 Result<void> trust_roots(Fs& fs, Layout const& layout, EnrollOptions const& options, wire::EnrollResponse const& response) {
@@ -87,16 +88,17 @@ Result<void> trust_roots(Fs& fs, Layout const& layout, EnrollOptions const& opti
 
 }  // namespace
 
-Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits) {
+Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits,
+                           net::Connect const& connect) {
   FLEET_CHECK(fs.make_dirs(layout.root));
-  FLEET_TRY(auto const lock, DirLock::acquire(layout.root));
+  FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.root));
   FLEET_TRY(auto identity, begin(fs, random, layout, options));
   FLEET_TRY(auto const token, read_token(fs, options));
   FLEET_CHECK(save_identity(fs, layout, identity));  // the key, before anybody hears of it
   FLEET_CHECK(fs.make_dirs(layout.state(), 0700));
   auto const trusted = TrustedClock::load(fs, clock, layout.floor());
   FLEET_TRY(auto const request, crypto::make_request(identity.private_key, identity.id));
-  FLEET_TRY(auto const remote, reach(fs, identity, options, trusted, waits));
+  FLEET_TRY(auto const remote, reach(fs, identity, options, trusted, waits, connect));
   wire::EnrollRequest const asked{token, request, identity.id, identity.hardware, identity.reported};
   auto const answer = remote->post("/device/v1/enroll", wire::encode(asked), Millis{30'000}, 4 * 1024 * 1024);
   if (!answer) return in_the_words_of_the_server(answer.error());

@@ -4,7 +4,7 @@
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
 #include "core/base/time.hpp"
-#include "core/net/proxy.hpp"
+#include "core/net/client.hpp"
 #include "core/wire/device.hpp"
 
 #include <functional>
@@ -26,7 +26,8 @@ struct EnrollOptions {
 /// @param waits  the exchange is timed out by it, as Context has it
 /// @returns the state the server gave: active or pending
 /// @errors conflict (code `enrolled`), unauthenticated, forbidden, unavailable, signature
-Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits);
+Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& layout, EnrollOptions const& options, Clock& waits,
+                           net::Connect const& connect = net::over_network());
 
 /// How an enrolment that waits for a person is asked after.
 struct Waiting {

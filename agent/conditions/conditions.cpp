@@ -29,7 +29,7 @@ bool Conditions::is_metered(std::atomic<bool> const& stop) {
   command.arguments.assign(words.begin() + 1, words.end());
   command.directory = "/";
   command.exec = context_.config.exec;
-  auto const ran = proof::run(command, context_.waits, stop);
+  auto const ran = context_.outside.run(command, context_.waits, stop);
   std::lock_guard const lock(mutex_);
   if (!ran && ran.error().code == "interrupted") ask_at_ = {};
   else metered_ = ran && ran->ok();

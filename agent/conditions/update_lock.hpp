@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/context.hpp"
-#include "core/base/file_lock.hpp"
+#include "core/base/fs.hpp"
 
 #include <memory>
 #include <mutex>
@@ -13,7 +13,7 @@ namespace fleet::agent {
 class UpdateLock {
 public:
   explicit UpdateLock(Context const& context) : context_(context) {}
-  using Hold = std::shared_ptr<FileLock>;
+  using Hold = std::shared_ptr<Lock>;
   /// The owner named a file.
   [[nodiscard]] bool is_named() const { return !context_.config.update_lock.file.empty(); }
   /// Ours as long as it is kept, for several models at once. Null: another process has it, or nobody can tell.
@@ -22,7 +22,7 @@ public:
 private:
   Context const& context_;
   std::mutex mutex_;
-  std::weak_ptr<FileLock> held_;
+  std::weak_ptr<Lock> held_;
 };
 
 }  // namespace fleet::agent

@@ -79,7 +79,7 @@ std::string_view to_string(Verb verb) { return row_of(verb).word; }
 
 Result<void> ask_installer(Bench const& bench, Installation const& installation, Verb verb) {
   FLEET_TRY(auto const command, command_of(bench, installation, verb));
-  FLEET_TRY(auto const ran, proof::run(command, bench.waits, bench.stop));
+  FLEET_TRY(auto const ran, bench.run(command, bench.waits, bench.stop));
   return judge(installation, verb, ran);
 }
 
@@ -90,7 +90,7 @@ Result<std::map<std::string, std::string>> installer_answers(Bench const& bench,
     answers.append(as_text(piece).substr(0, kAnswerBytesMax - std::min(answers.size(), kAnswerBytesMax)));
     return answers.size() < kAnswerBytesMax;
   };
-  FLEET_TRY(auto const ran, proof::run(command, bench.waits, bench.stop));
+  FLEET_TRY(auto const ran, bench.run(command, bench.waits, bench.stop));
   FLEET_CHECK(judge(installation, verb, ran));
   return read_answers(answers);
 }

@@ -44,7 +44,7 @@ Result<void> unpack_one(Bench const& bench, std::string const& path, wire::Relea
     taken = decoder.feed(piece);
     return taken.has_value();
   };
-  auto const ran = proof::run(command, bench.waits, bench.stop);
+  auto const ran = bench.run(command, bench.waits, bench.stop);
   if (!taken) return taken;
   if (!ran) return ran.error();
   if (ran->exit_code == kRefused) return bad_archive(fmt::format("{}: {}", archive.name, ran->output.substr(0, ran->output.find('\n'))));

@@ -49,19 +49,22 @@ Millis Link::jittered(Millis interval) const {
 
 void Link::loop() {
   while (!context_.stop) {
-    auto next = poll_once();
-    if (context_.stop) return;
-    if (!next && mend(next.error())) next = Millis{0};
-    if (next) failures_ = 0;
-    else runner_.unanswered();
-    auto const pause = next ? *next : pause_after(next.error());
-    {
-      std::lock_guard const lock(mutex_);
-      server_ = remote_.server();
-      last_error_ = next ? std::string() : next.error().detail;
-    }
-    wait(pause);
+    auto const pause = turn();
+    if (!context_.stop) wait(pause);
   }
+}
+
+Millis Link::turn() {
+  auto next = poll_once();
+  if (context_.stop) return Millis{0};
+  if (!next && mend(next.error())) next = Millis{0};
+  if (next) failures_ = 0;
+  else runner_.unanswered();
+  auto const pause = next ? *next : pause_after(next.error());
+  std::lock_guard const lock(mutex_);
+  server_ = remote_.server();
+  last_error_ = next ? std::string() : next.error().detail;
+  return pause;
 }
 
 void Link::wait(Millis pause) {

@@ -15,6 +15,8 @@ public:
   /// @param directed  called when a directive was accepted
   Link(Context& context, Remote& remote, Runner& runner, Remotes& all, std::function<void()> directed = [] {});
   void loop();
+  /// One poll and what follows from it: what `loop` does again and again. @returns how long to wait before the next
+  Millis turn();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
   // From any thread: how the last poll went, and with which server.

@@ -22,7 +22,7 @@ bool Link::mend(Error const& error) {
   }
   // A succession of CAs that this device slept through, until the old one had expired: its announcement proves itself.
   if (error.code == "peer_not_trusted" || error.code == "clock_wrong") {
-    auto const unproven = Remote::create_unproven(remote_.servers(), context_.waits, remote_.proxy());
+    auto const unproven = Remote::create_unproven(remote_.servers(), context_.waits, remote_.proxy(), remote_.connect());
     auto const followed = unproven ? follow_ca(**unproven) : unproven.error();
     if (!followed) log::warn("ca.not_followed", {{"code", followed.error().code}, {"error", followed.error().detail}});
     return followed && *followed;

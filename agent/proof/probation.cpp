@@ -44,11 +44,11 @@ struct ProbationRun::State {
   wire::DeviceError error;
 
   void run_exec(Watched& one) {
-    auto command = proof::resolve(one.check->exec, candidate.slot, bench.config.exec);
+    auto command = proof::resolve(bench.fs, one.check->exec, candidate.slot, bench.config.exec);
     if (!command) return cannot_run(one, command.error());
     command->timeout = one.check->timeout;
     command->environment = proof::environment_of(candidate);
-    auto const ran = proof::run(*command, bench.waits, bench.stop);
+    auto const ran = bench.run(*command, bench.waits, bench.stop);
     if (!ran) return cannot_run(one, ran.error());
     note(one, ran->ok(), ran->text, ran->output);
   }

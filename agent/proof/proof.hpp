@@ -22,7 +22,8 @@ struct Bench {
   Config const& config;
   Collector& collector;
   Interrupt& stop;
-  [[nodiscard]] proof::Ground ground() const { return {fs, waits, config.exec, stop.flag()}; }
+  [[nodiscard]] proof::Ground ground() const { return {fs, waits, config.exec, stop.flag(), run}; }
+  proof::RunProgram run = &proof::run;
 };
 
 inline constexpr Millis kProgramTimeout{10'000};

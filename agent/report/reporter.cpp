@@ -23,7 +23,8 @@ Reporter::Reporter(Context& context, Remote& remote, std::function<bool()> is_wo
       remote_(remote),
       is_working_(std::move(is_working)),
       budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day),
-      boot_id_(read_boot_id(context.fs)) {
+      boot_id_(read_boot_id(context.fs)),
+      next_gather_(context.clock.mono() + context.config.telemetry_interval) {
   context_.spool->on_urgent([this] { wake(); });
 }
 
@@ -67,27 +68,34 @@ void Reporter::gather() {
 }
 
 void Reporter::loop() {
-  auto next_gather = context_.clock.mono() + context_.config.telemetry_interval;
   while (!context_.stop) {
-    wait(std::min({next_gather, resend_at_, context_.clock.mono() < quiet_until_ ? quiet_until_ : MonoTime::max()}));
-    auto const now = context_.clock.mono();
-    bool const due = now >= next_gather;
-    if (due) {
-      // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
-      if (!budget_.is_spent(context_.clock.wall())) gather();
-      ::malloc_trim(0);  // what an install or a report took goes back to the device
-      next_gather = now + context_.config.telemetry_interval;
-      if (is_working_()) greets_ = true;
-    }
-    if (now >= resend_at_) {
-      resend_at_ = MonoTime::max();
-      context_.spool->resend();
-    }
-    if (now < quiet_until_ || !(greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) continue;
-    auto const sent = send_all();
-    if (!sent && !context_.stop) failed(sent.error());
+    wait(next_turn());
+    turn();
   }
   context_.spool->spill();
+}
+
+MonoTime Reporter::next_turn() const {
+  return std::min({next_gather_, resend_at_, context_.clock.mono() < quiet_until_ ? quiet_until_ : MonoTime::max()});
+}
+
+void Reporter::turn() {
+  auto const now = context_.clock.mono();
+  bool const due = now >= next_gather_;
+  if (due) {
+    // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
+    if (!budget_.is_spent(context_.clock.wall())) gather();
+    ::malloc_trim(0);  // what an install or a report took goes back to the device
+    next_gather_ = now + context_.config.telemetry_interval;
+    if (is_working_()) greets_ = true;
+  }
+  if (now >= resend_at_) {
+    resend_at_ = MonoTime::max();
+    context_.spool->resend();
+  }
+  if (now < quiet_until_ || !(greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) return;
+  auto const sent = send_all();
+  if (!sent && !context_.stop) failed(sent.error());
 }
 
 Result<void> Reporter::send_all() {

@@ -19,6 +19,10 @@ public:
   Reporter(Context& context, Remote& remote, std::function<bool()> is_working);
   ~Reporter();
   void loop();
+  /// What there is to do now: what `loop` does each time it wakes.
+  void turn();
+  /// When there is something to do next, if nobody wakes it.
+  [[nodiscard]] MonoTime next_turn() const;
   /// From any thread: looks at once.
   void wake();
   /// From any thread: reports at once, if only to hear what the server has (one that was restored has less than it acknowledged).
@@ -38,6 +42,7 @@ private:
   Budget budget_;
   std::string boot_id_;
   int failures_ = 0;
+  MonoTime next_gather_;
   MonoTime quiet_until_{};  ///< after a failure
   MonoTime resend_at_ = MonoTime::max();
   std::mutex mutex_;

@@ -166,7 +166,7 @@ Result<void> SpoolTier::begin_active() {
   return rules_.durable ? fs_.sync_dir(path_.substr(0, path_.find_last_of('/'))) : Result<void>{};
 }
 
-/// The next item begins a new file. The new name need not be durable: until it is, the old one is found.
+/// The next item begins a new file, under the old name: the new one is durable before that, or a cut could leave the empty file in its place.
 void SpoolTier::seal() {
   if (!file_) return;
   file_.reset();
@@ -177,6 +177,8 @@ void SpoolTier::seal() {
   }
   auto const name = path_ + "." + std::to_string(active_.last);
   auto const renamed = fs_.rename(path_, name);
+  if (renamed && rules_.durable)
+    if (auto const kept = fs_.sync_dir(path_.substr(0, path_.find_last_of('/'))); !kept) log::warn("spool.name_not_kept", {{"path", name}, {"error", kept.error().detail}});
   if (!renamed) log::warn("spool.not_sealed", {{"path", path_}, {"error", renamed.error().detail}});
   sealed_.push_back({renamed ? name : path_, active_.last, active_.bytes});  // by its old name it is sent, too; until then what comes stays in memory
   active_.bytes = 0;

@@ -174,6 +174,7 @@ Result<void> Slots::check_files(std::string const& dir, std::string const& name,
   }
   for (auto const& file : variant.files) {
     if (!is(file.name, FileInfo::Type::file)) return differs(dir, fmt::format("'{}' is missing", file.name));
+    if (file.executable && !found.at(file.name).executable) return differs(dir, fmt::format("'{}' is not executable", file.name));
     FLEET_TRY(auto const digest, crypto::sha256_file(fs_, dir + "/" + file.name, stop));
     if (digest.size != file.size || digest.sha256 != file.sha256)
       return differs(
@@ -214,11 +215,13 @@ Result<void> Slots::sync_tree(std::string const& dir, Stop stop) {
     if (info.type != FileInfo::Type::file) continue;
     if (stop != nullptr && *stop) return Error{Kind::unavailable, "interrupted", path + ": something else is wanted meanwhile"};
     FLEET_TRY(auto const file, fs_.open(path, Fs::Mode::read));
-    if (auto const synced = file->sync(); !synced) {
+    if (auto const synced = file->sync_all(); !synced) {  // its mode is part of it
       // Its bytes may be nowhere but in memory, and would be read from there: it is fetched anew.
       static_cast<void>(fs_.remove(path));
       return synced;
     }
+    // Where an earlier sync failed, and the file could not be removed, memory has what the disk has not: what is hashed next comes from there.
+    file->drop_cached();
   }
   return fs_.sync_dir(dir);
 }

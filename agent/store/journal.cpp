@@ -42,7 +42,7 @@ Result<void> Journal::save(ModelState const& state) {
   std::lock_guard const lock(*mutex_);
   auto models = models_;
   models.insert_or_assign(state.model, state);
-  if (!file_ || file_->is_spoilt()) {
+  if (!file_ || file_->is_spoilt() || file_->is_read_only()) {  // the disk may take it by now
     FLEET_CHECK(rewrite(models));
   } else if (auto const appended = file_->append(encode(state), true); !appended) {
     if (!file_->is_spoilt()) return appended;

@@ -10,7 +10,7 @@
 
 namespace fleet::agent {
 
-/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown, or when a sync of it failed. Room
+/// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown, when a sync of it failed, or when it could only be read. Room
 /// for some fifty records is kept, so that a way back can be journalled on a full disk. Thread-safe.
 class Journal {
 public:

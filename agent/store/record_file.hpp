@@ -25,6 +25,8 @@ public:
   Result<void> sync();
   /// A sync failed, so what the file seems to hold may not be on the disk: only a new file, written from memory, is to be believed.
   [[nodiscard]] bool is_spoilt() const { return spoilt_; }
+  /// It could only be read when it was opened.
+  [[nodiscard]] bool is_read_only() const { return file_ == nullptr; }
   /// So many bytes can be appended on a full disk.
   Result<void> reserve(std::uint64_t bytes) { return file_ ? file_->reserve(bytes) : *read_only_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }

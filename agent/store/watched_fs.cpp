@@ -20,6 +20,8 @@ public:
   Result<std::uint64_t> size() override { return below_->size(); }
   Result<void> truncate(std::uint64_t size) override { return fs_.noted(below_->truncate(size)); }
   Result<void> sync() override { return fs_.noted(below_->sync()); }
+  Result<void> sync_all() override { return fs_.noted(below_->sync_all()); }
+  void drop_cached() override { below_->drop_cached(); }
   Result<void> reserve(std::uint64_t bytes) override { return below_->reserve(bytes); }
 
 private:

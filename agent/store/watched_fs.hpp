@@ -33,6 +33,7 @@ public:
   Result<void> set_executable(std::string const& path, bool executable) override { return noted(below_.set_executable(path, executable)); }
   Result<void> sync_dir(std::string const& path) override { return noted(below_.sync_dir(path)); }
   Result<std::uint64_t> free_bytes(std::string const& path) override { return below_.free_bytes(path); }
+  Result<std::unique_ptr<Lock>> lock(std::string const& path, unsigned permissions) override { return below_.lock(path, permissions); }
 
 private:
   class WatchedFile;

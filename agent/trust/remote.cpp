@@ -37,7 +37,7 @@ Error in_the_words_of_the_server(Error error) {
 }
 
 Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy,
-                                               LoadCas load_cas) {
+                                               LoadCas load_cas, net::Connect connect) {
   if (servers.empty()) return Error{Kind::bad_input, "no_server", "no server is known", "give --server, or servers in agent.yaml"};
   net::ClientConfig config;
   config.ca_pem = identity.ca;
@@ -46,19 +46,19 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   config.ignore_not_before = clock.behind();
   config.proxy = std::move(proxy);
   config.user_agent = kUserAgent;
-  FLEET_TRY(auto client, net::Client::create(config, waits));
-  std::unique_ptr<Remote> out(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  FLEET_TRY(auto client, connect(config, waits));
+  std::unique_ptr<Remote> out(new Remote(std::move(config), waits, std::move(connect), std::move(client), std::move(servers)));
   out->load_cas_ = std::move(load_cas);
   return out;
 }
 
-Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy) {
+Result<std::unique_ptr<Remote>> Remote::create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy, net::Connect connect) {
   net::ClientConfig config;
   config.proxy = std::move(proxy);
   config.trust_any_server = true;
   config.user_agent = kUserAgent;
-  FLEET_TRY(auto client, net::Client::create(config, waits));
-  return std::unique_ptr<Remote>(new Remote(std::move(config), waits, std::make_unique<net::Client>(std::move(client)), std::move(servers)));
+  FLEET_TRY(auto client, connect(config, waits));
+  return std::unique_ptr<Remote>(new Remote(std::move(config), waits, std::move(connect), std::move(client), std::move(servers)));
 }
 
 void Remote::cancel() {
@@ -86,8 +86,7 @@ Result<void> Remote::take_changes() {
     config.private_key_pem = credential_->private_key;
   }
   if (!trusted_.empty()) config.ca_pem = trusted_;
-  FLEET_TRY(auto client, net::Client::create(config, waits_));
-  client_ = std::make_unique<net::Client>(std::move(client));
+  FLEET_TRY(client_, connect_(config, waits_));
   config_ = std::move(config);
   credential_.reset();
   trusted_.clear();
@@ -100,7 +99,7 @@ Result<net::ClientResponse> Remote::send(net::ClientRequest request, std::string
   for (std::size_t tried = 1;; ++tried) {
     request.url = servers_[at_] + path;
     retry_after_ = Millis{0};
-    auto response = client_->send(request);
+    auto response = client_->send(request, {});
     if (!response && other_server_may_help(response.error()) && tried < servers_.size()) {
       at_ = (at_ + 1) % servers_.size();
       continue;
@@ -163,20 +162,20 @@ Result<net::ClientResponse> Remote::fetch_from_stranger(net::ClientRequest const
     config.ignore_not_before = config_.ignore_not_before;
     config.proxy = config_.proxy;
     config.user_agent = kUserAgent;
-    FLEET_TRY(auto client, net::Client::create(config, waits_));
+    FLEET_TRY(auto client, connect_(config, waits_));
     std::lock_guard const lock(mutex_);
-    stranger_ = std::make_unique<net::Client>(std::move(client));
+    stranger_ = std::move(client);
   }
   return stranger_->send(request, sink);
 }
 
 Remotes::Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy,
-                 LoadCas load_cas)
-    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), waits_(waits), proxy_(std::move(proxy)), load_cas_(std::move(load_cas)) {}
+                 LoadCas load_cas, net::Connect connect)
+    : identity_(std::move(identity)), servers_(std::move(servers)), clock_(clock), waits_(waits), proxy_(std::move(proxy)), load_cas_(std::move(load_cas)), connect_(std::move(connect)) {}
 
 Result<std::shared_ptr<Remote>> Remotes::make() {
   std::lock_guard const lock(mutex_);
-  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, waits_, proxy_, load_cas_));
+  FLEET_TRY(auto made, Remote::create(identity_, servers_, clock_, waits_, proxy_, load_cas_, connect_));
   std::shared_ptr<Remote> out = std::move(made);
   std::erase_if(made_, [](auto const& one) { return one.expired(); });
   made_.push_back(out);

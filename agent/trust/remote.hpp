@@ -22,9 +22,11 @@ class Remote {
 public:
   /// @param waits  exchanges are timed out by it: it moves while they wait
   static Result<std::unique_ptr<Remote>> create(Identity const& identity, std::vector<std::string> servers, TrustedClock const& clock,
-                                                Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {});
+                                                Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {},
+                                                net::Connect connect = net::over_network());
   /// Whoever answers, and without a certificate: for signed metadata alone, when the servers are no longer known by their CA.
-  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy = {});
+  static Result<std::unique_ptr<Remote>> create_unproven(std::vector<std::string> servers, Clock& waits, net::ProxyRules proxy = {},
+                                                         net::Connect connect = net::over_network());
 
   /// A JSON exchange with the first server that answers. A problem of the server comes back as its Error.
   /// @errors unavailable, timeout, signature (TLS), and what the problem says
@@ -47,13 +49,14 @@ public:
   void trust(std::string ca);
   [[nodiscard]] std::vector<std::string> const& servers() const { return servers_; }
   [[nodiscard]] net::ProxyRules const& proxy() const { return config_.proxy; }
+  [[nodiscard]] net::Connect const& connect() const { return connect_; }
   [[nodiscard]] std::string const& server() const { return servers_[at_]; }
   /// What the last refusal asked for (Retry-After, in seconds, at most an hour); 0 when it asked for nothing.
   [[nodiscard]] Millis retry_after() const { return retry_after_; }
 
 private:
-  Remote(net::ClientConfig config, Clock& waits, std::unique_ptr<net::Client> client, std::vector<std::string> servers)
-      : config_(std::move(config)), waits_(waits), client_(std::move(client)), servers_(std::move(servers)) {}
+  Remote(net::ClientConfig config, Clock& waits, net::Connect connect, std::unique_ptr<net::Exchanger> client, std::vector<std::string> servers)
+      : config_(std::move(config)), waits_(waits), connect_(std::move(connect)), client_(std::move(client)), servers_(std::move(servers)) {}
   Result<void> take_changes();
   Result<net::ClientResponse> refused(net::ClientResponse const& response);
   Result<net::ClientResponse> send(net::ClientRequest request, std::string const& path);
@@ -62,10 +65,11 @@ private:
   Result<net::ClientResponse> fetch_from_stranger(net::ClientRequest const& request, net::BodySink const& sink);
   net::ClientConfig config_;
   Clock& waits_;
+  net::Connect connect_;
   std::mutex mutex_;  ///< of what is awaited, and of client_ against being replaced while another thread cancels
   std::optional<Credential> credential_;
   std::string trusted_;
-  std::unique_ptr<net::Client> client_, stranger_;  ///< the second once a stranger is asked
+  std::unique_ptr<net::Exchanger> client_, stranger_;  ///< the second once a stranger is asked
   std::set<std::string> strangers_;
   LoadCas load_cas_;
   std::vector<std::string> servers_;
@@ -76,7 +80,8 @@ private:
 /// Makes remotes, one for each thread that speaks to the server, and lets all of them follow a renewed credential and a new CA. Thread-safe.
 class Remotes {
 public:
-  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {});
+  Remotes(Identity identity, std::vector<std::string> servers, TrustedClock const& clock, Clock& waits, net::ProxyRules proxy = {}, LoadCas load_cas = {},
+          net::Connect connect = net::over_network());
   /// @errors bad_input (no server, certificate or key)
   Result<std::shared_ptr<Remote>> make();
   void use(Credential credential);
@@ -91,6 +96,7 @@ private:
   Clock& waits_;
   net::ProxyRules proxy_;
   LoadCas load_cas_;
+  net::Connect connect_;
   std::vector<std::weak_ptr<Remote>> made_;
 };
 

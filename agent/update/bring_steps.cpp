@@ -63,11 +63,11 @@ Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, 
   }
   auto const asked = lines_ ? lines_->retry_after() : Millis{0};
   auto const pause = std::max(asked, next_backoff(moved));
+  rest_for(pause);  // also where the disk does not take why: the network is not asked the more for that
   state.error = fit_to_tell(told_of(error));
   state.waiting = own;
   FLEET_CHECK(context_.journal.save(state));
   show(state);
-  rest_for(pause);
   return {};
 }
 
@@ -87,6 +87,7 @@ void ModelUpdate::rest_for(Millis pause) {
 Result<void> ModelUpdate::wait_for_own(ModelState state, Error const& error) {
   auto const reason = own_reason(error);
   log::warn("update.waits", {{"model", model_}, {"state", to_string(state.state)}, {"reason", reason}, {"error", error.detail}});
+  counted_ = false;
   state.run.starts = 0;
   state.waiting = reason;
   if (state.state != State::rolling_back) state.error = fit_to_tell(told_of(error));  // there it is why it goes back

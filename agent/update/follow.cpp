@@ -1,3 +1,4 @@
+#include "agent/proof/own_reason.hpp"
 #include "agent/update/model_update.hpp"
 
 #include "core/base/log.hpp"
@@ -8,6 +9,8 @@
 
 namespace fleet::agent {
 namespace {
+
+constexpr Millis kOrderAgain{5'000};
 
 bool is_refused(ModelState const& state, std::string const& digest, std::string const& rollout, std::int64_t attempt) {
   return std::any_of(state.refusals.begin(), state.refusals.end(),
@@ -34,7 +37,7 @@ void ModelUpdate::go() {
   revoked_ = wish.revoked;
   ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
   look_whether_broken();
-  for (auto const order : wish.orders) obey(order);
+  obey_all(wish.orders);
   // Once more when a turn has changed something: what came to rest may be asked for the next.
   for (bool again = true; again && !interrupt_.is_raised();) {
     auto const before = state();
@@ -100,38 +103,51 @@ void ModelUpdate::look_again_in(Millis time) {
 ModelState ModelUpdate::state() const { return context_.journal.state(model_); }
 
 void ModelUpdate::hear() {
-  for (auto const order : shop_.wishes.take(model_, context_.trusted.now()).orders) obey(order);
+  obey_all(shop_.wishes.take(model_, context_.trusted.now()).orders);
 }
 
-void ModelUpdate::obey(Order order) {
+/// An order was accepted: what the disk does not take now is obeyed when it does.
+void ModelUpdate::obey_all(std::vector<Order> const& orders) {
+  for (auto const order : orders) {
+    auto const obeyed = obey(order);
+    if (obeyed) continue;
+    log_failed(order == Order::consent ? "keep the consent" : order == Order::unhold ? "unhold" : "roll back", obeyed.error());
+    if (own_reason(obeyed.error()).empty()) continue;
+    shop_.wishes.again(model_, order);
+    look_again_in(kOrderAgain);
+  }
+}
+
+Result<void> ModelUpdate::obey(Order order) {
   auto state = this->state();
   if (order == Order::consent) {
-    if (!before_switch(state.state)) return;
+    if (!before_switch(state.state)) return {};
     state.consented = Refusal{state.target.digest, state.rollout, state.attempt};
     log::info("update.consent", {{"model", model_}, {"version", state.target.version}, {"rollout", state.rollout}});
-    if (auto const saved = context_.journal.save(state); !saved) return log_failed("keep the consent", saved.error());
-    return show(state);
+    FLEET_CHECK(context_.journal.save(state));
+    show(state);
+    return {};
   }
   if (order == Order::unhold) {
     std::erase_if(state.refusals, [&](Refusal const& one) { return one.digest == state.held; });
     state.held.clear();
-    if (auto const saved = context_.journal.save(state); !saved) return log_failed("unhold", saved.error());
+    FLEET_CHECK(context_.journal.save(state));
     state.error = {std::string(wire::kUnheld), "the device's owner lets the held release be taken again", {}};
-    return report(state);  // so that the server directs it here again
+    report(state);  // so that the server directs it here again
+    return {};
   }
   if (before_switch(state.state)) {
-    auto dropped = advance(std::move(state), Event::withdrawn);
-    if (!dropped) return log_failed("roll back", dropped.error());
-    state = std::move(*dropped);
+    FLEET_TRY(state, advance(std::move(state), Event::withdrawn));
   }
   state = settled(std::move(state));
-  if (state.running.none() || !next_state(state.state, Event::ordered_back)) return;
-  if (!claim_members(state)) return log_failed("roll back", Error{Kind::conflict, std::string(kMemberBusy), "a member is at work by itself"});
+  if (state.running.none() || !next_state(state.state, Event::ordered_back)) return {};
+  if (!claim_members(state)) return Error{Kind::conflict, std::string(kMemberBusy), "a member is at work by itself"};
   quiet_until_.reset();
   state.held = state.running.digest;
   state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
   wire::DeviceError const why{"rolled_back_by_owner", "the device's owner asked for the version before", {}};
-  if (auto const going = advance(std::move(state), Event::ordered_back, why); !going) return log_failed("roll back", going.error());
+  FLEET_CHECK(advance(std::move(state), Event::ordered_back, why));
+  return {};
 }
 
 void ModelUpdate::follow(Target const& target) {

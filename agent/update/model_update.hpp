@@ -37,7 +37,7 @@ struct Shop {
   UpdateLock lock;
   Claims claims = {};  ///< whose update moves which model
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
-  Helpers helpers{kHelpersMax};
+  Helpers helpers{context.outside.alone ? 0 : kHelpersMax};
   Assemblers assemblers{kAssemblersMax};
 };
 
@@ -73,7 +73,8 @@ private:
   using Target = wire::DirectiveTarget;
 
   // What a word means to this model (follow.cpp).
-  void obey(Order order);
+  void obey_all(std::vector<Order> const& orders);
+  Result<void> obey(Order order);
   void consider(Target const* target);
   void follow(Target const& target);
   void follow_install(Target const& target);
@@ -223,6 +224,7 @@ private:
   std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch
   std::optional<MonoTime> refused_since_;  ///< when the lock first kept it back
+  bool counted_ = false;  ///< this start of the step is in its count: another try of it in this process is none
   MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
   std::string noted_;  ///< the last note

@@ -79,6 +79,7 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
     refused_since_.reset();
   }
   if (*next != State::switching && *next != State::rolling_back) lock_.reset();
+  counted_ = false;
   state.state = *next;
   state.since = context_.trusted.now();
   state.run = {};
@@ -164,6 +165,7 @@ ModelState ModelUpdate::settled(ModelState state) const {
 Millis ModelUpdate::time_left(Millis timeout, Millis of_all, ModelState const& state) { return std::clamp(kStartsMax * of_all - state.run.spent, Millis{1}, timeout); }
 
 Result<bool> ModelUpdate::start(ModelState& state) {
+  if (counted_) return true;
   if (state.run.starts >= kStartsMax) {
     auto text = fmt::format("{} of {} began {} times in a row and never ended: the device or its agent was stopped each time", step_of(state.state),
                             state.target.version, kStartsMax);
@@ -172,10 +174,12 @@ Result<bool> ModelUpdate::start(ModelState& state) {
   }
   state.run.starts += 1;
   FLEET_CHECK(context_.journal.save(state));
+  counted_ = true;
   return true;
 }
 
 Result<void> ModelUpdate::pause(ModelState state, Millis spent) {
+  counted_ = false;
   state.run.starts = 0;
   state.run.spent += spent;
   FLEET_CHECK(context_.journal.save(state));
@@ -200,7 +204,7 @@ Result<std::optional<std::vector<Part>>> ModelUpdate::parts_or_fail(ModelState c
   return std::optional<std::vector<Part>>{};
 }
 
-Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_}; }
+Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_, context_.outside.run}; }
 
 proof::Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version) const {
   return {model, version.version, version.digest, context_.slots.slot(model, version.digest), context_.slots.scratch(model), context_.layout.statsd_socket()};

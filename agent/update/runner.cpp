@@ -77,6 +77,13 @@ void Runner::round() {
   for (auto const& [model, lane] : lanes_) lane->update.go();
 }
 
+std::optional<MonoTime> Runner::next_round() const {
+  std::optional<MonoTime> out;
+  for (auto const& [model, lane] : lanes_)
+    if (auto const next = lane->update.next_look(); next && (!out || *next < *out)) out = next;
+  return out;
+}
+
 void Runner::go(std::string const& model) {
   if (auto const lane = lanes_.find(model); lane != lanes_.end()) lane->second->update.go();
 }

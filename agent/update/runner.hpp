@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ public:
   /// What `loop` does first. Then each model as far as it goes without waiting: what a test does in place of `loop`.
   void settle_at_start();
   void round();
+  /// When to go the next round, if nobody has a new word; nothing: only that can move a model.
+  [[nodiscard]] std::optional<MonoTime> next_round() const;
   /// One model as far as it goes: for a command where no daemon runs.
   void go(std::string const& model);
   /// One model takes in its owner's orders, and goes nowhere.

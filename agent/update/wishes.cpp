@@ -150,6 +150,11 @@ Result<void> Wishes::check_way_back(ModelState const& state) const {
   return {};
 }
 
+void Wishes::again(std::string const& model, Order order) {
+  std::lock_guard const lock(mutex_);
+  orders_[model].push_back(order);
+}
+
 void Wishes::stop() {
   std::lock_guard const lock(mutex_);
   stopped_ = true;

@@ -43,6 +43,8 @@ public:
   void direct(Told told);
   /// @errors not_found (unknown_model), conflict (nothing_before, not_held, nothing_waits)
   Result<void> order(std::string const& model, Order order);
+  /// One that was taken and could not be kept: it is handed out once more.
+  void again(std::string const& model, Order order);
   /// Everything that goes on is to end: the agent stops.
   void stop();
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -21,20 +20,6 @@ Error system_error(std::string_view doing, std::string const& path, int number) 
   if (number == EIO) return {Kind::io, "io_error", text, "the disk answers with errors"};
   if (number == EROFS) return {Kind::io, "read_only", text, "the file system is read-only: look for disk errors"};
   return {Kind::io, "io_failed", text};
-}
-
-Result<std::string> read_all(Descriptor const& file, std::string const& path, std::uint64_t limit) {
-  std::string out;
-  std::array<char, 65536> piece{};
-  for (;;) {
-    auto const n = ::read(file.get(), piece.data(), piece.size());
-    if (n == 0) return out;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_error("read", path, errno);
-    if (out.size() + static_cast<std::size_t>(n) > limit)
-      return Error{Kind::too_large, "file_too_large", fmt::format("{} is longer than {} bytes", path, limit)};
-    out.append(piece.data(), static_cast<std::size_t>(n));
-  }
 }
 
 }  // namespace fleet

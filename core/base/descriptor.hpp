@@ -29,7 +29,5 @@ private:
 
 /// `doing path: the system's words`, of the kind that the number stands for.
 [[nodiscard]] Error system_error(std::string_view doing, std::string const& path, int number);
-/// From where `file` stands to its end. @errors io, too_large (over `limit` bytes)
-[[nodiscard]] Result<std::string> read_all(Descriptor const& file, std::string const& path, std::uint64_t limit);
 
 }  // namespace fleet

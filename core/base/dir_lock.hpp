@@ -1,7 +1,8 @@
 #pragma once
 
-#include "core/base/result.hpp"
+#include "core/base/fs.hpp"
 
+#include <memory>
 #include <string>
 
 namespace fleet {
@@ -10,17 +11,11 @@ namespace fleet {
 class DirLock {
 public:
   /// @errors conflict (code `locked`: another process holds it), io
-  [[nodiscard]] static Result<DirLock> acquire(std::string const& dir);
-  DirLock(DirLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  DirLock& operator=(DirLock&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~DirLock();
+  [[nodiscard]] static Result<DirLock> acquire(Fs& fs, std::string const& dir);
 
 private:
-  explicit DirLock(int fd) : fd_(fd) {}
-  int fd_;
+  explicit DirLock(std::unique_ptr<Lock> lock) : lock_(std::move(lock)) {}
+  std::unique_ptr<Lock> lock_;
 };
 
 }  // namespace fleet

@@ -39,11 +39,21 @@ public:
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<std::uint8_t> out) = 0;
   virtual Result<std::uint64_t> size() = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
-  /// fdatasync(2). An error is final for this file: the kernel forgets what it could not write, and reads it back all the same. Rewrite it from scratch.
+  /// fdatasync(2): content and size, not the mode. An error is final for this file: the kernel forgets what it could not write, and reads it back all the same. Rewrite it from scratch.
   virtual Result<void> sync() = 0;
+  /// fsync(2): the mode and the owner, too. @errors as sync
+  virtual Result<void> sync_all() = 0;
+  /// What memory holds of it, synced, is let go: the next read is the disk's word. Where that cannot be, nothing happens.
+  virtual void drop_cached() {}
   /// Room behind the end: that many bytes can be appended when the disk is full. Where the file system cannot, nothing happens.
   /// @errors unavailable (`disk_full`), io
   virtual Result<void> reserve(std::uint64_t bytes) = 0;
+};
+
+/// A file held against other processes, and against other openings in this one, by flock(2); freed when it goes, or with the process. By itself: of nothing.
+class Lock {
+public:
+  virtual ~Lock() = default;
 };
 
 /// The file system as it is handed to those that need one, so that tests can fail, fill and cut it.
@@ -77,10 +87,16 @@ public:
   virtual Result<void> set_executable(std::string const& path, bool executable) = 0;
   virtual Result<void> sync_dir(std::string const& path) = 0;  ///< fsync(2) of a folder
   virtual Result<std::uint64_t> free_bytes(std::string const& path) = 0;
+  /// Without waiting. The file is made where it is absent: who may read it may lock it. No link is followed to it.
+  /// @errors conflict (code `locked`: somebody else holds it, shared or not), not_found (no folder for it), io
+  virtual Result<std::unique_ptr<Lock>> lock(std::string const& path, unsigned permissions = 0644) = 0;
 };
 
 /// The machine's file system.
 [[nodiscard]] Fs& system_fs();
+/// The same over another kernel, which outlives it.
+class Kernel;
+[[nodiscard]] std::unique_ptr<Fs> make_fs(Kernel& kernel);
 
 /// The same path from the file system's root on, without slashes at its end: for a process that works in other folders, too. @errors io
 [[nodiscard]] Result<std::string> absolute_path(std::string path);

@@ -232,6 +232,13 @@ Result<ClientResponse> Client::send(ClientRequest const& request, BodySink const
   return *std::move(answer);
 }
 
+Connect over_network() {
+  return [](ClientConfig config, Clock& clock) -> Result<std::unique_ptr<Exchanger>> {
+    FLEET_TRY(auto client, Client::create(std::move(config), clock));
+    return std::unique_ptr<Exchanger>(std::make_unique<Client>(std::move(client)));
+  };
+}
+
 void Client::cancel() { state_->cancel.wake(); }
 
 void Client::reset() { state_->origins.clear(); }

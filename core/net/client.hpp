@@ -58,9 +58,22 @@ struct ClientResponse {
 /// Takes a body piece by piece; an error ends the exchange and is returned. Called with the pieces of 2xx answers only.
 using BodySink = std::function<Result<void>(ClientResponse const& head, BytesView piece)>;
 
+/// Asks a peer, one exchange at a time: `Client`, or in a test a peer in the same process.
+class Exchanger {
+public:
+  virtual ~Exchanger() = default;
+  /// @errors as Client::send
+  virtual Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink) = 0;
+  virtual void cancel() = 0;
+};
+/// Makes one. @errors bad_input (certificate or key)
+using Connect = std::function<Result<std::unique_ptr<Exchanger>>(ClientConfig config, Clock& clock)>;
+/// By TLS, over the network.
+[[nodiscard]] Connect over_network();
+
 /// A blocking HTTP/1.1 client on non-blocking sockets: keep-alive to each origin it spoke to last, TLS session resumption, a deadline on everything.
 /// One thread at a time uses it, save `cancel`.
-class Client {
+class Client final : public Exchanger {
 public:
   /// @param clock  deadlines are judged by it: one that moves by itself, or a silent peer is waited for without end
   /// @errors bad_input (certificate or key)
@@ -69,14 +82,14 @@ public:
   static Result<void> check(ClientConfig const& config);
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
-  ~Client();
+  ~Client() override;
 
   /// One exchange; a stale kept connection is replaced and tried once more when the request is safe to repeat.
   /// @errors unavailable (refused, reset, name unknown; the text says which; `answer_cut`: in mid-answer), timeout, signature (TLS: the peer's certificate), too_large
   /// (`body_too_large`; of an answer other than 2xx with the kind of its status), bad_input (answer is not HTTP) Any HTTP status is a success here.
-  Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {});
+  Result<ClientResponse> send(ClientRequest const& request, BodySink const& sink = {}) override;
   /// From any thread: ends the exchange under way with unavailable, code `cancelled`; with none under way, the next one.
-  void cancel();
+  void cancel() override;
   /// Closes kept connections: after a change of network or certificate.
   void reset();
 

@@ -15,7 +15,7 @@ Error failed(std::string code, std::string detail, std::string output) {
 }
 
 Result<Command> golden_command(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, GoldenFiles const& files) {
-  FLEET_TRY(auto command, resolve(golden.command, candidate.slot, ground.exec));
+  FLEET_TRY(auto command, resolve(ground.fs, golden.command, candidate.slot, ground.exec));
   command.timeout = golden.timeout;
   command.environment = environment_of(candidate);
   command.environment["FLEET_OUTPUT"] = candidate.scratch + "/output";
@@ -62,7 +62,7 @@ Result<Measured> golden_test(Ground const& ground, Candidate const& candidate, w
   FLEET_TRY(auto const command, golden_command(ground, candidate, golden, files));
   FLEET_TRY(auto const user, program_user(ground.exec.run_as));
   FLEET_TRY(auto const scratch, Scratch::make(ground.fs, candidate.scratch, user.owner()));
-  FLEET_TRY(auto const ran, run(command, ground.waits, ground.stop));
+  FLEET_TRY(auto const ran, ground.run(command, ground.waits, ground.stop));
   if (ran.timed_out) return failed("golden_timeout", ran.text, ran.output);
   if (!ran.ok()) return failed("golden_failed", fmt::format("the program {}", ran.text), ran.output);
   auto const expected = ground.fs.read(files.expect.empty() ? candidate.slot + "/" + golden.expect : files.expect, kOutputBytesMax);

@@ -3,7 +3,7 @@
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
 #include "core/proof/budget.hpp"
-#include "core/proof/exec.hpp"
+#include "core/proof/process.hpp"
 #include "core/wire/release.hpp"
 
 #include <atomic>
@@ -29,6 +29,7 @@ struct Ground {
   Clock& waits;  ///< programs are timed out by it: it moves while they run
   Exec const& exec;
   std::atomic<bool> const& stop;
+  RunProgram run = &proof::run;
 };
 
 /// Absolute paths of a golden test's files, where they are others than those of the slot; empty: as the manifest says.

@@ -244,7 +244,7 @@ Result<Outcome> run(Command const& command, Clock& clock, std::atomic<bool> cons
   return outcome_of(command, running);
 }
 
-Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec) {
+Result<Command> resolve(Fs& fs, std::vector<std::string> const& words, std::string const& slot, Exec const& exec) {
   Error const unknown{Kind::not_found, "unknown_program",
                       fmt::format("'{}' is neither a file of the release nor a program of this device", words.empty() ? "" : words.front()),
                       "name it under exec: {programs: {...}} in agent.yaml"};
@@ -255,7 +255,7 @@ Result<Command> resolve(std::vector<std::string> const& words, std::string const
   out.exec = exec;
   out.of_release = !exec.programs.contains(words.front());
   if (!out.of_release) out.program = exec.programs.at(words.front());
-  else if (is_safe_relative_path(words.front()) && ::access((slot + "/" + words.front()).c_str(), F_OK) == 0) out.program = slot + "/" + words.front();
+  else if (is_safe_relative_path(words.front()) && fs.info(slot + "/" + words.front())) out.program = slot + "/" + words.front();
   else return words.front().find('/') == std::string::npos ? unknown : missing;
   out.arguments.assign(words.begin() + 1, words.end());
   out.directory = slot;

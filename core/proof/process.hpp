@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/bytes.hpp"
+#include "core/base/fs.hpp"
 #include "core/base/time.hpp"
 #include "core/proof/exec.hpp"
 
@@ -41,6 +42,9 @@ struct Outcome {
   [[nodiscard]] bool ok() const { return exit_code == 0 && signal == 0 && !timed_out; }
 };
 
+/// What runs programs. @errors as `run` below
+using RunProgram = std::function<Result<Outcome>(Command const& command, Clock& clock, std::atomic<bool> const& stop)>;
+
 /// Before the first program: lets their control groups count processes and memory, where that can be. Otherwise a limit of memory that is not
 /// held is logged.
 void prepare_programs(Exec const& exec);
@@ -52,6 +56,6 @@ void prepare_programs(Exec const& exec);
 
 /// The first word is a file of the release (made executable at install) or a name under `programs` of agent.yaml.
 /// @errors not_found (code `unknown_program`: a name that the owner may give); unprocessable (code `not_in_release`: anything else)
-[[nodiscard]] Result<Command> resolve(std::vector<std::string> const& words, std::string const& slot, Exec const& exec);
+[[nodiscard]] Result<Command> resolve(Fs& fs, std::vector<std::string> const& words, std::string const& slot, Exec const& exec);
 
 }  // namespace fleet::proof

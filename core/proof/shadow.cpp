@@ -19,7 +19,7 @@ std::string percent(double share) { return fmt::format("{:.3g} %", 100 * share);
 
 /// What one version says. @errors unprocessable: its own
 Result<std::string> output_of(Ground const& ground, Candidate const& version, Candidate const& candidate, wire::Shadow const& shadow, std::string const& inputs) {
-  FLEET_TRY(auto command, resolve(shadow.command, version.slot, ground.exec));
+  FLEET_TRY(auto command, resolve(ground.fs, shadow.command, version.slot, ground.exec));
   command.timeout = shadow.timeout;
   command.environment = environment_of(version);
   command.environment.erase("FLEET_STATSD");  // what it infers now is nothing that the device measured
@@ -28,7 +28,7 @@ Result<std::string> output_of(Ground const& ground, Candidate const& version, Ca
   command.environment["FLEET_OUTPUT"] = candidate.scratch + "/output";
   FLEET_TRY(auto const user, program_user(ground.exec.run_as));
   FLEET_TRY(auto const scratch, Scratch::make(ground.fs, candidate.scratch, user.owner()));
-  FLEET_TRY(auto const ran, run(command, ground.waits, ground.stop));
+  FLEET_TRY(auto const ran, ground.run(command, ground.waits, ground.stop));
   if (ran.timed_out) return failed("shadow_timeout", ran.text, ran.output);
   if (!ran.ok()) return failed("shadow_failed", fmt::format("the program {}", ran.text), ran.output);
   auto written = read_written(ground.fs, candidate.scratch + "/output", "$FLEET_OUTPUT", user.owner(), "shadow_failed");

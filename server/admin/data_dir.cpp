@@ -99,7 +99,7 @@ Result<Identity> load_identity(db::Connection& reader) {
 Result<void> change_stopped(Machine const& machine, Layout const& layout, std::string const& actor, std::string const& action,
                             std::function<Result<void>(Identity const&, SysTime)> const& change) {
   FLEET_CHECK(check_initialised(system_fs(), layout));
-  auto const lock = DirLock::acquire(layout.dir);
+  auto const lock = DirLock::acquire(system_fs(), layout.dir);
   if (!lock) {
     auto in_use = lock.error();
     if (in_use.kind == Kind::conflict) in_use.hint = "end the server first (SIGTERM): devices wait for it, and find it again";

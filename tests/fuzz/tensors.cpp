@@ -22,6 +22,7 @@ public:
   Result<std::uint64_t> size() override { return bytes_.size(); }
   Result<void> truncate(std::uint64_t) override { return Error{}; }
   Result<void> sync() override { return Error{}; }
+  Result<void> sync_all() override { return Error{}; }
   Result<void> reserve(std::uint64_t) override { return {}; }
 
 private:

@@ -107,6 +107,18 @@ std::regex const kImpure(
 /// The same by our own names, which only they may call who make everything: each program's main, and the server's parts.
 std::regex const kAccessor(R"(\bsystem_(clock|random)\s*\(\s*\))");
 std::set<std::string, std::less<>> const kRoots{"server/main.cpp", "server/node.cpp", "agent/main.cpp", "cli/main.cpp"};
+/// Files: through core/base/kernel.hpp alone, which tests put a model of a disk in the place of (docs/adr/0034).
+std::regex const kFileCall(
+    R"((^|[^\w>])::(open|openat|creat|truncate|ftruncate|pread|pwrite|fsync|fdatasync|sync|syncfs|fallocate|rename|renameat|unlink|unlinkat|rmdir|mkdir|mkdirat|link|linkat|symlink|symlinkat|readlink|readlinkat|chmod|fchmod|chown|fchown|lchown|stat|lstat|fstat|fstatat|access|statvfs|flock|opendir|fdopendir|fopen|mkdtemp|mkstemp)\s*\(|std::(filesystem|[io]?fstream|fopen|remove\(|rename\())");
+/// What is no file of ours, or no file at all.
+std::set<std::string, std::less<>> const kFileCallers{
+    "core/base/kernel.cpp",
+    "core/net/connection_write.cpp",                                                 // what is sent, read as it is
+    "core/proof/supervisor.cpp", "core/proof/cgroup.cpp", "core/proof/process.cpp",  // the kernel's own: /proc, control groups; what may be run
+    "agent/telemetry/statsd_socket.cpp", "agent/commands/control.cpp",               // names of sockets
+    "agent/commands/config_check.cpp",                                               // what the machine may run
+    "cli/trial/slow_pipe.cpp",                                                       // a pipe
+};
 std::regex const kAwaitTemporary(R"(co_await\s[^;]*(\{|\[[&=\w, ]*\]\s*[\({]))");
 std::regex const kPassphrasePrompt(R"(PEM_read_bio_\w+\((?!.*no_passphrase))");
 std::regex const kInclude(R"re(^\s*#\s*include\s*([<"])([^>"]+)[>"])re");
@@ -185,6 +197,8 @@ void check_lines(Source const& source, std::vector<Finding>& out) {
       out.push_back({source.path, i + 1, "purity", "clock, randomness and environment are read in core/base and passed in"});
     if (!base && !tests && !example && !kRoots.contains(source.path) && std::regex_search(code, kAccessor))
       out.push_back({source.path, i + 1, "accessor", "the machine's clock and randomness are handed in from main"});
+    if (!tests && !example && !kFileCallers.contains(source.path) && std::regex_search(code, kFileCall))
+      out.push_back({source.path, i + 1, "disk", "files are opened, written and named through core/base/fs.hpp"});
     if (std::regex_search(code, kAwaitTemporary))
       out.push_back({source.path, i + 1, "co_await", "name the object first: g++ 12 destroys temporaries of an awaited expression twice"});
     if (std::regex_search(code, kPassphrasePrompt))

@@ -55,6 +55,7 @@ public:
   Result<void> set_executable(std::string const& path, bool executable) override;
   Result<void> sync_dir(std::string const& path) override;
   Result<std::uint64_t> free_bytes(std::string const&) override { return free_; }
+  Result<std::unique_ptr<Lock>> lock(std::string const& path, unsigned permissions) override { return system_fs().lock(path, permissions); }
 
 private:
   friend class CrashFile;
@@ -124,6 +125,10 @@ public:
     FLEET_CHECK(fs_.step());
     if (path_ == fs_.unsyncable_) return Error{Kind::io, "io_failed", path_ + ": input/output error"};
     node_->kept = node_->now;
+    return {};
+  }
+  Result<void> sync_all() override {
+    FLEET_CHECK(sync());
     node_->executable_kept = node_->executable_now;
     return {};
   }

@@ -1,4 +1,4 @@
-#include "core/base/file_lock.hpp"
+#include "core/base/fs.hpp"
 #include "tests/unit/agent/device.hpp"
 
 #include <sys/file.h>
@@ -42,7 +42,7 @@ struct Locked {
     device.bring(kTwo);
   }
   ~Locked() { std::filesystem::remove_all(dir); }
-  [[nodiscard]] bool is_free() const { return FileLock::acquire(file).has_value(); }
+  [[nodiscard]] bool is_free() const { return system_fs().lock(file).has_value(); }
   [[nodiscard]] std::string runs() const { return device.state().running.version; }
   void want_two() { REQUIRE(device.direct({Device::target(kTwo, "ro-2")})); }
   /// An installation of version 2 that has come as far as its slot.

@@ -1,4 +1,4 @@
-#include "core/base/file_lock.hpp"
+#include "core/base/fs.hpp"
 
 #include <doctest/doctest.h>
 
@@ -16,20 +16,20 @@ TEST_CASE("a file is held by one, made where it is absent, and free once that on
   auto const path = dir + "/update.lock";
   {
     auto const mask = ::umask(0177);
-    auto first = FileLock::acquire(path);
+    auto first = system_fs().lock(path);
     ::umask(mask);
     REQUIRE(first.has_value());
     CHECK(std::filesystem::status(path).permissions() == static_cast<std::filesystem::perms>(0644));
-    CHECK(FileLock::acquire(path).error().code == "locked");
+    CHECK(system_fs().lock(path).error().code == "locked");
     auto moved = std::optional(*std::move(first));
-    CHECK(FileLock::acquire(path).error().code == "locked");
+    CHECK(system_fs().lock(path).error().code == "locked");
     moved.reset();
-    CHECK(FileLock::acquire(path).has_value());
+    CHECK(system_fs().lock(path).has_value());
   }
-  CHECK(FileLock::acquire(dir + "/absent/lock").error().kind == Kind::not_found);
+  CHECK(system_fs().lock(dir + "/absent/lock").error().kind == Kind::not_found);
   std::filesystem::create_symlink(path, dir + "/link");
-  CHECK(FileLock::acquire(dir + "/link").error().kind == Kind::io);
+  CHECK(system_fs().lock(dir + "/link").error().kind == Kind::io);
   REQUIRE(::mkfifo((dir + "/pipe").c_str(), 0600) == 0);
-  CHECK(FileLock::acquire(dir + "/pipe").has_value());  // at once, with nobody at its other end
+  CHECK(system_fs().lock(dir + "/pipe").has_value());  // at once, with nobody at its other end
   std::filesystem::remove_all(dir);
 }

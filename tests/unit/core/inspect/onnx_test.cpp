@@ -29,6 +29,7 @@ public:
   Result<std::uint64_t> size() override { return size_; }
   Result<void> truncate(std::uint64_t) override { return Error{}; }
   Result<void> sync() override { return Error{}; }
+  Result<void> sync_all() override { return Error{}; }
   Result<void> reserve(std::uint64_t) override { return {}; }
 
 private:
@@ -63,6 +64,7 @@ public:
   Result<void> set_executable(std::string const&, bool) override { return Error{}; }
   Result<void> sync_dir(std::string const&) override { return Error{}; }
   Result<std::uint64_t> free_bytes(std::string const&) override { return Error{}; }
+  Result<std::unique_ptr<Lock>> lock(std::string const&, unsigned) override { return Error{}; }
 };
 
 Result<OnnxModel> inspected(std::string const& bytes) {

@@ -283,14 +283,14 @@ TEST_CASE("a command's first word is a file of the release or a program of the d
   ReleaseFolder folder;
   folder.script("check.sh", "exit 0");
   Exec const exec{{}, {{"reader", "/usr/bin/meter-reader"}}, {}, {}};
-  auto const of_release = resolve({"check.sh", "-x"}, folder.slot(), exec);
+  auto const of_release = resolve(system_fs(), {"check.sh", "-x"}, folder.slot(), exec);
   REQUIRE(of_release.has_value());
   CHECK(of_release->program == folder.slot() + "/check.sh");
   CHECK(of_release->arguments == std::vector<std::string>{"-x"});
-  CHECK(resolve({"reader"}, folder.slot(), exec)->program == "/usr/bin/meter-reader");
+  CHECK(resolve(system_fs(), {"reader"}, folder.slot(), exec)->program == "/usr/bin/meter-reader");
   for (std::string const word : {"", "/bin/sh", "../check.sh", "sh", "none"}) {
     CAPTURE(word);
-    CHECK_FALSE(resolve({word}, folder.slot(), exec).has_value());
+    CHECK_FALSE(resolve(system_fs(), {word}, folder.slot(), exec).has_value());
   }
-  CHECK_FALSE(resolve({}, folder.slot(), exec).has_value());
+  CHECK_FALSE(resolve(system_fs(), {}, folder.slot(), exec).has_value());
 }

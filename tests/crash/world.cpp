@@ -1,0 +1,274 @@
+#include "tests/crash/world.hpp"
+
+#include "agent/commands/config_check.hpp"
+#include "agent/commands/enroll.hpp"
+#include "agent/store/record_file.hpp"
+#include "core/base/dir_lock.hpp"
+#include "core/crypto/hash.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fleet::crash {
+namespace {
+
+constexpr auto kOrderAgain = std::chrono::hours{1};
+constexpr auto kStartAgain = std::chrono::seconds{5};
+constexpr auto kMost = std::chrono::hours{48};  ///< of virtual time, for a whole life
+constexpr std::uint64_t kRequestsMost = 1'500;
+
+/// The server in the same process, as a client with this certificate and these CAs reaches it.
+class InProcess final : public net::Exchanger {
+public:
+  InProcess(World& world, net::ClientConfig config) : world_(world), config_(std::move(config)) {}
+  Result<net::ClientResponse> send(net::ClientRequest const& request, net::BodySink const& sink) override {
+    if (world_.peer.away) return Error{Kind::unavailable, "refused", "connection refused"};
+    if (!config_.trust_any_server && !world_.peer.is_known_by(config_.ca_pem)) return Error{Kind::signature, "peer_not_trusted", "the server's certificate is of another CA"};
+    auto response = world_.peer.handle(request, config_.certificate_pem, world_.clock.wall());
+    if (response.status >= 300 || !sink) return response;
+    auto body = std::exchange(response.body, {});
+    bool const breaks = world_.peer.breaks > 0 && body.size() > 1;
+    if (breaks) {
+      --world_.peer.breaks;
+      body.resize(body.size() / 2);
+    }
+    constexpr std::size_t kPiece = 700;  // in pieces that end in no sector's end
+    for (std::size_t from = 0; from < body.size(); from += kPiece)
+      FLEET_CHECK(sink(response, as_bytes(std::string_view(body).substr(from, kPiece))));
+    if (breaks) return Error{Kind::unavailable, "answer_cut", "the connection ended in the middle of the answer"};
+    return response;
+  }
+  void cancel() override {}
+
+private:
+  World& world_;
+  net::ClientConfig config_;
+};
+
+proof::Outcome ended(int code) {
+  proof::Outcome out;
+  out.exit_code = code;
+  out.text = fmt::format("ended with {}", code);
+  return out;
+}
+
+Result<proof::Outcome> run(World& world, proof::Command const& command) {
+  auto const text = world.disk.text(command.program);
+  if (!text || !world.disk.is_executable(command.program)) {
+    world.fault(fmt::format("{} is called and is {}", command.program, text ? "not executable" : "not there"));
+    return ended(-1);
+  }
+  if (*text == kPasses) return ended(0);
+  if (*text == kFails) return ended(1);
+  if (*text != kGolden) {
+    world.fault(fmt::format("{} holds other bytes than were published", command.program));
+    return ended(-1);
+  }
+  auto const answer = world.disk.text(command.directory + "/answer");
+  if (!answer) return ended(1);
+  auto const output = command.environment.at("FLEET_OUTPUT");
+  auto const user = world.disk.owner(output.substr(0, output.find_last_of('/')));
+  world.disk.put(output, *answer);
+  world.disk.give(output, user);
+  return ended(0);
+}
+
+/// The machine while it has power.
+class Machine {
+public:
+  explicit Machine(World& world) : world_(world), fs_(make_fs(world.disk)), random_(static_cast<std::uint64_t>(++world.boots) * 7919 + 1) {
+    world_.disk.put("/proc/sys/kernel/random/boot_id", fmt::format("boot-{}\n", world_.boots));
+    outside_.connect = [this](net::ClientConfig config, Clock&) -> Result<std::unique_ptr<net::Exchanger>> {
+      return std::unique_ptr<net::Exchanger>(std::make_unique<InProcess>(world_, std::move(config)));
+    };
+    outside_.alone = true;
+    outside_.run = [this](proof::Command const& command, Clock&, std::atomic<bool> const&) { return run(world_, command); };
+    world_.peer.heard = [this](wire::ReportItem const& item) { heard(item); };
+    world_.peer.polled_now = [this](wire::PollRequest const& poll) { polled(poll); };
+  }
+  Machine(Machine const&) = delete;
+  ~Machine() {
+    world_.peer.heard = {};
+    world_.peer.polled_now = {};
+  }
+
+  /// @returns how long nothing is to be done
+  Millis turn() {
+    follow_script();
+    if (world_.is_over()) return Millis{0};
+    if (!world_.enrolled && !enroll()) return kStartAgain;
+    if (!daemon_ && !start()) return kStartAgain;
+    give_orders();
+    if (std::exchange(world_.restart, false)) {
+      daemon_->runner->stop();
+      daemon_->runner->rest();
+      daemon_->context->spool->spill();
+      daemon_.reset();
+      lock_.reset();
+      return Millis{1};
+    }
+    auto const now = world_.clock.mono();
+    if (now >= poll_at_) poll_at_ = world_.clock.mono() + daemon_->link->turn();
+    daemon_->runner->round();
+    daemon_->reporter->turn();
+    auto next = std::min(poll_at_, daemon_->reporter->next_turn());
+    if (auto const round = daemon_->runner->next_round()) next = std::min(next, *round);
+    return std::max(Millis{1}, std::chrono::duration_cast<Millis>(next - world_.clock.mono()));
+  }
+
+private:
+  void follow_script() {
+    while (!world_.is_over()) {
+      auto const& step = world_.steps()[world_.at];
+      if (!std::exchange(world_.acted, true) && step.act) {
+        step.act(world_);
+        poll_at_ = {};  // the poll that waits is answered
+      }
+      if (!step.reached(world_)) return;
+      ++world_.at;
+      world_.acted = false;
+      order_at_ = {};
+    }
+  }
+
+  /// An order that was only heard is lost with the power: the owner sees that nothing happens, and gives it again.
+  void give_orders() {
+    auto const& step = world_.steps()[world_.at];
+    if (!step.order || world_.clock.mono() < order_at_) return;
+    order_at_ = world_.clock.mono() + kOrderAgain;
+    step.order(world_, *daemon_);
+  }
+
+  bool enroll() {
+    agent::EnrollOptions options;
+    options.servers = {"https://server:8444"};
+    options.ca_file = "/setup/ca.pem";
+    options.token_file = "/setup/token";
+    options.id = "cam-1";
+    options.hardware = "cam-a";
+    auto const state = agent::enroll(*fs_, world_.clock, random_, layout_, options, world_.clock, outside_.connect);
+    world_.enrolled = state ? *state == "active" : state.error().code == "enrolled";
+    if (!state && state.error().code == "device_exists") world_.fault("the enrolment lost the key that its server heard of");
+    return world_.enrolled;
+  }
+
+  bool start() {
+    auto const opened = [&]() -> Result<void> {
+      FLEET_CHECK(fs_->narrow_dir(layout_.root, 0755));
+      if (!lock_) {
+        FLEET_TRY(auto lock, DirLock::acquire(*fs_, layout_.root));
+        lock_ = std::make_unique<DirLock>(std::move(lock));
+      }
+      FLEET_TRY(auto config, agent::ready_config(*fs_, layout_));
+      FLEET_TRY(auto daemon, agent::open_daemon(*fs_, world_.clock, random_, layout_, config, world_.clock, outside_));
+      daemon_ = std::make_unique<agent::Daemon>(std::move(daemon));
+      return {};
+    }();
+    if (!opened) {
+      last_error_ = opened.error().detail;
+      if (!world_.disk.refuse) world_.fault(fmt::format("the daemon does not start: {}", last_error_));
+      return false;
+    }
+    daemon_->runner->settle_at_start();
+    poll_at_ = world_.clock.mono();
+    return true;
+  }
+
+  /// What is told must be so, and stay so if the power goes now.
+  void heard(wire::ReportItem const& item) {
+    if (!item.update || !daemon_) return;
+    auto const& told = *item.update;
+    auto const models = daemon_->runner->models();
+    auto const own = models.find(told.model);
+    bool const newest = own != models.end() && agent::to_string(own->second.state) == told.state && own->second.rollout == told.rollout;
+    bool const final = told.state == "committed" || told.state == "rolled_back" || told.state == "proved";
+    if (final && newest) check_runs(told.model, told.running_digest, told.state);
+    if (told.state == "committed") world_.committed.insert(told.model);
+  }
+  /// While a link is about to move, of a model or of a set's member, a poll has what was before.
+  void polled(wire::PollRequest const& poll) {
+    auto const moves = [](auto const& one) { return one.second.state == "switching" || one.second.state == "rolling_back"; };
+    if (std::any_of(poll.models.begin(), poll.models.end(), moves)) return;
+    for (auto const& [model, status] : poll.models)
+      if (status.state == "committed") check_runs(model, status.digest, "a poll");
+  }
+  void check_runs(std::string const& model, std::string const& digest, std::string_view where) {
+    SeededRandom none(1);
+    auto const left = world_.disk.after_cut(Order::lost, none);
+    auto const link = left.target(fmt::format("{}/models/{}/current", kRoot, model));
+    auto const runs = link ? link->substr(link->find_last_of('/') + 1) : std::string();
+    if (runs != digest) world_.fault(fmt::format("{} tells that {} runs {:.8}, and a power cut would leave {:.8}", where, model, digest, runs));
+    for (auto& fault : check_disk(world_, left)) world_.fault(fmt::format("told as {}: {}", where, fault));
+  }
+
+  World& world_;
+  agent::Layout layout_{kRoot};
+  std::unique_ptr<Fs> fs_;
+  SeededRandom random_;
+  agent::Outside outside_;
+  std::unique_ptr<DirLock> lock_;
+  std::unique_ptr<agent::Daemon> daemon_;
+  MonoTime poll_at_{};
+  MonoTime order_at_{};
+  std::string last_error_;
+};
+
+bool is_of_durable_tier(std::string const& path, std::string& tier) {
+  for (auto const* const name : {"critical", "diagnostic"})
+    if (path == fmt::format("{}/state/spool/{}", kRoot, name)) {
+      tier = name;
+      return true;
+    }
+  return false;
+}
+
+}  // namespace
+
+World::World(Life const& of, SysTime now) : life(&of), peer(now), clock(now) {
+  disk.make_dirs("/setup");
+  disk.put("/setup/ca.pem", peer.ca());
+  disk.put("/setup/token", "join");
+  disk.put(std::string(kRoot) + "/agent.yaml", of.config);
+  if (of.prepare) of.prepare(*this);
+}
+
+void World::fault(std::string text) {
+  if (std::find(faults.begin(), faults.end(), text) == faults.end()) faults.push_back(std::move(text));
+}
+
+void World::add(Published release) {
+  peer.add(release, clock.wall());
+  auto name = release.release.model + "@" + release.release.version;
+  releases.insert_or_assign(std::move(name), std::move(release));
+}
+
+/// What the spool took: a sync of a durable tier that went well is its word.
+void note_accepted(World& world, Call call, std::string const& path) {
+  std::string tier;
+  if (call != Call::datasync || !is_of_durable_tier(path, tier)) return;
+  auto const text = world.disk.text(path);
+  std::string_view left = text ? *text : std::string_view();
+  while (!left.empty()) {
+    auto const end = left.find('\n');
+    auto const line = left.substr(0, end);
+    if (auto const proved = agent::RecordFile::text_of(line)) world.accepted.insert(tier + " " + std::string(*proved));
+    if (end == std::string_view::npos) return;
+    left.remove_prefix(end + 1);
+  }
+}
+
+void live(World& world, std::function<bool()> const& stop) {
+  auto const began = world.clock.mono();
+  Machine machine(world);
+  while (!world.is_over() && world.faults.empty() && !(stop && stop())) {
+    if (world.clock.mono() - began > kMost || world.peer.requests() > kRequestsMost) {
+      world.fault(fmt::format("it does not come to its end: step {} ({}), {} after the start, {} requests", world.at, world.steps()[world.at].name,
+                              fleet::to_string(world.clock.mono() - began), world.peer.requests()));
+      return;
+    }
+    if (auto const pause = machine.turn(); pause > Millis{0}) world.clock.advance(pause);
+  }
+}
+
+}  // namespace fleet::crash
