@@ -41,6 +41,8 @@ struct Context {
   bool journal_damaged = false;
   std::unique_ptr<WatchedFs> disk;  ///< what `fs` is
   Outside outside = {};
+  std::string system = {};          ///< digest of what the device is: os, kernel, runtimes; empty: nobody looked
+  std::string system_changes = {};  ///< since the agent ran last, in words
 };
 
 }  // namespace fleet::agent

@@ -1,6 +1,7 @@
 #include "agent/commands/daemon.hpp"
 
 #include "agent/commands/config_check.hpp"
+#include "agent/commands/facts.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
@@ -87,33 +88,17 @@ std::optional<gid_t> senders(Config const& config) {
   return found ? *found : std::nullopt;
 }
 
-/// Facts that changed since the server was told, at the enrolment or by a report, are reported: once.
-Result<void> report_facts(Context& context, wire::Labels const& enrolled) {
-  auto const as_text = [](wire::Labels const& facts) {
-    boost::json::object object;
-    for (auto const& [key, fact] : facts) object[key] = fact;
-    return boost::json::serialize(object);
-  };
-  auto const now = as_text(context.identity.reported);
-  auto const told = context.fs.read(context.layout.facts(), 64 * 1024);
-  if (!told && told.error().kind != Kind::not_found) return told.error();
-  if (now == (told ? *told : as_text(enrolled))) return {};
-  wire::ReportItem item;
-  item.facts = wire::FactsItem{context.trusted.now(), context.identity.reported};
-  FLEET_CHECK(context.spool->add(std::move(item)));
-  return context.fs.replace(context.layout.facts(), now);
-}
-
-/// The owner's file as it is now. What is wrong in it is logged, and the one before goes on.
-std::optional<Config> reread(Fs& fs, Layout const& layout, std::string const& before) {
+/// The owner's file as it is now. What is wrong in it is logged, and the one before goes on; so does one that has not changed, on a device that has not.
+std::optional<Config> reread(Fs& fs, Layout const& layout, std::string const& before, Context const& context) {
   auto config = ready_config(fs, layout);
   if (!config) {
     log::error("config.refused", {{"error", config.error().detail}});
     for (auto const& one : config.error().errors) log::error("config.refused", {{"at", one.pointer}, {"error", one.detail}});
     return std::nullopt;
   }
-  if (config->written == before) log::info("config.unchanged", {{"file", layout.config()}});
-  return config->written == before ? std::nullopt : std::optional(*std::move(config));
+  if (config->written != before || is_another_system(context)) return *std::move(config);
+  log::info("config.unchanged", {{"file", layout.config()}});
+  return std::nullopt;
 }
 
 /// A disk that takes no socket leaves a daemon without it, which still keeps what runs and tells its server; any other error ends the start.
@@ -143,7 +128,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
     while (!context.stop) {
       if (::poll(fds.data(), fds.size(), -1) < 0) continue;
       int const signal = fds[0].revents != 0 ? signals.take() : 0;
-      if (signal == SIGHUP) next = reread(fs, layout, config.written);
+      if (signal == SIGHUP) next = reread(fs, layout, config.written, context);
       context.stop = next || (signal != 0 && signal != SIGHUP);
       if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); }, clock);
       for (std::size_t i = 2; i < fds.size(); ++i)
@@ -198,7 +183,11 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   identity.private_key = credentials.front().private_key;
   identity.certificate = credentials.front().certificate;
   FLEET_TRY(auto const enrolled, load_identity(fs, layout));
-  if (auto const told = report_facts(*out.context, enrolled.reported); !told) log::warn("facts.not_told", {{"error", told.error().detail}});
+  identity.reported = facts_of_device(*out.context, enrolled.reported);
+  auto const changed = report_facts(*out.context, enrolled.reported);
+  if (!changed) log::warn("facts.not_told", {{"error", changed.error().detail}});
+  else out.context->system_changes = *changed;
+  out.context->system = digest_of_system(fs, out.context->identity.reported);
   if (auto const made = fs.make_dirs(layout.run()); !made) log::warn("folder.missing", {{"error", made.error().detail}});
   // At once: programs that want to hold it may not be able to make it.
   if (UpdateLock lock(*out.context); lock.is_named()) static_cast<void>(lock.take());

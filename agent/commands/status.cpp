@@ -38,8 +38,11 @@ std::vector<Reason> reasons_of(ModelState const& state) {
   if (!state.held.empty()) out.push_back({"held", fmt::format("the owner rolled back and holds release {}", state.held.substr(0, 12))});
   if (!state.waiting.empty()) out.push_back({state.waiting, waiting_words(state)});
   if (!state.error.code.empty()) out.push_back({state.error.code, state.error.text});
+  if (auto const& checked = state.checked; !checked.code.empty() && checked.digest == state.running.digest)
+    out.push_back({checked.code, fmt::format("{} runs, and failed when it was tested again at {}: {}", state.running.version, to_rfc3339(checked.at), checked.text)});
   if (out.empty() && state.state == State::committed) out.push_back({"committed", fmt::format("{} runs and proved healthy", state.running.version)});
   if (out.empty() && state.state == State::proved) out.push_back({"proved", fmt::format("{} runs and proved healthy once more", state.running.version)});
+  if (!state.variant.empty()) out.push_back({"variant", fmt::format("it runs as its variant '{}', by a condition of this device", state.variant)});
   if (out.empty()) out.push_back({std::string(to_string(state.state)), fmt::format("the update machine is {}", to_string(state.state))});
   return out;
 }
@@ -52,6 +55,7 @@ std::string status_json(Context const& context, std::map<std::string, ModelState
     for (auto const& [code, text] : reasons_of(state)) because.push_back(json::object{{"code", code}, {"text", text}});
     list.push_back(json::object{{"model", name},
                                 {"running", version(state.running)},
+                                {"variant", state.variant.empty() ? json::value(nullptr) : json::value(json::string(state.variant))},
                                 {"previous", version(state.previous)},
                                 {"target", version(state.target)},
                                 {"state", to_string(state.state)},

@@ -115,7 +115,7 @@ Result<Millis> Link::poll_once() {
   for (auto const& [model, state] : runner_.models())
     request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)),
                              state.rollout,        state.attempt,         !trouble.empty() ? trouble : state.waiting.empty() && !state.held.empty() ? "held" : state.waiting,
-                             static_cast<std::int64_t>(state.to_fetch)};
+                             static_cast<std::int64_t>(state.to_fetch), state.variant, state.failed_again()};
   if (!trouble.empty())
     for (auto const& model : unkept_) request.models.try_emplace(model, wire::ModelStatus{"", "", "idle", "", 0, trouble, 0});
   FLEET_TRY(auto const answer, remote_.post("/device/v1/poll", wire::encode(request), Millis{request.wait_s * 1000} + kMargin, 2 * wire::kDirectiveBytesMax));

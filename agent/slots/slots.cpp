@@ -13,6 +13,8 @@
 namespace fleet::agent {
 namespace {
 
+constexpr std::size_t kDigestLength = 64;  ///< in hexadecimal
+
 Result<void> ignore_absent(Result<void> const& result) { return !result && result.error().kind != Kind::not_found ? result : Result<void>{}; }
 
 Error differs(std::string const& dir, std::string const& what) {
@@ -129,6 +131,13 @@ Result<void> Slots::save_tree(std::string const& model, std::string const& diges
 }
 
 Result<void> Slots::forget_tree(std::string const& model, std::string const& digest) { return ignore_absent(fs_.remove(tree_path(model, digest))); }
+
+Result<void> Slots::save_signed(std::string const& model, std::string const& digest, std::string const& document) {
+  auto const path = fmt::format("{}/releases/{}.signed.json", home(model), digest);
+  FLEET_CHECK(make_folder(model, "releases"));
+  FLEET_CHECK(clear_unless(fs_, path, FileInfo::Type::file));
+  return fs_.replace(path, document);
+}
 
 /// A folder of the model's, with nothing else in its place.
 Result<void> Slots::make_folder(std::string const& model, std::string const& name) {
@@ -251,27 +260,52 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   return fs_.sync_dir(home(model) + "/versions");
 }
 
-Result<std::string> Slots::current(std::string const& model) const {
+/// The slot's name that `current` leads to; empty: none.
+Result<std::string> Slots::linked(std::string const& model) const {
   auto const target = fs_.read_link(home(model) + "/current");
   if (!target && target.error().kind == Kind::not_found) return std::string();
   if (!target) return target.error();
   return target->substr(target->find_last_of('/') + 1);
 }
 
+Result<std::string> Slots::current(std::string const& model) const {
+  FLEET_TRY(auto const name, linked(model));
+  return name.substr(0, name.find('.'));
+}
+
+Result<std::string> Slots::current_variant(std::string const& model) const {
+  FLEET_TRY(auto const name, linked(model));
+  auto const dot = name.find('.');
+  return dot == std::string::npos ? std::string() : name.substr(dot + 1);
+}
+
+/// By a link that is made beside it and takes its place.
+Result<void> Slots::lead_to(std::string const& model, std::string const& name) {
+  auto const next = home(model) + "/current.new";
+  FLEET_CHECK(fs_.remove_tree(next));
+  FLEET_CHECK(fs_.symlink("versions/" + name, next));
+  FLEET_CHECK(clear_unless(fs_, home(model) + "/current", FileInfo::Type::link));
+  FLEET_CHECK(fs_.rename(next, home(model) + "/current"));
+  return fs_.sync_dir(home(model));
+}
+
+Result<void> Slots::switch_variant(std::string const& model, std::string const& digest, std::string const& variant) {
+  FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
+  return lead_to(model, slot_name(digest, variant));
+}
+
 Result<void> Slots::switch_to(std::string const& model, std::string const& digest) {
   auto const link = home(model) + "/current";
   // A slot found in place after a kill may have been renamed and not synced: its name is kept before anything points at it.
   FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
-  auto next = home(model) + "/current.back";
-  if (auto const back = fs_.read_link(next); !back || *back != "versions/" + digest) {
+  auto const ready = home(model) + "/current.back";
+  if (auto const back = fs_.read_link(ready); !back || *back != "versions/" + digest) {
     FLEET_TRY(auto const now, current(model));
     if (!now.empty() && now != digest) FLEET_CHECK(ready_way_back(model, now));
-    next = home(model) + "/current.new";
-    FLEET_CHECK(fs_.remove_tree(next));
-    FLEET_CHECK(fs_.symlink("versions/" + digest, next));
+    return lead_to(model, digest);
   }
   FLEET_CHECK(clear_unless(fs_, link, FileInfo::Type::link));
-  FLEET_CHECK(fs_.rename(next, link));
+  FLEET_CHECK(fs_.rename(ready, link));
   return fs_.sync_dir(home(model));
 }
 
@@ -290,7 +324,7 @@ Result<void> Slots::remove_current(std::string const& model) {
 Result<void> Slots::collect(std::string const& model, std::set<std::string> const& keep) {
   {
     std::lock_guard const lock(checked_->mutex);
-    std::erase_if(checked_->slots, [&](auto const& one) { return one.first.starts_with(model + "/") && !keep.contains(one.first.substr(model.size() + 1)); });
+    std::erase_if(checked_->slots, [&](auto const& one) { return one.first.starts_with(model + "/") && !keep.contains(one.first.substr(model.size() + 1, kDigestLength)); });
   }
   for (std::string const folder : {"versions", "staging", "releases"}) {
     auto const dir = home(model) + "/" + folder;
@@ -298,14 +332,16 @@ Result<void> Slots::collect(std::string const& model, std::set<std::string> cons
     if (!names && names.error().kind == Kind::not_found) continue;
     if (!names) return names.error();
     for (auto const& name : *names)
-      if (!keep.contains(name.substr(0, 64))) FLEET_CHECK(fs_.remove_tree(dir + "/" + name));
+      if (!keep.contains(name.substr(0, kDigestLength))) FLEET_CHECK(fs_.remove_tree(dir + "/" + name));
   }
   return {};
 }
 
 Result<std::uint64_t> Slots::size_of(std::string const& model, std::string const& digest) const {
+  FLEET_TRY(auto const names, fs_.list(home(model) + "/versions"));
   std::map<std::string, FileInfo> files;
-  FLEET_CHECK(walk(fs_, slot(model, digest), "", files));
+  for (auto const& name : names)
+    if (name.substr(0, kDigestLength) == digest) FLEET_CHECK(walk(fs_, slot(model, name), name + "/", files));
   std::uint64_t bytes = 0;
   for (auto const& [name, info] : files) bytes += info.size;
   return bytes;
@@ -326,6 +362,7 @@ Result<std::vector<std::string>> Slots::models() const {
 Result<std::vector<std::string>> Slots::versions(std::string const& model) const {
   auto names = fs_.list(home(model) + "/versions");
   if (!names && names.error().kind == Kind::not_found) return std::vector<std::string>{};
+  if (names) std::erase_if(*names, [](std::string const& name) { return name.size() > kDigestLength; });  // a variant's: its release has one of the digest alone
   return names;
 }
 

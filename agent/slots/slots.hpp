@@ -14,6 +14,9 @@
 
 namespace fleet::agent {
 
+/// The name of a slot, where a function below takes a digest: of a variant that runs by a condition of the device the digest and its name.
+[[nodiscard]] inline std::string slot_name(std::string const& digest, std::string const& variant) { return variant.empty() ? digest : digest + "." + variant; }
+
 /// Where releases lie: models/<model>/versions/<digest>/ (immutable, content-addressed), the link `current`, and beside them
 /// releases/<digest>.json and staging/<digest>/. Every step is durable before it returns (facts: the order of a power-loss-safe install).
 class Slots {
@@ -34,6 +37,9 @@ public:
   Result<std::vector<std::string>> releases(std::string const& model) const;
   Result<void> save_release(std::string const& model, std::string const& digest, std::string const& document);
 
+  /// What a runtime needs to check a release by itself, beside its release.json.
+  Result<void> save_signed(std::string const& model, std::string const& digest, std::string const& document);
+
   /// What a slot holds whose files came out of the release's archives: kept beside its release.json before anything of it is a slot. @errors not_found, bad_input
   Result<wire::Variant> load_tree(std::string const& model, std::string const& digest) const;
   Result<void> save_tree(std::string const& model, std::string const& digest, wire::Variant const& tree);
@@ -50,6 +56,10 @@ public:
   Result<void> install(std::string const& model, std::string const& digest, wire::Variant const& variant, Stop stop = nullptr);
   /// Digest that `current` points at; empty: none.
   Result<std::string> current(std::string const& model) const;
+  /// Which variant of that release it leads to; empty: its hardware's own, or there is none.
+  Result<std::string> current_variant(std::string const& model) const;
+  /// Atomic. `current` leads to another variant of the release that it leads to. The way back stays what it was.
+  Result<void> switch_variant(std::string const& model, std::string const& digest, std::string const& variant);
   /// Atomic. Whatever lies in the way goes first, and the link of the way back is made: to what `current` pointed at so far.
   Result<void> switch_to(std::string const& model, std::string const& digest);
   /// The link by which `switch_to` goes back to `digest` on a disk that is full: then it is only renamed.
@@ -57,7 +67,7 @@ public:
   Result<void> remove_current(std::string const& model);
   /// Gives back every slot, staging folder and release.json that is not in `keep`, and whatever else lies in their folders.
   Result<void> collect(std::string const& model, std::set<std::string> const& keep);
-  /// What the files of a slot take.
+  /// What the files of a release's slots take.
   Result<std::uint64_t> size_of(std::string const& model, std::string const& digest) const;
   /// An empty staging folder, but for the files of this variant that were begun: what else lies there, or in its place, goes.
   Result<void> prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant);
@@ -69,6 +79,8 @@ public:
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
   [[nodiscard]] std::string tree_path(std::string const& model, std::string const& digest) const { return home(model) + "/releases/" + digest + ".tree.json"; }
+  Result<std::string> linked(std::string const& model) const;
+  Result<void> lead_to(std::string const& model, std::string const& name);
   Result<void> make_folder(std::string const& model, std::string const& name);
   Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant, Stop stop) const;
   Result<void> sync_tree(std::string const& dir, Stop stop);

@@ -170,6 +170,32 @@ void read_proving(wire::ObjectReader& top, Config& out, Faults& faults) {
   for (auto const& model : out.unload_first) check_model("unload_first", model);
 }
 
+FactSource read_source(wire::ObjectReader reader) {
+  FactSource out{reader.text("file", 1024, {}), reader.texts("exec", 64, 1024)};
+  if (out.file.empty() == out.exec.empty()) reader.fault("", "a fact is a text, {file: PATH} or {exec: [PROGRAM, ...]}");
+  if (!out.file.empty() && !out.file.starts_with('/')) reader.fault("file", "an absolute path is needed");
+  reader.refuse_unknown();
+  return out;
+}
+
+/// Facts as they are written down, and where others are found.
+void read_report(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("report");
+  if (value == nullptr) return;
+  boost::json::object written;
+  auto& plain = written["report"] = *value;
+  auto const* const object = value->if_object();
+  for (auto const& [key, fact] : object == nullptr ? boost::json::object() : *object) {
+    if (!fact.is_object()) continue;
+    std::string const name(key);
+    out.report_from.emplace(name, read_source(wire::ObjectReader(fact, "/report/" + name, faults)));
+    plain.get_object().erase(key);
+  }
+  boost::json::value const texts = std::move(written);
+  wire::ObjectReader reader(texts, "", faults);
+  for (auto& [key, fact] : reader.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));
+}
+
 void read_statsd(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("statsd");
   if (value == nullptr) return;
@@ -209,7 +235,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
-                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
+                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/report/*/file", "/report/*/exec/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace
@@ -236,7 +262,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_proving(top, out, faults);
   read_statsd(top, out, faults);
   read_proxy(top, out, faults);
-  for (auto& [key, fact] : top.text_map("report", 64, 256)) out.report.emplace(std::move(key), std::move(fact));
+  read_report(top, out, faults);
   read_handlers(top, out, faults);
   top.refuse_unknown();
   if (auto const fine = wire::no_faults(faults, "agent.yaml"); !fine) return document->located(fine.error(), file);

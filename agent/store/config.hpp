@@ -25,6 +25,12 @@ struct UnpackRule {
   std::uint64_t ratio = 100;  ///< so many times its own size, and 16 MiB besides
 };
 
+/// Where a fact of the device is read anew at each start: exactly one of them.
+struct FactSource {
+  std::string file;               ///< its first line
+  std::vector<std::string> exec;  ///< a name under `programs`, and its words; the first line of its output
+};
+
 /// DIR/agent.yaml: what the device's owner decides. Keys as in docs/devices.md; unknown ones are refused by name.
 struct Config {
   std::string written;               ///< the file
@@ -43,6 +49,7 @@ struct Config {
   proof::Exec exec;
   std::vector<std::string> switched_hook, removed_hook;
   std::map<std::string, std::string> report;    ///< facts of the device, before those of its enrolment
+  std::map<std::string, FactSource> report_from;  ///< those that are read
   std::vector<std::string> handlers{"files"};   ///< how releases may be installed
   UnpackRule unpack;
   std::set<std::string> as_root;                ///< names under `programs` that install as root, where the agent is

@@ -90,6 +90,20 @@ Version read_version(wire::ObjectReader& parent, std::string_view key, std::vect
   return {reader.text("digest", 64, {}), reader.text("version", 64, {})};
 }
 
+json::value checked_json(Checked const& checked) {
+  if (checked.digest.empty()) return nullptr;
+  return json::object{{"digest", checked.digest}, {"at", to_rfc3339(checked.at, true)}, {"system", checked.system},
+                      {"code", checked.code},     {"text", checked.text},               {"starts", checked.starts}};
+}
+
+void read_checked(wire::ObjectReader& parent, ModelState& out, std::vector<FieldError>& faults) {
+  auto const* const value = parent.find("checked");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/checked", faults);
+  out.checked = {reader.text("digest", 64, {}), reader.time("at").value_or(SysTime{}), reader.text("system", 64, {}),
+                 reader.text("code", 64, {}),   reader.text("text", 4096, {}),           static_cast<int>(reader.integer("starts", 0, 1'000, 0))};
+}
+
 }  // namespace
 
 std::optional<State> state_of(std::string_view name) {
@@ -124,6 +138,8 @@ std::string encode(ModelState const& state) {
                                       {"proof_done", state.proof_done ? json::value(refusal_json(*state.proof_done)) : json::value(nullptr)},
                                       {"consented", state.consented ? json::value(refusal_json(*state.consented)) : json::value(nullptr)},
                                       {"lock_delay_ms", state.lock_delay.count()},
+                                      {"checked", checked_json(state.checked)},
+                                      {"variant", state.variant},
                                       {"held", state.held},
                                       {"floor", state.floor},
                                       {"since", to_rfc3339(state.since, true)}});
@@ -159,6 +175,8 @@ Result<ModelState> decode_model_state(std::string_view text) {
   if (auto const* const done = reader.find("proof_done"); done != nullptr && !done->is_null()) out.proof_done = read_refusal(*done, "/proof_done", faults);
   if (auto const* const word = reader.find("consented"); word != nullptr && !word->is_null()) out.consented = read_refusal(*word, "/consented", faults);
   out.lock_delay = Millis{reader.integer("lock_delay_ms", 0, kNumberMax, 0)};
+  read_checked(reader, out, faults);
+  out.variant = reader.text("variant", 32, {});
   out.held = reader.text("held", 64, {});
   out.floor = reader.integer("floor", 0, std::int64_t{1} << 53, 0);
   out.since = reader.time("since").value_or(SysTime{});

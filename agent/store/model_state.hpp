@@ -47,6 +47,15 @@ struct Unproven {
   std::int64_t attempt = 0;
 };
 
+/// The last golden test of what runs: before its switch, or again.
+struct Checked {
+  std::string digest;      ///< of what
+  SysTime at{};
+  std::string system;      ///< Context::system at that time
+  std::string code, text;  ///< why it failed; empty: it passed
+  int starts = 0;          ///< of the next one, in a row that no ordinary stop ended
+};
+
 /// A set's member, and what ran of it before the set's release: where it goes back to.
 struct MemberBefore {
   std::string model;
@@ -86,9 +95,13 @@ struct ModelState {
   std::optional<Refusal> proof_done;  ///< the last proof that came to an end: it is not run again
   std::optional<Refusal> consented;   ///< what the owner last agreed to
   Millis lock_delay{0};               ///< since the owner's lock first kept it back
+  Checked checked;                ///< of what runs
+  std::string variant;            ///< that `current` leads to; empty: the hardware's own
   std::string held;               ///< digest that the owner refused by a local rollback
   std::int64_t floor = 0;         ///< lowest release_counter that may be adopted; rises at commit
   SysTime since{};                ///< start of the state
+  /// Why what runs failed when it was tested again; empty: it did not.
+  [[nodiscard]] std::string failed_again() const { return checked.digest == running.digest ? checked.code : std::string(); }
 };
 
 [[nodiscard]] std::string encode(ModelState const& state);

@@ -25,7 +25,8 @@ constexpr std::int64_t kSequenceLeapMax = std::int64_t{1} << 32;
 
 Error ineligible(std::string detail) { return {Kind::unprocessable, "ineligible", std::move(detail)}; }
 
-/// A rule of a newer server that this agent cannot read does not hold.
+}  // namespace
+
 Result<void> check_runtime(std::string const& text, wire::Labels const& reported) {
   auto const rules = wire::parse_runtime_rules(text);
   if (!rules) return ineligible(rules.error().detail);
@@ -36,8 +37,6 @@ Result<void> check_runtime(std::string const& text, wire::Labels const& reported
   }
   return {};
 }
-
-}  // namespace
 
 Result<Told> load_told(Fs& fs, std::string const& path) {
   auto const text = fs.read(path, wire::kDirectiveBytesMax);

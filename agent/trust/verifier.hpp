@@ -51,6 +51,10 @@ Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const
 /// @errors unprocessable (code `ineligible`), conflict (code `below_floor`)
 Result<void> check_eligible(wire::Release const& release, Identity const& identity, std::int64_t floor, std::uint64_t memory_bytes);
 
+/// Whether a match rule for runtimes holds by what the device reports. A rule of a newer server that this agent cannot read does not hold.
+/// @errors unprocessable (code `ineligible`)
+Result<void> check_runtime(std::string const& text, wire::Labels const& reported);
+
 /// The owners' word against going back, also to a version that is kept here. @errors conflict (code `below_floor`)
 Result<void> check_floor(wire::Release const& release, std::int64_t floor);
 

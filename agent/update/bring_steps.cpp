@@ -112,6 +112,13 @@ std::shared_ptr<Lines> ModelUpdate::lines() {
   return lines_;
 }
 
+/// For runtimes that want to see for themselves. No update waits for it.
+void ModelUpdate::keep_signed(Remote& remote, std::string const& model, std::string const& digest) {
+  auto const document = signed_release(context_.fs, remote, context_.layout.release_metadata(), model, digest);
+  auto const kept = document ? context_.slots.save_signed(model, digest, *document) : Result<void>(document.error());
+  if (!kept) log_failed("keep the signed release", kept.error());
+}
+
 Result<void> ModelUpdate::check(ModelState state, Target const& target) {
   auto const checked = [&]() -> Result<void> {
     // A version that ran here before and is whole needs no network and no fresh metadata: expiry governs what is adopted, not what is kept.
@@ -131,6 +138,7 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
     FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(ask(Verb::check, model_, state.target, verified.release, state.running.digest));
     FLEET_CHECK(check_members(*remote, verified.release, state));
+    keep_signed(*remote, model_, state.target.digest);
     return context_.slots.save_release(model_, state.target.digest, verified.document);
   }();
   if (!checked && checked.error().code == "held") state.held = state.target.digest;

@@ -28,10 +28,9 @@ std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
   auto const parts = parts_of(state);
   std::uint64_t out = 0;
   for (auto const& part : parts ? *parts : std::vector<Part>{}) {
-    auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
-    if (variant == nullptr) continue;
-    for (auto const& file : variant->files)
-      if (auto const there = context_.fs.info(context_.slots.staging(part.model, part.version.digest) + "/" + file.name)) out += std::min(file.size, there->size);
+    for (auto const& place : places_of(part, context_.identity.hardware))
+      for (auto const& file : place.variant->files)
+        if (auto const there = context_.fs.info(context_.slots.staging(part.model, place.name) + "/" + file.name)) out += std::min(file.size, there->size);
   }
   return out;
 }
@@ -66,29 +65,30 @@ Result<void> ModelUpdate::plan_fetch(ModelState const& state) {
   FLEET_TRY(auto parts, parts_of(state));
   Fetching found{state.target.digest, now(), {}};
   for (auto& part : parts) {
-    auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
-    if (variant == nullptr) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
-    FLEET_TRY(bool const whole, is_whole(part, *variant));
-    if (whole) continue;
-    std::unique_ptr<Download> download;
-    if (part.document.empty()) {
-      DownloadRoom const room{context_.fs, context_.slots, shop_.throttle, shop_.sources, shop_.assemblers};
-      download = std::make_unique<Download>(room, Wanted{part.model, part.version.digest, *variant, context_.identity.hardware, spent_}, interrupt_.flag());
-      FLEET_CHECK(download->plan([&] { return routes_of(part); }));
+    auto const places = places_of(part, context_.identity.hardware);
+    if (places.empty()) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
+    for (auto const& place : places) {
+      FLEET_TRY(bool const whole, is_whole(part, place));
+      if (whole) continue;
+      std::unique_ptr<Download> download;
+      if (part.document.empty()) {
+        DownloadRoom const room{context_.fs, context_.slots, shop_.throttle, shop_.sources, shop_.assemblers};
+        download = std::make_unique<Download>(room, Wanted{part.model, place.name, *place.variant, context_.identity.hardware, spent_}, interrupt_.flag());
+        FLEET_CHECK(download->plan([&] { return routes_of(part); }));
+      }
+      found.parts.push_back({part, place.name, *place.variant, std::move(download)});
     }
-    found.parts.push_back({std::move(part), std::move(download)});
   }
   fetching_ = std::move(found);
   return {};
 }
 
 /// Also where what was unpacked is no slot yet.
-Result<bool> ModelUpdate::is_whole(Part const& part, wire::Variant const& variant) {
-  auto const& digest = part.version.digest;
-  auto const contents = contents_of(context_.slots, part.model, digest, part.release, variant);
-  FLEET_TRY(bool const whole, contents ? context_.slots.is_whole(part.model, digest, *contents, &interrupt_.flag()) : Result<bool>(false));
+Result<bool> ModelUpdate::is_whole(Part const& part, Place const& place) {
+  auto const contents = contents_of(context_.slots, part.model, place.name, part.release, *place.variant);
+  FLEET_TRY(bool const whole, contents ? context_.slots.is_whole(part.model, place.name, *contents, &interrupt_.flag()) : Result<bool>(false));
   if (whole || part.release.manifest.handler != wire::kArchiveHandler) return whole;
-  return finish_unpacked(context_.fs, context_.slots, {part.model, digest, variant}, &interrupt_.flag());
+  return finish_unpacked(context_.fs, context_.slots, {part.model, place.name, *place.variant}, &interrupt_.flag());
 }
 
 Result<std::optional<wire::ReleaseRoutes>> ModelUpdate::routes_of(Part const& part) {
@@ -123,8 +123,10 @@ Result<void> ModelUpdate::bring_all(ModelState& state, Target const& target) {
     }
     auto const bring = [&]() -> Result<void> {
       FLEET_CHECK(fetch_files(state, target, one));
-      return make_slot(one.part);
+      return make_slot(one);
     };
+    // What it has in common with its hardware's own is in that one's slot by now.
+    if (!one.variant.name.empty()) FLEET_CHECK(one.download->plan([&] { return routes_of(one.part); }));
     auto brought = bring();
     if (!brought && brought.error().code == "disk_full") {
       // Before that is said, what the owner keeps besides is given up, too.
@@ -139,12 +141,11 @@ Result<void> ModelUpdate::bring_all(ModelState& state, Target const& target) {
 }
 
 /// Of what is staged.
-Result<void> ModelUpdate::make_slot(Part const& part) {
-  auto const& digest = part.version.digest;
-  auto const& variant = *wire::find_variant(part.release, context_.identity.hardware);
-  bool const packed = part.release.manifest.handler == wire::kArchiveHandler;
-  FLEET_CHECK(packed ? unpack(bench(), context_.slots, {part.model, digest, variant}) : context_.slots.install(part.model, digest, variant, &interrupt_.flag()));
-  return context_.fs.remove_tree(context_.slots.parts(part.model, digest));
+Result<void> ModelUpdate::make_slot(FetchedPart const& one) {
+  auto const& model = one.part.model;
+  bool const packed = one.part.release.manifest.handler == wire::kArchiveHandler;
+  FLEET_CHECK(packed ? unpack(bench(), context_.slots, {model, one.slot, one.variant}) : context_.slots.install(model, one.slot, one.variant, &interrupt_.flag()));
+  return context_.fs.remove_tree(context_.slots.parts(model, one.slot));
 }
 
 /// What a set's own slot holds is here already.

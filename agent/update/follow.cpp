@@ -48,6 +48,8 @@ void ModelUpdate::go() {
                                      after.attempt != before.attempt);
   }
   if (at_rest(state().state)) lines_.reset();
+  check_again();
+  follow_power();
   give_claims();
 }
 

@@ -2,11 +2,13 @@
 
 #include "agent/conditions/conditions.hpp"
 #include "agent/conditions/update_lock.hpp"
+#include "agent/conditions/variant_choice.hpp"
 #include "agent/context.hpp"
 #include "agent/delivery/download.hpp"
 #include "agent/handlers/installer.hpp"
 #include "agent/proof/proof.hpp"
 #include "agent/slots/retention.hpp"
+#include "agent/trust/signed_release.hpp"
 #include "agent/trust/verifier.hpp"
 #include "agent/update/claims.hpp"
 #include "agent/update/contact.hpp"
@@ -16,6 +18,8 @@
 #include "agent/update/turn.hpp"
 #include "agent/update/wishes.hpp"
 
+#include <atomic>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -66,6 +70,8 @@ public:
   void hear();
   /// The agent stops in an orderly way: what a probation had is kept.
   void stop();
+  /// At rest, and a golden test of what runs is to be run again: looked at whenever the device has spoken, or tried to, with its server. From any thread.
+  [[nodiscard]] bool is_due(MonoTime at) const { return at.time_since_epoch().count() >= due_; }
   /// When to go again without being woken; nothing: only a new word can move it.
   [[nodiscard]] std::optional<MonoTime> next_look() const { return next_look_; }
 
@@ -93,10 +99,13 @@ private:
 
   // One step of the machine each; they journal, then act (bring_steps.cpp, fetch_steps.cpp, run_steps.cpp).
   Result<void> check(ModelState state, Target const& target);
+  void keep_signed(Remote& remote, std::string const& model, std::string const& digest);
   Result<void> fetch(ModelState state, Target const& target);
   /// A part that is missing, and the download that brings it; of a set itself, none.
   struct FetchedPart {
     Part part;
+    std::string slot;  ///< by name
+    wire::Variant variant;
     std::unique_ptr<Download> download;
   };
   Result<void> plan_fetch(ModelState const& state);
@@ -104,8 +113,8 @@ private:
   [[nodiscard]] std::string fetch_blocked(Target const& target);
   Result<void> bring_all(ModelState& state, Target const& target);
   Result<void> fetch_files(ModelState& state, Target const& target, FetchedPart& one);
-  Result<bool> is_whole(Part const& part, wire::Variant const& variant);
-  Result<void> make_slot(Part const& part);
+  Result<bool> is_whole(Part const& part, Place const& place);
+  Result<void> make_slot(FetchedPart const& one);
   Result<void> bring_document(Part const& part);
   Result<void> wait_because(ModelState& state, std::string const& why);
   [[nodiscard]] bool has_room(ModelState& state) const;
@@ -122,6 +131,20 @@ private:
   [[nodiscard]] Version runs_of(ModelState const& state, Part const& part) const;
   /// Whether a part is loaded while what runs of it still is.
   [[nodiscard]] bool loads_beside(ModelState const& state, Part const& part) const;
+  /// The golden test of what runs once more, where its time has come or the device is another than it was (again_steps.cpp). What runs stays.
+  void check_again();
+  /// @returns what came of it: `code` and `text`. @errors interrupted; this device's own
+  Result<wire::DeviceError> check_what_runs(ModelState const& state, wire::Manifest const& manifest);
+  void conclude(ModelState state, wire::DeviceError const& found);
+  [[nodiscard]] bool begin_again(ModelState& state);
+  /// Another variant of what runs, where the device's own condition says so (power_steps.cpp).
+  void follow_power();
+  Result<void> switch_variant(ModelState& state, std::string const& name, std::string const& why);
+  Result<void> finish_variant(ModelState& state, std::string const& name);
+  [[nodiscard]] static std::string shown_variant(std::string const& name);
+  /// False: what its manifest says of what runs cannot be read.
+  bool know_standing(ModelState const& state);
+  void due_in(Millis time) { due_ = (now() + time).time_since_epoch().count(); }
   /// What people should know, told once while this agent runs.
   void note(std::string const& code, std::string const& text);
   Result<void> check_unchanged(Part const& part) const;
@@ -159,7 +182,7 @@ private:
   /// For the steps past the download. Nothing: a document is lost, and the update has failed with `release_lost`.
   Result<std::optional<std::vector<Part>>> parts_or_fail(ModelState const& state);
   /// For what `current` points at now; once it is gone, for what it pointed at.
-  void run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version);
+  void run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version, std::string const& variant = {});
 
   // Of a program of the owner that installs (install_steps.cpp): nothing, where the handler is none of them.
   Result<void> ask(Verb verb, std::string const& model, Version const& version, wire::Release const& release, std::string const& previous);
@@ -197,7 +220,7 @@ private:
   [[nodiscard]] wire::DeviceError about(Part const& part, wire::DeviceError error) const;
   [[nodiscard]] std::shared_ptr<Lines> lines();
   [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
-  [[nodiscard]] proof::Candidate candidate_of(std::string const& model, Version const& version) const;
+  [[nodiscard]] proof::Candidate candidate_of(std::string const& model, Version const& version, std::string const& variant = {}) const;
   [[nodiscard]] proof::Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
   [[nodiscard]] Bench bench();
   [[nodiscard]] ModelState state() const;
@@ -228,6 +251,18 @@ private:
   MonoTime kept_{};  ///< when the time of the probation was journalled last
   bool may_act_ = false;
   std::string noted_;  ///< the last note
+  static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  std::atomic<std::int64_t> due_{kNever};  ///< of the clock's own, milliseconds
+  /// What a manifest says of what runs, so that it is not read at each wake.
+  struct Standing {
+    std::string digest;
+    bool asks = false;  ///< a golden test or a runtime
+    Millis again{0};
+    std::vector<VariantChoice> choices;
+  };
+  Standing standing_;
+  std::optional<std::string> wanted_variant_;  ///< at the last look
+  MonoTime variant_stays_until_{};
   std::vector<std::string> revoked_;  ///< no place to go back to by itself
   std::string ordered_;               ///< digest that the directive returns to
   std::optional<MonoTime> next_look_;

@@ -21,6 +21,12 @@ Result<std::vector<Part>> load_parts(Slots const& slots, std::string const& mode
   return out;
 }
 
+std::vector<Place> places_of(Part const& part, std::string const& hardware) {
+  std::vector<Place> out;
+  for (auto const* const variant : wire::variants_for(part.release, hardware)) out.push_back({slot_name(part.version.digest, variant->name), variant});
+  return out;
+}
+
 SetRecord const* find_record(ModelState const& state, std::string const& digest) {
   auto const found = std::find_if(state.sets.begin(), state.sets.end(), [&](SetRecord const& one) { return one.digest == digest; });
   return digest.empty() || found == state.sets.end() ? nullptr : &*found;

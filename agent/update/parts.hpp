@@ -19,6 +19,13 @@ struct Part {
   wire::Release release;
   std::string document = {};  ///< of a set itself
 };
+/// A slot of a part: one a variant of the device's hardware.
+struct Place {
+  std::string name;  ///< as the functions of Slots take it
+  wire::Variant const* variant;
+};
+/// The hardware's own first; empty: there is none. They point into `part`.
+[[nodiscard]] std::vector<Place> places_of(Part const& part, std::string const& hardware);
 /// In the order in which they are switched, from the documents that are kept here. @errors as Slots::load_release, bad_input
 [[nodiscard]] Result<std::vector<Part>> load_parts(Slots const& slots, std::string const& model, Version const& version, std::string const& hardware);
 /// What ran before of a set's members, for one of its releases; null: it is no set's, or nothing is known.

@@ -87,6 +87,7 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   backoff_ = 0;
   if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
+  if (event == Event::switched || event == Event::returned) state.variant.clear();
   if (*next != State::probation && *next != State::proving) probation_.reset();
   auto const members = at_rest(*next) ? member_models(state) : std::vector<std::string>{};
   prune_records(state);
@@ -206,13 +207,14 @@ Result<std::optional<std::vector<Part>>> ModelUpdate::parts_or_fail(ModelState c
 
 Bench ModelUpdate::bench() { return {context_.fs, context_.clock, context_.waits, context_.config, context_.collector, interrupt_, context_.outside.run}; }
 
-proof::Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version) const {
-  return {model, version.version, version.digest, context_.slots.slot(model, version.digest), context_.slots.scratch(model), context_.layout.statsd_socket()};
+proof::Candidate ModelUpdate::candidate_of(std::string const& model, Version const& version, std::string const& variant) const {
+  return {model,          version.version, version.digest, context_.slots.slot(model, slot_name(version.digest, variant)), context_.slots.scratch(model), context_.layout.statsd_socket(),
+          variant};
 }
 
-void ModelUpdate::run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version) {
+void ModelUpdate::run_hook(std::vector<std::string> const& words, std::string const& model, Version const& version, std::string const& variant) {
   if (words.empty()) return;
-  if (auto const ran = run_program(bench(), candidate_of(model, version), words, "hook_failed"); !ran)
+  if (auto const ran = run_program(bench(), candidate_of(model, version, variant), words, "hook_failed"); !ran)
     log::warn("hook.failed", {{"model", model}, {"error", ran.error().detail}});
 }
 

@@ -43,8 +43,23 @@ void Runner::settle_at_start() {
   for (auto const& [model, lane] : lanes_) lane->update.settle();
 }
 
+void Runner::unanswered() {
+  contact_.lost();
+  wake_due();
+}
+
+/// No clock of its own: an idle device is woken by its polls alone.
+void Runner::wake_due() {
+  {
+    std::lock_guard const lock(mutex_);
+    for (auto const& [model, lane] : lanes_) lane->woken = lane->woken || lane->update.is_due(context_.clock.mono());
+  }
+  changed_.notify_all();
+}
+
 void Runner::answered(std::vector<std::string> sources) {
   shop_.sources.announce(std::move(sources));
+  wake_due();
   if (!contact_.answered(context_.clock.mono())) return;
   // Whoever waits because nobody answered goes on at once.
   {

@@ -38,7 +38,7 @@ public:
   void direct(Told told) { wishes_.direct(std::move(told)); }
   /// An answered poll, and where downloads may come from as it said; a failed one.
   void answered(std::vector<std::string> sources);
-  void unanswered() { contact_.lost(); }
+  void unanswered();
   /// The owner returns to the version before, and holds the one that runs. @errors not_found (unknown_model), conflict (nothing_before)
   Result<void> roll_back(std::string const& model) { return wishes_.order(model, Order::roll_back); }
   /// @errors not_found (unknown_model), conflict (not_held)
@@ -66,6 +66,7 @@ private:
     std::unique_ptr<Thread> thread;
   };
   void wake(std::string const& model);
+  void wake_due();
   void run(Lane& lane);
   void give_threads();
   [[nodiscard]] bool is_waiting_for_thread() const;

@@ -104,6 +104,7 @@ Result<void> ModelUpdate::check_members(Remote& remote, wire::Release const& set
     FLEET_CHECK(check_eligible(verified.release, context_.identity, own.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(ask(Verb::check, member.model, {member.digest.hex(), member.version}, verified.release, own.running.digest));
+    keep_signed(remote, member.model, member.digest.hex());
     FLEET_CHECK(context_.slots.save_release(member.model, member.digest.hex(), verified.document));
   }
   return {};
@@ -159,6 +160,7 @@ Result<bool> ModelUpdate::switch_part(ModelState const& state, Part const& part)
   if (member.running == part.version) return true;
   member.model = part.model;
   move_to(member, part.version, known->before);
+  member.variant.clear();
   member.state = State::committed;
   member.rollout = state.rollout;
   member.attempt = state.attempt;
@@ -190,6 +192,7 @@ Result<void> ModelUpdate::take_back(ModelState const& state, MemberBefore const&
   member.target = left;
   member.running = place;
   member.unproven.reset();
+  member.variant.clear();
   member.state = State::rolled_back;
   member.rollout = state.rollout;
   member.attempt = state.attempt;

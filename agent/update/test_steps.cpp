@@ -22,7 +22,7 @@ Result<void> ModelUpdate::test(ModelState state) {
   if (!parts) return {};
   Millis of_all{0};
   for (auto const& part : *parts) {
-    if (auto const& golden = part.release.manifest.golden) of_all += golden->timeout;
+    if (auto const& golden = part.release.manifest.golden) of_all += golden->timeout * static_cast<std::int64_t>(places_of(part, context_.identity.hardware).size());
     if (is_shadowed(state, part)) of_all += 2 * part.release.manifest.shadow->timeout;
   }
   if (of_all > Millis{0}) {
@@ -57,15 +57,23 @@ Result<void> ModelUpdate::test(ModelState state) {
 
 Result<std::uint64_t> ModelUpdate::test_part(ModelState const& state, Part const& part, Millis of_all) {
   std::uint64_t peak = 0;
-  if (auto golden = part.release.manifest.golden) {
-    golden->timeout = time_left(golden->timeout, of_all, state);
-    FLEET_TRY(auto const measured, proof::golden_test(bench().ground(), candidate_of(part), *golden));
+  auto golden = part.release.manifest.golden;
+  for (auto const& place : golden ? places_of(part, context_.identity.hardware) : std::vector<Place>{}) {
+    golden->timeout = time_left(part.release.manifest.golden->timeout, of_all, state);
+    auto measured = proof::golden_test(bench().ground(), candidate_of(part.model, part.version, place.variant->name), *golden);
+    if (!measured && !place.variant->name.empty()) {
+      auto error = measured.error();
+      error.detail = fmt::format("variant '{}': {}", place.variant->name, error.detail);
+      return error;
+    }
+    if (!measured) return measured.error();
     log::info("golden.passed", {{"model", part.model},
                                 {"version", part.version.version},
-                                {"took", fleet::to_string(measured.took)},
-                                {"latency_ms", measured.latency.ms},
-                                {"peak_bytes", measured.peak_bytes}});
-    peak = measured.peak_bytes;
+                                {"variant", place.variant->name},
+                                {"took", fleet::to_string(measured->took)},
+                                {"latency_ms", measured->latency.ms},
+                                {"peak_bytes", measured->peak_bytes}});
+    peak = std::max(peak, measured->peak_bytes);
   }
   if (is_shadowed(state, part)) FLEET_CHECK(run_shadow(state, part, of_all));
   return loads_beside(state, part) ? std::max(peak, part.release.manifest.match.memory_min_bytes) : 0;

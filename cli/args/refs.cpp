@@ -2,6 +2,7 @@
 
 #include "core/base/bytes.hpp"
 #include "core/base/names.hpp"
+#include "core/wire/release.hpp"
 
 #include <fmt/format.h>
 
@@ -32,10 +33,15 @@ Result<ReleaseRef> parse_release(std::string_view text) {
 
 Result<VariantArgument> parse_variant(std::string_view text) {
   auto const equals = text.find('=');
-  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) return expected("--variant", "HARDWARE[+HARDWARE...]=PATH", text);
+  if (equals == std::string_view::npos || equals == 0 || equals + 1 == text.size()) return expected("--variant", "HARDWARE[+HARDWARE...][/NAME]=PATH", text);
   VariantArgument variant;
   variant.path = text.substr(equals + 1);
   auto names = text.substr(0, equals);
+  if (auto const slash = names.find('/'); slash != std::string_view::npos) {
+    variant.name = names.substr(slash + 1);
+    names = names.substr(0, slash);
+    if (!wire::is_variant_name(variant.name)) return expected("--variant", "HARDWARE/NAME=PATH with a name of a-z, 0-9, - and _", text);
+  }
   while (true) {
     auto const plus = std::min(names.find('+'), names.size());
     auto const name = std::string(names.substr(0, plus));

@@ -20,8 +20,9 @@ struct ReleaseRef {
 struct VariantArgument {
   std::vector<std::string> hardware;
   std::string path;
+  std::string name = {};  ///< of a variant that runs by a condition
 };
-/// `HARDWARE[+HARDWARE...]=PATH`. @errors bad_input
+/// `HARDWARE[+HARDWARE...][/NAME]=PATH`. @errors bad_input
 [[nodiscard]] Result<VariantArgument> parse_variant(std::string_view text);
 
 struct ParentArgument {

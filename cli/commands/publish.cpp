@@ -83,7 +83,7 @@ std::vector<Command> const& publish_commands() {
                     publish,
                     {{value, "--model", "M", "the model, made before with `model create`", true},
                      {value, "--version", "V", "a new version; releases never change", true},
-                     {values, "--variant", "H[+H...]=PATH", "hardware and its file or folder, again for each", true},
+                     {values, "--variant", "H[+H...][/NAME]=PATH", "hardware and its file or folder, again for each; with a name: what runs by a condition (manifest: variants)", true},
                      {value, "--manifest", "FILE", "golden test, health checks, probation (YAML or JSON)"},
                      {values, "--parent", "M@V=RELATION", "finetune, quantized, adapter, merge, distilled or converted from M@V"},
                      {values, "--dataset", "NAME=sha256:HEX", "data it was trained on"},

@@ -20,7 +20,8 @@ std::string files_of(json::value const& release) {
   auto const* const variants = render::member(release, "variants").if_array();
   for (std::size_t i = 0; variants != nullptr && i < variants->size(); ++i) {
     auto const& variant = (*variants)[i];
-    auto const hardware = render::joined(render::member(variant, "hardware"));
+    auto const name = render::text_at(variant, "name");
+    auto const hardware = render::joined(render::member(variant, "hardware")) + (name.empty() ? "" : "/" + name);
     if (auto const* files = render::member(variant, "files").if_array())
       for (auto const& file : *files)
         out += fmt::format("{}{}: {}  {}{}  {}", out.empty() ? "" : "\n", hardware, render::text_at(file, "name"),

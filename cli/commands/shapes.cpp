@@ -59,7 +59,10 @@ Cell update_cell(json::value const& value, SysTime) {
 Cell hardware_cell(json::value const& value, SysTime) {
   std::string out;
   if (auto const* variants = value.if_array())
-    for (auto const& variant : *variants) out = comma(out, render::joined(member(variant, "hardware")));
+    for (auto const& variant : *variants) {
+      auto const name = text_at(variant, "name");
+      out = comma(out, render::joined(member(variant, "hardware")) + (name.empty() ? "" : "/" + name));
+    }
   return {out};
 }
 

@@ -62,10 +62,10 @@ trust::ReleaseFiles files_of(wire::Release const& release) {
 Result<std::string> compare_files(Session& session, wire::Release const& release, std::string const& text) {
   FLEET_TRY(auto const wanted, parse_variant(text));
   auto const variant = std::find_if(release.variants.begin(), release.variants.end(), [&](wire::Variant const& one) {
-    return std::find(one.hardware.begin(), one.hardware.end(), wanted.hardware.front()) != one.hardware.end();
+    return one.name == wanted.name && std::find(one.hardware.begin(), one.hardware.end(), wanted.hardware.front()) != one.hardware.end();
   });
   if (variant == release.variants.end())
-    return Error{Kind::bad_input, "bad_argument", fmt::format("the release has no variant for {}", wanted.hardware.front())};
+    return Error{Kind::bad_input, "bad_argument", fmt::format("the release has no variant for {}{}{}", wanted.hardware.front(), wanted.name.empty() ? "" : "/", wanted.name)};
   FLEET_TRY(auto local, read_tree(session.around().fs, absolute_path(session.around().folder, wanted.path)));
   FLEET_CHECK(hash_files(session.around().fs, local.files));
   std::map<std::string, std::string> here, there;

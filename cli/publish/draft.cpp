@@ -39,6 +39,7 @@ Result<json::value> read_manifest(Fs& fs, std::string const& path) {
 struct LocalVariant {
   std::vector<std::string> hardware;
   LocalTree tree;
+  std::string name = {};
 };
 
 Result<std::vector<LocalVariant>> read_variants(Session& session, Arguments const& arguments) {
@@ -47,10 +48,11 @@ Result<std::vector<LocalVariant>> read_variants(Session& session, Arguments cons
   for (auto const& text : arguments.texts("variant")) {
     FLEET_TRY(auto const variant, parse_variant(text));
     for (auto const& name : variant.hardware)
-      if (auto const [at, fresh] = seen.emplace(name, variant.path); !fresh)
-        return Error{Kind::bad_input, "bad_argument", fmt::format("hardware {} has two variants: {} and {}", name, at->second, variant.path)};
+      if (auto const [at, fresh] = seen.emplace(name + "/" + variant.name, variant.path); !fresh)
+        return Error{Kind::bad_input, "bad_argument", fmt::format("hardware {} has two variants: {} and {}", name, at->second, variant.path),
+                     "a second one needs a name, and the manifest a word on when it runs: --variant HARDWARE/NAME=PATH"};
     FLEET_TRY(auto tree, read_tree(session.around().fs, absolute_path(session.around().folder, variant.path)));
-    out.push_back({variant.hardware, std::move(tree)});
+    out.push_back({variant.hardware, std::move(tree), variant.name});
   }
   return out;
 }
@@ -65,6 +67,7 @@ json::array variants_json(std::vector<LocalVariant> const& variants) {
       files.push_back(std::move(entry));
     }
     json::object entry{{"hardware", json::array(variant.hardware.begin(), variant.hardware.end())}, {"files", std::move(files)}};
+    if (!variant.name.empty()) entry["name"] = variant.name;
     if (!variant.tree.folders.empty()) entry["folders"] = json::array(variant.tree.folders.begin(), variant.tree.folders.end());
     json::array links;
     for (auto const& link : variant.tree.links) links.push_back({{"name", link.name}, {"target", link.target}});

@@ -51,11 +51,13 @@ Result<Measured> judge(Ground const& ground, Candidate const& candidate, wire::G
 }  // namespace
 
 std::map<std::string, std::string> environment_of(Candidate const& candidate) {
-  return {{"FLEET_MODEL", candidate.model},
-          {"FLEET_VERSION", candidate.version},
-          {"FLEET_RELEASE", candidate.digest},
-          {"FLEET_SLOT", candidate.slot},
-          {"FLEET_STATSD", candidate.statsd}};
+  std::map<std::string, std::string> out{{"FLEET_MODEL", candidate.model},
+                                         {"FLEET_VERSION", candidate.version},
+                                         {"FLEET_RELEASE", candidate.digest},
+                                         {"FLEET_SLOT", candidate.slot},
+                                         {"FLEET_STATSD", candidate.statsd}};
+  if (!candidate.variant.empty()) out["FLEET_VARIANT"] = candidate.variant;
+  return out;
 }
 
 Result<Measured> golden_test(Ground const& ground, Candidate const& candidate, wire::Golden const& golden, GoldenFiles const& files) {

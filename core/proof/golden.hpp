@@ -18,6 +18,7 @@ struct Candidate {
   std::string slot;     ///< absolute folder of its files
   std::string scratch;  ///< a folder that the proof makes for itself and removes; its parent is the caller's alone
   std::string statsd;   ///< path of the StatsD socket
+  std::string variant = {};  ///< by name; empty: the hardware's own
 };
 
 /// What a program of the release finds in its environment.

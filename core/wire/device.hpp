@@ -70,6 +70,8 @@ struct ModelStatus {
   std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held, update_lock,
                         ///< consent; disk_full, disk_read_only, disk_failed), or empty
   std::int64_t to_fetch = 0;  ///< while a download waits: bytes that it would take over the link, where that is known
+  std::string variant = {};  ///< of what runs: a variant's name, where a condition of the device chose it; else empty
+  std::string retest = {};   ///< why what runs failed when it was tested again, as a code; empty: it did not
   auto operator<=>(ModelStatus const&) const = default;
 };
 struct PollRequest {

@@ -19,6 +19,8 @@ ModelStatus read_status(json::value const& value, std::string pointer, std::vect
   out.attempt = reader.integer("attempt", 0, 1'000'000, 0);
   out.waiting = reader.text("waiting", 64, {});
   out.to_fetch = reader.integer("to_fetch", 0, std::int64_t{1} << 53, 0);
+  out.variant = reader.text("variant", 32, {});
+  out.retest = reader.text("retest", 64, {});
   if (!out.digest.empty() && !Digest::parse(out.digest)) reader.fault("digest", "expected 64 hex characters, lower case");
   return out;
 }
@@ -57,7 +59,8 @@ std::string encode(PollRequest const& message) {
   json::object models;
   for (auto const& [name, status] : message.models) {
     json::object one{{"digest", status.digest}, {"version", status.version}, {"state", status.state}, {"rollout", status.rollout}, {"attempt", status.attempt}};
-    if (!status.waiting.empty()) one["waiting"] = status.waiting;
+    for (auto const& [key, text] : {std::pair{"waiting", &status.waiting}, {"variant", &status.variant}, {"retest", &status.retest}})
+      if (!text->empty()) one[key] = *text;
     if (status.to_fetch > 0) one["to_fetch"] = status.to_fetch;
     models[name] = std::move(one);
   }

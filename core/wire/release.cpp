@@ -10,6 +10,7 @@
 #include "core/wire/manifest_files.hpp"
 #include "core/wire/members.hpp"
 #include "core/wire/runtime_rule.hpp"
+#include "core/wire/variant_when.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -133,6 +134,7 @@ Manifest read_manifest(json::value const& value, std::string const& at, bool str
   }
   read_handler(reader, at, strict, manifest, faults);
   manifest.security_floor = reader.integer("security_floor", 0, kCounterMax, 0);
+  if (auto const* const variants = reader.find("variants")) manifest.variants = read_whens(*variants, at + "/variants", strict, faults);
   if (auto const* const schema = reader.find("schema")) read_schema(*schema, at + "/schema", strict, manifest, faults);
   if (strict) reader.refuse_unknown();
   return manifest;
@@ -172,6 +174,7 @@ json::object manifest_json(Manifest const& manifest) {
   }
   write_handler(manifest, out);
   if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
+  if (!manifest.variants.empty()) out["variants"] = whens_json(manifest.variants);
   json::object schema;
   for (auto const& [name, metric] : manifest.schema) {
     json::object one;
@@ -216,7 +219,6 @@ void refuse_clashes(Variant const& variant, std::string const& pointer, std::vec
 }
 
 void read_variants(json::array const& list, Release& release, std::vector<FieldError>& faults) {
-  std::set<std::string> seen;
   std::size_t files = 0;
   for (std::size_t i = 0; i < list.size(); ++i) {
     auto const pointer = fmt::format("/variants/{}", i);
@@ -224,9 +226,9 @@ void read_variants(json::array const& list, Release& release, std::vector<FieldE
     Variant variant;
     variant.hardware = reader.texts("hardware", 64, 128);
     if (variant.hardware.empty()) reader.fault("hardware", "is required");
+    variant.name = reader.text("name", 32, {});
     for (auto const& name : variant.hardware) {
       if (auto const fine = check_id("hardware", name); !fine) reader.fault("hardware", fine.error().detail);
-      if (!seen.insert(name).second) reader.fault("hardware", fmt::format("'{}' has a variant already", name));
     }
     if (auto const* const entries = reader.array("files", kFilesMax))
       for (std::size_t k = 0; k < entries->size(); ++k) variant.files.push_back(read_file((*entries)[k], fmt::format("{}/files/{}", pointer, k), faults));
@@ -261,6 +263,7 @@ Result<Release> read_release(json::value const& value, bool is_signed) {
   if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
   if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
   if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
+  check_variant_names(release, !is_signed, faults);
   if (auto const fine = check_floor_of(release); !fine) faults.push_back({"/manifest/security_floor", fine.error().detail});
   FLEET_CHECK(no_faults(faults, "release"));
   return release;
@@ -327,6 +330,7 @@ std::string encode(Release const& release) {
       files.push_back(std::move(entry));
     }
     json::object entry{{"hardware", words(variant.hardware)}, {"files", std::move(files)}};
+    if (!variant.name.empty()) entry["name"] = variant.name;
     if (!variant.folders.empty()) entry["folders"] = words(variant.folders);
     json::array links;
     for (auto const& link : variant.links) links.push_back(json::object{{"name", link.name}, {"target", link.target}});
@@ -342,9 +346,16 @@ std::string encode(Release const& release) {
 }
 
 Variant const* find_variant(Release const& release, std::string_view hardware) {
+  auto const all = variants_for(release, hardware);
+  return all.empty() ? nullptr : all.front();
+}
+
+std::vector<Variant const*> variants_for(Release const& release, std::string_view hardware) {
+  std::vector<Variant const*> out;
   for (auto const& variant : release.variants)
-    if (std::find(variant.hardware.begin(), variant.hardware.end(), hardware) != variant.hardware.end()) return &variant;
-  return nullptr;
+    if (std::find(variant.hardware.begin(), variant.hardware.end(), hardware) != variant.hardware.end())
+      out.insert(variant.name.empty() ? out.begin() : out.end(), &variant);
+  return out;
 }
 
 }  // namespace fleet::wire

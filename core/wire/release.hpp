@@ -29,6 +29,15 @@ struct Variant {
   std::vector<ReleaseFile> files;
   std::vector<std::string> folders = {};  ///< those that hold no file
   std::vector<ReleaseLink> links = {};
+  std::string name = {};  ///< of one that runs by a condition of the device (Manifest::variants); empty: its hardware's own
+};
+/// When a device runs a variant by its own condition, in place of its hardware's own. What is set must all hold; a reading that the device does not have does not.
+struct VariantWhen {
+  int battery_below = 0;                    ///< percent; 0: not asked
+  std::optional<bool> charging = {};
+  std::optional<double> temperature_above = {};  ///< degrees Celsius
+  bool is_unknown = false;                  ///< a newer server asks for more: it never holds here
+  bool operator==(VariantWhen const&) const = default;
 };
 struct Golden {
   std::vector<std::string> command;
@@ -110,6 +119,7 @@ struct Manifest {
   std::int64_t security_floor = 0;
   std::string handler = std::string(kFilesHandler);  ///< how it becomes what runs; a name that is none of kHandlers is a newer server's
   std::optional<Installer> installer = {};           ///< of exec, and of no other
+  std::map<std::string, VariantWhen> variants;  ///< by the names of variants
   std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
 /// One release of a set: which of which model, and which members' switches its own comes after.
@@ -147,8 +157,11 @@ inline constexpr std::size_t kPublicationBytesMax = 4 * 1024 * 1024;
 [[nodiscard]] Result<Manifest> decode_manifest(std::string_view json);
 /// Members in the order in which they are switched: who comes after nobody first, else as they are listed. Shorter than `members` where they have none.
 [[nodiscard]] std::vector<Member> switch_order(std::vector<Member> const& members);
-/// The variant for a hardware, or nothing.
+/// The variant that a hardware runs unless a condition of the device says otherwise, or nothing.
 [[nodiscard]] Variant const* find_variant(Release const& release, std::string_view hardware);
+/// All of a hardware's, that one first, the others as they were listed.
+[[nodiscard]] std::vector<Variant const*> variants_for(Release const& release, std::string_view hardware);
+[[nodiscard]] bool is_variant_name(std::string_view name);
 
 /// `64MiB`, `20KiB`, `1GB`, `1024` -> bytes. @errors bad_input
 [[nodiscard]] Result<std::uint64_t> parse_size(std::string_view text);

@@ -192,6 +192,15 @@ Result<Reply> list_attestations(Services&, Call const& call, db::Connection& rea
   return reply;
 }
 
+/// For a runtime that checks by itself what it loads.
+Result<Reply> get_device_evidence(Services&, Call const& call, db::Connection& reader) {
+  FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
+  FLEET_TRY(auto const items, catalog::evidence_for_device(reader, call.actor.device_n, digest));
+  Reply reply;
+  reply.body = fmt::format(R"({{"items":{}}})", items);
+  return reply;
+}
+
 Result<Reply> get_lineage(Services&, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const release, catalog::load_release(reader, call.path_value("m"), call.path_value("v")));
   Reply reply;
@@ -269,6 +278,7 @@ std::vector<Route> const& catalog_routes() {
       {M::post, "/api/v1/models/{m}/releases/{v}:revoke", P::approve, kRevoke, &revoke_release, kSmall},
       {M::get, "/tuf/{rest...}", P::everyone, kOpen, &get_tuf_file},
       {M::get, "/device/v1/tuf/{rest...}", P::device, kOpen, &get_tuf_file, 0, Listener::device},
+      {M::get, "/device/v1/evidence/{digest}", P::device, kOpen, &get_device_evidence, 0, Listener::device},
       {M::get, "/blobs/sha256/{digest}", P::read, kBlob, &get_blob},
       {M::get, "/blobs/sha256/{digest}", P::device, kBlob, &get_blob, 0, Listener::device},
   };

@@ -80,6 +80,9 @@ std::string words_of(std::string const& waiting) {
 void add_device_side(registry::ModelRow const& row, Explained& out) {
   if (row.running) out.has = row.running;
   if (row.running_unknown) out.because.push_back({"unknown_release", "the device runs bytes that are no release of this server"});
+  if (!row.retest.empty())
+    out.because.push_back({"golden_changed", fmt::format("what runs failed when it was tested again on the device ({}); it runs on, and the device's events tell what changed", row.retest)});
+  if (!row.variant.empty()) out.because.push_back({"variant", fmt::format("it runs as its variant '{}', by a condition of the device", row.variant)});
   auto const cost = row.to_fetch > 0 ? fmt::format("; it would fetch {} bytes", row.to_fetch) : std::string();
   if (!row.waiting.empty()) out.because.push_back({"device_waits", fmt::format("the device waits: {}{}", words_of(row.waiting), cost)});
   if (row.version.empty() || row.state == "idle" || row.state == "committed") return;

@@ -106,6 +106,13 @@ Result<void> keep_evidence(store::Tx& tx, std::int64_t release_n, std::vector<tr
   return {};
 }
 
+Result<std::string> evidence_for_device(db::Connection& reader, std::int64_t device_n, Digest const& release) {
+  auto row = reader.prepare(kNamedRelease);
+  FLEET_TRY(bool const named, row.bind_all(device_n, release).step());
+  if (!named) return Error{Kind::not_found, "unknown_release", fmt::format("no release {} was named to this device", release.hex())};
+  return evidence_json(reader, row.int64(0), true);
+}
+
 Result<std::string> evidence_json(db::Connection& reader, std::int64_t release_n, bool whole) {
   json::array out;
   auto rows = reader.prepare(kAttestations);

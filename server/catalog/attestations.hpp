@@ -19,6 +19,8 @@ Result<std::vector<trust::Statement>> judge_evidence(Model const& model, Publica
 Result<void> check_parents(db::Connection& reader, std::vector<trust::Statement> const& statements);
 Result<void> keep_evidence(store::Tx& tx, std::int64_t release_n, std::vector<trust::Statement> const& statements, std::vector<Bytes> const& envelopes);
 /// `[{"kind","predicate_type","signers","sha256"}]`; with `whole` also `"envelope"`, base64.
+/// To a device, of a release that a directive named to it: the evidence, as evidence_json has it. @errors not_found (code `unknown_release`), also where it is another's
+Result<std::string> evidence_for_device(db::Connection& reader, std::int64_t device_n, Digest const& release);
 Result<std::string> evidence_json(db::Connection& reader, std::int64_t release_n, bool whole);
 
 }  // namespace fleet::catalog

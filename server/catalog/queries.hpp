@@ -52,6 +52,8 @@ inline constexpr db::Query kSetsOf{"sets_of",
                                    "ORDER BY m.release DESC LIMIT 100"};
 inline constexpr db::Query kInsertAttestation{
     "insert_attestation", "INSERT INTO attestations (release, position, kind, predicate_type, signers, sha256, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
+inline constexpr db::Query kNamedRelease{
+    "named_release", "SELECT r.n FROM releases r JOIN named_releases d ON d.release = r.n AND d.device = ?1 WHERE r.digest = ?2"};
 inline constexpr db::Query kAttestations{"attestations_of",
                                          "SELECT kind, predicate_type, signers, sha256, envelope FROM attestations WHERE release = ?1 ORDER BY position"};
 inline constexpr db::Query kInsertApproval{"insert_release_approval",

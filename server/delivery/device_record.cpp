@@ -48,7 +48,9 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
                              .rollout = models.text(4),
                              .attempt = models.int64(5),
                              .waiting = models.text(6),
-                             .to_fetch = models.int64(7)};
+                             .to_fetch = models.int64(7),
+                             .variant = models.text(8),
+                             .retest = models.text(9)};
     record.models.emplace_hint(record.models.end(), models.text(0), std::move(status));
   }
 }
@@ -101,7 +103,7 @@ Result<void> record_poll(store::Tx& tx, DeviceRecord& record, wire::PollRequest 
     if (known == status) continue;
     FLEET_CHECK(tx.prepare(kPutModelFromPoll)
                     .bind_all(record.n, model, db::text_or_null(status.version), db::digest_or_null(status.digest), status.state, db::text_or_null(status.rollout), status.attempt,
-                              db::text_or_null(status.waiting), to_unix_ms(now), status.to_fetch)
+                              db::text_or_null(status.waiting), to_unix_ms(now), status.to_fetch, db::text_or_null(status.variant), db::text_or_null(status.retest))
                     .run());
     known = status;
   }

@@ -11,14 +11,14 @@ inline constexpr db::Query kGetRecord{
     "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after FROM devices WHERE n = ?1"};
 inline constexpr db::Query kGetRecordModels{
     "delivery_get_record_models",
-    "SELECT model, running, running_digest, state, rollout, attempt, waiting, to_fetch FROM device_models WHERE device = ?1 ORDER BY model"};
+    "SELECT model, running, running_digest, state, rollout, attempt, waiting, to_fetch, variant, retest FROM device_models WHERE device = ?1 ORDER BY model"};
 inline constexpr db::Query kSetAgent{"delivery_set_agent", "UPDATE devices SET agent = ?2, boot_id = ?3 WHERE n = ?1"};
 inline constexpr db::Query kPutModelFromPoll{
     "delivery_put_model_from_poll",
-    "INSERT INTO device_models (device, model, running, running_digest, state, rollout, attempt, waiting, since, to_fetch) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (device, model) DO UPDATE SET "
+    "INSERT INTO device_models (device, model, running, running_digest, state, rollout, attempt, waiting, since, to_fetch, variant, retest) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (device, model) DO UPDATE SET "
     "running = excluded.running, running_digest = excluded.running_digest, rollout = excluded.rollout, attempt = excluded.attempt, "
-    "waiting = excluded.waiting, to_fetch = excluded.to_fetch, since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
+    "waiting = excluded.waiting, to_fetch = excluded.to_fetch, variant = excluded.variant, retest = excluded.retest, since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kPutModelFromReport{
     "delivery_put_model_from_report",
     "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, attempt, error, since) "

@@ -132,6 +132,7 @@ json::object pending_object(Pending const& pending) {
           {"last_seen", nullptr},
           {"agent", nullptr},
           {"running", json::object{}},
+          {"variants", json::object{}},
           {"update", nullptr},
           {"key", pending.key.hex()},
           {"certificate_expires", nullptr},

@@ -56,6 +56,14 @@ json::object running_json(std::vector<ModelRow> const& models) {
   return out;
 }
 
+/// Of models whose device runs another variant than its hardware's own.
+json::object variants_json(std::vector<ModelRow> const& models) {
+  json::object out;
+  for (auto const& row : models)
+    if (!row.variant.empty()) out[row.model] = row.variant;
+  return out;
+}
+
 /// One row of kHistory, as the API lists it.
 std::string history_json(db::Statement const& row) {
   return json::serialize(json::object{{"time", to_rfc3339(from_unix_ms(row.int64(1)))},
@@ -147,6 +155,8 @@ Result<std::vector<ModelRow>> load_models(db::Connection& connection, std::int64
     model.error = row.maybe_text(7).value_or("");
     model.waiting = row.maybe_text(8).value_or("");
     model.to_fetch = row.int64(9);
+    model.variant = row.maybe_text(10).value_or("");
+    model.retest = row.maybe_text(11).value_or("");
     out.push_back(std::move(model));
   }
 }
@@ -174,6 +184,7 @@ Result<std::string> device_json(store::Store& store, db::Connection& connection,
                                       {"last_seen", wire::time_or_null(last_seen(store, device))},
                                       {"agent", wire::text_or_null(device.agent)},
                                       {"running", running_json(models)},
+                                      {"variants", variants_json(models)},
                                       {"update", update_json(models)},
                                       {"key", device.key.hex()},
                                       {"certificate_expires", wire::time_or_null(device.not_after)},

@@ -78,7 +78,7 @@ struct ModelRow {
   std::string model;
   std::optional<std::string> running;
   bool running_unknown = false;  ///< it runs bytes that are no release the server knows
-  std::string version, state, rollout, waiting, error;
+  std::string version, state, rollout, waiting, error, variant, retest;
   std::int64_t to_fetch = 0;  ///< bytes, while its download waits; 0: not known
   SysTime since{};
 };

@@ -34,7 +34,7 @@ inline constexpr db::Query kRenewedKey{"registry.renewed_key",
                                        "WHERE p.key_sha256 = ?1 AND p.token_id = 'renewal'"};
 inline constexpr db::Query kModels{
     "registry.models",
-    "SELECT model, running, running_digest, version, state, rollout, since, error, waiting, to_fetch FROM device_models WHERE device = ?1 ORDER BY model"};
+    "SELECT model, running, running_digest, version, state, rollout, since, error, waiting, to_fetch, variant, retest FROM device_models WHERE device = ?1 ORDER BY model"};
 inline constexpr db::Query kRunningOf{
     "registry.running_of",
     "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND "

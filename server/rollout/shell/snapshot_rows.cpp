@@ -24,11 +24,23 @@ std::uint64_t bytes_of(wire::Variant const& variant) {
 
 /// Download estimate + golden timeout + probation's maximum (docs/protocol.md, Silence).
 Millis limit_of(wire::Release const& release) {
-  std::uint64_t largest = 0;
-  for (auto const& variant : release.variants) largest = std::max(largest, bytes_of(variant));
-  Millis limit = kLeastLimit + seconds(static_cast<std::int64_t>(largest / kSlowestBytesPerSecond));
+  // A device has all variants of its hardware, and tests each.
+  struct OfHardware {
+    std::uint64_t bytes = 0;
+    int variants = 0;
+  };
+  std::map<std::string, OfHardware> sums;
+  OfHardware most{0, 1};
+  for (auto const& variant : release.variants)
+    for (auto const& hardware : variant.hardware) {
+      auto& sum = sums[hardware];
+      most.bytes = std::max(most.bytes, sum.bytes += bytes_of(variant));
+      most.variants = std::max(most.variants, ++sum.variants);
+    }
+  Millis limit = kLeastLimit + seconds(static_cast<std::int64_t>(most.bytes / kSlowestBytesPerSecond));
   auto const& manifest = release.manifest;
-  if (manifest.golden) limit += manifest.golden->timeout;
+  if (manifest.golden) limit += most.variants * manifest.golden->timeout;
+  if (manifest.shadow) limit += 2 * manifest.shadow->timeout;
   if (manifest.probation)
     limit += manifest.probation->max > Millis{0} ? manifest.probation->max : std::max<Millis>(4 * manifest.probation->time, std::chrono::minutes(1));
   return limit;
@@ -56,7 +68,7 @@ Result<wire::Release> load_document(db::Connection& reader, Rollout const& rollo
 
 void put_variants(wire::Release const& release, std::map<std::string, std::int64_t, std::less<>>& out) {
   for (auto const& variant : release.variants)
-    for (auto const& hardware : variant.hardware) out[hardware] = static_cast<std::int64_t>(bytes_of(variant));
+    for (auto const& hardware : variant.hardware) out[hardware] += static_cast<std::int64_t>(bytes_of(variant));  // a device has all of its hardware's
 }
 
 Result<ViewPtr> load_view(db::Connection& reader, Rollout rollout) {

@@ -15,9 +15,10 @@
 namespace fleet::agent {
 
 /// A release whose files lie in staging already, so that no network is needed to install it.
-struct Sample {
+struct SampleRelease {
   std::string version, content, document, digest;
 };
+using Sample = SampleRelease;  // telemetry has a struct of that name: a second one would be linked in its place
 
 /// Calls a file that the release does not have: fails without running anything.
 inline wire::Manifest failing_activation() {

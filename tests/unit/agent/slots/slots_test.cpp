@@ -277,3 +277,46 @@ TEST_CASE("what was touched after it was checked is not switched to") {
   fs.put(kHome + "/versions/" + kNew + "/more", "x");
   CHECK(slots.check_unchanged("reader", kNew, variant_of("new")).error().code == "digest_mismatch");
 }
+
+TEST_CASE("variants of one release lie side by side; cut at any call of a switch between them, `current` leads to one of them, whole, and the way back is untouched") {
+  for (auto const loss : {CrashFs::Loss::nothing, CrashFs::Loss::unsynced}) {
+    for (int step = 1;; ++step) {
+      CAPTURE(step);
+      auto fs = running_old();
+      Slots slots(fs, Layout{"/agent"});
+      REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+      stage(fs, slots, slot_name(kNew, "small"), "small");
+      REQUIRE(slots.install("reader", slot_name(kNew, "small"), variant_of("small")).has_value());
+      REQUIRE(slots.switch_to("reader", kNew).has_value());
+      fs.restart(CrashFs::Loss::unsynced);
+      fs.cut_at(step);
+      bool const done = slots.switch_variant("reader", kNew, "small").has_value();
+      bool const hit = fs.was_hit();
+      fs.restart(loss);
+      CHECK(*slots.current("reader") == kNew);  // it is the same release throughout
+      auto const variant = slots.current_variant("reader").value();
+      if (done) CHECK(variant == "small");
+      CHECK(slots.is_whole("reader", slot_name(kNew, variant), variant_of(variant.empty() ? "new" : "small")).value());
+      REQUIRE(slots.switch_to("reader", kOld).has_value());
+      CHECK(*slots.current("reader") == kOld);
+      CHECK(slots.current_variant("reader")->empty());
+      if (!hit) break;
+    }
+  }
+}
+
+TEST_CASE("what is kept of a release is kept with its variants, counted with them, and goes with them") {
+  auto fs = running_old();
+  Slots slots(fs, Layout{"/agent"});
+  REQUIRE(slots.install("reader", kNew, variant_of("new")).has_value());
+  auto const alone = slots.size_of("reader", kNew).value();
+  stage(fs, slots, slot_name(kNew, "small"), "small");
+  REQUIRE(slots.install("reader", slot_name(kNew, "small"), variant_of("small")).has_value());
+  CHECK(slots.size_of("reader", kNew).value() > alone);
+  CHECK(slots.versions("reader").value() == std::vector<std::string>{kOld, kNew});
+  REQUIRE(slots.collect("reader", {kNew}).has_value());
+  CHECK(slots.is_whole("reader", slot_name(kNew, "small"), variant_of("small")).value());
+  CHECK_FALSE(fs.info(kHome + "/versions/" + kOld).has_value());
+  REQUIRE(slots.collect("reader", {}).has_value());
+  CHECK_FALSE(fs.info(kHome + "/versions/" + slot_name(kNew, "small")).has_value());
+}

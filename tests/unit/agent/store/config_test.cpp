@@ -202,3 +202,28 @@ TEST_CASE("uptane-standard #31: trusted time never goes below its floor, which t
   clock.set_wall(from_unix_ms(0));
   CHECK(TrustedClock::load(fs, clock, "/state/floor").now() == compiled_at());
 }
+
+TEST_CASE("facts are texts, or are read from a file or a program; inputs and the models that unload first are named") {
+  auto const config = parse_config("report: {onnxruntime: 1.10, driver: {file: /sys/driver}, runtime: {exec: [reader, --version]}}\ninputs: {reader: /var/recorded}\nunload_first: [reader]\n");
+  REQUIRE(config.has_value());
+  CHECK(config->report == std::map<std::string, std::string>{{"onnxruntime", "1.10"}});
+  CHECK(config->report_from.at("driver").file == "/sys/driver");
+  CHECK(config->report_from.at("runtime").exec == std::vector<std::string>{"reader", "--version"});
+  CHECK(config->inputs.at("reader") == "/var/recorded");
+  CHECK(config->unload_first == std::vector<std::string>{"reader"});
+  for (auto const& [yaml, pointer] : std::to_array<std::pair<std::string, std::string>>({
+           {"report: {a: {}}", "/report/a"},
+           {"report: {a: {file: /x, exec: [y]}}", "/report/a"},
+           {"report: {a: {file: x}}", "/report/a/file"},
+           {"report: {a: {path: /x}}", "/report/a"},
+           {"report: {a: [1]}", "/report/a"},
+           {"inputs: {reader: recorded}", "/inputs/reader"},
+           {"inputs: {Reader: /recorded}", "/inputs"},
+           {"unload_first: [Reader]", "/unload_first"},
+       })) {
+    CAPTURE(yaml);
+    auto const refused = parse_config(yaml);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().errors.at(0).pointer.find(pointer) == 0);
+  }
+}
