@@ -270,13 +270,13 @@ Result<std::string> Slots::linked(std::string const& model) const {
 
 Result<std::string> Slots::current(std::string const& model) const {
   FLEET_TRY(auto const name, linked(model));
-  return name.substr(0, name.find('.'));
+  return name.substr(0, name.find('-'));
 }
 
 Result<std::string> Slots::current_variant(std::string const& model) const {
   FLEET_TRY(auto const name, linked(model));
-  auto const dot = name.find('.');
-  return dot == std::string::npos ? std::string() : name.substr(dot + 1);
+  auto const dash = name.find('-');
+  return dash == std::string::npos ? std::string() : name.substr(dash + 1);
 }
 
 /// By a link that is made beside it and takes its place.

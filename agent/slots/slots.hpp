@@ -15,7 +15,7 @@
 namespace fleet::agent {
 
 /// The name of a slot, where a function below takes a digest: of a variant that runs by a condition of the device the digest and its name.
-[[nodiscard]] inline std::string slot_name(std::string const& digest, std::string const& variant) { return variant.empty() ? digest : digest + "." + variant; }
+[[nodiscard]] inline std::string slot_name(std::string const& digest, std::string const& variant) { return variant.empty() ? digest : digest + "-" + variant; }
 
 /// Where releases lie: models/<model>/versions/<digest>/ (immutable, content-addressed), the link `current`, and beside them
 /// releases/<digest>.json and staging/<digest>/. Every step is durable before it returns (facts: the order of a power-loss-safe install).

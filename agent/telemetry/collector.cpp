@@ -148,7 +148,7 @@ void Collector::take(std::string_view datagram, Source source) {
     auto const end = datagram.find('\n');
     parse_line(datagram.substr(0, end), [&](Sample sample) {
       if (source == Source::anybody) sample.release.clear();
-      if (sample.release.size() > kDigestLength && sample.release[kDigestLength] == '.') sample.release.resize(kDigestLength);  // a variant's folder
+      if (sample.release.size() > kDigestLength && sample.release[kDigestLength] == '-') sample.release.resize(kDigestLength);  // a variant's folder
       state_->add(sample);
     });
     datagram.remove_prefix(end == std::string_view::npos ? datagram.size() : end + 1);

@@ -225,7 +225,7 @@ def check_files(folder: str, variant: dict):
 def check(model_folder: str, root: dict = None, signers: dict = None):
     """@returns (folder to load from, release, what evidence says). The link is read once: load from the folder that is returned, not through the link."""
     slot = os.readlink(os.path.join(model_folder, "current"))
-    digest, _, name = os.path.basename(slot).partition(".")
+    digest, _, name = os.path.basename(slot).partition("-")
     folder = os.path.join(model_folder, slot)
     with open(os.path.join(model_folder, "releases", digest + ".json"), "rb") as stream:
         document = stream.read()
