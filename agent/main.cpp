@@ -2,6 +2,7 @@
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/daemon.hpp"
 #include "agent/commands/enroll.hpp"
+#include "agent/commands/install.hpp"
 #include "core/base/text.hpp"
 
 #include <fmt/format.h>
@@ -101,6 +102,28 @@ int run_enroll(Layout const& layout, Enrolling told) {
   return kWaitsForPerson;
 }
 
+CLI::App* describe_install(CLI::App& app, Layout& layout, InstallOptions& options, std::string& timeout) {
+  auto* const command = app.add_subcommand("install", "installs a bundle (fleetctl bundle export), with the same checks as over the network, and waits for the commit");
+  command->add_option("bundle", options.bundle, "the bundle's file")->required();
+  command->add_option("--root", layout.root, "the agent's folder")->required();
+  command->add_flag("!--no-wait", options.wait, "end once the agent has accepted it; the stick stays in until it has copied what it needs");
+  command->add_option("--receipt", options.receipt, "file to write what the device did to, for fleetctl bundle accept");
+  command->add_option("--timeout", timeout, "so long at most")->capture_default_str();
+  return command;
+}
+
+int run_install(Machine const& machine, Layout const& layout, InstallOptions options, std::string const& timeout) {
+  auto const patience = parse_duration(timeout);
+  if (!patience) {
+    finish(patience.error());
+    return kUsage;
+  }
+  options.timeout = *patience;
+  InstallSurroundings const around{[](Millis time) { std::this_thread::sleep_for(time); }, [](std::string const& text) { fmt::print(stderr, "{}\n", safe_lines(text)); }};
+  auto const code = install(machine, layout, options, around);
+  return code ? *code : finish(code.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -118,6 +141,9 @@ int main(int argc, char** argv) try {
     return command;
   };
   auto* const enrolling = describe_enroll(app, layout, told);
+  InstallOptions install_options;
+  std::string install_timeout = "6h";
+  auto* const installing = describe_install(app, layout, install_options, install_timeout);
   auto* const running = add("run", "the daemon");
   auto* const status = add("status", "what runs and what is under way");
   auto* const explaining = add("explain", "why each model is where it is");
@@ -144,6 +170,7 @@ int main(int argc, char** argv) try {
   bool const json = output == "json";
   Machine const machine{system_fs(), system_clock(), system_random()};
   if (enrolling->parsed()) return run_enroll(layout, std::move(told));
+  if (installing->parsed()) return run_install(machine, layout, std::move(install_options), install_timeout);
   if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
   if (checking->parsed()) return finish(check_config(system_fs(), layout));
   if (status->parsed()) return show(show_status(machine, layout, json), json);

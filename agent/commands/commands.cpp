@@ -3,34 +3,26 @@
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/control.hpp"
 #include "agent/commands/daemon.hpp"
+#include "agent/commands/told_error.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
+#include "core/bundle/tar.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
-#include <array>
 
 namespace fleet::agent {
 namespace json = boost::json;
 namespace {
 
 constexpr std::size_t kAnswerMax = 1024 * 1024;
-constexpr std::size_t kBlock = 512;
 
 /// The error object a daemon answered with, as an Error again.
 Result<void> check_answer(std::string const& answer) {
   FLEET_TRY(auto const value, wire::parse_json(answer, kAnswerMax));
-  auto const* const error = value.is_object() ? value.get_object().if_contains("error") : nullptr;
-  if (error == nullptr || !error->is_object()) return {};
-  std::vector<FieldError> faults;
-  wire::ObjectReader reader(*error, "", faults);
-  auto const kind = reader.text("kind", 32, {});
-  Error out{Kind::internal, reader.text("code", 64, {}), reader.text("detail", 2048, {}), reader.text("hint", 1024, {})};
-  for (auto const known : {Kind::bad_input, Kind::not_found, Kind::conflict, Kind::unavailable})
-    if (to_string(known) == kind) out.kind = known;
-  return out;
+  return told_error(value, "error");
 }
 
 Result<std::string> status_of(Machine const& machine, Layout const& layout) {
@@ -84,26 +76,6 @@ std::string unknown_conditions(json::object const& status) {
   for (auto const& reading : readings->get_object())
     if (reading.value().is_null()) out += fmt::format("{}{}", out.empty() ? "" : ", ", std::string_view(reading.key()));
   return out;
-}
-
-std::string tar_entry(std::string const& name, std::string const& content) {
-  std::string header(kBlock, '\0');
-  auto const put = [&header](std::size_t at, std::string const& text) { header.replace(at, text.size(), text); };
-  put(0, name.substr(0, 99));
-  put(100, "0000600");
-  put(108, "0000000");
-  put(116, "0000000");
-  put(124, fmt::format("{:011o}", content.size()));
-  put(136, "00000000000");
-  put(148, "        ");
-  put(156, "0");
-  put(257, std::string("ustar\0"
-                       "00",
-                       8));
-  unsigned sum = 0;
-  for (char const c : header) sum += static_cast<unsigned char>(c);
-  put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-  return header + content + std::string((kBlock - content.size() % kBlock) % kBlock, '\0');
 }
 
 }  // namespace
@@ -162,11 +134,14 @@ Result<void> order(Machine const& machine, Layout const& layout, std::string con
 Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file) {
   auto& fs = machine.fs;
   FLEET_TRY(auto const status, status_of(machine, layout));
-  auto content = tar_entry("status.json", status);
+  FLEET_TRY(auto content, bundle::tar_file("status.json", status, 0600));
   for (auto const& [name, path] :
        {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
-    if (auto const text = fs.read(path, 8 * 1024 * 1024)) content += tar_entry(name, *text);
-  content += std::string(2 * kBlock, '\0');
+    if (auto const text = fs.read(path, 8 * 1024 * 1024)) {
+      FLEET_TRY(auto const entry, bundle::tar_file(name, *text, 0600));
+      content += entry;
+    }
+  content.append(bundle::kTarEndBytes, '\0');
   return fs.replace(file, content, 0600);  // what it holds, others may not read
 }
 

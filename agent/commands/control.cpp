@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 namespace fleet::agent {
@@ -55,11 +56,12 @@ public:
   }
 
   /// Up to the newline; empty when the peer is slow, silent or too long.
-  [[nodiscard]] std::string read_line() const {
+  /// @param file  where what comes beside it goes
+  [[nodiscard]] std::string read_line(Descriptor& file) const {
     std::string line;
     std::array<char, 4096> piece{};
     while (line.size() < kLineMax && is_ready(POLLIN)) {
-      auto const n = ::recv(fd_, piece.data(), piece.size(), 0);
+      auto const n = receive(piece, file);
       if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (n <= 0) break;
       line.append(piece.data(), static_cast<std::size_t>(n));
@@ -71,11 +73,12 @@ public:
     return {};
   }
 
-  [[nodiscard]] bool write_line(std::string line) const {
+  /// @param file  goes beside its first bytes; null: none
+  [[nodiscard]] bool write_line(std::string line, Descriptor const* file = nullptr) const {
     line += '\n';
     std::string_view left = line;
     while (!left.empty() && is_ready(POLLOUT)) {
-      auto const n = ::send(fd_, left.data(), left.size(), MSG_NOSIGNAL);
+      auto const n = send(left, left.size() == line.size() ? file : nullptr);
       if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
       if (n <= 0) return false;
       left.remove_prefix(static_cast<std::size_t>(n));
@@ -88,6 +91,44 @@ public:
   }
 
 private:
+  /// As recv(2); the first descriptor that comes along is kept, the kernel drops what has no room.
+  ssize_t receive(std::span<char> out, Descriptor& file) const {
+    iovec bytes{out.data(), out.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> beside{};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = beside.data();
+    message.msg_controllen = beside.size();
+    auto const n = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+    auto const* const header = n < 0 ? nullptr : CMSG_FIRSTHDR(&message);
+    if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int))) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
+      file = Descriptor(fd);
+    }
+    return n;
+  }
+
+  ssize_t send(std::string_view bytes, Descriptor const* file) const {
+    iovec piece{const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg(2) only reads it
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> beside{};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    if (file != nullptr) {
+      message.msg_control = beside.data();
+      message.msg_controllen = beside.size();
+      auto* const header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int));
+      int const fd = file->get();
+      std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    }
+    return ::sendmsg(fd_, &message, MSG_NOSIGNAL);
+  }
+
   [[nodiscard]] bool is_ready(short events) const {
     for (;;) {
       auto const left = until_ - clock_.mono();
@@ -131,19 +172,21 @@ void ControlSocket::serve(Answer const& answer, Clock& clock) {
   int const client = ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (client < 0) return;
   Exchange const exchange(client, clock, kSlow);
-  auto const line = exchange.read_line();
+  Descriptor file;
+  auto const line = exchange.read_line(file);
   // Who does not take the answer in time goes without; the daemon has other work.
-  if (!line.empty()) static_cast<void>(exchange.write_line(answer(line)));
+  if (!line.empty()) static_cast<void>(exchange.write_line(answer(line, std::move(file))));
 }
 
-Result<std::string> ask_daemon(std::string const& path, std::string const& line, Clock& clock, Millis patience) {
+Result<std::string> ask_daemon(std::string const& path, std::string const& line, Clock& clock, Millis patience, Descriptor const* file) {
   FLEET_TRY(auto const address, address_of(path));
   int const fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return failed("socket", path);
   Exchange const exchange(fd, clock, patience);
   FLEET_CHECK(exchange.connect(address, path));
-  if (!exchange.write_line(line)) return Exchange::busy(path);
-  auto answer = exchange.read_line();
+  if (!exchange.write_line(line, file)) return Exchange::busy(path);
+  Descriptor none;
+  auto answer = exchange.read_line(none);
   if (answer.empty()) return Exchange::busy(path);
   return answer;
 }

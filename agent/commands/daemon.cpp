@@ -6,6 +6,8 @@
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
 #include "agent/commands/control.hpp"
+#include "agent/commands/install.hpp"
+#include "agent/report/receipt.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
 #include "core/proof/process.hpp"
@@ -65,20 +67,44 @@ Result<Told> load_last_told(Context& context) {
   return Told{};
 }
 
-std::string answer_line(Context& context, Runner& runner, Link& link, std::string_view line) {
+std::string take_bundle(Link& link, Descriptor file) {
+  auto bundle = file ? adopt_file(std::move(file), "the bundle") : Result<std::unique_ptr<File>>(Error{Kind::bad_input, "no_file", "no file came with the order"});
+  auto const taken = bundle ? link.offer(*std::move(bundle)) : Result<std::int64_t>(bundle.error());
+  return taken ? boost::json::serialize(boost::json::object{{"install", *taken}}) : error_json(taken.error());
+}
+
+std::string receipt_line(Context& context, Runner& runner, boost::json::value const* after) {
+  std::vector<FieldError> faults;
+  boost::json::value const none = boost::json::object{};
+  wire::ObjectReader reader(after == nullptr ? none : *after, "/after", faults);
+  wire::ByTier<std::int64_t> from;
+  for (auto const tier : wire::kTiers) from[tier] = reader.integer(wire::tier_name(tier), 0, std::int64_t{1} << 53, 0);
+  if (auto const fine = wire::no_faults(faults, "order"); !fine) return error_json(fine.error());
+  auto const receipt = make_receipt(context, runner.told().sequence, from);
+  if (!receipt) return error_json(receipt.error());
+  boost::json::object next;
+  for (auto const tier : wire::kTiers) next[wire::tier_name(tier)] = receipt->after[tier];
+  return boost::json::serialize(boost::json::object{{"line", receipt->text}, {"after", std::move(next)}, {"more", receipt->more}});
+}
+
+std::string answer_line(Context& context, Runner& runner, Link& link, std::string_view line, Descriptor file) {
   auto const value = wire::parse_json(line, 64 * 1024);
   if (!value) return error_json(value.error());
   std::vector<FieldError> faults;
   wire::ObjectReader reader(*value, "", faults);
   auto const wanted = reader.required_text("do", 32);
   auto const model = reader.text("model", 64, {});
+  auto const* const after = reader.find("after");
   if (auto const fine = wire::no_faults(faults, "order"); !fine) return error_json(fine.error());
   auto const done = [](Result<void> const& result) { return result ? std::string("{}") : error_json(result.error()); };
   if (wanted == "status") return status_json(context, runner.models(), {link.server(), link.last_contact(), link.last_error()});
   if (wanted == "rollback") return done(runner.roll_back(model));
   if (wanted == "unhold") return done(runner.unhold(model));
   if (wanted == "consent") return done(runner.consent(model));
-  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback, unhold and consent"});
+  if (wanted == "install") return take_bundle(link, std::move(file));
+  if (wanted == "installing") return installing_json(link.installing(), runner.models(), runner.told(), runner.bundles().lost());
+  if (wanted == "receipt") return receipt_line(context, runner, after);
+  return error_json({Kind::bad_input, "unknown_order", "the daemon knows status, rollback, unhold, consent, install, installing and receipt"});
 }
 
 /// Without the group that the owner named nobody of it is heard: no reason to leave the device without its agent.
@@ -130,7 +156,7 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
       int const signal = fds[0].revents != 0 ? signals.take() : 0;
       if (signal == SIGHUP) next = reread(fs, layout, config.written, context);
       context.stop = next || (signal != 0 && signal != SIGHUP);
-      if (fds[1].revents != 0) control->serve([&](std::string_view line) { return answer_line(context, *daemon.runner, *daemon.link, line); }, clock);
+      if (fds[1].revents != 0) control->serve([&](std::string_view line, Descriptor file) { return answer_line(context, *daemon.runner, *daemon.link, line, std::move(file)); }, clock);
       for (std::size_t i = 2; i < fds.size(); ++i)
         if (fds[i].revents != 0) StatsdSockets::receive(statsd->sockets()[i - 2], context.collector);
     }

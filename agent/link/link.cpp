@@ -49,6 +49,7 @@ Millis Link::jittered(Millis interval) const {
 
 void Link::loop() {
   while (!context_.stop) {
+    take_offered();
     auto const pause = turn();
     if (!context_.stop) wait(pause);
   }
@@ -144,6 +145,10 @@ Result<Millis> Link::poll_once() {
 Result<void> Link::accept(std::string const& envelope, std::string const& nonce) {
   auto const last = runner_.told();
   FLEET_TRY(auto directive, verifier_.verify(envelope, nonce, last));
+  return obey(std::move(directive));
+}
+
+Result<void> Link::obey(wire::Directive directive) {
   Told told{directive.sequence, directive.act_before, std::move(directive.targets)};
   auto const saved = save_told(context_.fs, context_.layout.directive(), told);
   unkept_.clear();

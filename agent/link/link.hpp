@@ -8,6 +8,16 @@
 
 namespace fleet::agent {
 
+/// How the bundle that was handed in last fares.
+struct Installing {
+  enum class State { waits, accepted, refused };
+  std::int64_t n = 0;  ///< which one since the start; 0: none yet
+  State state = State::waits;
+  std::optional<Error> error = {};                ///< why it was refused
+  std::int64_t sequence = 0;                      ///< of its directive
+  std::vector<wire::DirectiveTarget> targets = {};  ///< that it brings releases for
+};
+
 /// The long poll: tells the server what runs, takes directives, verifies and keeps them before the runner acts. One thread calls `loop`.
 class Link {
 public:
@@ -19,6 +29,12 @@ public:
   Millis turn();
   /// From any thread: the poll under way ends, the next starts at once.
   void hurry();
+  /// From any thread: a bundle to be looked at, by the thread that polls, before its next poll. @returns its number
+  /// @errors unavailable (`bundle_waits`: the one before has not been looked at yet)
+  Result<std::int64_t> offer(std::unique_ptr<File> bundle);
+  [[nodiscard]] Installing installing() const;
+  /// What `loop` does before each poll: takes the orders of the bundle that waits.
+  void take_offered();
   // From any thread: how the last poll went, and with which server.
   [[nodiscard]] std::string server() const;
   [[nodiscard]] SysTime last_contact() const;
@@ -28,6 +44,8 @@ private:
   /// @returns how long to wait before the next poll
   Result<Millis> poll_once();
   Result<void> accept(std::string const& envelope, std::string const& nonce);
+  Result<void> accept_bundle(std::unique_ptr<File> file, Installing& out);
+  Result<void> obey(wire::Directive directive);
   [[nodiscard]] std::string disk_trouble();
   /// A certificate for the next key (or for the same one, where a TPM holds it).
   Result<bool> renew();
@@ -59,6 +77,8 @@ private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   bool hurried_ = false;
+  std::unique_ptr<File> offered_;
+  Installing installing_;
   std::string server_;  ///< the remote is this thread's alone; this is what the others see of it
   SysTime last_contact_{};
   std::string last_error_;

@@ -168,6 +168,15 @@ wire::Report Spool::next(std::size_t bytes_max) {
   return out;
 }
 
+wire::Report Spool::unacked(wire::ByTier<std::int64_t> const& after, std::size_t bytes_max) {
+  std::lock_guard const lock(mutex_);
+  tell_dropped();
+  wire::Report out;
+  SpoolTier::Room room{bytes_max, kItemsOfReport};
+  for (auto const tier : {wire::Tier::critical, wire::Tier::diagnostic}) out.items[tier] = tiers_[tier]->after(std::max(after[tier], counters_[tier].acked), room);
+  return out;
+}
+
 Result<void> Spool::settle(wire::ReportAnswer const& answer) {
   std::lock_guard const lock(mutex_);
   for (auto const tier : wire::kTiers)

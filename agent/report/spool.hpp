@@ -27,6 +27,9 @@ public:
   Result<void> add(wire::ReportItem item);
   /// What to send: of each tier the oldest items that the server has not received, critical ones first; at most `bytes_max` of JSON (one item always).
   [[nodiscard]] wire::Report next(std::size_t bytes_max);
+  /// What is not acknowledged of changes of state and of notes, above these numbers, the oldest first, at most `bytes_max` of JSON: for who carries it by
+  /// file. It goes on waiting to be sent.
+  [[nodiscard]] wire::Report unacked(wire::ByTier<std::int64_t> const& after, std::size_t bytes_max);
   /// The server's word: what it keeps for good goes; what it only received is not sent again before `resend`. From one that has less than it once
   /// acknowledged (it was restored) it hears the last change of each model again. @errors bad_input (`acked_leap`), of the disk
   Result<void> settle(wire::ReportAnswer const& answer);

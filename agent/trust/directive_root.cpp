@@ -14,7 +14,11 @@ Result<Bytes> RemoteFetcher::fetch(std::string const& name, std::uint64_t limit_
 
 Result<Bytes> open_by_directive_root(FolderStore& store, Remote& remote, SysTime now, std::string const& envelope, std::string_view payload_type) {
   RemoteFetcher fetcher(remote, kDirectiveRoots);
-  FLEET_TRY(auto updater, trust::Updater::load(store, fetcher, now));
+  return open_by_directive_root(store, fetcher, now, envelope, payload_type);
+}
+
+Result<Bytes> open_by_directive_root(FolderStore& store, trust::Fetcher& roots, SysTime now, std::string const& envelope, std::string_view payload_type) {
+  FLEET_TRY(auto updater, trust::Updater::load(store, roots, now));
   auto opened = trust::open_envelope(as_bytes(envelope), payload_type, updater.role_keys("targets"), wire::kDirectiveBytesMax);
   if (opened && now < updater.root_expires()) return opened;
   FLEET_CHECK(updater.refresh_root());

@@ -1,7 +1,6 @@
 #include "agent/trust/verifier.hpp"
 
 #include "agent/store/spare_file.hpp"
-#include "agent/trust/directive_root.hpp"
 #include "core/base/log.hpp"
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
@@ -78,17 +77,52 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
   if (directive.device != device_)
     return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
   if (directive.nonce != nonce) return Error{Kind::conflict, "replayed", "the directive does not answer this poll: its nonce is another"};
-  bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
-  if (directive.sequence <= last.sequence && !same)
-    return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
-  if (directive.sequence - last.sequence > kSequenceLeapMax)
-    return Error{Kind::conflict, "sequence_leap", fmt::format("directive {} is too far above {}, the last accepted", directive.sequence, last.sequence)};
+  FLEET_CHECK(check_new(directive, last));
   auto const at = std::max(clock_.unaided(), directive.issued_at);
   if (at >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the directive expired {}", to_rfc3339(directive.expires))};
   // Signed at a time at which its root is expired, it is signed by nobody.
   FLEET_CHECK(open_by_directive_root(store_, remote_, at, envelope, wire::kDirectivePayloadType));
   if (auto const kept = clock_.set_floor(directive.issued_at); !kept) log::warn("time.not_kept", {{"error", kept.error().detail}});
   return directive;
+}
+
+Result<void> DirectiveVerifier::check_new(wire::Directive const& directive, Told const& last) const {
+  bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
+  if (directive.sequence <= last.sequence && !same)
+    return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
+  if (directive.sequence - last.sequence > kSequenceLeapMax)
+    return Error{Kind::conflict, "sequence_leap", fmt::format("directive {} is too far above {}, the last accepted", directive.sequence, last.sequence)};
+  return {};
+}
+
+Result<wire::Directive> DirectiveVerifier::verify_bundled(std::string const& envelope, trust::Fetcher& roots, Told const& last) {
+  FLEET_TRY(auto const payload, open_by_directive_root(store_, roots, clock_.now(), envelope, wire::kDirectivePayloadType));
+  FLEET_TRY(auto directive, wire::decode_directive(as_text(payload)));
+  if (directive.device != device_)
+    return Error{Kind::forbidden, "foreign_directive", fmt::format("the directive is for device '{}', this is '{}'", directive.device, device_)};
+  if (!directive.nonce.empty()) return Error{Kind::conflict, "replayed", "the directive answers a poll: it is none of a bundle"};
+  auto const fresh = check_new(directive, last);
+  if (!fresh) {
+    auto error = fresh.error();
+    error.hint = "the server told this device something since: export a new bundle";
+    return error;
+  }
+  auto const at = std::max(clock_.now(), directive.issued_at);
+  if (at >= directive.expires) return Error{Kind::expired, "directive_expired", fmt::format("the bundle expired {}, it is {}", to_rfc3339(directive.expires), to_rfc3339(at)), "export a new bundle"};
+  FLEET_CHECK(open_by_directive_root(store_, roots, at, envelope, wire::kDirectivePayloadType));
+  if (directive.sequence == last.sequence) return directive;
+  if (auto const kept = clock_.set_floor(directive.issued_at); !kept) log::warn("time.not_kept", {{"error", kept.error().detail}});
+  return directive;
+}
+
+Result<std::string> RemoteReleases::document(std::string const& model, std::string const& version, std::string const& digest) {
+  auto const path = fmt::format("/device/v1/tuf/targets/models/{}/{}/{}.release.json", model, net::percent_encode(version), digest);
+  FLEET_TRY(auto response, remote_.get(path, wire::kReleaseBytesMax));
+  return std::move(response.body);
+}
+
+Result<std::string> BundledReleases::document(std::string const& model, std::string const& version, std::string const& digest) {
+  return bundle_->read(fmt::format("{}targets/models/{}/{}/{}.release.json", bundle::kMetadata, model, version, digest), wire::kReleaseBytesMax);
 }
 
 Result<std::string> version_of_path(std::string const& model, std::string const& path) {
@@ -101,24 +135,22 @@ Result<std::string> version_of_path(std::string const& model, std::string const&
   return version;
 }
 
-Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target) {
+Result<VerifiedRelease> fetch_release(Fs& fs, ReleaseSource& source, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target) {
   FLEET_TRY(auto const version, version_of_path(target.model, target.path));
   FolderStore store(fs, store_dir);
-  RemoteFetcher fetcher(remote, "/device/v1/tuf/");
-  FLEET_TRY(auto updater, trust::Updater::load(store, fetcher, clock.now()));
+  FLEET_TRY(auto updater, trust::Updater::load(store, source.metadata(), clock.now(), {}, source.fresh_at()));
   FLEET_CHECK(updater.refresh());
   FLEET_TRY(auto const found, updater.find(target.path));
   if (!found) return Error{Kind::signature, "not_signed", fmt::format("no trusted role signs {}", target.path), "was the release approved, or is it revoked?"};
   if (found->length != target.length || found->hashes != target.hashes)
     return Error{Kind::signature, "chains_disagree", fmt::format("directive and release metadata disagree on {}", target.path)};
   FLEET_TRY(auto const digest, found->sha256());
-  auto const path = fmt::format("/device/v1/tuf/targets/models/{}/{}/{}.release.json", target.model, net::percent_encode(version), digest.hex());
-  FLEET_TRY(auto const response, remote.get(path, wire::kReleaseBytesMax));
-  FLEET_CHECK(trust::verify_target(*found, as_bytes(response.body)));
-  FLEET_TRY(auto release, wire::decode_release(response.body));
+  FLEET_TRY(auto const document, source.document(target.model, version, digest.hex()));
+  FLEET_CHECK(trust::verify_target(*found, as_bytes(document)));
+  FLEET_TRY(auto release, wire::decode_release(document));
   if (release.model != target.model || release.version != version)
     return Error{Kind::signature, "chains_disagree", fmt::format("{} holds release {}@{}", target.path, release.model, release.version)};
-  return VerifiedRelease{std::move(release), response.body};
+  return VerifiedRelease{std::move(release), document};
 }
 
 Result<void> check_eligible(wire::Release const& release, Identity const& identity, std::int64_t floor, std::uint64_t memory_bytes) {

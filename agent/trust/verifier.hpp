@@ -1,11 +1,15 @@
 #pragma once
 
 #include "agent/store/trusted_clock.hpp"
+#include "agent/trust/directive_root.hpp"
 #include "agent/trust/folder_store.hpp"
 #include "agent/trust/remote.hpp"
+#include "core/bundle/bundle.hpp"
 #include "core/wire/device.hpp"
 #include "core/wire/release.hpp"
 
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace fleet::agent {
@@ -29,8 +33,12 @@ class DirectiveVerifier {
 public:
   DirectiveVerifier(Fs& fs, Remote& remote, TrustedClock& clock, std::string store_dir, std::string device);
   Result<wire::Directive> verify(std::string const& envelope, std::string const& nonce, Told const& last);
+  /// The same of a directive that came by file: it answers no poll, its expiry is judged at trusted time, and one that was accepted before says nothing new
+  /// of the time. @param roots  where successors of the directive root come from
+  Result<wire::Directive> verify_bundled(std::string const& envelope, trust::Fetcher& roots, Told const& last);
 
 private:
+  Result<void> check_new(wire::Directive const& directive, Told const& last) const;
   Remote& remote_;
   TrustedClock& clock_;
   FolderStore store_;
@@ -43,9 +51,47 @@ struct VerifiedRelease {
   std::string document;  ///< its release.json
 };
 
+/// Where release metadata, and what it names, come from.
+class ReleaseSource {
+public:
+  virtual ~ReleaseSource() = default;
+  [[nodiscard]] virtual trust::Fetcher& metadata() = 0;
+  /// Bytes of a release.json, unverified.
+  virtual Result<std::string> document(std::string const& model, std::string const& version, std::string const& digest) = 0;
+  /// When timestamp and snapshot had to be unexpired; nothing: now.
+  [[nodiscard]] virtual std::optional<SysTime> fresh_at() const { return std::nullopt; }
+  /// Who may be asked for more about a release; null: nobody.
+  [[nodiscard]] virtual Remote* remote() { return nullptr; }
+};
+class RemoteReleases final : public ReleaseSource {
+public:
+  explicit RemoteReleases(Remote& remote) : remote_(remote), metadata_(remote, "/device/v1/tuf/") {}
+  trust::Fetcher& metadata() override { return metadata_; }
+  [[nodiscard]] Remote* remote() override { return &remote_; }
+  Result<std::string> document(std::string const& model, std::string const& version, std::string const& digest) override;
+
+private:
+  Remote& remote_;
+  RemoteFetcher metadata_;
+};
+class BundledReleases final : public ReleaseSource {
+public:
+  /// @param issued_at  of the directive that came with it: its timestamp and snapshot are judged then
+  BundledReleases(std::shared_ptr<bundle::Bundle const> bundle, SysTime issued_at)
+      : bundle_(std::move(bundle)), metadata_(*bundle_, bundle::kMetadata), issued_at_(issued_at) {}
+  trust::Fetcher& metadata() override { return metadata_; }
+  Result<std::string> document(std::string const& model, std::string const& version, std::string const& digest) override;
+  std::optional<SysTime> fresh_at() const override { return issued_at_; }
+
+private:
+  std::shared_ptr<bundle::Bundle const> bundle_;
+  bundle::BundleFetcher metadata_;
+  SysTime issued_at_;
+};
+
 /// Refreshes the release metadata and fetches the directive's release.json: path, length and hashes as both say.
 /// @errors signature, expired, conflict (code `rollback`), not_found, unavailable, timeout
-Result<VerifiedRelease> fetch_release(Fs& fs, Remote& remote, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target);
+Result<VerifiedRelease> fetch_release(Fs& fs, ReleaseSource& source, TrustedClock const& clock, std::string const& store_dir, wire::DirectiveTarget const& target);
 
 /// Whether this device may adopt it: hardware, match rules, counter not below the floor.
 /// @errors unprocessable (code `ineligible`), conflict (code `below_floor`)

@@ -79,7 +79,7 @@ Millis ModelUpdate::next_backoff(bool begins_anew) {
 }
 
 void ModelUpdate::rest_for(Millis pause) {
-  contacts_ = shop_.contact.times();
+  contacts_ = times_found();
   quiet_until_ = now() + pause;
   look_again_in(pause);
 }
@@ -113,10 +113,19 @@ std::shared_ptr<Lines> ModelUpdate::lines() {
 }
 
 /// For runtimes that want to see for themselves. No update waits for it.
-void ModelUpdate::keep_signed(Remote& remote, std::string const& model, std::string const& digest) {
-  auto const document = signed_release(context_.fs, remote, context_.layout.release_metadata(), model, digest);
+void ModelUpdate::keep_signed(ReleaseSource& source, std::string const& model, std::string const& digest) {
+  auto* const remote = source.remote();
+  if (remote == nullptr) return;  // a bundle has no evidence
+  auto const document = signed_release(context_.fs, *remote, context_.layout.release_metadata(), model, digest);
   auto const kept = document ? context_.slots.save_signed(model, digest, *document) : Result<void>(document.error());
   if (!kept) log_failed("keep the signed release", kept.error());
+}
+
+Result<std::unique_ptr<ReleaseSource>> ModelUpdate::releases(Lines& lines) {
+  if (auto const open = shop_.bundles.get(); open && open->sequence == sequence_)
+    return std::unique_ptr<ReleaseSource>(std::make_unique<BundledReleases>(open->bundle, open->issued_at));
+  FLEET_TRY(auto* const remote, lines.at(0));
+  return std::unique_ptr<ReleaseSource>(std::make_unique<RemoteReleases>(*remote));
 }
 
 Result<void> ModelUpdate::check(ModelState state, Target const& target) {
@@ -131,14 +140,14 @@ Result<void> ModelUpdate::check(ModelState state, Target const& target) {
     }
     auto const lines = this->lines();
     Interrupt::Watch const watch(interrupt_, [&] { lines->cancel(); });
-    FLEET_TRY(auto* const remote, lines->at(0));
+    FLEET_TRY(auto const source, releases(*lines));
     FLEET_TRY(auto const turn, shop_.metadata.take(interrupt_.flag()));
-    FLEET_TRY(auto const verified, fetch_release(context_.fs, *remote, context_.trusted, context_.layout.release_metadata(), target));
+    FLEET_TRY(auto const verified, fetch_release(context_.fs, *source, context_.trusted, context_.layout.release_metadata(), target));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, state.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(ask(Verb::check, model_, state.target, verified.release, state.running.digest));
-    FLEET_CHECK(check_members(*remote, verified.release, state));
-    keep_signed(*remote, model_, state.target.digest);
+    FLEET_CHECK(check_members(*source, verified.release, state));
+    keep_signed(*source, model_, state.target.digest);
     return context_.slots.save_release(model_, state.target.digest, verified.document);
   }();
   if (!checked && checked.error().code == "held") state.held = state.target.digest;

@@ -39,11 +39,12 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
   bool begun = false;
   if (!fetching_) to_fetch_ = 0;
   auto const fetched = [&]() -> Result<void> {
-    // What no count of bytes would change is asked before anything is looked at.
-    auto const why = shop_.conditions.download_blocked(target, {}, interrupt_.flag());
+    FLEET_TRY(bool const here, bring_bundled(state));
+    // What no count of bytes would change is asked before anything is looked at. What came by hand costs no link.
+    auto const why = here ? std::string() : shop_.conditions.download_blocked(target, {}, interrupt_.flag());
     if (!why.empty() && why != "metered") return wait_because(state, why);
     FLEET_CHECK(plan_fetch(state));
-    FLEET_CHECK(wait_because(state, fetch_blocked(target)));
+    FLEET_CHECK(wait_because(state, here ? std::string() : fetch_blocked(target)));
     begun = true;
     FLEET_CHECK(bring_all(state, target));
     return install_parts(state);

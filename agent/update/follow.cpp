@@ -34,6 +34,7 @@ void ModelUpdate::go() {
   auto const wish = shop_.wishes.take(model_, context_.trusted.now());
   auto const* const target = wish.target ? &*wish.target : nullptr;
   may_act_ = wish.may_act;
+  sequence_ = wish.sequence;
   revoked_ = wish.revoked;
   ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
   look_whether_broken();
@@ -50,6 +51,7 @@ void ModelUpdate::go() {
   if (at_rest(state().state)) lines_.reset();
   check_again();
   follow_power();
+  if (auto const at = state().state; at != State::checking && at != State::downloading) shop_.bundles.done(model_, sequence_);
   give_claims();
 }
 
@@ -293,7 +295,7 @@ void ModelUpdate::show_waiting(ModelState state, std::string const& why) {
 }
 
 void ModelUpdate::work(Target const* target) {
-  if (quiet_until_ && shop_.contact.times() != contacts_) quiet_until_.reset();  // the server is there again
+  if (quiet_until_ && times_found() != contacts_) quiet_until_.reset();  // the server is there again, or a bundle
   if (quiet_until_ && now() < *quiet_until_) return look_again_in(*quiet_until_ - now());
   quiet_until_.reset();
   while (!interrupt_.is_raised()) {

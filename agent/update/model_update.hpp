@@ -39,6 +39,7 @@ struct Shop {
   Conditions conditions;
   Sources sources;
   UpdateLock lock;
+  BundleStock bundles = {};
   Claims claims = {};  ///< whose update moves which model
   Turn metadata = {};  ///< whose turn it is to refresh the release metadata
   Helpers helpers{context.outside.alone ? 0 : kHelpersMax};
@@ -99,7 +100,7 @@ private:
 
   // One step of the machine each; they journal, then act (bring_steps.cpp, fetch_steps.cpp, run_steps.cpp).
   Result<void> check(ModelState state, Target const& target);
-  void keep_signed(Remote& remote, std::string const& model, std::string const& digest);
+  void keep_signed(ReleaseSource& source, std::string const& model, std::string const& digest);
   Result<void> fetch(ModelState state, Target const& target);
   /// A part that is missing, and the download that brings it; of a set itself, none.
   struct FetchedPart {
@@ -108,6 +109,9 @@ private:
     wire::Variant variant;
     std::unique_ptr<Download> download;
   };
+  /// Copies what a bundle has of the release into its staging folders, once for each bundle. True: nothing is missing then.
+  Result<bool> bring_bundled(ModelState const& state);
+  Result<bool> bring_bundled(Part const& part, bundle::Bundle const& bundle);
   Result<void> plan_fetch(ModelState const& state);
   Result<std::optional<wire::ReleaseRoutes>> routes_of(Part const& part);
   [[nodiscard]] std::string fetch_blocked(Target const& target);
@@ -206,7 +210,7 @@ private:
   /// All that it moves, from its test to its rest; false: a member is at work by itself, and is waited for.
   bool claim_members(ModelState const& state);
   void give_claims();
-  Result<void> check_members(Remote& remote, wire::Release const& set, ModelState const& state);
+  Result<void> check_members(ReleaseSource& source, wire::Release const& set, ModelState const& state);
   Result<void> check_kept_members(wire::Release const& set) const;
   /// What a way back needs, into the record that says `switching`.
   void note_before(ModelState& state, std::vector<Part> const& parts) const;
@@ -219,6 +223,8 @@ private:
   void wake_sets();
   [[nodiscard]] wire::DeviceError about(Part const& part, wire::DeviceError error) const;
   [[nodiscard]] std::shared_ptr<Lines> lines();
+  /// Of the directive that is obeyed: the bundle that brought it, while that can be read; else the server.
+  [[nodiscard]] Result<std::unique_ptr<ReleaseSource>> releases(Lines& lines);
   [[nodiscard]] std::uint64_t staged_bytes(ModelState const& state) const;
   [[nodiscard]] proof::Candidate candidate_of(std::string const& model, Version const& version, std::string const& variant = {}) const;
   [[nodiscard]] proof::Candidate candidate_of(Part const& part) const { return candidate_of(part.model, part.version); }
@@ -228,6 +234,7 @@ private:
   [[nodiscard]] ModelState settled(ModelState state) const;
   [[nodiscard]] MonoTime now() const { return context_.clock.mono(); }
   void look_again_in(Millis time);
+  [[nodiscard]] int times_found() const { return shop_.contact.times() + shop_.bundles.times(); }
   void log_failed(std::string_view doing, Error const& error) const;
 
   Shop& shop_;
@@ -263,11 +270,14 @@ private:
   Standing standing_;
   std::optional<std::string> wanted_variant_;  ///< at the last look
   MonoTime variant_stays_until_{};
+  std::int64_t sequence_ = 0;         ///< of the directive that is obeyed
+  std::pair<int, std::string> bundled_;  ///< which bundle was looked through for which digest
+  bool all_bundled_ = false;             ///< and had all that was missing
   std::vector<std::string> revoked_;  ///< no place to go back to by itself
   std::string ordered_;               ///< digest that the directive returns to
   std::optional<MonoTime> next_look_;
   std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
-  int contacts_ = 0;                     ///< how often the server had been found when it failed
+  int contacts_ = 0;                     ///< how often the server, or a bundle, had been found when it failed
   int backoff_ = 0;                      ///< failures in a row without progress
   bool in_trouble_ = false;              ///< what is shown is not what is kept
   Millis contact_seen_{0};               ///< of the contact's time, what `stalled` has

@@ -36,6 +36,8 @@ public:
   void hear(std::string const& model);
   /// A newly accepted directive.
   void direct(Told told) { wishes_.direct(std::move(told)); }
+  /// What updates are brought from besides the network.
+  [[nodiscard]] BundleStock& bundles() { return shop_.bundles; }
   /// An answered poll, and where downloads may come from as it said; a failed one.
   void answered(std::vector<std::string> sources);
   void unanswered();

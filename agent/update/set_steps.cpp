@@ -81,7 +81,7 @@ void ModelUpdate::give_claims() {
 }
 
 /// Each as it was signed for itself and as the set's owners signed it, and as the directive lists it.
-Result<void> ModelUpdate::check_members(Remote& remote, wire::Release const& set, ModelState const& state) {
+Result<void> ModelUpdate::check_members(ReleaseSource& source, wire::Release const& set, ModelState const& state) {
   auto const listed = members_of(shop_.wishes.told(), model_);
   if (listed.size() != set.members.size())
     return disagree(fmt::format("the directive lists {} members of {}@{}, it has {}", listed.size(), set.model, set.version, set.members.size()));
@@ -99,12 +99,12 @@ Result<void> ModelUpdate::check_members(Remote& remote, wire::Release const& set
       own.held.clear();
       FLEET_CHECK(context_.journal.save(own));
     }
-    FLEET_TRY(auto const verified, fetch_release(context_.fs, remote, context_.trusted, context_.layout.release_metadata(), *target));
+    FLEET_TRY(auto const verified, fetch_release(context_.fs, source, context_.trusted, context_.layout.release_metadata(), *target));
     if (verified.release.is_set()) return disagree(fmt::format("member {}@{} is a set itself", member.model, member.version));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, own.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));
     FLEET_CHECK(ask(Verb::check, member.model, {member.digest.hex(), member.version}, verified.release, own.running.digest));
-    keep_signed(remote, member.model, member.digest.hex());
+    keep_signed(source, member.model, member.digest.hex());
     FLEET_CHECK(context_.slots.save_release(member.model, member.digest.hex(), verified.document));
   }
   return {};

@@ -167,6 +167,7 @@ Wish Wishes::take(std::string const& model, SysTime now) {
   if (auto const* const target = target_of(model)) out.target = *target;
   if (auto const* const entry = entry_of(model)) out.revoked = entry->revoked;
   out.may_act = now < told_.act_before;
+  out.sequence = told_.sequence;
   if (auto const found = orders_.find(model); found != orders_.end()) out.orders = std::move(found->second);
   orders_.erase(model);
   if (auto const doing = interrupts_.find(model); doing != interrupts_.end() && !stopped_) doing->second->lower();

@@ -20,6 +20,7 @@ struct Wish {
   std::optional<wire::DirectiveTarget> target;  ///< nothing: the directive does not name it
   std::vector<std::string> revoked;             ///< digests that are no place to go back to
   bool may_act = false;                         ///< before the directive's `act_before`
+  std::int64_t sequence = 0;                    ///< of that directive
   std::vector<Order> orders;                    ///< of the owner, each handed out once
 };
 

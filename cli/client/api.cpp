@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -169,6 +170,38 @@ Result<Answer> Api::send(net::Method method, std::string const& target, std::str
   }
   if (answered->status < 200 || answered->status > 299) return problem_of(*answered);
   return Answer{answered->status, std::move(answered->headers), std::move(answered->body)};
+}
+
+/// The rest from `got` on, once.
+Result<net::ClientResponse> Api::receive(std::string const& target, std::uint64_t size, std::uint64_t& got, std::function<Result<void>(BytesView)> const& sink) {
+  net::ClientRequest request;
+  request.url = server_ + target;
+  request.timeout = timeout_;
+  request.body_limit = size;
+  if (!token_.empty()) request.headers.push_back({"Authorization", "Bearer " + token_});
+  if (got > 0) request.headers.push_back({"Range", fmt::format("bytes={}-", got)});
+  bool const resumed = got > 0;
+  return client_.send(request, [&](net::ClientResponse const& head, BytesView piece) -> Result<void> {
+    if (resumed && head.status != 206) return Error{Kind::internal, "no_range", fmt::format("GET {}: asked for a rest, status {} came", target, head.status)};
+    if (piece.size() > size - got) return Error{Kind::too_large, "body_too_large", fmt::format("GET {}: more than {} bytes", target, size)};
+    got += piece.size();
+    return sink(piece);
+  });
+}
+
+Result<void> Api::download(std::string const& target, std::uint64_t size, std::function<Result<void>(BytesView)> const& sink) {
+  std::uint64_t got = 0, before = 0;
+  for (Retry retry(*clock_, {patience_, true, answered_}); got < size;) {
+    auto answer = receive(target, size, got, sink);
+    answered_ = answered_ || answer.has_value();
+    if (answer && answer->status < 300) continue;
+    if (answer && answer->status == 401 && take_newer_token()) continue;
+    if (std::exchange(before, got) < got) retry = Retry(*clock_, {patience_, true, answered_});  // it came on: patience begins anew
+    auto const pause = retry.pause_after(answer);
+    if (!pause) return answer ? problem_of(*answer) : answer.error();
+    console_->pause(*pause);
+  }
+  return {};
 }
 
 Result<json::value> Api::get(Route const& route) {

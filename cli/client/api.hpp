@@ -60,6 +60,8 @@ public:
   /// A large body has more time than `timeout`: as long as a slow link needs for it.
   Result<Answer> send(net::Method method, std::string const& target, std::string body = {}, net::Headers headers = {}, Waiting waiting = {});
   Result<boost::json::value> get(Route const& route);
+  /// The `size` bytes behind a target, piece by piece; a connection that breaks goes on where it was. @errors what `sink` says, and the API's
+  Result<void> download(std::string const& target, std::uint64_t size, std::function<Result<void>(BytesView)> const& sink);
   /// How long one request is asked again, all together.
   void set_patience(Millis patience) { patience_ = patience; }
   /// POST of an object. @param idempotency_key  empty: one that is made here
@@ -76,6 +78,7 @@ public:
 private:
   Api(net::Client client, std::string server, std::string token, std::string token_file, Surroundings const& around, Millis timeout, Tell tell);
   Result<net::ClientResponse> exchange(net::ClientRequest const& request, Waiting const& waiting);
+  Result<net::ClientResponse> receive(std::string const& target, std::uint64_t size, std::uint64_t& got, std::function<Result<void>(BytesView)> const& sink);
   bool take_newer_token();
   Error problem_of(net::ClientResponse const& answer);
 

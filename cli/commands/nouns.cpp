@@ -16,6 +16,7 @@ CommandTree const& command_tree() {
         {"model", "models"},
         {"release", "releases of models: publish, approve, see"},
         {"set", "versions of several models that go together"},
+        {"bundle", "releases by file, for devices that no network reaches"},
         {"policy", "how rollouts go"},
         {"rollout", "rollouts: plan, start, watch, stop"},
         {"telemetry", "what devices measured, and what happened"},
@@ -27,7 +28,8 @@ CommandTree const& command_tree() {
                              &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
-                             &policy_commands(),    &group_commands(),        &set_commands(),          &release_try_commands()})
+                             &policy_commands(),    &group_commands(),        &set_commands(),          &release_try_commands(),
+                             &bundle_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

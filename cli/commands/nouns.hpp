@@ -20,6 +20,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& publish_commands();
 [[nodiscard]] std::vector<Command> const& release_try_commands();
 [[nodiscard]] std::vector<Command> const& set_commands();
+[[nodiscard]] std::vector<Command> const& bundle_commands();
 [[nodiscard]] std::vector<Command> const& verify_commands();
 [[nodiscard]] std::vector<Command> const& policy_commands();
 [[nodiscard]] std::vector<Command> const& rollout_commands();

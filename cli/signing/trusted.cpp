@@ -1,49 +1,16 @@
 #include "cli/signing/trusted.hpp"
 
+#include "cli/client/metadata.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/metadata.hpp"
 #include "core/trust/proposal.hpp"
 
 #include <fmt/format.h>
 
-#include <map>
-
 namespace fleet::cli {
 namespace {
 
 constexpr std::uint64_t kRootBytesMax = 512'000;
-
-/// The server's metadata, fetched and kept for this one run: what is trusted is the root that was given.
-class Fetched final : public trust::Fetcher {
-public:
-  explicit Fetched(Api& api) : api_(api) {}
-  Result<Bytes> fetch(std::string const& name, std::uint64_t limit_bytes) override {
-    FLEET_TRY(auto const answer, api_.send(net::Method::get, "/tuf/" + name));
-    if (answer.body.size() > limit_bytes) return Error{Kind::too_large, "body_too_large", fmt::format("{}: over {} bytes", name, limit_bytes)};
-    return Bytes(as_bytes(answer.body).begin(), as_bytes(answer.body).end());
-  }
-
-private:
-  Api& api_;
-};
-class InMemory final : public trust::MetadataStore {
-public:
-  Result<std::optional<Bytes>> load(std::string const& role) override {
-    auto const found = files_.find(role);
-    return found == files_.end() ? std::nullopt : std::optional(found->second);
-  }
-  Result<void> save(std::string const& role, BytesView bytes) override {
-    files_[role] = Bytes(bytes.begin(), bytes.end());
-    return {};
-  }
-  Result<void> remove(std::string const& role) override {
-    files_.erase(role);
-    return {};
-  }
-
-private:
-  std::map<std::string, Bytes> files_;
-};
 
 }  // namespace
 
@@ -58,8 +25,8 @@ Result<void> check_root_file(Fs& fs, std::string const& path) {
 
 Result<TrustedView> fetch_trusted(Session& session, Api& api, std::string const& root_file, ReleaseRef const& ref) {
   FLEET_TRY(auto const root, session.around().fs.read(root_file, kRootBytesMax));
-  InMemory kept;
-  Fetched fetched(api);
+  MemoryStore kept;
+  FetchedMetadata fetched(api, "/tuf/");
   FLEET_CHECK(trust::Updater::init(kept, as_bytes(root)));
   FLEET_TRY(auto updater, trust::Updater::load(kept, fetched, session.now()));
   FLEET_CHECK(updater.refresh());

@@ -1,5 +1,6 @@
 #include "core/base/descriptor.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -20,6 +21,12 @@ Error system_error(std::string_view doing, std::string const& path, int number) 
   if (number == EIO) return {Kind::io, "io_error", text, "the disk answers with errors"};
   if (number == EROFS) return {Kind::io, "read_only", text, "the file system is read-only: look for disk errors"};
   return {Kind::io, "io_failed", text};
+}
+
+Result<Descriptor> open_to_read(std::string const& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return system_error("open", path, errno);
+  return fd;
 }
 
 }  // namespace fleet

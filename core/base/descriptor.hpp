@@ -21,6 +21,8 @@ public:
   ~Descriptor() { close(); }
   [[nodiscard]] int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
+  /// Whoever takes it closes it.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   void close();
 
 private:
@@ -29,5 +31,7 @@ private:
 
 /// `doing path: the system's words`, of the kind that the number stands for.
 [[nodiscard]] Error system_error(std::string_view doing, std::string const& path, int number);
+/// For reading, links followed. @errors not_found, io
+[[nodiscard]] Result<Descriptor> open_to_read(std::string const& path);
 
 }  // namespace fleet

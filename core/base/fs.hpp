@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/bytes.hpp"
+#include "core/base/descriptor.hpp"
 #include "core/base/result.hpp"
 
 #include <cstdint>
@@ -97,6 +98,9 @@ public:
 /// The same over another kernel, which outlives it.
 class Kernel;
 [[nodiscard]] std::unique_ptr<Fs> make_fs(Kernel& kernel);
+
+/// A file that somebody handed over, open already. @errors bad_input (`no_file`: a pipe, a folder, a device), io
+[[nodiscard]] Result<std::unique_ptr<File>> adopt_file(Descriptor fd, std::string name);
 
 /// The same path from the file system's root on, without slashes at its end: for a process that works in other folders, too. @errors io
 [[nodiscard]] Result<std::string> absolute_path(std::string path);

@@ -30,4 +30,26 @@ Result<PrivateKey> PrivateKey::load(std::string const& text) {
   return PrivateKey(std::move(opened.key), opened.properties);
 }
 
+Result<Bytes> sign(PrivateKey const& key, BytesView message) {
+  DigestContextPtr const context(EVP_MD_CTX_new());
+  std::size_t size = 0;
+  bool const sized = context && EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, key.properties(), key.get(), nullptr) == 1 &&
+                     EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) == 1;
+  if (!sized) return openssl_failure(Kind::signature, "cannot_sign", "signature by the device's key");
+  Bytes out(size);
+  if (EVP_DigestSign(context.get(), out.data(), &size, message.data(), message.size()) != 1)
+    return openssl_failure(Kind::signature, "cannot_sign", "signature by the device's key");
+  out.resize(size);
+  return out;
+}
+
+Result<std::string> public_pem(PrivateKey const& key) {
+  FLEET_TRY(auto const der, encode_key(key.get()));
+  auto const* at = der.data();
+  KeyPtr const half(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));
+  BioPtr const out(BIO_new(BIO_s_mem()));
+  if (!half || !out || PEM_write_bio_PUBKEY(out.get(), half.get()) != 1) return openssl_failure(Kind::signature, "bad_key", "public key in PEM");
+  return text_of(out.get());
+}
+
 }  // namespace fleet::crypto

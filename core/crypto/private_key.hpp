@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/bytes.hpp"
 #include "core/base/result.hpp"
 
 #include <memory>
@@ -26,6 +27,11 @@ private:
   std::shared_ptr<evp_pkey_st> key_;
   char const* properties_;
 };
+
+/// ECDSA P-256 with SHA-256, in DER: what crypto::verify takes of `ecdsa-sha2-nistp256`. @errors signature (`cannot_sign`)
+[[nodiscard]] Result<Bytes> sign(PrivateKey const& key, BytesView message);
+/// Its public half, in PEM. @errors signature (`bad_key`)
+[[nodiscard]] Result<std::string> public_pem(PrivateKey const& key);
 
 /// `handle:0x81000001`, a persistent key of a TPM 2.0 (tpm2-openssl(7)): such a text is no secret.
 [[nodiscard]] bool is_key_uri(std::string_view text);

@@ -93,6 +93,7 @@ void Connection::shake_hands() {
 
 /// Who resumes a session was known when it was kept; whether that still holds, each request shows.
 void Connection::greet() {
+  if (tls_.is_plain()) return;
   if (!tls_.resumed()) return read_peer_certificate(tls_.get(), *peer_, listener_.config.keep_client_certificate);
   count(worker_.counters.resumed);
   auto const known = Sessions::read(tls_.get());
@@ -106,7 +107,7 @@ void Connection::greet() {
 }
 
 void Connection::recognise(Digest const& who) {
-  if (guest_.known || !door_.recognise(guest_, who)) return;
+  if (guest_.known || !door_.recognise(guest_, who) || tls_.is_plain()) return;
   listener_.sessions->keep(tls_.get(), who, *peer_);
 }
 

@@ -150,9 +150,12 @@ Result<std::unique_ptr<Server>> Server::create(std::vector<ListenerConfig> liste
   auto const shared = std::make_shared<Shared>(limits, clock);
   auto const count = std::clamp(threads, 1U, kThreadsMax);
   for (auto& config : listeners) {
-    FLEET_TRY(auto tls, make_server_context(config));
+    SslPtr<SSL_CTX> tls;
     auto sessions = std::make_unique<Sessions>(kSessionsKept);
-    sessions->serve(tls.get());
+    if (!config.plain) {
+      FLEET_TRY(tls, make_server_context(config));
+      sessions->serve(tls.get());
+    }
     config.door = config.door.shared_by(count);
     shared->listeners.push_back({std::move(config), std::move(sessions), std::make_unique<CurrentTls>(std::move(tls)), 0});
   }

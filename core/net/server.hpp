@@ -47,6 +47,7 @@ struct ListenerConfig {
   std::string name;  ///< for logs and metrics
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;       ///< 0 picks a free one
+  bool plain = false;           ///< HTTP without TLS: nobody is known there. For what proves itself alone (fleetctl bundle serve)
   std::string certificate_pem;  ///< the server's, then its chain
   std::string private_key_pem;
   bool request_client_certificate = false;  ///< asked for, not demanded; any self-consistent certificate is let through to the handler
@@ -75,7 +76,7 @@ struct ServerCounters {
   std::uint64_t handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
 };
 
-/// Listeners over one io_context a thread, nothing shared between them (SO_REUSEPORT). TLS 1.2 and 1.3, HTTP/1.1 only.
+/// Listeners over one io_context a thread, nothing shared between them (SO_REUSEPORT). TLS 1.2 and 1.3, HTTP/1.1 only; plain where a listener says so.
 class Server {
 public:
   /// Binds at once. @errors unavailable (address in use), bad_input (certificate and key)

@@ -1,6 +1,7 @@
 #include "core/net/tls_socket.hpp"
 
 #include <openssl/err.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +13,7 @@ int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(s
 
 }  // namespace
 
-TlsSocket::TlsSocket(SSL_CTX* context, int fd) : ssl_(SSL_new(context)) {
+TlsSocket::TlsSocket(SSL_CTX* context, int fd) : fd_(fd), plain_(context == nullptr), ssl_(plain_ ? nullptr : SSL_new(context)) {
   if (ssl_ && SSL_set_fd(ssl_.get(), fd) != 1) ssl_.reset();
 }
 
@@ -28,7 +29,14 @@ TlsSocket::Step TlsSocket::judge(int code) {
   }
 }
 
+TlsSocket::Step TlsSocket::judge_plain(ssize_t n, State blocked) {
+  if (n > 0) return {State::done, static_cast<std::size_t>(n)};
+  if (n == 0) return {State::ended, 0};
+  return {errno == EAGAIN || errno == EINTR ? blocked : State::failed, 0};
+}
+
 TlsSocket::Step TlsSocket::accept() {
+  if (plain_) return {State::done, 0};
   if (!ssl_) return {};
   ERR_clear_error();
   errno = 0;
@@ -36,12 +44,14 @@ TlsSocket::Step TlsSocket::accept() {
 }
 
 TlsSocket::Step TlsSocket::read(std::span<char> out) {
+  if (plain_) return judge_plain(::recv(fd_, out.data(), out.size(), 0), State::want_read);
   ERR_clear_error();
   errno = 0;
   return judge(SSL_read(ssl_.get(), out.data(), int_size(out.size())));
 }
 
 TlsSocket::Step TlsSocket::write(std::string_view bytes) {
+  if (plain_) return judge_plain(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), State::want_write);
   ERR_clear_error();
   errno = 0;
   return judge(SSL_write(ssl_.get(), bytes.data(), int_size(bytes.size())));

@@ -58,6 +58,10 @@ Result<Envelope> read_envelope(BytesView envelope, std::string_view payload_type
   return out;
 }
 
+std::string write_envelope(std::string_view payload_type, BytesView payload, json::array signatures) {
+  return json::serialize(json::object{{"payloadType", payload_type}, {"payload", to_base64(payload)}, {"signatures", std::move(signatures)}});
+}
+
 }  // namespace
 
 Result<Bytes> open_envelope(BytesView envelope, std::string_view payload_type, KeySet const& keys, std::uint64_t limit_bytes) {
@@ -77,7 +81,13 @@ std::string make_envelope(std::string_view payload_type, BytesView payload, std:
   auto const message = pre_authentication(payload_type, as_text(payload));
   json::array signatures;
   for (auto const& key : keys) signatures.push_back(json::object{{"keyid", key.key_id()}, {"sig", to_base64(key.sign(as_bytes(message)))}});
-  return json::serialize(json::object{{"payloadType", payload_type}, {"payload", to_base64(payload)}, {"signatures", std::move(signatures)}});
+  return write_envelope(payload_type, payload, std::move(signatures));
+}
+
+Result<std::string> make_envelope_by(std::string_view payload_type, BytesView payload, std::string_view key_id,
+                                     std::function<Result<Bytes>(BytesView message)> const& sign) {
+  FLEET_TRY(auto const signature, sign(as_bytes(pre_authentication(payload_type, as_text(payload)))));
+  return write_envelope(payload_type, payload, {json::object{{"keyid", key_id}, {"sig", to_base64(signature)}}});
 }
 
 }  // namespace fleet::trust

@@ -4,6 +4,7 @@
 #include "core/crypto/keys.hpp"
 #include "core/trust/key_set.hpp"
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,10 @@ namespace fleet::trust {
 
 /// The payload, where `key` made one of the signatures, whatever key ids the envelope claims: they are hints. @errors as open_envelope
 [[nodiscard]] Result<Bytes> open_envelope_by(BytesView envelope, std::string_view payload_type, crypto::PublicKey const& key, std::uint64_t limit_bytes);
+
+/// A DSSE envelope with the signature that `sign` makes of what is to be signed: for keys that are no SigningKey. @errors what `sign` says
+[[nodiscard]] Result<std::string> make_envelope_by(std::string_view payload_type, BytesView payload, std::string_view key_id,
+                                                   std::function<Result<Bytes>(BytesView message)> const& sign);
 
 /// A DSSE envelope (compact JSON) with one signature a key.
 [[nodiscard]] std::string make_envelope(std::string_view payload_type, BytesView payload, std::span<crypto::SigningKey const> keys);

@@ -49,11 +49,11 @@ Result<void> verify_bytes(std::string_view what, BytesView bytes, std::optional<
   return {};
 }
 
-Result<TrustedSet> TrustedSet::create(BytesView raw, SysTime start, Limits const& limits) {
+Result<TrustedSet> TrustedSet::create(BytesView raw, SysTime start, Limits const& limits, std::optional<SysTime> fresh_at) {
   FLEET_TRY(auto const file, read_signed(raw, limits.root_bytes));
   FLEET_TRY(auto root, decode_root(file));
   FLEET_CHECK(verify_threshold(file, root.roles.at("root"), "root"));  // CVE-2020-15163: the kept root, too
-  return TrustedSet(std::move(root), start, limits);
+  return TrustedSet(std::move(root), start, fresh_at.value_or(start), limits);
 }
 
 Result<bool> TrustedSet::update_root(BytesView raw) {
@@ -90,7 +90,7 @@ Result<bool> TrustedSet::update_timestamp(BytesView raw) {
   return true;
 }
 
-Result<void> TrustedSet::check_timestamp_expiry() const { return check_expiry("timestamp", *timestamp_, start_); }
+Result<void> TrustedSet::check_timestamp_expiry() const { return check_expiry("timestamp", *timestamp_, fresh_at_); }
 
 Result<void> TrustedSet::update_snapshot(BytesView raw, bool local) {
   auto const& expected = timestamp_->snapshot;
@@ -110,7 +110,7 @@ Result<void> TrustedSet::update_snapshot(BytesView raw, bool local) {
 
 Result<void> TrustedSet::check_snapshot() const {
   if (snapshot_->version != timestamp_->snapshot.version) return rolled_back("snapshot", snapshot_->version, std::to_string(timestamp_->snapshot.version));
-  return check_expiry("snapshot", *snapshot_, start_);
+  return check_expiry("snapshot", *snapshot_, fresh_at_);
 }
 
 Result<FileMeta> TrustedSet::meta_of(std::string const& role) const {

@@ -13,7 +13,8 @@ namespace fleet::trust {
 class TrustedSet {
 public:
   /// @param root  the client's own root; its signatures are verified, its expiry is not
-  static Result<TrustedSet> create(BytesView root, SysTime start, Limits const& limits);
+  /// @param fresh_at  when timestamp and snapshot had to be unexpired; nothing: at `start`, as everything
+  static Result<TrustedSet> create(BytesView root, SysTime start, Limits const& limits, std::optional<SysTime> fresh_at = {});
 
   /// 5.3.4 to 5.3.7: signed by the old and the new keys, version exactly one more.
   /// True: timestamp's or snapshot's keys changed, and what was trusted of both is forgotten (5.3.11, recovery from a fast-forward attack).
@@ -40,9 +41,9 @@ public:
   [[nodiscard]] Result<FileMeta> meta_of(std::string const& role) const;
 
 private:
-  TrustedSet(Root root, SysTime start, Limits const& limits) : root_(std::move(root)), start_(start), limits_(limits) {}
+  TrustedSet(Root root, SysTime start, SysTime fresh_at, Limits const& limits) : root_(std::move(root)), start_(start), fresh_at_(fresh_at), limits_(limits) {}
   Root root_;
-  SysTime start_;
+  SysTime start_, fresh_at_;
   Limits limits_;
   std::optional<Timestamp> timestamp_;
   std::optional<Snapshot> snapshot_;

@@ -77,10 +77,10 @@ Result<void> Updater::init(MetadataStore& store, BytesView root) {
   return store.save("root", root);
 }
 
-Result<Updater> Updater::load(MetadataStore& store, Fetcher& fetcher, SysTime start, Limits const& limits) {
+Result<Updater> Updater::load(MetadataStore& store, Fetcher& fetcher, SysTime start, Limits const& limits, std::optional<SysTime> fresh_at) {
   FLEET_TRY(auto const root, store.load("root"));
   if (!root) return Error{Kind::not_found, "no_root", "there is no trusted root yet", "enrol, or give one to trust"};
-  FLEET_TRY(auto trusted, TrustedSet::create(*root, start, limits));
+  FLEET_TRY(auto trusted, TrustedSet::create(*root, start, limits, fresh_at));
   return Updater(std::unique_ptr<State>(new State{store, fetcher, limits, std::move(trusted), {}, false}));
 }
 

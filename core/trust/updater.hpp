@@ -55,7 +55,8 @@ class Updater {
 public:
   /// Loads the trusted root from `store` (saved there by `init`), verifies its own signatures, ignores its expiry.
   /// @param start  the time at which everything is judged; fixed for this updater
-  static Result<Updater> load(MetadataStore& store, Fetcher& fetcher, SysTime start, Limits const& limits = {});
+  /// @param fresh_at  off-spec, for metadata that travels by file: when timestamp and snapshot had to be unexpired, in place of `start`
+  static Result<Updater> load(MetadataStore& store, Fetcher& fetcher, SysTime start, Limits const& limits = {}, std::optional<SysTime> fresh_at = {});
   /// Makes `root` the first trusted root of an empty store.
   static Result<void> init(MetadataStore& store, BytesView root);
 

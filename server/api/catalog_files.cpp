@@ -2,6 +2,7 @@
 #include "server/api/catalog_files.hpp"
 #include "server/blobs/queries.hpp"
 
+#include "core/net/range.hpp"
 #include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/content/paths.hpp"
@@ -9,9 +10,6 @@
 #include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
-
-#include <charconv>
-#include <limits>
 
 namespace fleet::api {
 namespace {
@@ -58,38 +56,6 @@ Result<Reply> find_target(db::Connection& reader, std::string_view path) {
   return metadata_reply(row.text(0), kForEver);
 }
 
-struct Range {
-  std::uint64_t first = 0, last = 0;
-};
-
-/// One `bytes=a-b`, `bytes=a-` or `bytes=-n` of `size` bytes. Nothing for what is no single range: that is answered whole.
-/// @errors bad_input (code `range`) where it cannot be satisfied
-Result<std::optional<Range>> read_range(std::string_view header, std::uint64_t size) {
-  constexpr std::string_view kUnit = "bytes=";
-  if (!header.starts_with(kUnit) || header.find(',') != std::string_view::npos) return std::optional<Range>();
-  header.remove_prefix(kUnit.size());
-  auto const dash = header.find('-');
-  if (dash == std::string_view::npos) return std::optional<Range>();
-  auto const number = [](std::string_view text, std::uint64_t& out) {
-    auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return !text.empty() && fault == std::errc{} && end == text.data() + text.size();
-  };
-  std::uint64_t first = 0, last = size == 0 ? 0 : size - 1;
-  auto const from = header.substr(0, dash), to = header.substr(dash + 1);
-  if (from.empty()) {
-    std::uint64_t tail = 0;
-    if (!number(to, tail)) return std::optional<Range>();
-    first = tail >= size ? 0 : size - tail;
-    if (tail == 0) first = size;
-  } else {
-    std::uint64_t asked = std::numeric_limits<std::uint64_t>::max();
-    if (!number(from, first) || (!to.empty() && !number(to, asked)) || asked < first) return std::optional<Range>();
-    last = std::min(last, asked);
-  }
-  if (first >= size) return Error{Kind::bad_input, "range", fmt::format("the range starts at {}, the blob has {} bytes", first, size)};
-  return std::optional(Range{first, last});
-}
-
 /// Where the bytes of a digest lie: a file of a release, or what routes name.
 struct Stored {
   std::string path;
@@ -130,7 +96,7 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
   auto const condition = call.request.header("If-Range");
   // Ranges are defined for GET alone (RFC 9110, 14.2).
   bool const whole = call.request.method != net::Method::get || (!condition.empty() && condition != etag);
-  auto const range = read_range(whole ? std::string_view() : call.request.header("Range"), size);
+  auto const range = net::read_range(whole ? std::string_view() : call.request.header("Range"), size);
   if (!range) {
     reply.status = 416;
     reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});

@@ -89,7 +89,8 @@ std::vector<Route> const& delivery_routes() {
       {net::Method::get, "/device/v1/routes/{digest}", Permission::device, kOpen, WorkHandler{get_device_routes}, 0, Listener::device},
       // To everyone: they prove themselves, and a device that no longer knows its server's CA has no other way to learn of the new one.
       {net::Method::get, "/device/v1/ca", Permission::everyone, kOpen, ReadHandler{get_ca}, 0, Listener::device},
-      {net::Method::get, "/device/v1/directive/{name}", Permission::everyone, kOpen, ReadHandler{get_directive_root}, 0, Listener::device},
+      // On the API listener for who makes a bundle.
+      {net::Method::get, "/device/v1/directive/{name}", Permission::everyone, kOpen, ReadHandler{get_directive_root}, 0, Listener::both},
   };
   return kRoutes;
 }

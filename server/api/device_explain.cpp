@@ -3,6 +3,7 @@
 #include "core/wire/json_pieces.hpp"
 #include "server/catalog/models.hpp"
 #include "server/catalog/releases.hpp"
+#include "server/delivery/bundles.hpp"
 #include "server/registry/devices.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/engine.hpp"
@@ -132,6 +133,7 @@ Result<std::map<std::string, Explained>> explain_all(Services& services, db::Con
   rollout::Decision decision;
   if (!facts.cache) {
     FLEET_TRY(decision, services.rollouts->decide(reader, facts, now));
+    FLEET_CHECK(delivery::add_holds(reader, device.n, decision));
   }
   for (auto const& desired : decision.models) {
     if (!limits.covers_model(desired.model)) continue;

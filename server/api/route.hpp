@@ -81,6 +81,7 @@ std::vector<Route> const& catalog_routes();     ///< models, releases, uploads; 
 std::vector<Route> const& rollout_routes();     ///< rollouts
 std::vector<Route> const& simulation_routes();  ///< rollouts:simulate
 std::vector<Route> const& delivery_routes();    ///< device listener: poll, reports, directive roots
+std::vector<Route> const& bundle_routes();      ///< bundles, and receipts of what they brought
 std::vector<Route> const& telemetry_routes();   ///< telemetry/query
 
 /// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition

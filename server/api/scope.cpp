@@ -7,6 +7,7 @@
 #include "server/blobs/uploads.hpp"
 #include "server/content/recipes.hpp"
 #include "server/catalog/releases.hpp"
+#include "server/delivery/bundles.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/groups.hpp"
 #include "server/registry/join_tokens.hpp"
@@ -176,6 +177,14 @@ Result<void> check_moved_rollout(Call const& call, db::Connection& connection, s
   return check_moved_model(call, connection, found.model);
 }
 
+Result<void> check_bundle(Call const& call, db::Connection& connection, std::string_view id) {
+  if (!call.actor.limits.any()) return {};
+  auto const bundle = delivery::load_bundle(connection, id);
+  if (bundle && bundle->created_by == call.actor.name) return {};
+  if (!bundle && bundle.error().kind != Kind::not_found) return bundle.error();
+  return beyond(call, fmt::format("bundle '{}'", id.substr(0, 64)));
+}
+
 using Check = Result<void> (*)(Call const&, db::Connection&, std::string_view);
 struct Row {
   Thing thing;
@@ -197,7 +206,8 @@ constexpr auto kRows = std::to_array<Row>({{Thing::model, check_model},
                                            {Thing::whole_fleet, check_whole_fleet},
                                            {Thing::parents, check_parents},
                                            {Thing::moved_model, check_moved_model},
-                                           {Thing::moved_rollout, check_moved_rollout}});
+                                           {Thing::moved_rollout, check_moved_rollout},
+                                           {Thing::bundle, check_bundle}});
 static_assert([] {
   for (std::size_t i = 0; i < kRows.size(); ++i)
     if (kRows[i].thing != static_cast<Thing>(i)) return false;

@@ -28,6 +28,7 @@ enum class Thing {
   parents,       ///< of a release, or members of a set: those of other models may be what everybody knows, approved ones
   moved_model,   ///< a model whose release is rolled out: of a set, its members' too
   moved_rollout, ///< a rollout that is told what to do: of a set, its members' models, too
+  bundle,        ///< a bundle's id: to a caller with limits it is its maker's
 };
 enum class Place { path, query, body };
 struct Named {

@@ -32,6 +32,7 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
                       .agent = row.text(3),
                       .boot_id = row.text(4),
                       .sequence = row.int64(5),
+                      .reserved = row.int64(8),
                       .targets = row.text(6),
                       .not_after = from_unix_ms(row.int64(7)),
                       .models = {},

@@ -18,6 +18,7 @@ struct DeviceRecord {
   std::string agent;
   std::string boot_id;
   std::int64_t sequence = 0;  ///< of its newest directive
+  std::int64_t reserved = 0;  ///< the highest that a bundle took: the next directive is above it
   std::string targets;        ///< of that directive, as wire::encode_targets gave them
   SysTime not_after{};  ///< of its newest certificate
   std::map<std::string, wire::ModelStatus> models;

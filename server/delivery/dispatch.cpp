@@ -1,15 +1,13 @@
 #include "server/delivery/dispatch.hpp"
 
 #include "core/trust/dsse.hpp"
+#include "server/delivery/bundles.hpp"
 #include "server/delivery/queries.hpp"
 
 #include <algorithm>
 
 namespace fleet::delivery {
 
-namespace {
-
-/// What a directive names, its device may read from now on.
 Result<void> name_releases(store::Tx& tx, std::int64_t device_n, rollout::Decision const& decision) {
   for (auto const& desired : decision.models) {
     auto const hash = desired.target.hashes.find("sha256");
@@ -20,22 +18,14 @@ Result<void> name_releases(store::Tx& tx, std::int64_t device_n, rollout::Decisi
   return {};
 }
 
-}  // namespace
-
 std::int64_t believable_sequence(std::int64_t device_sequence) {
   constexpr std::int64_t kMost = (std::int64_t{1} << 53) - (std::int64_t{1} << 40);
   return std::min(device_sequence, kMost);
 }
 
-Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {
-  Plan plan;
-  FLEET_TRY(plan.facts, registry::load_device_facts(reader, device_n));
-  if (!plan.facts.cache) {
-    FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
-  }
+std::string encode_targets(rollout::Decision const& decision) {
   std::vector<wire::DirectiveTarget> targets;
-  for (auto const& desired : plan.decision.models) {
-    plan.joins = plan.joins || desired.joins;
+  for (auto const& desired : decision.models) {
     auto target = desired.target;
     target.revoked = desired.revoked;
     if (target.model.empty()) {  // nothing is said of what to run
@@ -45,7 +35,18 @@ Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::i
     if (target.action != wire::Action::none || !target.revoked.empty()) targets.push_back(std::move(target));
   }
   std::sort(targets.begin(), targets.end(), [](auto const& a, auto const& b) { return a.model < b.model; });
-  plan.targets = wire::encode_targets(targets);
+  return wire::encode_targets(targets);
+}
+
+Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now) {
+  Plan plan;
+  FLEET_TRY(plan.facts, registry::load_device_facts(reader, device_n));
+  if (!plan.facts.cache) {
+    FLEET_TRY(plan.decision, engine.decide(reader, plan.facts, now));
+    FLEET_CHECK(add_holds(reader, device_n, plan.decision));
+  }
+  plan.joins = std::any_of(plan.decision.models.begin(), plan.decision.models.end(), [](auto const& one) { return one.joins; });
+  plan.targets = encode_targets(plan.decision);
   return plan;
 }
 
@@ -63,19 +64,26 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
     FLEET_CHECK(record_poll(tx, record, *told, now));
     FLEET_CHECK(engine.on_poll(tx, device_n, before, told->models, now));
   }
+  if (device_sequence > record.sequence) FLEET_CHECK(take_order(tx, device_n, device_sequence));
   FLEET_TRY(auto const plan, plan_device(tx.connection(), engine, device_n, now));
   settled.valid_until = plan.decision.valid_until;
   if (is_settled(record, plan, device_sequence)) return settled;
   if (plan.decision.gave_up && record.targets == plan.targets && device_sequence >= record.sequence)
     FLEET_CHECK(engine.withdrawn(tx, device_n, record.models, plan.decision));
   if (record.targets != plan.targets || device_sequence > record.sequence) {
-    record.sequence = std::max(record.sequence, device_sequence) + 1;
+    record.sequence = std::max({record.sequence, record.reserved, device_sequence}) + 1;
     record.targets = plan.targets;
     FLEET_CHECK(tx.prepare(kSetDirective).bind_all(device_n, record.sequence, record.targets).run());
     FLEET_CHECK(name_releases(tx, device_n, plan.decision));
   }
   FLEET_CHECK(engine.dispatched(tx, plan.facts, plan.decision, now));
   return settled;
+}
+
+Result<std::string> sign(signing::KeyRing& keys, wire::Directive const& directive) {
+  FLEET_TRY(auto const key, keys.get("directive-root"));
+  auto const payload = wire::encode(directive);
+  return trust::make_envelope(wire::kDirectivePayloadType, as_bytes(payload), {&key, 1});
 }
 
 Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
@@ -87,9 +95,7 @@ Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& r
   directive.expires = directive.issued_at + kDirectiveLifetime;
   directive.act_before = directive.issued_at + kDirectiveLifetime;
   FLEET_TRY(directive.targets, wire::decode_targets(record.targets));
-  FLEET_TRY(auto const key, keys.get("directive-root"));
-  auto const payload = wire::encode(directive);
-  return trust::make_envelope(wire::kDirectivePayloadType, as_bytes(payload), {&key, 1});
+  return sign(keys, directive);
 }
 
 Result<std::string> sign_ca(Services const& services) {

@@ -17,6 +17,9 @@ struct Plan {
   std::string targets;  ///< of the directive that follows from it
   bool joins = false;   ///< a row of rollout_devices is to be made
 };
+[[nodiscard]] std::string encode_targets(rollout::Decision const& decision);
+/// What a directive names, its device may read from now on.
+Result<void> name_releases(store::Tx& tx, std::int64_t device_n, rollout::Decision const& decision);
 [[nodiscard]] Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::int64_t device_n, SysTime now);
 
 /// What a device says may raise its own sequence (it is ahead of ours after a database was put back by hand, or after a thief spoke to it
@@ -36,7 +39,9 @@ struct Settled {
 /// @param device_sequence  highest sequence the device has seen, believable
 Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence, SysTime now);
 
-/// The directive of `record`, signed for `nonce`: a DSSE envelope.
+/// A directive as a DSSE envelope.
+Result<std::string> sign(signing::KeyRing& keys, wire::Directive const& directive);
+/// The directive of `record`, signed for `nonce`.
 Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
 
 /// The envelope that tells devices which CAs this server is known by (docs/protocol.md, ca). @errors as sign_directive

@@ -8,7 +8,7 @@ namespace fleet::delivery {
 
 inline constexpr db::Query kGetRecord{
     "delivery_get_record",
-    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after FROM devices WHERE n = ?1"};
+    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after, reserved_sequence FROM devices WHERE n = ?1"};
 inline constexpr db::Query kGetRecordModels{
     "delivery_get_record_models",
     "SELECT model, running, running_digest, state, rollout, attempt, waiting, to_fetch, variant, retest FROM device_models WHERE device = ?1 ORDER BY model"};
@@ -50,8 +50,40 @@ inline constexpr db::Query kGetDirectiveRoot{"delivery_get_directive_root",
                                              "SELECT bytes FROM metadata WHERE repository = 'directive' AND role = 'root' AND version = ?1"};
 inline constexpr db::Query kGetNumberSetting{"delivery_get_number_setting", "SELECT value FROM settings WHERE name = ?1"};
 
+// Bundles (docs/adr/0039).
+inline constexpr db::Query kBundleRelease{
+    "delivery_bundle_release",
+    "SELECT l.n, l.digest, l.document, l.state, EXISTS (SELECT 1 FROM release_members m JOIN releases r ON r.n = m.member WHERE m.release = l.n AND "
+    "r.state <> 'approved') FROM releases l WHERE l.model = ?1 AND l.version = ?2"};
+inline constexpr db::Query kAddBundle{"delivery_add_bundle",
+                                      "INSERT INTO bundles (id, release, selector, created_by, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"};
+#define FLEET_BUNDLE_COLUMNS                                                                                                                   \
+  "SELECT b.id, l.model, l.version, b.selector, b.created_by, b.created_at, b.expires_at, (SELECT count(*) FROM bundle_orders o WHERE o.bundle = b.id), " \
+  "(SELECT count(*) FROM bundle_holds h WHERE h.bundle = b.id AND h.model = l.model) FROM bundles b JOIN releases l ON l.n = b.release "
+inline constexpr db::Query kGetBundle{"delivery_get_bundle", FLEET_BUNDLE_COLUMNS "WHERE b.id = ?1"};
+inline constexpr db::Query kListBundles{"delivery_list_bundles", FLEET_BUNDLE_COLUMNS "WHERE ?1 = '' OR b.id < ?1 ORDER BY b.id DESC LIMIT ?2"};
+#undef FLEET_BUNDLE_COLUMNS
+inline constexpr db::Query kReserveSequence{"delivery_reserve_sequence", "UPDATE devices SET reserved_sequence = ?2 WHERE n = ?1"};
+inline constexpr db::Query kAddOrder{"delivery_add_order", "INSERT INTO bundle_orders (bundle, device, sequence, targets) VALUES (?1, ?2, ?3, ?4)"};
+inline constexpr db::Query kListOrders{"delivery_list_orders",
+                                       "SELECT o.device, d.id, d.hardware, o.sequence, o.targets FROM bundle_orders o JOIN devices d ON d.n = o.device "
+                                       "WHERE o.bundle = ?1 AND o.device > ?2 ORDER BY o.device LIMIT ?3"};
+inline constexpr db::Query kOrderBySequence{"delivery_order_by_sequence", "SELECT bundle, targets FROM bundle_orders WHERE device = ?1 AND sequence = ?2"};
+inline constexpr db::Query kOrderByBundle{"delivery_order_by_bundle", "SELECT bundle, targets FROM bundle_orders WHERE device = ?1 AND bundle = ?2"};
+inline constexpr db::Query kPutHold{"delivery_put_hold",
+                                    "INSERT INTO bundle_holds (device, model, bundle, target) VALUES (?1, ?2, ?3, ?4) "
+                                    "ON CONFLICT (device, model) DO UPDATE SET bundle = excluded.bundle, target = excluded.target WHERE bundle_holds.bundle <= excluded.bundle"};
+inline constexpr db::Query kDropHold{"delivery_drop_hold", "DELETE FROM bundle_holds WHERE device = ?1 AND model = ?2 AND bundle = ?3"};
+inline constexpr db::Query kHolds{
+    "delivery_holds",
+    "SELECT h.bundle, h.target, b.created_at, l.state = 'revoked' OR EXISTS (SELECT 1 FROM release_members m JOIN releases r ON r.n = m.member "
+    "WHERE m.release = l.n AND r.state = 'revoked') FROM bundle_holds h JOIN bundles b ON b.id = h.bundle JOIN releases l ON l.n = b.release "
+    "WHERE h.device = ?1"};
+inline constexpr db::Query kRolloutEnd{"delivery_rollout_end", "SELECT state, coalesce(completed_at, 0) FROM rollouts WHERE id = ?1"};
+
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kNameRelease, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
-                              kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting});
+                              kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting,
+                              kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd});
 
 }  // namespace fleet::delivery

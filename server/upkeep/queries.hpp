@@ -23,8 +23,12 @@ inline constexpr db::Query kForgetPending{
     "ORDER BY created_at LIMIT ?2)"};
 inline constexpr db::Query kForgetJoinTokens{
     "forget_join_tokens", "DELETE FROM device_tokens WHERE id IN (SELECT id FROM device_tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)"};
+// What a bundle said to each device, once it says it no more.
+inline constexpr db::Query kForgetOrders{"forget_orders",
+                                         "DELETE FROM bundle_orders WHERE (bundle, device) IN (SELECT o.bundle, o.device FROM bundles b JOIN bundle_orders o ON o.bundle = b.id "
+                                         "WHERE b.expires_at <= ?1 LIMIT ?2)"};
 
 inline constexpr auto kQueries =
-    std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged, kForgetPending, kForgetJoinTokens});
+    std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged, kForgetPending, kForgetJoinTokens, kForgetOrders});
 
 }  // namespace fleet::upkeep

@@ -31,6 +31,7 @@ constexpr auto kKept = std::to_array<Kept>({
     {kForgetExchanged, hours{24 * 7}},
     {kForgetPending, hours{24 * 30}},
     {kForgetJoinTokens, hours{24 * 30}},
+    {kForgetOrders, hours{24}},
 });
 
 void schedule(Services& services, Millis rest) {

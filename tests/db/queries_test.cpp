@@ -100,6 +100,8 @@ TEST_CASE("what every poll and report asks, and what retention drops, walks an i
                                        "telemetry_forget_series",
                                        "telemetry_forget_metrics",
                                        "delivery_get_tiers",
+                                       "delivery_holds",
+                                       "delivery_order_by_sequence",
                                        "delivery_knows_model",
                                        "delivery_trim_history",
                                        "registry.quota"};

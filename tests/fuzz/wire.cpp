@@ -1,6 +1,7 @@
 // The decoders of the device protocol, of release.json, of manifests and YAML, of identity tokens and their keys. The first byte chooses one.
 #include "core/wire/device.hpp"
 #include "core/wire/jwt.hpp"
+#include "core/wire/receipt.hpp"
 #include "core/wire/release.hpp"
 #include "core/wire/routes.hpp"
 #include "core/wire/yaml.hpp"
@@ -57,7 +58,10 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   else if (data[0] == 'j') jwt(text);
   else if (data[0] == 'm') people(text);
   else if (data[0] == 'o') round_trip<wire::decode_routes>(text);
-  else if (data[0] == 'a') round_trip<wire::decode_report_answer>(text);
+  else if (data[0] == 'k') {
+    round_trip<wire::decode_receipt>(text);
+    round_trip<wire::decode_signed_receipt>(text);
+  } else if (data[0] == 'a') round_trip<wire::decode_report_answer>(text);
   else kDecoders[data[0] % kDecoders.size()](text);
   return 0;
 }

@@ -21,6 +21,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/base", {}},
     {"core/crypto", {"core/base"}},
     {"core/trust", {"core/crypto"}},
+    {"core/bundle", {"core/trust"}},
     {"core/stats", {"core/base"}},
     {"core/wire", {"core/base"}},
     {"core/inspect", {"core/proof"}},
@@ -76,7 +77,8 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"cli/signing", {"cli/client"}},
     {"cli/publish", {"cli/client"}},
     {"cli/trial", {"cli/client"}},
-    {"cli/commands", {"cli/signing", "cli/publish", "cli/trial"}},
+    {"cli/bundle", {"cli/client"}},
+    {"cli/commands", {"cli/signing", "cli/publish", "cli/trial", "cli/bundle"}},
     {"cli", {"cli/commands"}},
 };
 /// What a program's rooms share, made by the process: any of its rooms may include it. It names no room above the lowest.

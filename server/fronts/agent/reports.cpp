@@ -1,5 +1,6 @@
 #include "server/fronts/agent/reports.hpp"
 
+#include "server/delivery/bundles.hpp"
 #include "server/delivery/device_record.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/events/audit.hpp"
@@ -88,6 +89,7 @@ private:
     else facts_.running.versions[item.model] = item.running_version;
     last_updates_[item.model] = &item;
     if (error) FLEET_CHECK(emit_failure(item));
+    FLEET_CHECK(delivery::heed_report(tx_, record_.n, item));
     return engine_.on_update(tx_, facts_, item, now_);
   }
 
@@ -160,7 +162,7 @@ std::vector<wire::Report> cut(wire::Report report) {
   return out;
 }
 
-Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now) {
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard) {
   FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
   FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
   FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
@@ -177,7 +179,7 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
     if (acked != before[tier]) FLEET_CHECK(tx.prepare(delivery::kPutTier).bind_all(device_n, wire::tier_name(tier), acked).run());
   }
   FLEET_CHECK(intake.finish());
-  FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now)).run());
+  if (heard == Heard::now) FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now)).run());
   answer.received = answer.acked;
   return answer;
 }

@@ -13,11 +13,13 @@ inline constexpr std::size_t kItemsOfPiece = 500;
 /// The report in pieces, critical items first; one without items is one piece.
 [[nodiscard]] std::vector<wire::Report> cut(wire::Report report);
 
+/// How a report came: over the network, which is a contact, or by file.
+enum class Heard { now, by_file };
 /// Takes a piece of a device's report (docs/protocol.md, reports): items up to a tier's acknowledged sequence are repeats and skipped, each other one is
 /// counted once, in the transaction that raises that sequence. What a device makes grow is bounded (registry/device_quota.hpp): what is over is counted
 /// and told in one event `device.other`. Models that nobody made are not kept.
 /// @returns what to answer after the commit: everything taken is acknowledged
 /// @errors forbidden, unauthenticated
-Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now);
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard = Heard::now);
 
 }  // namespace fleet::fronts

@@ -47,6 +47,7 @@ struct Desired {
   std::vector<std::string> revoked;  ///< digests of the model's releases that this device had and that were revoked
   std::vector<SetMember> members = {};  ///< of a set, as they are listed
   std::string overtaken_by = {};        ///< id of the rollout whose word on the model, or on a member of the set, counts first
+  std::string holder = {};  ///< id of the live rollout that covers the device, told or not, or of the one that it returns from; empty: none
 };
 
 /// The answer for all models, and how long it stands (windows, back-offs).

@@ -39,6 +39,7 @@ public:
       if (one.retry_soon) out.valid_until = std::min(out.valid_until, now + kLimitedStands);
       if (one.waits_at) wait_for_place(*current, device.n, one, now, out);
       if (one.valid_until) out.valid_until = std::min(out.valid_until, *one.valid_until);
+      one.desired.holder = one.holder;
       out.models.push_back(std::move(one.desired));
     }
     FLEET_TRY(out.gave_up, holds_in_vain(reader, *current, device.n, out));

@@ -48,6 +48,7 @@ public:
     handler_->answers[path] = std::move(with);
   }
   void put(std::string const& path, std::string body) {
+    put_there_[path] = body;
     answer(path, [body = std::move(body)](net::Request const&) { return net::json_response(200, body); });
   }
   void drop(std::string const& path) {
@@ -58,6 +59,8 @@ public:
     std::lock_guard const lock(handler_->mutex);
     return handler_->asked;
   }
+  /// What was put there, by path.
+  [[nodiscard]] std::map<std::string, std::string> const& put_there() const { return put_there_; }
   [[nodiscard]] std::string url() const { return "https://127.0.0.1:" + std::to_string(server_->port(0)); }
   [[nodiscard]] crypto::CertificateAndKey const& authority() const { return authority_; }
   [[nodiscard]] std::unique_ptr<Remote> remote(TrustedClock const& clock, std::vector<std::string> servers = {}) const {
@@ -86,6 +89,7 @@ private:
     }
   };
   crypto::CertificateAndKey authority_;
+  std::map<std::string, std::string> put_there_;
   std::shared_ptr<Handler> handler_ = std::make_shared<Handler>();
   std::unique_ptr<net::Server> server_;
 };

@@ -18,7 +18,7 @@ using P = Permission;
 
 std::vector<std::vector<Route> const*> const& all_tables() {
   static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(), &group_routes(),
-                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &telemetry_routes()};
+                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &bundle_routes(), &telemetry_routes()};
   return tables;
 }
 
@@ -209,6 +209,13 @@ std::vector<Case> cases() {
       {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=rival",
        "/api/v1/devices/yonder/explain"},
       {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/yonder/history"},
+      {get, "/api/v1/bundles", P::operate, "/api/v1/bundles", "/api/v1/bundles", "/api/v1/bundles", "", "", "", true, true},
+      {post, "/api/v1/bundles", P::operate, "/api/v1/bundles", "/api/v1/bundles", "/api/v1/bundles", R"({"model":"mine","version":"1","selector":"region=eu"})",
+       R"({"model":"rival","version":"1","selector":"region=eu"})", R"({"model":"mine","version":"1","selector":""})"},
+      {get, "/api/v1/bundles/{id}", P::operate, "/api/v1/bundles/none", "/api/v1/bundles/none", "/api/v1/bundles/none", "", "", "", true, true},
+      {get, "/api/v1/bundles/{id}/directives", P::operate, "/api/v1/bundles/none/directives", "/api/v1/bundles/none/directives", "/api/v1/bundles/none/directives", "", "", "", true, true},
+      {post, "/api/v1/receipts", P::operate, "/api/v1/receipts", "/api/v1/receipts", "/api/v1/receipts", R"({"device":"in","key":"x","receipt":"x"})",
+       R"({"device":"in","key":"x","receipt":"x"})", R"({"device":"yonder","key":"x","receipt":"x"})", true},
       {get, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens"},
       {post, "/api/v1/device-tokens", P::operate, "/api/v1/device-tokens", "/api/v1/device-tokens", "/api/v1/device-tokens", R"({"labels":{"region":"eu"}})",
        "{}", "{}", true},

@@ -1,0 +1,59 @@
+#include "agent/delivery/bundled.hpp"
+#include "agent/update/model_update.hpp"
+
+#include "core/base/log.hpp"
+#include "core/crypto/hash.hpp"
+
+/// What a bundle brings of an update (docs/adr/0039).
+namespace fleet::agent {
+
+Result<bool> ModelUpdate::bring_bundled(ModelState const& state) {
+  auto const open = shop_.bundles.get();
+  std::pair const this_one{shop_.bundles.times(), state.target.digest};
+  if (!open) return bundled_ == this_one && all_bundled_;
+  if (bundled_ == this_one) return all_bundled_;
+  FLEET_TRY(auto const parts, parts_of(state));
+  bool all = true;
+  for (auto const& part : parts) {
+    if (!part.document.empty()) continue;
+    auto brought = bring_bundled(part, *open->bundle);
+    if (!brought && brought.error().code == "disk_full") {
+      // Before that is said, what the owner keeps besides is given up, too.
+      give_back(state, Keep{});
+      for (auto const& model : member_models(state)) give_back(context_.journal.state(model), Keep{});
+      brought = bring_bundled(part, *open->bundle);
+    }
+    if (!brought && brought.error().code == "bundle_lost") {  // the network has the rest
+      shop_.bundles.lose(brought.error().detail);
+      all = false;
+      break;
+    }
+    FLEET_CHECK(brought);
+    all = all && *brought;
+  }
+  fetching_.reset();  // there is less to fetch than was planned
+  bundled_ = this_one;
+  all_bundled_ = all;
+  return all;
+}
+
+Result<bool> ModelUpdate::bring_bundled(Part const& part, bundle::Bundle const& bundle) {
+  auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
+  if (variant == nullptr) return false;  // the plan says so
+  FLEET_TRY(bool const whole, is_whole(part, *variant));
+  if (whole) return true;
+  auto const dir = context_.slots.staging(part.model, part.version.digest);
+  FLEET_CHECK(context_.slots.prepare_staging(part.model, part.version.digest, *variant));
+  bool all = true;
+  for (auto const& file : variant->files) {
+    auto const path = dir + "/" + file.name;
+    if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(context_.fs.make_dirs(dir + "/" + file.name.substr(0, slash)));
+    auto const there = crypto::sha256_file(context_.fs, path, &interrupt_.flag());
+    if (there && there->sha256 == file.sha256) continue;
+    FLEET_TRY(bool const copied, copy_from_bundle(context_.fs, bundle, file, path, interrupt_.flag()));
+    all = all && copied;
+  }
+  return all;
+}
+
+}  // namespace fleet::agent
