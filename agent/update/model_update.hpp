@@ -4,6 +4,7 @@
 #include "agent/conditions/update_lock.hpp"
 #include "agent/conditions/variant_choice.hpp"
 #include "agent/context.hpp"
+#include "agent/delivery/bundled.hpp"
 #include "agent/delivery/download.hpp"
 #include "agent/handlers/installer.hpp"
 #include "agent/proof/proof.hpp"
