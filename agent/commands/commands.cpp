@@ -6,12 +6,10 @@
 #include "agent/commands/told_error.hpp"
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
-#include "core/bundle/tar.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
-
 
 namespace fleet::agent {
 namespace json = boost::json;
@@ -23,16 +21,6 @@ constexpr std::size_t kAnswerMax = 1024 * 1024;
 Result<void> check_answer(std::string const& answer) {
   FLEET_TRY(auto const value, wire::parse_json(answer, kAnswerMax));
   return told_error(value, "error");
-}
-
-Result<std::string> status_of(Machine const& machine, Layout const& layout) {
-  auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})", machine.clock);
-  if (answer || answer.error().code != "no_daemon") return answer;
-  // What the journal has: the same object, with nobody in touch with a server.
-  auto const config = ready_config(machine.fs, layout);
-  FLEET_TRY(auto const context, open_context(machine.fs, machine.clock, machine.random, layout, config ? *config : Config{}, machine.clock));
-  auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
-  return status_json(*context, context->journal.models(), {server, {}, config ? "no agent runs" : "no agent runs, and none starts: " + config.error().detail});
 }
 
 /// The owner's order on a folder whose daemon does not run, or cannot: without a server, and without hooks where agent.yaml has a mistake.
@@ -79,6 +67,16 @@ std::string unknown_conditions(json::object const& status) {
 }
 
 }  // namespace
+
+Result<std::string> status_of(Machine const& machine, Layout const& layout) {
+  auto answer = ask_daemon(layout.control_socket(), R"({"do":"status"})", machine.clock);
+  if (answer || answer.error().code != "no_daemon") return answer;
+  // What the journal has: the same object, with nobody in touch with a server.
+  auto const config = ready_config(machine.fs, layout);
+  FLEET_TRY(auto const context, open_context(machine.fs, machine.clock, machine.random, layout, config ? *config : Config{}, machine.clock));
+  auto const server = context->identity.servers.empty() ? std::string() : context->identity.servers.front();
+  return status_json(*context, context->journal.models(), {server, {}, config ? "no agent runs" : "no agent runs, and none starts: " + config.error().detail});
+}
 
 Result<std::string> show_status(Machine const& machine, Layout const& layout, bool as_json) {
   FLEET_TRY(auto const text, status_of(machine, layout));
@@ -129,20 +127,6 @@ Result<void> order(Machine const& machine, Layout const& layout, std::string con
   auto const answer = ask_daemon(layout.control_socket(), json::serialize(json::object{{"do", what}, {"model", model}}), machine.clock);
   if (!answer && answer.error().code == "no_daemon") return obey_alone(machine, layout, what, model);
   return answer ? check_answer(*answer) : answer.error();
-}
-
-Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file) {
-  auto& fs = machine.fs;
-  FLEET_TRY(auto const status, status_of(machine, layout));
-  FLEET_TRY(auto content, bundle::tar_file("status.json", status, 0600));
-  for (auto const& [name, path] :
-       {std::pair{"agent.yaml", layout.config()}, std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
-    if (auto const text = fs.read(path, 8 * 1024 * 1024)) {
-      FLEET_TRY(auto const entry, bundle::tar_file(name, *text, 0600));
-      content += entry;
-    }
-  content.append(bundle::kTarEndBytes, '\0');
-  return fs.replace(file, content, 0600);  // what it holds, others may not read
 }
 
 }  // namespace fleet::agent

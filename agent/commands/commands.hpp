@@ -17,13 +17,16 @@ struct Machine {
   Random& random;
 };
 
+/// The object of `status`: from the daemon, or from the journal where none runs.
+Result<std::string> status_of(Machine const& machine, Layout const& layout);
 /// `status`: from the daemon, or from the journal where none runs. @param json  the object as it is; otherwise for people
 Result<std::string> show_status(Machine const& machine, Layout const& layout, bool json);
 /// `explain [MODEL]`: why each model is where it is.
 Result<std::string> explain(Machine const& machine, Layout const& layout, std::string const& model, bool json);
 /// `rollback`, `unhold` and `consent`: by the daemon, or here where none runs. @errors bad_input (code `which_model`), and what the daemon says
 Result<void> order(Machine const& machine, Layout const& layout, std::string const& what, std::string const& model);
-/// `collect`: status, config, journal, and the names of what is kept, as a tar of text files without secrets.
+/// `collect`: status, configuration, journal and directive as a tar of text files. Secrets are left out: agent.yaml is written as JSON without the values of
+/// `environment` and without what stands before the @ of a URL; where it cannot be read, only what is wrong with it.
 Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file);
 
 }  // namespace fleet::agent

@@ -1,5 +1,6 @@
 #include "server/content/wanted.hpp"
 
+#include "core/base/archive_format.hpp"
 #include "core/wire/release.hpp"
 #include "server/content/queries.hpp"
 
@@ -126,6 +127,7 @@ private:
       auto const* const before = wire::find_variant(base, hardware);
       auto const* const was = before == nullptr ? nullptr : former(file, variant, *before);
       if (was == nullptr || was->sha256 == file.sha256 || was->size < kFileBytesMin) continue;
+      if (base.manifest.handler == wire::kArchiveHandler && archive_format(was->name)) continue;  // unpacked on devices, and gone
       wanted.base = was->sha256;
       wanted.base_variant = before - base.variants.data();
       want(wanted);

@@ -139,17 +139,23 @@ TEST_CASE("consent goes to the daemon; where none runs it is written down for th
 TEST_CASE("what is collected holds no secret") {
   Bench bench;
   bench.add_model("reader", "1.2");
-  REQUIRE(system_fs().replace(bench.layout.config(), "poll: {interval: 1m}\n").has_value());
+  REQUIRE(system_fs().replace(bench.layout.config(), "poll: {interval: 1m}\nproxy: {https: \"http://user:SECRET@proxy:3128\"}\nexec: {environment: {TOKEN: SECRET}}\n").has_value());
   REQUIRE(collect(kMachine, bench.layout, bench.dir + "/report.tar").has_value());
   auto const tar = system_fs().read(bench.dir + "/report.tar", 1 << 20).value();
   CHECK(tar.size() % 512 == 0);
-  for (auto const* const name : {"status.json", "agent.yaml", "journal"}) CHECK(tar.find(name) != std::string::npos);
-  CHECK(tar.find("interval: 1m") != std::string::npos);
+  for (auto const* const name : {"status.json", "agent.json", "journal"}) CHECK(tar.find(name) != std::string::npos);
+  for (auto const* const kept : {R"("interval":"1m")", R"("http://(left out)@proxy:3128")", R"("TOKEN":"(left out)")"}) CHECK(tar.find(kept) != std::string::npos);
   CHECK(tar.find("SECRET") == std::string::npos);
   // Facts and journal are for the owner: neither the file nor what is unpacked from it is for others.
   namespace stdfs = std::filesystem;
   CHECK((stdfs::status(bench.dir + "/report.tar").permissions() & static_cast<stdfs::perms>(0077)) == stdfs::perms::none);
   CHECK(tar.find("0000644") == std::string::npos);
+  // What cannot be read may be a secret with a quote too few.
+  REQUIRE(system_fs().replace(bench.layout.config(), "exec: {environment: {TOKEN: 'SECRET}}\n").has_value());
+  REQUIRE(collect(kMachine, bench.layout, bench.dir + "/report.tar").has_value());
+  auto const other = system_fs().read(bench.dir + "/report.tar", 1 << 20).value();
+  CHECK(other.find("agent.json") != std::string::npos);
+  CHECK(other.find("SECRET") == std::string::npos);
 }
 
 }  // namespace
