@@ -54,7 +54,7 @@ std::string os_of(std::string_view text) {
 
 Result<std::string> fact_of(Fs& fs, Clock& waits, Config const& config, FactSource const& source, std::atomic<bool> const& stop) {
   if (!source.file.empty()) return fs.read(source.file, kFileMax);
-  FLEET_TRY(auto command, proof::resolve(source.exec, "/", config.exec));
+  FLEET_TRY(auto command, proof::resolve(fs, source.exec, "/", config.exec));
   FLEET_TRY(auto const ran, proof::run(command, waits, stop));
   if (!ran.ok()) return Error{Kind::unavailable, "no_fact", fmt::format("{} {}", source.exec.front(), ran.text)};
   return ran.output;

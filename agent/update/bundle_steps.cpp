@@ -38,14 +38,22 @@ Result<bool> ModelUpdate::bring_bundled(ModelState const& state) {
 }
 
 Result<bool> ModelUpdate::bring_bundled(Part const& part, bundle::Bundle const& bundle) {
-  auto const* const variant = wire::find_variant(part.release, context_.identity.hardware);
-  if (variant == nullptr) return false;  // the plan says so
-  FLEET_TRY(bool const whole, is_whole(part, *variant));
-  if (whole) return true;
-  auto const dir = context_.slots.staging(part.model, part.version.digest);
-  FLEET_CHECK(context_.slots.prepare_staging(part.model, part.version.digest, *variant));
   bool all = true;
-  for (auto const& file : variant->files) {
+  auto const places = places_of(part, context_.identity.hardware);
+  for (auto const& place : places) {
+    FLEET_TRY(bool const whole, is_whole(part, place));
+    if (whole) continue;
+    FLEET_TRY(bool const brought, copy_bundled(part.model, place, bundle));
+    all = all && brought;
+  }
+  return all && !places.empty();  // none for this hardware: the plan says so
+}
+
+Result<bool> ModelUpdate::copy_bundled(std::string const& model, Place const& place, bundle::Bundle const& bundle) {
+  auto const dir = context_.slots.staging(model, place.name);
+  FLEET_CHECK(context_.slots.prepare_staging(model, place.name, *place.variant));
+  bool all = true;
+  for (auto const& file : place.variant->files) {
     auto const path = dir + "/" + file.name;
     if (auto const slash = file.name.find_last_of('/'); slash != std::string::npos) FLEET_CHECK(context_.fs.make_dirs(dir + "/" + file.name.substr(0, slash)));
     auto const there = crypto::sha256_file(context_.fs, path, &interrupt_.flag());

@@ -113,6 +113,7 @@ private:
   /// Copies what a bundle has of the release into its staging folders, once for each bundle. True: nothing is missing then.
   Result<bool> bring_bundled(ModelState const& state);
   Result<bool> bring_bundled(Part const& part, bundle::Bundle const& bundle);
+  Result<bool> copy_bundled(std::string const& model, Place const& place, bundle::Bundle const& bundle);
   Result<void> plan_fetch(ModelState const& state);
   Result<std::optional<wire::ReleaseRoutes>> routes_of(Part const& part);
   [[nodiscard]] std::string fetch_blocked(Target const& target);

@@ -22,6 +22,7 @@ public:
   Result<std::uint64_t> size() override { return bytes_.size(); }
   Result<void> truncate(std::uint64_t) override { return Error{Kind::io, "read_only", "read only"}; }
   Result<void> sync() override { return {}; }
+  Result<void> sync_all() override { return {}; }
   Result<void> reserve(std::uint64_t) override { return {}; }
 
 private:

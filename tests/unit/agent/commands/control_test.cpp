@@ -49,7 +49,7 @@ TEST_CASE("a line is answered with a line") {
   auto socket = ControlSocket::open(served.path);
   REQUIRE(socket.has_value());
   std::string heard;
-  auto serving = served.serve(*socket, [&](std::string_view line) {
+  auto serving = served.serve(*socket, [&](std::string_view line, Descriptor const&) {
     heard = line;
     return std::string(R"({"ok":true})");
   });
@@ -94,7 +94,7 @@ TEST_CASE("a client that says nothing, half a line, or nothing but bytes holds n
     int const client = connect_to(served.path);
     if (!sent.empty()) CHECK(::send(client, sent.data(), sent.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(sent.size()));
     ::shutdown(client, SHUT_WR);
-    auto serving = served.serve(*socket, [&](std::string_view) {
+    auto serving = served.serve(*socket, [&](std::string_view, Descriptor const&) {
       answered = true;
       return std::string("{}");
     });
@@ -102,7 +102,7 @@ TEST_CASE("a client that says nothing, half a line, or nothing but bytes holds n
     ::close(client);
     CHECK_FALSE(answered);
   }
-  auto serving = served.serve(*socket, [](std::string_view) { return std::string("{}"); });
+  auto serving = served.serve(*socket, [](std::string_view, Descriptor const&) { return std::string("{}"); });
   CHECK(ask_daemon(served.path, "{}", system_clock()).value() == "{}");
   serving.join();
 }
@@ -112,7 +112,7 @@ TEST_CASE("a client that doles out its bytes is cut off with all others") {
   auto socket = ControlSocket::open(served.path);
   REQUIRE(socket.has_value());
   int const client = connect_to(served.path);
-  auto serving = served.serve(*socket, [](std::string_view) { return std::string("{}"); });
+  auto serving = served.serve(*socket, [](std::string_view, Descriptor const&) { return std::string("{}"); });
   bool cut_off = false;
   for (int i = 0; i < 100 && !cut_off; ++i) {
     cut_off = ::send(client, " ", 1, MSG_NOSIGNAL) < 0;
@@ -131,7 +131,7 @@ TEST_CASE("a client that does not take its answer holds nobody up") {
   REQUIRE(::send(client, "{}\n", 3, MSG_NOSIGNAL) == 3);
   std::atomic<bool> served_it{false};
   std::thread serving([&] {
-    socket->serve([](std::string_view) { return std::string(8 << 20, 'x'); }, system_clock());
+    socket->serve([](std::string_view, Descriptor const&) { return std::string(8 << 20, 'x'); }, system_clock());
     served_it = true;
   });
   auto const until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
