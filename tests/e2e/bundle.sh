@@ -7,7 +7,7 @@ ctl model create m >/dev/null
 new_agent d1; new_agent d2; new_agent d3
 manifest=$work/manifest.yaml
 printf '%s\nprobation: {time: 1s}\n' "$golden" >"$manifest"
-for v in 1 2 3 4; do make_release "$work/v$v" "release $v"; publish "$v" "$work/v$v" --manifest "$manifest"; done
+for v in 1 2 3 4 5; do make_release "$work/v$v" "release $v"; publish "$v" "$work/v$v" --manifest "$manifest"; done
 start_agent d1; start_agent d2
 expect "the first release comes over the network" ctl rollout wait "$(roll_out 1)" --timeout 60s
 kill_agent d1; kill_agent d2
@@ -79,3 +79,16 @@ expect "the server knows it" until_true 20 runs d1 3
 r=$(roll_out 4)
 expect "a newer rollout goes on from there" ctl rollout wait "$r" --timeout 60s
 expect "everywhere" content_is d1 "release 4"
+
+mkdir "$work/depot"
+ctl bundle export --release m@5 --device d1 --to "$work/depot/five.bundle" >/dev/null || fail "export"
+env -u FLEETCTL_SERVER -u FLEETCTL_CA -u FLEETCTL_TOKEN_FILE "$bin/fleetctl" bundle serve "$work/depot" --listen 127.0.0.1:0 >"$work/depot.url" 2>"$work/depot.log" & others+=($!)
+until_true 10 test -s "$work/depot.url" || fail "the depot does not start"
+depot=$(cat "$work/depot.url") sum=$(sha256sum "$work/v5/model.bin" | cut -d' ' -f1)
+expect "a depot gives objects to whoever asks, in parts, too" test "$(curl -s -r 0-6 "$depot/blobs/sha256/$sum")" = release
+expect "and nothing else" test "$(curl -s -o /dev/null -w '%{http_code}' "$depot/tuf/timestamp.json")" = 404
+mv "$work/server/blobs/${sum:0:2}/$sum" "$work/kept"
+kill_agent d3; echo "sources: [\"$depot\"]" >>"$work/d3/agent.yaml"; agent_up d3
+r=$(ctl rollout create --release m@5 -l id=d3 --policy "$work/policy.yaml" --start -o name)
+expect "an agent of the depot takes them from there" ctl rollout wait "$r" --timeout 60s
+expect "the server sent none" content_is d3 "release 5"
