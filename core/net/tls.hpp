@@ -29,10 +29,10 @@ using SslPtr = std::unique_ptr<T, SslFree>;
 class CurrentTls {
 public:
   explicit CurrentTls(SslPtr<SSL_CTX> context) : context_(std::move(context)) {}
-  /// For one connection; what was handed out before stays as it was.
+  /// For one connection; what was handed out before stays as it was. Null: of a listener without TLS.
   [[nodiscard]] SslPtr<SSL_CTX> get() const {
     std::lock_guard const lock(mutex_);
-    SSL_CTX_up_ref(context_.get());
+    if (context_) SSL_CTX_up_ref(context_.get());
     return SslPtr<SSL_CTX>(context_.get());
   }
   void replace(SslPtr<SSL_CTX> context) {
