@@ -1,5 +1,7 @@
 #include "core/base/descriptor.hpp"
 
+#include "core/base/kernel.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -24,9 +26,9 @@ Error system_error(std::string_view doing, std::string const& path, int number) 
 }
 
 Result<Descriptor> open_to_read(std::string const& path) {
-  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return system_error("open", path, errno);
-  return fd;
+  auto const answer = uninterrupted([&] { return system_kernel().open(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC, 0); });
+  if (answer < 0) return system_error("open", path, -answer);
+  return Descriptor(answer);
 }
 
 }  // namespace fleet

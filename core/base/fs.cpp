@@ -233,7 +233,7 @@ std::unique_ptr<Fs> make_fs(Kernel& kernel) { return std::make_unique<KernelFs>(
 
 Result<std::unique_ptr<File>> adopt_file(Descriptor fd, std::string name) {
   struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return system_error("stat", name, errno);
+  FLEET_CHECK(done("stat", name, system_kernel().stat(fd.get(), info)));
   if (!S_ISREG(info.st_mode)) return Error{Kind::bad_input, "no_file", name + " is no regular file"};
   return std::unique_ptr<File>(std::make_unique<KernelFile>(system_kernel(), Handle(system_kernel(), fd.release()), std::move(name)));
 }

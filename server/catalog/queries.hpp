@@ -84,6 +84,6 @@ inline constexpr db::Query kRolloutsOfRelease{
     "UNION SELECT o.n FROM release_members m JOIN releases s ON s.n = m.release JOIN rollouts o ON o.model = s.model AND o.version = s.version "
     "WHERE m.member = (SELECT n FROM releases WHERE model = ?1 AND version = ?2)) AND started_at IS NOT NULL AND state <> 'rolled_back' ORDER BY moment DESC"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kSetKind, kStandingOf, kAddStanding, kDropStanding, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertMember, kMembersOf, kSetsOf, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetModel, kListModels, kInsertModel, kUpdateModel, kSetKind, kStandingOf, kAddStanding, kDropStanding, kRaiseCounter, kReleaseOf, kListReleases, kAllDocuments, kDocumentByDigest, kInsertRelease, kSetReleaseState, kInsertReleaseFile, kInsertReleaseHardware, kReleasesWithFile, kReleaseByRow, kInsertParent, kParents, kInsertMember, kMembersOf, kSetsOf, kInsertAttestation, kAttestations, kInsertApproval, kCountApprovals, kAncestors, kDescendants, kWithDescendants, kCountRunning, kRolloutsOfRelease, kNamedRelease});
 
 }  // namespace fleet::catalog

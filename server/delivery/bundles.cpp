@@ -184,7 +184,9 @@ Result<std::optional<LeftOut>> add_order(store::Tx& tx, rollout::Engine& engine,
     return std::optional(LeftOut{device.id, "no_variant", fmt::format("{}@{} has no variant for {}", release.model, release.version, device.hardware)});
   FLEET_TRY(auto const record, load_record(tx.connection(), device.n));
   FLEET_TRY(auto plan, plan_device(tx.connection(), engine, device.n, now));
-  if (!installs(find(plan.decision, release.model), release.digest.hex())) {
+  // What a rollout told it already counts there; what an older bundle brought is told anew by this one.
+  auto const* const said = find(plan.decision, release.model);
+  if (!installs(said, release.digest.hex()) || said->target.rollout.starts_with(kBundlePrefix)) {
     auto targets = targets_of(bundle, release);
     if (auto out = held_by_others(plan.decision, targets, device.id)) return out;
     for (auto& target : targets) put(plan.decision, std::move(target), {"bundle", fmt::format("bundle {} brings it", bundle.id)});

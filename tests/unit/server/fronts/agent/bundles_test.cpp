@@ -150,8 +150,8 @@ TEST_CASE("what reports tell of a bundle counts as its poll does; a failure ends
   report("downloading");
   CHECK(depot.read("SELECT bundle FROM bundle_holds") == "bundle-1");
   SUBCASE("a newer bundle is not overtaken by late words of an older one") {
-    depot.exported();
-    auto const take = [&](store::Tx& tx) { return delivery::take_order(tx, 1, 2); };
+    auto const newer = depot.exported();
+    auto const take = [&](store::Tx& tx) { return delivery::take_order(tx, 1, newer.sequence); };
     REQUIRE(depot.store->write_wait(store::Lane::devices, take).has_value());
     CHECK(depot.read("SELECT bundle FROM bundle_holds") == "bundle-2");
     report("committed");
