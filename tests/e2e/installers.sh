@@ -81,7 +81,7 @@ kill_agent d1
 previous=$(readlink "$work/d1/models/m/current.back"); basename "$previous" >"$work/box/current"
 start_agent d1
 expect "a boot loader that went back by itself is believed" until_true 20 content_is d1 'content 4'
-expect "and told" until_true 20 told fell_back
+expect "and told" until_true 20 error_is fell_back
 runs_4() { runs d1 4; }
 expect "with what runs" until_true 20 runs_4
 : >"$work/box/log"
