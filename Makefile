@@ -39,9 +39,12 @@ outages: build ## half an hour: a server away for 20 minutes, clocks that step, 
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "outages" bash tests/e2e/outages.sh $(BUILD)/bin
 
-crash: build ## power cuts after every operation of the agent, over a model of a disk; processes killed in every state. SEED=n replays
+crash: build ## power cuts after every operation of the agent, over a model of a disk; processes killed in every state; real agents on real file systems. SEED=n replays
+	@$(STEP) "packages of the tests" .ci/setup build test crash
 	@$(STEP) "processes killed" ctest --test-dir $(BUILD) --output-on-failure -L crash
 	@$(STEP) "power cuts" $(BUILD)/bin/crash $(if $(SEED),--seed $(SEED))
+	@$(STEP) "real agents, ext4" bash -c 'tests/crash/real.sh $(BUILD)/bin 200 ext4 || test $$? -eq 77'
+	@$(STEP) "real agents, XFS" bash -c 'tests/crash/real.sh $(BUILD)/bin 100 xfs || test $$? -eq 77'
 
 sim: build ## simulated fleets, each as it must be; SEED=n replays one
 	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim --check $(if $(SEED),--seed $(SEED))
