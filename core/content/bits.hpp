@@ -29,7 +29,7 @@ public:
 private:
   std::uint32_t bit() {
     auto const at = at_++;
-    return at / 8 < bytes_.size() ? bytes_[at / 8] >> (at % 8) & 1U : 0;
+    return at / 8 < bytes_.size() ? std::uint32_t{bytes_[at / 8]} >> (at % 8) & 1U : 0;
   }
   BytesView bytes_;
   std::size_t at_ = 0;
