@@ -23,6 +23,7 @@ Reporter::Reporter(Context& context, Remote& remote, std::function<bool()> is_wo
       remote_(remote),
       is_working_(std::move(is_working)),
       budget_(context.fs, context.layout.telemetry_budget(), context.config.telemetry_bytes_per_day),
+      cadence_(context.config.telemetry_interval, context.config.telemetry_idle, context.clock.mono()),
       boot_id_(read_boot_id(context.fs)),
       next_gather_(context.clock.mono() + context.config.telemetry_interval) {
   context_.spool->on_urgent([this] { wake(); });
@@ -54,7 +55,10 @@ void Reporter::keep(wire::ReportItem item) {
   if (auto const added = context_.spool->add(std::move(item)); !added) log::warn("telemetry.not_kept", {{"error", added.error().detail}});
 }
 
-void Reporter::gather() {
+void Reporter::gather(MonoTime now) {
+  // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
+  if (budget_.is_spent(context_.clock.wall())) return;
+  cadence_.told(now);
   for (auto& metrics : context_.collector.drain()) {
     wire::ReportItem item;
     item.metrics = std::move(metrics);
@@ -72,6 +76,7 @@ void Reporter::loop() {
     wait(next_turn());
     turn();
   }
+  gather(context_.clock.mono());  // what was folded goes on after a restart
   context_.spool->spill();
 }
 
@@ -82,12 +87,13 @@ MonoTime Reporter::next_turn() const {
 void Reporter::turn() {
   auto const now = context_.clock.mono();
   bool const due = now >= next_gather_;
+  bool const works = due && is_working_();
+  if (works || context_.spool->has_urgent()) cadence_.judges(now);
   if (due) {
-    // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
-    if (!budget_.is_spent(context_.clock.wall())) gather();
+    if (cadence_.is_due(now)) gather(now);
     ::malloc_trim(0);  // what an install or a report took goes back to the device
     next_gather_ = now + context_.config.telemetry_interval;
-    if (is_working_()) greets_ = true;
+    if (works) greets_ = true;
   }
   if (now >= resend_at_) {
     resend_at_ = MonoTime::max();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/context.hpp"
+#include "agent/report/cadence.hpp"
 #include "agent/store/budget.hpp"
 #include "agent/trust/remote.hpp"
 
@@ -11,8 +12,8 @@
 
 namespace fleet::agent {
 
-/// Sends what is spooled: what is critical or diagnostic at once, the rest each telemetry interval. Sleeps until then: an idle device is not woken.
-/// One thread calls `loop`.
+/// Sends what is spooled: what is critical or diagnostic at once, the rest each telemetry interval, samples by their cadence. Sleeps until then: an idle
+/// device is woken once each interval. One thread calls `loop`.
 class Reporter {
 public:
   /// @param is_working  an update or a proof is under way: at least an empty report goes out each interval, so that silence means something
@@ -32,7 +33,7 @@ private:
   void wait(MonoTime until);
   Result<void> send_all();
   Result<void> settle(wire::Report const& sent, wire::ReportAnswer const& answer);
-  void gather();
+  void gather(MonoTime now);
   void keep(wire::ReportItem item);
   void failed(Error const& error);
 
@@ -40,6 +41,7 @@ private:
   Remote& remote_;
   std::function<bool()> is_working_;
   Budget budget_;
+  Cadence cadence_;
   std::string boot_id_;
   int failures_ = 0;
   MonoTime next_gather_;

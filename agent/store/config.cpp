@@ -57,10 +57,13 @@ void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
   auto const* const value = top.find("telemetry");
   if (value == nullptr) return;
   wire::ObjectReader reader(*value, "/telemetry", faults);
-  out.telemetry_interval = reader.duration("interval").value_or(out.telemetry_interval);
+  auto const interval = reader.duration("interval");
+  out.telemetry_interval = interval.value_or(out.telemetry_interval);
+  out.telemetry_idle = reader.duration("idle").value_or(interval ? *interval : out.telemetry_idle);
   out.telemetry_bytes_per_day = read_size(reader, "per_day");
   out.udp_port = static_cast<int>(reader.integer("udp_port", 0, 65'535, 0));
   if (out.telemetry_interval < Millis{100}) reader.fault("interval", "at least 100ms");
+  if (out.telemetry_idle < out.telemetry_interval) reader.fault("idle", "at least telemetry.interval");
   reader.refuse_unknown();
 }
 
@@ -233,7 +236,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 
 /// Where text is wanted: a version, a port or a user may be written without quotes.
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
-                                                         "/telemetry/interval", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
+                                                         "/telemetry/interval", "/telemetry/idle", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/report/*/file", "/report/*/exec/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});

@@ -44,6 +44,7 @@ struct Config {
   std::uint64_t download_bytes_per_day = 0;  ///< 0: no cap
   std::string metered = "auto";              ///< auto: as `metered_command` says; yes, no
   Millis telemetry_interval = std::chrono::seconds{60};
+  Millis telemetry_idle = std::chrono::minutes{30};  ///< the interval while nothing is judged here; where only the other is written, the same as that
   std::uint64_t telemetry_bytes_per_day = 0;  ///< 0: no cap; beyond it intervals grow, changes of state are always sent
   int udp_port = 0;                           ///< StatsD on loopback; 0: none
   proof::Exec exec;

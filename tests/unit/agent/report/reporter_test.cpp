@@ -156,5 +156,34 @@ TEST_CASE("one item that the server will never take costs no other") {
   CHECK_FALSE(bench.device.context->spool->has_items());
 }
 
+TEST_CASE("samples of an idle device travel by the longer interval; an update or a proof has them each interval again, and an end leaves none behind") {
+  Bench bench;
+  auto& context = *bench.device.context;
+  context.config.telemetry_interval = std::chrono::minutes{1};
+  context.config.telemetry_idle = std::chrono::minutes{30};
+  bench.answer([&](wire::Report const& report) { return bench.ack(report); });
+  Reporter reporter(context, *bench.remote, [&] { return bench.working; });
+  auto const reports_of = [&](int minutes) {
+    auto const before = bench.reports.size();
+    for (int minute = 0; minute < minutes; ++minute) {
+      bench.device.clock.advance(std::chrono::minutes{1});
+      context.collector.take("latency_ms:12|ms");
+      reporter.turn();
+    }
+    return bench.reports.size() - before;
+  };
+  CHECK(reports_of(59) == 59);
+  CHECK(reports_of(31 + 60) == 3);
+  CHECK(bench.reports.back().items[wire::Tier::bulk].at(0).metrics->metrics.at(0).count == 30);
+  bench.working = true;
+  CHECK(reports_of(5) == 5);
+  bench.working = false;
+  CHECK(reports_of(59 + 10) == 59);
+  CHECK_FALSE(context.spool->has_items());
+  context.stop = true;
+  reporter.loop();
+  CHECK(context.spool->has_items());
+}
+
 }  // namespace
 }  // namespace fleet::agent

@@ -40,6 +40,7 @@ update_lock: {file: run/update.lock, max_delay: 6h, consent: [reader]}
   CHECK(config->metered == "yes");
   CHECK(config->telemetry_bytes_per_day == 1 << 20);
   CHECK(config->telemetry_interval == Millis{10'000});
+  CHECK(config->telemetry_idle == Millis{10'000});
   CHECK(config->udp_port == 8125);
   CHECK(config->statsd_group == "fleet-apps");
   CHECK(config->exec.run_as == "fleet-exec");
@@ -80,6 +81,7 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"unpack: {ratio: 0}", "/unpack/ratio"},
            {"unpack: {entries: 5}", "/unpack/entries"},
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
+           {"telemetry: {interval: 1h, idle: 30m}", "/telemetry/idle"},
            {"statsd: {users: [anna]}", "/statsd/users"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
            {"exec: {environment: {FLEET_SLOT: x}}", "/exec/environment"},
@@ -112,6 +114,7 @@ TEST_CASE("an absent or empty agent.yaml means the defaults") {
     CHECK(config->poll_interval == std::chrono::minutes{15});
     CHECK(config->long_poll);
     CHECK(config->telemetry_interval == std::chrono::seconds{60});
+    CHECK(config->telemetry_idle == std::chrono::minutes{30});
     CHECK(config->update_lock.file.empty());
     CHECK(config->update_lock.max_delay == std::chrono::hours{12});
   }
