@@ -1,3 +1,4 @@
+#include "agent/commands/arguments.hpp"
 #include "agent/commands/commands.hpp"
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/daemon.hpp"
@@ -6,8 +7,9 @@
 #include "core/base/text.hpp"
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <thread>
 
@@ -35,63 +37,98 @@ int show(Result<std::string> const& text, bool json) {
   return 0;
 }
 
-/// What `enroll` was told.
-struct Enrolling {
-  EnrollOptions options;
-  std::vector<std::string> facts;
-  bool wait = false;
-  std::string timeout = "1h";
-};
+using Needed = Option::Needed;
+using Times = Option::Times;
 
-CLI::App* describe_enroll(CLI::App& app, Layout& layout, Enrolling& told) {
-  auto* const command = app.add_subcommand("enroll", "makes a key and gets a certificate with a join token, or with the factory's certificate");
-  auto& options = told.options;
-  command->add_option("--root", layout.root, "the agent's folder")->required();
-  command->add_option("--server", options.servers, "https://HOST:PORT of the device listener; repeatable")->required();
-  command->add_option("--ca", options.ca_file, "the server's CA (ca.pem)")->required()->check(CLI::ExistingFile);
-  auto* const token = command->add_option("--token-file", options.token_file, "file with the join token")->check(CLI::ExistingFile);
-  auto* const factory = command->add_option("--factory-certificate", options.factory_certificate_file, "in place of a token: what the factory gave the device")
-                            ->check(CLI::ExistingFile)
-                            ->excludes(token);
-  auto* const factory_key = command->add_option("--factory-key", options.factory_key, "its key: a file, or handle:0x81... in a TPM");
-  factory->needs(factory_key);
-  factory_key->needs(factory);
-  command->add_option("--key", options.key, "use this key of a TPM (handle:0x81...) and make none");
-  command->add_option("--tuf-root", options.tuf_root_file, "root.json to trust instead of the server's first word")->check(CLI::ExistingFile);
-  command->add_option("--id", options.id, "name of the device (default: random)");
-  command->add_option("--hardware", options.hardware, "hardware class (default: the machine's architecture)");
-  command->add_option("--report", told.facts, "k=v, a fact the device reports; repeatable");
-  auto* const wait = command->add_flag("--wait", told.wait, "wait until a person approves, where one must");
-  command->add_option("--timeout", told.timeout, "so long at most")->needs(wait)->capture_default_str();
-  return command;
+constexpr Option kRoot{"--root", "DIR", "the agent's folder", Needed::yes};
+constexpr Option kOutput{"-o,--output", "table|json", "how it is written"};
+constexpr Option kModel{"--model", "NAME", "of which model", Needed::yes};
+
+constexpr auto kEnroll = std::to_array<Option>({
+    kRoot,
+    {"--server", "URL", "https://HOST:PORT of the device listener", Needed::yes, Times::many},
+    {"--ca", "FILE", "the server's CA (ca.pem)", Needed::yes},
+    {"--token-file", "FILE", "the join token", Needed::no, Times::once, {}, "--factory-certificate"},
+    {"--factory-certificate", "FILE", "in place of a token: what the factory gave the device", Needed::no, Times::once, "--factory-key"},
+    {"--factory-key", "KEY", "its key: a file, or handle:0x81... in a TPM", Needed::no, Times::once, "--factory-certificate"},
+    {"--key", "HANDLE", "use this key of a TPM (handle:0x81...) and make none"},
+    {"--tuf-root", "FILE", "root.json to trust instead of the server's first word"},
+    {"--id", "NAME", "name of the device (default: random)"},
+    {"--hardware", "CLASS", "hardware class (default: the machine's architecture)"},
+    {"--report", "K=V", "a fact the device reports", Needed::no, Times::many},
+    {"--wait", "", "wait until a person approves, where one must"},
+    {"--timeout", "TIME", "so long at most (1h)", Needed::no, Times::once, "--wait"},
+});
+constexpr auto kInstall = std::to_array<Option>({
+    {"bundle", "FILE", "the bundle's file", Needed::yes},
+    kRoot,
+    {"--no-wait", "", "end once the agent has accepted it; the stick stays in until it has copied what it needs"},
+    {"--receipt", "FILE", "where to write what the device did, for fleetctl bundle accept"},
+    {"--timeout", "TIME", "so long at most (6h)"},
+});
+constexpr auto kRun = std::to_array<Option>({kRoot});
+constexpr auto kStatus = std::to_array<Option>({kRoot, kOutput});
+constexpr auto kExplain = std::to_array<Option>({kRoot, kOutput, {"model", "NAME", "one model"}});
+constexpr auto kRollback = std::to_array<Option>({kRoot, {"--model", "NAME", "needed where several run"}});
+constexpr auto kOfModel = std::to_array<Option>({kRoot, kModel});
+constexpr auto kCollect = std::to_array<Option>({kRoot, {"--to", "FILE", "the file to write", Needed::yes}});
+constexpr auto kCommands = std::to_array<Command>({
+    {"enroll", "makes a key and gets a certificate with a join token, or with the factory's certificate", kEnroll},
+    {"install", "installs a bundle (fleetctl bundle export), with the same checks as over the network, and waits for the commit", kInstall},
+    {"run", "the daemon", kRun},
+    {"status", "what runs and what is under way", kStatus},
+    {"explain", "why each model is where it is", kExplain},
+    {"check-config", "names every mistake of agent.yaml, and what it names that this machine lacks; run does not start with one", kRun},
+    {"rollback", "returns to the version before and holds the one that runs", kRollback},
+    {"unhold", "lets a held release be taken again", kOfModel},
+    {"consent", "agrees to the release that waits for it (agent.yaml, update_lock)", kOfModel},
+    {"collect", "writes a tar of status, configuration and journal, without secrets", kCollect},
+});
+constexpr char kAbout[] =
+    "fleet-agent: keeps the models of this device at what its fleet says\n\n"
+    "  fleet-agent enroll --root /var/lib/fleet --server https://fleet.example:8444 --ca ca.pem --token-file token\n"
+    "  fleet-agent run --root /var/lib/fleet\n\n";
+
+EnrollOptions options_of(Arguments const& told) {
+  EnrollOptions out;
+  out.servers = told.all("--server");
+  out.ca_file = told.text("--ca");
+  out.token_file = told.text("--token-file");
+  out.factory_certificate_file = told.text("--factory-certificate");
+  out.factory_key = told.text("--factory-key");
+  out.key = told.text("--key");
+  out.tuf_root_file = told.text("--tuf-root");
+  out.id = told.text("--id");
+  out.hardware = told.text("--hardware");
+  return out;
 }
 
-Result<std::string> try_enroll(Layout const& layout, Enrolling& told) {
-  auto& options = told.options;
+Result<std::string> try_enroll(Layout const& layout, Arguments const& told, EnrollOptions options) {
   FLEET_TRY(auto const config, load_config(system_fs(), layout.config()));
   FLEET_TRY(options.proxy, proxy_of(config));
-  if (!told.wait) return enroll(system_fs(), system_clock(), system_random(), layout, options, system_clock());
+  if (!told.has("--wait")) return enroll(system_fs(), system_clock(), system_random(), layout, options, system_clock());
   Waiting waiting;
-  FLEET_TRY(waiting.timeout, parse_duration(told.timeout));
+  FLEET_TRY(waiting.timeout, parse_duration(told.text("--timeout", "1h")));
   waiting.pause = [](Millis time) { std::this_thread::sleep_for(time); };
   waiting.say = [](std::string const& text) { fmt::print(stderr, "{}\n", safe_lines(text)); };
   return enroll_and_wait(system_fs(), system_clock(), system_random(), layout, options, waiting, system_clock());
 }
 
-int run_enroll(Layout const& layout, Enrolling told) {
-  for (auto const& fact : told.facts) {
+int run_enroll(Layout const& layout, Arguments const& told) {
+  auto options = options_of(told);
+  for (auto const& fact : told.all("--report")) {
     auto const equals = fact.find('=');
     if (equals == std::string::npos || equals == 0) {
       fmt::print(stderr, "fleet-agent: --report '{}': write k=v\n", fact);
       return kUsage;
     }
-    told.options.reported[fact.substr(0, equals)] = fact.substr(equals + 1);
+    options.reported[fact.substr(0, equals)] = fact.substr(equals + 1);
   }
-  if (told.options.token_file.empty() && told.options.factory_certificate_file.empty()) {
+  if (options.token_file.empty() && options.factory_certificate_file.empty()) {
     fmt::print(stderr, "fleet-agent: enroll: nothing lets the device in\n  hint: give --token-file, or --factory-certificate and --factory-key\n");
     return kUsage;
   }
-  auto const state = try_enroll(layout, told);
+  auto const state = try_enroll(layout, told, std::move(options));
   if (!state) return finish(state.error());
   if (*state == "active") {
     fmt::print("enrolled; start it with: fleet-agent run --root {}\n", layout.root);
@@ -102,18 +139,12 @@ int run_enroll(Layout const& layout, Enrolling told) {
   return kWaitsForPerson;
 }
 
-CLI::App* describe_install(CLI::App& app, Layout& layout, InstallOptions& options, std::string& timeout) {
-  auto* const command = app.add_subcommand("install", "installs a bundle (fleetctl bundle export), with the same checks as over the network, and waits for the commit");
-  command->add_option("bundle", options.bundle, "the bundle's file")->required();
-  command->add_option("--root", layout.root, "the agent's folder")->required();
-  command->add_flag("!--no-wait", options.wait, "end once the agent has accepted it; the stick stays in until it has copied what it needs");
-  command->add_option("--receipt", options.receipt, "file to write what the device did to, for fleetctl bundle accept");
-  command->add_option("--timeout", timeout, "so long at most")->capture_default_str();
-  return command;
-}
-
-int run_install(Machine const& machine, Layout const& layout, InstallOptions options, std::string const& timeout) {
-  auto const patience = parse_duration(timeout);
+int run_install(Machine const& machine, Layout const& layout, Arguments const& told) {
+  InstallOptions options;
+  options.bundle = told.text("bundle");
+  options.wait = !told.has("--no-wait");
+  options.receipt = told.text("--receipt");
+  auto const patience = parse_duration(told.text("--timeout", "6h"));
   if (!patience) {
     finish(patience.error());
     return kUsage;
@@ -124,61 +155,36 @@ int run_install(Machine const& machine, Layout const& layout, InstallOptions opt
   return code ? *code : finish(code.error());
 }
 
+int run(Arguments const& told) {
+  Layout layout;
+  auto const root = absolute_path(told.text("--root"));
+  if (!root) return finish(root.error());
+  layout.root = *root;
+  bool const json = told.text("--output") == "json";
+  auto const& command = told.command;
+  Machine const machine{system_fs(), system_clock(), system_random()};
+  if (command == "enroll") return run_enroll(layout, told);
+  if (command == "install") return run_install(machine, layout, told);
+  if (command == "run") return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
+  if (command == "check-config") return finish(check_config(system_fs(), layout));
+  if (command == "status") return show(show_status(machine, layout, json), json);
+  if (command == "explain") return show(explain(machine, layout, told.text("model"), json), json);
+  if (command == "collect") return finish(collect(machine, layout, told.text("--to")));
+  return finish(order(machine, layout, command, told.text("--model")));  // rollback, unhold, consent
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  CLI::App app{
-      "fleet-agent: keeps the models of this device at what its fleet says\n\n  fleet-agent enroll --root /var/lib/fleet --server https://fleet.example:8444 "
-      "--ca ca.pem --token-file token\n  fleet-agent run --root /var/lib/fleet"};
-  app.require_subcommand(1);
-  app.set_version_flag("--version", FLEET_VERSION);
-  Layout layout;
-  std::string output = "table", model, file;
-  Enrolling told;
-  auto const add = [&](char const* name, char const* help) {
-    auto* const command = app.add_subcommand(name, help);
-    command->add_option("--root", layout.root, "the agent's folder")->required();
-    return command;
-  };
-  auto* const enrolling = describe_enroll(app, layout, told);
-  InstallOptions install_options;
-  std::string install_timeout = "6h";
-  auto* const installing = describe_install(app, layout, install_options, install_timeout);
-  auto* const running = add("run", "the daemon");
-  auto* const status = add("status", "what runs and what is under way");
-  auto* const explaining = add("explain", "why each model is where it is");
-  explaining->add_option("model", model, "one model");
-  for (auto* const command : {status, explaining}) command->add_option("-o,--output", output, "table or json")->check(CLI::IsMember({"table", "json"}));
-  auto* const checking = add("check-config", "names every mistake of agent.yaml, and what it names that this machine lacks; run does not start with one");
-  auto* const rollback = add("rollback", "returns to the version before and holds the one that runs");
-  rollback->add_option("--model", model, "needed where several run");
-  auto* const unhold = add("unhold", "lets a held release be taken again");
-  unhold->add_option("--model", model)->required();
-  auto* const consent = add("consent", "agrees to the release that waits for it (agent.yaml, update_lock)");
-  consent->add_option("--model", model)->required();
-  auto* const collecting = add("collect", "writes a tar of status, configuration and journal, without secrets");
-  collecting->add_option("--to", file, "file to write")->required();
-
-  try {
-    app.parse(argc, argv);
-  } catch (CLI::ParseError const& fault) {
-    return app.exit(fault) == 0 ? 0 : kUsage;
+  std::vector<char const*> const words(argv + std::min(argc, 1), argv + argc);
+  auto const told = read_arguments(kCommands, words);
+  if (!told) {
+    finish(told.error());
+    return kUsage;
   }
-  auto const root = absolute_path(layout.root);
-  if (!root) return finish(root.error());
-  layout.root = *root;
-  bool const json = output == "json";
-  Machine const machine{system_fs(), system_clock(), system_random()};
-  if (enrolling->parsed()) return run_enroll(layout, std::move(told));
-  if (installing->parsed()) return run_install(machine, layout, std::move(install_options), install_timeout);
-  if (running->parsed()) return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
-  if (checking->parsed()) return finish(check_config(system_fs(), layout));
-  if (status->parsed()) return show(show_status(machine, layout, json), json);
-  if (explaining->parsed()) return show(explain(machine, layout, model, json), json);
-  if (rollback->parsed()) return finish(order(machine, layout, "rollback", model));
-  if (unhold->parsed()) return finish(order(machine, layout, "unhold", model));
-  if (consent->parsed()) return finish(order(machine, layout, "consent", model));
-  return finish(collect(machine, layout, file));
+  if (told->version) fmt::print("{}\n", FLEET_VERSION);
+  if (told->help) fmt::print("{}{}", told->command.empty() ? kAbout : "", help_of(kCommands, told->command));
+  return told->version || told->help ? 0 : run(*told);
 } catch (std::exception const& bug) {
   fmt::print(stderr, "fleet-agent: internal error: {}\n", bug.what());
   return 1;
