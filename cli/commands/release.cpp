@@ -15,13 +15,18 @@ namespace fleet::cli {
 namespace json = boost::json;
 namespace {
 
+/// `cam-a,cam-b`, or `cam-a/small` of a variant that has a name.
+std::string whose(json::value const& one, std::string_view name_key) {
+  auto const name = render::text_at(one, name_key);
+  return render::joined(render::member(one, "hardware")) + (name.empty() ? "" : "/" + name);
+}
+
 std::string files_of(json::value const& release) {
   std::string out;
   auto const* const variants = render::member(release, "variants").if_array();
   for (std::size_t i = 0; variants != nullptr && i < variants->size(); ++i) {
     auto const& variant = (*variants)[i];
-    auto const name = render::text_at(variant, "name");
-    auto const hardware = render::joined(render::member(variant, "hardware")) + (name.empty() ? "" : "/" + name);
+    auto const hardware = whose(variant, "name");
     if (auto const* files = render::member(variant, "files").if_array())
       for (auto const& file : *files)
         out += fmt::format("{}{}: {}  {}{}  {}", out.empty() ? "" : "\n", hardware, render::text_at(file, "name"),
@@ -64,7 +69,7 @@ std::string routes_of(json::array const& items) {
         told = fmt::format("{}, saves {:.1f} %", render::size_text(static_cast<std::uint64_t>(render::number_at(route, "bytes"))), render::number_at(route, "saves_percent"));
       if (state == "waiting") told = "is being prepared";
       if (state == "refused") told = "saves too little";
-      out += fmt::format("{}{}: {}: {}{}  {}", out.empty() ? "" : "\n", render::joined(render::member(item, "hardware")), render::text_at(item, "file"), kind,
+      out += fmt::format("{}{}: {}: {}{}  {}", out.empty() ? "" : "\n", whose(item, "variant"), render::text_at(item, "file"), kind,
                          from.empty() ? "" : " from " + from, told);
     }
   }

@@ -31,6 +31,13 @@ Result<std::vector<wire::Route>> ready_of(db::Connection& reader, Digest const& 
   }
 }
 
+/// Of all variants that a device of this hardware brings, its hardware's own first.
+std::vector<wire::ReleaseFile> files_for(wire::Release const& release, std::string_view hardware) {
+  std::vector<wire::ReleaseFile> out;
+  for (auto const* const variant : wire::variants_for(release, hardware)) out.insert(out.end(), variant->files.begin(), variant->files.end());
+  return out;
+}
+
 /// About what a route takes of the document.
 constexpr std::size_t kRouteBytes = 320, kFileBytes = 128;
 
@@ -55,11 +62,9 @@ json::object route_json(db::Statement const& row, std::uint64_t size) {
 
 Result<wire::ReleaseRoutes> routes_of(db::Connection& reader, wire::Release const& release, Digest const& digest, std::string const& hardware) {
   wire::ReleaseRoutes out{digest, hardware, {}};
-  auto const* const variant = wire::find_variant(release, hardware);
-  if (variant == nullptr) return out;
   std::set<Digest> seen;
   std::size_t bytes = 0;
-  for (auto const& file : variant->files) {
+  for (auto const& file : files_for(release, hardware)) {
     if (file.size < kFileBytesMin || !seen.insert(file.sha256).second) continue;
     FLEET_TRY(auto routes, ready_of(reader, file.sha256));
     bytes += routes.empty() ? 0 : kFileBytes + kRouteBytes * routes.size();
@@ -94,6 +99,7 @@ Result<std::vector<std::string>> routes_json(db::Connection& reader, wire::Relea
       }
       if (routes.empty()) continue;
       out.push_back(json::serialize(json::object{{"hardware", json::array(variant.hardware.begin(), variant.hardware.end())},
+                                                 {"variant", variant.name},
                                                  {"file", file.name},
                                                  {"sha256", file.sha256.hex()},
                                                  {"size", file.size},
@@ -130,12 +136,11 @@ Result<bool> is_in_release(db::Connection& reader, Digest const& sha256, std::st
 
 Result<Travel> travel_of(db::Connection& reader, wire::Release const& release, wire::Release const* from, std::string const& hardware) {
   Travel out{"none", 0, 0};
-  auto const* const variant = wire::find_variant(release, hardware);
-  auto const* const before = from == nullptr ? nullptr : wire::find_variant(*from, hardware);
   std::set<Digest> there;
-  for (auto const& file : before == nullptr ? std::vector<wire::ReleaseFile>{} : before->files) there.insert(file.sha256);
+  if (from != nullptr)
+    for (auto const& file : files_for(*from, hardware)) there.insert(file.sha256);
   std::uint64_t most = 0;
-  for (auto const& file : variant == nullptr ? std::vector<wire::ReleaseFile>{} : variant->files) {
+  for (auto const& file : files_for(release, hardware)) {
     out.size += file.size;
     if (!there.insert(file.sha256).second) continue;
     std::string kind = "as_it_is";

@@ -18,7 +18,7 @@ namespace fleet::routes {
 [[nodiscard]] Result<std::string> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n);
 
 /// The items of `release get`: by file what there is, what is being made, and what was not worth it.
-/// `{"hardware":[...],"file","sha256","size","routes":[{"state","kind","from":"model@version" or null,"base","bytes","recipe_bytes","memory","saves_percent","devices","why"}]}`
+/// `{"hardware":[...],"variant","file","sha256","size","routes":[{"state","kind","from":"model@version" or null,"base","bytes","recipe_bytes","memory","saves_percent","devices","why"}]}`
 [[nodiscard]] Result<std::vector<std::string>> routes_json(db::Connection& reader, wire::Release const& release);
 
 /// Bytes of an object that routes name; nothing: there is none.

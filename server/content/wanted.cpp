@@ -76,6 +76,14 @@ wire::ReleaseFile const* former(wire::ReleaseFile const& file, wire::Variant con
   return out;
 }
 
+/// What stood for a variant in an earlier release: the one of its name; else its hardware's own.
+wire::Variant const* counterpart(std::string_view name, wire::Release const& base, std::string_view hardware) {
+  auto const all = wire::variants_for(base, hardware);
+  auto const same = std::find_if(all.begin(), all.end(), [&](wire::Variant const* one) { return one->name == name; });
+  if (same != all.end()) return *same;
+  return all.empty() ? nullptr : all.front();
+}
+
 class Finder {
 public:
   explicit Finder(db::Connection& reader) : reader_(reader) {}
@@ -124,7 +132,7 @@ private:
   /// From each variant of the base that one of the variant's devices may have.
   void add_delta(WantedRecipe wanted, wire::ReleaseFile const& file, wire::Variant const& variant, wire::Release const& base) {
     for (auto const& hardware : variant.hardware) {
-      auto const* const before = wire::find_variant(base, hardware);
+      auto const* const before = counterpart(variant.name, base, hardware);
       auto const* const was = before == nullptr ? nullptr : former(file, variant, *before);
       if (was == nullptr || was->sha256 == file.sha256 || was->size < kFileBytesMin) continue;
       if (base.manifest.handler == wire::kArchiveHandler && archive_format(was->name)) continue;  // unpacked on devices, and gone

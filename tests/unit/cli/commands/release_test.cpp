@@ -8,7 +8,7 @@ using namespace fleet::cli::testing;
 TEST_CASE("a release is one card with its files, data sets and what was found in them") {
   FakeServer const server([](Seen const& seen) {
     if (seen.line.find("/routes") != std::string::npos)
-      return net::json_response(200, R"({"items":[{"hardware":["cam-a"],"file":"model.onnx","sha256":"aa","size":1000000,"routes":[
+      return net::json_response(200, R"({"items":[{"hardware":["cam-a"],"variant":"small","file":"model.onnx","sha256":"aa","size":1000000,"routes":[
         {"state":"ready","kind":"tensor_delta","from":"reader@1.0.0","bytes":20480,"saves_percent":97.95,"devices":40},
         {"state":"refused","kind":null,"from":null,"why":"950001 bytes"},{"state":"waiting","from":"reader@0.9.0"},{"state":"failed","from":"reader@0.8.0","why":"bad_block: x"}]}],"next":null})");
     return net::json_response(200, R"({"model":"reader","version":"2.0.0","state":"approved","variants":[{"hardware":["cam-a","cam-b"],"files":[
@@ -27,10 +27,10 @@ TEST_CASE("a release is one card with its files, data sets and what was found in
         "CREATED:     1h ago\n"
         "DATASETS:    digits sha256:bb\n"
         "FILES:       cam-a,cam-b: bin/run  10 B, executable  aaaaaaaaaaaa\n"
-        "ROUTES:      cam-a: model.onnx: tensor_delta from reader@1.0.0  20.0 KiB, saves 98.0 %\n"
-        "             cam-a: model.onnx: compressed  saves too little\n"
-        "             cam-a: model.onnx: delta from reader@0.9.0  is being prepared\n"
-        "             cam-a: model.onnx: delta from reader@0.8.0  failed: bad_block: x\n"
+        "ROUTES:      cam-a/small: model.onnx: tensor_delta from reader@1.0.0  20.0 KiB, saves 98.0 %\n"
+        "             cam-a/small: model.onnx: compressed  saves too little\n"
+        "             cam-a/small: model.onnx: delta from reader@0.9.0  is being prepared\n"
+        "             cam-a/small: model.onnx: delta from reader@0.8.0  failed: bad_block: x\n"
         "INSPECTION:  model.onnx: {\"opset\":13}\n");
   CHECK(bench.run({"release", "get", "reader"}) == 2);
 }

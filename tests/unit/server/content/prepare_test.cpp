@@ -274,3 +274,28 @@ TEST_CASE("how a release travels is told by what runs: by a delta, as it is, or 
   CHECK(all.bytes > 0);
   CHECK(all.objects >= 2);
 }
+
+TEST_CASE("what a device keeps for another condition is brought by a delta from its own namesake") {
+  House house;
+  auto const add = [&](std::string const& version, std::string const& own, std::string const& small) {
+    house.add_blob(own);
+    house.add_blob(small);
+    return must(house.publish_body("reader", fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{}]}},{{"name":"small","hardware":["cam-a"],"files":[{}]}}],)"
+                                                         R"("manifest":{{"variants":{{"small":{{"when":{{"battery_below":"30%"}}}}}}}}}})",
+                                                         version, house.file_json("model.bin", own), house.file_json("model.bin", small))))
+        .release;
+  };
+  auto const small = noise(7, 400'000);
+  auto const first = add("1", house.one, small);
+  auto const release = add("2", house.two, small.substr(0, 200'000) + noise(8, 500) + small.substr(200'000));
+  house.run("1", 1);
+  house.prepare();
+  auto const to = must(wire::decode_release(release.document)), from = must(wire::decode_release(first.document));
+  auto const told = must(routes_of(house.store->reader(), to, release.digest, "cam-a"));
+  REQUIRE(told.files.size() == 2);
+  CHECK(told.files[0].routes.at(0).bases == std::vector{crypto::sha256(house.one)});
+  CHECK(told.files[1].routes.at(0).bases == std::vector{crypto::sha256(small)});
+  auto const travel = must(travel_of(house.store->reader(), to, &from, "cam-a"));
+  CHECK(travel.size == house.two.size() + 400'500);
+  CHECK(travel.bytes < 80'000);
+}
