@@ -67,6 +67,7 @@ public:
   [[nodiscard]] std::optional<std::string> target(std::string const& link) const;
   [[nodiscard]] bool is_executable(std::string const& path) const;
   [[nodiscard]] bool exists(std::string const& path) const { return find(path) != 0; }
+  [[nodiscard]] std::size_t opened() const { return open_.size(); }
   /// Sorted; nothing where there is no folder.
   [[nodiscard]] std::vector<std::string> names(std::string const& folder) const;
   [[nodiscard]] std::uint32_t owner(std::string const& path) const;

@@ -86,6 +86,10 @@ void Peer::add(Published const& release, SysTime now) {
   sign(now);
 }
 
+void Peer::retire(std::string const& digest) {
+  std::erase_if(signed_, [&](trust::Target const& one) { return one.hashes.at("sha256") == digest; });
+}
+
 void Peer::direct(std::vector<wire::DirectiveTarget> targets) {
   for (auto const& target : targets) models_ever.insert(target.model);
   targets_ = std::move(targets);

@@ -41,6 +41,8 @@ public:
   [[nodiscard]] bool is_known_by(std::string const& ca_pem) const;
 
   void add(Published const& release, SysTime now);
+  /// It is signed no more: what is signed stays as long as it was.
+  void retire(std::string const& digest);
   /// What the device is to do from now on.
   void direct(std::vector<wire::DirectiveTarget> targets);
   [[nodiscard]] static wire::DirectiveTarget target(Published const& release, std::string rollout, wire::Action action = wire::Action::install, std::int64_t attempt = 1);

@@ -15,8 +15,6 @@ namespace {
 
 constexpr auto kOrderAgain = std::chrono::hours{1};
 constexpr auto kStartAgain = std::chrono::seconds{5};
-constexpr auto kMost = std::chrono::hours{48};  ///< of virtual time, for a whole life
-constexpr std::uint64_t kRequestsMost = 1'500;
 
 /// The server in the same process, as a client with this certificate and these CAs reaches it.
 class InProcess final : public net::Exchanger {
@@ -262,7 +260,7 @@ void live(World& world, std::function<bool()> const& stop) {
   auto const began = world.clock.mono();
   Machine machine(world);
   while (!world.is_over() && world.faults.empty() && !(stop && stop())) {
-    if (world.clock.mono() - began > kMost || world.peer.requests() > kRequestsMost) {
+    if (world.clock.mono() - began > world.life->most || world.peer.requests() > world.life->requests_most) {
       world.fault(fmt::format("it does not come to its end: step {} ({}), {} after the start, {} requests", world.at, world.steps()[world.at].name,
                               fleet::to_string(world.clock.mono() - began), world.peer.requests()));
       return;

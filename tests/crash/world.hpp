@@ -32,6 +32,8 @@ struct Life {
   /// What must hold at the end besides what always must (checks.cpp).
   std::map<std::string, std::string> runs = {};  ///< by model the version at which `current` points; empty: none
   std::map<std::string, std::vector<std::string>> told = {};  ///< by model what must have been told, as Peer::told has it; where it is one alone, as the last
+  Millis most = std::chrono::hours{48};  ///< of virtual time, for all of it
+  std::uint64_t requests_most = 1'500;
 };
 
 /// The device's disk, its server, and time: all that is left when the power goes. A value.
