@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
+.PHONY: help demo test build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -45,6 +45,10 @@ crash: build ## power cuts after every operation of the agent, over a model of a
 	@$(STEP) "power cuts" $(BUILD)/bin/crash $(if $(SEED),--seed $(SEED))
 	@$(STEP) "real agents, ext4" bash -c 'tests/crash/real.sh $(BUILD)/bin 200 ext4 || test $$? -eq 77'
 	@$(STEP) "real agents, XFS" bash -c 'tests/crash/real.sh $(BUILD)/bin 100 xfs || test $$? -eq 77'
+
+endurance: build ## 1,000 updates in a row and 24 hours without growth: on a virtual clock in a minute, then the updates again between real processes (UPDATES=n)
+	@$(STEP) "virtual" $(BUILD)/bin/steady
+	@$(STEP) "real" tests/bench/endurance.sh $(BUILD)/bin
 
 sim: build ## simulated fleets, each as it must be; SEED=n replays one
 	@$(STEP) "simulation" $(BUILD)/bin/fleet-sim --check $(if $(SEED),--seed $(SEED))

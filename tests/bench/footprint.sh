@@ -1,11 +1,12 @@
 #!/bin/bash
-# What an agent costs a device: its size, how fast it starts, what it holds in memory idle and while 1 GiB comes, what it writes and what it sends in a day.
+# What an agent costs a device: its size, how fast it starts, what it holds in memory idle and at most while 1 GiB comes, what it writes then, how often it wakes.
+# What it sends in a day: traffic.sh; what others cost: peers.sh.
 # usage: tests/bench/footprint.sh [BIN_DIR]
 #   BUILDS="build/bin build-agent-amd64 ..."  folders of agents; default: BIN_DIR's and those of make agent and make agent-static, where they are
-#   DELIVER=1024 (MiB)  WATCH=280 (s; the network of three configurations is watched side by side, each in a network namespace of its own: root)
+#   DELIVER=1024 (MiB)
 set -euo pipefail
 . "$(dirname "$0")/lib.sh" "$@"
-watch=${WATCH:-280} deliver=${DELIVER:-1024}
+deliver=${DELIVER:-1024}
 arch=$(dpkg --print-architecture 2>/dev/null || uname -m)
 builds=${BUILDS:-$bin build-agent-$arch build-agent-static-$arch}
 

@@ -6,7 +6,8 @@ done
 work=$(mktemp -d)
 started=()
 cleanup() {
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+  # Those that still run: the number of one that has ended may be another program's by now.
+  for pid in $(jobs -pr); do kill "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -rf "$work"
 }
