@@ -17,6 +17,7 @@ using fleet::RunOptions;
 namespace admin = fleet::admin;
 
 constexpr int kUsage = 2;
+constexpr std::uint64_t kEgressLeast = 125'000;
 admin::Machine const kMachine{fleet::system_clock(), fleet::system_random()};
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
@@ -41,7 +42,7 @@ int print_findings(Result<std::vector<std::string>> const& findings) {
 struct Parsed {
   admin::InitOptions init;
   RunOptions run;
-  std::string certificate_lifetime = "365d", content_max = "20GiB";
+  std::string certificate_lifetime = "365d", content_max = "20GiB", egress;
   admin::DataDir check, data;
   std::string new_passphrase_file;
   admin::BackupOptions backup, restore;
@@ -52,6 +53,11 @@ Result<void> run_server(Parsed& parsed) {
   if (parsed.run.certificate_lifetime < std::chrono::seconds{3})
     return Error{fleet::Kind::bad_input, "bad_lifetime", "--certificate-lifetime " + parsed.certificate_lifetime + ": at least 3s"};
   FLEET_TRY(parsed.run.content_bytes_max, fleet::wire::parse_size(parsed.content_max));
+  if (!parsed.egress.empty()) {
+    FLEET_TRY(parsed.run.egress, fleet::wire::parse_rate(parsed.egress));
+    if (parsed.run.egress < kEgressLeast)
+      return Error{fleet::Kind::bad_input, "bad_rate", "--egress " + parsed.egress + ": at least 1Mbit/s"};
+  }
   return fleet::run(parsed.run);
 }
 
@@ -105,6 +111,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
                   "ADDRESS or ADDRESS/BITS of a balancer: its connections begin with a PROXY protocol v2 header, which tells the real address; repeatable")
       ->expected(1)
       ->take_all();
+  run->add_option("--egress", parsed.egress, "what files may leave with, to everybody together, such as 200Mbit/s; devices beyond what it has room for are told when to come again");
   run->add_option("--content-max", parsed.content_max, "of the disk, for deltas and other ways that files travel, such as 20GiB; 0: none are prepared")->capture_default_str();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);

@@ -11,6 +11,7 @@
 #include "core/base/log.hpp"
 #include "core/net/client.hpp"
 #include "server/api/handler.hpp"
+#include "server/blobs/turns.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "server/fronts/agent/polls.hpp"
@@ -67,6 +68,7 @@ std::string reachable(std::string const& bound, std::string const& first_host) {
 struct Running {
   signing::KeyRing keys;
   oidc::IssuerKeys issuers{oidc::fetch_over_tls(system_clock())};
+  blobs::Turns turns;
   std::unique_ptr<store::Store> store;
   Services services;
   std::unique_ptr<rollout::Engine> engine;
@@ -74,8 +76,9 @@ struct Running {
   std::unique_ptr<fronts::Polls> polls;
   std::unique_ptr<routes::Preparer> content;
 
-  Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name)
+  Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name, std::uint64_t egress)
       : keys(system_fs(), system_random(), files, layout.keys()),
+        turns(egress),
         store(std::move(opened)),
         services{.data_dir = layout.dir,
                  .clock = system_clock(),
@@ -86,7 +89,8 @@ struct Running {
                  .server_name = std::move(name),
                  .devices_url = {},
                  .keys = &keys,
-                 .issuers = &issuers} {}
+                 .issuers = &issuers,
+                 .turns = &turns} {}
 };
 
 /// What both listeners may hold together: the descriptors that the system allows, less those of database, logs and files on their way out.
@@ -116,7 +120,7 @@ Result<std::vector<net::AddressRange>> parse_balancers(std::vector<std::string> 
 }
 
 Result<void> listen(Running& running, crypto::CertificateAndKey const& identity, admin::Address const& api, admin::Address const& devices,
-                    std::vector<net::AddressRange> const& balancers) {
+                    std::vector<net::AddressRange> const& balancers, std::uint64_t egress) {
   auto& services = running.services;
   net::ListenerConfig base;
   base.certificate_pem = identity.certificate;
@@ -138,7 +142,7 @@ Result<void> listen(Running& running, crypto::CertificateAndKey const& identity,
   listeners[kDevices].client_ca_names_pem = services.ca.certificate;
   listeners[kDevices].handler = api::make_handler(services, api::Listener::device);
   auto const threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
-  FLEET_TRY(running.net, net::Server::create(std::move(listeners), {}, threads, running.services.clock));
+  FLEET_TRY(running.net, net::Server::create(std::move(listeners), {.egress = egress}, threads, running.services.clock));
   services.net = running.net.get();
   return {};
 }
@@ -206,7 +210,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
   FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));
   FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
-  Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name);
+  Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name, options.egress);
   auto& services = running.services;
   FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
@@ -218,7 +222,7 @@ Result<void> run(RunOptions const& options) {
 
   FLEET_TRY(running.engine, rollout::Engine::create(services));
   services.rollouts = running.engine.get();
-  FLEET_CHECK(listen(running, identity, api, devices, balancers));
+  FLEET_CHECK(listen(running, identity, api, devices, balancers, options.egress));
   auto const& host = known_as.hosts.front();
   std::vector<std::pair<std::string_view, std::string>> const endpoints{{"api", url_of(reachable(api.host, host), running.net->port(kApi))},
                                                                         {"devices", url_of(reachable(devices.host, host), running.net->port(kDevices))},

@@ -17,6 +17,7 @@ struct RunOptions {
   std::string passphrase_file = {};                            ///< of the private keys, where they are sealed
   std::string factories_file = {};                             ///< which factories' certificates let devices in (docs/operators.md); empty: none
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
+  std::uint64_t egress = 0;                                    ///< bytes of files a second, to all devices and people together; 0: no bound
   std::uint64_t content_bytes_max = std::uint64_t{20} << 30;   ///< of the disk, for deltas and other prepared routes; 0: none are prepared
   std::vector<std::string> balancers = {};                     ///< addresses and ranges whose connections begin with a PROXY header (docs/operators.md)
 };

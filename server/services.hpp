@@ -29,6 +29,9 @@ class KeyRing;
 namespace oidc {
 class IssuerKeys;
 }
+namespace blobs {
+class Turns;
+}
 
 /// What the server's parts share, made once in main and passed by reference.
 struct Services {
@@ -48,6 +51,7 @@ struct Services {
   fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
+  blobs::Turns* turns = nullptr;             ///< which devices fetch objects now
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)
   std::atomic<bool> draining{false};
 };

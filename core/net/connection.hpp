@@ -72,8 +72,13 @@ private:
   /// Head of `response` into the worker's scratch; `response` becomes a problem when it may not be sent.
   void render(Response& response);
   void pump();
-  [[nodiscard]] std::string_view next_piece();
-  void advance(std::size_t sent);
+  /// One piece of what is left, at most as much as the turn has room for. Nothing: there is none, or the connection has closed.
+  [[nodiscard]] std::optional<TlsSocket::Step> push(std::size_t room);
+  [[nodiscard]] std::optional<TlsSocket::Step> push_file(std::size_t room);
+  [[nodiscard]] TlsSocket::Step send_read(std::uint64_t wanted);
+  /// Whether bytes of the file may go now; else the connection goes on when they may.
+  bool may_send();
+  void allow(std::uint64_t bytes);
   void finish_answer();
   void begin_linger();
   /// After the last word: what the peer still sends is thrown away, lest closing resets the connection under the answer it has not read yet.

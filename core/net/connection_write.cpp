@@ -20,8 +20,9 @@ namespace {
 
 /// Bodies up to this size are copied behind the head and leave in the same record.
 constexpr std::size_t kSmallBody = 8 * 1024;
-/// A fast reader of a large body gives way to the others after this much.
+/// A fast reader of a large body gives way to the others after this much: half a millisecond of a core.
 constexpr std::size_t kTurnBytes = 512 * 1024;
+constexpr std::size_t kTurnBytesPlain = 2 * 1024 * 1024;
 constexpr Millis kLinger{2'000};
 /// A peer that keeps sending after the last word gives way to the others after this many reads.
 constexpr int kDiscardReads = 32;
@@ -56,7 +57,8 @@ void Connection::AnswerSink::answer(Response response) {
 
 std::unique_ptr<Connection::Outgoing> Connection::open_file(Response& response) {
   auto const wanted = std::get<FileBody>(response.body);
-  auto out = std::make_unique<Outgoing>();
+  auto out = std::make_unique<Outgoing>(worker_.shared().egress);
+  out->held = wanted.held;
   out->file = Fd{::open(wanted.path.c_str(), O_RDONLY | O_CLOEXEC)};
   struct stat info {};
   int const error = out->file && ::fstat(out->file.get(), &info) == 0 ? 0 : errno;
@@ -100,58 +102,108 @@ void Connection::send(Response response) {
   } else if (bytes.size() <= kSmallBody) {
     head += bytes;
   } else {
-    outgoing_ = std::make_unique<Outgoing>();
+    outgoing_ = std::make_unique<Outgoing>(worker_.shared().egress);
     auto* const shared = std::get_if<SharedBody>(&response.body);
     outgoing_->body = shared != nullptr ? std::move(*shared) : std::make_shared<std::string const>(std::get<std::string>(std::move(response.body)));
   }
   auto const step = tls_.write(head);
   if (!outgoing_ && step.state == TlsSocket::State::done && step.bytes == head.size()) return finish_answer();
-  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>();
+  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>(worker_.shared().egress);
   // Kept as it is: OpenSSL wants the very bytes again that it could not send.
   outgoing_->rest = head.substr(step.bytes);
   worker_.set_deadline(*this, worker_.shared().limits.write);
   pump();
 }
 
-std::string_view Connection::next_piece() {
-  auto& out = *outgoing_;
-  if (out.rest_sent < out.rest.size()) return std::string_view{out.rest}.substr(out.rest_sent);
-  if (out.body && out.body_sent < out.body->size()) return std::string_view{*out.body}.substr(out.body_sent);
-  auto const wanted = std::min<std::uint64_t>(out.file_left, worker_.file_scratch.size());
-  if (wanted == 0) return {};
-  auto const got = ::pread(out.file.get(), worker_.file_scratch.data(), wanted, static_cast<off_t>(out.file_offset));
-  if (got > 0) return {worker_.file_scratch.data(), static_cast<std::size_t>(got)};
-  log::error("file_body_cut", {{"offset", out.file_offset}, {"left", out.file_left}, {"error", got < 0 ? system_words(errno) : "the file ended early"}});
-  close();
-  return {};
-}
-
-void Connection::advance(std::size_t sent) {
+std::optional<TlsSocket::Step> Connection::push(std::size_t room) {
   auto& out = *outgoing_;
   if (out.rest_sent < out.rest.size()) {
-    out.rest_sent += sent;
-  } else if (out.body && out.body_sent < out.body->size()) {
-    out.body_sent += sent;
-  } else {
-    out.file_offset += sent;
-    out.file_left -= sent;
+    auto const step = tls_.write(std::string_view{out.rest}.substr(out.rest_sent));
+    out.rest_sent += step.bytes;
+    return step;
   }
+  if (out.body && out.body_sent < out.body->size()) {
+    auto const step = tls_.write(std::string_view{*out.body}.substr(out.body_sent, std::max(room, kTurnBytes / 8)));
+    out.body_sent += step.bytes;
+    return step;
+  }
+  return out.file_left > 0 ? push_file(room) : std::nullopt;
+}
+
+std::optional<TlsSocket::Step> Connection::push_file(std::size_t room) {
+  if (!may_send()) return std::nullopt;
+  auto& out = *outgoing_;
+  auto wanted = std::min<std::uint64_t>(out.file_left, room);
+  if (out.egress.is_bound()) wanted = std::min(wanted, out.allowed);
+  errno = 0;
+  auto step = tls_.is_plain() ? tls_.send_file(out.file.get(), out.file_offset, wanted) : send_read(wanted);
+  if (step.state == TlsSocket::State::ended || (step.state == TlsSocket::State::failed && errno == EIO)) {
+    log::error("file_body_cut", {{"offset", out.file_offset}, {"left", out.file_left}, {"error", errno == 0 ? "the file ended early" : system_words(errno)}});
+    close();
+    return std::nullopt;
+  }
+  out.file_offset += step.bytes;
+  out.file_left -= step.bytes;
+  if (out.egress.is_bound()) out.allowed -= step.bytes;
+  count(worker_.counters.file_bytes, step.bytes);
+  if (step.state == TlsSocket::State::done && step.bytes < wanted && tls_.is_plain()) step.state = TlsSocket::State::want_write;  // the socket is full
+  return step;
+}
+
+/// By TLS, a record at a time; `bytes` went, whatever the state says of the rest. What could not go is read again: OpenSSL wants the same bytes, not the same place.
+TlsSocket::Step Connection::send_read(std::uint64_t wanted) {
+  auto& scratch = worker_.file_scratch;
+  auto const got = ::pread(outgoing_->file.get(), scratch.data(), std::min<std::uint64_t>(wanted, scratch.size()), static_cast<off_t>(outgoing_->file_offset));
+  if (got == 0) return {TlsSocket::State::ended, 0};
+  if (got < 0) return {errno == EINTR ? TlsSocket::State::done : TlsSocket::State::ended, 0};
+  std::string_view left{scratch.data(), static_cast<std::size_t>(got)};
+  TlsSocket::Step step{TlsSocket::State::done, 0};
+  while (!left.empty() && step.state == TlsSocket::State::done) {
+    auto const one = tls_.write(left);
+    step.state = one.state == TlsSocket::State::ended ? TlsSocket::State::failed : one.state;  // the peer's end, not the file's
+    step.bytes += one.bytes;
+    left.remove_prefix(one.bytes);
+  }
+  errno = 0;
+  return step;
+}
+
+bool Connection::may_send() {
+  auto& out = *outgoing_;
+  if (!out.egress.is_bound() || out.allowed > 0) return true;
+  out.allowed = out.egress.ask(out.file_left, [to = weak_from_this(), worker = worker_.shared_from_this()](std::uint64_t bytes) {
+    boost::asio::post(worker->io, [to, worker, bytes] {
+      auto const connection = to.lock();
+      if (connection && connection->outgoing_ && connection->outgoing_->waits) connection->allow(bytes);
+      else worker->shared().egress.give_back(bytes);
+    });
+  });
+  out.waits = out.allowed == 0;
+  if (out.waits) worker_.clear_deadline(*this);  // it is not the peer who is late
+  return !out.waits;
+}
+
+void Connection::allow(std::uint64_t bytes) {
+  outgoing_->waits = false;
+  outgoing_->allowed = bytes;
+  worker_.set_deadline(*this, worker_.shared().limits.write);
+  pump();
 }
 
 void Connection::pump() {
-  std::size_t turn = 0;
-  for (auto piece = next_piece(); !piece.empty();) {
-    auto const step = tls_.write(piece);
-    if (step.state == TlsSocket::State::want_write) return arm_write();
-    if (step.state != TlsSocket::State::done) return close();
-    worker_.set_deadline(*this, worker_.shared().limits.write);
-    advance(step.bytes);
-    turn += step.bytes;
-    if (turn >= kTurnBytes) return arm_write();
-    piece.remove_prefix(step.bytes);
-    if (piece.empty()) piece = next_piece();
+  auto const most = tls_.is_plain() ? kTurnBytesPlain : kTurnBytes;
+  for (std::size_t turn = 0; turn < most;) {
+    auto const step = push(most - turn);
+    if (!step) {
+      if (state_ == State::writing && !outgoing_->waits) finish_answer();
+      return;
+    }
+    if (step->bytes > 0) worker_.set_deadline(*this, worker_.shared().limits.write);
+    if (step->state == TlsSocket::State::want_write) return arm_write();
+    if (step->state != TlsSocket::State::done) return close();
+    turn += step->bytes;
   }
-  if (state_ == State::writing) finish_answer();
+  arm_write();
 }
 
 void Connection::finish_answer() {

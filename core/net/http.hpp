@@ -66,11 +66,12 @@ struct Request {
   [[nodiscard]] std::string_view header(std::string_view name) const { return find_header(headers, name); }
 };
 
-/// A range of a file, read and sent in pieces (read(2), not mmap: a file that is cut short or a bad disk ends one connection, not the process).
+/// A range of a file, read and sent in pieces, without TLS by sendfile(2) (no mmap: a file that is cut short or a bad disk ends one connection, not the process).
 struct FileBody {
   std::string path;
   std::uint64_t offset = 0;
   std::uint64_t length = 0;
+  std::shared_ptr<void const> held = {};  ///< let go of once the answer has been sent, or cannot be
 };
 /// Bytes made once and shared by many answers.
 using SharedBody = std::shared_ptr<std::string const>;

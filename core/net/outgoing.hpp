@@ -6,6 +6,14 @@ namespace fleet::net {
 
 /// What of an answer could not be sent at once: first `rest`, then `body`, then the file.
 struct Connection::Outgoing {
+  explicit Outgoing(Egress& bound) : egress(bound) {}
+  ~Outgoing() {
+    if (allowed > 0) egress.give_back(allowed);
+  }
+  Outgoing(Outgoing const&) = delete;
+  Outgoing& operator=(Outgoing const&) = delete;
+
+  Egress& egress;
   std::string rest;
   std::size_t rest_sent = 0;
   SharedBody body;
@@ -13,6 +21,9 @@ struct Connection::Outgoing {
   Fd file;
   std::uint64_t file_offset = 0;
   std::uint64_t file_left = 0;
+  std::uint64_t allowed = 0;  ///< bytes of the file that may go now, where there is a bound
+  bool waits = false;         ///< for more of them
+  std::shared_ptr<void const> held;
 };
 
 }  // namespace fleet::net

@@ -89,6 +89,10 @@ public:
   Result<void> replace_certificate(std::string const& certificate_pem, std::string const& private_key_pem) override {
     std::vector<SslPtr<SSL_CTX>> made;  // all or none
     for (auto const& listener : shared_->listeners) {
+      if (listener.config.plain) {
+        made.emplace_back();
+        continue;
+      }
       auto config = listener.config;
       config.certificate_pem = certificate_pem;
       config.private_key_pem = private_key_pem;
@@ -127,9 +131,13 @@ public:
       sum.resumed += one.resumed;
       sum.handshake_failures += one.handshake_failures;
       sum.timed_out += one.timed_out;
+      sum.file_bytes += one.file_bytes;
     }
+    sum.egress_waiting = shared_->egress.waiting();
     return sum;
   }
+
+  [[nodiscard]] bool egress_is_spent() const override { return shared_->egress.waiting() > 0; }
 
   void after(std::size_t io_thread, Millis delay, std::function<void()> job) override { workers_.at(io_thread)->after(delay, std::move(job)); }
   [[nodiscard]] std::size_t threads() const override { return workers_.size(); }

@@ -68,12 +68,15 @@ struct ServerLimits {
   std::uint64_t stranger_bodies = 64ULL << 20;  ///< bytes that bodies under way may take together, of strangers and of the known, on each io thread
   std::uint64_t known_bodies = 256ULL << 20;
   Millis stranger{5'000};  ///< a stranger's silence after the handshake and between requests
+  std::uint64_t egress = 0;  ///< bytes of files a second, of all connections together; 0: no bound
 };
 
 struct ServerCounters {
   std::uint64_t accepted = 0, open = 0, connections_refused = 0;  ///< refused: too many strangers, or shown out for another one
   std::uint64_t requests = 0, requests_refused = 0;               ///< refused: answered with 4xx before any handler saw them
   std::uint64_t handshakes = 0, resumed = 0, handshake_failures = 0, timed_out = 0;
+  std::uint64_t file_bytes = 0;      ///< of files that were sent, or begun
+  std::uint64_t egress_waiting = 0;  ///< connections that wait for their turn within the bound
 };
 
 /// Listeners over one io_context a thread, nothing shared between them (SO_REUSEPORT). TLS 1.2 and 1.3, HTTP/1.1 only; plain where a listener says so.
@@ -92,6 +95,8 @@ public:
   /// Stops accepting, lets what is pending be answered (who parks requests answers them first), closes; returns when done or at the deadline.
   virtual void stop(Millis deadline) = 0;
   [[nodiscard]] virtual ServerCounters counters() const = 0;
+  /// Whether files wait for their turn within ServerLimits::egress.
+  [[nodiscard]] virtual bool egress_is_spent() const = 0;
   /// Runs `job` on io thread `index` after `delay`; without one as soon as it can. Timers are coarse (100 ms).
   virtual void after(std::size_t io_thread, Millis delay, std::function<void()> job) = 0;
   [[nodiscard]] virtual std::size_t threads() const = 0;

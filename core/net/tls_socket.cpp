@@ -1,6 +1,7 @@
 #include "core/net/tls_socket.hpp"
 
 #include <openssl/err.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -55,6 +56,11 @@ TlsSocket::Step TlsSocket::write(std::string_view bytes) {
   ERR_clear_error();
   errno = 0;
   return judge(SSL_write(ssl_.get(), bytes.data(), int_size(bytes.size())));
+}
+
+TlsSocket::Step TlsSocket::send_file(int file, std::uint64_t offset, std::size_t size) {
+  auto at = static_cast<off_t>(offset);
+  return judge_plain(::sendfile(fd_, file, &at, size), State::want_write);
 }
 
 void TlsSocket::say_goodbye() {

@@ -24,6 +24,8 @@ public:
   /// `ended` is the peer's orderly end; a connection cut without one is `failed`, save that a bare FIN is `ended` too.
   [[nodiscard]] Step read(std::span<char> out);
   [[nodiscard]] Step write(std::string_view bytes);
+  /// Of a file to a socket without TLS; the bytes do not come through this process. `ended`: the file has none there.
+  [[nodiscard]] Step send_file(int file, std::uint64_t offset, std::size_t size);
   /// Tells the peer that nothing more will come; does not wait for its word.
   void say_goodbye();
   /// Bytes were received that read() has not given yet.

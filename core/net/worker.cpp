@@ -142,6 +142,7 @@ void Worker::tick() {
     date_second_ = second;
     date_line_ = make_date_line(wall);
   }
+  if (shared_->egress.is_bound()) shared_->egress.refill(now_);
   run_due_jobs();
   sweep();
   if (draining_ && (connections_.empty() || now_ >= drain_until_)) finish_drain();

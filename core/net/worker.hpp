@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/net/egress.hpp"
 #include "core/net/server.hpp"
 #include "core/net/sessions.hpp"
 #include "core/net/socket.hpp"
@@ -31,17 +32,18 @@ struct Listener {
 
 struct Counters {
   std::atomic<std::uint64_t> accepted{0}, connections_refused{0}, requests{0}, requests_refused{0}, handshakes{0}, resumed{0}, handshake_failures{0},
-      timed_out{0};
+      timed_out{0}, file_bytes{0};
 };
 /// One thread alone writes each counter: a plain add without a lock prefix.
-inline void count(std::atomic<std::uint64_t>& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t more = 1) { counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed); }
 
-/// What the io threads share: fixed before they start, save the number of open connections.
+/// What the io threads share: fixed before they start, save the number of open connections and what may leave.
 struct Shared {
-  Shared(ServerLimits l, Clock& c) : limits(l), clock(c) {}
+  Shared(ServerLimits l, Clock& c) : limits(l), clock(c), egress(l.egress) {}
   std::vector<Listener> listeners;
   ServerLimits const limits;
   Clock& clock;
+  Egress egress;
   std::atomic<std::size_t> open{0};
 };
 

@@ -1,5 +1,7 @@
-#include "server/blobs/readers.hpp"
 #include "server/api/catalog_files.hpp"
+
+#include "server/blobs/readers.hpp"
+#include "server/blobs/turns.hpp"
 #include "server/blobs/queries.hpp"
 
 #include "core/net/range.hpp"
@@ -56,6 +58,19 @@ Result<Reply> find_target(db::Connection& reader, std::string_view path) {
   return metadata_reply(row.text(0), kForEver);
 }
 
+/// The problem `busy` for a device whose turn is not now, with when it is.
+Reply come_again(Call const& call, Millis after) {
+  auto const seconds = std::chrono::ceil<std::chrono::seconds>(after).count();
+  auto told = problem({Kind::unavailable, "busy", fmt::format("more devices fetch at the moment than the server's bound for files (--egress) has room for; this one's turn is in {} s", seconds), "ask again then"},
+                      call.request_id);
+  Reply reply;
+  reply.status = told.status;
+  reply.content_type = "application/problem+json";
+  reply.body = std::move(std::get<std::string>(told.body));
+  reply.headers = {{"Cache-Control", "no-store"}, {"Retry-After", std::to_string(std::max<std::int64_t>(1, seconds))}};
+  return reply;
+}
+
 /// Where the bytes of a digest lie: a file of a release, or what routes name.
 struct Stored {
   std::string path;
@@ -109,6 +124,10 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
     reply.file->length = (*range)->last - (*range)->first + 1;
     reply.headers.push_back({"Content-Range", fmt::format("bytes {}-{}/{}", (*range)->first, (*range)->last, size)});
   }
+  if (call.actor.device_n == 0 || services.turns == nullptr || call.request.method != net::Method::get) return reply;
+  auto turn = services.turns->take(call.actor.device_n, reply.file->length, services.net != nullptr && !services.net->egress_is_spent(), services.clock.mono());
+  if (auto const* const after = std::get_if<Millis>(&turn)) return come_again(call, *after);
+  reply.file->held = std::get<blobs::Turns::Held>(std::move(turn));
   return reply;
 }
 

@@ -2,6 +2,7 @@
 
 #include "server/access/roles.hpp"
 #include "server/blobs/garbage.hpp"
+#include "server/blobs/turns.hpp"
 #include "server/content/recipes.hpp"
 #include "server/events/audit.hpp"
 #include "server/fronts/agent/parking.hpp"
@@ -30,6 +31,8 @@ constexpr auto kNetCounters = std::to_array<Counter>({
     {"fleet_net_handshakes_resumed_total", "TLS handshakes that resumed a session.", "counter", &net::ServerCounters::resumed},
     {"fleet_net_handshake_failures_total", "TLS handshakes that failed.", "counter", &net::ServerCounters::handshake_failures},
     {"fleet_net_timed_out_total", "Connections closed at a deadline.", "counter", &net::ServerCounters::timed_out},
+    {"fleet_net_file_bytes_total", "Bytes of files sent.", "counter", &net::ServerCounters::file_bytes},
+    {"fleet_net_egress_waiting", "Connections whose file waits within --egress.", "gauge", &net::ServerCounters::egress_waiting},
 });
 
 void add_head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
@@ -64,6 +67,13 @@ Result<Reply> get_metrics(Services& services, Call const& call) {
   if (services.parking) {
     add_head(out, "fleet_parked_polls", "Polls that wait for something to do.", "gauge");
     out += fmt::format("fleet_parked_polls {}\n", services.parking->count());
+  }
+  if (services.turns) {
+    auto const turns = services.turns->figures();
+    add_head(out, "fleet_delivery_devices", "Devices that have a turn within --egress.", "gauge");
+    out += fmt::format("fleet_delivery_devices {}\n", turns.at_it);
+    add_head(out, "fleet_delivery_told_later_total", "Requests for objects that were told to come again.", "counter");
+    out += fmt::format("fleet_delivery_told_later_total {}\n", turns.told_later);
   }
   auto& reader = services.store.reader();
   FLEET_TRY(auto const devices, registry::count_by_state(reader));

@@ -1,5 +1,5 @@
 // The least program over core/net: a prebuilt answer of 100 bytes, or files of a folder. What it reaches is the ceiling of fleet-server's polls.
-// usage: bare-server --cert FILE --key FILE [--folder DIR] [--threads N] [--clients 1: asks for their certificates]   prints its port; ends with its standard
+// usage: bare-server --cert FILE --key FILE [--folder DIR] [--threads N] [--clients 1: asks for their certificates] [--plain 1: without TLS] [--egress BYTES a second]   prints its port; ends with its standard
 // input
 #include "core/base/fs.hpp"
 #include "core/net/server.hpp"
@@ -38,13 +38,14 @@ Result<int> run(std::map<std::string, std::string> given) {
   listener.name = "bare";
   FLEET_TRY(listener.certificate_pem, system_fs().read(given["--cert"], 1 << 20));
   FLEET_TRY(listener.private_key_pem, system_fs().read(given["--key"], 1 << 20));
+  listener.plain = given.contains("--plain");
   listener.request_client_certificate = given.contains("--clients");
   listener.door.connections_an_identity = listener.door.connections;
   listener.handler = std::make_shared<Bare>(given["--folder"]);
   std::vector<net::ListenerConfig> listeners;
   listeners.push_back(std::move(listener));
   auto const threads = given.contains("--threads") ? std::atoi(given["--threads"].c_str()) : 1;
-  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {}, static_cast<unsigned>(threads), system_clock()));
+  FLEET_TRY(auto const server, net::Server::create(std::move(listeners), {.egress = given.contains("--egress") ? std::strtoull(given["--egress"].c_str(), nullptr, 10) : 0}, static_cast<unsigned>(threads), system_clock()));
   server->start();
   fmt::print("{}\n", server->port(0));
   std::fflush(stdout);

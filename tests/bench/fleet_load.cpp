@@ -1,4 +1,4 @@
-// Loads an HTTPS server with N keep-alive connections in a closed loop: each sends its next request once the last was answered.
+// Loads an HTTP server, over TLS or plain, with N keep-alive connections in a closed loop: each sends its next request once the last was answered.
 #include "tests/bench/load_connection.hpp"
 
 #include "core/base/fs.hpp"
@@ -17,7 +17,7 @@
 namespace fleet::bench {
 namespace {
 
-constexpr std::string_view kUsage = R"(usage: fleet-load --url https://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
+constexpr std::string_view kUsage = R"(usage: fleet-load --url http[s]://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
                   [--identities FILE] [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N [--resume 1]]
        fleet-load --make-identities N --identities FILE
   GET, or POST of FILE as application/json; each connection asks at once, lest it is taken for a stranger's. --hold asks once on each and keeps
@@ -178,7 +178,7 @@ Result<int> run(int argc, char** argv) {
   FLEET_TRY(auto const context, net::make_client_context(options.tls, &system_clock()));
   if (options.tls.ca_pem.empty()) SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   if (options.handshakes > 0) return run_handshakes(context.get(), options);
-  FLEET_TRY(auto connections, open_all(context.get(), options, options.connections));
+  FLEET_TRY(auto connections, open_all(options.url.scheme == "https" ? context.get() : nullptr, options, options.connections));
   if (options.hold_seconds > 0) {
     fmt::print("holding={}\n", connections.size());
     std::fflush(stdout);

@@ -1,6 +1,7 @@
 #!/bin/bash
-# The bare server over core/net beside nginx with the same TLS settings, in one run: requests per second of server CPU, and memory of an idle
-# connection. Absolute figures drift with the machine; the ratios are what counts (targets: 0.9 for answers, 25 KB for idle connections).
+# The bare server over core/net beside nginx with the same TLS settings, in one run: requests and bytes of files per second of server CPU, files also without
+# TLS, and memory of an idle connection. Absolute figures drift with the machine; the ratios are what counts (targets: 0.9 for answers and files, 25 KB for
+# idle connections).
 # usage: tests/bench/http.sh [BIN_DIR]   SECONDS_EACH=4 CONNECTIONS=64 IDLE=2000 ROUNDS=3
 set -euo pipefail
 bin=$(realpath "${1:-build/bin}")
@@ -32,10 +33,15 @@ bare_pid=$!
 started+=("$bare_pid")
 while [ ! -s "$work/bare.port" ]; do kill -0 "$bare_pid"; done
 bare_port=$(cat "$work/bare.port")
+"${on_server[@]}" "$bin/bare-server" --cert "$work/cert.pem" --key "$work/key.pem" --folder "$work/files" --plain 1 <"$work/bare.in" >"$work/plain.port" &
+plain_pid=$!
+started+=("$plain_pid")
+while [ ! -s "$work/plain.port" ]; do kill -0 "$plain_pid"; done
+plain_port=$(cat "$work/plain.port")
 
 have_nginx=no
 if [ -x "$nginx" ]; then
-  nginx_port=$(( 20000 + RANDOM % 20000 ))
+  nginx_port=$(( 20000 + RANDOM % 20000 )) nginx_plain_port=$(( 40000 + RANDOM % 10000 ))
   answer='{"directive":null,"next_poll_s":55,"renew":false,"sources":["https://fleet.example:8444"],"pad":"1234"}'
   cat >"$work/nginx.conf" <<CONF
 daemon off; master_process off; worker_processes 1; pid $work/nginx.pid; error_log $work/nginx.log;
@@ -47,6 +53,11 @@ http {
     listen 127.0.0.1:$nginx_port ssl backlog=4096;
     ssl_certificate $work/cert.pem; ssl_certificate_key $work/key.pem; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:S:10m; ssl_session_tickets off;
     location = / { return 200 '$answer'; }
+    location / { root $work/files; }
+  }
+  server {
+    listen 127.0.0.1:$nginx_plain_port backlog=4096;
+    sendfile on; tcp_nopush on;
     location / { root $work/files; }
   }
 }
@@ -69,11 +80,11 @@ cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 field() { sed -E "s/.*\b$1=([0-9.]+).*/\1/"; }
 
-# measure PID PORT PATH FIELD -> FIELD's count per CPU second of the server
+# measure PID PORT PATH FIELD [CONNECTIONS [SCHEME]] -> FIELD's count per CPU second of the server
 measure() {
   local before after line
   before=$(cpu_ticks "$1")
-  line=$("${on_load[@]}" "$bin/fleet-load" --url "https://127.0.0.1:$2$3" --connections "${5:-$connections}" --seconds "$seconds")
+  line=$("${on_load[@]}" "$bin/fleet-load" --url "${6:-https}://127.0.0.1:$2$3" --connections "${5:-$connections}" --seconds "$seconds")
   after=$(cpu_ticks "$1")
   echo "  $line" >&2
   echo "$line" | field "$4" | awk -v t=$((after - before)) -v hz="$ticks" '{ printf "%.0f\n", $1 * hz / (t > 0 ? t : 1) }'
@@ -94,21 +105,25 @@ idle() {
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'; }
 best() { sort -n | tail -1; }
 
-bare_get=() nginx_get=() bare_file=() nginx_file=()
+bare_get=() nginx_get=() bare_file=() nginx_file=() bare_plain=() nginx_plain=()
 for round in $(seq "$rounds"); do
-  echo "round $round of $rounds (bare, then nginx; answers, then files)" >&2
+  echo "round $round of $rounds (bare, then nginx; answers, files, files without TLS)" >&2
   bare_get+=("$(measure "$bare_pid" "$bare_port" / requests)")
   [ $have_nginx = no ] || nginx_get+=("$(measure "$nginx_pid" "$nginx_port" / requests)")
   bare_file+=("$(measure "$bare_pid" "$bare_port" /large body_bytes 4)")
   [ $have_nginx = no ] || nginx_file+=("$(measure "$nginx_pid" "$nginx_port" /large body_bytes 4)")
+  bare_plain+=("$(measure "$plain_pid" "$plain_port" /large body_bytes 4 http)")
+  [ $have_nginx = no ] || nginx_plain+=("$(measure "$nginx_pid" "$nginx_plain_port" /large body_bytes 4 http)")
 done
-bare_best=$(printf '%s\n' "${bare_get[@]}" | best) bare_file_best=$(printf '%s\n' "${bare_file[@]}" | best)
+bare_best=$(printf '%s\n' "${bare_get[@]}" | best) bare_file_best=$(printf '%s\n' "${bare_file[@]}" | best) bare_plain_best=$(printf '%s\n' "${bare_plain[@]}" | best)
 echo "answers_per_cpu_s bare=$bare_best"
 echo "file_bytes_per_cpu_s bare=$bare_file_best"
+echo "plain_file_bytes_per_cpu_s bare=$bare_plain_best"
 echo "idle_connection_bytes bare=$(idle "$bare_pid" "$bare_port")"
 if [ $have_nginx = yes ]; then
-  nginx_best=$(printf '%s\n' "${nginx_get[@]}" | best) nginx_file_best=$(printf '%s\n' "${nginx_file[@]}" | best)
+  nginx_best=$(printf '%s\n' "${nginx_get[@]}" | best) nginx_file_best=$(printf '%s\n' "${nginx_file[@]}" | best) nginx_plain_best=$(printf '%s\n' "${nginx_plain[@]}" | best)
   echo "answers_per_cpu_s nginx=$nginx_best ratio=$(ratio "$bare_best" "$nginx_best")"
   echo "file_bytes_per_cpu_s nginx=$nginx_file_best ratio=$(ratio "$bare_file_best" "$nginx_file_best")"
+  echo "plain_file_bytes_per_cpu_s nginx=$nginx_plain_best ratio=$(ratio "$bare_plain_best" "$nginx_plain_best")"
   echo "idle_connection_bytes nginx=$(idle "$nginx_pid" "$nginx_port")"
 fi

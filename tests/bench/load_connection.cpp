@@ -4,8 +4,10 @@
 #include "core/net/resolve.hpp"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
 
 namespace fleet::bench {
@@ -13,6 +15,7 @@ namespace fleet::bench {
 Result<LoadConnection> LoadConnection::open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, Identity const* identity,
                                             SSL_SESSION* session) {
   FLEET_TRY(auto fd, net::connect_to(url.host, url.port, patience));
+  if (context == nullptr) return LoadConnection{std::move(fd), nullptr};
   net::SslPtr<SSL> ssl{SSL_new(context)};
   SSL_set_fd(ssl.get(), fd.get());
   if (identity != nullptr) {
@@ -34,7 +37,7 @@ LoadConnection::Step LoadConnection::send(std::string_view request) {
   sent_at = std::chrono::steady_clock::now();
   // A request fits the socket's buffer, which is empty: the one before was answered.
   while (!request.empty()) {
-    int const sent = SSL_write(ssl_.get(), request.data(), static_cast<int>(request.size()));
+    auto const sent = ssl_ ? SSL_write(ssl_.get(), request.data(), static_cast<int>(request.size())) : static_cast<int>(::send(fd_.get(), request.data(), request.size(), MSG_NOSIGNAL));
     if (sent <= 0) return Step::failed;
     request.remove_prefix(static_cast<std::size_t>(sent));
   }
@@ -65,8 +68,8 @@ LoadConnection::Step LoadConnection::parse_head() {
 LoadConnection::Step LoadConnection::receive() {
   static thread_local std::array<char, 64 * 1024> buffer;
   for (;;) {
-    int const got = SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size()));
-    if (got <= 0) return SSL_get_error(ssl_.get(), got) == SSL_ERROR_WANT_READ ? Step::waits : Step::failed;
+    int const got = ssl_ ? SSL_read(ssl_.get(), buffer.data(), static_cast<int>(buffer.size())) : static_cast<int>(::recv(fd_.get(), buffer.data(), buffer.size(), 0));
+    if (got <= 0) return (ssl_ ? SSL_get_error(ssl_.get(), got) == SSL_ERROR_WANT_READ : got < 0 && errno == EAGAIN) ? Step::waits : Step::failed;
     auto const bytes = static_cast<std::size_t>(got);
     if (in_body_) {
       body_left_ -= std::min<std::uint64_t>(body_left_, bytes);

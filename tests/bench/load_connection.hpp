@@ -15,7 +15,7 @@ class LoadConnection {
 public:
   enum class Step { waits, answered, failed };
 
-  /// Connects and shakes hands, waiting for both.
+  /// Connects and shakes hands, waiting for both. Without a context it is plain.
   /// @param identity  in place of the context's; may be null  @param session  offered to the server; null: a full handshake
   static Result<LoadConnection> open(SSL_CTX* context, net::Url const& url, net::Patience const& patience, Identity const* identity, SSL_SESSION* session = nullptr);
   LoadConnection(LoadConnection&&) noexcept = default;

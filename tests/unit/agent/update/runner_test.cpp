@@ -338,6 +338,28 @@ TEST_CASE("contact that comes again ends the wait for it") {
   CHECK(test.device.state().state == State::committed);
 }
 
+TEST_CASE("a server that says when to come again is asked then, and not before") {
+  Fetching test(patience(1));
+  int asked = 0;
+  test.server.answer(test.blob, [&](net::Request const&) {
+    ++asked;
+    auto later = says(503, "busy");
+    later.headers.push_back({"Retry-After", "120"});
+    return later;
+  });
+  test.device.runner->round();
+  for (int i = 0; i < 7; ++i) {
+    test.device.clock.advance(Millis{17'000});
+    test.device.runner->round();
+  }
+  CHECK(asked == 1);
+  CHECK(test.device.state().tries == 0);
+  test.server.put(test.blob, kTwo.content);
+  test.device.clock.advance(Millis{1'500});
+  test.device.runner->round();
+  CHECK(test.device.state().state == State::committed);
+}
+
 TEST_CASE("a battery that runs low pauses a download, which costs no try") {
   Device device;
   device.fs.put("/agent/agent.yaml", "conditions: {battery: /sys/battery}");

@@ -250,6 +250,85 @@ TEST_CASE("files are sent whole or in part, and not for HEAD") {
   REQUIRE(fs.remove(path).has_value());
 }
 
+TEST_CASE("without TLS files go as they are, whole or in part, and a file that ends early ends the connection") {
+  auto& fs = system_fs();
+  auto const path = fmt::format("net_test_plain_{}", to_unix_ms(system_clock().wall()));
+  std::string content;
+  for (int i = 0; content.size() < 3'000'000; ++i) content += fmt::format("{},", i);
+  REQUIRE(fs.replace(path, content).has_value());
+  TestServer server({}, [](ListenerConfig& listener) { listener.plain = true; });
+  FileBody body{path, 0, content.size()};
+  auto const alive = std::make_shared<int>(0);
+  server.handler->scripts["/file"] = [&](Request&&, Responder responder) {
+    auto sent = body;
+    sent.held = alive;
+    responder({200, {}, std::move(sent), false});
+  };
+  auto config = trusting_config();
+  config.allow_plain_http = true;
+  auto client = make_client(config);
+  auto const url = fmt::format("http://127.0.0.1:{}/file", server.server->port(0));
+  CHECK(client.send(get(url)).value().body == content);
+  body = {path, 1'000'000, 70'000};
+  CHECK(client.send(get(url)).value().body == content.substr(1'000'000, 70'000));
+  CHECK_MESSAGE(eventually([&] { return alive.use_count() == 1; }), "what an answer held is let go of with it");
+  CHECK(server.server->counters().file_bytes == content.size() + 70'000);
+  constexpr std::uint64_t kLarge = 64 << 20;  // more than sockets hold
+  auto const file = fs.open(path, Fs::Mode::append_or_create).value();
+  REQUIRE(file->truncate(kLarge).has_value());
+  body = {path, 0, kLarge};
+  auto cut = get(url);
+  cut.body_limit = kLarge;
+  auto const got = client.send(cut, [&](ClientResponse const&, BytesView) -> Result<void> {
+    return file->truncate(1'000);
+  });
+  CHECK_FALSE(got.has_value());
+  CHECK(eventually([&] { return alive.use_count() == 1; }));
+  REQUIRE(fs.remove(path).has_value());
+}
+
+TEST_CASE("files leave within the bound, all of them, by TLS and without") {
+  auto& fs = system_fs();
+  auto const path = fmt::format("net_test_bound_{}", to_unix_ms(system_clock().wall()));
+  std::string content;
+  for (int i = 0; content.size() < 500'000; ++i) content += fmt::format("{},", i);
+  REQUIRE(fs.replace(path, content).has_value());
+  for (bool const plain : {false, true}) {
+    CAPTURE(plain);
+    TestServer server({.egress = 1'000'000}, [&](ListenerConfig& listener) { listener.plain = plain; });
+    server.handler->scripts["/file"] = [&](Request&&, Responder responder) { responder({200, {}, FileBody{path, 0, content.size()}, false}); };
+    server.handler->scripts["/word"] = [&](Request&&, Responder responder) { responder({200, {}, std::string("word"), false}); };
+    auto const url = [&](std::string_view target) { return fmt::format("{}://127.0.0.1:{}{}", plain ? "http" : "https", server.server->port(0), target); };
+    auto config = trusting_config();
+    config.allow_plain_http = plain;
+    std::atomic<int> right{0};
+    std::vector<std::thread> readers;
+    auto const began = system_clock().mono();
+    for (int i = 0; i < 3; ++i)
+      readers.emplace_back([&] {
+        auto client = make_client(config);
+        if (auto const got = client.send(get(url("/file"))); got && got->body == content) ++right;
+      });
+    CHECK(eventually([&] { return server.server->counters().egress_waiting > 0; }));
+    CHECK_MESSAGE(make_client(config).send(get(url("/word"))).value().body == "word", "what is no file waits for nothing");
+    for (auto& reader : readers) reader.join();
+    CHECK(right == 3);
+    CHECK_MESSAGE(system_clock().mono() - began >= Millis{900}, "1.5 MB by 1 MB/s, of which a quarter of a second and a quantum may come at once");
+  }
+  {
+    TestServer server({.egress = 1'000}, [&](ListenerConfig& listener) { listener.plain = true; });
+    server.handler->scripts["/file"] = [&](Request&&, Responder responder) { responder({200, {}, FileBody{path, 0, content.size()}, false}); };
+    auto config = trusting_config();
+    config.allow_plain_http = true;
+    auto client = make_client(config);
+    std::thread reader([&] { CHECK_FALSE(client.send(get(fmt::format("http://127.0.0.1:{}/file", server.server->port(0)))).has_value()); });
+    CHECK(eventually([&] { return server.server->counters().egress_waiting > 0; }));
+    client.cancel();
+    reader.join();
+  }
+  REQUIRE(fs.remove(path).has_value());
+}
+
 TEST_CASE("a resumed session still shows the device's key") {
   TestServer server;
   Digest seen{};

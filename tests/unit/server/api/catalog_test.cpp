@@ -1,3 +1,4 @@
+#include "server/blobs/turns.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "tests/unit/server/api/api_fixture.hpp"
@@ -260,4 +261,29 @@ TEST_CASE_FIXTURE(CatalogApi, "blobs are for viewers, and for devices that were 
     sql({"test.cache", "UPDATE devices SET cache = ?1"}, std::string(models));
     CHECK_MESSAGE(read() == status, "a cache reads what its models have");
   }
+}
+
+TEST_CASE_FIXTURE(CatalogApi, "where what may leave is bound, devices beyond are told when to come again, and people are not") {
+  add_release();
+  auto const path = "/blobs/sha256/" + digest;
+  be_device();
+  sql({"test.named", "INSERT INTO named_releases (device, release) SELECT d.n, r.n FROM devices d, releases r"});
+  blobs::Turns turns(1'000'000);
+  services.turns = &turns;
+  std::vector<blobs::Turns::Held> others;
+  for (int i = 0; i < 8; ++i) others.push_back(std::get<blobs::Turns::Held>(turns.take(1000 + i, 10'000'000, false, services.clock.mono())));
+  auto const later = raw(*devices, {M::get, path, {}, ""});
+  CHECK(later.status == 503);
+  CHECK(net::find_header(later.headers, "Retry-After") == "1");
+  CHECK(net::find_header(later.headers, "Cache-Control") == "no-store");
+  CHECK(std::get<std::string>(later.body).find("\"busy\"") != std::string::npos);
+  CHECK(raw(*devices, {M::head, path, {}, ""}).status == 200);
+  CHECK(raw(*devices, {M::get, path, {}, "", {{"If-None-Match", "\"" + digest + "\""}}}).status == 304);
+  CHECK(raw(*api, {M::get, path, {}, "flt_viewer"}).status == 200);
+  others.clear();
+  clock.advance(blobs::Turns::kKept + Millis{1'000});
+  auto const now = raw(*devices, {M::get, path, {}, ""});
+  CHECK(now.status == 200);
+  CHECK(std::get<net::FileBody>(now.body).held != nullptr);
+  services.turns = nullptr;
 }

@@ -19,6 +19,7 @@ struct LaterNet final : net::Server {
   void start() override {}
   void stop(Millis) override {}
   [[nodiscard]] net::ServerCounters counters() const override { return {}; }
+  [[nodiscard]] bool egress_is_spent() const override { return false; }
   Result<void> replace_certificate(std::string const&, std::string const&) override { return {}; }
   void after(std::size_t, Millis, std::function<void()> job) override { later.push_back(std::move(job)); }
   [[nodiscard]] std::size_t threads() const override { return 1; }

@@ -25,6 +25,7 @@ public:
   void start() override {}
   void stop(Millis) override {}
   [[nodiscard]] net::ServerCounters counters() const override { return {}; }
+  [[nodiscard]] bool egress_is_spent() const override { return false; }
   Result<void> replace_certificate(std::string const&, std::string const&) override { return {}; }
   [[nodiscard]] std::size_t threads() const override { return 1; }
   [[nodiscard]] std::size_t current_thread() const override { return 0; }
