@@ -18,10 +18,10 @@ namespace fleet::bench {
 namespace {
 
 constexpr std::string_view kUsage = R"(usage: fleet-load --url http[s]://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
-                  [--identities FILE] [--connections N (64)] [--seconds S (5) | --requests N] [--hold S] [--handshakes N [--resume 1]]
+                  [--identities FILE] [--connections N (64)] [--seconds S (5) | --requests N | --once 1] [--hold S] [--handshakes N [--resume 1]]
        fleet-load --make-identities N --identities FILE
   GET, or POST of FILE as application/json; each connection asks at once, lest it is taken for a stranger's. --hold asks once on each and keeps
-  them idle. --make-identities makes keys and certificates, prints the SHA-256 of each public key; with them each connection is a device of its own. --handshakes opens N connections one after
+  them idle. --once: each until it has one 2xx; who is told to come later waits as long. --make-identities makes keys and certificates, prints the SHA-256 of each public key; with them each connection is a device of its own. --handshakes opens N connections one after
   the other, asks once on each, and with --resume offers each the session of the one before.
   Prints one line of key=value. Exit code 1 when an answer was no 2xx, 8 when the server could not be reached.
 )";
@@ -38,11 +38,13 @@ struct Options {
   double hold_seconds = 0;
   std::uint64_t handshakes = 0;
   bool resume = false;
+  bool once = false;
 };
 
 struct Tally {
   std::uint64_t answered = 0;
   std::uint64_t bad = 0;
+  std::uint64_t later = 0;
   std::uint64_t failed = 0;
   std::uint64_t body_bytes = 0;
   std::vector<std::uint32_t> latencies_us;
@@ -73,7 +75,8 @@ Result<Options> parse(int argc, char** argv) {
   auto const number = [&](char const* name, double fallback) { return given.contains(name) ? std::atof(given[name].c_str()) : fallback; };
   options.connections = static_cast<std::size_t>(number("--connections", 64));
   options.requests = static_cast<std::uint64_t>(number("--requests", 0));
-  options.seconds = number("--seconds", options.requests > 0 ? 3600 : 5);
+  options.once = number("--once", 0) > 0;
+  options.seconds = number("--seconds", options.requests > 0 || options.once ? 3600 : 5);
   options.hold_seconds = number("--hold", 0);
   options.handshakes = static_cast<std::uint64_t>(number("--handshakes", 0));
   options.resume = number("--resume", 0) > 0;
@@ -124,6 +127,34 @@ Tally run_loop(std::vector<LoadConnection>& connections, Options const& options)
       auto& connection = connections[events[static_cast<std::size_t>(i)].data.u64];
       if (take_answer(connection, tally) && connection.send(options.request) == LoadConnection::Step::failed) ++tally.failed;
     }
+  }
+  for (auto const& connection : connections) tally.body_bytes += connection.body_bytes();
+  return tally;
+}
+
+/// Each connection until it has what it asked for; who is told to come later asks again then.
+Tally run_once(std::vector<LoadConnection>& connections, Options const& options) {
+  Tally tally;
+  Epoll const epoll;
+  auto const start = SteadyClock::now();
+  std::multimap<SteadyClock::time_point, std::size_t> due;
+  for (std::size_t i = 0; i < connections.size(); ++i) epoll.add(connections[i].fd(), i);
+  std::array<epoll_event, 256> events{};
+  while (tally.answered - tally.later + tally.failed < connections.size() && seconds_since(start) < options.seconds) {
+    int const ready = ::epoll_wait(epoll.fd.get(), events.data(), static_cast<int>(events.size()), 20);
+    for (int i = 0; i < ready; ++i) {
+      auto const index = events[static_cast<std::size_t>(i)].data.u64;
+      auto& connection = connections[index];
+      auto const failed = tally.failed;
+      bool const answered = take_answer(connection, tally);
+      if (tally.failed > failed) ::epoll_ctl(epoll.fd.get(), EPOLL_CTL_DEL, connection.fd(), nullptr);
+      if (!answered || connection.retry_after_s() == 0) continue;
+      ++tally.later;
+      --tally.bad;
+      due.emplace(SteadyClock::now() + seconds{connection.retry_after_s()}, index);
+    }
+    for (; !due.empty() && due.begin()->first <= SteadyClock::now(); due.erase(due.begin()))
+      if (connections[due.begin()->second].send(options.request) == LoadConnection::Step::failed) ++tally.failed;
   }
   for (auto const& connection : connections) tally.body_bytes += connection.body_bytes();
   return tally;
@@ -188,12 +219,12 @@ Result<int> run(int argc, char** argv) {
     return 0;
   }
   auto const start = SteadyClock::now();
-  auto tally = run_loop(connections, options);
+  auto tally = options.once ? run_once(connections, options) : run_loop(connections, options);
   auto const took = seconds_since(start);
   std::sort(tally.latencies_us.begin(), tally.latencies_us.end());
-  fmt::print("requests={} seconds={:.3f} requests_per_s={:.0f} p50_us={} p99_us={} max_us={} bad={} failed={} body_bytes={}\n", tally.answered, took,
+  fmt::print("requests={} seconds={:.3f} requests_per_s={:.0f} p50_us={} p99_us={} max_us={} bad={} failed={} later={} body_bytes={}\n", tally.answered, took,
              static_cast<double>(tally.answered) / took, percentile(tally.latencies_us, 0.5), percentile(tally.latencies_us, 0.99),
-             percentile(tally.latencies_us, 1.0), tally.bad, tally.failed, tally.body_bytes);
+             percentile(tally.latencies_us, 1.0), tally.bad, tally.failed, tally.later, tally.body_bytes);
   return tally.bad + tally.failed > 0 ? 1 : 0;
 }
 

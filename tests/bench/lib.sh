@@ -42,8 +42,9 @@ PY
 }
 
 server_pid=
+server_words=()  # more of them for `fleet-server run`
 start_server() {
-  "${on_server[@]}" "$bin/fleet-server" run --data "$1" --api 127.0.0.1:0 --devices 127.0.0.1:0 >/dev/null 2>"$work/server.log" &
+  "${on_server[@]}" "$bin/fleet-server" run --data "$1" --api 127.0.0.1:0 --devices 127.0.0.1:0 "${server_words[@]}" >/dev/null 2>"$work/server.log" &
   server_pid=$!
   started+=("$server_pid")
   for _ in $(seq 200); do

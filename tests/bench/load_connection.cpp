@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -49,13 +50,14 @@ LoadConnection::Step LoadConnection::parse_head() {
   if (end == std::string::npos) return Step::waits;
   std::from_chars(head_.data() + 9, head_.data() + 12, status_);
   body_left_ = 0;
+  retry_after_s_ = 0;
   for (std::string_view rest = std::string_view{head_}.substr(0, end + 2); !rest.empty();) {
     auto const line = rest.substr(0, rest.find("\r\n"));
     rest.remove_prefix(line.size() + 2);
-    constexpr std::string_view kLength = "Content-Length:";
-    if (!net::equal_ignoring_case(line.substr(0, kLength.size()), kLength)) continue;
-    auto const digits = line.find_first_of("0123456789");
-    std::from_chars(line.data() + digits, line.data() + line.size(), body_left_);
+    auto const digits = std::min(line.find_first_of("0123456789"), line.size());
+    auto const is = [&](std::string_view name) { return net::equal_ignoring_case(line.substr(0, name.size()), name); };
+    if (is("Content-Length:")) std::from_chars(line.data() + digits, line.data() + line.size(), body_left_);
+    if (is("Retry-After:")) std::from_chars(line.data() + digits, line.data() + line.size(), retry_after_s_);
   }
   in_body_ = true;
   auto const early = head_.size() - end - 4;

@@ -26,6 +26,7 @@ public:
   Step receive();
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] int status() const { return status_; }
+  [[nodiscard]] int retry_after_s() const { return retry_after_s_; }
   /// What the server gave to resume with: complete once the first answer was read.
   [[nodiscard]] net::SslPtr<SSL_SESSION> session() const { return net::SslPtr<SSL_SESSION>{SSL_get1_session(ssl_.get())}; }
   [[nodiscard]] bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
@@ -43,7 +44,7 @@ private:
   std::uint64_t body_left_ = 0;
   std::uint64_t body_bytes_ = 0;
   bool in_body_ = false;
-  int status_ = 0;
+  int status_ = 0, retry_after_s_ = 0;
 };
 
 }  // namespace fleet::bench
