@@ -18,7 +18,7 @@ inline constexpr std::size_t kBasesOfRouteMax = 64;
 
 /// One recipe (core/content/recipe.hpp) that makes a file.
 struct Route {
-  std::string kind;           ///< compressed, chunks, tensor_delta, binary_delta: for people; how to follow it stands in the recipe
+  std::string kind;           ///< compressed, tensor_delta, binary_delta: for people; how to follow it stands in the recipe
   std::vector<Digest> bases;  ///< files that it starts from; empty: none is needed
   Digest recipe;
   std::uint64_t recipe_bytes = 0;

@@ -1,6 +1,5 @@
 // Makes recipes of files and files of recipes, for the benchmarks of delivery. The folder holds `recipe` and its wire objects by name.
 // usage: content-files encode FOLDER TARGET [BASE...]    a delta, or without a base the whole file compressed; prints bytes and how the blocks are made
-//        content-files chunks FOLDER TARGET [RECIPE...]  chunks, but for those that the recipes have
 //        content-files decode FOLDER OUTPUT [BASE...]
 #include "core/content/assembler.hpp"
 #include "core/content/encode/encoder.hpp"
@@ -33,7 +32,7 @@ std::vector<tensors::Tensor> tensors_in(std::string const& path) {
 void write_file(std::string const& path, BytesView bytes) { must(must(system_fs().open(path, Fs::Mode::create_new))->write_at(0, bytes)); }
 
 /// Adds all blocks, and says what they came to.
-void run(Encoder const& encoder, std::string const& folder, std::string const& target, KnownChunks const* known) {
+void run(Encoder const& encoder, std::string const& folder, std::string const& target) {
   auto const digest = must(crypto::sha256_file(system_fs(), target));
   std::uint64_t wire = 0;
   std::map<std::string_view, std::pair<std::size_t, std::uint64_t>> methods;
@@ -43,8 +42,8 @@ void run(Encoder const& encoder, std::string const& folder, std::string const& t
     return {};
   });
   for (std::size_t i = 0; i < encoder.blocks(); ++i) {
-    auto encoded = must(encoder.encode(i, known));
-    auto& [count, bytes] = methods[encoded.known ? "known" : to_string(encoded.block.method)];
+    auto encoded = must(encoder.encode(i));
+    auto& [count, bytes] = methods[to_string(encoded.block.method)];
     ++count;
     bytes += encoded.stored.size();
     must(builder.add(std::move(encoded)));
@@ -68,18 +67,7 @@ void encode(std::string const& folder, std::string const& target, std::vector<st
     lists.push_back(tensors_in(path));
     bases.push_back({{digest.sha256, digest.size}, sources.back().get(), &lists.back()});
   }
-  run(must(Encoder::whole(*source, tensors_in(target), bases)), folder, target, nullptr);
-}
-
-void chunks(std::string const& folder, std::string const& target, std::vector<std::string> const& recipes) {
-  auto const source = must(FileSource::open(system_fs(), target));
-  KnownChunks known;
-  for (auto const& path : recipes) {
-    auto const recipe = must(FileSource::open(system_fs(), path));
-    auto reader = must(RecipeReader::open(*recipe));
-    must(known.add(reader));
-  }
-  run(must(Encoder::chunks(*source, tensors_in(target))), folder, target, &known);
+  run(must(Encoder::whole(*source, tensors_in(target), bases)), folder, target);
 }
 
 void decode(std::string const& folder, std::string const& output, std::vector<std::string> const& base_paths) {
@@ -108,11 +96,10 @@ void decode(std::string const& folder, std::string const& output, std::vector<st
 
 int main(int argc, char** argv) {
   std::vector<std::string> const arguments(argv + 1, argv + argc);
-  if (arguments.size() < 3) return std::fputs("usage: content-files encode|chunks|decode FOLDER FILE [BASE...]\n", stderr), 2;
+  if (arguments.size() < 3) return std::fputs("usage: content-files encode|decode FOLDER FILE [BASE...]\n", stderr), 2;
   try {
     std::vector<std::string> const rest(arguments.begin() + 3, arguments.end());
     if (arguments[0] == "encode") encode(arguments[1], arguments[2], rest);
-    else if (arguments[0] == "chunks") chunks(arguments[1], arguments[2], rest);
     else decode(arguments[1], arguments[2], rest);
   } catch (std::exception const& fault) {
     return std::fprintf(stderr, "%s\n", fault.what()), 1;

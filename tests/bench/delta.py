@@ -49,17 +49,6 @@ def ours(run, old, new, out, bases):
     return int(encode[2].split()[0]), encode, run(OURS, "decode", folder, out, *bases)
 
 
-def ours_chunks(run, old, new, out):
-    first, second = run.fresh("first"), run.fresh("second")
-    run(OURS, "chunks", first, old)
-    encode = run(OURS, "chunks", second, new, first / "recipe")
-    bytes_ = size_of(second)
-    for file in first.iterdir():
-        if file.name != "recipe":
-            shutil.copy(file, second)
-    return bytes_, encode, run(OURS, "decode", second, out)
-
-
 def two(encode, decode):
     """A pair of commands with {old}, {new}, {patch}, {out}."""
     def method(run, old, new, out):
@@ -101,7 +90,6 @@ def peer(name):
 METHODS = {
     "ours, delta": lambda run, old, new, out: ours(run, old, new, out, [old]),
     "ours, without a base": lambda run, old, new, out: ours(run, old, new, out, []),
-    "ours, chunks": ours_chunks,
     "zstd -3": two("zstd -q -3 {new} -o {patch}", "zstd -q -d {patch} -o {out}"),
     "zstd -19": two("zstd -q -19 {new} -o {patch}", "zstd -q -d {patch} -o {out}"),
     "zstd -19 --patch-from": two("zstd -q -19 --long=27 --patch-from={old} {new} -o {patch}", "zstd -q -d --long=27 --patch-from={old} {patch} -o {out}"),

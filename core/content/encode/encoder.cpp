@@ -1,9 +1,7 @@
 #include "core/content/encode/encoder.hpp"
 
 #include "core/content/encode/block_encode.hpp"
-#include "core/content/encode/chunker.hpp"
 #include "core/content/encode/window.hpp"
-#include "core/crypto/hash.hpp"
 
 #include <algorithm>
 
@@ -35,29 +33,6 @@ Result<Encoder> Encoder::whole(Source& target, std::vector<tensors::Tensor> cons
   return Encoder(std::move(plan));
 }
 
-Result<Encoder> Encoder::chunks(Source& target, std::vector<tensors::Tensor> const& target_tensors, EncodeOptions options) {
-  auto plan = std::make_unique<Plan>();
-  plan->target = &target;
-  plan->options = options;
-  std::vector<std::uint64_t> edges;
-  for (auto const& tensor : target_tensors) {
-    // A chunk for each small tensor would cost more than it shares.
-    if (tensor.length < kChunkBytesMin) continue;
-    edges.push_back(tensor.offset);
-    edges.push_back(tensor.offset + tensor.length);
-  }
-  std::sort(edges.begin(), edges.end());
-  FLEET_TRY(auto const ends, cut_chunks(target, edges));
-  std::uint64_t at = 0;
-  for (auto const end : ends) {
-    Step step{at, static_cast<std::uint32_t>(end - at), false, 0, {}};
-    step.pieces = pieces_of(target_tensors, at, end);
-    plan->steps.push_back(std::move(step));
-    at = end;
-  }
-  return Encoder(std::move(plan));
-}
-
 std::size_t Encoder::blocks() const { return plan_->steps.size(); }
 
 std::vector<BaseFile> Encoder::bases() const {
@@ -66,14 +41,10 @@ std::vector<BaseFile> Encoder::bases() const {
   return out;
 }
 
-Result<EncodedBlock> Encoder::encode(std::size_t index, KnownChunks const* known) const {
+Result<EncodedBlock> Encoder::encode(std::size_t index) const {
   auto const& step = plan_->steps.at(index);
   Bytes block(step.length);
   FLEET_CHECK(plan_->target->read(step.offset, block));
-  if (known != nullptr) {
-    auto const* const place = known->find(crypto::sha256(block));
-    if (place != nullptr && place->block.length == step.length) return EncodedBlock{place->block, {}, place->segment};
-  }
   std::optional<BaseWindow> window;
   if (step.search && plan_->windows) {
     if (auto const found = plan_->windows->find(block, step.offset)) window = BaseWindow{found->file, found->offset, {}};

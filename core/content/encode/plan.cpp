@@ -79,26 +79,4 @@ std::vector<Step> plan_blocks(std::vector<Region> const& regions) {
   return planner.finish();
 }
 
-std::vector<Piece> pieces_of(std::vector<tensors::Tensor> const& tensors, std::uint64_t begin, std::uint64_t end) {
-  std::vector<Piece> out;
-  auto const put = [&](std::uint64_t to, tensors::Type type) {
-    if (to > begin) out.push_back({static_cast<std::uint32_t>(to - begin), type, {}});
-    begin = std::max(begin, to);
-  };
-  // The last that begins at or before `begin`.
-  auto at = std::upper_bound(tensors.begin(), tensors.end(), begin, [](std::uint64_t place, tensors::Tensor const& tensor) { return place < tensor.offset; });
-  if (at != tensors.begin()) --at;
-  for (; at != tensors.end() && at->offset < end; ++at) {
-    auto const record = tensors::record_bytes(at->type);
-    auto const whole = at->offset + at->length / record * record;
-    if (whole <= begin) continue;
-    put(std::max(begin, at->offset), tensors::Type::bytes);
-    put(std::min(end, begin + (record - (begin - at->offset) % record) % record), tensors::Type::bytes);
-    auto const to = std::min(end, whole);
-    if (to > begin) put(begin + (to - begin) / record * record, at->type);
-  }
-  put(end, tensors::Type::bytes);
-  return out;
-}
-
 }  // namespace fleet::content

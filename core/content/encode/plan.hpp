@@ -22,7 +22,4 @@ struct Step {
 /// Cuts regions into blocks: at most kBlockBytesMax each, whole records, one base file, base stretches that lie within kBaseRangeBytesMax.
 [[nodiscard]] std::vector<Step> plan_blocks(std::vector<Region> const& regions);
 
-/// The pieces of [begin, end) of a file: whole records of its tensors, the rest bytes.
-[[nodiscard]] std::vector<Piece> pieces_of(std::vector<tensors::Tensor> const& tensors, std::uint64_t begin, std::uint64_t end);
-
 }  // namespace fleet::content

@@ -42,9 +42,7 @@ Result<void> RecipeBuilder::add(EncodedBlock encoded) {
     return Error{Kind::internal, "bad_blocks", fmt::format("a block of {} bytes at {} of {}", block.length, offset_, head_.size)};
   if (head_.segments.size() + 1 >= kSegmentsMax || blocks_.size() >= kBlocksMax)
     return Error{Kind::too_large, "recipe_too_large", fmt::format("{} blocks in {} wire objects are as many as a recipe has", blocks_.size(), head_.segments.size())};
-  if (encoded.known) {
-    block.stored->segment = segment_index(*encoded.known);
-  } else if (!encoded.stored.empty()) {
+  if (!encoded.stored.empty()) {
     if (open_.size() + encoded.stored.size() > kSegmentBytesMax) FLEET_CHECK(flush());
     block.stored = StoredRange{kOpen, static_cast<std::uint32_t>(open_.size()), static_cast<std::uint32_t>(encoded.stored.size()), crypto::sha256(encoded.stored)};
     open_.insert(open_.end(), encoded.stored.begin(), encoded.stored.end());

@@ -4,16 +4,14 @@
 
 #include <functional>
 #include <map>
-#include <optional>
 #include <vector>
 
 namespace fleet::content {
 
 /// A block, encoded: `block` without its `stored` place, which the recipe's builder gives it.
 struct EncodedBlock {
-  Block block;                   ///< `offset` and the place in `stored` are not set, its length and digest are
-  Bytes stored;                  ///< empty for constant, copy, and what is known
-  std::optional<Segment> known;  ///< the wire object, of an earlier recipe, that holds it: then `block.stored` is set but for the index
+  Block block;   ///< `offset` and the place in `stored` are not set, its length and digest are
+  Bytes stored;  ///< empty for constant and copy
 };
 
 /// Puts encoded blocks into wire objects, in order, and writes the recipe. Takes one wire object's bytes and 150 bytes a block.

@@ -112,13 +112,3 @@ TEST_CASE("blocks hold whole records, one base file, and base stretches within 2
   CHECK(at == 80'600 + q4 * 100'000 + 3'000'000);
   CHECK(std::count_if(steps.begin(), steps.end(), [](Step const& step) { return step.search; }) == 3);
 }
-
-TEST_CASE("pieces of a chunk that begins and ends within records") {
-  std::vector<Tensor> const list{{"q", Type::q4_0, {64}, 10, 36}, {"f", Type::f32, {2}, 50, 8}};
-  auto const pieces = pieces_of(list, 5, 55);
-  std::vector<std::pair<std::uint32_t, Type>> got;
-  for (auto const& piece : pieces) got.emplace_back(piece.length, piece.type);
-  CHECK(got == std::vector<std::pair<std::uint32_t, Type>>{{5, Type::bytes}, {36, Type::q4_0}, {4, Type::bytes}, {4, Type::f32}, {1, Type::bytes}});
-  CHECK(pieces_of(list, 12, 20).size() == 1);
-  CHECK(pieces_of(list, 12, 40).size() == 2);
-}
