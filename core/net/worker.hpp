@@ -80,7 +80,7 @@ public:
   Counters counters;
   boost::asio::io_context io{1};
   std::array<char, 32 * 1024> read_scratch{};  ///< what was just received
-  std::array<char, 64 * 1024> file_scratch{};  ///< a piece of a file on its way out
+  std::array<char, 32 * 1024> file_scratch{};  ///< a piece of a file on its way out: 16 to 32 KiB cost the least, 64 a tenth more
   std::string out_scratch;                     ///< head and small body of an answer
   std::uint64_t stranger_bodies = 0;           ///< bytes that strangers' bodies under way may take
   std::uint64_t known_bodies = 0;              ///< the same of those who are known

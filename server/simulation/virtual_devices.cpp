@@ -1,5 +1,7 @@
 #include "server/simulation/virtual_parts.hpp"
 
+#include "server/rollout/engine/turn.hpp"
+
 /// What one virtual device does: polls, switches or proves, fails or does not, falls silent, comes back; and where that moves its row.
 namespace fleet::simulation {
 
@@ -173,8 +175,8 @@ void VirtualFleet::set_out(std::uint32_t index, Desired const& desired) {
     ++sites_[site_at(index)].held;
   }
   bool const canary = device.arm == Arm::canary;
-  if (auto const rate = static_cast<std::int64_t>(rollout_.policy.egress); rate > 0 && canary)
-    view_->line_free_at->store(std::max(view_->line_free_at->load(), service(now_)) + scenario_.bytes * 1000 / rate);
+  if (auto const rate = rollout_.policy.egress; rate > 0 && canary)
+    view_->line_free_at->store(rollout::line_after(view_->line_free_at->load(), Millis(service(now_)), scenario_.bytes, rate));
   auto& dice = device.around.dice;
   wake(index, Act::start, now_ + (canary ? part(.5 + 1.5 * dice.uniform(), kFetch) : part(dice.uniform(), kMinute)));
   watch(index, now_ + silence_ms_);

@@ -35,7 +35,7 @@ struct RolloutView {
   std::vector<SetMember> members = {};                                       ///< of a set's release
   Millis attempt_limit{0};                                                   ///< no result after that long is silence
   std::shared_ptr<std::atomic<std::int64_t>> at_work = std::make_shared<std::atomic<std::int64_t>>(0);  ///< outlives the view: next one takes it over
-  /// Service time (ms) from which `limits.egress` lets one more device begin; outlives the view, too.
+  /// From when `limits.egress` lets one more device begin (line_after); outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> line_free_at = std::make_shared<std::atomic<std::int64_t>>(0);
   /// Service time (ms) at which `limits.per` made a device wait last; outlives the view, too.
   std::shared_ptr<std::atomic<std::int64_t>> place_refused_at = std::make_shared<std::atomic<std::int64_t>>(-1);

@@ -25,10 +25,17 @@ bool may_start(Deciding& d, RolloutView const& view) {
   return !is_frozen(d, view);
 }
 
+std::int64_t line_after(std::int64_t free_at_us, Millis now, std::int64_t bytes, std::uint64_t bytes_per_s) {
+  constexpr std::chrono::microseconds kKept = seconds(10);
+  auto const now_us = std::chrono::microseconds(now).count();
+  auto const begins = free_at_us == 0 ? now_us : std::max(free_at_us, now_us - kKept.count());
+  return begins + std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(bytes) / static_cast<double>(bytes_per_s) * 1e6));
+}
+
 bool within_egress(Deciding& d, RolloutView const& view) {
   auto const& rollout = view.rollout;
-  auto const free_at = Millis(view.line_free_at->load(std::memory_order_relaxed));
-  if (rollout.policy.egress == 0 || free_at <= d.asking.now.service) return true;
+  auto const free_at = view.line_free_at->load(std::memory_order_relaxed);
+  if (rollout.policy.egress == 0 || free_at <= std::chrono::microseconds(d.asking.now.service).count()) return true;
   d.out.retry_soon = true;
   d.note("egress", fmt::format("rollout {} tells devices at {} bytes/s, its limit", rollout.id, rollout.policy.egress));
   return false;

@@ -98,6 +98,9 @@ struct Deciding {
 /// Nothing new starts in a rollout that is not running, in a stratum that was quarantined, or while changes are frozen; says why.
 [[nodiscard]] bool may_start(Deciding& d, RolloutView const& view);
 [[nodiscard]] bool within_egress(Deciding& d, RolloutView const& view);
+/// When `limits.egress` lets one more begin (microseconds of service time; 0: nobody has begun yet), once one begins `now` to fetch so many bytes. Time
+/// that nobody used is kept for ten seconds: devices that wait ask each five, many of them at one moment, and a line of one a moment would be idle between.
+[[nodiscard]] std::int64_t line_after(std::int64_t free_at_us, Millis now, std::int64_t bytes, std::uint64_t bytes_per_s);
 [[nodiscard]] bool within_limits(Deciding& d, RolloutView const& view);
 /// Of a fleet that grew, no more at one time than the rollout was planned to tell; says so.
 [[nodiscard]] bool within_plan(Deciding& d, RolloutView const& view);

@@ -1,6 +1,7 @@
 #include "server/rollout/shell/device_rows.hpp"
 
 #include "server/registry/groups.hpp"
+#include "server/rollout/engine/turn.hpp"
 #include "server/rollout/shell/engine.hpp"
 #include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -29,15 +30,14 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
   return boost::json::serialize(boost::json::object{{"code", error.code}, {"text", error.text}, {"output", error.output}});
 }
 
-/// One more device fetches: the next may begin when the limit has room for it (a leaky bucket of one device).
+/// One more device fetches: the next may begin when the limit has room for it.
 void take_line(RolloutView const& view, Arm arm, std::string_view hardware, Millis now) {
-  auto const rate = static_cast<std::int64_t>(view.rollout.policy.egress);
+  auto const rate = view.rollout.policy.egress;
   auto const& variants = view.rollout.is_of_release(arm) ? view.variants : view.variants_against;
   auto const variant = variants.find(hardware);
   if (rate == 0 || variant == variants.end()) return;
-  auto const takes_ms = variant->second * 1000 / rate;
-  auto const begins = std::max(view.line_free_at->load(std::memory_order_relaxed), now.count());
-  view.line_free_at->store(begins + takes_ms, std::memory_order_relaxed);  // the writer's thread alone writes it
+  auto const before = view.line_free_at->load(std::memory_order_relaxed);
+  view.line_free_at->store(line_after(before, now, variant->second, rate), std::memory_order_relaxed);  // the writer's thread alone writes it
 }
 
 constexpr std::int64_t kIntervalDefault_s = 60;

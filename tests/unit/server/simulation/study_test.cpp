@@ -109,6 +109,15 @@ TEST_CASE("limits of a policy hold in a simulation, too") {
   CHECK(few->state == rollout::State::completed);
   CHECK(few->took > free->took);
   CHECK(slow->took > std::chrono::hours(8));
+  // Who waits in a long poll asks each five seconds, all at one moment: the line is not idle between.
+  auto waiting = scenario_of(R"({"base":0,"offline":0,"long_poll":true,"probation":"1m"})");
+  auto at_once = policy_of(R"({"stages":[{"percent":100}]})");
+  at_once.egress = 10 * 1024 * 1024;  // a device in a second, 2,000 in 33 minutes
+  auto const paced = VirtualFleet(waiting, at_once, 2'000, 3).run();
+  REQUIRE(paced.has_value());
+  CHECK(paced->state == rollout::State::completed);
+  CHECK(paced->took > std::chrono::minutes(33));
+  CHECK(paced->took < std::chrono::minutes(33 * 6 / 5 + 10));  // with fetching, the probation and the judge's round
 }
 
 TEST_CASE("devices that failed try again where the policy says so: a stage without gates passes when all run it, and evidence stays what it was") {

@@ -84,6 +84,19 @@ TEST_CASE("egress paces how fast devices are told by the bytes they fetch") {
   CHECK(f.running_count("2") == 20);
 }
 
+TEST_CASE("of an egress that nobody used ten seconds are kept, so that devices that ask at one moment are told at one moment") {
+  Twenty f;  // a variant is 5 bytes
+  auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"limits":{"egress":"5B/s"}})");
+  for (int device = 1; device <= 20; ++device) f.poll(device);
+  CHECK_MESSAGE(f.count(rollout.id, "") == 1, "at first there is nothing to keep");
+  f.clock.advance(Millis{4'000});
+  for (int device = 1; device <= 20; ++device) f.poll(device);
+  CHECK(f.count(rollout.id, "") == 5);
+  f.clock.advance(Millis{30'000});
+  for (int device = 1; device <= 20; ++device) f.poll(device);
+  CHECK(f.count(rollout.id, "") == 16);
+}
+
 TEST_CASE("a hold that its owner lifted on the device is directed again, and audited as the device's") {
   Twenty f;
   auto const rollout = *f.make("2", kPlainPolicy);
