@@ -75,19 +75,19 @@ else
   echo "bench: nginx is not installed (apt-get install nginx-light); measuring the bare server alone"
 fi
 
-ticks=$(getconf CLK_TCK)
-cpu_ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$1/stat"; }
+# Microseconds of its threads, by the scheduler: the ticks of stat are sampled, which a second and a half is too short for.
+cpu_us() { cat "/proc/$1/task/"*/schedstat | awk '{ sum += $1 } END { printf "%d", sum / 1000 }'; }
 rss_kb() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 field() { sed -E "s/.*\b$1=([0-9.]+).*/\1/"; }
 
 # measure PID PORT PATH FIELD [CONNECTIONS [SCHEME]] -> FIELD's count per CPU second of the server
 measure() {
   local before after line
-  before=$(cpu_ticks "$1")
+  before=$(cpu_us "$1")
   line=$("${on_load[@]}" "$bin/fleet-load" --url "${6:-https}://127.0.0.1:$2$3" --connections "${5:-$connections}" --seconds "$seconds")
-  after=$(cpu_ticks "$1")
+  after=$(cpu_us "$1")
   echo "  $line" >&2
-  echo "$line" | field "$4" | awk -v t=$((after - before)) -v hz="$ticks" '{ printf "%.0f\n", $1 * hz / (t > 0 ? t : 1) }'
+  echo "$line" | field "$4" | awk -v us=$((after - before)) '{ printf "%.0f\n", $1 * 1e6 / (us > 0 ? us : 1) }'
 }
 # idle PID PORT -> bytes of memory a connection
 idle() {
@@ -103,7 +103,7 @@ idle() {
   echo $(( (after - before) * 1024 / idle ))
 }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", (b > 0 ? a / b : 0) }'; }
-best() { sort -n | tail -1; }
+median() { sort -n | awk '{ t[NR] = $1 } END { print t[int((NR + 1) / 2)] }'; }
 
 bare_get=() nginx_get=() bare_file=() nginx_file=() bare_plain=() nginx_plain=()
 for round in $(seq "$rounds"); do
@@ -115,15 +115,15 @@ for round in $(seq "$rounds"); do
   bare_plain+=("$(measure "$plain_pid" "$plain_port" /large body_bytes 4 http)")
   [ $have_nginx = no ] || nginx_plain+=("$(measure "$nginx_pid" "$nginx_plain_port" /large body_bytes 4 http)")
 done
-bare_best=$(printf '%s\n' "${bare_get[@]}" | best) bare_file_best=$(printf '%s\n' "${bare_file[@]}" | best) bare_plain_best=$(printf '%s\n' "${bare_plain[@]}" | best)
-echo "answers_per_cpu_s bare=$bare_best"
-echo "file_bytes_per_cpu_s bare=$bare_file_best"
-echo "plain_file_bytes_per_cpu_s bare=$bare_plain_best"
+bare_median=$(printf '%s\n' "${bare_get[@]}" | median) bare_file_median=$(printf '%s\n' "${bare_file[@]}" | median) bare_plain_median=$(printf '%s\n' "${bare_plain[@]}" | median)
+echo "answers_per_cpu_s bare=$bare_median"
+echo "file_bytes_per_cpu_s bare=$bare_file_median"
+echo "plain_file_bytes_per_cpu_s bare=$bare_plain_median"
 echo "idle_connection_bytes bare=$(idle "$bare_pid" "$bare_port")"
 if [ $have_nginx = yes ]; then
-  nginx_best=$(printf '%s\n' "${nginx_get[@]}" | best) nginx_file_best=$(printf '%s\n' "${nginx_file[@]}" | best) nginx_plain_best=$(printf '%s\n' "${nginx_plain[@]}" | best)
-  echo "answers_per_cpu_s nginx=$nginx_best ratio=$(ratio "$bare_best" "$nginx_best")"
-  echo "file_bytes_per_cpu_s nginx=$nginx_file_best ratio=$(ratio "$bare_file_best" "$nginx_file_best")"
-  echo "plain_file_bytes_per_cpu_s nginx=$nginx_plain_best ratio=$(ratio "$bare_plain_best" "$nginx_plain_best")"
+  nginx_median=$(printf '%s\n' "${nginx_get[@]}" | median) nginx_file_median=$(printf '%s\n' "${nginx_file[@]}" | median) nginx_plain_median=$(printf '%s\n' "${nginx_plain[@]}" | median)
+  echo "answers_per_cpu_s nginx=$nginx_median ratio=$(ratio "$bare_median" "$nginx_median")"
+  echo "file_bytes_per_cpu_s nginx=$nginx_file_median ratio=$(ratio "$bare_file_median" "$nginx_file_median")"
+  echo "plain_file_bytes_per_cpu_s nginx=$nginx_plain_median ratio=$(ratio "$bare_plain_median" "$nginx_plain_median")"
   echo "idle_connection_bytes nginx=$(idle "$nginx_pid" "$nginx_port")"
 fi
