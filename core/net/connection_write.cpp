@@ -171,8 +171,11 @@ TlsSocket::Step Connection::send_read(std::uint64_t wanted) {
 bool Connection::may_send() {
   auto& out = *outgoing_;
   if (!out.egress.is_bound() || out.allowed > 0) return true;
-  out.allowed = out.egress.ask(out.file_left, [to = weak_from_this(), worker = worker_.shared_from_this()](std::uint64_t bytes) {
-    boost::asio::post(worker->io, [to, worker, bytes] {
+  // Neither the line, which workers share, nor a worker's own queue may keep a worker: a server that stops would leave it behind.
+  out.allowed = out.egress.ask(out.file_left, [to = weak_from_this(), of = worker_.weak_from_this()](std::uint64_t bytes) {
+    auto const kept = of.lock();
+    if (!kept) return;
+    boost::asio::post(kept->io, [to, worker = kept.get(), bytes] {
       auto const connection = to.lock();
       if (connection && connection->outgoing_ && connection->outgoing_->waits) connection->allow(bytes);
       else worker->shared().egress.give_back(bytes);
