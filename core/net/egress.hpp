@@ -14,7 +14,7 @@ namespace fleet::net {
 /// sent what it was given. Thread-safe; time is given.
 class Egress {
 public:
-  /// From any thread that calls `ask`, `give_back` or `refill`, outside the lock: that many bytes may go.
+  /// That many bytes may go. Called by `refill`, on its thread.
   using Grant = std::function<void(std::uint64_t bytes)>;
 
   /// @param bytes_per_s  0: no bound
@@ -38,7 +38,7 @@ private:
   std::uint64_t const rate_, quantum_;
   mutable std::mutex mutex_;
   std::deque<Waiting> line_;
-  double level_ = 0;  ///< below 0 by a quantum at most: what was given ahead
+  double level_ = 0;  ///< below 0 by a quantum at most, given ahead
   MonoTime last_{};
   bool started_ = false;
 };
