@@ -35,8 +35,9 @@ installers: build ## RAUC, SWUpdate and runc install real images; as root
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "installers" bash tests/e2e/images.sh $(BUILD)/bin
 
-outages: build ## half an hour: a server away for 20 minutes, clocks that step, an app that sleeps
+outages: build ## half an hour: a server away for 20 minutes, clocks that step, an app that sleeps; a server that never speaks
 	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "bad places" bash tests/e2e/places.sh $(BUILD)/bin silence
 	@$(STEP) "outages" bash tests/e2e/outages.sh $(BUILD)/bin
 
 crash: build ## power cuts after every operation of the agent, over a model of a disk; processes killed in every state; real agents on real file systems. SEED=n replays
