@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <stdexcept>
 #include <thread>
 
@@ -13,6 +14,11 @@ using namespace fleet::net;
 using namespace fleet::net::testing;
 
 namespace {
+
+/// A name of its own in the folder for temporary files.
+std::string scratch_file(std::string_view name) {
+  return fmt::format("{}/{}_{}", std::filesystem::temp_directory_path().string(), name, to_unix_ms(system_clock().wall()));
+}
 
 std::string request(std::string_view target, std::string_view headers = "") { return fmt::format("GET {} HTTP/1.1\r\nHost: a\r\n{}\r\n", target, headers); }
 
@@ -224,7 +230,7 @@ TEST_CASE("ten clients at once over two threads each get their own answers") {
 
 TEST_CASE("files are sent whole or in part, and not for HEAD") {
   auto& fs = system_fs();
-  auto const path = fmt::format("net_test_file_{}", to_unix_ms(system_clock().wall()));
+  auto const path = scratch_file("net_test_file");
   std::string content;
   for (int i = 0; content.size() < 3'000'000; ++i) content += fmt::format("{},", i);
   REQUIRE(fs.replace(path, content).has_value());
@@ -252,7 +258,7 @@ TEST_CASE("files are sent whole or in part, and not for HEAD") {
 
 TEST_CASE("without TLS files go as they are, whole or in part, and a file that ends early ends the connection") {
   auto& fs = system_fs();
-  auto const path = fmt::format("net_test_plain_{}", to_unix_ms(system_clock().wall()));
+  auto const path = scratch_file("net_test_plain");
   std::string content;
   for (int i = 0; content.size() < 3'000'000; ++i) content += fmt::format("{},", i);
   REQUIRE(fs.replace(path, content).has_value());
@@ -289,7 +295,7 @@ TEST_CASE("without TLS files go as they are, whole or in part, and a file that e
 
 TEST_CASE("files leave within the bound, all of them, by TLS and without") {
   auto& fs = system_fs();
-  auto const path = fmt::format("net_test_bound_{}", to_unix_ms(system_clock().wall()));
+  auto const path = scratch_file("net_test_bound");
   std::string content;
   for (int i = 0; content.size() < 500'000; ++i) content += fmt::format("{},", i);
   REQUIRE(fs.replace(path, content).has_value());
