@@ -40,10 +40,11 @@ outages: build ## half an hour: a server away for 20 minutes, clocks that step, 
 	@$(STEP) "bad places" bash tests/e2e/places.sh $(BUILD)/bin silence
 	@$(STEP) "outages" bash tests/e2e/outages.sh $(BUILD)/bin
 
-crash: build ## power cuts after every operation of the agent, over a model of a disk; processes killed in every state; real agents on real file systems. SEED=n replays
+crash: build ## power cuts after every operation of agent and server, over a model of a disk; real agents on real file systems. SEED=n replays
 	@$(STEP) "packages of the tests" .ci/setup build test crash
 	@$(STEP) "processes killed" ctest --test-dir $(BUILD) --output-on-failure -L crash
 	@$(STEP) "power cuts" $(BUILD)/bin/crash $(if $(SEED),--seed $(SEED))
+	@$(STEP) "power cuts of the server" $(BUILD)/bin/crash-server $(if $(SEED),--seed $(SEED))
 	@$(STEP) "real agents, ext4" bash -c 'tests/crash/real.sh $(BUILD)/bin 200 ext4 || test $$? -eq 77'
 	@$(STEP) "real agents, XFS" bash -c 'tests/crash/real.sh $(BUILD)/bin 100 xfs || test $$? -eq 77'
 

@@ -165,7 +165,9 @@ void Download::State::plan_job(wire::ReleaseFile const& file, std::optional<wire
   auto const of_file = [&](wire::FileRoutes const& one) { return one.sha256 == file.sha256 && one.size == file.size; };
   auto const found = routes ? std::find_if(routes->files.begin(), routes->files.end(), of_file) : std::vector<wire::FileRoutes>::const_iterator{};
   if (!routes || found == routes->files.end()) return;
-  job.routes = choose_routes(*found, have, shelf, kRecipeMemoryMax);
+  // What a recipe began is judged by its blocks: after a power cut a length says nothing of what is there.
+  bool const begun = std::any_of(found->routes.begin(), found->routes.end(), [&](wire::Route const& route) { return room.fs.info(parts + "/" + route.recipe.hex()).has_value(); });
+  job.routes = choose_routes(*found, begun ? 0 : have, shelf, kRecipeMemoryMax);
   std::erase_if(job.routes, [&](wire::Route const& route) { return wanted.spent.contains(route.recipe); });
   job.by_recipe = !job.routes.empty();
   if (job.by_recipe) job.left = cost_of(job.routes.front(), file.size, have);

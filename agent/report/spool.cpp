@@ -57,6 +57,9 @@ void Spool::load_counters() {
   for (auto const tier : wire::kTiers) {
     auto& own = counters_[tier];
     own.next = std::max(own.reserved, tiers_[tier]->last()) + 1;
+    // What cannot be read now may have given any number: the clock is above them, as where numbers cannot be reserved.
+    bool const unknown = (!text && text.error().kind != Kind::not_found) || !tiers_[tier]->is_known();
+    if (unknown) own.next = std::max(own.next, to_unix_ms(clock_.wall()) / 1000);
     own.reserved = own.next - 1;
     own.received = own.acked;
     tiers_[tier]->drop_through(own.acked);
@@ -229,7 +232,7 @@ bool Spool::is_unsettled() const {
   return std::any_of(wire::kTiers.begin(), wire::kTiers.end(), [&](auto tier) { return counters_[tier].received > counters_[tier].acked; });
 }
 
-bool Spool::waits(wire::Tier tier) const { return counters_[tier].dropped > 0 || tiers_[tier]->last() > counters_[tier].received; }
+bool Spool::waits(wire::Tier tier) const { return counters_[tier].dropped > 0 || tiers_[tier]->last() > counters_[tier].received || !tiers_[tier]->is_known(); }
 
 bool Spool::has_items() const {
   std::lock_guard const lock(mutex_);

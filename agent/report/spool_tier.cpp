@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::uint64_t kSpillBytes = 32 * 1024;
 constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr int kUnreadMost = 1'000;  ///< then what cannot be read is passed over: that sector does not come back
 constexpr std::size_t kLineBytesMax = wire::kReportBytesMax + 64;
 
 /// Calls `each(line, offset behind it)` for the whole lines from `from` on, until it returns false. A line beyond every limit is none.
@@ -66,48 +67,64 @@ struct SpoolTier::Batch {
   }
 };
 
-SpoolTier::SpoolTier(Fs& fs, std::string const& dir, TierRules const& rules) : fs_(fs), rules_(rules), path_(dir + "/" + std::string(rules.name)) {
+SpoolTier::SpoolTier(Fs& fs, std::string const& dir, TierRules const& rules) : fs_(fs), rules_(rules), dir_(dir), path_(dir + "/" + std::string(rules.name)) {
   active_.path = path_;
-  find_sealed(dir);
-  find_active();
+  look();
 }
 
-void SpoolTier::find_sealed(std::string const& dir) {
-  auto const names = fs_.list(dir);
-  for (auto const& name : names ? *names : std::vector<std::string>{}) {
+void SpoolTier::look() {
+  if (is_known_) return;
+  bool const sealed = find_sealed();
+  is_known_ = find_active() && sealed;
+}
+
+/// False: the disk does not say what there is. What was seen before is not taken twice.
+bool SpoolTier::find_sealed() {
+  auto const names = fs_.list(dir_);
+  if (!names) return names.error().kind == Kind::not_found;
+  bool all = true;
+  for (auto const& name : *names) {
     auto const prefix = std::string(rules_.name) + ".";
     if (!name.starts_with(prefix)) continue;
-    Segment segment{dir + "/" + name, 0, 0};
+    Segment segment{dir_ + "/" + name, 0, 0};
     auto const* const end = name.data() + name.size();
     auto const [stopped, fault] = std::from_chars(name.data() + prefix.size(), end, segment.last);
+    bool const known = std::any_of(sealed_.begin(), sealed_.end(), [&](Segment const& one) { return one.path == segment.path; });
+    if (fault != std::errc{} || stopped != end || known) continue;  // not ours
     auto const info = fs_.info(segment.path);
-    if (fault != std::errc{} || stopped != end || !info || info->type != FileInfo::Type::file) continue;  // not ours
+    all = all && (info || info.error().kind == Kind::not_found);
+    if (!info || info->type != FileInfo::Type::file) continue;
     segment.bytes = info->size;
     sealed_.push_back(std::move(segment));
   }
   std::sort(sealed_.begin(), sealed_.end(), [](Segment const& a, Segment const& b) { return a.last < b.last; });
+  return all;
 }
 
-/// What a power cut tore off at its end is cut away.
-void SpoolTier::find_active() {
+/// What a power cut tore off at its end is cut away. False: the disk does not say what there is.
+bool SpoolTier::find_active() {
+  bool const is_sealed = std::any_of(sealed_.begin(), sealed_.end(), [&](Segment const& one) { return one.path == path_; });
+  if (file_ || is_sealed) return true;
   auto const info = fs_.info(path_);
-  if (!info) return;
+  if (!info) return info.error().kind == Kind::not_found;
   auto const read = info->type == FileInfo::Type::file ? read_active() : Result<void>(Error{Kind::corrupt, "no_file", path_ + " is no file"});
   bool const sound = read && (active_.bytes == 0 || active_.last > 0);
   if (sound && active_.bytes >= kSegmentBytes) seal();
-  if (sound) return;
+  if (sound) return true;
   log::warn("spool.put_away", {{"path", path_}, {"error", read ? "no line of it is an item" : read.error().detail}});
   file_.reset();
   active_ = {path_, 0, 0};
   // A disk that does not answer now may answer later: only what can be nothing of ours goes.
-  if (!read && read.error().kind != Kind::corrupt) return;
+  if (!read && read.error().kind != Kind::corrupt) return false;
   if (auto const removed = fs_.remove_tree(path_); !removed) log::warn("spool.in_the_way", {{"path", path_}, {"error", removed.error().detail}});
+  return true;
 }
 
 Result<void> SpoolTier::read_active() {
   auto opened = fs_.open(path_, Fs::Mode::write);
   if (!opened) opened = fs_.open(path_, Fs::Mode::read);  // a disk that is read-only still tells what it has
   FLEET_TRY(file_, std::move(opened));
+  file_->drop_cached();  // what a failed sync left in memory is on no disk
   auto const note_last = [&](std::string_view line, std::uint64_t) {
     if (auto const item = item_of(line)) active_.last = std::max(active_.last, item->sequence);
     return true;
@@ -130,6 +147,7 @@ std::uint64_t SpoolTier::bytes() const {
 }
 
 Result<void> SpoolTier::append(wire::ReportItem const& item) {
+  look();
   memory_.push_back({item.sequence, RecordFile::line_of(wire::encode(item))});
   memory_bytes_ += memory_.back().line.size();
   if (!rules_.durable && memory_bytes_ < kSpillBytes) return {};
@@ -162,6 +180,9 @@ Result<void> SpoolTier::write(std::string const& lines) {
 
 Result<void> SpoolTier::begin_active() {
   if (file_) return {};
+  if (!is_known_) return Error{Kind::io, "io_error", "what is in " + dir_ + " could not be read"};
+  if (is_in_the_way_) FLEET_CHECK(fs_.remove_tree(path_));
+  is_in_the_way_ = false;
   FLEET_TRY(file_, fs_.open(path_, Fs::Mode::create_new, 0600));
   return rules_.durable ? fs_.sync_dir(path_.substr(0, path_.find_last_of('/'))) : Result<void>{};
 }
@@ -172,7 +193,7 @@ void SpoolTier::seal() {
   file_.reset();
   place_ = {};
   if (active_.bytes == 0) {
-    static_cast<void>(fs_.remove(path_));
+    is_in_the_way_ = !fs_.remove(path_);  // nothing of it was ever accepted
     return;
   }
   auto const name = path_ + "." + std::to_string(active_.last);
@@ -203,7 +224,7 @@ std::int64_t SpoolTier::evict() {
   return gone;
 }
 
-/// False: the batch is full.
+/// False: the batch is full; or this segment cannot be read, and what comes behind it must wait: who has that is taken to have this, too.
 bool SpoolTier::take_from(Segment const& segment, std::uint64_t from, Batch& batch) {
   bool fits = true;
   place_ = {batch.after, segment.path, from};
@@ -215,10 +236,15 @@ bool SpoolTier::take_from(Segment const& segment, std::uint64_t from, Batch& bat
   auto const file = fs_.open(segment.path, Fs::Mode::read);
   auto const read = file ? read_lines(**file, from, take) : file.error();
   if (!read) log::warn("spool.unread", {{"path", segment.path}, {"error", read.error().detail}});
-  return fits;
+  bool const may_come = !read && read.error().kind == Kind::io;
+  unread_ = may_come ? unread_ + 1 : 0;
+  return fits && (!may_come || unread_ > kUnreadMost);
 }
 
 std::vector<wire::ReportItem> SpoolTier::after(std::int64_t sequence, Room& room) {
+  look();
+  // What was not seen may be older than what was.
+  if (!is_known_ && ++unread_ <= kUnreadMost) return {};
   Batch batch{sequence, room};
   auto const start = place_.after == sequence ? place_ : Place{};
   auto segments = sealed_;

@@ -42,6 +42,8 @@ public:
   void drop_through(std::int64_t sequence);
   /// What is in memory alone goes to the disk.
   Result<void> spill();
+  /// Whether all that lies there was seen. A disk that did not answer is looked at again whenever something comes or goes; what it has may have higher numbers than `last` says.
+  [[nodiscard]] bool is_known() const { return is_known_; }
   /// The highest number in it, or 0.
   [[nodiscard]] std::int64_t last() const;
   [[nodiscard]] std::uint64_t bytes() const;
@@ -57,8 +59,9 @@ private:
     std::string line;
   };
   struct Batch;
-  void find_sealed(std::string const& dir);
-  void find_active();
+  void look();
+  bool find_sealed();
+  bool find_active();
   Result<void> read_active();
   Result<void> begin_active();
   Result<void> write(std::string const& lines);
@@ -67,6 +70,10 @@ private:
 
   Fs& fs_;
   TierRules rules_;
+  std::string dir_;
+  bool is_known_ = false;
+  bool is_in_the_way_ = false;  ///< a file under `path_` that holds nothing and could not be removed
+  int unread_ = 0;  ///< times in a row that a segment could not be read
   std::string path_;  ///< of the segment that grows
   std::deque<Segment> sealed_;
   std::unique_ptr<File> file_;  ///< of the segment that grows, once there is one

@@ -80,8 +80,14 @@ Result<wire::DeviceError> ModelUpdate::check_what_runs(ModelState const& state, 
 
 /// A change is an event. Nothing follows by itself: what runs has proved itself in the field, and whether to go back is for a person or a rollout to say.
 void ModelUpdate::conclude(ModelState state, wire::DeviceError const& found) {
-  bool const differs = found.code != state.checked.code;
-  bool const other_system = state.checked.system != context_.system;
+  // Told before it is written down: what is cut off in between is told twice, and not never.
+  if (found.code != state.checked.code) {
+    auto const name = model_ + "@" + state.running.version;
+    bool const other_system = state.checked.system != context_.system;
+    auto const why = !other_system ? std::string() : context_.system_changes.empty() ? std::string("; the system is another than at its last test") : "; " + context_.system_changes;
+    note("golden_changed", found.code.empty() ? fmt::format("{} runs, and passes its golden test again{}", name, why)
+                                              : fmt::format("{} runs, and fails its golden test now ({}): {}{}. It runs on: roll it back, or publish what fits", name, found.code, found.text, why));
+  }
   state.checked = {state.running.digest, context_.trusted.now(), context_.system, found.code, found.text, 0};
   if (auto const saved = context_.journal.save(state); !saved) return log_failed("keep when it was tested", saved.error());
   if (standing_.again > Millis{0}) due_in(standing_.again);
@@ -89,11 +95,6 @@ void ModelUpdate::conclude(ModelState state, wire::DeviceError const& found) {
   context_.collector.tell(model_, state.running.digest, std::string(kFailure), found.code.empty() ? 0 : 1);
   log::info("golden.again", {{"model", model_}, {"version", state.running.version}, {"code", found.code}, {"text", found.text}});
   show(state);
-  if (!differs) return;
-  auto const name = model_ + "@" + state.running.version;
-  auto const why = !other_system ? std::string() : context_.system_changes.empty() ? std::string("; the system is another than at its last test") : "; " + context_.system_changes;
-  note("golden_changed", found.code.empty() ? fmt::format("{} runs, and passes its golden test again{}", name, why)
-                                            : fmt::format("{} runs, and fails its golden test now ({}): {}{}. It runs on: roll it back, or publish what fits", name, found.code, found.text, why));
 }
 
 }  // namespace fleet::agent

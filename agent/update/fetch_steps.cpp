@@ -23,14 +23,19 @@ bool comes_later(Error const& error) {
 
 }  // namespace
 
-/// Of all parts; of one whose slot is whole, nothing is staged.
+/// Of all parts, recipes among them; of one whose slot is whole, nothing is staged.
 std::uint64_t ModelUpdate::staged_bytes(ModelState const& state) const {
   auto const parts = parts_of(state);
   std::uint64_t out = 0;
   for (auto const& part : parts ? *parts : std::vector<Part>{}) {
-    for (auto const& place : places_of(part, context_.identity.hardware))
+    for (auto const& place : places_of(part, context_.identity.hardware)) {
       for (auto const& file : place.variant->files)
         if (auto const there = context_.fs.info(context_.slots.staging(part.model, place.name) + "/" + file.name)) out += std::min(file.size, there->size);
+      auto const folder = context_.slots.parts(part.model, place.name);
+      auto const recipes = context_.fs.list(folder);
+      for (auto const& name : recipes ? *recipes : std::vector<std::string>{})
+        if (auto const there = context_.fs.info(folder + "/" + name)) out += there->size;
+    }
   }
   return out;
 }

@@ -146,7 +146,7 @@ private:
   /// Another variant of what runs, where the device's own condition says so (power_steps.cpp).
   void follow_power();
   Result<void> switch_variant(ModelState& state, std::string const& name, std::string const& why);
-  Result<void> finish_variant(ModelState& state, std::string const& name);
+  Result<void> finish_variant(ModelState& state, std::string const& name, std::string const& why);
   [[nodiscard]] static std::string shown_variant(std::string const& name);
   /// False: what its manifest says of what runs cannot be read.
   bool know_standing(ModelState const& state);

@@ -35,7 +35,7 @@ void ModelUpdate::follow_power() {
   auto const there = context_.slots.current_variant(model_);
   if (!there) return log_failed("look which variant runs", there.error());
   if (*there != state.variant)  // it was cut off before the app was told
-    if (auto const told = finish_variant(state, *there); !told) return log_failed("tell which variant runs", told.error());
+    if (auto const told = finish_variant(state, *there, "it did so when the device stopped"); !told) return log_failed("tell which variant runs", told.error());
   if (standing_.choices.empty()) return;
   look_again_in(kLook);
   Sensors const sensors(context_);
@@ -75,25 +75,26 @@ Result<void> ModelUpdate::switch_variant(ModelState& state, std::string const& n
     FLEET_CHECK(context_.slots.switch_variant(model_, state.running.digest, name));
   }
   log::info("variant", {{"model", model_}, {"version", state.running.version}, {"from", before}, {"to", name}, {"because", why}});
-  if (auto const done = finish_variant(state, name); !done) {
+  if (auto const done = finish_variant(state, name, why); !done) {
     if (done.error().code == "interrupted") return done;
     FLEET_CHECK(context_.slots.switch_variant(model_, state.running.digest, before));
-    if (auto const back = finish_variant(state, before); !back) log_failed("tell which variant runs", back.error());
+    if (auto const back = finish_variant(state, before, {}); !back) log_failed("tell which variant runs", back.error());
     failed(done.error().detail);
     return {};
   }
   variant_stays_until_ = now() + kStaysFor;
-  note("variant", fmt::format("{}@{} runs as {} now: {}", model_, state.running.version, shown_variant(name), why));
   return {};
 }
 
-/// Tells the app, then writes down that it was told: what is cut off in between is told again.
-Result<void> ModelUpdate::finish_variant(ModelState& state, std::string const& name) {
+/// Tells the app and the server, then writes down that they were told: what is cut off in between is told again.
+/// @param why  empty: the server is told by others
+Result<void> ModelUpdate::finish_variant(ModelState& state, std::string const& name, std::string const& why) {
   run_hook(context_.config.switched_hook, model_, state.running, name);
   FLEET_TRY(auto const parts, load_parts(context_.slots, model_, state.running, context_.identity.hardware));
   auto const& activate = parts.back().release.manifest.activate;
   if (!activate.empty()) FLEET_CHECK(run_program(bench(), candidate_of(model_, state.running, name), activate, "activate_failed"));
   if (interrupt_.is_raised()) return Error{Kind::unavailable, "interrupted", "something else is wanted meanwhile"};
+  if (!why.empty()) note("variant", fmt::format("{}@{} runs as {} now: {}", model_, state.running.version, shown_variant(name), why));
   state.variant = name;
   FLEET_CHECK(context_.journal.save(state));
   show(state);

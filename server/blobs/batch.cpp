@@ -20,8 +20,9 @@ Result<void> store_file(UploadContext const& context, SmallFile const& file, std
     return Error{Kind::unprocessable, "digest_mismatch", fmt::format("a file of {} bytes: expected {}, got {}", file.size, file.sha256.hex(), digest.hex()),
                  "nothing of this batch was kept: hash and send the files again"};
   auto const path = blob_path(context.data_dir, digest);
-  if (context.fs.info(path)) return {};
-  FLEET_CHECK(context.fs.make_dirs(path.substr(0, path.rfind('/')), 0700));
+  auto const dir = path.substr(0, path.rfind('/'));
+  if (context.fs.info(path)) return context.fs.sync_dir(dir);  // who put it there may not have come so far
+  FLEET_CHECK(context.fs.make_dirs(dir, 0700));
   return context.fs.replace(path, bytes, 0600);
 }
 

@@ -104,6 +104,24 @@ Result<bool> remove_noted(store::Tx& tx, Fs& fs, std::string const& data_dir, Sy
   return std::ssize(due) == kRemoved;
 }
 
+/// Files of uploads that have no row, after a cut: what is on its way to one is younger.
+Result<void> remove_strays(store::Tx& tx, Fs& fs, std::string const& data_dir, SysTime now) {
+  auto const folder = data_dir + "/uploads";
+  auto const names = fs.list(folder);
+  if (!names && names.error().kind == Kind::not_found) return {};
+  FLEET_CHECK(names);
+  for (auto const& name : *names) {
+    auto upload = tx.prepare(kGetUpload);
+    FLEET_TRY(bool const known, upload.bind(1, name).step());
+    auto const info = known ? Result<FileInfo>(Error{}) : fs.info(folder + "/" + name);
+    if (!info || info->type != FileInfo::Type::file || info->identity.changed_ns / 1'000'000 > to_unix_ms(now - kGrace)) continue;
+    auto const gone = fs.remove(folder + "/" + name);
+    if (!gone && gone.error().kind != Kind::not_found) return gone;
+    log::info("uploads.stray_removed", {{"id", name}, {"bytes", info->size}});
+  }
+  return {};
+}
+
 }  // namespace
 
 Held::Held(std::vector<Digest> digests) : digests_(std::move(digests)) {
@@ -123,6 +141,7 @@ bool Held::is_held(Digest const& sha256) {
 
 Result<Collection> collect_garbage(store::Tx& tx, Fs& fs, std::string const& data_dir, Digest const& after, SysTime now) {
   Collection out{after};
+  if (after == Digest{}) FLEET_CHECK(remove_strays(tx, fs, data_dir, now));
   FLEET_CHECK(tx.prepare(kForgetDone).bind_all(to_unix_ms(now - kGrace), kLookedAt).run());
   bool const more_uploads = tx.connection().changes() == kLookedAt;
   FLEET_TRY(bool const ended, note_removals(tx, out.after, now));

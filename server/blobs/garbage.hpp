@@ -27,7 +27,8 @@ struct Collection {
   bool more = false;  ///< it would find something
 };
 /// One step of bounded size, in three parts, each safe to be cut off after: what was uploaded a week ago is no upload any more; rows of blobs older than a
-/// week that no release and no upload names go, with a note; files of notes older than a day go, if their digest was not brought again meanwhile.
+/// week that no release and no upload names go, with a note; files of notes older than a day go, if their digest was not brought again meanwhile. First of all, files of uploads that have no row go,
+/// a week after they were last touched.
 /// A publication looks for its blobs once more in its own transaction, so that it names none that went before it.
 /// @param after  of the step before; nothing but zeros: from the beginning
 [[nodiscard]] Result<Collection> collect_garbage(store::Tx& tx, Fs& fs, std::string const& data_dir, Digest const& after, SysTime now);

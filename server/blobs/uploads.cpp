@@ -178,6 +178,7 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
   FLEET_CHECK(check_room(context, size, actor));
   Upload upload{make_ulid("up_", to_unix_ms(now), context.random), sha256, size, 0, false, actor};
   FLEET_CHECK(context.fs.make_dirs(context.data_dir + "/uploads", 0700));
+  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
   {
     FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, upload.id), Fs::Mode::create_new, 0600));
     FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));

@@ -1,6 +1,5 @@
+#include "tests/crash/programs.hpp"
 #include "tests/crash/world.hpp"
-
-#include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
 
@@ -10,17 +9,24 @@ namespace fleet::crash {
 namespace {
 
 /// Every file with its bytes and its mode, and nothing else.
-void check_slot(Disk const& disk, std::string const& dir, Published const& release, std::vector<std::string>& faults) {
-  for (auto const& [name, content] : release.files) {
+void check_slot(Disk const& disk, std::string const& dir, Contents const& contents, std::vector<std::string>& faults) {
+  for (auto const& [name, content] : contents.files) {
     auto const text = disk.text(dir + "/" + name);
     if (!text) faults.push_back(fmt::format("{}/{} is missing", dir, name));
     else if (*text != content) faults.push_back(fmt::format("{}/{} holds other bytes ({} of {})", dir, name, text->size(), content.size()));
     else if (name.starts_with("bin/") && !disk.is_executable(dir + "/" + name)) faults.push_back(fmt::format("{}/{} is not executable", dir, name));
   }
-  for (auto const& [name, target] : release.links)
+  for (auto const& [name, target] : contents.links)
     if (disk.target(dir + "/" + name) != target) faults.push_back(fmt::format("link {}/{} is missing, or leads elsewhere", dir, name));
-  for (auto const& name : release.folders)
+  for (auto const& name : contents.folders)
     if (!disk.exists(dir + "/" + name)) faults.push_back(fmt::format("folder {}/{} is missing", dir, name));
+}
+
+/// What the slot of a variant holds; empty: of the hardware's own.
+Contents const* contents_of(Published const& release, std::string const& variant) {
+  if (variant.empty()) return release.unpacked ? &*release.unpacked : &release;
+  auto const found = release.variants.find(variant);
+  return found == release.variants.end() ? nullptr : &found->second;
 }
 
 bool is_heard(World const& world, std::string const& accepted) {
@@ -37,18 +43,37 @@ bool is_all_heard(World const& world) {
   return std::all_of(world.accepted.begin(), world.accepted.end(), [&](std::string const& accepted) { return is_heard(world, accepted); });
 }
 
+Running running(Disk const& disk, std::string const& model) {
+  constexpr std::size_t kHex = 64;
+  Running out{disk.target(fmt::format("{}/models/{}/current", kRoot, model)).value_or(""), {}, {}};
+  auto const name = out.link.substr(out.link.find_last_of('/') + 1);
+  out.digest = name.substr(0, kHex);
+  if (name.size() > kHex) out.variant = name.substr(kHex + 1);
+  return out;
+}
+
+std::vector<std::string> check_flash(World const& world, Disk const& disk, std::string const& model) {
+  auto const digest = running(disk, model).digest;
+  auto const* const release = world.peer.published(digest);
+  if (release == nullptr || release->release.manifest.handler != wire::kExecHandler) return {};
+  std::vector<std::string> faults;
+  if (auto const there = disk.text(fmt::format("{}/current", kFlash)); there != digest)
+    faults.push_back(fmt::format("the agent has that {} runs {:.8}, and its installer {:.8}", model, digest, there ? *there : "none"));
+  if (disk.text(fmt::format("{}/{}", kFlash, digest)) != release->files.at("model.onnx")) faults.push_back(fmt::format("the image {:.8} is not whole", digest));
+  return faults;
+}
+
 std::vector<std::string> check_disk(World const& world, Disk const& disk) {
   std::vector<std::string> faults;
   for (auto const& model : world.peer.models_ever) {
-    auto const home = fmt::format("{}/models/{}", kRoot, model);
-    auto const link = disk.target(home + "/current");
+    auto const runs = running(disk, model);
     bool const must_run = world.committed.contains(model) && !world.may_run_none.contains(model);
-    if (!link && must_run) faults.push_back(fmt::format("{} ran something, and `current` is gone", model));
-    if (!link) continue;
-    auto const digest = link->substr(link->find_last_of('/') + 1);
-    auto const* const release = world.peer.published(digest);
-    if (release == nullptr) faults.push_back(fmt::format("`current` of {} leads to {}, which nobody published", model, *link));
-    else check_slot(disk, home + "/" + *link, *release, faults);
+    if (runs.link.empty() && must_run) faults.push_back(fmt::format("{} ran something, and `current` is gone", model));
+    if (runs.link.empty()) continue;
+    auto const* const release = world.peer.published(runs.digest);
+    auto const* const contents = release == nullptr ? nullptr : contents_of(*release, runs.variant);
+    if (contents == nullptr) faults.push_back(fmt::format("`current` of {} leads to {}, which nobody published", model, runs.link));
+    else check_slot(disk, fmt::format("{}/models/{}/{}", kRoot, model, runs.link), *contents, faults);
   }
   return faults;
 }
@@ -58,8 +83,8 @@ void check_end(World& world) {
   for (auto const& complaint : world.peer.complaints()) world.fault(complaint);
   for (auto const& fault : check_disk(world, world.disk)) world.fault("at the end: " + fault);
   for (auto const& [model, version] : world.life->runs) {
-    auto const link = world.disk.target(fmt::format("{}/models/{}/current", kRoot, model));
-    auto const digest = link ? link->substr(link->find_last_of('/') + 1) : std::string();
+    auto const digest = running(world.disk, model).digest;
+    for (auto const& fault : check_flash(world, world.disk, model)) world.fault("at the end: " + fault);
     auto const wanted = version.empty() ? std::string() : world.release(model, version).digest;
     if (digest != wanted) world.fault(fmt::format("at the end {} runs {:.8}, expected {}", model, digest, version.empty() ? "none" : version));
   }
@@ -72,6 +97,7 @@ void check_end(World& world) {
   }
   for (auto const& accepted : world.accepted)
     if (!is_heard(world, accepted)) world.fault("lost after the spool took it: " + accepted.substr(0, 200));
+  if (auto const other = world.life->also ? world.life->also(world) : std::string(); !other.empty()) world.fault(other);
 }
 
 }  // namespace fleet::crash

@@ -426,6 +426,11 @@ void Disk::put(std::string const& path, std::string content, unsigned mode) {
   inode.attributes.mode = inode.attributes_kept.mode = mode;
 }
 
+void Disk::put_link(std::string const& path, std::string target) {
+  put(path, std::move(target), 0777);
+  edit(find(path)).type = Inode::Type::link;
+}
+
 void Disk::make_dirs(std::string const& path) {
   for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     auto const part = path.substr(0, slash);

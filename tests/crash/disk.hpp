@@ -38,6 +38,7 @@ inline constexpr std::array kOrders{Order::lost, Order::kept, Order::names, Orde
 class Disk final : public Kernel {
 public:
   static constexpr std::size_t kSector = 512;
+  static constexpr int kFirstDescriptor = 1'000'000;  ///< above those of the machine: who has both can tell them apart
 
   Disk();
   /// As it is now, with nothing open.
@@ -61,6 +62,7 @@ public:
 
   // For tests, past all rules: durable at once.
   void put(std::string const& path, std::string content, unsigned mode = 0644);
+  void put_link(std::string const& path, std::string target);
   void make_dirs(std::string const& path);
   /// Nothing where there is no file.
   [[nodiscard]] std::optional<std::string> text(std::string const& path) const;
@@ -160,7 +162,7 @@ private:
   std::map<Number, std::shared_ptr<Inode>> inodes_;
   std::map<int, Open> open_;
   Number next_ = 2;
-  int next_fd_ = 100;
+  int next_fd_ = kFirstDescriptor;
   std::uint64_t op_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "tests/crash/world.hpp"
+#include "tests/crash/steps.hpp"
 
 #include <fmt/format.h>
 
@@ -7,54 +7,6 @@ namespace {
 
 using wire::Action;
 using Targets = std::vector<wire::DirectiveTarget>;
-
-std::string const kConfig = "poll: {interval: 15m}\nexec: {run_as: nobody}\n";
-
-wire::Manifest manifest() {
-  wire::Manifest out;
-  out.golden = wire::Golden{{"bin/golden"}, Millis{5'000}, "", "expect", 0};
-  out.activate = {"bin/activate"};
-  wire::HealthCheck check;
-  check.exec = {"bin/health"};
-  check.every = Millis{1'000};
-  out.health = {check};
-  out.probation = wire::Probation{Millis{3'000}, 0, Millis{60'000}};
-  return out;
-}
-
-/// What is wrong with a release.
-struct Flaw {
-  std::string answer = "1 2 3", activate = kPasses, health = kPasses;
-};
-
-/// Weights of more than a sector and no multiple of one, a file that all versions share, one in a folder, a link, an empty folder.
-Published version(std::string const& model, std::string const& name, std::int64_t counter, Flaw const& flaw = {}) {
-  Published what;
-  std::string weights;
-  for (int i = 0; i < 200; ++i) weights += model + name + std::to_string(i * 7919);
-  what.files = {{"model.onnx", weights}, {"labels", "cat\ndog\n"},   {"data/norm", name},
-                {"answer", flaw.answer}, {"expect", "1 2 3"},        {"bin/golden", kGolden},
-                {"bin/activate", flaw.activate}, {"bin/health", flaw.health}};
-  what.links = {{"data/weights", "../model.onnx"}};
-  what.folders = {"cache"};
-  return publish(model, name, counter, std::move(what), manifest());
-}
-
-// ---- what the outside does
-
-auto is_told(std::string model, std::string state, std::string rollout) {
-  return [=](World const& world) { return world.peer.was_told(model, state, rollout); };
-}
-
-Step enrols() {
-  return {"enrolled", {}, [](World const& world) { return world.enrolled && world.peer.polls() > 0; }};
-}
-
-Step directs(std::string release, std::string rollout, std::string until, Action action = Action::install) {
-  return {fmt::format("{} directed, {}", release, until),
-          [=](World& world) { world.peer.direct({Peer::target(world.release("reader", release), rollout, action)}); },
-          is_told("reader", std::move(until), rollout)};
-}
 
 Step removes() {
   return {"removed",
@@ -165,15 +117,6 @@ Step changes_facts() {
           [](World const& world) { return world.boots > 0 && world.peer.has_facts("firmware"); }, [](World& world, agent::Daemon&) { world.restart = true; }};
 }
 
-/// What every server here has.
-void releases(World& world) {
-  for (auto const* const name : {"1", "2", "6"}) world.add(version("reader", name, name[0] - '0'));
-  world.add(version("reader", "3", 3, {"1 2 4"}));
-  world.add(version("reader", "4", 4, {"1 2 3", kFails}));
-  world.add(version("reader", "5", 5, {"1 2 3", kPasses, kFails}));
-  world.add(version("counter", "1", 1));
-  world.add(version("counter", "2", 2, {"1 2 3", kPasses, kFails}));
-}
 void sets(World& world) {
   releases(world);
   world.add(publish_set("pipeline", "1", 1, {&world.release("reader", "1"), &world.release("counter", "1")}));
@@ -186,7 +129,7 @@ void sets(World& world) {
 /// A life is a row: what the server has, what was lived before in peace, what is cut, what runs at the end, and what was told last.
 std::vector<Life> const& lives() {
   auto const first = directs("1", "ro-1", "committed"), second = directs("2", "ro-2", "committed");
-  static std::vector<Life> const all{
+  static std::vector<Life> const all = with_lives_of_delivery({
       {"enrolment", kConfig, releases, {}, {enrols()}},
       {"first install", kConfig, releases, {enrols()}, {first}, {{"reader", "1"}}, {{"reader", {"committed 1"}}}},
       {"update", kConfig, releases, {first}, {second}, {{"reader", "2"}}, {{"reader", {"committed 2"}}}},
@@ -211,7 +154,7 @@ std::vector<Life> const& lives() {
       {"CA succession", kConfig, releases, {first}, {announces(), changes_ca()}, {{"reader", "1"}}},
       {"succession slept through", kConfig, releases, {first}, {changes_ca_unheard(), second}, {{"reader", "2"}}},
       {"new facts", kConfig, releases, {first}, {changes_facts()}, {{"reader", "1"}}},
-  };
+  });
   return all;
 }
 

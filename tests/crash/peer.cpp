@@ -1,10 +1,15 @@
 #include "tests/crash/peer.hpp"
 
+#include "core/bundle/bundle.hpp"
+#include "core/content/recipe.hpp"
 #include "core/crypto/certificates.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/trust/compose.hpp"
 #include "core/trust/dsse.hpp"
+#include "core/net/range.hpp"
 #include "core/wire/json.hpp"
+#include "core/wire/routes.hpp"
+#include "tests/crash/disk.hpp"
 
 #include <fmt/format.h>
 
@@ -25,13 +30,48 @@ std::string path_of(std::string const& url) {
   return slash == std::string::npos ? "/" : url.substr(slash);
 }
 
+wire::Variant variant_of(std::string name, Contents const& contents) {
+  wire::Variant out{{"cam-a"}, {}, contents.folders, {}, std::move(name)};
+  for (auto const& [link, target] : contents.links) out.links.push_back({link, target});
+  for (auto const& [file, content] : contents.files) out.files.push_back({file, content.size(), crypto::sha256(content), file.starts_with("bin/")});
+  return out;
+}
+
+constexpr std::size_t kRecipeBlock = 2048;
+
+/// Blocks of a size that a test can afford: each is copied from the base, or stored.
+struct Recipe {
+  content::RecipeHead head;
+  std::vector<content::Block> blocks;
+  std::string stored;
+
+  Recipe(std::string const& target, std::string const& base) : head{crypto::sha256(target), target.size(), 0, {{crypto::sha256(base), base.size()}}, {}} {
+    for (std::size_t at = 0; at < target.size(); at += kRecipeBlock) add(target, base, at);
+    head.segments = {{crypto::sha256(stored), static_cast<std::uint32_t>(stored.size())}};
+  }
+  void add(std::string const& target, std::string const& base, std::size_t at) {
+    auto const bytes = std::string_view(target).substr(at, kRecipeBlock);
+    auto const size = static_cast<std::uint32_t>(bytes.size());
+    content::Block block;
+    block.offset = at;
+    block.length = size;
+    block.sha256 = crypto::sha256(bytes);
+    if (at < base.size() && std::string_view(base).substr(at, size) == bytes) {
+      block.method = content::Method::copy;
+      block.base = content::BaseRange{0, at, size, block.sha256};
+    } else {
+      block.stored = content::StoredRange{0, static_cast<std::uint32_t>(stored.size()), size, block.sha256};
+      stored += bytes;
+    }
+    blocks.push_back(block);
+  }
+};
+
 }  // namespace
 
 Published publish(std::string const& model, std::string const& version, std::int64_t counter, Published out, wire::Manifest manifest) {
-  wire::Variant variant{{"cam-a"}, {}, out.folders, {}};
-  for (auto const& [name, target] : out.links) variant.links.push_back({name, target});
-  for (auto const& [name, content] : out.files) variant.files.push_back({name, content.size(), crypto::sha256(content), name.starts_with("bin/")});
-  out.release = {model, version, counter, {std::move(variant)}, std::move(manifest)};
+  out.release = {model, version, counter, {variant_of({}, out)}, std::move(manifest)};
+  for (auto const& [name, contents] : out.variants) out.release.variants.push_back(variant_of(name, contents));
   out.document = wire::encode(out.release);
   out.digest = crypto::sha256(out.document).hex();
   return out;
@@ -81,13 +121,46 @@ void Peer::add(Published const& release, SysTime now) {
   auto const& [model, version] = std::tie(release.release.model, release.release.version);
   signed_.push_back({"models/" + model + "/" + version + "/release.json", release.document.size(), {{"sha256", release.digest}}, {}});
   serve("/device/v1/tuf/targets/models/" + model + "/" + version + "/" + release.digest + ".release.json", release.document);
-  for (auto const& [name, content] : release.files) serve("/blobs/sha256/" + crypto::sha256(content).hex(), content);
+  serve_contents(release);
+  for (auto const& [name, contents] : release.variants) serve_contents(contents);
   published_[release.digest] = std::make_shared<Published const>(release);
   sign(now);
 }
 
 void Peer::retire(std::string const& digest) {
   std::erase_if(signed_, [&](trust::Target const& one) { return one.hashes.at("sha256") == digest; });
+}
+
+void Peer::serve_contents(Contents const& contents) {
+  for (auto const& [name, content] : contents.files) serve("/blobs/sha256/" + crypto::sha256(content).hex(), content);
+}
+
+void Peer::add_route(Published const& release, Published const& base, std::string const& file) {
+  auto const& target = release.files.at(file);
+  Recipe const made(target, base.files.at(file));
+  auto const bytes = content::encode_recipe(made.head, made.blocks);
+  auto const recipe = std::string(as_text(BytesView(bytes)));
+  wire::Route const route{"binary_delta", {made.head.bases.front().sha256}, crypto::sha256(recipe), recipe.size(), made.stored.size(), 1024 * 1024};
+  wire::ReleaseRoutes const routes{*Digest::parse(release.digest), "cam-a", {{made.head.sha256, target.size(), {route}}}};
+  auto const payload = wire::encode(routes);
+  serve("/device/v1/routes/" + release.digest, trust::make_envelope(wire::kRoutesPayloadType, as_bytes(payload), {&keys_->directive, 1}));
+  serve("/blobs/sha256/" + crypto::sha256(recipe).hex(), recipe);
+  serve("/blobs/sha256/" + crypto::sha256(made.stored).hex(), made.stored);
+}
+
+std::string Peer::bundle(std::vector<wire::DirectiveTarget> targets, SysTime now) {
+  direct(std::move(targets));
+  wire::Directive const directive{id_, sequence_, {}, now, now + 30 * kDay, now + 30 * kDay, targets_};
+  Disk stick;
+  auto const fs = make_fs(stick);
+  auto writer = bundle::BundleWriter::create(*fs, "/bundle").value();
+  writer.put(bundle::kAbout, "{}").value();
+  writer.put(bundle::directive_name(id_), trust::make_envelope(wire::kDirectivePayloadType, as_bytes(wire::encode(directive)), {&keys_->directive, 1})).value();
+  for (auto const& [from, to] : {std::pair<std::string_view, std::string_view>{"/device/v1/tuf/", bundle::kMetadata}, {"/blobs/sha256/", bundle::kBlobs}})
+    for (auto const& [path, body] : served_)
+      if (path.starts_with(from)) writer.put(std::string(to) + path.substr(from.size()), *body).value();
+  writer.finish().value();
+  return *stick.text("/bundle");
 }
 
 void Peer::direct(std::vector<wire::DirectiveTarget> targets) {
@@ -137,13 +210,21 @@ net::ClientResponse Peer::handle(net::ClientRequest const& request, std::string 
   if (path == "/device/v1/poll") return poll(request, now);
   if (path == "/device/v1/reports") return report(request);
   if (path == "/device/v1/renew") return renew(request, now);
+  return object(request, path);
+}
+
+net::ClientResponse Peer::object(net::ClientRequest const& request, std::string const& path) {
   auto const found = served_.find(path);
   if (found == served_.end()) return problem(404, "not_found");
-  auto const range = net::find_header(request.headers, "Range");
-  if (range.empty()) return answer(200, *found->second);
-  auto const from = std::stoull(std::string(range.substr(6)));
-  if (from >= found->second->size()) return problem(416, "bad_range");
-  return answer(206, found->second->substr(from));
+  auto const& body = *found->second;
+  auto const header = net::find_header(request.headers, "Range");
+  if (header.empty()) asked_[path] += body.size();
+  if (header.empty()) return answer(200, body);
+  auto const range = net::read_range(header, body.size());
+  if (!range || !*range) return problem(416, "bad_range");
+  auto const size = (*range)->last - (*range)->first + 1;
+  asked_[path] += size;
+  return answer(206, body.substr((*range)->first, size));
 }
 
 net::ClientResponse Peer::enroll(net::ClientRequest const& request, SysTime now) {
@@ -201,6 +282,7 @@ net::ClientResponse Peer::report(net::ClientRequest const& request) {
       if (!is_new && at->second != text) complaints_.push_back(fmt::format("number {} of tier {} was used twice", item.sequence, wire::tier_name(tier)));
       if (!is_new) continue;
       if (item.update) updates_.push_back(*item.update);
+      if (item.note) notes_.push_back(*item.note);
       if (item.facts) facts_ = item.facts->reported;
       if (heard) heard(item);
     }
@@ -238,6 +320,15 @@ bool Peer::was_told(std::string const& model, std::string const& state, std::str
 wire::UpdateItem const* Peer::last_told(std::string const& model) const {
   auto const found = std::find_if(updates_.rbegin(), updates_.rend(), [&](auto const& one) { return one.model == model; });
   return found == updates_.rend() ? nullptr : &*found;
+}
+
+bool Peer::was_noted(std::string const& code, std::string const& text) const {
+  return std::any_of(notes_.begin(), notes_.end(), [&](auto const& one) { return one.code == code && one.text.starts_with(text); });
+}
+
+std::uint64_t Peer::asked_for(std::string const& content) const {
+  auto const found = asked_.find("/blobs/sha256/" + crypto::sha256(content).hex());
+  return found == asked_.end() ? 0 : found->second;
 }
 
 Published const* Peer::published(std::string const& digest) const {

@@ -17,14 +17,19 @@
 
 namespace fleet::crash {
 
-/// A release as its owners publish it: its document, and the bytes of its files by name.
-struct Published {
-  wire::Release release;
-  std::string document, digest;
+/// What a folder holds.
+struct Contents {
   std::map<std::string, std::string> files, links;  ///< what they hold, where they lead
   std::vector<std::string> folders;                 ///< empty ones
 };
-/// @param what  its files, links and folders; files under `bin/` are programs
+/// A release as its owners publish it: its document, and the bytes of its files by name.
+struct Published : Contents {
+  wire::Release release = {};
+  std::string document = {}, digest = {};
+  std::map<std::string, Contents> variants = {};    ///< that run by a condition of the device, by name
+  std::optional<Contents> unpacked = {};            ///< what its slot holds, where that is not what travels
+};
+/// @param what  its files, links, folders and variants; files under `bin/` are programs
 [[nodiscard]] Published publish(std::string const& model, std::string const& version, std::int64_t counter, Published what, wire::Manifest manifest = {});
 /// Of members that were published.
 [[nodiscard]] Published publish_set(std::string const& model, std::string const& version, std::int64_t counter, std::vector<Published const*> const& members);
@@ -43,6 +48,10 @@ public:
   void add(Published const& release, SysTime now);
   /// It is signed no more: what is signed stays as long as it was.
   void retire(std::string const& digest);
+  /// A file of `release` can be made of the one of that name in `base`, too: what stands there already is copied, the rest is sent.
+  void add_route(Published const& release, Published const& base, std::string const& file);
+  /// A bundle with all releases and an order for this device, which holds from now on here, too.
+  [[nodiscard]] std::string bundle(std::vector<wire::DirectiveTarget> targets, SysTime now);
   /// What the device is to do from now on.
   void direct(std::vector<wire::DirectiveTarget> targets);
   [[nodiscard]] static wire::DirectiveTarget target(Published const& release, std::string rollout, wire::Action action = wire::Action::install, std::int64_t attempt = 1);
@@ -51,6 +60,8 @@ public:
   void change_ca() { issuer_ = 1; }
   /// The next so many answers that carry files end in the middle.
   int breaks = 0;
+  /// How long a piece of an object is on its way.
+  Millis piece_takes{0};
 
   bool away = false;       ///< nobody answers
   bool renews = false;     ///< the next polls ask for a renewal
@@ -76,6 +87,10 @@ public:
   [[nodiscard]] std::uint64_t polls_of_successor() const { return polls_of_successor_; }
   [[nodiscard]] bool has_facts(std::string const& name) const { return facts_.contains(name); }
   [[nodiscard]] Published const* published(std::string const& digest) const;
+  /// Whether somebody was told such a note, from its beginning.
+  [[nodiscard]] bool was_noted(std::string const& code, std::string const& text) const;
+  /// Bytes of an object that were asked for, ranges among them.
+  [[nodiscard]] std::uint64_t asked_for(std::string const& content) const;
   [[nodiscard]] std::int64_t sequence() const { return sequence_; }
   [[nodiscard]] std::int64_t sequence_seen() const { return sequence_seen_; }
   /// Of the key that counts now, and what the device was heard saying that it must not.
@@ -93,6 +108,8 @@ private:
   net::ClientResponse renew(net::ClientRequest const& request, SysTime now);
   /// Empty: the client may ask.
   [[nodiscard]] bool recognises(std::string const& certificate);
+  void serve_contents(Contents const& contents);
+  net::ClientResponse object(net::ClientRequest const& request, std::string const& path);
   void serve(std::string path, std::string body) { served_[std::move(path)] = std::make_shared<std::string const>(std::move(body)); }
   void sign(SysTime now);
   [[nodiscard]] std::string certify(std::string const& csr, SysTime now) const;
@@ -116,6 +133,8 @@ private:
   std::set<std::string> nonces_;
   std::string last_nonce_;
   std::vector<wire::UpdateItem> updates_;
+  std::vector<wire::NoteItem> notes_;
+  std::map<std::string, std::uint64_t> asked_;
   std::vector<std::string> complaints_;
   std::uint64_t requests_ = 0, polls_ = 0, polls_since_renewal_ = 0, polls_of_successor_ = 0;
   wire::Labels facts_;

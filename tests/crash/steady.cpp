@@ -2,6 +2,7 @@
 // update, then hours of polls, samples and reports. What it holds in memory (all that C++ allocated and did not give back), in descriptors and on the disk late
 // must be what it held early. Exit 1 with what grew.
 #include "tests/crash/begin.hpp"
+#include "tests/crash/programs.hpp"
 
 #include "core/base/log.hpp"
 

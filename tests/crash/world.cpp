@@ -1,10 +1,10 @@
+#include "tests/crash/programs.hpp"
 #include "tests/crash/world.hpp"
 
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/enroll.hpp"
 #include "agent/store/record_file.hpp"
 #include "core/base/dir_lock.hpp"
-#include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
 
@@ -33,44 +33,20 @@ public:
     }
     constexpr std::size_t kPiece = 700;  // in pieces that end in no sector's end
     for (std::size_t from = 0; from < body.size(); from += kPiece)
-      FLEET_CHECK(sink(response, as_bytes(std::string_view(body).substr(from, kPiece))));
+      FLEET_CHECK(send_piece(response, std::string_view(body).substr(from, kPiece), sink));
     if (breaks) return Error{Kind::unavailable, "answer_cut", "the connection ended in the middle of the answer"};
     return response;
   }
   void cancel() override {}
 
 private:
+  Result<void> send_piece(net::ClientResponse const& head, std::string_view piece, net::BodySink const& sink) {
+    world_.clock.advance(world_.peer.piece_takes);
+    return sink(head, as_bytes(piece));
+  }
   World& world_;
   net::ClientConfig config_;
 };
-
-proof::Outcome ended(int code) {
-  proof::Outcome out;
-  out.exit_code = code;
-  out.text = fmt::format("ended with {}", code);
-  return out;
-}
-
-Result<proof::Outcome> run(World& world, proof::Command const& command) {
-  auto const text = world.disk.text(command.program);
-  if (!text || !world.disk.is_executable(command.program)) {
-    world.fault(fmt::format("{} is called and is {}", command.program, text ? "not executable" : "not there"));
-    return ended(-1);
-  }
-  if (*text == kPasses) return ended(0);
-  if (*text == kFails) return ended(1);
-  if (*text != kGolden) {
-    world.fault(fmt::format("{} holds other bytes than were published", command.program));
-    return ended(-1);
-  }
-  auto const answer = world.disk.text(command.directory + "/answer");
-  if (!answer) return ended(1);
-  auto const output = command.environment.at("FLEET_OUTPUT");
-  auto const user = world.disk.owner(output.substr(0, output.find_last_of('/')));
-  world.disk.put(output, *answer);
-  world.disk.give(output, user);
-  return ended(0);
-}
 
 /// The machine while it has power.
 class Machine {
@@ -81,7 +57,7 @@ public:
       return std::unique_ptr<net::Exchanger>(std::make_unique<InProcess>(world_, std::move(config)));
     };
     outside_.alone = true;
-    outside_.run = [this](proof::Command const& command, Clock&, std::atomic<bool> const&) { return run(world_, command); };
+    outside_.run = [this](proof::Command const& command, Clock&, std::atomic<bool> const&) { return run(world_, *fs_, command); };
     world_.peer.heard = [this](wire::ReportItem const& item) { heard(item); };
     world_.peer.polled_now = [this](wire::PollRequest const& poll) { polled(poll); };
   }
@@ -107,6 +83,7 @@ public:
       return Millis{1};
     }
     auto const now = world_.clock.mono();
+    daemon_->link->take_offered();
     if (now >= poll_at_) poll_at_ = world_.clock.mono() + daemon_->link->turn();
     daemon_->runner->round();
     daemon_->reporter->turn();
@@ -194,10 +171,10 @@ private:
   void check_runs(std::string const& model, std::string const& digest, std::string_view where) {
     SeededRandom none(1);
     auto const left = world_.disk.after_cut(Order::lost, none);
-    auto const link = left.target(fmt::format("{}/models/{}/current", kRoot, model));
-    auto const runs = link ? link->substr(link->find_last_of('/') + 1) : std::string();
+    auto const runs = running(left, model).digest;
     if (runs != digest) world_.fault(fmt::format("{} tells that {} runs {:.8}, and a power cut would leave {:.8}", where, model, digest, runs));
     for (auto& fault : check_disk(world_, left)) world_.fault(fmt::format("told as {}: {}", where, fault));
+    for (auto& fault : check_flash(world_, left, model)) world_.fault(fmt::format("told as {}: {}", where, fault));
   }
 
   World& world_;
@@ -228,6 +205,7 @@ World::World(Life const& of, SysTime now) : life(&of), peer(now), clock(now) {
   disk.put("/setup/ca.pem", peer.ca());
   disk.put("/setup/token", "join");
   disk.put(std::string(kRoot) + "/agent.yaml", of.config);
+  put_programs(*this);
   if (of.prepare) of.prepare(*this);
 }
 

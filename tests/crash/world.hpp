@@ -32,6 +32,7 @@ struct Life {
   /// What must hold at the end besides what always must (checks.cpp).
   std::map<std::string, std::string> runs = {};  ///< by model the version at which `current` points; empty: none
   std::map<std::string, std::vector<std::string>> told = {};  ///< by model what must have been told, as Peer::told has it; where it is one alone, as the last
+  std::string (*also)(World const&) = nullptr;  ///< and what else does not hold; empty: it does
   Millis most = std::chrono::hours{48};  ///< of virtual time, for all of it
   std::uint64_t requests_most = 1'500;
 };
@@ -49,6 +50,7 @@ struct World {
   bool in_peace = true;          ///< still in `before`
   bool enrolled = false;         ///< somebody saw it succeed
   bool restart = false;          ///< the daemon is to be ended in an orderly way, and begun again
+  bool other_driver = false;     ///< golden tests have other answers than before
   int boots = 0;
   std::set<std::string> accepted;   ///< items of durable tiers that the spool took: `tier sequence text`
   std::set<std::string> committed;     ///< models that ran something, told as committed
@@ -73,17 +75,20 @@ void note_accepted(World& world, Call call, std::string const& path);
 
 void live(World& world, std::function<bool()> const& stop = {});
 
+/// Where a model's `current` leads.
+struct Running {
+  std::string link, digest, variant;  ///< digest empty: there is none
+};
+[[nodiscard]] Running running(Disk const& disk, std::string const& model);
+
 /// What must hold on the disk at every instant, the daemon running or not: `current` leads to a whole release that the server named. @returns what does not
 [[nodiscard]] std::vector<std::string> check_disk(World const& world, Disk const& disk);
+/// Where a program of the owner installed what runs: whether that runs, whole. @returns what does not hold
+[[nodiscard]] std::vector<std::string> check_flash(World const& world, Disk const& disk, std::string const& model);
 /// Whether the server has all that the spool took.
 [[nodiscard]] bool is_all_heard(World const& world);
 /// And when the life is over.
 void check_end(World& world);
-
-/// The programs of the releases here, each a real script, and what running one does.
-inline constexpr char kGolden[] = "#!/bin/sh\ncp answer \"$FLEET_OUTPUT\"\n";
-inline constexpr char kPasses[] = "#!/bin/sh\nexit 0\n";
-inline constexpr char kFails[] = "#!/bin/sh\nexit 1\n";
 
 [[nodiscard]] std::vector<Life> const& lives();
 

@@ -93,7 +93,7 @@ struct Vendor {
 };
 std::vector<Vendor> const kVendors{
     {"sodium", {"core/crypto"}, false},  {"openssl/ssl.h", {"core/net"}, true}, {"openssl/", {"core/crypto", "core/net"}, true},
-    {"sqlite3.h", {"server/store/sqlite"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
+    {"sqlite3.h", {"server/store/sqlite", "tests/crash/server"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"cli/signing"}, false},
     {"archive", {"agent/unpack/reader"}, false},

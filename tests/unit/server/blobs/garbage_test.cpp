@@ -121,3 +121,16 @@ TEST_CASE_FIXTURE(Garbage, "a step looks at so many rows, and the next goes on b
   for (int steps = 0; collect().more; ++steps) REQUIRE(steps < 200);
   CHECK(read("SELECT count(*) FROM blob_removals") == "0");
 }
+
+TEST_CASE_FIXTURE(Garbage, "a file of an upload that no row knows, which a cut left, goes a week after it was touched; that of an open upload stays") {
+  auto const open = must(begin_upload(uploads, crypto::sha256("half"), 4, "token:ci", "", now));
+  auto const stray = upload_path(dir, "up_stray");
+  must(system_fs().replace(stray, "nobody's"));
+  now = system_clock().wall() + hours{6 * 24};
+  collect();
+  CHECK(std::filesystem::exists(stray));
+  now += hours{25};
+  collect();
+  CHECK_FALSE(std::filesystem::exists(stray));
+  CHECK(std::filesystem::exists(upload_path(dir, open.id)));
+}
