@@ -8,7 +8,7 @@
 namespace fleet::agent {
 namespace {
 
-constexpr int kWaitS = 50;
+constexpr int kWaitS = 55;  ///< as long as the protocol lets a poll wait: each costs a kilobyte
 constexpr Millis kMargin{20'000};
 constexpr std::size_t kCheckBytes = 4096;  ///< an empty file finds room on a full disk
 constexpr Millis kBackoffMax = std::chrono::minutes{15};

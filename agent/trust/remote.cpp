@@ -45,7 +45,7 @@ Result<std::unique_ptr<Remote>> Remote::create(Identity const& identity, std::ve
   if (!identity.certificate.empty()) config.private_key_pem = identity.private_key;
   config.ignore_not_before = clock.behind();
   config.proxy = std::move(proxy);
-  config.user_agent = kUserAgent;
+  config.user_agent.clear();  // a poll tells the version itself
   FLEET_TRY(auto client, connect(config, waits));
   std::unique_ptr<Remote> out(new Remote(std::move(config), waits, std::move(connect), std::move(client), std::move(servers)));
   out->load_cas_ = std::move(load_cas);

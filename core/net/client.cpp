@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kOriginsKept = 4;
 constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kSentAtOnce = 8 * 1024;
 /// A server that answers nothing but interim answers keeps nobody for ever.
 constexpr int kInterimAnswersMax = 8;
 
@@ -70,7 +71,8 @@ Result<std::string> render_head(ClientRequest const& request, Url const& url, st
   auto const default_port = url.scheme == "https" ? 443 : 80;
   std::string out = fmt::format("{} {} HTTP/1.1\r\nHost: {}", to_string(request.method), url.target, host);
   if (url.port != default_port) out += fmt::format(":{}", url.port);
-  out += fmt::format("\r\nUser-Agent: {}\r\n", user_agent);
+  out += "\r\n";
+  if (!user_agent.empty()) out += fmt::format("User-Agent: {}\r\n", user_agent);
   for (auto const& [name, value] : request.headers) {
     if (!is_header_name(name) || !is_header_value(value))
       return Error{Kind::bad_input, "bad_header", fmt::format("header '{}': a character that no header may have", name)};
@@ -177,8 +179,10 @@ boost::system::result<ClientResponse, Client::State::Failure> Client::State::exc
                                                                                       BodySink const& sink) {
   Patience const patience{clock, clock.mono() + request.timeout + earned(request.body.size()), cancel};
   auto& connection = *origin.connection;
-  auto written = connection.write(head, patience);
-  if (written) written = connection.write(request.body, patience);
+  // Where both are small they are one record and one segment: a poll costs a packet less.
+  bool const at_once = head.size() + request.body.size() <= kSentAtOnce;
+  auto written = connection.write(at_once ? head + request.body : head, patience);
+  if (written && !at_once) written = connection.write(request.body, patience);
   bool const lost = !written && written.error().code == "connection_lost";
   if (!written && !lost) {
     origin.connection.reset();

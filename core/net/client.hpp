@@ -25,7 +25,7 @@ struct ClientConfig {
   bool allow_plain_http = false;   ///< tuf-client alone, and checks of loopback health
   bool ignore_not_before = false;  ///< while the system clock is below the floor of trusted time (protocol.md, Time)
   ProxyRules proxy;                ///< https only
-  std::string user_agent = "fleet";
+  std::string user_agent = "fleet";  ///< empty: the header is left out
   Millis connect{15'000};
   Millis handshake{45'000};  ///< after it: certificates take seconds at 9600 baud
 };
