@@ -117,7 +117,7 @@ Result<std::optional<TarEntry>> read_tar_header(BytesView block) {
 Result<std::string> tar_file(std::string_view name, std::string_view content, unsigned permissions) {
   FLEET_TRY(auto out, tar_header(name, content.size(), permissions));
   out += content;
-  out.append(tar_padding(content.size()), '\0');
+  out.append(static_cast<std::size_t>(tar_padding(content.size())), '\0');
   return out;
 }
 
