@@ -4,14 +4,19 @@ if(NOT FLEET_SANITIZE AND NOT FLEET_UNITS)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-Os")  # asserts stay on
 if(FLEET_STATIC)
-  # A position of its own each time it starts, as a dynamic one has.
-  add_link_options(-static-pie -Wl,-u,dlopen -Wl,-u,getaddrinfo)
+  add_link_options(-Wl,-u,dlopen -Wl,-u,getaddrinfo)
   # ld warns of libc's dlopen wherever it sees the name; core/base/static_libc.cpp has the one that is linked, and .ci/agent looks at what came of it.
   add_link_options(-Wl,--no-warnings)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL arm)
+    add_compile_options(-fno-pie)
+    add_link_options(-static -no-pie)  # Debian's glibc has no rcrt1.o there, with which a static program starts at any position
+  else()
+    add_link_options(-static-pie)  # a position of its own each time it starts, as a dynamic one has
+    set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  endif()
   if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
     add_link_options(-Wl,-z,pack-relative-relocs)  # half a megabyte; ld of Debian 12 knows it for x86 alone
   endif()
-  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
   set(OPENSSL_USE_STATIC_LIBS ON)
   set(Boost_USE_STATIC_LIBS ON)

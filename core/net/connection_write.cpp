@@ -136,7 +136,7 @@ std::optional<TlsSocket::Step> Connection::push_file(std::size_t room) {
   auto wanted = std::min<std::uint64_t>(out.file_left, room);
   if (out.egress.is_bound()) wanted = std::min(wanted, out.allowed);
   errno = 0;
-  auto step = tls_.is_plain() ? tls_.send_file(out.file.get(), out.file_offset, wanted) : send_read(wanted);
+  auto step = tls_.is_plain() ? tls_.send_file(out.file.get(), out.file_offset, static_cast<std::size_t>(wanted)) : send_read(wanted);
   if (step.state == TlsSocket::State::ended || (step.state == TlsSocket::State::failed && errno == EIO)) {
     log::error("file_body_cut", {{"offset", out.file_offset}, {"left", out.file_left}, {"error", errno == 0 ? "the file ended early" : system_words(errno)}});
     close();
@@ -153,7 +153,7 @@ std::optional<TlsSocket::Step> Connection::push_file(std::size_t room) {
 /// By TLS, a record at a time; `bytes` went, whatever the state says of the rest. What could not go is read again: OpenSSL wants the same bytes, not the same place.
 TlsSocket::Step Connection::send_read(std::uint64_t wanted) {
   auto& scratch = worker_.file_scratch;
-  auto const got = ::pread(outgoing_->file.get(), scratch.data(), std::min<std::uint64_t>(wanted, scratch.size()), static_cast<off_t>(outgoing_->file_offset));
+  auto const got = ::pread(outgoing_->file.get(), scratch.data(), static_cast<std::size_t>(std::min<std::uint64_t>(wanted, scratch.size())), static_cast<off_t>(outgoing_->file_offset));
   if (got == 0) return {TlsSocket::State::ended, 0};
   if (got < 0) return {errno == EINTR ? TlsSocket::State::done : TlsSocket::State::ended, 0};
   std::string_view left{scratch.data(), static_cast<std::size_t>(got)};

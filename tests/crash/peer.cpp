@@ -197,6 +197,7 @@ bool Peer::recognises(std::string const& certificate) {
   if (next_key_ && info->key_sha256 == *next_key_) {  // it was used: the one before counts no more
     key_ = std::exchange(next_key_, std::nullopt);
     ++renewed_;
+    renews = false;  // not before: what was issued may never have arrived
   }
   return info->key_sha256 == *key_;
 }
@@ -297,7 +298,6 @@ net::ClientResponse Peer::renew(net::ClientRequest const& request, SysTime now) 
   auto const info = crypto::inspect_request(csr);
   if (!info) return problem(400, "bad_input");
   next_key_ = info->key_sha256;
-  renews = false;
   wire::EnrollResponse response;
   response.id = id_;
   response.state = "active";
