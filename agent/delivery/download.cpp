@@ -292,6 +292,9 @@ Result<bool> Download::State::follow(Fetcher const& with, Job& job, wire::Route 
     auto const fetched = fetch_file(with, recipe, recipe_path, left);
     if (!fetched && (fetched.error().kind == Kind::not_found || is_lie(fetched.error()))) return false;
     FLEET_CHECK(fetched);
+    // Before the file's first byte: what a recipe began is known by the recipe beside it.
+    FLEET_CHECK(room.fs.sync_dir(parts));
+    FLEET_CHECK(room.fs.sync_dir(parts.substr(0, parts.find_last_of('/'))));
   }
   log::info("download.route", {{"file", file.name}, {"kind", route.kind}, {"bytes", route.bytes}, {"of", file.size}});
   FLEET_TRY(auto const followed, follow_recipe(with, {file, path_of(file), route.recipe, recipe_path, parts + "/" + file.sha256.hex() + ".map", shelf, room.assemblers, job.left}));
