@@ -5,6 +5,8 @@
 
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+
 namespace fleet::agent {
 namespace json = boost::json;
 namespace {
@@ -45,23 +47,37 @@ std::string config_text(std::string_view yaml) {
   return json::serialize(*value) + "\n";
 }
 
+/// Its last whole lines, where it is too long: what happened last is what is asked for.
+std::string_view last_lines(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  auto const rest = text.substr(text.size() - bytes_max);
+  auto const line = rest.find('\n');
+  return line == std::string_view::npos ? rest : rest.substr(line + 1);
+}
+
 }  // namespace
 
-Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file) {
-  auto& fs = machine.fs;
+Result<std::string> collected(Fs& fs, Layout const& layout, std::string const& status, std::size_t bytes_max) {
   std::string content;
   auto const add = [&](std::string_view name, std::string_view text) -> Result<void> {
-    FLEET_TRY(auto const entry, bundle::tar_file(name, text, 0600));
+    constexpr std::size_t kAround = 2 * bundle::kTarBlock + bundle::kTarEndBytes;  // its header, what fills its last block, and the archive's end
+    auto const room = bytes_max - std::min(bytes_max, content.size() + kAround);
+    FLEET_TRY(auto const entry, bundle::tar_file(name, last_lines(text, room), 0600));
     content += entry;
     return {};
   };
-  FLEET_TRY(auto const status, status_of(machine, layout));
   FLEET_CHECK(add("status.json", status));
   if (auto const yaml = fs.read(layout.config(), kConfigMax)) FLEET_CHECK(add("agent.json", config_text(*yaml)));
-  for (auto const& [name, path] : {std::pair{"journal", layout.journal()}, std::pair{"directive.json", layout.directive()}})
+  for (auto const& [name, path] : {std::pair{"directive.json", layout.directive()}, std::pair{"journal", layout.journal()}})
     if (auto const text = fs.read(path, kFileMax)) FLEET_CHECK(add(name, *text));
   content.append(bundle::kTarEndBytes, '\0');
-  return fs.replace(file, content, 0600);  // what it holds, others may not read
+  return content;
+}
+
+Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file) {
+  FLEET_TRY(auto const status, status_of(machine, layout));
+  FLEET_TRY(auto const content, collected(machine.fs, layout, status, 4 * kFileMax));
+  return machine.fs.replace(file, content, 0600);  // what it holds, others may not read
 }
 
 }  // namespace fleet::agent

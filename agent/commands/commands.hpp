@@ -28,5 +28,7 @@ Result<void> order(Machine const& machine, Layout const& layout, std::string con
 /// `collect`: status, configuration, journal and directive as a tar of text files. Secrets are left out: agent.yaml is written as JSON without the values of
 /// `environment` and without what stands before the @ of a URL; where it cannot be read, only what is wrong with it.
 Result<void> collect(Machine const& machine, Layout const& layout, std::string const& file);
+/// The same as bytes, at most `bytes_max` (64 KiB and more): of a text that does not fit its last lines. @param status  the object of `status`
+Result<std::string> collected(Fs& fs, Layout const& layout, std::string const& status, std::size_t bytes_max);
 
 }  // namespace fleet::agent

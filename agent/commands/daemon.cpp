@@ -229,6 +229,8 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   out.reporter = std::make_unique<Reporter>(*out.context, *out.reports, [runner = out.runner.get()] { return runner->is_working(); });
   // A server that was restored directs every device anew: then it hears again what it forgot.
   out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes, [reporter = out.reporter.get()] { reporter->greet(); });
+  out.support = std::make_unique<Support>(*out.context, *out.runner, *out.link);
+  out.reporter->offer([support = out.support.get()] { return support->take(); });
   return out;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/context.hpp"
+#include "agent/commands/support.hpp"
 #include "agent/link/link.hpp"
 #include "agent/report/reporter.hpp"
 
@@ -19,6 +20,7 @@ struct Daemon {
   std::shared_ptr<Remote> polls, reports;
   std::unique_ptr<Runner> runner;
   std::unique_ptr<Link> link;
+  std::unique_ptr<Support> support;
   std::unique_ptr<Reporter> reporter;
 };
 /// Opens it from whatever its own writes can have left, a power cut at any instant included, and on a disk that takes no more.

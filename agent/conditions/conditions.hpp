@@ -26,13 +26,15 @@ public:
   /// Why a switch, or a proof, may not start now: the same without `metered`.
   [[nodiscard]] std::string switch_blocked(wire::DirectiveTarget const& target) const;
 
+  /// The link costs by the byte, by the owner's word or program; until that has said anything it does.
+  [[nodiscard]] bool is_metered(std::atomic<bool> const& stop);
+
   /// Programs cannot have that many bytes now. A device that cannot tell has them.
   [[nodiscard]] bool lacks_memory(std::uint64_t bytes) const;
 
 private:
   [[nodiscard]] std::string closed_window(wire::DirectiveTarget const& target, std::string_view gate) const;
   [[nodiscard]] std::string state_blocks(wire::Conditions const& rule, std::uint64_t bytes) const;
-  [[nodiscard]] bool is_metered(std::atomic<bool> const& stop);
   Context const& context_;
   std::mutex mutex_;
   bool metered_ = true;  ///< as the owner's program said last; until it has said anything nothing is spent

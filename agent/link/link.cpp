@@ -149,7 +149,7 @@ Result<void> Link::accept(std::string const& envelope, std::string const& nonce)
 }
 
 Result<void> Link::obey(wire::Directive directive) {
-  Told told{directive.sequence, directive.act_before, std::move(directive.targets)};
+  Told told{directive.sequence, directive.act_before, std::move(directive.targets), std::move(directive.collect)};
   auto const saved = save_told(context_.fs, context_.layout.directive(), told);
   unkept_.clear();
   if (!saved)

@@ -71,6 +71,14 @@ void Reporter::gather(MonoTime now) {
   }
 }
 
+bool Reporter::take_offered() {
+  if (!take_ || budget_.is_spent(context_.clock.wall())) return false;
+  auto item = take_();
+  if (!item) return false;
+  keep(*std::move(item));
+  return true;
+}
+
 void Reporter::loop() {
   while (!context_.stop) {
     wait(next_turn());
@@ -99,7 +107,9 @@ void Reporter::turn() {
     resend_at_ = MonoTime::max();
     context_.spool->resend();
   }
-  if (now < quiet_until_ || !(greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) return;
+  if (now < quiet_until_) return;
+  bool const offered = take_offered();
+  if (!(offered || greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) return;
   auto const sent = send_all();
   if (!sent && !context_.stop) failed(sent.error());
 }

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 
 namespace fleet::agent {
 
@@ -19,6 +20,9 @@ public:
   /// @param is_working  an update or a proof is under way: at least an empty report goes out each interval, so that silence means something
   Reporter(Context& context, Remote& remote, std::function<bool()> is_working);
   ~Reporter();
+  /// What is bulk and made only when it may be sent: `take` is asked on the thread that reports, while there are bytes left of the day and the server is
+  /// no cause to wait. Before `loop`.
+  void offer(std::function<std::optional<wire::ReportItem>()> take) { take_ = std::move(take); }
   void loop();
   /// What there is to do now: what `loop` does each time it wakes.
   void turn();
@@ -34,12 +38,14 @@ private:
   Result<void> send_all();
   Result<void> settle(wire::Report const& sent, wire::ReportAnswer const& answer);
   void gather(MonoTime now);
+  bool take_offered();
   void keep(wire::ReportItem item);
   void failed(Error const& error);
 
   Context& context_;
   Remote& remote_;
   std::function<bool()> is_working_;
+  std::function<std::optional<wire::ReportItem>()> take_;
   Budget budget_;
   Cadence cadence_;
   std::string boot_id_;

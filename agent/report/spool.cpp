@@ -26,7 +26,7 @@ constexpr wire::ByTier<TierRules> kRules{{{
 
 wire::Tier tier_of(wire::ReportItem const& item) {
   if (item.update) return wire::Tier::critical;
-  return item.metrics ? wire::Tier::bulk : wire::Tier::diagnostic;
+  return item.metrics || item.support ? wire::Tier::bulk : wire::Tier::diagnostic;
 }
 
 /// On its way to a result: what a device that was away for very long may forget.

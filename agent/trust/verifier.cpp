@@ -48,7 +48,11 @@ Result<Told> load_told(Fs& fs, std::string const& path) {
   out.sequence = reader.required_integer("sequence", 0, std::int64_t{1} << 53);
   out.act_before = reader.time("act_before").value_or(SysTime{});
   auto const* const targets = reader.array("targets", 64);
+  auto const* const collect = reader.find("collect");
   FLEET_CHECK(wire::no_faults(faults, "directive.json"));
+  if (collect != nullptr) {
+    FLEET_TRY(out.collect, wire::decode_collect(json::serialize(*collect)));
+  }
   if (targets != nullptr) {
     FLEET_TRY(out.targets, wire::decode_targets(json::serialize(*targets)));
   }
@@ -58,7 +62,8 @@ Result<Told> load_told(Fs& fs, std::string const& path) {
 Result<void> save_told(Fs& fs, std::string const& path, Told const& told) {
   SpareFile file(fs, path, kToldSpare);
   auto const saved = file.replace(
-      fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets)));
+      fmt::format(R"({{"sequence":{},"act_before":"{}","targets":{}{}{}}})", told.sequence, to_rfc3339(told.act_before), wire::encode_targets(told.targets),
+                  told.collect ? R"(,"collect":)" : "", wire::encode_collect(told.collect)));
   if (saved) make_told_ready(fs, path);
   return saved;
 }
@@ -87,7 +92,7 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
 }
 
 Result<void> DirectiveVerifier::check_new(wire::Directive const& directive, Told const& last) const {
-  bool const same = directive.sequence == last.sequence && directive.targets == last.targets;
+  bool const same = directive.sequence == last.sequence && directive.targets == last.targets && directive.collect == last.collect;
   if (directive.sequence <= last.sequence && !same)
     return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
   if (directive.sequence - last.sequence > kSequenceLeapMax)

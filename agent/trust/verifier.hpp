@@ -19,6 +19,7 @@ struct Told {
   std::int64_t sequence = 0;
   SysTime act_before{};
   std::vector<wire::DirectiveTarget> targets;
+  std::optional<wire::CollectOrder> collect = {};
 };
 [[nodiscard]] Result<Told> load_told(Fs& fs, std::string const& path);
 /// Works also on a full disk, once, where it was made ready for that: a way back may be what it orders.

@@ -25,7 +25,7 @@ CommandTree const& command_tree() {
         {"trust offline", "keys that the server does not have"},
     };
     for (auto const* part : {&context_commands(),   &about_commands(),        &doctor_commands(),       &token_commands(),         &role_commands(),
-                             &device_commands(),    &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
+                             &device_commands(),    &device_collect_commands(), &device_token_commands(), &model_commands(),        &release_commands(),       &publish_commands(),
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
                              &policy_commands(),    &group_commands(),        &set_commands(),          &release_try_commands(),

@@ -13,6 +13,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& token_commands();
 [[nodiscard]] std::vector<Command> const& role_commands();
 [[nodiscard]] std::vector<Command> const& device_commands();
+[[nodiscard]] std::vector<Command> const& device_collect_commands();
 [[nodiscard]] std::vector<Command> const& device_token_commands();
 [[nodiscard]] std::vector<Command> const& model_commands();
 [[nodiscard]] std::vector<Command> const& group_commands();

@@ -20,6 +20,7 @@ inline constexpr std::size_t kPollBytesMax = 16 * 1024;
 inline constexpr std::size_t kDirectiveBytesMax = 256 * 1024;
 inline constexpr std::size_t kReportBytesMax = 1024 * 1024;
 inline constexpr std::size_t kReleaseBytesMax = 1024 * 1024;
+inline constexpr std::size_t kSupportBytesMax = 512 * 1024;  ///< of a support bundle that travels in a report
 inline constexpr std::string_view kDirectivePayloadType = "application/vnd.fleet.directive+json";
 
 using Labels = std::map<std::string, std::string>;
@@ -146,6 +147,12 @@ struct DirectiveTarget {
   std::vector<std::string> after = {};  ///< of a member: the models whose switches its own comes after
   bool operator==(DirectiveTarget const&) const = default;
 };
+/// The server asks for the device's support bundle.
+struct CollectOrder {
+  std::string id;
+  bool metered = false;  ///< also over a link that costs by the byte
+  bool operator==(CollectOrder const&) const = default;
+};
 /// A device's whole desired state.
 struct Directive {
   std::string device;
@@ -155,6 +162,7 @@ struct Directive {
   SysTime expires{};
   SysTime act_before{};
   std::vector<DirectiveTarget> targets;
+  std::optional<CollectOrder> collect = {};
 };
 /// The payload of the envelope; verify first (trust::open_envelope), then decode.
 [[nodiscard]] Result<Directive> decode_directive(std::string_view json);
@@ -162,6 +170,9 @@ struct Directive {
 /// The targets alone, as stored and compared by the server: a new sequence only when these bytes change.
 [[nodiscard]] std::string encode_targets(std::vector<DirectiveTarget> const& targets);
 [[nodiscard]] Result<std::vector<DirectiveTarget>> decode_targets(std::string_view json);
+/// The same of a directive's `collect`; nothing: an empty text.
+[[nodiscard]] std::string encode_collect(std::optional<CollectOrder> const& order);
+[[nodiscard]] Result<std::optional<CollectOrder>> decode_collect(std::string_view json);
 
 /// What went wrong on a device, for people and for `explain`.
 struct DeviceError {
@@ -211,13 +222,20 @@ struct NoteItem {
   SysTime at{};
   std::string code, text;
 };
+/// What a device was asked to collect of itself, for people who look for a fault.
+struct SupportItem {
+  SysTime at{};
+  std::string id;       ///< of the order
+  std::string content;  ///< a tar, at most kSupportBytesMax
+};
 struct ReportItem {
   std::int64_t sequence = 0;  ///< of the item in its tier, per device, never restarts
   std::optional<UpdateItem> update;
   std::optional<MetricsItem> metrics;
   std::optional<FactsItem> facts;
   std::optional<DroppedItem> dropped;
-  std::optional<NoteItem> note;  ///< none of them: a kind from a newer agent, kept out
+  std::optional<NoteItem> note;
+  std::optional<SupportItem> support = {};  ///< none of them: a kind from a newer agent, kept out
 };
 
 /// Items travel in tiers that count for themselves: no result waits behind a hundred megabytes of samples.

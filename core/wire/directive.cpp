@@ -144,6 +144,15 @@ json::object target_json(DirectiveTarget const& target) {
   return out;
 }
 
+/// Of a newer server's members it says nothing; an order without a name asks for nothing.
+std::optional<CollectOrder> read_collect(json::value const& value, std::string const& at, std::vector<FieldError>& faults) {
+  ObjectReader reader(value, at, faults);
+  CollectOrder out{reader.text("id", 64, {}), reader.boolean("metered", false)};
+  return out.id.empty() ? std::nullopt : std::optional(std::move(out));
+}
+
+json::object collect_json(CollectOrder const& order) { return {{"id", order.id}, {"metered", order.metered}}; }
+
 json::array targets_json(std::vector<DirectiveTarget> const& targets) {
   json::array out;
   for (auto const& target : targets) out.push_back(target_json(target));
@@ -168,6 +177,7 @@ Result<Directive> decode_directive(std::string_view text) {
   auto const* const targets = reader.array("targets", 64);
   if (targets != nullptr) out.targets = read_targets(*targets, faults);
   else if (faults.empty()) reader.fault("targets", "is required");  // an absent list must not read as "run nothing"
+  if (auto const* const collect = reader.find("collect")) out.collect = read_collect(*collect, "/collect", faults);
   FLEET_CHECK(no_faults(faults, "directive"));
   return out;
 }
@@ -181,6 +191,7 @@ std::string encode(Directive const& message) {
                    {"act_before", to_rfc3339(message.act_before)},
                    {"targets", targets_json(message.targets)}};
   if (!message.nonce.empty()) out["nonce"] = message.nonce;
+  if (message.collect) out["collect"] = collect_json(*message.collect);
   return json::serialize(out);
 }
 
@@ -193,6 +204,17 @@ Result<std::vector<DirectiveTarget>> decode_targets(std::string_view text) {
   if (list == nullptr) return Error{Kind::bad_input, "bad_targets", "expected a list of targets"};
   auto out = read_targets(*list, faults);
   FLEET_CHECK(no_faults(faults, "targets"));
+  return out;
+}
+
+std::string encode_collect(std::optional<CollectOrder> const& order) { return order ? json::serialize(collect_json(*order)) : std::string(); }
+
+Result<std::optional<CollectOrder>> decode_collect(std::string_view text) {
+  if (text.empty()) return std::optional<CollectOrder>();
+  FLEET_TRY(auto const value, parse_json(text, kPollBytesMax));
+  std::vector<FieldError> faults;
+  auto out = read_collect(value, "", faults);
+  FLEET_CHECK(no_faults(faults, "collect"));
   return out;
 }
 

@@ -87,6 +87,14 @@ MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) 
   return out;
 }
 
+SupportItem read_support(ObjectReader& reader) {
+  SupportItem out{reader.time("at").value_or(SysTime{}), reader.required_text("id", 64), {}};
+  auto const content = from_base64(reader.text("content", (kSupportBytesMax + 2) / 3 * 4, {}));
+  if (content) out.content = as_text(*content);
+  else reader.fault("content", "expected base64");
+  return out;
+}
+
 ReportItem read_item(json::value const& value, std::string pointer, std::vector<FieldError>& faults) {
   ObjectReader reader(value, std::move(pointer), faults);
   ReportItem out;
@@ -101,6 +109,7 @@ ReportItem read_item(json::value const& value, std::string pointer, std::vector<
   } else if (type == "dropped")
     out.dropped = DroppedItem{reader.time("at").value_or(SysTime{}), reader.text("tier", 32, {}), reader.integer("items", 0, kSequenceMax, 0)};
   else if (type == "note") out.note = NoteItem{reader.time("at").value_or(SysTime{}), reader.required_text("code", 64), reader.text("text", 1024, {})};
+  else if (type == "support") out.support = read_support(reader);
   return out;
 }
 
@@ -144,6 +153,8 @@ json::object item_json(ReportItem const& item) {
   } else if (item.dropped)
     out = {{"type", "dropped"}, {"at", to_rfc3339(item.dropped->at, true)}, {"tier", item.dropped->tier}, {"items", item.dropped->items}};
   else if (item.note) out = {{"type", "note"}, {"at", to_rfc3339(item.note->at, true)}, {"code", item.note->code}, {"text", item.note->text.substr(0, 1024)}};
+  else if (item.support)
+    out = {{"type", "support"}, {"at", to_rfc3339(item.support->at, true)}, {"id", item.support->id}, {"content", to_base64(as_bytes(item.support->content))}};
   else out["type"] = "unknown";  // a newer peer's, of which the number alone is kept
   out["sequence"] = item.sequence;
   return out;

@@ -76,6 +76,7 @@ std::vector<Route> const& system_routes();      ///< healthz, readyz, metrics, o
 std::vector<Route> const& trust_routes();       ///< who holds the signing keys; rotation
 std::vector<Route> const& audit_routes();       ///< audit, its checkpoints and their key
 std::vector<Route> const& registry_routes();    ///< devices, device-tokens; enroll and renew on the device listener
+std::vector<Route> const& support_routes();    ///< what devices collect of themselves
 std::vector<Route> const& group_routes();       ///< groups of devices
 std::vector<Route> const& catalog_routes();     ///< models, releases, uploads; tuf and blobs on both listeners
 std::vector<Route> const& rollout_routes();     ///< rollouts

@@ -34,6 +34,7 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
                       .sequence = row.int64(5),
                       .reserved = row.int64(8),
                       .targets = row.text(6),
+                      .collect = row.text(9),
                       .not_after = from_unix_ms(row.int64(7)),
                       .models = {},
                       .strangers = {}};

@@ -20,6 +20,7 @@ struct DeviceRecord {
   std::int64_t sequence = 0;  ///< of its newest directive
   std::int64_t reserved = 0;  ///< the highest that a bundle took: the next directive is above it
   std::string targets;        ///< of that directive, as wire::encode_targets gave them
+  std::string collect;        ///< of that directive, as wire::encode_collect gave it
   SysTime not_after{};  ///< of its newest certificate
   std::map<std::string, wire::ModelStatus> models;
   std::set<std::string> strangers;  ///< models that its poll names and nobody made: remembered with the decision, never recorded

@@ -3,6 +3,7 @@
 #include "core/trust/dsse.hpp"
 #include "server/delivery/bundles.hpp"
 #include "server/delivery/queries.hpp"
+#include "server/delivery/support.hpp"
 
 #include <algorithm>
 
@@ -47,11 +48,12 @@ Result<Plan> plan_device(db::Connection& reader, rollout::Engine& engine, std::i
   }
   plan.joins = std::any_of(plan.decision.models.begin(), plan.decision.models.end(), [](auto const& one) { return one.joins; });
   plan.targets = encode_targets(plan.decision);
+  FLEET_TRY(plan.collect, wanted_support(reader, device_n));
   return plan;
 }
 
 bool is_settled(DeviceRecord const& record, Plan const& plan, std::int64_t device_sequence) {
-  return !plan.joins && !plan.decision.gave_up && record.targets == plan.targets && device_sequence <= record.sequence;
+  return !plan.joins && !plan.decision.gave_up && record.targets == plan.targets && record.collect == plan.collect && device_sequence <= record.sequence;
 }
 
 Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::PollRequest const* told, std::int64_t device_sequence,
@@ -70,10 +72,11 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
   if (is_settled(record, plan, device_sequence)) return settled;
   if (plan.decision.gave_up && record.targets == plan.targets && device_sequence >= record.sequence)
     FLEET_CHECK(engine.withdrawn(tx, device_n, record.models, plan.decision));
-  if (record.targets != plan.targets || device_sequence > record.sequence) {
+  if (record.targets != plan.targets || record.collect != plan.collect || device_sequence > record.sequence) {
     record.sequence = std::max({record.sequence, record.reserved, device_sequence}) + 1;
     record.targets = plan.targets;
-    FLEET_CHECK(tx.prepare(kSetDirective).bind_all(device_n, record.sequence, record.targets).run());
+    record.collect = plan.collect;
+    FLEET_CHECK(tx.prepare(kSetDirective).bind_all(device_n, record.sequence, record.targets, record.collect).run());
     FLEET_CHECK(name_releases(tx, device_n, plan.decision));
   }
   FLEET_CHECK(engine.dispatched(tx, plan.facts, plan.decision, now));
@@ -95,6 +98,7 @@ Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& r
   directive.expires = directive.issued_at + kDirectiveLifetime;
   directive.act_before = directive.issued_at + kDirectiveLifetime;
   FLEET_TRY(directive.targets, wire::decode_targets(record.targets));
+  FLEET_TRY(directive.collect, wire::decode_collect(record.collect));
   return sign(keys, directive);
 }
 

@@ -15,6 +15,7 @@ struct Plan {
   registry::DeviceFacts facts;
   rollout::Decision decision;
   std::string targets;  ///< of the directive that follows from it
+  std::string collect;  ///< and its order for a support bundle, or empty
   bool joins = false;   ///< a row of rollout_devices is to be made
 };
 [[nodiscard]] std::string encode_targets(rollout::Decision const& decision);

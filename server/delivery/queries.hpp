@@ -8,7 +8,7 @@ namespace fleet::delivery {
 
 inline constexpr db::Query kGetRecord{
     "delivery_get_record",
-    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after, reserved_sequence FROM devices WHERE n = ?1"};
+    "SELECT id, state, hardware, agent, boot_id, directive_sequence, directive_targets, not_after, reserved_sequence, directive_collect FROM devices WHERE n = ?1"};
 inline constexpr db::Query kGetRecordModels{
     "delivery_get_record_models",
     "SELECT model, running, running_digest, state, rollout, attempt, waiting, to_fetch, variant, retest FROM device_models WHERE device = ?1 ORDER BY model"};
@@ -27,7 +27,7 @@ inline constexpr db::Query kPutModelFromReport{
     "attempt = excluded.attempt, waiting = CASE WHEN state = excluded.state THEN waiting END, error = excluded.error, "
     "since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM device_models WHERE device = ?1 AND model = ?2"};
-inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3 WHERE n = ?1"};
+inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3, directive_collect = ?4 WHERE n = ?1"};
 inline constexpr db::Query kGetTiers{"delivery_get_tiers", "SELECT tier, acked FROM device_tiers WHERE device = ?1"};
 inline constexpr db::Query kPutTier{"delivery_put_tier",
                                     "INSERT INTO device_tiers (device, tier, acked) VALUES (?1, ?2, ?3) "
@@ -81,9 +81,27 @@ inline constexpr db::Query kHolds{
     "WHERE h.device = ?1"};
 inline constexpr db::Query kRolloutEnd{"delivery_rollout_end", "SELECT state, coalesce(completed_at, 0) FROM rollouts WHERE id = ?1"};
 
+// Support bundles: one a device, the order and what came of it.
+inline constexpr db::Query kSupport{"delivery_support",
+                                    "SELECT id, metered, asked_by, asked_at, received_at, made_at, size, sha256 FROM support_bundles WHERE device = ?1"};
+inline constexpr db::Query kSupportContent{"delivery_support_content", "SELECT content FROM support_bundles WHERE device = ?1 AND received_at IS NOT NULL"};
+inline constexpr db::Query kSupportWanted{"delivery_support_wanted", "SELECT id, metered FROM support_bundles WHERE device = ?1 AND received_at IS NULL"};
+inline constexpr db::Query kAskSupport{
+    "delivery_ask_support",
+    "INSERT INTO support_bundles (device, id, metered, asked_by, asked_at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (device) DO UPDATE SET "
+    "id = excluded.id, metered = excluded.metered, asked_by = excluded.asked_by, asked_at = excluded.asked_at, received_at = NULL, made_at = NULL, size = 0, "
+    "sha256 = NULL, content = NULL"};
+inline constexpr db::Query kPutSupport{
+    "delivery_put_support", "UPDATE support_bundles SET received_at = ?2, made_at = ?3, size = ?4, sha256 = ?5, content = ?6 WHERE device = ?1"};
+inline constexpr db::Query kSupportBytes{"delivery_support_bytes", "SELECT coalesce(sum(size), 0) FROM support_bundles WHERE received_at IS NOT NULL"};
+inline constexpr db::Query kOldestSupport{"delivery_oldest_support",
+                                          "SELECT device, size FROM support_bundles WHERE received_at IS NOT NULL ORDER BY received_at, device LIMIT 1"};
+inline constexpr db::Query kDropSupport{"delivery_drop_support", "DELETE FROM support_bundles WHERE device = ?1"};
+
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kNameRelease, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
                               kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting,
-                              kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd});
+                              kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd,
+                              kSupport, kSupportContent, kSupportWanted, kAskSupport, kPutSupport, kSupportBytes, kOldestSupport, kDropSupport});
 
 }  // namespace fleet::delivery

@@ -28,7 +28,10 @@ inline constexpr db::Query kForgetOrders{"forget_orders",
                                          "DELETE FROM bundle_orders WHERE (bundle, device) IN (SELECT o.bundle, o.device FROM bundles b JOIN bundle_orders o ON o.bundle = b.id "
                                          "WHERE b.expires_at <= ?1 LIMIT ?2)"};
 
+inline constexpr db::Query kForgetSupport{
+    "forget_support", "DELETE FROM support_bundles WHERE device IN (SELECT device FROM support_bundles WHERE received_at <= ?1 ORDER BY received_at LIMIT ?2)"};
+
 inline constexpr auto kQueries =
-    std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged, kForgetPending, kForgetJoinTokens, kForgetOrders});
+    std::to_array<db::Query>({kForgetReplays, kForgetEvents, kForgetHistory, kForgetExchanged, kForgetPending, kForgetJoinTokens, kForgetOrders, kForgetSupport});
 
 }  // namespace fleet::upkeep

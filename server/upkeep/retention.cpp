@@ -32,6 +32,7 @@ constexpr auto kKept = std::to_array<Kept>({
     {kForgetPending, hours{24 * 30}},
     {kForgetJoinTokens, hours{24 * 30}},
     {kForgetOrders, hours{24}},
+    {kForgetSupport, hours{24 * 30}},
 });
 
 void schedule(Services& services, Millis rest) {

@@ -12,7 +12,7 @@ namespace {
 /// What grows with the fleet, or with what devices and tokens do.
 std::set<std::string> const kLarge{"devices",        "contacts",  "device_models", "device_history", "device_tokens", "pending_enrolments", "rollout_devices",
                                    "rollout_samples", "telemetry", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases",
-                                   "device_list_ids", "bundle_orders", "bundle_holds"};
+                                   "device_list_ids", "bundle_orders", "bundle_holds", "support_bundles"};
 
 /// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.
 std::map<std::string_view, std::string_view> const kWalks{

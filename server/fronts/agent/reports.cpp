@@ -3,6 +3,7 @@
 #include "server/delivery/bundles.hpp"
 #include "server/delivery/device_record.hpp"
 #include "server/delivery/queries.hpp"
+#include "server/delivery/support.hpp"
 #include "server/events/audit.hpp"
 #include "server/registry/device_quota.hpp"
 #include "server/telemetry/fold.hpp"
@@ -53,6 +54,7 @@ public:
     if (item.facts) return take_facts(*item.facts);
     if (item.dropped) dropped_[item.dropped->tier] += item.dropped->items;
     if (item.note) return emit("device.note", json::object{{"code", item.note->code}, {"text", item.note->text}});
+    if (item.support) return delivery::take_support(tx_, record_.n, record_.id, *item.support, now_);
     return {};  // a kind from a newer agent
   }
 

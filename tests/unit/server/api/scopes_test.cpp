@@ -18,7 +18,7 @@ using P = Permission;
 
 std::vector<std::vector<Route> const*> const& all_tables() {
   static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(), &group_routes(),
-                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &bundle_routes(), &telemetry_routes()};
+                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &bundle_routes(), &support_routes(), &telemetry_routes()};
   return tables;
 }
 
@@ -209,6 +209,10 @@ std::vector<Case> cases() {
       {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=rival",
        "/api/v1/devices/yonder/explain"},
       {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/yonder/history"},
+      {post, "/api/v1/devices/{id}:collect", P::operate, "/api/v1/devices/in:collect", "/api/v1/devices/in:collect", "/api/v1/devices/yonder:collect", "{}", "{}", "{}", true},
+      {get, "/api/v1/devices/{id}/support", P::operate, "/api/v1/devices/in/support", "/api/v1/devices/in/support", "/api/v1/devices/yonder/support", "", "", "", true},
+      {get, "/api/v1/devices/{id}/support/content", P::operate, "/api/v1/devices/in/support/content", "/api/v1/devices/in/support/content",
+       "/api/v1/devices/yonder/support/content", "", "", "", true},
       {get, "/api/v1/bundles", P::operate, "/api/v1/bundles", "/api/v1/bundles", "/api/v1/bundles", "", "", "", true, true},
       {post, "/api/v1/bundles", P::operate, "/api/v1/bundles", "/api/v1/bundles", "/api/v1/bundles", R"({"model":"mine","version":"1","selector":"region=eu"})",
        R"({"model":"rival","version":"1","selector":"region=eu"})", R"({"model":"mine","version":"1","selector":""})"},
