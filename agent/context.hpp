@@ -13,14 +13,25 @@
 #include "core/proof/process.hpp"
 
 #include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
 
 namespace fleet::agent {
+
+/// The program that this agent is, where it was started so that it can be another one (docs/adr/0047).
+struct OwnProgram {
+  std::string slot;               ///< digest of the release that it is of; empty: a package's
+  std::function<void()> restart;  ///< from any thread: ends this agent in an orderly way, and starts what `current` leads to
+  std::function<void()> proved;   ///< nobody need end it any more
+};
 
 /// What the agent has of the world beside its disk and its clock.
 struct Outside {
   net::Connect connect = net::over_network();
   proof::RunProgram run = &proof::run;
   bool alone = false;  ///< a model's files come on its own thread, one after the other
+  std::optional<OwnProgram> own = {};
 };
 
 /// What the agent's threads share. Each part of it is thread-safe or used by one thread only.

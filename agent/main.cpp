@@ -1,4 +1,5 @@
 #include "agent/commands/arguments.hpp"
+#include "agent/commands/boot.hpp"
 #include "agent/commands/commands.hpp"
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/daemon.hpp"
@@ -66,7 +67,9 @@ constexpr auto kInstall = std::to_array<Option>({
     {"--receipt", "FILE", "where to write what the device did, for fleetctl bundle accept"},
     {"--timeout", "TIME", "so long at most (6h)"},
 });
-constexpr auto kRun = std::to_array<Option>({kRoot});
+// What starts another agent tells it `--slot` and `--by` (docs/adr/0047): these two, and `self-test`, stay for ever.
+constexpr auto kRun = std::to_array<Option>({kRoot, {"--slot", "DIGEST", ""}, {"--by", "PATH", ""}});
+constexpr auto kOfRoot = std::to_array<Option>({kRoot});
 constexpr auto kStatus = std::to_array<Option>({kRoot, kOutput});
 constexpr auto kExplain = std::to_array<Option>({kRoot, kOutput, {"model", "NAME", "one model"}});
 constexpr auto kRollback = std::to_array<Option>({kRoot, {"--model", "NAME", "needed where several run"}});
@@ -76,9 +79,10 @@ constexpr auto kCommands = std::to_array<Command>({
     {"enroll", "makes a key and gets a certificate with a join token, or with the factory's certificate", kEnroll},
     {"install", "installs a bundle (fleetctl bundle export), with the same checks as over the network, and waits for the commit", kInstall},
     {"run", "the daemon", kRun},
+    {"self-test", "reads what lies there, reaches the server, changes nothing: what an agent's own update begins with", kOfRoot},
     {"status", "what runs and what is under way", kStatus},
     {"explain", "why each model is where it is", kExplain},
-    {"check-config", "names every mistake of agent.yaml, and what it names that this machine lacks; run does not start with one", kRun},
+    {"check-config", "names every mistake of agent.yaml, and what it names that this machine lacks; run does not start with one", kOfRoot},
     {"rollback", "returns to the version before and holds the one that runs", kRollback},
     {"unhold", "lets a held release be taken again", kOfModel},
     {"consent", "agrees to the release that waits for it (agent.yaml, update_lock)", kOfModel},
@@ -165,7 +169,8 @@ int run(Arguments const& told) {
   Machine const machine{system_fs(), system_clock(), system_random()};
   if (command == "enroll") return run_enroll(layout, told);
   if (command == "install") return run_install(machine, layout, told);
-  if (command == "run") return finish(run_daemon(system_fs(), system_clock(), system_random(), layout));
+  if (command == "run") return finish(run_chosen(system_fs(), system_clock(), system_random(), layout, {told.text("--slot"), told.text("--by")}));
+  if (command == "self-test") return show(self_test(system_fs(), system_clock(), layout), true);
   if (command == "check-config") return finish(check_config(system_fs(), layout));
   if (command == "status") return show(show_status(machine, layout, json), json);
   if (command == "explain") return show(explain(machine, layout, told.text("model"), json), json);

@@ -137,8 +137,8 @@ Result<std::optional<Socket>> unless_disk_fails(Result<Socket> opened, std::stri
 }
 
 /// Runs until a signal ends it. @returns what the owner's file says now, where SIGHUP asked for that
-Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Signals const& signals) {
-  FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config, clock));
+Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout const& layout, Config const& config, Signals const& signals, Outside const& outside) {
+  FLEET_TRY(auto const daemon, open_daemon(fs, clock, random, layout, config, clock, outside));
   auto& context = *daemon.context;
   FLEET_TRY(auto statsd, unless_disk_fails(StatsdSockets::open(layout.statsd_socket(), senders(config), config.udp_port), "statsd"));
   FLEET_TRY(auto control, unless_disk_fails(ControlSocket::open(layout.control_socket()), "control"));
@@ -234,16 +234,23 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   return out;
 }
 
-Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout) {
+Result<bool> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, std::string const& slot) {
   ::mallopt(M_ARENA_MAX, 1);
   FLEET_CHECK(fs.narrow_dir(layout.root, kOthersRead));
   FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.root));
   Signals const signals;
+  std::atomic<bool> restart{false};
+  Outside outside;
+  outside.own = OwnProgram{slot, [&restart] {
+                             restart = true;
+                             ::kill(::getpid(), SIGTERM);  // the way it ends in order
+                           },
+                           [] { ::alarm(0); }};
   FLEET_TRY(auto config, ready_config(fs, layout));
   proof::prepare_programs(config.exec);
   for (std::optional<Config> before;;) {
-    auto next = serve(fs, clock, random, layout, config, signals);
-    if (next && !*next) return {};
+    auto next = serve(fs, clock, random, layout, config, signals, outside);
+    if (restart || (next && !*next)) return restart.load();
     if (!next && !before) return next.error();
     if (next) {
       before = std::exchange(config, *std::move(*next));

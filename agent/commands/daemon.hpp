@@ -29,8 +29,9 @@ struct Daemon {
                                          Outside const& outside = {});
 
 /// Runs until SIGTERM or SIGINT. SIGHUP reads agent.yaml again: where it changed and has no mistake, everything is opened anew by it.
+/// @param slot  OwnProgram::slot @returns true: another program is to be the agent now
 /// @errors as open_daemon; conflict (locked), bad_input (agent.yaml)
-Result<void> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout);
+Result<bool> run_daemon(Fs& fs, Clock& clock, Random& random, Layout const& layout, std::string const& slot = {});
 
 /// The object `agent status` of the API, from the daemon's memory or the journal.
 struct StatusView {

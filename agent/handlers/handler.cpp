@@ -1,5 +1,7 @@
 #include "agent/handlers/handler.hpp"
 
+#include "core/wire/handler_keys.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +9,10 @@
 namespace fleet::agent {
 
 Result<void> check_handler(wire::Release const& release, Config const& config) {
+  if (std::vector<FieldError> faults; release.model == wire::kAgentModel || release.manifest.handler == wire::kAgentHandler) {
+    wire::check_agent_release(release, faults);
+    if (!faults.empty()) return Error{Kind::unprocessable, "ineligible", fmt::format("{}@{}: {}: {}", release.model, release.version, faults.front().pointer, faults.front().detail)};
+  }
   auto const& allowed = config.handlers;
   auto const& wanted = release.manifest.handler;
   if (release.is_set() || std::find(allowed.begin(), allowed.end(), wanted) != allowed.end()) return {};

@@ -103,7 +103,10 @@ Result<Millis> Link::poll_once() {
   bool const stale = told.sequence > 0 && !told.targets.empty() && context_.trusted.now() + kFreshFor >= told.act_before;
   request.directive_sequence = stale ? told.sequence - 1 : told.sequence;
   // A renewed credential is shown at once: the one before counts until then.
-  bool const proves = std::exchange(proves_renewed_, false);
+  bool proves = std::exchange(proves_renewed_, false);
+  auto const models = runner_.models();
+  // So is the agent's own program that waits to be answered for the first time.
+  if (auto const own = models.find(std::string(wire::kAgentModel)); own != models.end() && own->second.state == State::probation && !was_answered_) proves = true;
   request.wait_s = context_.config.long_poll && !proves ? kWaitS : 0;
   request.report_every_s = static_cast<int>(std::max<std::int64_t>(1, context_.config.telemetry_interval.count() / 1000));
   // What the server judges `online` by: the longest that may pass between two polls.
@@ -113,7 +116,7 @@ Result<Millis> Link::poll_once() {
   request.clock = context_.clock.wall();
   request.agent = FLEET_VERSION;
   auto const trouble = disk_trouble();
-  for (auto const& [model, state] : runner_.models())
+  for (auto const& [model, state] : models)
     request.models[model] = {state.running.digest, state.running.version, std::string(to_string(state.state)),
                              state.rollout,        state.attempt,         !trouble.empty() ? trouble : state.waiting.empty() && !state.held.empty() ? "held" : state.waiting,
                              static_cast<std::int64_t>(state.to_fetch), state.variant, state.failed_again()};
@@ -127,6 +130,7 @@ Result<Millis> Link::poll_once() {
     server_ = remote_.server();
     last_contact_ = context_.trusted.now();
   }
+  was_answered_ = true;
   runner_.answered(response.sources);
   if (!response.directive.empty()) FLEET_CHECK(accept(response.directive, request.nonce));
   if (auto const promoted = used_ == 0 ? kept_.promote() : Result<void>{}; !promoted) log::warn("renewal.not_kept", {{"error", promoted.error().detail}});

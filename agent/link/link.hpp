@@ -69,6 +69,7 @@ private:
   std::vector<Credential> credentials_;  ///< to try, best first
   std::size_t used_ = 0;                 ///< which of them
   bool proves_renewed_ = false;          ///< nobody has seen credentials_[0] yet
+  bool was_answered_ = false;            ///< a poll of this process
   std::int64_t ca_version_ = 0;
   std::string boot_id_;
   std::string prior_;

@@ -10,6 +10,9 @@
 
 namespace fleet::agent {
 
+/// What records of the journal look like. A program that reads none as high as what lies there is no version to go to (docs/adr/0047).
+inline constexpr int kJournalFormat = 1;
+
 /// The last state of every model, durable before it is acted on. Append-only; written anew when it has grown, when a sync of it failed, or when it could only be read. Room
 /// for some fifty records is kept, so that a way back can be journalled on a full disk. Thread-safe.
 class Journal {

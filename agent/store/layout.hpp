@@ -20,6 +20,7 @@ struct Layout {
   [[nodiscard]] std::string telemetry_budget() const { return state() + "/telemetry-budget"; }
   [[nodiscard]] std::string release_metadata() const { return state() + "/tuf"; }
   [[nodiscard]] std::string directive_metadata() const { return state() + "/directive-tuf"; }
+  [[nodiscard]] std::string boot() const { return state() + "/boot"; }
   [[nodiscard]] std::string facts() const { return state() + "/facts.json"; }
   [[nodiscard]] std::string ca_announcement() const { return state() + "/ca.json"; }
   [[nodiscard]] std::string statsd_socket() const { return run() + "/statsd.sock"; }

@@ -24,6 +24,7 @@ Result<void> ModelUpdate::commit(ModelState state) {
   state.floor = std::max(state.floor, parts->back().release.manifest.security_floor);
   retire_older(state);
   FLEET_CHECK(advance(std::move(state), Event::healthy));
+  if (is_own()) end_trial();
   return {};
 }
 
@@ -52,6 +53,7 @@ Result<void> ModelUpdate::go_back(ModelState state) {
   state.unproven.reset();
   if (!place.none()) run_hook(context_.config.switched_hook, model_, place);
   FLEET_CHECK(advance(std::move(state), Event::returned));
+  if (is_own()) end_trial();
   return {};
 }
 

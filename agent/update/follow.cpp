@@ -26,7 +26,10 @@ bool is_held(ModelState const& state, std::string const& digest, std::string con
 }  // namespace
 
 ModelUpdate::ModelUpdate(Shop& shop, std::string model)
-    : shop_(shop), context_(shop.context), model_(std::move(model)), interrupt_(shop.wishes.interrupt(model_)), contact_seen_(shop.contact.total()) {}
+    : shop_(shop), context_(shop.context), model_(std::move(model)), interrupt_(shop.wishes.interrupt(model_)), contact_seen_(shop.contact.total()) {
+  if (!is_own()) return;
+  if (auto const link = context_.slots.current(model_)) own_link_ = *link;
+}
 
 void ModelUpdate::go() {
   next_look_.reset();
@@ -53,6 +56,7 @@ void ModelUpdate::go() {
   follow_power();
   if (auto const at = state().state; at != State::checking && at != State::downloading) shop_.bundles.done(model_, sequence_);
   give_claims();
+  if (is_own() && at_rest(state().state)) gives_way_to_current();
 }
 
 /// What the directive says now: drops what it no longer names before the switch, begins, goes back. What was switched goes on to its end also when no
@@ -171,7 +175,8 @@ void ModelUpdate::follow_install(Target const& target) {
   if (digest.empty() || is_refused(state, digest, target.rollout, target.attempt) || is_held(state, digest, target.rollout)) return;
   // A set that is cut off between two members is switched first: it gives way whole.
   bool const proving = (state.state == State::switching && find_record(state, state.target.digest) == nullptr) || state.state == State::probation;
-  if (proving && digest != state.target.digest && may_act_) {
+  // The agent's own program is proved first, which takes minutes: whoever starts it goes back by one step alone.
+  if (proving && digest != state.target.digest && may_act_ && !is_own()) {
     give_way(std::move(state));
     state = this->state();
   }

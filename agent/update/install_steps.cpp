@@ -72,6 +72,12 @@ void ModelUpdate::collect_installed(std::string const& model, std::set<std::stri
 
 /// What the installer says runs, where that is another release than the journal has, or none: a boot loader went back, or a person did.
 std::optional<Version> ModelUpdate::runs_instead(ModelState const& state) {
+  if (is_own()) {
+    auto const& slot = context_.outside.own->slot;
+    if (slot == state.running.digest) return std::nullopt;
+    auto const known = kept_release(model_, slot);
+    return Version{slot, known ? known->version : std::string()};
+  }
   auto const release = kept_release(model_, state.running.digest);
   auto const installation = release ? installation_of(model_, state.running, *release, {}) : std::nullopt;
   if (!installation) return std::nullopt;

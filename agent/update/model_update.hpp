@@ -49,6 +49,8 @@ struct Shop {
 
 /// Why something waits, where a program of the owner holds the lock; where a member of a set is at work by itself.
 inline constexpr std::string_view kUpdateLock = "update_lock", kMemberBusy = "member_busy";
+/// A test of the agent's own program takes so long at most.
+inline constexpr Millis kOwnTestTimeout = std::chrono::minutes{2};
 /// Why something waits, where the program that installs wants to be asked again.
 inline constexpr std::string_view kInstallerBusy = "installer_busy";
 
@@ -202,6 +204,22 @@ private:
   /// Digest of what a part's model ran before the switch; empty: none.
   [[nodiscard]] std::string ran_before(ModelState const& state, Part const& part) const;
 
+  // Of the agent's own program (own_steps.cpp).
+  /// This is the model of this program, and it can be another one.
+  [[nodiscard]] bool is_own() const { return model_ == wire::kAgentModel && context_.outside.own.has_value(); }
+  /// Whether it starts, reads what lies here and reaches the server, by its own word.
+  Result<void> test_own(Part const& part);
+  /// Before the link leads to it: who starts it must know.
+  Result<void> begin_trial(ModelState const& state, Part const& part);
+  void end_trial();
+  /// The agent's own program is never without: what its manifest leaves open is put there.
+  static wire::Probation own_probation(wire::Manifest& manifest);
+  [[nodiscard]] static Millis longest_probation(wire::Probation const& rules) { return std::max(rules.max, rules.time); }
+  /// True: `current` leads to another program since this one runs, which has been asked to give way.
+  bool gives_way_to_current();
+  /// At start: a trial that the journal knows the end of is over.
+  void settle_own();
+
   // Of a set (set_steps.cpp).
   [[nodiscard]] bool is_member(Part const& part) const { return part.model != model_; }
   /// What it moves beside itself: members of what it runs, ran, and is on its way to.
@@ -281,6 +299,9 @@ private:
   std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
   int contacts_ = 0;                     ///< how often the server, or a bundle, had been found when it failed
   int backoff_ = 0;                      ///< failures in a row without progress
+  wire::Probation own_rules_;            ///< of the probation of the agent's own program
+  bool asked_to_restart_ = false;
+  std::optional<std::string> own_link_;  ///< where `current` led when this program began; of the agent's own model
   bool in_trouble_ = false;              ///< what is shown is not what is kept
   Millis contact_seen_{0};               ///< of the contact's time, what `stalled` has
 };

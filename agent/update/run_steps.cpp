@@ -128,7 +128,9 @@ void ModelUpdate::settle() {
   auto const current = context_.slots.current(model_);
   if (shop_.claims.is_others(model_, model_)) return show(state);  // its set, which was cut off, settles it
   // While switching and rolling back the link may be ahead of the journal: those steps are taken again.
-  bool const may_differ = !context_.journal_damaged && (state.state == State::switching || state.state == State::rolling_back);
+  // So it may be in the probation of the agent's own program: who starts it went back.
+  bool const may_differ =
+      !context_.journal_damaged && (state.state == State::switching || state.state == State::rolling_back || (is_own() && state.state == State::probation));
   if (current && *current != state.running.digest && !may_differ) {
     log::warn("journal.rebuilt", {{"model", model_}, {"journal", state.running.digest}, {"current", *current}});
     state.previous = state.running;
@@ -142,6 +144,7 @@ void ModelUpdate::settle() {
   if (current && (*current == state.running.digest || may_differ)) give_back(state, kept_by_owner());
   if (!context_.journal.models().contains(model_)) return;
   settle_installed();
+  settle_own();
   state = this->state();
   if (was_told(context_.spool->last_update(model_), state)) show(state);
   else report(state);
@@ -246,6 +249,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
   Millis of_all{0};
   for (auto const& part : *parts) of_all += part.release.manifest.activate_timeout;
   for (auto const& part : *parts) {
+    if (is_own()) FLEET_CHECK(begin_trial(state, part));
     FLEET_TRY(bool const moved, switch_part(state, part));
     lock_.reset();  // what hooks and activation call may want it
     if (!moved) continue;
@@ -276,9 +280,11 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
 
 /// One look at the probation, or at the proof of what runs; its time and inferences count on over restarts.
 Result<void> ModelUpdate::prove(ModelState state) {
+  if (is_own() && gives_way_to_current()) return {};
   if (!probation_) {
-    FLEET_TRY(auto const parts, parts_or_fail(state));
+    FLEET_TRY(auto parts, parts_or_fail(state));
     if (!parts) return {};
+    if (is_own()) own_rules_ = own_probation(parts->front().release.manifest);
     auto const watched = [](Part const& part) { return part.release.manifest.probation.has_value(); };
     if (std::any_of(parts->begin(), parts->end(), watched)) {
       FLEET_TRY(bool const may_start, start(state));
@@ -295,10 +301,18 @@ Result<void> ModelUpdate::prove(ModelState state) {
     }
     kept_ = now();
   }
-  auto const verdict = probation_->step();
+  auto verdict = probation_->step();
   if (verdict == JointProbation::Verdict::failed) {
     FLEET_CHECK(fail(std::move(state), probation_->error()));
     return {};
+  }
+  if (verdict == JointProbation::Verdict::healthy && is_own() && shop_.contact.times() == 0) {  // it must reach its server, too
+    if (auto const most = longest_probation(own_rules_); probation_->spent() >= most) {
+      auto text = fmt::format("{} did not reach its server within {}", state.running.version, fleet::to_string(most));
+      FLEET_CHECK(fail(std::move(state), {"no_contact", std::move(text), {}}));
+      return {};
+    }
+    verdict = JointProbation::Verdict::pending;
   }
   if (verdict == JointProbation::Verdict::healthy) return state.proof ? end_proof(std::move(state)) : commit(std::move(state));
   look_again_in(probation_->next_step(now()) - now());

@@ -100,6 +100,7 @@ Result<void> ModelUpdate::check_members(ReleaseSource& source, wire::Release con
       FLEET_CHECK(context_.journal.save(own));
     }
     FLEET_TRY(auto const verified, fetch_release(context_.fs, source, context_.trusted, context_.layout.release_metadata(), *target));
+    if (member.model == wire::kAgentModel) return Error{Kind::unprocessable, "ineligible", fmt::format("{} goes its own way: it is no member of a set", member.model)};
     if (verified.release.is_set()) return disagree(fmt::format("member {}@{} is a set itself", member.model, member.version));
     FLEET_CHECK(check_eligible(verified.release, context_.identity, own.floor, memory_bytes()));
     FLEET_CHECK(check_handler(verified.release, context_.config));

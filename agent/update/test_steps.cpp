@@ -24,6 +24,7 @@ Result<void> ModelUpdate::test(ModelState state) {
   for (auto const& part : *parts) {
     if (auto const& golden = part.release.manifest.golden) of_all += golden->timeout * static_cast<std::int64_t>(places_of(part, context_.identity.hardware).size());
     if (is_shadowed(state, part)) of_all += 2 * part.release.manifest.shadow->timeout;
+    if (is_own()) of_all += kOwnTestTimeout;
   }
   if (of_all > Millis{0}) {
     FLEET_TRY(bool const may_start, start(state));
@@ -57,6 +58,7 @@ Result<void> ModelUpdate::test(ModelState state) {
 
 Result<std::uint64_t> ModelUpdate::test_part(ModelState const& state, Part const& part, Millis of_all) {
   std::uint64_t peak = 0;
+  if (is_own()) FLEET_CHECK(test_own(part));
   auto golden = part.release.manifest.golden;
   for (auto const& place : golden ? places_of(part, context_.identity.hardware) : std::vector<Place>{}) {
     golden->timeout = time_left(part.release.manifest.golden->timeout, of_all, state);

@@ -33,6 +33,22 @@ void read_handler(ObjectReader& manifest, std::string const& at, bool strict, Ma
   if (strict && !is_exec && out.installer) manifest.fault("installer", fmt::format("belongs to the handler exec, and the handler is {}", out.handler));
 }
 
+void check_agent_release(Release const& release, std::vector<FieldError>& faults) {
+  bool const by_agent = release.manifest.handler == kAgentHandler;
+  if (by_agent != (release.model == kAgentModel)) {
+    faults.push_back({"/manifest/handler", by_agent ? fmt::format("agent is the handler of the model {}, and of no other", kAgentModel)
+                                                    : fmt::format("the model {} is the agent's own program: its handler is agent", kAgentModel)});
+    return;
+  }
+  if (!by_agent) return;
+  if (!release.manifest.variants.empty()) faults.push_back({"/manifest/variants", "the agent's program has one variant a hardware"});
+  for (std::size_t i = 0; i < release.variants.size(); ++i) {
+    auto const& files = release.variants[i].files;
+    bool const has = std::any_of(files.begin(), files.end(), [](ReleaseFile const& file) { return file.name == kAgentProgram && file.executable; });
+    if (!has) faults.push_back({fmt::format("/variants/{}/files", i), fmt::format("has no executable file '{}'", kAgentProgram)});
+  }
+}
+
 void write_handler(Manifest const& manifest, boost::json::object& out) {
   if (manifest.handler != kFilesHandler) out["handler"] = manifest.handler;
   if (manifest.installer) out["installer"] = boost::json::object{{"program", manifest.installer->program}, {"timeout", to_string(manifest.installer->timeout)}};

@@ -99,9 +99,11 @@ struct MetricSchema {
   bool operator==(MetricSchema const&) const = default;
 };
 
-/// How a release becomes what runs: its files as they are; what its archives hold; what a program of the device's owner makes of its files.
-inline constexpr std::string_view kFilesHandler = "files", kArchiveHandler = "archive", kExecHandler = "exec";
-inline constexpr std::array<std::string_view, 3> kHandlers{kFilesHandler, kArchiveHandler, kExecHandler};
+/// How a release becomes what runs: its files as they are; what its archives hold; what a program of the device's owner makes of its files; the agent's own program.
+inline constexpr std::string_view kFilesHandler = "files", kArchiveHandler = "archive", kExecHandler = "exec", kAgentHandler = "agent";
+inline constexpr std::array<std::string_view, 4> kHandlers{kFilesHandler, kArchiveHandler, kExecHandler, kAgentHandler};
+/// The model of the agent's own program, and the file in it that is started: of the handler agent, and of no other.
+inline constexpr std::string_view kAgentModel = "fleet-agent", kAgentProgram = "fleet-agent";
 /// Of the handler exec: by its name under `programs` of agent.yaml.
 struct Installer {
   std::string program;

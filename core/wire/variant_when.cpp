@@ -1,5 +1,7 @@
 #include "core/wire/variant_when.hpp"
 
+#include "core/wire/handler_keys.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -111,6 +113,7 @@ void check_variant_names(Release const& release, bool strict, std::vector<FieldE
       faults.push_back({pointer + "/name", fmt::format("the manifest does not say when '{}' runs: variants: {{{}: {{when: {{battery_below: 30%}}}}}}", variant.name, variant.name)});
   }
   if (!strict) return;
+  check_agent_release(release, faults);
   if (release.manifest.handler == kExecHandler && !release.manifest.variants.empty())
     faults.push_back({"/manifest/variants", "a program of the device's owner installs one variant alone (handler: exec)"});
   for (auto const& [name, when] : release.manifest.variants)

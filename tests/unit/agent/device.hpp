@@ -51,7 +51,9 @@ public:
     runner.reset();
     remotes.reset();
     context.reset();
-    auto opened = open_context(fs, clock, random, layout, load_config(fs, layout.config()).value(), system_clock());
+    auto config = load_config(fs, layout.config());
+    if (!config) return false;
+    auto opened = open_context(fs, clock, random, layout, *std::move(config), system_clock(), outside);
     if (!opened) return false;
     context = std::move(*opened);
     auto told = load_told(fs, layout.directive());
@@ -148,6 +150,7 @@ public:
   FakeClock clock{compiled_at() + std::chrono::days{1}};
   SeededRandom random{7};
   Layout layout{"/agent"};
+  Outside outside;  ///< from the next start on
   std::int64_t sequence = 0;
   std::unique_ptr<Context> context;
   std::unique_ptr<Remotes> remotes;
