@@ -49,8 +49,8 @@ expect_code "an object of other bytes is no release" 7 "$bin/fleet-agent" instal
 expect "and nothing was switched" content_is d2 "release 1"
 expect "the right one brings it" agent_install two.bundle d2
 
-start_server
 kill_agent d1; kill_agent d2
+start_server
 expect "the server knows nothing of it yet" runs d1 1
 seen() { ctl device get d1 -o json | jq -r .last_seen; }
 last=$(seen)
