@@ -84,11 +84,14 @@ void forgive_start(Fs& fs, Layout const& layout, std::string const& slot) {
 }
 
 Result<void> run_chosen(Fs& fs, Clock& clock, Random& random, Layout const& layout, Started const& started) {
-  FLEET_TRY(auto const own, fs.read_link("/proc/self/exe"));
-  if (started.slot.empty()) FLEET_CHECK(become_chosen(fs, layout, own));
+  // A root without /proc has an agent that does not become another one.
+  auto const executable = fs.read_link("/proc/self/exe");
+  auto const own = executable ? *executable : std::string();
+  if (started.slot.empty() && !own.empty()) FLEET_CHECK(become_chosen(fs, layout, own));
   FLEET_TRY(bool const restart, run_daemon(fs, clock, random, layout, started.slot));
   forgive_start(fs, layout, started.slot);
-  if (restart) become(started.by.empty() ? own : started.by, {"run", "--root", layout.root}, Millis{0});
+  auto const& next = started.by.empty() ? own : started.by;
+  if (restart && !next.empty()) become(next, {"run", "--root", layout.root}, Millis{0});
   return restart ? Result<void>(Error{Kind::unavailable, "not_restarted", "the program that is to be the agent now was not started", "start this service again"}) : Result<void>{};
 }
 
