@@ -23,10 +23,11 @@ demo: ## the main job end to end: 40 cameras, a good release, a bad one. SERVE=1
 	@$(MAKE) --no-print-directory build TARGETS="$(TARGETS)"
 	@$(STEP) "demo" examples/meter-reader/demo $(BUILD)/bin $(if $(SERVE),--serve)
 
+# Tests wait more than they compute: two more at once than there are cores.
 test: ## every test
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(MAKE) --no-print-directory build
-	@$(STEP) "tests" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) --timeout 600
+	@$(STEP) "tests" ctest --test-dir $(BUILD) --output-on-failure -j $$(($(JOBS) + 2)) --timeout 600
 
 e2e: build ## the tests between real processes
 	@$(STEP) "e2e" ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS) -L e2e
