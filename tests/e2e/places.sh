@@ -28,7 +28,10 @@ import http.server, os, socket, ssl, sys, threading
 folder, name, port, certificate = sys.argv[1:]
 six = name == "six"
 outside = socket.create_server(("::1" if six else "127.0.0.1", 0), family=socket.AF_INET6 if six else socket.AF_INET, backlog=64)
-open(f"{folder}/{name}.port.new", "w").write(str(outside.getsockname()[1])); os.rename(f"{folder}/{name}.port.new", f"{folder}/{name}.port")
+def keep(what, text):  # whole, or as it was
+    with open(f"{folder}/{name}.{what}.new", "w") as file: file.write(str(text))
+    os.rename(f"{folder}/{name}.{what}.new", f"{folder}/{name}.{what}")
+keep("port", outside.getsockname()[1])
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(certificate)
 def pump(a, b):
     try:
@@ -51,7 +54,7 @@ def serve(peer):
 held, count = [], 0
 while True:
     peer, _ = outside.accept(); count += 1
-    open(f"{folder}/{name}.count", "w").write(str(count))
+    keep("count", count)
     threading.Thread(target=serve, args=(peer,), daemon=True).start()
 PY
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/portal.key" -out "$work/portal.crt" -days 9 -subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null
