@@ -112,10 +112,7 @@ Tried cut_all(Wanted const& wanted) {
   forget(wanted.forget);
   for (std::size_t i = 0; i < lives().size(); ++i) {
     if (!wanted.life.empty() && lives()[i].name != wanted.life) continue;
-    auto const one = Cutter(wanted, i).run();
-    all.runs += one.runs;
-    all.points += one.points;
-    all.faults += one.faults;
+    all += Cutter(wanted, i).run();
   }
   fmt::print("{} operations, {} cuts tried, {} faults; seed {}\n", all.points, all.runs, all.faults, wanted.seed);
   return all;

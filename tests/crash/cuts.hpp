@@ -19,6 +19,12 @@ struct Wanted {
 };
 struct Tried {
   std::uint64_t points = 0, runs = 0, faults = 0;
+  Tried& operator+=(Tried const& other) {
+    points += other.points;
+    runs += other.runs;
+    faults += other.faults;
+    return *this;
+  }
 };
 /// Cuts the power. Prints a line a life, and the first faults of each.
 Tried cut_all(Wanted const& wanted);

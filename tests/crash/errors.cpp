@@ -113,10 +113,7 @@ Tried fail_all(Wanted const& wanted) {
   Tried all;
   for (auto const& life : lives()) {
     if (!wanted.life.empty() && life.name != wanted.life) continue;
-    auto const one = Failer(wanted, life).run();
-    all.points += one.points;
-    all.runs += one.runs;
-    all.faults += one.faults;
+    all += Failer(wanted, life).run();
   }
   fmt::print("{} calls, {} errors tried, {} faults; seed {}\n", all.points, all.runs, all.faults, wanted.seed);
   return all;

@@ -65,12 +65,13 @@ expect "one of two has it" test "$(ctl bundle list -o json | jq '.items[0].taken
 sed 's/"device":"d1"/"device":"d2"/' "$work/d1.receipt" >"$work/foreign.receipt"
 expect_code "a receipt under another name is refused" 4 ctl bundle accept "$work/foreign.receipt"
 
-agent_up d1; agent_up d2
+: >"$work/d1.agent.log"; agent_up d1; agent_up d2
 expect "the other tells it itself at its next contact" until_true 20 runs d2 2
 told() { [ "$(ctl device history "$1" -o json | jq '[.items[] | select(.state == "committed" and .version == "2")] | length')" -eq 1 ]; }
 expect "who handed in a receipt and told it, too, told it once" told d1
-sleep 2
-expect "back in contact it keeps what the bundle brought, whatever completed before" content_is d1 "release 2"
+heard() { grep -q directive.accepted "$work/d1.agent.log"; }
+expect "back in contact it is told where it stands" until_true 20 heard
+expect "and keeps what the bundle brought, whatever completed before" content_is d1 "release 2"
 expect "and it is said why" bash -c "'$bin/fleetctl' device explain d1 | grep -q 'bundle'"
 expect_code "an order that the server has overtaken is refused" 6 agent_install two.bundle d1
 ctl bundle export --release m@3 -l id=d1 --to "$work/three.bundle" >/dev/null || fail "export"

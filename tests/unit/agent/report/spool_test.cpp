@@ -337,3 +337,21 @@ TEST_CASE("an idle spool writes nothing, and a server in reach takes metrics fro
   }
   CHECK(bench.fs.steps() == before);
 }
+
+TEST_CASE("a support bundle of the largest size goes to the disk, comes back after a restart, and fits into one report") {
+  Bench bench;
+  wire::ReportItem item;
+  item.support = wire::SupportItem{from_unix_ms(1'700'000'000'000), "sup_1", std::string(wire::kSupportBytesMax, '\xff')};
+  REQUIRE(bench.open().add(item).has_value());
+  bench.spool->spill();
+  bench.fs.restart(CrashFs::Loss::nothing);
+  auto const report = bench.open().next(64 * 1024);
+  REQUIRE(report.items[Tier::bulk].size() == 1);
+  auto const body = wire::encode(report);
+  CHECK(body.size() <= wire::kReportBytesMax);
+  auto const told = wire::decode_report(body);
+  REQUIRE(told.has_value());
+  CHECK(told->items[Tier::bulk].at(0).support->content == item.support->content);
+  bench.take();
+  CHECK(bench.open().next(64 * 1024).size() == 0);
+}

@@ -2,6 +2,7 @@
 
 #include "core/content/assembler.hpp"
 #include "core/crypto/hash.hpp"
+#include "tests/unit/core/content/encode/noise.hpp"
 
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
@@ -11,6 +12,7 @@
 
 using namespace fleet;
 using namespace fleet::content;
+using content::testing::noise;
 
 namespace {
 
@@ -45,19 +47,10 @@ Bytes assemble(BytesView recipe, Segments const& segments, std::vector<Source*> 
   return out;
 }
 
-Bytes random_bytes(std::size_t size, std::uint64_t seed) {
-  Bytes out(size);
-  for (auto& b : out) {
-    seed = seed * 6364136223846793005U + 1442695040888963407U;
-    b = static_cast<std::uint8_t>(seed >> 56);
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("a whole file without a base comes out as it was") {
-  Bytes target = random_bytes(1'500'000, 1);
+  Bytes target = noise(1'500'000, 1);
   target.resize(4'000'000, 0);
   for (std::size_t i = 2'600'000; i < 4'000'000; ++i) target[i] = static_cast<std::uint8_t>(i / 100);
   for (auto const size : {target.size(), std::size_t{1}, std::size_t{kBlockBytesMax}, std::size_t{0}}) {
@@ -72,7 +65,7 @@ TEST_CASE("a whole file without a base comes out as it was") {
 }
 
 TEST_CASE("a job that stopped goes on from its checkpoint and makes the same file") {
-  auto const target = random_bytes(9'000'000, 3);
+  auto const target = noise(9'000'000, 3);
   MemorySource source(target);
   auto const encoder = Encoder::whole(source, {}, {}).value();
   Segments segments;
@@ -86,12 +79,12 @@ TEST_CASE("a job that stopped goes on from its checkpoint and makes the same fil
   while (resumed.blocks() < encoder.blocks()) REQUIRE(resumed.add(encoder.encode(resumed.blocks()).value()).has_value());
   CHECK(assemble(resumed.finish().value(), segments, {}) == target);
 
-  auto const other = random_bytes(100, 4);
+  auto const other = noise(100, 4);
   CHECK(builder_of(other, encoder, segments).resume(checkpoint).error().code == "other_checkpoint");
 }
 
 TEST_CASE("any flipped bit of what is stored, of the base, or of the recipe is an error or changes nothing, never other output") {
-  auto const base = random_bytes(300'000, 5);
+  auto const base = noise(300'000, 5);
   auto target = base;
   for (std::size_t i = 0; i < target.size(); i += 97) ++target[i];
   target.insert(target.begin() + 1000, 50, 1);

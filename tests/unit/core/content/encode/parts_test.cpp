@@ -1,21 +1,14 @@
 #include "core/content/encode/parts_encode.hpp"
+#include "tests/unit/core/content/encode/noise.hpp"
 
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
 using namespace fleet;
 using namespace fleet::content;
+using content::testing::noise;
 
 namespace {
-
-Bytes noise(std::size_t size, std::uint64_t seed) {
-  Bytes out(size);
-  for (auto& b : out) {
-    seed = seed * 6364136223846793005U + 1442695040888963407U;
-    b = static_cast<std::uint8_t>(seed >> 56);
-  }
-  return out;
-}
 
 /// A block of several groups and parts, partly like its base.
 struct Made {

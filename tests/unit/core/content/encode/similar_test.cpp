@@ -1,24 +1,13 @@
 #include "core/content/encode/similar.hpp"
 
 #include "core/content/encode/window.hpp"
+#include "tests/unit/core/content/encode/noise.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace fleet;
 using namespace fleet::content;
-
-namespace {
-
-Bytes noise(std::size_t size, std::uint64_t seed) {
-  Bytes out(size);
-  for (auto& b : out) {
-    seed = seed * 6364136223846793005U + 1442695040888963407U;
-    b = static_cast<std::uint8_t>(seed >> 56);
-  }
-  return out;
-}
-
-}  // namespace
+using content::testing::noise;
 
 TEST_CASE("stretches that differ here and there are found where they moved to, what is new is its own") {
   auto const base = noise(20'000, 1);
