@@ -26,7 +26,7 @@ Error system_error(std::string_view doing, std::string const& path, int number) 
 }
 
 Result<Descriptor> open_to_read(std::string const& path) {
-  auto const answer = uninterrupted([&] { return system_kernel().open(AT_FDCWD, path.c_str(), O_RDONLY | O_CLOEXEC, 0); });
+  auto const answer = uninterrupted([&] { return system_kernel().open(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0); });  // no pipe holds up who opens it
   if (answer < 0) return system_error("open", path, -answer);
   return Descriptor(answer);
 }

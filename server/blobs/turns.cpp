@@ -29,7 +29,12 @@ std::variant<Turns::Held, Millis> Turns::take(std::int64_t device_n, std::uint64
   if (egress_ == 0) return Held();
   std::lock_guard const lock(mutex_);
   now_ = std::max(now_, now);
-  if (!turns_.contains(device_n) && !has_room(spare ? most_ : usual_, now_)) {
+  auto const its = turns_.find(device_n);
+  if (its != turns_.end() && its->second.objects >= kObjects) {
+    ++told_later_;
+    return kFull;
+  }
+  if (its == turns_.end() && !has_room(spare ? most_ : usual_, now_)) {
     ++told_later_;
     return later(device_n, bytes, now_);
   }

@@ -21,6 +21,8 @@ public:
   static constexpr std::uint64_t kShare = 256 * 1024;      ///< bytes a second
   static constexpr std::uint64_t kShareLeast = 64 * 1024;  ///< where the bound is not reached: what a turn holds of memory has an end, too
   static constexpr std::size_t kLeast = 8;                 ///< at once, however little may leave
+  static constexpr int kObjects = 8;                   ///< of one device at once: connections share the bound alike, and who opens more of them would have more of it
+  static constexpr Millis kFull{5'000};                ///< after which a device with so many asks again
   static constexpr Millis kKept{10'000};               ///< after its last object, while it looks at what came
   static constexpr Millis kLongest = std::chrono::hours{1};
 

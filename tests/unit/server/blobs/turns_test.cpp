@@ -93,3 +93,20 @@ TEST_CASE("nobody is told to wait for longer than an hour, and not all for the s
   std::sort(told.begin(), told.end());
   CHECK(std::unique(told.begin(), told.end()) - told.begin() > 90);
 }
+
+TEST_CASE("a device with many connections has no more of the bound than eight of them take") {
+  Turns turns(100 * kMiB);
+  std::vector<Turns::Held> under_way;
+  for (int i = 0; i < Turns::kObjects; ++i) {
+    auto answer = turns.take(1, kMiB, true, at(0));
+    REQUIRE(held(answer) != nullptr);
+    under_way.push_back(*held(answer));
+  }
+  CHECK(std::get<Millis>(turns.take(1, kMiB, true, at(0))) == Turns::kFull);
+  auto other = turns.take(2, kMiB, true, at(0));
+  CHECK_MESSAGE(held(other) != nullptr, "nobody else waits for that");
+  under_way.pop_back();
+  auto again = turns.take(1, kMiB, true, at(1'000));
+  CHECK(held(again) != nullptr);
+  CHECK(turns.figures().told_later == 1);
+}
