@@ -1,5 +1,6 @@
 #include "agent/delivery/download.hpp"
 
+#include "agent/delivery/copy_file.hpp"
 #include "agent/delivery/file_fetch.hpp"
 #include "agent/thread.hpp"
 #include "core/base/log.hpp"
@@ -61,7 +62,6 @@ struct Download::State {
   void plan_job(wire::ReleaseFile const& file, std::optional<wire::ReleaseRoutes> const& routes);
   Result<void> check_space();
   Result<bool> copy(wire::ReleaseFile const& file);
-  Result<bool> copy_from(File& source, wire::ReleaseFile const& file);
   Result<void> fetch_all(Lines& lines);
   void work(Remote& remote, bool by_recipe);
   Job* take(bool by_recipe);
@@ -191,33 +191,14 @@ Result<bool> Download::State::copy(wire::ReleaseFile const& file) {
   for (auto const& place : shelf.find(room.fs, file.sha256, file.size)) {
     auto const source = room.fs.open(place.path(), Fs::Mode::read);
     if (!source) continue;
-    FLEET_TRY(bool const copied, copy_from(**source, file));
+    // What cannot be read there is nobody's fault here: another place may have it.
+    auto const read = [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+      auto const n = (*source)->read_at(offset, out);
+      return Result<std::size_t>(n ? *n : 0);
+    };
+    FLEET_TRY(bool const copied, copy_verified(room.fs, read, file, path_of(file), stop));
     if (copied) return true;
   }
-  return false;
-}
-
-/// Hashed on its way: a spoiled one is not taken.
-Result<bool> Download::State::copy_from(File& source, wire::ReleaseFile const& file) {
-  FLEET_TRY(auto const target, room.fs.open(path_of(file), Fs::Mode::append_or_create));
-  FLEET_CHECK(target->truncate(0));
-  crypto::Sha256 hash;
-  Bytes piece(kPieceBytes);
-  for (std::uint64_t at = 0, synced = 0; at < file.size;) {
-    if (stop) return interrupted();
-    if (at - synced >= kSyncEvery) {
-      FLEET_CHECK(target->sync());
-      synced = at;
-    }
-    auto const n = source.read_at(at, piece);
-    if (!n || *n == 0) break;
-    auto const part = BytesView(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(*n, file.size - at)));
-    FLEET_CHECK(target->write_at(at, part));
-    hash.update(part);
-    at += part.size();
-  }
-  if (hash.finish() == file.sha256) return true;
-  FLEET_CHECK(target->truncate(0));
   return false;
 }
 
