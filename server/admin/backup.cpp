@@ -5,6 +5,7 @@
 #include "server/admin/queries.hpp"
 
 #include "server/blobs/paths.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 
 #include <fmt/format.h>
 
@@ -64,7 +65,7 @@ Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sou
 
 // The blobs that this copy of the database knows: later ones belong to a later backup.
 Result<void> add_blobs(std::string const& data_dir, std::string const& database, std::vector<Source>& sources) {
-  FLEET_TRY(auto copy, db::Connection::open(database, db::Connection::Mode::read_only));
+  FLEET_TRY(auto copy, sqlite::open(database, sqlite::Mode::read_only));
   auto rows = copy.prepare(kListBlobs);
   for (;;) {
     FLEET_TRY(bool const more, rows.step());
@@ -78,8 +79,7 @@ Result<void> add_blobs(std::string const& data_dir, std::string const& database,
 Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string const& scratch) {
   auto const database = scratch + "/fleet.db";
   FLEET_CHECK(fs.make_dirs(scratch, 0700));
-  FLEET_TRY(auto live, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
-  FLEET_CHECK(live.backup_to(database));
+  FLEET_CHECK(sqlite::copy(layout.database(), database));
   std::vector<Source> sources;
   FLEET_CHECK(add_blobs(layout.dir, database, sources));
   FLEET_CHECK(add_database(fs, database, sources));

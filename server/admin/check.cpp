@@ -5,6 +5,7 @@
 #include "server/events/audit.hpp"
 #include "server/catalog/check.hpp"
 #include "server/signing/key_ring.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 
 namespace fleet::admin {
 namespace {
@@ -26,8 +27,8 @@ Result<std::vector<std::string>> check(Machine const& machine, std::string const
   FLEET_CHECK(check_initialised(fs, layout));
   FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, passphrase_file));
   // A connection of its own that only reads: the server may run, and nothing is mended silently.
-  FLEET_TRY(auto database, db::Connection::open(layout.database(), db::Connection::Mode::read_only));
-  FLEET_TRY(auto findings, database.check());
+  FLEET_TRY(auto database, sqlite::open(layout.database(), sqlite::Mode::read_only));
+  FLEET_TRY(auto findings, sqlite::check(database));
   for (auto& finding : findings) finding.insert(0, "database: ");
   FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, data_dir));
   findings.insert(findings.end(), catalog.begin(), catalog.end());

@@ -142,8 +142,8 @@ bool Held::is_held(Digest const& sha256) {
 Result<Collection> collect_garbage(store::Tx& tx, Fs& fs, std::string const& data_dir, Digest const& after, SysTime now) {
   Collection out{after};
   if (after == Digest{}) FLEET_CHECK(remove_strays(tx, fs, data_dir, now));
-  FLEET_CHECK(tx.prepare(kForgetDone).bind_all(to_unix_ms(now - kGrace), kLookedAt).run());
-  bool const more_uploads = tx.connection().changes() == kLookedAt;
+  FLEET_TRY(auto const forgotten, tx.prepare(kForgetDone).bind_all(to_unix_ms(now - kGrace), kLookedAt).affected());
+  bool const more_uploads = forgotten == kLookedAt;
   FLEET_TRY(bool const ended, note_removals(tx, out.after, now));
   FLEET_TRY(bool const more_files, remove_noted(tx, fs, data_dir, now));
   out.more = more_uploads || !ended || more_files;

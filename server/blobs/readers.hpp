@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/bytes.hpp"
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <optional>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <array>
 
@@ -31,7 +31,7 @@ inline constexpr db::Query kDocumentByDigest{"document_by_digest", "SELECT docum
 inline constexpr db::Query kInsertRelease{
     "insert_release",
     "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING n"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kReleasesWithFile{
     "releases_with_file",

@@ -60,10 +60,8 @@ std::string datasets_json(std::vector<Dataset> const& datasets) {
 
 Result<std::int64_t> next_counter(store::Tx& tx, std::string const& model) {
   auto raise = tx.prepare(kRaiseCounter);
-  FLEET_TRY(bool const row, raise.bind(1, model).step());
-  if (!row) return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model)};
-  auto const counter = raise.int64(0);
-  FLEET_CHECK(raise.run());
+  auto const counter = raise.bind(1, model).returned();
+  if (!counter && counter.error().code == "no_row") return Error{Kind::not_found, "unknown_model", fmt::format("there is no model '{}'", model)};
   return counter;
 }
 
@@ -86,8 +84,7 @@ Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
   auto statement = tx.prepare(kInsertRelease);
   statement.bind_all(release.model, release.version, release.digest, release.document, release.request, release.state, release.metrics, release.datasets,
                      release.inspection, release.commit, release.created_by, to_unix_ms(release.created_at));
-  FLEET_CHECK(statement.run());
-  return tx.connection().last_insert_rowid();
+  return statement.returned();
 }
 
 /// Whose bytes and whose hardware it has, for those who ask by digest.
@@ -219,8 +216,8 @@ Result<Release> approve(store::Tx& tx, signing::KeyRing& keys, std::string_view 
     FLEET_TRY(auto const document, wire::decode_release(release.document));
     FLEET_CHECK(check_not_revoked(tx.connection(), document, authority.model));
   }
-  FLEET_CHECK(tx.prepare(kInsertApproval).bind_all(release.n, deed.actor, deed.reason, to_unix_ms(deed.at)).run());
-  bool const fresh = tx.connection().changes() > 0;
+  FLEET_TRY(auto const approvals, tx.prepare(kInsertApproval).bind_all(release.n, deed.actor, deed.reason, to_unix_ms(deed.at)).affected());
+  bool const fresh = approvals > 0;
   FLEET_TRY(auto const rules, load_model(tx.connection(), model));
   auto count = tx.prepare(kCountApprovals);
   FLEET_CHECK(count.bind(1, release.n).step());

@@ -109,8 +109,8 @@ Result<void> add_device(store::Tx& tx, std::string const& id, std::string const&
   auto add = tx.prepare(queries::kAddDevice);
   add.bind_all(id, hardware, labels_json(admission.labels), labels_json(asked.request.reported), asked.key, to_unix_ms(asked.not_after), to_unix_ms(deed.at),
                admission.cache);
-  FLEET_CHECK(add.run());
-  tx.raise_device_epoch(tx.connection().last_insert_rowid());
+  FLEET_TRY(auto const device_n, add.returned());
+  tx.raise_device_epoch(device_n);
   return record_key(tx, "device.enrolled", id, asked.key, deed, admission.id);
 }
 

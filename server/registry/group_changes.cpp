@@ -204,8 +204,8 @@ Result<bool> forget_lists(store::Tx& tx, SysTime now, int limit) {
     if (!found) return false;
     list = row.int64(0);
   }
-  FLEET_CHECK(tx.prepare(queries::kForgetListIds).bind_all(list, limit).run());
-  if (tx.connection().changes() < limit) FLEET_CHECK(tx.prepare(queries::kForgetList).bind_all(list).run());
+  FLEET_TRY(auto const forgotten, tx.prepare(queries::kForgetListIds).bind_all(list, limit).affected());
+  if (forgotten < limit) FLEET_CHECK(tx.prepare(queries::kForgetList).bind_all(list).run());
   return true;
 }
 

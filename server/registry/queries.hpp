@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <array>
 
@@ -57,7 +57,7 @@ inline constexpr db::Query kAddDevice{
     // A number is never given twice: what a deleted device did in rollouts stands under it.
     "INSERT INTO devices (n, id, hardware, state, labels, reported, key_sha256, not_after, created_at, cache) "
     "SELECT coalesce(max(tops.n), 0) + 1, ?1, ?2, 'active', ?3, ?4, ?5, ?6, ?7, ?8 "
-    "FROM (SELECT max(n) AS n FROM devices UNION ALL SELECT max(device) FROM rollout_devices) AS tops"};
+    "FROM (SELECT max(n) AS n FROM devices UNION ALL SELECT max(device) FROM rollout_devices) AS tops RETURNING n"};
 inline constexpr db::Query kRefreshDevice{
     "registry.refresh_device", "UPDATE devices SET hardware = ?2, labels = ?3, reported = ?4, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kRekeyDevice{"registry.rekey_device",

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "server/registry/selector.hpp"
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <string>
 #include <string_view>

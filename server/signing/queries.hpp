@@ -1,6 +1,6 @@
 #pragma once
 
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <array>
 

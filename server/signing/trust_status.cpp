@@ -55,8 +55,8 @@ Result<void> warn_of_expiry(store::Tx& tx, KeyRing& keys, SysTime now) {
     if (!one.expires_soon) continue;
     auto told = tx.prepare(kRememberWarning);
     told.bind_all("trust_warned/" + one.role, one.version);
-    FLEET_CHECK(told.run());
-    if (tx.connection().changes() == 0) continue;
+    FLEET_TRY(auto const news, told.affected());
+    if (news == 0) continue;
     auto const data = fmt::format(R"({{"role":"{}","version":{},"expires":"{}","key":"{}"}})", one.role, one.version, to_rfc3339(one.expires),
                                   one.here ? "here" : "elsewhere");
     FLEET_CHECK(events::emit(tx, now, "trust.expiring", "role/" + one.role, "system:trust", data));

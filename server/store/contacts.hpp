@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "server/store/sqlite/db.hpp"
+#include "server/store/db/db.hpp"
 
 #include <cstdint>
 #include <map>

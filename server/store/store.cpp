@@ -3,6 +3,7 @@
 #include "core/base/log.hpp"
 #include "server/store/contacts.hpp"
 #include "server/store/queries.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 #include "server/store/writer.hpp"
 
 #include <thread>
@@ -26,7 +27,7 @@ public:
     thread_local std::unordered_map<std::string, std::unique_ptr<db::Connection>> connections;
     auto& mine = connections[path_];
     if (!mine) {
-      auto opened = db::Connection::open(path_, db::Connection::Mode::read_only);
+      auto opened = sqlite::open(path_, sqlite::Mode::read_only);
       if (!opened) log::error("store.reader_failed", {{"error", opened.error().detail}});
       mine = std::make_unique<db::Connection>(std::move(opened).value());
     }
@@ -60,8 +61,8 @@ private:
 
 Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir, Clock& clock) {
   auto path = data_dir + "/fleet.db";
-  FLEET_TRY(auto connection, db::Connection::open(path, db::Connection::Mode::read_write));
-  FLEET_CHECK(db::migrate(connection, kMigrations));
+  FLEET_TRY(auto connection, sqlite::open(path, sqlite::Mode::read_write));
+  FLEET_CHECK(sqlite::migrate(connection, kMigrations));
   return std::unique_ptr<Store>(std::make_unique<SqliteStore>(std::move(path), std::move(connection), clock));
 }
 

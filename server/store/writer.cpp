@@ -15,7 +15,6 @@ namespace {
 
 constexpr auto kContactsEvery = std::chrono::seconds{5};
 constexpr std::size_t kContactsAtOnce = 1'000;
-constexpr int kCheckpointPages = 2000;  // of 4 KiB
 
 Error full(Lane lane) {
   auto const& rules = kLaneRules[static_cast<std::size_t>(lane)];
@@ -155,7 +154,7 @@ void Writer::loop() {
     }
     do flush_contacts();
     while (stopping && contacts_.is_flushing());
-    if (stopping || connection_.wal_pages() >= kCheckpointPages) checkpoint();
+    settle(stopping);
     if (stopping) return;
   }
 }
@@ -221,10 +220,10 @@ void Writer::flush_contacts() {
   contacts_.put_off();
 }
 
-void Writer::checkpoint() {
-  auto const done = connection_.checkpoint();
+void Writer::settle(bool closing) {
+  auto const done = connection_.settle(closing);
   if (done) return;
-  if (done.error().code != "disk_full") die("checkpoint", done.error());
+  if (done.error().code != "disk_full") die("settle", done.error());
   log::warn("store.checkpoint_waits", {{"error", done.error().detail}});  // what was committed stays in the log
 }
 

@@ -36,7 +36,7 @@ private:
   [[nodiscard]] std::optional<Item> take(Lanes::Group& group);
   void undo();
   void flush_contacts();
-  void checkpoint();
+  void settle(bool closing);
 
   db::Connection connection_;
   Epochs& epochs_;

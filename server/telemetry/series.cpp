@@ -53,8 +53,7 @@ Result<bool> forget_old(store::Tx& tx, SysTime now, int rows) {
   auto const before = to_unix_ms(now - kRetention);
   bool more = false;
   for (auto const* const query : {&kForgetBuckets, &kForgetMetrics, &kForgetSeries}) {
-    FLEET_CHECK(tx.prepare(*query).bind_all(before, rows).run());
-    auto const gone = tx.connection().changes();
+    FLEET_TRY(auto const gone, tx.prepare(*query).bind_all(before, rows).affected());
     more = more || gone == rows;
     if (query == &kForgetSeries && gone > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-gone).run());
   }

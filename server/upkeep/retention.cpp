@@ -74,8 +74,8 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
   for (auto const& [query, time] : kKept) {
     auto forget = tx.prepare(query);
     forget.bind_all(to_unix_ms(now - time), kRowsAStep);
-    FLEET_CHECK(forget.run());
-    more = more || tx.connection().changes() == kRowsAStep;
+    FLEET_TRY(auto const forgotten, forget.affected());
+    more = more || forgotten == kRowsAStep;
   }
   FLEET_TRY(bool const more_lists, registry::forget_lists(tx, now, kRowsAStep));
   FLEET_TRY(bool const more_telemetry, telemetry::forget_old(tx, now, kRowsAStep));

@@ -2,7 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
-#include "server/store/sqlite/db.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 
 #include <doctest/doctest.h>
 
@@ -29,7 +29,7 @@ struct Database {
   Database(Database const&) = delete;
 
   void reopen() { connection = open(dir); }
-  void migrate(std::span<db::Migration const> migrations) { must(db::migrate(connection, migrations)); }
+  void migrate(std::span<db::Migration const> migrations) { must(sqlite::migrate(connection, migrations)); }
   std::vector<std::string> lines(std::string const& sql) {
     std::vector<std::string> out;
     auto rows = connection.prepare({sql, sql});
@@ -40,7 +40,7 @@ struct Database {
 private:
   static db::Connection open(std::filesystem::path const& dir) {
     std::filesystem::create_directories(dir);
-    auto opened = db::Connection::open((dir / "fleet.db").string(), db::Connection::Mode::read_write);
+    auto opened = sqlite::open((dir / "fleet.db").string(), sqlite::Mode::read_write);
     REQUIRE(opened.has_value());
     return std::move(*opened);
   }

@@ -65,5 +65,5 @@ TEST_CASE("every table keeps its types") {
   Database database;
   database.migrate(kMigrations);
   CHECK(database.lines("SELECT name FROM pragma_table_list WHERE schema = 'main' AND strict = 0 AND name NOT LIKE 'sqlite_%'").empty());
-  CHECK(database.connection.check()->empty());
+  CHECK(sqlite::check(database.connection)->empty());
 }

@@ -31,7 +31,8 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"core/content/encode", {"core/content", "core/tensors"}},
     {"core/net", {"core/crypto"}},
 
-    {"server/store/sqlite", {}},
+    {"server/store/db", {}},
+    {"server/store/sqlite", {"server/store/db"}},
     {"server/store", {"server/store/sqlite"}},
     {"server/events", {"server/store"}},
     {"server/blobs", {"server/store"}},

@@ -223,8 +223,8 @@ Result<Rollout> approve(store::Tx& tx, std::string_view id, events::Deed const& 
   if (rollout.state == State::aborted || rollout.state == State::rolling_back || rollout.state == State::rolled_back) return wrong_state(rollout, "approve");
   auto row = tx.prepare(queries::kApprove);
   row.bind_all(rollout.n, stage, deed.actor, deed.reason, to_unix_ms(deed.at));
-  FLEET_CHECK(row.run());
-  if (tx.connection().changes() == 0) return rollout;
+  FLEET_TRY(auto const approved, row.affected());
+  if (approved == 0) return rollout;
   note_deed(rollout, "approve", "approved", deed);
   FLEET_TRY(auto const missing, approvals_missing(tx.connection(), rollout, stage));
   if (missing > 0 || rollout.state != State::awaiting_approval) {

@@ -35,8 +35,8 @@ Result<void> retry_device(store::Tx& tx, Rollout const& rollout, std::string con
   }
   auto row = tx.prepare(queries::kRetryDevice);
   row.bind_all(rollout.n, device_n);
-  FLEET_CHECK(row.run());
-  if (tx.connection().changes() == 0) return {};  // it did not fail, or is retried already
+  FLEET_TRY(auto const retried, row.affected());
+  if (retried == 0) return {};  // it did not fail, or is retried already
   FLEET_CHECK(raise_device(tx, device_n));
   return events::record(tx, deed, "rollout.device_retried", "rollout/" + rollout.id, "", fmt::format(R"({{"device":"{}"}})", device));
 }
@@ -102,8 +102,8 @@ Result<int> unhold(store::Tx& tx, std::string const& device, std::string const& 
     FLEET_TRY(auto const service, load_service_time(tx.connection()));
     auto row = tx.prepare(queries::kUnholdRow);
     row.bind_all(n, device_n, to_unix_ms(deed.at), service.count(), rollout.model, service.count());
-    FLEET_CHECK(row.run());
-    raised += tx.connection().changes();
+    FLEET_TRY(auto const changed, row.affected());
+    raised += changed;
   }
   if (raised == 0) return static_cast<int>(rollouts.size());
   FLEET_CHECK(raise_device(tx, device_n));

@@ -7,6 +7,7 @@
 #include "server/blobs/queries.hpp"
 #include "server/events/audit.hpp"
 #include "server/events/queries.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 
 #include <fmt/format.h>
 
@@ -172,7 +173,7 @@ void Server::check_rows(std::vector<std::string>& out) {
 
 std::vector<std::string> Server::check() {
   std::vector<std::string> out;
-  auto const findings = store_->reader().check();
+  auto const findings = sqlite::check(store_->reader());
   for (auto const& one : findings ? *findings : std::vector<std::string>{findings.error().detail}) out.push_back("the database: " + one);
   if (auto const chain = events::verify(store_->reader(), std::nullopt); !chain) out.push_back("the audit log: " + chain.error().detail);
   check_rows(out);

@@ -2,7 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/crypto/hash.hpp"
-#include "server/store/sqlite/db.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 #include "core/net/http.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/catalog/queries.hpp"
@@ -57,7 +57,7 @@ Result<Stolen> Stolen::from(std::string const& data_dir) {
   stolen.dir = data_dir;
   FLEET_TRY(stolen.certificate, system_fs().read(layout.server_certificate(), 1 << 20));
   FLEET_TRY(stolen.private_key, system_fs().read(layout.server_key(), 1 << 20));
-  FLEET_TRY(auto database, db::Connection::open(layout.database(), db::Connection::Mode::read_write));
+  FLEET_TRY(auto database, sqlite::open(layout.database(), sqlite::Mode::read_write));
   FLEET_CHECK(read_metadata(database, stolen));
   FLEET_CHECK(read_releases(database, stolen));
   signing::KeyRing ring(system_fs(), system_random(), layout.keys());

@@ -6,6 +6,7 @@
 
 #include "server/blobs/paths.hpp"
 #include "server/node.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 
 #include <doctest/doctest.h>
 
@@ -45,7 +46,7 @@ public:
     (*opened)->close();
   }
   [[nodiscard]] std::string read(std::string const& data, std::string const& text) const {
-    auto connection = db::Connection::open(at(data) + "/fleet.db", db::Connection::Mode::read_only);
+    auto connection = sqlite::open(at(data) + "/fleet.db", sqlite::Mode::read_only);
     REQUIRE(connection.has_value());
     auto row = connection->prepare(db::Query{text, text});
     REQUIRE(*row.step());

@@ -1,4 +1,4 @@
-#include "server/store/sqlite/db.hpp"
+#include "server/store/sqlite/sqlite.hpp"
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
 
@@ -22,8 +22,8 @@ struct Folder {
   std::filesystem::path path;
 };
 
-Connection open(std::string const& path, Connection::Mode mode = Connection::Mode::read_write) {
-  auto opened = Connection::open(path, mode);
+Connection open_here(std::string const& path, sqlite::Mode mode = sqlite::Mode::read_write) {
+  auto opened = sqlite::open(path, mode);
   REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
   return std::move(*opened);
 }
@@ -40,7 +40,7 @@ constexpr db::Query kInsert{"insert", "INSERT INTO things (id, name) VALUES (?1,
 constexpr db::Query kSelect{"select", "SELECT id, name FROM things ORDER BY id"};
 
 struct Things : Folder {
-  Connection connection = open(at("fleet.db"));
+  Connection connection = open_here(at("fleet.db"));
   Things() { must(connection.script("CREATE TABLE things (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE CHECK (name <> 'no')) STRICT")); }
 };
 
@@ -48,7 +48,7 @@ struct Things : Folder {
 
 TEST_CASE("a database is opened with what an acknowledged write needs") {
   Folder folder;
-  auto connection = open(folder.at("fleet.db"));
+  auto connection = open_here(folder.at("fleet.db"));
   auto mode = connection.prepare({"journal_mode", "PRAGMA journal_mode"});
   REQUIRE(*mode.step());
   CHECK(mode.text(0) == "wal");
@@ -59,7 +59,7 @@ TEST_CASE("a database is opened with what an acknowledged write needs") {
 
 TEST_CASE("every kind of value comes back as it was bound") {
   Folder folder;
-  auto connection = open(folder.at("fleet.db"));
+  auto connection = open_here(folder.at("fleet.db"));
   must(connection.script("CREATE TABLE v (a, b, c, d, e, f, g)"));
   Digest digest;
   digest.bytes.fill(0xab);
@@ -92,8 +92,25 @@ TEST_CASE_FIXTURE(Things, "a statement is used again with other values, and insi
   auto insert = connection.prepare(kInsert);
   must(insert.bind_all(4, "four").run());
   must(insert.bind_all(5, "five").run());
-  CHECK(connection.last_insert_rowid() == 5);
-  CHECK(connection.changes() == 1);
+  CHECK(number(connection, "SELECT count(*) FROM things") == 5);
+}
+
+TEST_CASE_FIXTURE(Things, "a statement says how many rows it changed, and the number that it gives back") {
+  auto add = connection.prepare({"add", "INSERT INTO things (name) VALUES (?1) ON CONFLICT DO NOTHING RETURNING id"});
+  CHECK(*add.bind(1, "one").returned() == 1);
+  CHECK(*add.bind(1, "two").returned() == 2);
+  auto const again = add.bind(1, "two").returned();
+  REQUIRE_FALSE(again.has_value());
+  CHECK(again.error().code == "no_row");
+  auto const before = connection.total_changes();
+  auto rename = connection.prepare({"rename", "UPDATE things SET name = name || ?1 WHERE id >= ?2"});
+  CHECK(*rename.bind_all("!", 1).affected() == 2);
+  CHECK(*rename.bind_all("!", 2).affected() == 1);
+  CHECK(*rename.bind_all("!", 3).affected() == 0);
+  CHECK(connection.total_changes() == before + 3);
+  auto const refused = rename.bind_all(nullptr, 1).affected();
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == "constraint");
 }
 
 TEST_CASE_FIXTURE(Things, "a statement that is let go in the middle of its rows starts anew") {
@@ -145,7 +162,7 @@ TEST_CASE_FIXTURE(Things, "a query that does not compile is a bug that names it"
 }
 
 TEST_CASE_FIXTURE(Things, "a reader sees commits and cannot write") {
-  auto reader = open(at("fleet.db"), Connection::Mode::read_only);
+  auto reader = open_here(at("fleet.db"), sqlite::Mode::read_only);
   must(connection.script("BEGIN IMMEDIATE"));
   CHECK(connection.in_transaction());
   must(connection.prepare(kInsert).bind_all(1, "one").run());
@@ -155,23 +172,30 @@ TEST_CASE_FIXTURE(Things, "a reader sees commits and cannot write") {
   CHECK_FALSE(reader.prepare(kInsert).bind_all(2, "two").run().has_value());
 }
 
-TEST_CASE_FIXTURE(Things, "the log is copied into the database when it is told to, and counts its pages") {
+TEST_CASE_FIXTURE(Things, "the log is copied into the database once it is long, or at the end, and starts from the front again") {
+  auto const size = [this](std::string const& name) { return std::filesystem::file_size(at(name)); };
+  auto const empty = size("fleet.db");
   must(connection.prepare(kInsert).bind_all(1, std::string(100'000, 'x')).run());
-  CHECK(connection.wal_pages() > 20);
-  auto const before = std::filesystem::file_size(at("fleet.db"));
-  must(connection.checkpoint());
-  CHECK(std::filesystem::file_size(at("fleet.db")) > before);
+  must(connection.settle(false));
+  CHECK(size("fleet.db") == empty);
+  must(connection.settle(true));
+  CHECK(size("fleet.db") > 100'000);
+  auto const log = size("fleet.db-wal");
   must(connection.prepare(kInsert).bind_all(2, "two").run());
-  CHECK(connection.wal_pages() < 20);  // it starts from the front again
+  must(connection.settle(false));
+  CHECK(size("fleet.db-wal") == log);
+  must(connection.prepare(kInsert).bind_all(3, std::string(9'000'000, 'x')).run());
+  must(connection.settle(false));
+  CHECK(size("fleet.db") > 9'000'000);
 }
 
 TEST_CASE("what cannot be opened says so") {
   Folder folder;
-  auto const missing = Connection::open(folder.at("none/fleet.db"), Connection::Mode::read_write);
+  auto const missing = sqlite::open(folder.at("none/fleet.db"), sqlite::Mode::read_write);
   REQUIRE_FALSE(missing.has_value());
   CHECK(missing.error().kind == Kind::not_found);
   std::ofstream(folder.at("text.db")) << std::string(8192, 'x');
-  auto const text = Connection::open(folder.at("text.db"), Connection::Mode::read_write);
+  auto const text = sqlite::open(folder.at("text.db"), sqlite::Mode::read_write);
   REQUIRE_FALSE(text.has_value());
   CHECK(text.error().code == "database_corrupt");
 }
@@ -182,39 +206,39 @@ TEST_CASE("migrations run once, in order, and each as a whole") {
   auto const mended = std::to_array<db::Migration>(
       {{1, "0001_one", "CREATE TABLE one (a)"}, {2, "0002_two", "CREATE TABLE two (a)"}, {3, "0003_three", "CREATE TABLE three (a)"}});
   auto const half = std::to_array<db::Migration>({{1, "0001_one", "CREATE TABLE one (a)"}, {2, "0002_two", "CREATE TABLE two (a); CREATE TABLE one (a)"}});
-  auto connection = open(folder.at("fleet.db"));
-  auto const strict = db::migrate(connection, good);
+  auto connection = open_here(folder.at("fleet.db"));
+  auto const strict = sqlite::migrate(connection, good);
   REQUIRE_FALSE(strict.has_value());  // a STRICT column needs a type
   CHECK(strict.error().detail.find("0001_one") != std::string::npos);
   CHECK(number(connection, "SELECT count(*) FROM sqlite_schema") == 0);
 
-  auto const failed = db::migrate(connection, half);
+  auto const failed = sqlite::migrate(connection, half);
   REQUIRE_FALSE(failed.has_value());
   CHECK(failed.error().detail.find("0002_two") != std::string::npos);
   CHECK(number(connection, "PRAGMA user_version") == 1);
   CHECK(number(connection, "SELECT count(*) FROM sqlite_schema") == 1);
 
-  must(db::migrate(connection, mended));
-  must(db::migrate(connection, mended));
+  must(sqlite::migrate(connection, mended));
+  must(sqlite::migrate(connection, mended));
   CHECK(number(connection, "PRAGMA user_version") == 3);
   CHECK(number(connection, "SELECT count(*) FROM sqlite_schema") == 3);
 
-  auto const older = db::migrate(connection, half);
+  auto const older = sqlite::migrate(connection, half);
   REQUIRE_FALSE(older.has_value());
   CHECK(older.error().code == "database_is_newer");
 }
 
 TEST_CASE_FIXTURE(Things, "a backup is a whole database") {
   must(connection.prepare(kInsert).bind_all(1, "one").run());
-  must(connection.backup_to(at("copy.db")));
-  auto copy = open(at("copy.db"));
+  must(sqlite::copy(at("fleet.db"), at("copy.db")));
+  auto copy = open_here(at("copy.db"));
   CHECK(number(copy, "SELECT count(*) FROM things") == 1);
-  CHECK(copy.check()->empty());
+  CHECK(sqlite::check(copy)->empty());
 }
 
 TEST_CASE_FIXTURE(Things, "a check finds rows that point nowhere") {
   must(connection.script("CREATE TABLE parts (thing INTEGER NOT NULL REFERENCES things (id)); PRAGMA foreign_keys=OFF; INSERT INTO parts VALUES (7)"));
-  auto const findings = connection.check();
+  auto const findings = sqlite::check(connection);
   REQUIRE(findings.has_value());
   REQUIRE(findings->size() == 1);
   CHECK(findings->front().find("parts") != std::string::npos);
