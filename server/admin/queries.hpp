@@ -13,7 +13,7 @@ inline constexpr db::Query kInsertAdminToken{
     "insert_admin_token", "INSERT INTO tokens (id, name, role, hash, created_by, created_at) VALUES (?1, 'admin', 'admin', ?2, 'system:init', ?3)"};
 inline constexpr db::Query kListBlobs{"list_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
 // A restored server must speak with higher sequences than the one that is lost ever used (protocol.md, Restore).
-inline constexpr db::Query kRaiseSequences{"raise_sequences", "UPDATE devices SET directive_sequence = max(directive_sequence + 1, reserved_sequence + 1, ?1), epoch = epoch + 1"};
+inline constexpr db::Query kRaiseSequences{"raise_sequences", "UPDATE devices SET directive_sequence = (SELECT max(s.next) FROM (SELECT directive_sequence + 1 AS next UNION ALL SELECT reserved_sequence + 1 UNION ALL SELECT ?1) AS s), epoch = epoch + 1"};
 inline constexpr db::Query kDropOpenUploads{"drop_open_uploads", "DELETE FROM uploads WHERE state = 'open'"};
 inline constexpr db::Query kListRoles{"list_roles", "SELECT DISTINCT role FROM metadata WHERE repository = 'release' ORDER BY role"};
 

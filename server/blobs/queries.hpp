@@ -17,7 +17,7 @@ inline constexpr db::Query kNamedToDevice{
 inline constexpr db::Query kCacheOf{"blob_cache_of", "SELECT cache FROM devices WHERE n = ?1"};
 inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
 inline constexpr db::Query kAllBlobs{"all_blobs", "SELECT sha256, size FROM blobs ORDER BY sha256"};
-inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT OR IGNORE INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3)"};
+inline constexpr db::Query kInsertBlob{"insert_blob", "INSERT INTO blobs (sha256, size, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"};
 inline constexpr db::Query kGetUpload{"get_upload", "SELECT id, sha256, size, received, state, created_by FROM uploads WHERE id = ?1"};
 inline constexpr db::Query kOpenUploadOf{
     "open_upload_of",

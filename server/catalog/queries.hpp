@@ -35,7 +35,8 @@ inline constexpr db::Query kInsertRelease{
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kReleasesWithFile{
     "releases_with_file",
-    "SELECT DISTINCT f.release FROM release_files f CROSS JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND r.state = ?2 ORDER BY f.release DESC"};
+    "SELECT DISTINCT f.release FROM release_files f CROSS JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND r.state = ?2 ORDER BY f.release DESC",
+    "SELECT DISTINCT f.release FROM release_files f JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND r.state = ?2 ORDER BY f.release DESC"};
 inline constexpr db::Query kReleaseByRow{"release_by_row", "SELECT model, version, document FROM releases WHERE n = ?1"};
 inline constexpr db::Query kInsertReleaseFile{
     "insert_release_file", "INSERT INTO release_files (sha256, release, variant) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"};
@@ -57,7 +58,7 @@ inline constexpr db::Query kNamedRelease{
 inline constexpr db::Query kAttestations{"attestations_of",
                                          "SELECT kind, predicate_type, signers, sha256, envelope FROM attestations WHERE release = ?1 ORDER BY position"};
 inline constexpr db::Query kInsertApproval{"insert_release_approval",
-                                           "INSERT OR IGNORE INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4)"};
+                                           "INSERT INTO release_approvals (release, actor, reason, approved_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING"};
 inline constexpr db::Query kCountApprovals{"count_release_approvals", "SELECT count(*) FROM release_approvals WHERE release = ?1"};
 /// Each edge of the graph above a release, and below it: child and parent by name; of one model alone, unless ?2 is empty.
 inline constexpr db::Query kAncestors{
@@ -75,7 +76,7 @@ inline constexpr db::Query kDescendants{
 /// A release and everything made from it: parents first.
 inline constexpr db::Query kWithDescendants{
     "release_with_descendants",
-    "WITH RECURSIVE down(n) AS (SELECT ?1 UNION SELECT p.release FROM release_parents p JOIN down ON p.parent = down.n) "
+    "WITH RECURSIVE down(n) AS (SELECT CAST(?1 AS BIGINT) UNION SELECT p.release FROM release_parents p JOIN down ON p.parent = down.n) "
     "SELECT r.model, r.version, r.state FROM down JOIN releases r ON r.n = down.n ORDER BY r.n"};
 inline constexpr db::Query kCountRunning{"count_running", "SELECT coalesce((SELECT devices FROM running_counts WHERE model = ?1 AND version = ?2), 0)"};
 inline constexpr db::Query kRolloutsOfRelease{

@@ -18,14 +18,14 @@ inline constexpr db::Query kPutModelFromPoll{
     "INSERT INTO device_models (device, model, running, running_digest, state, rollout, attempt, waiting, since, to_fetch, variant, retest) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (device, model) DO UPDATE SET "
     "running = excluded.running, running_digest = excluded.running_digest, rollout = excluded.rollout, attempt = excluded.attempt, "
-    "waiting = excluded.waiting, to_fetch = excluded.to_fetch, variant = excluded.variant, retest = excluded.retest, since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
+    "waiting = excluded.waiting, to_fetch = excluded.to_fetch, variant = excluded.variant, retest = excluded.retest, since = CASE WHEN device_models.state = excluded.state THEN device_models.since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kPutModelFromReport{
     "delivery_put_model_from_report",
     "INSERT INTO device_models (device, model, running, running_digest, version, state, rollout, attempt, error, since) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (device, model) DO UPDATE SET "
     "running = excluded.running, running_digest = excluded.running_digest, version = excluded.version, rollout = excluded.rollout, "
-    "attempt = excluded.attempt, waiting = CASE WHEN state = excluded.state THEN waiting END, error = excluded.error, "
-    "since = CASE WHEN state = excluded.state THEN since ELSE excluded.since END, state = excluded.state"};
+    "attempt = excluded.attempt, waiting = CASE WHEN device_models.state = excluded.state THEN device_models.waiting END, error = excluded.error, "
+    "since = CASE WHEN device_models.state = excluded.state THEN device_models.since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM device_models WHERE device = ?1 AND model = ?2"};
 inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3, directive_collect = ?4 WHERE n = ?1"};
 inline constexpr db::Query kGetTiers{"delivery_get_tiers", "SELECT tier, acked FROM device_tiers WHERE device = ?1"};

@@ -13,19 +13,26 @@ namespace fleet::registry::queries {
 
 inline constexpr db::Query kDeviceById{"registry.device_by_id", FLEET_DEVICE_COLUMNS "WHERE d.id = ?1"};
 inline constexpr db::Query kDeviceByKey{"registry.device_by_key", FLEET_DEVICE_COLUMNS "WHERE d.key_sha256 = ?1"};
-/// What a selector and filters can be narrowed by; the rest is judged row by row.
-inline constexpr db::Query kScan{
-    "registry.scan", FLEET_DEVICE_COLUMNS
-    "WHERE d.n > ?1 AND (?2 IS NULL OR d.state = ?2) AND (?3 IS NULL OR d.hardware = ?3) AND (?4 IS NULL OR d.id = ?4) "
-    "AND (?5 IS NULL OR json_extract(d.labels, ?5) = ?6) "
-    "AND (?7 IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) "
-    "AND (?14 IS NULL OR EXISTS (SELECT 1 FROM device_groups g JOIN device_list_ids i ON i.list = g.list WHERE g.name = ?14 AND i.device = d.id)) "
-    // Who runs something made from a release (?10 ?11) or a data set (?12): found from the releases, not from the devices.
-    "AND ((?10 IS NULL AND ?12 IS NULL) OR d.n IN (WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?10 AND r.version = "
-    "?11) OR (?12 IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(r.datasets) s WHERE s.value ->> 'name' = ?12 OR s.value ->> 'sha256' = ?12)) "
-    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) SELECT m.device FROM made JOIN releases r ON r.n = made.n "
-    "JOIN device_models m ON m.model = r.model AND m.running = r.version WHERE ?13 = '' OR r.model = ?13)) "
-    "ORDER BY d.n LIMIT ?9"};
+/// Of queries that look into JSON, and so have two texts: the data sets of a release `r` as rows `s.value`, and the text at a path into a device's labels.
+#define FLEET_DATASETS_SQLITE "json_each(r.datasets) s"
+#define FLEET_DATASETS_POSTGRES "json_array_elements(CAST(r.datasets AS json)) AS s(value)"
+#define FLEET_LABEL_SQLITE(path) "json_extract(d.labels, " path ")"
+#define FLEET_LABEL_POSTGRES(path) "jsonb_path_query_first(CAST(d.labels AS jsonb), CAST(CAST(" path " AS text) AS jsonpath)) #>> '{}'"
+
+/// What a selector and filters can be narrowed by; the rest is judged row by row. A parameter that is asked for NULL first has its type by a CAST.
+// Who runs something made from a release (?10 ?11) or a data set (?12) is found from the releases, not from the devices.
+#define FLEET_SCAN(label, datasets) FLEET_DEVICE_COLUMNS \
+    "WHERE d.n > ?1 AND (CAST(?2 AS TEXT) IS NULL OR d.state = ?2) AND (CAST(?3 AS TEXT) IS NULL OR d.hardware = ?3) AND (CAST(?4 AS TEXT) IS NULL OR d.id = ?4) " \
+    "AND (CAST(?5 AS TEXT) IS NULL OR " label " = ?6) " \
+    "AND (CAST(?7 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_models m WHERE m.device = d.n AND m.model = ?7 AND m.running = ?8)) " \
+    "AND (CAST(?14 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM device_groups g JOIN device_list_ids i ON i.list = g.list WHERE g.name = ?14 AND i.device = d.id)) " \
+    "AND ((CAST(?10 AS TEXT) IS NULL AND CAST(?12 AS TEXT) IS NULL) OR d.n IN (WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?10 AND r.version = " \
+    "?11) OR (CAST(?12 AS TEXT) IS NOT NULL AND EXISTS (SELECT 1 FROM " datasets " WHERE s.value ->> 'name' = ?12 OR s.value ->> 'sha256' = ?12)) " \
+    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) SELECT m.device FROM made JOIN releases r ON r.n = made.n " \
+    "JOIN device_models m ON m.model = r.model AND m.running = r.version WHERE ?13 = '' OR r.model = ?13)) " \
+    "ORDER BY d.n LIMIT ?9"
+inline constexpr db::Query kScan{"registry.scan", FLEET_SCAN(FLEET_LABEL_SQLITE("?5"), FLEET_DATASETS_SQLITE), FLEET_SCAN(FLEET_LABEL_POSTGRES("?5"), FLEET_DATASETS_POSTGRES)};
+#undef FLEET_SCAN
 #undef FLEET_DEVICE_COLUMNS
 
 inline constexpr db::Query kKey{"registry.key", "SELECT n, id, state, not_after FROM devices WHERE key_sha256 = ?1"};
@@ -71,7 +78,7 @@ inline constexpr db::Query kPutQuota{"registry.put_quota",
                                      "INSERT INTO device_quotas (device, what, remaining, as_of, exceeded, told_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, what) "
                                      "DO UPDATE SET remaining = excluded.remaining, as_of = excluded.as_of, exceeded = excluded.exceeded, told_at = excluded.told_at"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
-inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = max(not_after, ?2) WHERE n = ?1"};
+inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = CASE WHEN not_after < ?2 THEN ?2 ELSE not_after END WHERE n = ?1"};
 inline constexpr db::Query kSetKey{"registry.set_key", "UPDATE devices SET key_sha256 = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kSetState{"registry.set_state", "UPDATE devices SET state = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kSetLabels{"registry.set_labels", "UPDATE devices SET labels = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
@@ -119,12 +126,17 @@ inline constexpr db::Query kNewestRoot{"registry.newest_root",
                                        "SELECT bytes FROM metadata WHERE repository = ?1 AND role = 'root' ORDER BY version DESC LIMIT 1"};
 
 /// `?1` a release that there is, or `?3` a data set that one is made from; of model `?4`, unless that is empty, something is made from it.
-inline constexpr db::Query kOriginKnown{
-    "registry.origin_known",
-    "WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (?3 IS NOT NULL AND EXISTS (SELECT 1 FROM "
-    "json_each(r.datasets) s WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) "
-    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) "
-    "SELECT 1 FROM made JOIN releases r ON r.n = made.n WHERE ?4 = '' OR r.model = ?4 LIMIT 1"};
+#define FLEET_ORIGIN_KNOWN(datasets) \
+    "WITH RECURSIVE made(n) AS (SELECT r.n FROM releases r WHERE (r.model = ?1 AND r.version = ?2) OR (CAST(?3 AS TEXT) IS NOT NULL AND EXISTS (SELECT 1 FROM " \
+    datasets " WHERE s.value ->> 'name' = ?3 OR s.value ->> 'sha256' = ?3)) " \
+    "UNION SELECT p.release FROM release_parents p JOIN made ON p.parent = made.n) " \
+    "SELECT 1 FROM made JOIN releases r ON r.n = made.n WHERE ?4 = '' OR r.model = ?4 LIMIT 1"
+inline constexpr db::Query kOriginKnown{"registry.origin_known", FLEET_ORIGIN_KNOWN(FLEET_DATASETS_SQLITE), FLEET_ORIGIN_KNOWN(FLEET_DATASETS_POSTGRES)};
+#undef FLEET_ORIGIN_KNOWN
+#undef FLEET_DATASETS_SQLITE
+#undef FLEET_DATASETS_POSTGRES
+#undef FLEET_LABEL_SQLITE
+#undef FLEET_LABEL_POSTGRES
 inline constexpr db::Query kDevicesByState{"registry.devices_by_state", "SELECT state, devices FROM device_counts WHERE devices > 0 ORDER BY state"};
 
 // versions by other names -----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ inline constexpr db::Query kRolesAndExpiry{
     "n.repository = m.repository AND n.role = m.role) ORDER BY m.repository DESC, m.role"};
 inline constexpr db::Query kRememberWarning{
     "remember_warning",
-    "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value"};
+    "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value"};
 inline constexpr db::Query kGetMetadata{"get_metadata", "SELECT bytes FROM metadata WHERE repository = ?1 AND role = ?2 AND version = ?3"};
 inline constexpr db::Query kAllMetadata{"all_metadata", "SELECT repository, role, version, bytes FROM metadata ORDER BY repository, role, version"};
 inline constexpr db::Query kInsertMetadata{"insert_metadata",

@@ -7,7 +7,7 @@
 namespace fleet::store {
 
 // The writer's own: a transaction a group, a savepoint a job.
-inline constexpr db::Query kBegin{"store_begin", "BEGIN IMMEDIATE"};
+inline constexpr db::Query kBegin{"store_begin", "BEGIN IMMEDIATE", "BEGIN"};
 inline constexpr db::Query kCommit{"store_commit", "COMMIT"};
 inline constexpr db::Query kRollback{"store_rollback", "ROLLBACK"};
 inline constexpr db::Query kSavepoint{"store_savepoint", "SAVEPOINT job"};
@@ -17,7 +17,7 @@ inline constexpr db::Query kReleaseJob{"store_release_job", "RELEASE job"};
 /// The device may have been deleted since it was heard.
 inline constexpr db::Query kPutContact{"store_put_contact",
                                        "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n, ?2, ?3, ?4 FROM devices WHERE n = ?1 "
-                                       "ON CONFLICT (device) DO UPDATE SET seen_at = max(seen_at, ?2), poll_every_s = ?3, report_every_s = ?4"};
+                                       "ON CONFLICT (device) DO UPDATE SET seen_at = CASE WHEN contacts.seen_at < ?2 THEN ?2 ELSE contacts.seen_at END, poll_every_s = ?3, report_every_s = ?4"};
 inline constexpr db::Query kSeenAt{"store_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
 inline constexpr db::Query kPing{"store.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
 

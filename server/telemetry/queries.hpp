@@ -12,8 +12,10 @@ inline constexpr db::Query kGetSketch{"telemetry_get_sketch",
 inline constexpr db::Query kPutBucket{
     "telemetry_put_bucket",
     "INSERT INTO telemetry (metric, model, version, hardware, start, count, sum, min, max, sketch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
-    "ON CONFLICT (metric, model, version, hardware, start) DO UPDATE SET count = min(count + excluded.count, 9007199254740991), sum = sum + excluded.sum, "
-    "min = min(min, excluded.min), max = max(max, excluded.max), sketch = excluded.sketch"};
+    "ON CONFLICT (metric, model, version, hardware, start) DO UPDATE SET "
+    "count = CASE WHEN telemetry.count + excluded.count < 9007199254740991 THEN telemetry.count + excluded.count ELSE 9007199254740991 END, "
+    "sum = telemetry.sum + excluded.sum, min = CASE WHEN excluded.min < telemetry.min THEN excluded.min ELSE telemetry.min END, "
+    "max = CASE WHEN excluded.max > telemetry.max THEN excluded.max ELSE telemetry.max END, sketch = excluded.sketch"};
 // An empty model or version selects all of them.
 inline constexpr db::Query kReadSeries{"telemetry_read_series",
                                        "SELECT model, version, hardware, start, count, sum, sketch FROM telemetry "

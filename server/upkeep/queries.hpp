@@ -10,10 +10,10 @@ namespace fleet::upkeep {
 inline constexpr db::Query kForgetReplays{
     "forget_replays", "DELETE FROM idempotency WHERE (actor, key) IN (SELECT actor, key FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)"};
 inline constexpr db::Query kForgetEvents{"forget_events",
-                                         "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, time FROM events ORDER BY id LIMIT ?2) WHERE time <= ?1)"};
+                                         "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, time FROM events ORDER BY id LIMIT ?2) AS oldest WHERE time <= ?1)"};
 inline constexpr db::Query kForgetHistory{
     "forget_history",
-    "DELETE FROM device_history WHERE id IN (SELECT id FROM (SELECT id, received FROM device_history ORDER BY id LIMIT ?2) WHERE received <= ?1)"};
+    "DELETE FROM device_history WHERE id IN (SELECT id FROM (SELECT id, received FROM device_history ORDER BY id LIMIT ?2) AS oldest WHERE received <= ?1)"};
 inline constexpr db::Query kForgetExchanged{
     "forget_exchanged", "DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE bound_role IS NOT NULL AND expires_at <= ?1 LIMIT ?2)"};
 

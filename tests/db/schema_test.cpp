@@ -58,7 +58,7 @@ TEST_CASE("migrations are numbered from 1 without a gap, as their files are name
   }
   auto const files = system_fs().list(test::source_dir() + "/schema/sql");
   REQUIRE(files.has_value());
-  CHECK(files->size() == std::size(kMigrations));
+  CHECK(std::count_if(files->begin(), files->end(), [](auto const& name) { return name.ends_with(".sql"); }) == std::ssize(kMigrations));
 }
 
 TEST_CASE("every table keeps its types") {

@@ -33,6 +33,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
 
     {"server/store/db", {}},
     {"server/store/sqlite", {"server/store/db"}},
+    {"server/store/postgres", {"server/store/db"}},
     {"server/store", {"server/store/sqlite"}},
     {"server/events", {"server/store"}},
     {"server/blobs", {"server/store"}},
@@ -94,6 +95,7 @@ struct Vendor {
 };
 std::vector<Vendor> const kVendors{
     {"sodium", {"core/crypto"}, false},  {"openssl/ssl.h", {"core/net"}, true}, {"openssl/", {"core/crypto", "core/net"}, true},
+    {"libpq-fe.h", {"server/store/postgres"}, false},
     {"sqlite3.h", {"server/store/sqlite", "tests/crash/server"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"cli/signing"}, false},

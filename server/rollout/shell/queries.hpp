@@ -36,7 +36,7 @@ inline constexpr Query kLiveSetsWith{"rollout_live_sets_with",
 inline constexpr Query kMemberModels{"rollout_member_models",
                                      "SELECT m.model FROM releases l JOIN release_members m ON m.release = l.n WHERE l.model = ? AND l.version = ? ORDER BY m.position"};
 inline constexpr Query kMembers{"rollout_members",
-                                "SELECT l.model, l.version, l.digest, length(CAST(l.document AS BLOB)), m.comes_after FROM release_members m JOIN releases l ON l.n = m.member "
+                                "SELECT l.model, l.version, l.digest, octet_length(l.document), m.comes_after FROM release_members m JOIN releases l ON l.n = m.member "
                                 "WHERE m.release = ? ORDER BY m.position"};
 inline constexpr Query kMemberDocuments{"rollout_member_documents",
                                         "SELECT l.document FROM release_members m JOIN releases l ON l.n = m.member WHERE m.release = ? ORDER BY m.position"};
@@ -46,8 +46,8 @@ inline constexpr Query kRevokedOf{"rollout_revoked_of", "SELECT digest FROM rele
 #define FLEET_ROLLOUT_COLUMNS                                                                                                   \
   "r.n, r.id, r.model, r.version, r.release, r.selector, r.policy, r.salt, r.state, r.stage, r.stage_state, r.stage_since, "    \
   "r.bake_since, r.deadline, r.widened_full, r.attempt, r.after_n, r.supersedes_n, r.started_at, r.completed_at, r.verdict, "   \
-  "r.latched, r.reason, r.created_by, r.created_at, r.revision, " FLEET_RELEASE_STATE ", l.digest, length(CAST(l.document AS BLOB)), r.moment, " \
-  "r.restored, r.progress, r.follows, b.n, b.version, b.state, b.digest, length(CAST(b.document AS BLOB)) "                                 \
+  "r.latched, r.reason, r.created_by, r.created_at, r.revision, " FLEET_RELEASE_STATE ", l.digest, octet_length(l.document), r.moment, " \
+  "r.restored, r.progress, r.follows, b.n, b.version, b.state, b.digest, octet_length(b.document) "                                 \
   "FROM rollouts r JOIN releases l ON l.n = r.release LEFT JOIN releases b ON b.n = r.against "
 inline constexpr Query kGetRollout{"rollout_get", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.id = ?"};
 inline constexpr Query kGetRolloutN{"rollout_get_n", "SELECT " FLEET_ROLLOUT_COLUMNS "WHERE r.n = ?"};
@@ -156,7 +156,7 @@ inline constexpr Query kPollEvery{"rollout_poll_every",
                                   "SELECT c.poll_every_s FROM devices d LEFT JOIN contacts c ON c.device = d.n WHERE d.n = ? AND d.state = 'active'"};
 inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
 inline constexpr Query kReleaseTarget{"rollout_release_target",
-                                      "SELECT l.digest, length(CAST(l.document AS BLOB)), " FLEET_RELEASE_STATE ", l.n FROM releases l WHERE l.model = ? AND l.version = ?"};
+                                      "SELECT l.digest, octet_length(l.document), " FLEET_RELEASE_STATE ", l.n FROM releases l WHERE l.model = ? AND l.version = ?"};
 // The end of a rollout reaches its rows piece by piece: ?1 the rollout, devices above ?2 and up to ?3.
 inline constexpr Query kPieceOfRows{"rollout_piece_of_rows",
                                     "SELECT max(device), count(*) FROM (SELECT device FROM rollout_devices WHERE rollout = ?1 AND device > ?2 ORDER BY device "

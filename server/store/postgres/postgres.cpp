@@ -1,0 +1,168 @@
+#include "server/store/postgres/postgres.hpp"
+
+#include "server/store/postgres/failures.hpp"
+#include "server/store/postgres/session.hpp"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <array>
+#include <stdexcept>
+#include <utility>
+
+namespace fleet::postgres {
+namespace {
+
+constexpr int kOldest = 130'000;
+
+class PostgresStatement final : public db::EngineStatement {
+public:
+  PostgresStatement(Session& session, db::Query const& query) : session_(session), name_(query.name), sql_(query.sql), postgres_(query.postgres) {
+    prepare();
+  }
+  [[nodiscard]] std::string_view sql() const override { return sql_; }
+
+  void bind_int64(int index, std::int64_t value) override { put(index, "a whole number", value); }
+  void bind_real(int index, double value) override { put(index, "a number", value); }
+  void bind_text(int index, std::string_view value) override {
+    if (value.find('\0') != std::string_view::npos) failed_ = Error{Kind::bad_input, "nul_in_text", fmt::format("{}: a text holds a NUL", name_)};
+    put(index, "a text", value);
+  }
+  void bind_blob(int index, BytesView value) override { put(index, "bytes", value); }
+  void bind_null(int index) override {
+    if (prepare()) slot(index).reset();
+  }
+
+  Result<bool> step() override {
+    if (!rows_) {
+      if (!prepare() || failed_) return *std::exchange(failed_, std::nullopt);
+      FLEET_TRY(rows_, session_.run(*prepared_, parameters_));
+      affected_ = affected_by(rows_.get());
+      row_ = -1;
+    }
+    if (++row_ < PQntuples(rows_.get())) return true;
+    rows_.reset();
+    return false;
+  }
+  [[nodiscard]] std::int64_t affected() const override { return affected_; }
+  void reset() override {
+    rows_.reset();
+    failed_.reset();
+    parameters_.assign(parameters_.size(), std::nullopt);
+  }
+
+  [[nodiscard]] bool is_null(int column) const override { return PQgetisnull(rows_.get(), row_, column) != 0; }
+  [[nodiscard]] std::int64_t int64(int column) const override { return is_null(column) ? 0 : known(decode_int64(type(column), bytes(column)), column, "a whole number"); }
+  [[nodiscard]] double real(int column) const override { return is_null(column) ? 0 : known(decode_real(type(column), bytes(column)), column, "a number"); }
+  [[nodiscard]] std::string_view text(int column) const override {
+    return bytes(column, is_text(type(column)), "a text");
+  }
+  [[nodiscard]] BytesView blob(int column) const override { return as_bytes(bytes(column, type(column) == Type::bytea, "bytes")); }
+
+private:
+  /// Where that fails the next step says so, and whoever borrows it next tries again.
+  bool prepare() {
+    if (prepared_) return true;
+    if (failed_) return false;
+    auto prepared = session_.prepare({name_, sql_, postgres_});
+    if (!prepared) {
+      failed_ = prepared.error();
+      return false;
+    }
+    prepared_ = std::move(*prepared);
+    parameters_.resize(prepared_->parameters.size());
+    return true;
+  }
+  std::optional<Value>& slot(int index) {
+    if (index < 1 || static_cast<std::size_t>(index) > parameters_.size())
+      throw std::logic_error(fmt::format("query {} has {} parameters, {} is bound", name_, parameters_.size(), index));
+    return parameters_[static_cast<std::size_t>(index) - 1];
+  }
+  template <class T>
+  void put(int index, std::string_view what, T value) {
+    if (!prepare()) return;
+    auto& to = slot(index);
+    auto const type = prepared_->parameters[static_cast<std::size_t>(index) - 1];
+    to = encode(type, value);
+    if (!to) throw std::logic_error(fmt::format("parameter {} of query {} is {}, and {} is bound to it", index, name_, name_of(type), what));
+  }
+  [[nodiscard]] Type type(int column) const { return static_cast<Type>(PQftype(rows_.get(), column)); }
+  [[nodiscard]] std::string_view bytes(int column) const {
+    return {PQgetvalue(rows_.get(), row_, column), static_cast<std::size_t>(PQgetlength(rows_.get(), row_, column))};
+  }
+  [[nodiscard]] std::string_view bytes(int column, bool fits, std::string_view what) const {
+    if (is_null(column)) return {};
+    if (!fits) wrong(column, what);
+    return bytes(column);
+  }
+  template <class T>
+  [[nodiscard]] T known(std::optional<T> value, int column, std::string_view what) const {
+    if (!value) wrong(column, what);
+    return *value;
+  }
+  [[noreturn]] void wrong(int column, std::string_view what) const {
+    throw std::logic_error(fmt::format("column {} of query {} is {}, and is read as {}", column, name_, name_of(type(column)), what));
+  }
+
+  Session& session_;
+  std::string name_, sql_, postgres_;
+  std::shared_ptr<Prepared const> prepared_;
+  std::vector<std::optional<Value>> parameters_;
+  std::optional<Error> failed_;
+  Rows rows_;
+  int row_ = -1;
+  std::int64_t affected_ = 0;
+};
+
+class PostgresEngine final : public db::Engine {
+public:
+  explicit PostgresEngine(pg_conn* connection) : session_(connection) {}
+  std::unique_ptr<db::EngineStatement> prepare(db::Query const& query) override {
+    return std::make_unique<PostgresStatement>(session_, query);
+  }
+  Result<void> script(std::string_view sql) override {
+    FLEET_CHECK(session_.run(std::string(sql)));
+    return {};
+  }
+  [[nodiscard]] std::int64_t total_changes() const override { return session_.total_changes(); }
+  [[nodiscard]] bool in_transaction() const override { return session_.in_transaction(); }
+  Result<void> settle(bool) override { return {}; }  // the server does it
+
+private:
+  Session session_;
+};
+
+Result<void> check_database(db::Connection& connection) {
+  auto row = connection.prepare({"what_it_is", "SELECT current_setting('server_version_num')::int8, pg_encoding_to_char(encoding)::text, datcollate::text FROM pg_database "
+                                               "WHERE datname = current_database()"});
+  FLEET_CHECK(row.step());
+  if (row.int64(0) < kOldest)
+    return Error{Kind::unprocessable, "database_too_old", fmt::format("PostgreSQL {} is older than 13", row.int64(0) / 10'000), "use a newer PostgreSQL"};
+  if (row.text(1) != "UTF8" || row.text(2) != "C")
+    return Error{Kind::unprocessable, "wrong_collation", fmt::format("the database has encoding {} and collation {}, not UTF8 and C", row.text(1), row.text(2)),
+                 "createdb --template=template0 --locale=C --encoding=UTF8 NAME"};
+  return {};
+}
+
+}  // namespace
+
+Result<db::Connection> open(std::string const& url, Mode mode) {
+  // What the URL says goes before these.
+  constexpr std::array<char const*, 7> words{"connect_timeout", "application_name", "tcp_user_timeout", "keepalives_idle", "client_encoding", "dbname", nullptr};
+  std::array<char const*, 7> const values{"5", "fleet-server", "10000", "10", "UTF8", url.c_str(), nullptr};
+  auto* const raw = PQconnectdbParams(words.data(), values.data(), 1);
+  if (raw == nullptr) throw std::bad_alloc();
+  if (PQstatus(raw) != CONNECTION_OK) {
+    auto error = failure("", PQerrorMessage(raw), "connect");  // a refusal of the server, too, has only words here
+    PQfinish(raw);
+    return error;
+  }
+  db::Connection connection(std::make_unique<PostgresEngine>(raw));
+  FLEET_CHECK(connection.script(fmt::format("SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
+                                            "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {}",
+                                            mode == Mode::read_only ? "on" : "off")));
+  FLEET_CHECK(check_database(connection));
+  return connection;
+}
+
+}  // namespace fleet::postgres

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "server/store/db/db.hpp"
+
+#include <span>
+#include <string>
+
+namespace fleet::postgres {
+
+enum class Mode { read_only, read_write };
+
+/// A connection to a PostgreSQL of version 13 or later.
+///
+/// Each named query is prepared once, under its name; its rows are held whole, so that queries may run inside each other. Waiting is bounded: to connect 5 s, a
+/// statement 30 s, a lock 5 s, and a transaction that nobody goes on with ends after 10 s, with the connection. A writer is READ COMMITTED.
+///
+/// A connection that broke stays broken: each statement fails (`database_gone`). What a transaction did before is undone, but for a `COMMIT` whose answer was
+/// not heard, or that came with a warning (a synchronous replica that was not waited for): `commit_unknown`.
+/// Texts with NUL are refused before they are sent (bad_input, `nul_in_text`).
+/// @param url  postgresql://USER:PASSWORD@HOST:PORT/NAME?..., or libpq's key=value words (PostgreSQL, 34.1.1); the database's encoding must be UTF8, its collation C
+/// @errors unavailable (`database_gone`: it cannot be reached, or refuses us), unprocessable (`database_too_old`, `wrong_collation`)
+Result<db::Connection> open(std::string const& url, Mode mode);
+
+/// Brings the schema to the newest, each migration in a transaction of its own: the baseline where there is none, then what is later than the schema. Several
+/// may come at once: one after the other.
+/// @errors conflict (`database_is_newer`), io
+Result<void> migrate(db::Connection& connection, std::span<db::Migration const> migrations);
+
+}  // namespace fleet::postgres

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "core/base/result.hpp"
+#include "server/store/db/engine.hpp"
+#include "server/store/postgres/values.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+struct pg_conn;
+struct pg_result;
+
+namespace fleet::postgres {
+
+struct ResultDeleter {
+  void operator()(pg_result* result) const;
+};
+using Rows = std::unique_ptr<pg_result, ResultDeleter>;
+
+/// A query as the server prepared it.
+struct Prepared {
+  std::string name;  ///< on this connection
+  std::string sql;   ///< of the query: what `Connection` knows it by
+  std::vector<Type> parameters;
+  bool is_commit = false;
+};
+
+/// libpq's connection, and what the server knows on it. Not for several threads.
+class Session {
+public:
+  explicit Session(pg_conn* connection);
+  Session(Session const&) = delete;
+  ~Session();
+
+  /// The query as it was prepared before, or is now. A text that does not compile is a bug: throws std::logic_error.
+  Result<std::shared_ptr<Prepared const>> prepare(db::Query const& query);
+  /// All rows of it, in binary. @errors those of `failure` and `commit_unknown`
+  Result<Rows> run(Prepared const& prepared, std::vector<std::optional<Value>> const& parameters);
+  Result<Rows> run(std::string const& sql);
+  [[nodiscard]] bool in_transaction() const;
+  [[nodiscard]] bool is_broken() const;
+  [[nodiscard]] std::int64_t total_changes() const { return total_changes_; }
+
+private:
+  /// A whole answer, or what went wrong.
+  Result<Rows> checked(Rows rows, std::string_view doing, bool is_commit);
+  [[nodiscard]] Error failure_of(pg_result const* result, std::string_view doing) const;
+  static void note(void* session, pg_result const* notice);
+
+  pg_conn* connection_;
+  std::unordered_map<std::string_view, std::shared_ptr<Prepared const>> prepared_;  ///< by the query's text
+  std::string warning_;  ///< that came with the last answer
+  std::int64_t total_changes_ = 0;
+};
+
+/// Rows that a statement inserted, changed or deleted; 0 of others.
+[[nodiscard]] std::int64_t affected_by(pg_result const* result);
+
+}  // namespace fleet::postgres
