@@ -7,6 +7,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <future>
 
@@ -65,24 +67,46 @@ Result<void> call(Store::Job const& job, Tx& tx) {
   }
 }
 
-/// Runs one job in a savepoint. Where SQLite rolls the whole transaction back by itself, the connection is in none afterwards.
+/// What takes a whole transaction back and is refused before anything is acknowledged, with the database as it was or, of `commit_unknown`, as somebody else
+/// can tell. After any other failure neither SQLite nor the kernel knows what the disk holds.
+constexpr auto kSurvivable = std::to_array<std::string_view>({"disk_full", "run_again", "database_gone", "database_read_only", "commit_unknown"});
+
+Error survivable(std::string_view doing, Error const& error) {
+  if (std::find(kSurvivable.begin(), kSurvivable.end(), error.code) == kSurvivable.end()) die(doing, error);
+  return error;
+}
+
+/// Nobody may go on in a transaction whose savepoints do not hold.
+Outcome broken(db::Connection& connection, std::string_view doing, Error const& error) {
+  if (connection.in_transaction()) die(doing, error);
+  return {error, {}};
+}
+
+/// Runs one job in a savepoint. Where the whole transaction is lost, the connection is in none afterwards.
 Outcome run_job(db::Connection& connection, Epochs& epochs, Store::Job const& job) {
-  if (auto const opened = connection.prepare(kSavepoint).run(); !opened) die("savepoint", opened.error());
+  if (auto const opened = connection.prepare(kSavepoint).run(); !opened) return broken(connection, "savepoint", opened.error());
   JobTx tx(connection, epochs);
   auto result = call(job, tx);
   if (!connection.in_transaction()) return {result, {}};
-  if (!result)
-    if (auto const undone = connection.prepare(kUndoJob).run(); !undone) die("undo a job", undone.error());
-  if (auto const released = connection.prepare(kReleaseJob).run(); !released) die("release a job", released.error());
-  return {result, result ? std::move(tx.hooks) : std::vector<std::function<void()>>{}};
+  if (result) {
+    auto const released = connection.prepare(kReleaseJob).run();
+    if (released) return {result, std::move(tx.hooks)};
+    // PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
+    if (released.error().code != "transaction_failed") return broken(connection, "release a job", released.error());
+    result = released.error();
+  }
+  for (auto const* const query : {&kUndoJob, &kReleaseJob})
+    if (auto const undone = connection.prepare(*query).run(); !undone) return broken(connection, "undo a job", undone.error());
+  return {result, {}};
 }
 
-/// A full disk is refused before anything is acknowledged, and the database is as it was. After any other failure of a whole transaction
-/// neither SQLite nor the kernel knows what the disk holds.
-Error survivable(std::string_view doing, Result<void> const& result) {
-  if (result) die(doing, {Kind::internal, "transaction_lost", "a job ended the transaction that it was lent"});
-  if (result.error().code != "disk_full") die(doing, result.error());
-  return result.error();
+/// Why a job's connection is in no transaction any more. A job may hide it; a connection that broke says so again.
+Error why_lost(db::Connection& connection, Result<void> const& job) {
+  if (!job && job.error().code == "disk_full") return job.error();
+  auto const asked = connection.prepare(kRollback).run();
+  if (!asked && asked.error().code == "database_gone") return asked.error();
+  if (job) die("job", {Kind::internal, "transaction_lost", "a job ended the transaction that it was lent"});
+  die("job", job.error());
 }
 
 /// What follows a commit must not keep the others of its group from being answered.
@@ -175,11 +199,17 @@ std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
   while (auto item = take(group)) {
     auto outcome = run_job(connection_, epochs_, item->job);
     written.push_back({std::move(*item), std::move(outcome)});
-    if (!connection_.in_transaction()) return survivable("job", written.back().outcome.result);
+    if (!connection_.in_transaction()) return why_lost(connection_, written.back().outcome.result);
     group.age = clock_.mono() - begun;
   }
   auto const committed = connection_.prepare(kCommit).run();
-  return committed ? std::nullopt : std::optional(survivable("commit", committed));
+  if (committed) return std::nullopt;
+  auto lost = survivable("commit", committed.error());
+  if (lost.code == "commit_unknown") {  // what was remembered may be old
+    epochs_.raise_policy();
+    epochs_.raise_events();
+  }
+  return lost;
 }
 
 void Writer::write_group() {
@@ -200,7 +230,7 @@ void Writer::write_group() {
 
 void Writer::undo() {
   if (!connection_.in_transaction()) return;
-  if (auto const undone = connection_.prepare(kRollback).run(); !undone) die("rollback", undone.error());
+  if (auto const undone = connection_.prepare(kRollback).run(); !undone) static_cast<void>(survivable("rollback", undone.error()));
 }
 
 void Writer::flush_contacts() {

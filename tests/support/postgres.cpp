@@ -27,6 +27,8 @@ void run(std::string const& sql) {
 
 }  // namespace
 
+bool has_postgres() { return std::getenv("FLEET_TEST_POSTGRES") != nullptr; }
+
 PostgresDatabase::PostgresDatabase(std::string const& how) : name(make_ulid("t", 0, system_random())) {
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   url = server();

@@ -4,6 +4,9 @@
 
 namespace fleet::test {
 
+/// There is one: the program was started by tests/support/with_postgres.
+[[nodiscard]] bool has_postgres();
+
 /// A database of its own in the PostgreSQL that tests/support/with_postgres started; gone when this goes out of scope. Fails the test where there is none.
 struct PostgresDatabase {
   /// @param how  words of CREATE DATABASE for other than what the server's own is

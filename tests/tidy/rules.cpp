@@ -34,7 +34,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/store/db", {}},
     {"server/store/sqlite", {"server/store/db"}},
     {"server/store/postgres", {"server/store/db"}},
-    {"server/store", {"server/store/sqlite"}},
+    {"server/store", {"server/store/sqlite", "server/store/postgres"}},
     {"server/events", {"server/store"}},
     {"server/blobs", {"server/store"}},
     {"server/signing", {"server/events"}},

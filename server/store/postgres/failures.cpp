@@ -25,6 +25,7 @@ constexpr auto kMeanings = std::to_array<Meaning>({
     {"55P03", Kind::unavailable, "database_busy", ""},  // lock_timeout
     {"57014", Kind::unavailable, "database_busy", ""},  // statement_timeout
     {"25006", Kind::unavailable, "database_read_only", "the primary takes writes: look where the URL leads"},
+    {"25P02", Kind::internal, "transaction_failed", ""},  // what failed before was not told on
     {"25P03", Kind::unavailable, "database_gone", ""},  // idle_in_transaction_session_timeout: it ended the connection
     {"57P", Kind::unavailable, "database_gone", ""},    // shut down, crashed, not up yet
     {"08", Kind::unavailable, "database_gone", ""},

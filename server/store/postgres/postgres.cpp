@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
-#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -17,7 +16,8 @@ constexpr int kOldest = 130'000;
 
 class PostgresStatement final : public db::EngineStatement {
 public:
-  PostgresStatement(Session& session, db::Query const& query) : session_(session), name_(query.name), sql_(query.sql), postgres_(query.postgres) {
+  PostgresStatement(Session& session, db::Query const& query, Mode mode)
+      : session_(session), name_(query.name), sql_(query.sql), postgres_(query.postgres), reads_(mode == Mode::read_only), begins_(sql_.starts_with("BEGIN")) {
     prepare();
   }
   [[nodiscard]] std::string_view sql() const override { return sql_; }
@@ -35,8 +35,10 @@ public:
 
   Result<bool> step() override {
     if (!rows_) {
-      if (!prepare() || failed_) return *std::exchange(failed_, std::nullopt);
-      FLEET_TRY(rows_, session_.run(*prepared_, parameters_));
+      auto rows = run();
+      // What only reads, and in no transaction, may be asked again of a server that came back.
+      if (!rows && reads_ && rows.error().code == "database_gone") rows = run();
+      FLEET_TRY(rows_, std::move(rows));
       affected_ = affected_by(rows_.get());
       row_ = -1;
     }
@@ -60,10 +62,19 @@ public:
   [[nodiscard]] BytesView blob(int column) const override { return as_bytes(bytes(column, type(column) == Type::bytea, "bytes")); }
 
 private:
+  Result<Rows> run() {
+    if (!prepare() || failed_) return *std::exchange(failed_, std::nullopt);
+    return session_.run(*prepared_, parameters_);
+  }
   /// Where that fails the next step says so, and whoever borrows it next tries again.
   bool prepare() {
-    if (prepared_) return true;
     if (failed_) return false;
+    if (reads_ || begins_)
+      if (auto const alive = session_.revive(); !alive) {
+        failed_ = alive.error();
+        return false;
+      }
+    if (prepared_ && session_.knows(*prepared_)) return true;
     auto prepared = session_.prepare({name_, sql_, postgres_});
     if (!prepared) {
       failed_ = prepared.error();
@@ -106,6 +117,7 @@ private:
 
   Session& session_;
   std::string name_, sql_, postgres_;
+  bool reads_, begins_;
   std::shared_ptr<Prepared const> prepared_;
   std::vector<std::optional<Value>> parameters_;
   std::optional<Error> failed_;
@@ -116,20 +128,19 @@ private:
 
 class PostgresEngine final : public db::Engine {
 public:
-  explicit PostgresEngine(pg_conn* connection) : session_(connection) {}
-  std::unique_ptr<db::EngineStatement> prepare(db::Query const& query) override {
-    return std::make_unique<PostgresStatement>(session_, query);
-  }
+  PostgresEngine(std::unique_ptr<Session> session, Mode mode) : session_(std::move(session)), mode_(mode) {}
+  std::unique_ptr<db::EngineStatement> prepare(db::Query const& query) override { return std::make_unique<PostgresStatement>(*session_, query, mode_); }
   Result<void> script(std::string_view sql) override {
-    FLEET_CHECK(session_.run(std::string(sql)));
+    FLEET_CHECK(session_->run(std::string(sql)));
     return {};
   }
-  [[nodiscard]] std::int64_t total_changes() const override { return session_.total_changes(); }
-  [[nodiscard]] bool in_transaction() const override { return session_.in_transaction(); }
+  [[nodiscard]] std::int64_t total_changes() const override { return session_->total_changes(); }
+  [[nodiscard]] bool in_transaction() const override { return session_->in_transaction(); }
   Result<void> settle(bool) override { return {}; }  // the server does it
 
 private:
-  Session session_;
+  std::unique_ptr<Session> session_;
+  Mode mode_;
 };
 
 Result<void> check_database(db::Connection& connection) {
@@ -147,20 +158,10 @@ Result<void> check_database(db::Connection& connection) {
 }  // namespace
 
 Result<db::Connection> open(std::string const& url, Mode mode) {
-  // What the URL says goes before these.
-  constexpr std::array<char const*, 7> words{"connect_timeout", "application_name", "tcp_user_timeout", "keepalives_idle", "client_encoding", "dbname", nullptr};
-  std::array<char const*, 7> const values{"5", "fleet-server", "10000", "10", "UTF8", url.c_str(), nullptr};
-  auto* const raw = PQconnectdbParams(words.data(), values.data(), 1);
-  if (raw == nullptr) throw std::bad_alloc();
-  if (PQstatus(raw) != CONNECTION_OK) {
-    auto error = failure("", PQerrorMessage(raw), "connect");  // a refusal of the server, too, has only words here
-    PQfinish(raw);
-    return error;
-  }
-  db::Connection connection(std::make_unique<PostgresEngine>(raw));
-  FLEET_CHECK(connection.script(fmt::format("SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
-                                            "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {}",
-                                            mode == Mode::read_only ? "on" : "off")));
+  FLEET_TRY(auto session, Session::connect(url, fmt::format("SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
+                                                            "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {}",
+                                                            mode == Mode::read_only ? "on" : "off")));
+  db::Connection connection(std::make_unique<PostgresEngine>(std::move(session), mode));
   FLEET_CHECK(check_database(connection));
   return connection;
 }

@@ -14,8 +14,9 @@ enum class Mode { read_only, read_write };
 /// Each named query is prepared once, under its name; its rows are held whole, so that queries may run inside each other. Waiting is bounded: to connect 5 s, a
 /// statement 30 s, a lock 5 s, and a transaction that nobody goes on with ends after 10 s, with the connection. A writer is READ COMMITTED.
 ///
-/// A connection that broke stays broken: each statement fails (`database_gone`). What a transaction did before is undone, but for a `COMMIT` whose answer was
-/// not heard, or that came with a warning (a synchronous replica that was not waited for): `commit_unknown`.
+/// On a connection that broke the rest of a transaction fails (`database_gone`), and what it did before is undone, but for a `COMMIT` whose answer was not heard,
+/// or that came with a warning (a synchronous replica that was not waited for): `commit_unknown`. It is made anew by the next BEGIN, and by any statement where
+/// it only reads: that is asked once more.
 /// Texts with NUL are refused before they are sent (bad_input, `nul_in_text`).
 /// @param url  postgresql://USER:PASSWORD@HOST:PORT/NAME?..., or libpq's key=value words (PostgreSQL, 34.1.1); the database's encoding must be UTF8, its collation C
 /// @errors unavailable (`database_gone`: it cannot be reached, or refuses us), unprocessable (`database_too_old`, `wrong_collation`)

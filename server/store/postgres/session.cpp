@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <array>
 #include <charconv>
+#include <new>
 #include <stdexcept>
 
 namespace fleet::postgres {
@@ -23,8 +25,32 @@ constexpr int kBinary = 1;
 
 void ResultDeleter::operator()(pg_result* result) const { PQclear(result); }
 
-Session::Session(pg_conn* connection) : connection_(connection) { PQsetNoticeReceiver(connection_, &Session::note, this); }
+Session::Session(pg_conn* connection, std::string settings) : connection_(connection), settings_(std::move(settings)) {
+  PQsetNoticeReceiver(connection_, &Session::note, this);
+}
 Session::~Session() { PQfinish(connection_); }
+
+Result<std::unique_ptr<Session>> Session::connect(std::string const& url, std::string settings) {
+  // What the URL says goes before these.
+  constexpr std::array<char const*, 7> words{"connect_timeout", "application_name", "tcp_user_timeout", "keepalives_idle", "client_encoding", "dbname", nullptr};
+  std::array<char const*, 7> const values{"5", "fleet-server", "10000", "10", "UTF8", url.c_str(), nullptr};
+  auto* const raw = PQconnectdbParams(words.data(), values.data(), 1);
+  if (raw == nullptr) throw std::bad_alloc();
+  std::unique_ptr<Session> session(new Session(raw, std::move(settings)));
+  if (session->is_broken()) return failure("", PQerrorMessage(raw), "connect");  // a refusal of the server, too, has only words here
+  FLEET_CHECK(session->run(session->settings_));
+  return session;
+}
+
+Result<void> Session::revive() {
+  if (!is_broken()) return {};
+  PQreset(connection_);
+  if (is_broken()) return failure("", PQerrorMessage(connection_), "connect");
+  ++number_;
+  prepared_.clear();
+  FLEET_CHECK(run(settings_));
+  return {};
+}
 
 void Session::note(void* session, pg_result const* notice) {
   auto const* const severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -60,6 +86,7 @@ Result<std::shared_ptr<Prepared const>> Session::prepare(db::Query const& query)
   made->sql = query.sql;
   made->name = fmt::format("{}/{}", query.name, prepared_.size());
   made->is_commit = text == "COMMIT";
+  made->connection = number_;
   Rows const parsed(PQprepare(connection_, made->name.c_str(), text.c_str(), 0, nullptr));
   if (text.empty() || is_bug(sqlstate_of(parsed.get())))
     throw std::logic_error(fmt::format("query {} does not compile: {}", query.name, PQresultErrorMessage(parsed.get())));

@@ -27,15 +27,20 @@ struct Prepared {
   std::string sql;   ///< of the query: what `Connection` knows it by
   std::vector<Type> parameters;
   bool is_commit = false;
+  std::uint64_t connection = 0;  ///< on which: see Session::revive
 };
 
 /// libpq's connection, and what the server knows on it. Not for several threads.
 class Session {
 public:
-  explicit Session(pg_conn* connection);
+  /// @param settings  statements that each connection begins with
+  static Result<std::unique_ptr<Session>> connect(std::string const& url, std::string settings);
   Session(Session const&) = delete;
   ~Session();
 
+  /// A connection that broke is made anew. Not in the midst of a transaction: what is left of it must fail, so only its beginning may ask.
+  Result<void> revive();
+  [[nodiscard]] bool knows(Prepared const& prepared) const { return prepared.connection == number_; }
   /// The query as it was prepared before, or is now. A text that does not compile is a bug: throws std::logic_error.
   Result<std::shared_ptr<Prepared const>> prepare(db::Query const& query);
   /// All rows of it, in binary. @errors those of `failure` and `commit_unknown`
@@ -46,12 +51,15 @@ public:
   [[nodiscard]] std::int64_t total_changes() const { return total_changes_; }
 
 private:
+  Session(pg_conn* connection, std::string settings);
   /// A whole answer, or what went wrong.
   Result<Rows> checked(Rows rows, std::string_view doing, bool is_commit);
   [[nodiscard]] Error failure_of(pg_result const* result, std::string_view doing) const;
   static void note(void* session, pg_result const* notice);
 
   pg_conn* connection_;
+  std::string settings_;
+  std::uint64_t number_ = 0;  ///< of the connection, which may not be the first
   std::unordered_map<std::string_view, std::shared_ptr<Prepared const>> prepared_;  ///< by the query's text
   std::string warning_;  ///< that came with the last answer
   std::int64_t total_changes_ = 0;

@@ -1,6 +1,8 @@
 #include "server/store/store.hpp"
-#include "server/store/sqlite/sqlite.hpp"
 #include "core/base/random.hpp"
+#include "server/store/on_postgres.hpp"
+#include "server/store/sqlite/sqlite.hpp"
+#include "tests/support/postgres.hpp"
 #include "tests/unit/server/store/failing_disk.hpp"
 
 #include <doctest/doctest.h>
@@ -11,6 +13,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <thread>
@@ -30,8 +33,12 @@ Error const kRefused{Kind::conflict, "refused", "the job refuses"};
 
 void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().detail)); }
 
-std::unique_ptr<Store> open(std::string const& path) {
-  auto opened = Store::open(path, system_clock());
+/// Cases named so are about SQLite's files and run on it alone; all others run on either engine.
+#define ON_SQLITE "[sqlite] "
+
+/// @param place  a folder, or a PostgreSQL's URL
+std::unique_ptr<Store> open(std::string const& place) {
+  auto opened = place.starts_with("postgresql:") ? store::open_on_postgres(place, system_clock()) : Store::open(place, system_clock());
   REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
   return std::move(*opened);
 }
@@ -45,7 +52,14 @@ struct Folder {
   std::string path;
 };
 
-struct House : Folder {
+/// Where a store may be: in the PostgreSQL that tests/support/with_postgres started, else in a folder.
+struct Place {
+  std::optional<test::PostgresDatabase> database;
+  std::optional<Folder> folder;
+  std::string path = test::has_postgres() ? database.emplace().url : folder.emplace().path;
+};
+
+struct House : Place {
   std::unique_ptr<Store> store = open(path);
 
   static Store::Job put(std::string name, std::string value = "x") {
@@ -60,6 +74,8 @@ struct House : Folder {
     auto row = store->reader().prepare(kGet);
     return *row.bind(1, name).step();
   }
+  /// A text as bytes, in the engine's word for the type.
+  [[nodiscard]] std::string bytes(std::string const& text) const { return "CAST(" + text + (database ? " AS BYTEA)" : " AS BLOB)"); }
   void script(std::string const& sql) {
     must(store->write_wait(store::Lane::verbs, [&](Tx& tx) { return tx.connection().script(sql); }));
   }
@@ -97,7 +113,7 @@ TEST_CASE_FIXTURE(House, "a write is seen by every reader once it is done") {
   other.join();
 }
 
-TEST_CASE_FIXTURE(House, "what is queued together is committed with one sync, and all of it is there") {
+TEST_CASE_FIXTURE(House, ON_SQLITE "what is queued together is committed with one sync, and all of it is there") {
   constexpr int kThreads = 8, kEach = 125;
   must(store->write_wait(store::Lane::verbs, put("first")));
   HeldWriter held(*this);
@@ -264,7 +280,7 @@ TEST_CASE_FIXTURE(House, "a callback that throws does not keep the others of its
   CHECK(has("other"));
 }
 
-TEST_CASE_FIXTURE(House, "a full database fails its whole group, and the next one is written") {
+TEST_CASE_FIXTURE(House, ON_SQLITE "a full database fails its whole group, and the next one is written") {
   script("PRAGMA max_page_count=110");
   HeldWriter held(*this);
   auto small = start(put("small"));
@@ -284,7 +300,7 @@ TEST_CASE_FIXTURE(House, "a full database fails its whole group, and the next on
   CHECK(sqlite::check(store->reader())->empty());
 }
 
-TEST_CASE_FIXTURE(House, "a disk that is full at the commit acknowledges nothing, and nothing is lost") {
+TEST_CASE_FIXTURE(House, ON_SQLITE "a disk that is full at the commit acknowledges nothing, and nothing is lost") {
   must(store->write_wait(store::Lane::verbs, put("before")));
   FailingDisk::write_errno = ENOSPC;
   auto const full = store->write_wait(store::Lane::verbs, put("full"));
@@ -302,8 +318,8 @@ TEST_CASE_FIXTURE(House, "a disk that is full at the commit acknowledges nothing
 
 TEST_CASE_FIXTURE(House, "contacts are seen at once and written with the next flush") {
   script(
-      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'cam-1', 'a', 'active', x'01', 0, 0), (2, 'cam-2', 'a', "
-      "'active', x'02', 0, 0)");
+      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (1, 'cam-1', 'a', 'active', " + bytes("'1'") + ", 0, 0), "
+      "(2, 'cam-2', 'a', 'active', " + bytes("'2'") + ", 0, 0)");
   auto const seen = from_unix_ms(1'000'000);
   CHECK(store->last_contact(1) == SysTime{});
   store->note_contact(2, seen, 900, 60);
@@ -325,7 +341,7 @@ TEST_CASE_FIXTURE(House, "contacts are seen at once and written with the next fl
 TEST_CASE_FIXTURE(House, "contacts of a whole fleet are written in pieces, and each is seen all the while") {
   constexpr int kDevices = 4'500;
   script("WITH RECURSIVE k(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM k WHERE n < 4500) INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, "
-         "created_at) SELECT n, 'cam-' || n, 'a', 'active', CAST(n AS BLOB), 0, 0 FROM k");
+         "created_at) SELECT n, 'cam-' || n, 'a', 'active', " + bytes("CAST(n AS TEXT)") + ", 0, 0 FROM k");
   auto const seen = from_unix_ms(1'000'000);
   for (int n = 1; n <= kDevices; ++n) store->note_contact(n, seen, 900, 60);
   store->close();
@@ -351,7 +367,7 @@ TEST_CASE_FIXTURE(House, "closing finishes what is queued and refuses what comes
   CHECK(count() == 20);
 }
 
-TEST_CASE_FIXTURE(House, "the log does not grow without end") {
+TEST_CASE_FIXTURE(House, ON_SQLITE "the log does not grow without end") {
   for (int i = 0; i < 40; ++i) must(store->write_wait(store::Lane::verbs, put("k" + std::to_string(i), std::string(400'000, 'x'))));
   CHECK(std::filesystem::file_size(path + "/fleet.db") > 4'000'000);
   CHECK(std::filesystem::file_size(path + "/fleet.db-wal") < 14'000'000);
@@ -399,7 +415,7 @@ Died run_child(std::string const& path, void (*harm)()) {
 
 }  // namespace
 
-TEST_CASE("a commit that the disk fails ends the process before anything is acknowledged") {
+TEST_CASE(ON_SQLITE "a commit that the disk fails ends the process before anything is acknowledged") {
   struct Case {
     char const* what;
     void (*harm)();

@@ -22,6 +22,7 @@ TEST_CASE("what the server says is one of our failures: what may run again, what
            Case{"25P03", "database_gone", Kind::unavailable},
            Case{"08006", "database_gone", Kind::unavailable},
            Case{"", "database_gone", Kind::unavailable},
+           Case{"25P02", "transaction_failed", Kind::internal},
            Case{"25006", "database_read_only", Kind::unavailable},
            Case{"XX001", "database_corrupt", Kind::corrupt},
            Case{"58030", "disk_failed", Kind::io},

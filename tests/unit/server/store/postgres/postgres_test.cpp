@@ -36,6 +36,14 @@ constexpr db::Query kCommit{"commit", "COMMIT"};
 struct Things {
   test::PostgresDatabase database;
   Connection connection = connect(database.url);
+  /// The server ends its connection.
+  void cut(Connection& victim) {
+    auto const pid = number(victim, "SELECT pg_backend_pid()");
+    auto other = connect(database.url);
+    auto kill = other.prepare({"cut", "SELECT pg_terminate_backend(CAST(?1 AS INT), 5000)"});
+    REQUIRE(*kill.bind(1, pid).step());
+    REQUIRE(kill.int64(0) == 1);
+  }
   Things() { must(connection.script("CREATE TABLE things (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE CHECK (name <> 'no'))")); }
 };
 
@@ -215,13 +223,6 @@ TEST_CASE_FIXTURE(Things, "a connection that was cut says that the database is g
   must(connection.prepare(kBegin).run());
   must(connection.prepare(kInsert).bind_all(1, "one").run());
   auto commit = connection.prepare(kCommit);
-  auto const cut = [&](Connection& victim) {
-    auto const pid = number(victim, "SELECT pg_backend_pid()");
-    auto other = connect(database.url);
-    auto kill = other.prepare({"cut", "SELECT pg_terminate_backend(CAST(?1 AS INT), 5000)"});
-    REQUIRE(*kill.bind(1, pid).step());
-    REQUIRE(kill.int64(0) == 1);
-  };
   cut(connection);
   auto const committed = commit.run();
   REQUIRE_FALSE(committed.has_value());
@@ -233,8 +234,23 @@ TEST_CASE_FIXTURE(Things, "a connection that was cut says that the database is g
     CHECK(after.error().code == "database_gone");
   }
   CHECK_FALSE(connection.in_transaction());
-  auto next = connect(database.url);
-  CHECK(number(next, "SELECT count(*) FROM things") == 0);
+  must(connection.prepare(kBegin).run());
+  must(connection.prepare(kInsert).bind_all(2, "two").run());
+  must(connection.prepare(kCommit).run());
+  CHECK(number(connection, "SELECT sum(id) FROM things") == 2);
+  CHECK(number(connection, "SELECT count(*) FROM pg_settings WHERE name = 'lock_timeout' AND setting = '5000'") == 1);
+}
+
+TEST_CASE_FIXTURE(Things, "who only reads does not notice that a connection was cut") {
+  must(connection.prepare(kInsert).bind_all(1, "one").run());
+  auto reader = connect(database.url, Mode::read_only);
+  auto held = reader.prepare({"find", "SELECT name FROM things WHERE id = ?1"});
+  held.bind(1, 1);
+  cut(reader);
+  CHECK(*held.step());
+  CHECK(held.text(0) == "one");
+  cut(reader);
+  CHECK(number(reader, "SELECT count(*) FROM things") == 1);
 }
 
 TEST_CASE("what cannot be reached, is of another collation or is no PostgreSQL's says so") {

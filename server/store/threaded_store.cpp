@@ -1,0 +1,38 @@
+#include "server/store/threaded_store.hpp"
+
+#include "core/base/log.hpp"
+#include "server/store/queries.hpp"
+
+#include <memory>
+#include <unordered_map>
+
+namespace fleet::store {
+
+ThreadedStore::ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock)
+    : place_(std::move(place)), open_reader_(open_reader), writer_(std::move(connection), epochs_, contacts_, clock) {}
+
+db::Connection& ThreadedStore::reader() {
+  // One a thread and store; a thread that ends takes its connections along.
+  thread_local std::unordered_map<std::string, std::unique_ptr<db::Connection>> connections;
+  auto& mine = connections[place_];
+  if (!mine) {
+    auto opened = open_reader_(place_);
+    if (!opened) log::error("store.reader_failed", {{"error", opened.error().detail}});
+    mine = std::make_unique<db::Connection>(std::move(opened).value());
+  }
+  return *mine;
+}
+
+void ThreadedStore::note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) {
+  contacts_.note(device_n, {at, poll_every_s, report_every_s});
+}
+
+SysTime ThreadedStore::last_contact(std::int64_t device_n) {
+  if (auto const fresh = contacts_.find(device_n)) return *fresh;
+  auto statement = reader().prepare(kSeenAt);
+  statement.bind(1, device_n);
+  auto const row = statement.step();
+  return row && *row ? from_unix_ms(statement.int64(0)) : SysTime{};
+}
+
+}  // namespace fleet::store

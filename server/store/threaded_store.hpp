@@ -1,0 +1,38 @@
+#pragma once
+
+#include "server/store/contacts.hpp"
+#include "server/store/store.hpp"
+#include "server/store/writer.hpp"
+
+#include <string>
+
+namespace fleet::store {
+
+/// A store whose writes are a thread's and whose readers are connections, one a thread that reads, whatever the engine.
+class ThreadedStore final : public Store {
+public:
+  using OpenReader = Result<db::Connection> (*)(std::string const& place);
+
+  /// @param place  of the database: a path or a URL, for `open_reader`
+  /// @param connection  the writer's own, on the newest schema
+  ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock);
+  ~ThreadedStore() override { writer_.stop(); }
+
+  db::Connection& reader() override;
+  void write(Lane lane, Job job, Done done) override { writer_.submit(lane, {std::move(job), std::move(done)}); }
+  Result<void> write_wait(Lane lane, Job job) override { return writer_.run(lane, std::move(job)); }
+  [[nodiscard]] std::array<Lanes::Figures, kLanes> lanes() const override { return writer_.lanes(); }
+  Epochs& epochs() override { return epochs_; }
+  void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) override;
+  SysTime last_contact(std::int64_t device_n) override;
+  void close() override { writer_.stop(); }
+
+private:
+  std::string place_;
+  OpenReader open_reader_;
+  Epochs epochs_;
+  Contacts contacts_;
+  Writer writer_;
+};
+
+}  // namespace fleet::store
