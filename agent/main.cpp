@@ -53,6 +53,7 @@ constexpr auto kEnroll = std::to_array<Option>({
     {"--factory-certificate", "FILE", "in place of a token: what the factory gave the device", Needed::no, Times::once, "--factory-key"},
     {"--factory-key", "KEY", "its key: a file, or handle:0x81... in a TPM", Needed::no, Times::once, "--factory-certificate"},
     {"--key", "HANDLE", "use this key of a TPM (handle:0x81...) and make none"},
+    {"--wrap-key", "HANDLE", "the same for keys of protected models: one that may decrypt"},
     {"--tuf-root", "FILE", "root.json to trust instead of the server's first word"},
     {"--id", "NAME", "name of the device (default: random)"},
     {"--hardware", "CLASS", "hardware class (default: the machine's architecture)"},
@@ -101,6 +102,7 @@ EnrollOptions options_of(Arguments const& told) {
   out.factory_certificate_file = told.text("--factory-certificate");
   out.factory_key = told.text("--factory-key");
   out.key = told.text("--key");
+  out.wrap_key = told.text("--wrap-key");
   out.tuf_root_file = told.text("--tuf-root");
   out.id = told.text("--id");
   out.hardware = told.text("--hardware");

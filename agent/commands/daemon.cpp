@@ -1,3 +1,4 @@
+#include "agent/delivery/sealed_slot.hpp"
 #include "agent/commands/daemon.hpp"
 
 #include "agent/commands/config_check.hpp"
@@ -169,6 +170,16 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
   return next;
 }
 
+/// The folder for what may be in memory alone, made anew after a boot; empty: there is none, and models that need it wait.
+std::string ready_memory(Fs& fs, std::string const& dir) {
+  if (dir.empty()) return {};
+  auto const made = fs.make_dirs(dir);
+  auto const checked = made ? check_memory_dir(dir) : made;
+  if (checked) return dir;
+  log::error("memory.not_used", {{"dir", dir}, {"code", checked.error().code}, {"error", checked.error().detail}});
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& random, Layout const& layout, Config config, Clock& waits,
@@ -179,6 +190,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
   FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.state(), 0700));
   FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.models()));
   for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
+  auto const memory = ready_memory(fs, config.memory_dir);
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   return std::unique_ptr<Context>(new Context{fs,
                                               clock,
@@ -188,7 +200,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
                                               std::move(config),
                                               std::move(identity),
                                               TrustedClock::load(fs, clock, layout.floor()),
-                                              Slots(fs, layout),
+                                              Slots(fs, layout, memory),
                                               std::move(journal.journal),
                                               Spool::open(fs, layout.spool(), clock),
                                               Collector(clock),

@@ -47,6 +47,14 @@ Result<Identity> begin(Fs& fs, Random& random, Layout const& layout, EnrollOptio
     FLEET_CHECK(crypto::PrivateKey::load(options.key));  // now, rather than at every start
     identity.private_key = options.key;
   }
+  if (!options.wrap_key.empty()) {
+    FLEET_CHECK(crypto::PrivateKey::load(options.wrap_key));
+    identity.wrap_key = options.wrap_key;
+  }
+  // Whose key lies in a TPM wants none on the disk: without one that may decrypt the device takes no protected models.
+  if (identity.wrap_key.empty() && !crypto::is_key_uri(identity.private_key)) {
+    FLEET_TRY(identity.wrap_key, crypto::make_private_key());
+  }
   if (!options.id.empty()) identity.id = options.id;
   identity.hardware = options.hardware.empty() ? machine_architecture() : options.hardware;
   identity.servers = options.servers;
@@ -99,7 +107,12 @@ Result<std::string> enroll(Fs& fs, Clock& clock, Random& random, Layout const& l
   auto const trusted = TrustedClock::load(fs, clock, layout.floor());
   FLEET_TRY(auto const request, crypto::make_request(identity.private_key, identity.id));
   FLEET_TRY(auto const remote, reach(fs, identity, options, trusted, waits, connect));
-  wire::EnrollRequest const asked{token, request, identity.id, identity.hardware, identity.reported};
+  std::string recipient;
+  if (!identity.wrap_key.empty()) {
+    FLEET_TRY(auto const wrap_key, crypto::PrivateKey::load(identity.wrap_key));
+    FLEET_TRY(recipient, crypto::public_pem(wrap_key));
+  }
+  wire::EnrollRequest const asked{token, request, identity.id, identity.hardware, identity.reported, recipient};
   auto const answer = remote->post("/device/v1/enroll", wire::encode(asked), Millis{30'000}, 4 * 1024 * 1024);
   if (!answer) return in_the_words_of_the_server(answer.error());
   FLEET_TRY(auto const response, wire::decode_enroll_response(answer->body));

@@ -18,6 +18,7 @@ struct EnrollOptions {
   std::string ca_file, token_file, tuf_root_file, id, hardware;
   std::string factory_certificate_file, factory_key;  ///< in place of the token: what the factory gave the device; the key is a file or a URI
   std::string key;                                    ///< URI of a key in a TPM; empty: one is made, in a file
+  std::string wrap_key = {};                          ///< the same of the key that data keys come encrypted to: one that may decrypt; empty with a key in a TPM: none
   wire::Labels reported;
   net::ProxyRules proxy;
 };

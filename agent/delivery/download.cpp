@@ -96,6 +96,11 @@ Result<void> Download::plan(std::function<Result<std::optional<wire::ReleaseRout
   return {};
 }
 
+bool Download::lacks_ways() const {
+  auto const& state = *state_;
+  return state.wanted.key && std::any_of(state.jobs.begin(), state.jobs.end(), [](Job const& job) { return job.routes.empty(); });
+}
+
 std::uint64_t Download::to_fetch() const {
   std::uint64_t out = 0;
   for (auto const& job : state_->jobs) out += job.left;
@@ -167,7 +172,8 @@ void Download::State::plan_job(wire::ReleaseFile const& file, std::optional<wire
   if (!routes || found == routes->files.end()) return;
   // What a recipe began is judged by its blocks: after a power cut a length says nothing of what is there.
   bool const begun = std::any_of(found->routes.begin(), found->routes.end(), [&](wire::Route const& route) { return room.fs.info(parts + "/" + route.recipe.hex()).has_value(); });
-  job.routes = choose_routes(*found, begun ? 0 : have, shelf, kRecipeMemoryMax);
+  auto const instead = wanted.key ? std::nullopt : std::optional(file.size - std::min(file.size, begun ? 0 : have));
+  job.routes = choose_routes(*found, begun ? 0 : have, shelf, {kRecipeMemoryMax, instead});
   std::erase_if(job.routes, [&](wire::Route const& route) { return wanted.spent.contains(route.recipe); });
   job.by_recipe = !job.routes.empty();
   if (job.by_recipe) job.left = cost_of(job.routes.front(), file.size, have);
@@ -258,6 +264,7 @@ Result<void> Download::State::bring(Fetcher const& with, Job& job) {
     job.left = job.routes.empty() ? file.size - std::min(file.size, have) : cost_of(job.routes.front(), file.size, have);
     if (may_go_on) FLEET_CHECK(may_go_on(true));
   }
+  if (wanted.key) return Error{Kind::unprocessable, "no_route", fmt::format("no way that the server knows leads to file '{}', which travels encrypted alone", file.name)};
   return fetch_file(with, file, path_of(file), job.left);
 }
 
@@ -278,7 +285,7 @@ Result<bool> Download::State::follow(Fetcher const& with, Job& job, wire::Route 
     FLEET_CHECK(room.fs.sync_dir(parts.substr(0, parts.find_last_of('/'))));
   }
   log::info("download.route", {{"file", file.name}, {"kind", route.kind}, {"bytes", route.bytes}, {"of", file.size}});
-  FLEET_TRY(auto const followed, follow_recipe(with, {file, path_of(file), route.recipe, recipe_path, parts + "/" + file.sha256.hex() + ".map", shelf, room.assemblers, job.left}));
+  FLEET_TRY(auto const followed, follow_recipe(with, {file, path_of(file), route.recipe, recipe_path, parts + "/" + file.sha256.hex() + ".map", shelf, room.assemblers, job.left, wanted.key}));
   if (followed.whole) return true;
   if (!followed.verified) return false;
   FLEET_TRY(auto const target, room.fs.open(path_of(file), Fs::Mode::append_or_create));

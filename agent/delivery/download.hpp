@@ -6,6 +6,7 @@
 #include "agent/delivery/sources.hpp"
 #include "agent/delivery/throttle.hpp"
 #include "agent/slots/slots.hpp"
+#include "core/crypto/data_key.hpp"
 
 #include <atomic>
 #include <functional>
@@ -30,6 +31,7 @@ struct Wanted {
   wire::Variant variant;
   std::string hardware;  ///< of this device: which files its kept releases have
   std::set<Digest>& spent;  ///< recipes that led nowhere: not taken again, and added to here
+  std::optional<crypto::DataKey> key = {};  ///< of a protected release: its files travel by encrypted recipes alone
 };
 
 /// Brings every file of a variant into the staging folder: what is there already stays, what any kept slot has is copied, the rest travels by the route of
@@ -44,6 +46,8 @@ public:
   /// Looks at what is there, and which way the rest comes. @param routes  as the server told them; nothing: none
   /// @errors io, unavailable (interrupted)
   Result<void> plan(std::function<Result<std::optional<wire::ReleaseRoutes>>()> const& routes);
+  /// Whether the server has yet to encrypt some of it: there is no way to that now.
+  [[nodiscard]] bool lacks_ways() const;
   /// Bytes that are still to be fetched, and to be written, as it stands now.
   [[nodiscard]] std::uint64_t to_fetch() const;
   [[nodiscard]] std::uint64_t to_write() const;

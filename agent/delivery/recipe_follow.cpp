@@ -4,6 +4,7 @@
 #include "agent/delivery/stretch.hpp"
 #include "core/base/log.hpp"
 #include "core/content/recipe.hpp"
+#include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 
 #include <fmt/format.h>
@@ -142,8 +143,9 @@ private:
     {
       FLEET_TRY(auto const turn, take_turn());
       auto const write = [this](Piece const& piece, BytesView bytes) { return this->write(piece, bytes); };
-      FLEET_TRY(as_is, fetch_stretch(with_, {recipe_.head().segments, bases_, batch, job_.left}, write));
+      FLEET_TRY(as_is, fetch_stretch(with_, {recipe_.head().segments, bases_, batch, job_.left, job_.key}, write));
     }
+    if (job_.key && !as_is.empty()) return false;
     for (auto const& piece : as_is) {
       as_is_ += piece.block.length;
       if (as_is_ > std::max(kAsIsMax, job_.file.size / 20)) return false;
@@ -235,7 +237,7 @@ private:
 Result<std::optional<content::RecipeReader>> open_recipe(content::Source& source, wire::ReleaseFile const& file) {
   auto opened = content::RecipeReader::open(source);
   auto const summary = opened ? opened->check() : Result<content::RecipeSummary>(opened.error());
-  if (!summary && summary.error().code != "bad_recipe") return summary.error();
+  if (!summary && summary.error().code != "bad_recipe" && summary.error().code != "not_opened") return summary.error();
   if (!summary) log::warn("download.bad_recipe", {{"file", file.name}, {"error", summary.error().detail}});
   bool const fits = summary && opened->head().sha256 == file.sha256 && opened->head().size == file.size && summary->memory_bytes <= kRecipeMemoryMax;
   if (!fits) return std::optional<content::RecipeReader>{};
@@ -245,8 +247,11 @@ Result<std::optional<content::RecipeReader>> open_recipe(content::Source& source
 }  // namespace
 
 Result<Followed> follow_recipe(Fetcher const& with, RecipeJob const& job) {
-  FLEET_TRY(auto const source, content::FileSource::open(with.fs, job.recipe_path));
-  FLEET_TRY(auto recipe, open_recipe(*source, job.file));
+  FLEET_TRY(auto const sent, content::FileSource::open(with.fs, job.recipe_path));
+  std::optional<content::SealedSource> opened;
+  if (job.key) opened.emplace(*sent, *job.key);
+  content::Source& source = opened ? static_cast<content::Source&>(*opened) : *sent;
+  FLEET_TRY(auto recipe, open_recipe(source, job.file));
   if (!recipe) return Followed{};
   FLEET_TRY(auto const target, with.fs.open(job.path, Fs::Mode::append_or_create));
   FLEET_TRY(auto const size, target->size());

@@ -2,6 +2,7 @@
 
 #include "agent/delivery/fetcher.hpp"
 #include "agent/delivery/shelf.hpp"
+#include "core/crypto/data_key.hpp"
 #include "core/wire/release.hpp"
 
 #include <atomic>
@@ -26,6 +27,7 @@ struct RecipeJob {
   Shelf const& shelf;         ///< where bases lie
   Assemblers& assemblers;
   std::atomic<std::uint64_t>& left;  ///< bytes that are still to come, kept as they come
+  std::optional<crypto::DataKey> key = {};  ///< of a protected release: the recipe is encrypted, and there is no file as it is
 };
 struct Followed {
   bool whole = false;                        ///< the file is there, and right

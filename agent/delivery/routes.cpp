@@ -29,12 +29,11 @@ std::uint64_t cost_of(wire::Route const& route, std::uint64_t size, std::uint64_
   return route.recipe_bytes + static_cast<std::uint64_t>(static_cast<double>(route.bytes) * open);
 }
 
-std::vector<wire::Route> choose_routes(wire::FileRoutes const& file, std::uint64_t have, Shelf const& shelf, std::uint64_t memory_max) {
+std::vector<wire::Route> choose_routes(wire::FileRoutes const& file, std::uint64_t have, Shelf const& shelf, RouteBounds const& bounds) {
   std::vector<wire::Route> out;
-  auto const as_it_is = file.size - std::min(file.size, have);
   for (auto const& route : file.routes) {
-    bool const possible = route.memory <= memory_max && std::all_of(route.bases.begin(), route.bases.end(), [&](Digest const& base) { return shelf.has(base); });
-    if (possible && cost_of(route, file.size, have) + kRequestsBytes < as_it_is) out.push_back(route);
+    bool const possible = route.memory <= bounds.memory_max && std::all_of(route.bases.begin(), route.bases.end(), [&](Digest const& base) { return shelf.has(base); });
+    if (possible && (!bounds.as_it_is || cost_of(route, file.size, have) + kRequestsBytes < *bounds.as_it_is)) out.push_back(route);
   }
   std::stable_sort(out.begin(), out.end(), [&](auto const& a, auto const& b) { return cost_of(a, file.size, have) < cost_of(b, file.size, have); });
   return out;

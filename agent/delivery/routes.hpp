@@ -17,9 +17,13 @@ namespace fleet::agent {
 [[nodiscard]] Result<std::optional<wire::ReleaseRoutes>> fetch_routes(Fs& fs, Remote& remote, SysTime now, std::string const& store_dir, Digest const& release,
                                                                       std::string const& hardware);
 
-/// Of a file's routes those that this device can take, the fewest bytes first, as far as they are fewer than the rest of the file as it is.
+struct RouteBounds {
+  std::uint64_t memory_max = 0;
+  std::optional<std::uint64_t> as_it_is = {};  ///< bytes of the rest of the file as it is: no route that takes more is of use; nothing: there is no such way
+};
+/// Of a file's routes those that this device can take, the fewest bytes first.
 /// @param have  how much of the file is there
-[[nodiscard]] std::vector<wire::Route> choose_routes(wire::FileRoutes const& file, std::uint64_t have, Shelf const& shelf, std::uint64_t memory_max);
+[[nodiscard]] std::vector<wire::Route> choose_routes(wire::FileRoutes const& file, std::uint64_t have, Shelf const& shelf, RouteBounds const& bounds);
 /// What a route costs where so much of its file is there.
 [[nodiscard]] std::uint64_t cost_of(wire::Route const& route, std::uint64_t size, std::uint64_t have);
 

@@ -64,7 +64,7 @@ Error cut_short(Range const& range, std::uint64_t at) {
 
 class StretchFetch {
 public:
-  StretchFetch(Fetcher const& with, Stretch const& stretch, std::function<Result<void>(Piece const&, BytesView)> const& write) : with_(with), stretch_(stretch), write_(write) {}
+  StretchFetch(Fetcher const& with, Stretch const& stretch, std::function<Result<void>(Piece const&, BytesView)> const& write) : with_(with), stretch_(stretch), write_(write), assembler_(stretch.key) {}
 
   Result<std::vector<Piece>> run() {
     FLEET_CHECK(make_free());

@@ -24,6 +24,7 @@ struct Stretch {
   BaseSources const& bases;
   std::vector<Piece> const& pieces;
   std::atomic<std::uint64_t>& left;
+  std::optional<crypto::DataKey> const& key;  ///< of blocks that are encrypted
 };
 /// Whether a block can be made with these.
 [[nodiscard]] bool fits(std::vector<Piece> const& batch, content::Block const& block);

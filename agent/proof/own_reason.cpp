@@ -9,7 +9,7 @@ namespace {
 constexpr auto kOfTheConfig = std::to_array<std::string_view>({"unknown_user", "unknown_program", "run_as_required", "run_as_needs_root"});
 
 /// A way back that failed is no release's fault: there is no other.
-constexpr auto kOfTheDevice = std::to_array<std::string_view>({"disk_full", "not_started", "installer_busy", "rollback_failed", "no_contact"});
+constexpr auto kOfTheDevice = std::to_array<std::string_view>({"disk_full", "not_started", "installer_busy", "rollback_failed", "no_contact", "no_data_key", "no_memory_dir", "memory_full"});
 
 }  // namespace
 

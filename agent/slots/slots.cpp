@@ -80,8 +80,8 @@ Identities identities_of(std::map<std::string, FileInfo> const& files) {
 
 }  // namespace
 
-std::string Slots::slot(std::string const& model, std::string const& digest) const { return home(model) + "/versions/" + digest; }
-std::string Slots::staging(std::string const& model, std::string const& digest) const { return home(model) + "/staging/" + digest; }
+std::string Slots::slot(std::string const& model, std::string const& digest) const { return base(model, digest) + "/versions/" + digest; }
+std::string Slots::staging(std::string const& model, std::string const& digest) const { return base(model, digest) + "/staging/" + digest; }
 std::string Slots::scratch(std::string const& model) const { return home(model) + "/scratch"; }
 
 Result<std::string> Slots::load_release(std::string const& model, std::string const& digest) const {
@@ -148,7 +148,7 @@ Result<void> Slots::make_folder(std::string const& model, std::string const& nam
 
 Result<void> Slots::prepare_staging(std::string const& model, std::string const& digest, wire::Variant const& variant) {
   auto const dir = staging(model, digest);
-  FLEET_CHECK(make_folder(model, "staging"));
+  FLEET_CHECK(make_folder_of(model, digest, "staging"));
   FLEET_CHECK(clear_unless(fs_, dir, FileInfo::Type::directory));
   FLEET_CHECK(fs_.make_dirs(dir));
   std::set<std::string> files, folders;
@@ -253,11 +253,11 @@ Result<void> Slots::install(std::string const& model, std::string const& digest,
   FLEET_CHECK(make_links(from, variant));
   FLEET_CHECK(sync_tree(from, stop));
   FLEET_CHECK(check_files(from, model + "/" + digest, variant, stop));  // from the disk, not from what was received
-  FLEET_CHECK(make_folder(model, "versions"));
+  FLEET_CHECK(make_folder_of(model, digest, "versions"));
   FLEET_CHECK(fs_.remove_tree(to));  // a slot that was not whole
   FLEET_CHECK(fs_.rename(from, to));
-  FLEET_CHECK(fs_.sync_dir(home(model) + "/staging"));
-  return fs_.sync_dir(home(model) + "/versions");
+  FLEET_CHECK(fs_.sync_dir(base(model, digest) + "/staging"));
+  return fs_.sync_dir(base(model, digest) + "/versions");
 }
 
 /// The slot's name that `current` leads to; empty: none.
@@ -283,23 +283,23 @@ Result<std::string> Slots::current_variant(std::string const& model) const {
 Result<void> Slots::lead_to(std::string const& model, std::string const& name) {
   auto const next = home(model) + "/current.new";
   FLEET_CHECK(fs_.remove_tree(next));
-  FLEET_CHECK(fs_.symlink("versions/" + name, next));
+  FLEET_CHECK(fs_.symlink(target(model, name), next));
   FLEET_CHECK(clear_unless(fs_, home(model) + "/current", FileInfo::Type::link));
   FLEET_CHECK(fs_.rename(next, home(model) + "/current"));
   return fs_.sync_dir(home(model));
 }
 
 Result<void> Slots::switch_variant(std::string const& model, std::string const& digest, std::string const& variant) {
-  FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
+  FLEET_CHECK(fs_.sync_dir(base(model, digest) + "/versions"));
   return lead_to(model, slot_name(digest, variant));
 }
 
 Result<void> Slots::switch_to(std::string const& model, std::string const& digest) {
   auto const link = home(model) + "/current";
   // A slot found in place after a kill may have been renamed and not synced: its name is kept before anything points at it.
-  FLEET_CHECK(fs_.sync_dir(home(model) + "/versions"));
+  FLEET_CHECK(fs_.sync_dir(base(model, digest) + "/versions"));
   auto const ready = home(model) + "/current.back";
-  if (auto const back = fs_.read_link(ready); !back || *back != "versions/" + digest) {
+  if (auto const back = fs_.read_link(ready); !back || *back != target(model, digest)) {
     FLEET_TRY(auto const now, current(model));
     if (!now.empty() && now != digest) FLEET_CHECK(ready_way_back(model, now));
     return lead_to(model, digest);
@@ -310,10 +310,10 @@ Result<void> Slots::switch_to(std::string const& model, std::string const& diges
 }
 
 Result<void> Slots::ready_way_back(std::string const& model, std::string const& digest) {
-  auto const link = home(model) + "/current.back", target = "versions/" + digest;
-  if (auto const there = fs_.read_link(link); there && *there == target) return {};
+  auto const link = home(model) + "/current.back", wanted = target(model, digest);
+  if (auto const there = fs_.read_link(link); there && *there == wanted) return {};
   FLEET_CHECK(fs_.remove_tree(link));
-  return fs_.symlink(target, link);
+  return fs_.symlink(wanted, link);
 }
 
 Result<void> Slots::remove_current(std::string const& model) {
@@ -326,8 +326,10 @@ Result<void> Slots::collect(std::string const& model, std::set<std::string> cons
     std::lock_guard const lock(checked_->mutex);
     std::erase_if(checked_->slots, [&](auto const& one) { return one.first.starts_with(model + "/") && !keep.contains(one.first.substr(model.size() + 1, kDigestLength)); });
   }
-  for (std::string const folder : {"versions", "staging", "releases"}) {
-    auto const dir = home(model) + "/" + folder;
+  std::vector<std::string> dirs{home(model) + "/versions", home(model) + "/staging", home(model) + "/releases"};
+  if (has_memory()) dirs.insert(dirs.end(), {memory_ + "/" + model + "/versions", memory_ + "/" + model + "/staging"});
+  dirs.push_back(home(model) + "/sealed");  // last: it says where the others are
+  for (auto const& dir : dirs) {
     auto const names = fs_.list(dir);
     if (!names && names.error().kind == Kind::not_found) continue;
     if (!names) return names.error();
@@ -338,7 +340,7 @@ Result<void> Slots::collect(std::string const& model, std::set<std::string> cons
 }
 
 Result<std::uint64_t> Slots::size_of(std::string const& model, std::string const& digest) const {
-  FLEET_TRY(auto const names, fs_.list(home(model) + "/versions"));
+  FLEET_TRY(auto const names, fs_.list(base(model, digest) + "/versions"));
   std::map<std::string, FileInfo> files;
   for (auto const& name : names)
     if (name.substr(0, kDigestLength) == digest) FLEET_CHECK(walk(fs_, slot(model, name), name + "/", files));
@@ -361,8 +363,12 @@ Result<std::vector<std::string>> Slots::models() const {
 
 Result<std::vector<std::string>> Slots::versions(std::string const& model) const {
   auto names = fs_.list(home(model) + "/versions");
-  if (!names && names.error().kind == Kind::not_found) return std::vector<std::string>{};
-  if (names) std::erase_if(*names, [](std::string const& name) { return name.size() > kDigestLength; });  // a variant's: its release has one of the digest alone
+  if (!names && names.error().kind != Kind::not_found) return names;
+  if (!names) names = std::vector<std::string>{};
+  std::erase_if(*names, [](std::string const& name) { return name.size() > kDigestLength; });  // a variant's: its release has one of the digest alone
+  auto const in_memory = fs_.list(home(model) + "/sealed");
+  for (auto const& name : in_memory ? *in_memory : std::vector<std::string>{})
+    if (is_in_memory(model, name)) names->push_back(name);
   return names;
 }
 

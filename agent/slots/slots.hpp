@@ -19,10 +19,24 @@ namespace fleet::agent {
 
 /// Where releases lie: models/<model>/versions/<digest>/ (immutable, content-addressed), the link `current`, and beside them
 /// releases/<digest>.json and staging/<digest>/. Every step is durable before it returns (facts: the order of a power-loss-safe install).
+///
+/// A release that may be as it is in memory alone (docs/adr/0050) has its slot and staging folder below the memory's folder, under the same names, and `current`
+/// leads there; on the disk is sealed/<digest>/: `key`, its data key as it came, for this device alone, and its files encrypted, each by its digest.
 class Slots {
 public:
   using Stop = std::atomic<bool> const*;
-  Slots(Fs& fs, Layout layout) : fs_(fs), layout_(std::move(layout)) {}
+  /// @param memory  a folder in memory; empty: there is none
+  Slots(Fs& fs, Layout layout, std::string memory = {}) : fs_(fs), layout_(std::move(layout)), memory_(std::move(memory)) {}
+
+  [[nodiscard]] bool has_memory() const { return !memory_.empty(); }
+  /// From now on the release is one that is in memory alone. @param wrapped  its data key, encrypted to this device
+  Result<void> keep_in_memory(std::string const& model, std::string const& digest, std::string const& wrapped);
+  /// That key; empty: it is no such release.
+  [[nodiscard]] Result<std::string> kept_key(std::string const& model, std::string const& digest) const;
+  [[nodiscard]] bool is_in_memory(std::string const& model, std::string const& name) const;
+  [[nodiscard]] std::string sealed(std::string const& model, std::string const& name) const;
+  /// What all slots in memory take.
+  [[nodiscard]] std::uint64_t memory_bytes() const;
 
   [[nodiscard]] std::string slot(std::string const& model, std::string const& digest) const;
   [[nodiscard]] std::string staging(std::string const& model, std::string const& digest) const;
@@ -79,14 +93,20 @@ public:
 private:
   [[nodiscard]] std::string home(std::string const& model) const { return layout_.models() + "/" + model; }
   [[nodiscard]] std::string tree_path(std::string const& model, std::string const& digest) const { return home(model) + "/releases/" + digest + ".tree.json"; }
+  /// Where the release's slot and staging folder lie.
+  [[nodiscard]] std::string base(std::string const& model, std::string const& name) const;
+  /// What a link to its slot says.
+  [[nodiscard]] std::string target(std::string const& model, std::string const& name) const;
   Result<std::string> linked(std::string const& model) const;
   Result<void> lead_to(std::string const& model, std::string const& name);
   Result<void> make_folder(std::string const& model, std::string const& name);
+  Result<void> make_folder_of(std::string const& model, std::string const& name, std::string const& folder);
   Result<void> check_files(std::string const& dir, std::string const& name, wire::Variant const& variant, Stop stop) const;
   Result<void> sync_tree(std::string const& dir, Stop stop);
   Result<void> make_links(std::string const& dir, wire::Variant const& variant);
   Fs& fs_;
   Layout layout_;
+  std::string memory_;
   /// Files as they were when their digests were checked, by model and digest.
   struct Checked {
     std::mutex mutex;

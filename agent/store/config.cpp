@@ -135,6 +135,17 @@ void read_keep(wire::ObjectReader& top, Config& out, Faults& faults) {
   reader.refuse_unknown();
 }
 
+void read_memory(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("memory");
+  if (value == nullptr) return;
+  wire::ObjectReader reader(*value, "/memory", faults);
+  out.memory_dir = reader.required_text("dir", 1024);
+  while (out.memory_dir.size() > 1 && out.memory_dir.ends_with('/')) out.memory_dir.pop_back();
+  if (!out.memory_dir.empty() && !out.memory_dir.starts_with('/')) reader.fault("dir", "is an absolute path");
+  out.memory_max_bytes = read_size(reader, "max");
+  reader.refuse_unknown();
+}
+
 void read_handlers(wire::ObjectReader& top, Config& out, Faults& faults) {
   if (top.find("handlers") != nullptr) out.handlers = top.texts("handlers", 8, 32);
   for (auto const& name : out.handlers)
@@ -238,7 +249,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
                                                          "/telemetry/interval", "/telemetry/idle", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
-                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/report/*/file", "/report/*/exec/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max",
+                                                         "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/report/*/file", "/report/*/exec/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max", "/memory/dir", "/memory/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
 
 }  // namespace
@@ -261,6 +272,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
   read_keep(top, out, faults);
+  read_memory(top, out, faults);
   read_update_lock(top, out, faults);
   read_proving(top, out, faults);
   read_statsd(top, out, faults);

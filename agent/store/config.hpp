@@ -56,6 +56,8 @@ struct Config {
   std::set<std::string> as_root;                ///< names under `programs` that install as root, where the agent is
   int keep_versions = 2;              ///< of each model, the current and the previous one among them
   std::uint64_t keep_max_bytes = 0;   ///< of all versions of a model; 0: no limit
+  std::string memory_dir;             ///< in a tmpfs: where models are that may be on no disk as they are; absolute; empty: none is taken
+  std::uint64_t memory_max_bytes = 0;  ///< of all of them; 0: as much as the folder's file system has
   std::string statsd_group;           ///< who may send to the StatsD socket besides the agent's own user and root; empty: the group of run_as
   std::optional<net::ProxyRules> proxy;  ///< nothing: as the environment says
   UpdateLockRule update_lock;

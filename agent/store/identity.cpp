@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kBytesMax = 256 * 1024;
 constexpr unsigned kOwnerOnly = 0600;
+constexpr char kWrapKey[] = "/wrap-key.pem";
 
 }  // namespace
 
@@ -31,9 +32,15 @@ Result<Identity> load_identity(Fs& fs, Layout const& layout) {
   out.servers = reader.texts("servers", 8, 1024);
   for (auto& [key, fact] : reader.text_map("reported", 64, 256)) out.reported.emplace(std::move(key), std::move(fact));
   out.private_key = reader.text("key", 256, {});
+  out.wrap_key = reader.text("wrap_key", 256, {});
   FLEET_CHECK(wire::no_faults(faults, "identity.json"));
   if (out.private_key.empty()) {
     FLEET_TRY(out.private_key, fs.read(dir + "/key.pem", kBytesMax));
+  }
+  if (out.wrap_key.empty()) {
+    auto wrap_key = fs.read(dir + kWrapKey, kBytesMax);
+    if (wrap_key) out.wrap_key = std::move(*wrap_key);
+    else if (wrap_key.error().kind != Kind::not_found) return wrap_key.error();
   }
   FLEET_TRY(out.ca, fs.read(dir + "/ca.pem", kBytesMax));
   auto certificate = fs.read(dir + "/certificate.pem", kBytesMax);
@@ -52,8 +59,11 @@ Result<void> save_identity(Fs& fs, Layout const& layout, Identity const& identit
                              {"servers", boost::json::array(identity.servers.begin(), identity.servers.end())},
                              {"reported", std::move(reported)}};
   if (in_device) object["key"] = identity.private_key;
+  bool const wraps_in_device = crypto::is_key_uri(identity.wrap_key);
+  if (wraps_in_device) object["wrap_key"] = identity.wrap_key;
   FLEET_CHECK(make_kept_dirs(fs, layout.root, dir, 0700));
   if (!in_device) FLEET_CHECK(fs.replace(dir + "/key.pem", identity.private_key, kOwnerOnly));
+  if (!wraps_in_device && !identity.wrap_key.empty()) FLEET_CHECK(fs.replace(dir + kWrapKey, identity.wrap_key, kOwnerOnly));
   FLEET_CHECK(save_ca(fs, layout, identity.ca));
   FLEET_CHECK(fs.replace(dir + "/identity.json", boost::json::serialize(object)));
   if (!identity.certificate.empty()) FLEET_CHECK(fs.replace(dir + "/certificate.pem", identity.certificate));

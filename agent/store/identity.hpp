@@ -21,6 +21,7 @@ struct Identity {
   std::vector<std::string> servers;
   wire::Labels reported;
   std::string private_key, certificate, ca;  ///< PEM, or a key's URI; certificate empty while the enrolment is pending
+  std::string wrap_key = {};                 ///< what data keys come encrypted to: PEM, or a key's URI; empty: there is none, and no protected model is taken
 };
 
 /// @errors not_found (code `not_enrolled`), corrupt

@@ -92,7 +92,12 @@ Result<wire::Directive> DirectiveVerifier::verify(std::string const& envelope, s
 }
 
 Result<void> DirectiveVerifier::check_new(wire::Directive const& directive, Told const& last) const {
-  bool const same = directive.sequence == last.sequence && directive.targets == last.targets && directive.collect == last.collect;
+  // A key says nothing of what is wanted, and one may be withheld since.
+  auto const without_keys = [](std::vector<wire::DirectiveTarget> targets) {
+    for (auto& target : targets) target.key.clear();
+    return targets;
+  };
+  bool const same = directive.sequence == last.sequence && without_keys(directive.targets) == without_keys(last.targets) && directive.collect == last.collect;
   if (directive.sequence <= last.sequence && !same)
     return Error{Kind::conflict, "replayed", fmt::format("directive {} is not above {}, the last accepted", directive.sequence, last.sequence)};
   if (directive.sequence - last.sequence > kSequenceLeapMax)

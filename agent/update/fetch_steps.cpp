@@ -1,8 +1,10 @@
+#include "agent/delivery/sealed_slot.hpp"
 #include "agent/handlers/handler.hpp"
 #include "agent/handlers/unpack.hpp"
 #include "agent/update/model_update.hpp"
 
 #include "core/base/log.hpp"
+#include "core/crypto/wrapped_key.hpp"
 
 #include <fmt/format.h>
 
@@ -14,6 +16,7 @@ namespace {
 constexpr Millis kLookAgain{5'000};
 constexpr Millis kLookWhileFetching{15'000};
 constexpr Millis kPlanAgain = std::chrono::hours{1};  ///< while it waits: the server may have prepared more by then
+constexpr Millis kAskForWays{2'000}, kAskForWaysMax{60'000};  ///< while it waits for what the server encrypts: twice as long each time
 constexpr std::string_view kWaits = "waits";
 
 /// Without the list, files travel as they are: whoever waits for bytes must hear of it, and try again. What is wrong with the list itself stays so.
@@ -65,7 +68,8 @@ Result<void> ModelUpdate::fetch(ModelState state, Target const& target) {
 
 /// What is missing, and by which routes it comes. What waits goes by what it found for a while: looking costs reading what is there, and a request.
 Result<void> ModelUpdate::plan_fetch(ModelState const& state) {
-  if (fetching_ && fetching_->digest == state.target.digest && now() - fetching_->planned < kPlanAgain) return {};
+  if (fetching_ && fetching_->digest == state.target.digest && now() - fetching_->planned < (lacks_ways() ? ask_for_ways_ : kPlanAgain)) return {};
+  ask_for_ways_ = lacks_ways() ? std::min(2 * ask_for_ways_, kAskForWaysMax) : kAskForWays;
   if (fetching_ && fetching_->digest != state.target.digest) spent_.clear();
   fetching_.reset();
   FLEET_TRY(auto parts, parts_of(state));
@@ -73,13 +77,16 @@ Result<void> ModelUpdate::plan_fetch(ModelState const& state) {
   for (auto& part : parts) {
     auto const places = places_of(part, context_.identity.hardware);
     if (places.empty()) return Error{Kind::unprocessable, "ineligible", fmt::format("{}: no variant for hardware {}", part.model, context_.identity.hardware)};
+    FLEET_CHECK(place_in_memory(part));
     for (auto const& place : places) {
       FLEET_TRY(bool const whole, is_whole(part, place));
       if (whole) continue;
+      FLEET_CHECK(check_memory(part, *place.variant));
       std::unique_ptr<Download> download;
       if (part.document.empty()) {
         DownloadRoom const room{context_.fs, context_.slots, shop_.throttle, shop_.sources, shop_.assemblers};
-        download = std::make_unique<Download>(room, Wanted{part.model, place.name, *place.variant, context_.identity.hardware, spent_}, interrupt_.flag());
+        FLEET_TRY(auto key, data_key_of(part));
+        download = std::make_unique<Download>(room, Wanted{part.model, place.name, *place.variant, context_.identity.hardware, spent_, std::move(key)}, interrupt_.flag());
         FLEET_CHECK(download->plan([&] { return routes_of(part); }));
       }
       found.parts.push_back({part, place.name, *place.variant, std::move(download)});
@@ -89,10 +96,85 @@ Result<void> ModelUpdate::plan_fetch(ModelState const& state) {
   return {};
 }
 
+/// Whether the server has yet to encrypt some of what is to be fetched.
+bool ModelUpdate::lacks_ways() const {
+  return fetching_ && std::any_of(fetching_->parts.begin(), fetching_->parts.end(), [](FetchedPart const& one) { return one.download && one.download->lacks_ways(); });
+}
+
+/// What a protected release's files are encrypted with, as its directive brings it to this device alone; nothing: it is none.
+Result<std::optional<crypto::DataKey>> ModelUpdate::data_key_of(Part const& part) const {
+  if (part.release.protection == wire::Protection::none) return std::optional<crypto::DataKey>();
+  auto const none = [&](std::string why) { return Error{Kind::unavailable, "no_data_key", fmt::format("{}@{} is protected: {}", part.model, part.version.version, why)}; };
+  if (context_.identity.wrap_key.empty()) return none("this device gave no key to encrypt to when it enrolled; enrol it anew");
+  FLEET_TRY(auto const wrapped, wrapped_key_of(part));
+  if (wrapped.empty()) return none("the directive has no key for this device");
+  FLEET_TRY(auto const own, crypto::PrivateKey::load(context_.identity.wrap_key));
+  FLEET_TRY(auto const digest, Digest::parse(part.version.digest));
+  auto key = crypto::unwrap(own, wrapped, context_.identity.id, digest);
+  if (!key) return none(key.error().detail);
+  return std::optional(*std::move(key));
+}
+
+/// As the directive has it; else as it was kept of what is in memory alone.
+Result<std::string> ModelUpdate::wrapped_key_of(Part const& part) const {
+  auto const told = shop_.wishes.told();
+  auto const target = std::find_if(told.targets.begin(), told.targets.end(), [&](Target const& one) { return digest_of(one) == part.version.digest && !one.key.empty(); });
+  return target == told.targets.end() ? context_.slots.kept_key(part.model, part.version.digest) : target->key;
+}
+
+/// Before anything of it is written.
+Result<void> ModelUpdate::place_in_memory(Part const& part) {
+  if (part.release.protection != wire::Protection::memory) return {};
+  if (!context_.slots.has_memory())
+    return Error{Kind::unavailable, "no_memory_dir", fmt::format("{}@{} may be in memory alone, and agent.yaml names no folder there", part.model, part.version.version), "memory: {dir: /run/fleet}"};
+  FLEET_CHECK(data_key_of(part));
+  FLEET_TRY(auto const wrapped, wrapped_key_of(part));
+  return context_.slots.keep_in_memory(part.model, part.version.digest, wrapped);
+}
+
+/// What the owner gives to models in memory, all together.
+Result<void> ModelUpdate::check_memory(Part const& part, wire::Variant const& variant) {
+  auto const limit = context_.config.memory_max_bytes;
+  if (part.release.protection != wire::Protection::memory || limit == 0) return {};
+  std::uint64_t needed = 0;
+  for (auto const& file : variant.files) needed += file.size;
+  auto const used = context_.slots.memory_bytes();
+  if (used + needed <= limit) return {};
+  return Error{Kind::unavailable, "memory_full", fmt::format("{} bytes in memory are needed for {}@{}, {} of {} are taken", needed, part.model, part.version.version, used, limit), "memory: {max: ...} in agent.yaml"};
+}
+
+/// In memory and, encrypted, on the disk; out of which it is made again after a boot.
+Result<bool> ModelUpdate::is_whole_in_memory(Part const& part, Place const& place, bool whole) {
+  FLEET_TRY(auto const key, data_key_of(part));
+  SealedSlot const sealed{part.model, place.name, *place.variant, *key};
+  if (!whole) return unseal_slot(context_.fs, context_.slots, sealed, interrupt_.flag());
+  FLEET_CHECK(seal_slot(context_.fs, context_.slots, sealed, interrupt_.flag()));
+  return true;
+}
+
+/// At start: what runs, and what it would go back to, is made again where it was in memory and a boot took it.
+void ModelUpdate::fill_memory() {
+  if (!context_.slots.has_memory()) return;
+  auto const state = this->state();
+  for (auto const* const version : {&state.running, &state.previous}) {
+    if (!context_.slots.is_in_memory(model_, version->digest)) continue;
+    auto parts = load_parts(context_.slots, model_, *version, context_.identity.hardware);
+    if (!parts) continue;
+    for (auto const& part : *parts)
+      for (auto const& place : places_of(part, context_.identity.hardware)) {
+        if (part.model != model_ || context_.fs.info(context_.slots.slot(model_, place.name))) continue;
+        auto const filled = is_whole(part, place);
+        if (filled && *filled) log::info("memory.filled", {{"model", model_}, {"version", version->version}});
+        else log::error("memory.not_filled", {{"model", model_}, {"version", version->version}, {"error", filled ? std::string("what lies on the disk is not whole") : filled.error().detail}});
+      }
+  }
+}
+
 /// Also where what was unpacked is no slot yet.
 Result<bool> ModelUpdate::is_whole(Part const& part, Place const& place) {
   auto const contents = contents_of(context_.slots, part.model, place.name, part.release, *place.variant);
   FLEET_TRY(bool const whole, contents ? context_.slots.is_whole(part.model, place.name, *contents, &interrupt_.flag()) : Result<bool>(false));
+  if (part.release.protection == wire::Protection::memory) return is_whole_in_memory(part, place, whole);
   if (whole || part.release.manifest.handler != wire::kArchiveHandler) return whole;
   return finish_unpacked(context_.fs, context_.slots, {part.model, place.name, *place.variant}, &interrupt_.flag());
 }
@@ -117,6 +199,7 @@ std::string ModelUpdate::fetch_blocked(Target const& target) {
     need.write += one.download->to_write();
   }
   to_fetch_ = need.fetch;
+  if (lacks_ways()) return "encryption";
   auto const why = shop_.conditions.download_blocked(target, need, interrupt_.flag());
   return why.empty() && shop_.throttle.is_spent() ? "budget" : why;
 }
@@ -151,6 +234,10 @@ Result<void> ModelUpdate::make_slot(FetchedPart const& one) {
   auto const& model = one.part.model;
   bool const packed = one.part.release.manifest.handler == wire::kArchiveHandler;
   FLEET_CHECK(packed ? unpack(bench(), context_.slots, {model, one.slot, one.variant}) : context_.slots.install(model, one.slot, one.variant, &interrupt_.flag()));
+  if (one.part.release.protection == wire::Protection::memory) {
+    FLEET_TRY(auto const key, data_key_of(one.part));
+    FLEET_CHECK(seal_slot(context_.fs, context_.slots, {model, one.slot, one.variant, *key}, interrupt_.flag()));
+  }
   return context_.fs.remove_tree(context_.slots.parts(model, one.slot));
 }
 

@@ -66,6 +66,8 @@ public:
 
   /// At start, once, before any `settle`: a set that was at work has its members again.
   void claim_at_start();
+  /// The same, of what is in memory alone.
+  void fill_memory();
   /// At start, once: the journal is compared with what lies there, and what was journalled and not told is told.
   void settle();
   /// Obeys what is wanted now and goes as far as it can without waiting for a time or a condition.
@@ -119,6 +121,12 @@ private:
   Result<void> plan_fetch(ModelState const& state);
   Result<std::optional<wire::ReleaseRoutes>> routes_of(Part const& part);
   [[nodiscard]] std::string fetch_blocked(Target const& target);
+  [[nodiscard]] bool lacks_ways() const;
+  [[nodiscard]] Result<std::optional<crypto::DataKey>> data_key_of(Part const& part) const;
+  [[nodiscard]] Result<std::string> wrapped_key_of(Part const& part) const;
+  Result<void> place_in_memory(Part const& part);
+  Result<void> check_memory(Part const& part, wire::Variant const& variant);
+  Result<bool> is_whole_in_memory(Part const& part, Place const& place, bool whole);
   Result<void> bring_all(ModelState& state, Target const& target);
   Result<void> fetch_files(ModelState& state, Target const& target, FetchedPart& one);
   Result<bool> is_whole(Part const& part, Place const& place);
@@ -270,6 +278,7 @@ private:
   };
   std::optional<Fetching> fetching_;  ///< planned, while it waits to be fetched
   std::set<Digest> spent_;            ///< recipes of the target that led nowhere
+  Millis ask_for_ways_{0};            ///< when to look again whether the server has encrypted the target
   std::uint64_t to_fetch_ = 0;        ///< bytes, when it was asked last
   std::optional<JointProbation> probation_;  ///< in probation, or proving
   UpdateLock::Hold lock_;                  ///< from the last look at it to the switch

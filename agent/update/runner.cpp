@@ -40,6 +40,7 @@ void Runner::settle_at_start() {
   auto const models = context_.slots.models();
   for (auto const& model : models ? *models : std::vector<std::string>{}) wake(model);
   for (auto const& [model, lane] : lanes_) lane->update.claim_at_start();
+  for (auto const& [model, lane] : lanes_) lane->update.fill_memory();
   for (auto const& [model, lane] : lanes_) lane->update.settle();
 }
 

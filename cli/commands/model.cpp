@@ -4,6 +4,7 @@
 #include "cli/commands/policy_file.hpp"
 #include "cli/args/refs.hpp"
 #include "cli/render/json.hpp"
+#include "core/wire/release.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/value.hpp>
@@ -30,6 +31,11 @@ Result<json::object> wanted(Fs& fs, Arguments const& arguments, json::value cons
       return Error{Kind::not_found, "unknown_alias", fmt::format("there is no alias {} to remove", change.first), "fleetctl model get shows those there are"};
     if (change.second) body["aliases"].get_object()[change.first] = *change.second;
     else body["aliases"].get_object().erase(change.first);
+  }
+  if (arguments.has("protected")) {
+    auto const text = arguments.text("protected");
+    FLEET_TRY(auto const protection, wire::parse_protection(text == "none" ? std::string_view() : std::string_view(text)));
+    body["protected"] = wire::protection_name(protection);
   }
   FLEET_CHECK(set_evidence(fs, arguments, present, body));
   return body;
@@ -64,7 +70,7 @@ std::string joined_started(json::value const& model) { return render::joined(ren
 bool same(json::value const& model, json::object const& body) {
   return render::number_at(model, "approvals_required") == render::number_at(body, "approvals_required") &&
          render::member(model, "aliases") == render::member(body, "aliases") && render::member(model, "signers") == render::member(body, "signers") &&
-         render::member(model, "demands") == render::member(body, "demands");
+         render::member(model, "demands") == render::member(body, "demands") && render::text_at(model, "protected") == render::text_at(body, "protected");
 }
 
 Result<int> create_model(Session& session, Arguments const& arguments) {
@@ -112,13 +118,14 @@ std::vector<Command> const& model_commands() {
   static Option const approvals{value, "--approvals", "N", "how many must approve a release before it may roll out"};
   static Option const alias{values, "--alias", "A=VERSION", "a name for a version; A- removes it"};
   static Option const signer{values, "--signer", "NAME=FILE", "who may attest releases: a public key; NAME- removes it"};
+  static Option const protection{value, "--protected", "HOW", "encrypt the files of releases to come: disk (devices have them as they are on the disk), memory (in memory alone), none"};
   static Option const demands{value, "--demands", "FILE", "what must be attested of a release (YAML; docs/ci.md), instead of what was demanded"};
   static std::vector<Command> const rows{
       {"model create",
        "a new model, so that releases of it can be published",
        "model create reader --approvals 1",
        create_model,
-       {name, approvals, alias, signer, demands},
+       {name, approvals, alias, signer, demands, protection},
        false,
        true},
       {"model set",
@@ -130,6 +137,7 @@ std::vector<Command> const& model_commands() {
         alias,
         signer,
         demands,
+        protection,
         {value, "--follow", "ALIAS", "from now on, moving this alias starts a rollout on -l SELECTOR or --all by --policy"},
         {value, "--unfollow", "ALIAS", "moving this alias starts nothing any more"},
         {flag, "--all", "", "with --follow: on all devices"},

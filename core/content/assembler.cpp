@@ -23,6 +23,12 @@ Result<BytesView> Assembler::assemble(Block const& block, BytesView stored, Sour
   if (block.stored)
     if (auto const got = crypto::sha256(stored); got != block.stored->sha256)
       return refused("stored_mismatch", block, fmt::format("the stored bytes are {}, expected {}", got.hex(), block.stored->sha256.hex()));
+  if (block.sealed) {
+    auto opened = key_ ? key_->open(stored) : Result<Bytes>(Error{Kind::unprocessable, "no_data_key", "there is no key for it"});
+    if (!opened) return refused("bad_block", block, opened.error().detail);
+    opened_ = *std::move(opened);
+    stored = opened_;
+  }
   FLEET_CHECK(read_base(block, base));
   FLEET_CHECK(decode(block, stored));
   // What is stored raw and what is copied was hashed on the way in, as the same digest.
@@ -49,7 +55,7 @@ Result<void> Assembler::read_base(Block const& block, Source* base) {
 
 Result<void> Assembler::decode(Block const& block, BytesView stored) {
   bool const sound = (block.method == Method::copy ? block.base && block.base->length == block.length : true) &&
-                     (block.method == Method::raw ? block.stored && block.stored->length == block.length : true) &&
+                     (block.method == Method::raw ? block.stored && stored.size() == block.length : true) &&
                      (block.method == Method::zstd || block.method == Method::parts ? block.stored.has_value() : true);
   if (!sound) return refused("bad_block", block, "base or stored range do not go with its method");
   switch (block.method) {

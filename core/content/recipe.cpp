@@ -14,8 +14,8 @@ namespace {
 constexpr std::string_view kMagic = "FLTRCP1\n";
 constexpr std::size_t kPieceBytes = 64 * 1024;
 constexpr std::array<std::string_view, 5> kMethods{"constant", "raw", "zstd", "copy", "parts"};
-// A block's first byte: the method, and whether it starts from a base.
-constexpr std::uint8_t kMethodMask = 0x0f, kHasBase = 0x10;
+// A block's first byte: the method, whether it starts from a base, and whether what is stored is encrypted.
+constexpr std::uint8_t kMethodMask = 0x0f, kHasBase = 0x10, kSealed = 0x20;
 
 bool is_stored(Method method) { return method == Method::raw || method == Method::zstd || method == Method::parts; }
 
@@ -114,10 +114,12 @@ Result<std::optional<Block>> RecipeReader::next() {
   Block block;
   block.offset = output_at_;
   FLEET_TRY(auto const tag, byte());
-  if ((tag & ~(kMethodMask | kHasBase)) != 0 || (tag & kMethodMask) > static_cast<int>(Method::parts)) return bad(fmt::format("{} is no method", tag));
+  if ((tag & ~(kMethodMask | kHasBase | kSealed)) != 0 || (tag & kMethodMask) > static_cast<int>(Method::parts)) return bad(fmt::format("{} is no method", tag));
   block.method = static_cast<Method>(tag & kMethodMask);
   bool const has_base = (tag & kHasBase) != 0;
   if (has_base != (block.method == Method::copy) && block.method != Method::parts) return bad("a base where there is none, or none where there is one");
+  block.sealed = (tag & kSealed) != 0;
+  if (block.sealed && !is_stored(block.method)) return bad("a block is encrypted that stores nothing");
   FLEET_TRY(auto const length, number(std::min(kBlockBytesMax, head_.size - output_at_), "a block's length"));
   if (length == 0) return bad("a block is empty");
   block.length = static_cast<std::uint32_t>(length);
@@ -158,7 +160,7 @@ Result<void> RecipeReader::read_base(Block& block) {
 }
 
 /// The segment counts from the one before, the offset from where the range before it ended in the same segment, else from 0. A raw block's length and digest are
-/// the block's own.
+/// the block's own, unless it is encrypted.
 Result<void> RecipeReader::read_stored(Block& block) {
   if (head_.segments.empty()) return bad("a block is stored, and there is no segment");
   FLEET_TRY(auto const step, number(2 * kSegmentsMax + 1, "the way to a segment"));
@@ -171,7 +173,7 @@ Result<void> RecipeReader::read_stored(Block& block) {
   auto const offset = unzigzag_from(step == 0 ? stored_at_ : 0, way);
   if (offset > size) return bad(fmt::format("a stored range begins at {} of {} bytes", offset, size));
   range.offset = static_cast<std::uint32_t>(offset);
-  if (block.method == Method::raw) {
+  if (block.method == Method::raw && !block.sealed) {
     range.length = block.length;
     range.sha256 = block.sha256;
   } else {
@@ -197,7 +199,7 @@ Result<RecipeSummary> RecipeReader::check() {
     std::uint64_t memory = block->length;
     if (block->stored) {
       summary.stored_bytes += block->stored->length;
-      memory += block->stored->length;
+      memory += (block->sealed ? 2 : 1) * std::uint64_t{block->stored->length};
     }
     if (block->method == Method::constant) summary.constant_bytes += block->length;
     if (block->method == Method::copy) summary.copied_bytes += block->length;
@@ -253,7 +255,7 @@ Bytes encode_recipe(RecipeHead const& head, std::vector<Block> const& blocks) {
   put_head(out, head, blocks.size());
   std::uint64_t base_at = 0, stored_at = 0, segment = 0;
   for (auto const& block : blocks) {
-    out.push_back(static_cast<std::uint8_t>(static_cast<std::uint8_t>(block.method) | (block.base ? kHasBase : 0)));
+    out.push_back(static_cast<std::uint8_t>(static_cast<std::uint8_t>(block.method) | (block.base ? kHasBase : 0) | (block.sealed ? kSealed : 0)));
     put_varint(out, block.length);
     put_digest(out, block.sha256);
     if (block.method == Method::constant) out.push_back(block.value);
@@ -271,7 +273,7 @@ Bytes encode_recipe(RecipeHead const& head, std::vector<Block> const& blocks) {
       put_varint(out, zigzag_to(segment == block.stored->segment ? stored_at : 0, block.stored->offset));
       segment = block.stored->segment;
       stored_at = std::uint64_t{block.stored->offset} + block.stored->length;
-      if (block.method != Method::raw) {
+      if (block.method != Method::raw || block.sealed) {
         put_varint(out, block.stored->length);
         put_digest(out, block.stored->sha256);
       }

@@ -69,6 +69,7 @@ struct Block {
   std::uint8_t value = 0;             ///< constant
   std::optional<BaseRange> base;      ///< copy; parts that have one
   std::optional<StoredRange> stored;  ///< raw, zstd, parts
+  bool sealed = false;                ///< what is stored is encrypted with the data key of its release (crypto::DataKey)
   bool operator==(Block const&) const = default;
 };
 

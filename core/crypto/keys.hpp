@@ -44,7 +44,7 @@ public:
   [[nodiscard]] PublicKey public_key() const;
   [[nodiscard]] std::string key_id() const { return crypto::key_id(public_key()); }
   [[nodiscard]] std::array<std::uint8_t, 64> sign(BytesView message) const;
-  [[nodiscard]] BytesView seed() const;  ///< for writing the key file only
+  [[nodiscard]] BytesView seed() const;  ///< for its key file, and where it is a secret of another use (server/signing/data_keys.hpp)
 
 private:
   SigningKey() = default;

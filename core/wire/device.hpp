@@ -31,6 +31,7 @@ struct EnrollRequest {
   std::string id;   ///< may be empty: the server makes one
   std::string hardware;
   Labels reported;
+  std::string wrap_key = {};  ///< PEM, P-256 or X25519: what data keys of protected releases are encrypted to; empty: the device takes none
 };
 struct EnrollResponse {
   std::string id;
@@ -69,7 +70,7 @@ struct ModelStatus {
   std::string rollout;  ///< the rollout it last acted for, or empty
   std::int64_t attempt = 0;
   std::string waiting;  ///< why it waits (window, zone, battery, charging, temperature, load, memory, disk, metered, budget, held, update_lock,
-                        ///< consent; disk_full, disk_read_only, disk_failed), or empty
+                        ///< consent; encryption: the server has yet to encrypt a protected release; no_data_key; disk_full, disk_read_only, disk_failed), or empty
   std::int64_t to_fetch = 0;  ///< while a download waits: bytes that it would take over the link, where that is known
   std::string variant = {};  ///< of what runs: a variant's name, where a condition of the device chose it; else empty
   std::string retest = {};   ///< why what runs failed when it was tested again, as a code; empty: it did not
@@ -145,6 +146,7 @@ struct DirectiveTarget {
   std::vector<std::string> revoked;  ///< digests (hex) of this model's releases that the device had and that were revoked: no place to go back to
   std::string set = {};              ///< the model of the set that it is a member of: the set's target, in the same directive, says when it moves
   std::vector<std::string> after = {};  ///< of a member: the models whose switches its own comes after
+  std::string key = {};                 ///< of a protected release: its data key, for this device's wrap_key (crypto::wrap), in base64
   bool operator==(DirectiveTarget const&) const = default;
 };
 /// The server asks for the device's support bundle.

@@ -103,6 +103,7 @@ DirectiveTarget read_target(json::value const& value, std::string const& at, std
   out.set = reader.text("set", 64, {});
   if (auto const named = check_model_name(out.set); !out.set.empty() && !named) reader.fault("set", named.error().detail);
   out.after = reader.texts("after", kMembersMax, 64);
+  out.key = reader.text("key", 256, {});
   if (auto const* const windows = reader.array("window", 16))
     for (std::size_t i = 0; i < windows->size(); ++i) out.windows.push_back(read_window((*windows)[i], at + "/window/" + std::to_string(i), faults));
   return out;
@@ -141,6 +142,7 @@ json::object target_json(DirectiveTarget const& target) {
   if (!target.revoked.empty()) out["revoked"] = json::array(target.revoked.begin(), target.revoked.end());
   if (!target.set.empty()) out["set"] = target.set;
   if (!target.after.empty()) out["after"] = json::array(target.after.begin(), target.after.end());
+  if (!target.key.empty()) out["key"] = target.key;
   return out;
 }
 

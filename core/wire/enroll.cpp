@@ -16,6 +16,7 @@ Result<EnrollRequest> decode_enroll_request(std::string_view text) {
   out.id = reader.text("id", 128, {});
   out.hardware = reader.text("hardware", 128, {});
   for (auto& [key, fact] : reader.text_map("reported", 64, 256)) out.reported.emplace(std::move(key), std::move(fact));
+  out.wrap_key = reader.text("wrap_key", 1024, {});
   FLEET_CHECK(no_faults(faults, "enrolment"));
   return out;
 }
@@ -25,6 +26,7 @@ std::string encode(EnrollRequest const& message) {
   for (auto const& [key, fact] : message.reported) reported[key] = fact;
   json::object out{{"token", message.token}, {"csr", message.csr}, {"hardware", message.hardware}, {"reported", std::move(reported)}};
   if (!message.id.empty()) out["id"] = message.id;
+  if (!message.wrap_key.empty()) out["wrap_key"] = message.wrap_key;
   return json::serialize(out);
 }
 

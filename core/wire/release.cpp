@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <set>
 
 namespace fleet::wire {
@@ -263,6 +264,10 @@ Result<Release> read_release(json::value const& value, bool is_signed) {
   if (auto const* const variants = reader.array("variants", 64)) read_variants(*variants, release, faults);
   if (release.variants.empty()) reader.fault("variants", "at least one variant is required");
   if (auto const* const manifest = reader.find("manifest")) release.manifest = read_manifest(*manifest, "/manifest", false, faults);
+  // One that this program does not know is not taken for none: the files would be asked for as they are, and kept so.
+  auto const protection = parse_protection(reader.text("protected", 32, {}));
+  if (protection) release.protection = *protection;
+  else reader.fault("protected", protection.error().detail);
   check_variant_names(release, !is_signed, faults);
   if (auto const fine = check_floor_of(release); !fine) faults.push_back({"/manifest/security_floor", fine.error().detail});
   FLEET_CHECK(no_faults(faults, "release"));
@@ -271,12 +276,40 @@ Result<Release> read_release(json::value const& value, bool is_signed) {
 
 }  // namespace
 
+constexpr auto kProtections =
+    std::to_array<std::pair<std::string_view, Protection>>({{"", Protection::none}, {"disk", Protection::disk}, {"memory", Protection::memory}});
+
+std::string_view protection_name(Protection protection) {
+  for (auto const& [text, value] : kProtections)
+    if (value == protection) return text;
+  return {};
+}
+
+Result<Protection> parse_protection(std::string_view text) {
+  for (auto const& [name, value] : kProtections)
+    if (name == text) return value;
+  return Error{Kind::bad_input, "bad_protection", fmt::format("'{}' is neither disk nor memory", text.substr(0, 40))};
+}
+
 Result<void> check_floor_of(Release const& release) {
   if (release.manifest.security_floor <= release.release_counter) return {};
   return Error{Kind::unprocessable, "floor_above_counter",
                fmt::format("security_floor {} is above the release's own counter {}: a device that ran it would take no later release below that",
                            release.manifest.security_floor, release.release_counter),
                "a floor is a counter of this model: that of the first release that is still safe"};
+}
+
+Result<void> check_protection_of(Release const& release) {
+  if (release.protection == Protection::none) return {};
+  auto const refused = [](std::string why, std::string hint) { return Error{Kind::unprocessable, "cannot_protect", std::move(why), std::move(hint)}; };
+  std::map<std::string_view, std::size_t> files;
+  for (auto const& variant : release.variants)
+    for (auto const& hardware : variant.hardware)
+      if ((files[hardware] += variant.files.size()) > kProtectedFilesMax)
+        return refused(fmt::format("{} files for hardware {}: of a protected model at most {} are taken", files[hardware], hardware, kProtectedFilesMax), "pack small files into one (tar, zip, a single weights file)");
+  if (release.protection == Protection::memory && release.manifest.handler != kFilesHandler)
+    return refused(fmt::format("the handler {} writes to the disk what the model may have in memory alone", release.manifest.handler), "publish its files as they are, or have the model protected on disk");
+  return {};
 }
 
 Result<Manifest> decode_manifest(std::string_view text) {
@@ -337,11 +370,12 @@ std::string encode(Release const& release) {
     if (!links.empty()) entry["links"] = std::move(links);
     variants.push_back(std::move(entry));
   }
-  json::object const out{{"model", release.model},
-                         {"version", release.version},
-                         {"release_counter", release.release_counter},
-                         {"variants", std::move(variants)},
-                         {"manifest", manifest_json(release.manifest)}};
+  json::object out{{"model", release.model},
+                   {"version", release.version},
+                   {"release_counter", release.release_counter},
+                   {"variants", std::move(variants)},
+                   {"manifest", manifest_json(release.manifest)}};
+  if (release.protection != Protection::none) out["protected"] = protection_name(release.protection);
   return json::serialize(out);
 }
 

@@ -124,6 +124,18 @@ struct Manifest {
   std::map<std::string, VariantWhen> variants;  ///< by the names of variants
   std::map<std::string, MetricSchema, std::less<>> schema;  ///< metrics that the model sends, by their names
 };
+/// Whether a release's files travel encrypted (docs/adr/0050), and where a device may have them in the clear.
+enum class Protection {
+  none,    ///< they travel as they are
+  disk,    ///< encrypted on their way; on the device's disk as they are
+  memory,  ///< encrypted on the disk, too: as they are in memory alone
+};
+/// Of a hardware's variants: each is listed with its routes (routes.hpp).
+inline constexpr std::size_t kProtectedFilesMax = 2'000;
+/// The names of the last two in release.json and in the API; empty: none. @errors bad_input
+[[nodiscard]] std::string_view protection_name(Protection protection);
+[[nodiscard]] Result<Protection> parse_protection(std::string_view text);
+
 /// One release of a set: which of which model, and which members' switches its own comes after.
 struct Member {
   std::string model, version;
@@ -139,6 +151,7 @@ struct Release {
   std::int64_t release_counter = 0;
   std::vector<Variant> variants;
   Manifest manifest;
+  Protection protection = Protection::none;  ///< `protected`; never of a set: its members have their own
   std::vector<Member> members = {};  ///< of a set, in place of variants and manifest; as they were listed
 
   [[nodiscard]] bool is_set() const { return !members.empty(); }
@@ -149,6 +162,9 @@ struct Release {
 [[nodiscard]] std::string encode(Release const& release);
 /// A floor above the release's own counter would end its model on every device that commits it. @errors unprocessable (code `floor_above_counter`)
 [[nodiscard]] Result<void> check_floor_of(Release const& release);
+/// What a protected release can be: of so many files a hardware, and in memory alone only where its files are what runs.
+/// @errors unprocessable (code `cannot_protect`)
+[[nodiscard]] Result<void> check_protection_of(Release const& release);
 /// The body of a publication: release.json, and what goes with it (evidence, lineage).
 inline constexpr std::size_t kPublicationBytesMax = 4 * 1024 * 1024;
 /// The release that a publication asks for: `version`, `variants` and `manifest`, or `members`, of its body, which are as in release.json; the counter, which is the

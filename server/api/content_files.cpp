@@ -11,8 +11,10 @@ namespace fleet::api {
 Result<Reply> get_device_routes(Services& services, Call const& call) {
   auto const digest = Digest::parse(call.path_value("digest"));
   if (!digest) return Error{Kind::not_found, "unknown_release", "a release is named by the SHA-256 of its release.json"};
+  FLEET_TRY(auto routes, routes::sign_routes(services.store.reader(), *services.keys, *digest, call.actor.device_n));
+  if (routes.wanting != 0) FLEET_CHECK(routes::want_encrypted(services.store, routes.wanting, call.now));
   Reply reply;
-  FLEET_TRY(reply.body, routes::sign_routes(services.store.reader(), *services.keys, *digest, call.actor.device_n));
+  reply.body = std::move(routes.envelope);
   return reply;
 }
 

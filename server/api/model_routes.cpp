@@ -54,6 +54,7 @@ void read_standing(Services& services, wire::ObjectReader& reader, std::vector<c
 
 struct Wanted {
   catalog::Model model;
+  bool says_protection = false;  ///< one that is not told stays: it is not lost to who knows nothing of it
   std::string reason;
 };
 
@@ -68,6 +69,10 @@ Result<Wanted> decode(Services& services, Call const& call) {
   wanted.approvals_required = static_cast<int>(reader.integer("approvals_required", 0, 10, 0));
   for (auto& [alias, version] : reader.text_map("aliases", 64, 64)) wanted.aliases.emplace(std::move(alias), std::move(version));
   read_standing(services, reader, wanted.standing, faults);
+  auto const protection = wire::parse_protection(reader.text("protected", 32, {}));
+  out.says_protection = reader.find("protected") != nullptr;
+  if (protection) wanted.protection = *protection;
+  else reader.fault("protected", protection.error().detail);
   out.reason = reader.text("reason", 1000, {});
   for (auto const* const part : {"signers", "demands"}) (void)reader.find(part);  // read below, as one
   reader.refuse_unknown();
@@ -102,7 +107,8 @@ Error changed_meanwhile(std::string const& model) {
   return {Kind::precondition, "changed_meanwhile", fmt::format("model {} was changed meanwhile", model), "read it again, then repeat"};
 }
 
-Result<Reply> change(Services& services, Call const& call, catalog::Model const& before, Wanted const& wanted) {
+Result<Reply> change(Services& services, Call const& call, catalog::Model const& before, Wanted wanted) {
+  if (!wanted.says_protection) wanted.model.protection = before.protection;
   FLEET_TRY(auto const moves, plan_moves(services, before, wanted.model, call.now));
   boost::json::array started;
   auto const job = [&](store::Tx& tx) -> Result<catalog::Model> {

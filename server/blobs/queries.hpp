@@ -10,9 +10,13 @@ inline constexpr db::Query kGetBlob{"get_blob", "SELECT size FROM blobs WHERE sh
 // ?2 empty: of any model.
 inline constexpr db::Query kInRelease{
     "blob_in_release", "SELECT 1 FROM release_files f JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND (?2 = '' OR r.model = ?2) LIMIT 1"};
+// The same as it goes over networks: what is protected is there encrypted alone.
+inline constexpr db::Query kInOpenRelease{
+    "blob_in_open_release",
+    "SELECT 1 FROM release_files f JOIN releases r ON r.n = f.release WHERE f.sha256 = ?1 AND r.protected = '' AND (?2 = '' OR r.model = ?2) LIMIT 1"};
 inline constexpr db::Query kNamedToDevice{
     "blob_named_to_device",
-    "SELECT 1 FROM devices d JOIN named_releases n ON n.device = d.n JOIN release_files f ON f.sha256 = ?1 AND f.release = n.release "
+    "SELECT 1 FROM devices d JOIN named_releases n ON n.device = d.n JOIN releases r ON r.n = n.release AND r.protected = '' JOIN release_files f ON f.sha256 = ?1 AND f.release = n.release "
     "JOIN release_hardware h ON h.release = n.release AND h.hardware = d.hardware AND h.variant = f.variant WHERE d.n = ?2 LIMIT 1"};
 inline constexpr db::Query kCacheOf{"blob_cache_of", "SELECT cache FROM devices WHERE n = ?1"};
 inline constexpr db::Query kUploadedBy{"uploaded_by", "SELECT 1 FROM uploads WHERE sha256 = ?1 AND created_by = ?2 AND state = 'done' LIMIT 1"};
@@ -50,6 +54,6 @@ inline constexpr db::Query kTotal{"blob_total", "SELECT value FROM blob_totals W
 inline constexpr db::Query kForgetDone{
     "forget_done_uploads", "DELETE FROM uploads WHERE id IN (SELECT id FROM uploads WHERE touched_at < ?1 AND state = 'done' ORDER BY touched_at LIMIT ?2)"};
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kInRelease, kNamedToDevice, kCacheOf, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kInsertDone, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload, kBlobsAfter, kIsNamed, kDeleteBlob, kNoteRemoval, kRemovalsDue, kForgetRemoval, kRemovalBytes, kAddToTotal, kTotal, kForgetDone});
+inline constexpr auto kQueries = std::to_array<db::Query>({kGetBlob, kInRelease, kInOpenRelease, kNamedToDevice, kCacheOf, kUploadedBy, kAllBlobs, kInsertBlob, kGetUpload, kOpenUploadOf, kInsertUpload, kInsertDone, kSetReceived, kFinishUpload, kOpenUploads, kForgottenUploads, kDeleteUpload, kBlobsAfter, kIsNamed, kDeleteBlob, kNoteRemoval, kRemovalsDue, kForgetRemoval, kRemovalBytes, kAddToTotal, kTotal, kForgetDone});
 
 }  // namespace fleet::blobs

@@ -11,15 +11,15 @@ namespace {
 
 constexpr std::size_t kModelsBytesMax = 16 * 1024;
 
-Result<bool> in_release(db::Connection& reader, Digest const& sha256, std::string_view model) {
-  auto row = reader.prepare(kInRelease);
+Result<bool> is_in(db::Connection& reader, db::Query const& releases, Digest const& sha256, std::string_view model) {
+  auto row = reader.prepare(releases);
   return row.bind_all(sha256, model).step();
 }
 
 }  // namespace
 
 Result<bool> may_read(db::Connection& reader, Digest const& sha256, std::string_view actor, std::string_view model) {
-  FLEET_TRY(bool const found, in_release(reader, sha256, model));
+  FLEET_TRY(bool const found, is_in(reader, kInRelease, sha256, model));
   if (found) return true;
   auto sent = reader.prepare(kUploadedBy);
   return sent.bind_all(sha256, actor).step();
@@ -37,10 +37,10 @@ Result<std::optional<std::vector<std::string>>> cached_models(db::Connection& re
 
 Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n) {
   FLEET_TRY(auto const models, cached_models(reader, device_n));
-  if (models && models->empty()) return in_release(reader, sha256, "");
+  if (models && models->empty()) return is_in(reader, kInOpenRelease, sha256, "");
   if (models) {
     for (auto const& model : *models) {
-      FLEET_TRY(bool const found, in_release(reader, sha256, model));
+      FLEET_TRY(bool const found, is_in(reader, kInOpenRelease, sha256, model));
       if (found) return true;
     }
     return false;

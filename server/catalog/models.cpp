@@ -19,6 +19,7 @@ namespace {
 
 Model read_row(db::Statement const& row) {
   Model model{row.text(0), static_cast<int>(row.int64(1)), {}, row.int64(3), from_unix_ms(row.int64(4)), row.text(5), row.text(6)};
+  if (auto const protection = wire::parse_protection(row.text_view(7))) model.protection = *protection;  // the column takes no other
   auto const aliases = json::parse(row.text(2));  // our own text
   for (auto const& alias : aliases.as_object()) model.aliases.emplace(std::string(alias.key()), std::string(alias.value().as_string()));
   return model;
@@ -78,6 +79,7 @@ std::string model_json(Model const& model) {
                    {"standing", std::move(standing)},
                    {"signers", json::object()},
                    {"demands", json::array()},
+                   {"protected", model.protection == wire::Protection::none ? json::value(nullptr) : json::value(wire::protection_name(model.protection))},
                    {"kind", model.kind.empty() ? json::value(nullptr) : json::value(model.kind)}};
   auto const evidence = json::parse(model.evidence);  // our own text
   for (auto const& member : evidence.as_object()) out[member.key()] = member.value();
@@ -114,7 +116,7 @@ Result<Model> create_model(store::Tx& tx, signing::KeyRing& keys, Model wanted, 
     return Error{Kind::conflict, "model_exists", fmt::format("model {} exists already", wanted.name), "change it with fleetctl model set"};
   FLEET_CHECK(settle_aliases(tx, wanted));
   FLEET_CHECK(tx.prepare(kInsertModel)
-                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence)
+                  .bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), to_unix_ms(deed.at), wanted.evidence, wire::protection_name(wanted.protection))
                   .run());
   FLEET_CHECK(save_standing(tx, wanted));
   FLEET_CHECK(signing::add_model_role(tx, keys, wanted.name, deed.at));
@@ -127,9 +129,9 @@ Result<Model> change_model(store::Tx& tx, Model wanted, events::Deed const& deed
   FLEET_TRY(auto const before, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(settle_aliases(tx, wanted));
   if (before.approvals_required == wanted.approvals_required && before.aliases == wanted.aliases && before.evidence == wanted.evidence &&
-      before.standing == wanted.standing)
+      before.standing == wanted.standing && before.protection == wanted.protection)
     return before;
-  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), wanted.evidence).run());
+  FLEET_CHECK(tx.prepare(kUpdateModel).bind_all(wanted.name, wanted.approvals_required, json::serialize(wire::text_object(wanted.aliases)), wanted.evidence, wire::protection_name(wanted.protection)).run());
   FLEET_CHECK(save_standing(tx, wanted));
   FLEET_TRY(auto changed, load_model(tx.connection(), wanted.name));
   FLEET_CHECK(note(tx, deed, "model.changed", changed, model_json(before)));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "core/wire/release.hpp"
 #include "server/events/deed.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/store/store.hpp"
@@ -26,6 +27,7 @@ struct Model {
   std::string evidence = "{}";  ///< JSON, as trust::encode writes an EvidencePolicy
   std::string kind = {};  ///< model: its releases have files; set: they have members; empty: it has none yet
   std::vector<Standing> standing = {};  ///< one an alias
+  wire::Protection protection = wire::Protection::none;  ///< of its releases to come: `protected`
 };
 
 [[nodiscard]] std::string model_json(Model const& model);

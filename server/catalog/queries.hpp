@@ -6,13 +6,13 @@
 
 namespace fleet::catalog {
 
-inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind FROM models WHERE name = ?1"};
+inline constexpr db::Query kGetModel{"get_model", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind, protected FROM models WHERE name = ?1"};
 inline constexpr db::Query kListModels{
-    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind FROM models WHERE name > ?1 AND (?3 = '' OR name = ?3) AND (?4 = '' OR kind = ?4) ORDER BY name LIMIT ?2"};
+    "list_models", "SELECT name, approvals_required, aliases, revision, created_at, evidence, kind, protected FROM models WHERE name > ?1 AND (?3 = '' OR name = ?3) AND (?4 = '' OR kind = ?4) ORDER BY name LIMIT ?2"};
 inline constexpr db::Query kInsertModel{"insert_model",
-                                        "INSERT INTO models (name, approvals_required, aliases, created_at, evidence) VALUES (?1, ?2, ?3, ?4, ?5)"};
+                                        "INSERT INTO models (name, approvals_required, aliases, created_at, evidence, protected) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"};
 inline constexpr db::Query kUpdateModel{"update_model",
-                                        "UPDATE models SET approvals_required = ?2, aliases = ?3, evidence = ?4, revision = revision + 1 WHERE name = ?1"};
+                                        "UPDATE models SET approvals_required = ?2, aliases = ?3, evidence = ?4, protected = ?5, revision = revision + 1 WHERE name = ?1"};
 inline constexpr db::Query kSetKind{"set_model_kind", "UPDATE models SET kind = ?2 WHERE name = ?1 AND kind <> ?2"};
 inline constexpr db::Query kStandingOf{"standing_of", "SELECT alias, selector, policy FROM model_standing WHERE model = ?1 ORDER BY alias"};
 inline constexpr db::Query kAddStanding{"add_standing", "INSERT INTO model_standing (model, alias, selector, policy) VALUES (?1, ?2, ?3, ?4)"};
@@ -30,8 +30,8 @@ inline constexpr db::Query kAllDocuments{"all_documents", "SELECT model, version
 inline constexpr db::Query kDocumentByDigest{"document_by_digest", "SELECT document FROM releases WHERE model = ?1 AND version = ?2 AND digest = ?3"};
 inline constexpr db::Query kInsertRelease{
     "insert_release",
-    "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING n"};
+    "INSERT INTO releases (model, version, digest, document, request, state, metrics, datasets, inspection, commit_id, created_by, created_at, protected) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING n"};
 inline constexpr db::Query kSetReleaseState{"set_release_state", "UPDATE releases SET state = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kReleasesWithFile{
     "releases_with_file",

@@ -80,10 +80,10 @@ Result<std::vector<std::int64_t>> find_parents(db::Connection& reader, std::vect
   return out;
 }
 
-Result<std::int64_t> insert(store::Tx& tx, Release const& release) {
+Result<std::int64_t> insert(store::Tx& tx, Release const& release, wire::Protection protection) {
   auto statement = tx.prepare(kInsertRelease);
   statement.bind_all(release.model, release.version, release.digest, release.document, release.request, release.state, release.metrics, release.datasets,
-                     release.inspection, release.commit, release.created_by, to_unix_ms(release.created_at));
+                     release.inspection, release.commit, release.created_by, to_unix_ms(release.created_at), wire::protection_name(protection));
   return statement.returned();
 }
 
@@ -176,6 +176,8 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   auto document = asked;
   FLEET_TRY(document.release_counter, next_counter(tx, asked.model));
   FLEET_CHECK(wire::check_floor_of(document));
+  if (!document.is_set()) document.protection = model.protection;  // a set's members have their own
+  FLEET_CHECK(wire::check_protection_of(document));
   Release release;
   release.model = asked.model;
   release.version = asked.version;
@@ -191,7 +193,7 @@ Result<Published> publish(store::Tx& tx, signing::KeyRing& keys, Publication wan
   release.created_by = deed.actor;
   release.created_at = deed.at;
   release.request = wanted.request;
-  FLEET_TRY(release.n, insert(tx, release));
+  FLEET_TRY(release.n, insert(tx, release, document.protection));
   FLEET_CHECK(index(tx, release.n, document));
   FLEET_CHECK(keep_members(tx, release.n, document, members));
   FLEET_CHECK(tx.prepare(kSetKind).bind_all(release.model, document.is_set() ? "set" : "model").run());

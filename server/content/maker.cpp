@@ -3,11 +3,13 @@
 #include "core/base/log.hpp"
 #include "core/content/assembler.hpp"
 #include "core/content/encode/encoder.hpp"
+#include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/wire/release.hpp"
 #include "server/blobs/paths.hpp"
 #include "server/content/paths.hpp"
 #include "server/content/queries.hpp"
+#include "server/signing/data_keys.hpp"
 
 #include <fmt/format.h>
 
@@ -19,6 +21,7 @@ namespace {
 
 constexpr std::uint64_t kCheckpointBytes = 64U << 20;
 constexpr Millis kCheckpointEvery = std::chrono::minutes{1};
+constexpr std::uint64_t kSealedSpare = 64 * 1024;  ///< that a file takes encrypted, besides what its blocks do: its recipe
 constexpr std::uint64_t kDiskReserve = std::uint64_t{1} << 30;  ///< whatever is prepared, publications and the database must go on
 
 Error interrupted() { return {Kind::unavailable, "interrupted", "the server ends"}; }
@@ -84,6 +87,7 @@ public:
     if (task_.base != Digest{}) {
       FLEET_TRY(base, open_subject(context_, task_.base, task_.base_release.value_or(0), task_.base_variant.value_or(0)));
     }
+    FLEET_CHECK(load_key());
     FLEET_TRY(limit_, limit(target.source->size()));
     FLEET_CHECK(check_disk(limit_));
     FLEET_CHECK(context_.fs.make_dirs(dir_, 0700));
@@ -103,9 +107,10 @@ public:
 private:
   /// How many bytes it may have to be of use.
   Result<std::uint64_t> limit(std::uint64_t size) {
+    if (task_.base == Digest{} && key_) return size + size / 64 + kSealedSpare;
     if (task_.base == Digest{}) return static_cast<std::uint64_t>(kWholeShareMax * static_cast<double>(size));
     auto row = context_.store.reader().prepare(kBytesOf);
-    FLEET_TRY(bool const found, row.bind_all(task_.target, Digest{}).step());
+    FLEET_TRY(bool const found, row.bind_all(task_.target, Digest{}, task_.sealed).step());
     auto const replaced = found ? std::min(size, static_cast<std::uint64_t>(row.int64(0))) : size;
     return static_cast<std::uint64_t>(kDeltaShareMax * static_cast<double>(replaced));
   }
@@ -130,6 +135,7 @@ private:
     auto kept_offset = builder.offset();
     while (builder.blocks() < encoder.blocks()) {
       FLEET_TRY(auto block, encoder.encode(builder.blocks()));
+      if (key_) block = content::seal(std::move(block), *key_);
       stored += block.stored.size();
       if (stored > limit_) {
         outcome.state = "refused";
@@ -147,6 +153,7 @@ private:
       if (context_.stop) return interrupted();
     }
     FLEET_TRY(auto recipe, builder.finish());
+    if (key_) recipe = content::seal_pieces(*key_, recipe);
     return std::optional(std::move(recipe));
   }
 
@@ -159,7 +166,10 @@ private:
 
   /// Follows it as a device would: what is told to be ready makes the file.
   Result<void> judge(Bytes const& bytes, content::Source* base, Outcome& outcome) {
-    content::MemorySource source(bytes);
+    content::MemorySource sent(bytes);
+    std::optional<content::SealedSource> opened;
+    if (key_) opened.emplace(sent, *key_);
+    content::Source& source = opened ? static_cast<content::Source&>(*opened) : sent;
     FLEET_TRY(auto recipe, content::RecipeReader::open(source));
     FLEET_TRY(outcome.summary, recipe.check());
     outcome.recipe = crypto::sha256(bytes);
@@ -169,7 +179,7 @@ private:
       outcome.why = fmt::format("{} bytes, at most {} would be of use", outcome.summary.segment_bytes + bytes.size(), limit_);
       return {};
     }
-    content::Assembler assembler;
+    content::Assembler assembler(key_);
     std::string object;
     std::optional<std::uint32_t> loaded;
     for (;;) {
@@ -218,11 +228,21 @@ private:
     return context_.fs.sync_dir(folder);
   }
 
+  Result<void> load_key() {
+    if (task_.sealed == 0) return {};
+    auto row = context_.store.reader().prepare(kDigestOf);
+    FLEET_TRY(bool const found, row.bind(1, task_.sealed).step());
+    if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("there is no release {}", task_.sealed)};
+    FLEET_TRY(key_, signing::data_key(context_.keys, row.digest(0)));
+    return {};
+  }
+
   [[nodiscard]] std::string checkpoint_path() const { return dir_ + "/checkpoint"; }
 
   MakerContext const& context_;
   Task const& task_;
   std::string dir_;
+  std::optional<crypto::DataKey> key_;  ///< of a protected release
   std::uint64_t limit_ = 0;
   std::map<Digest, std::uint64_t> objects_;
 };
@@ -236,7 +256,7 @@ Result<std::optional<Task>> next_task(db::Connection& reader, std::set<std::int6
     FLEET_TRY(bool const found, rows.step());
     if (!found) return std::optional<Task>();
     if (!but.contains(rows.int64(0)))
-      return std::optional(Task{rows.int64(0), rows.digest(1), rows.digest(2), rows.int64(3), rows.int64(4), rows.maybe_int64(5), rows.maybe_int64(6)});
+      return std::optional(Task{rows.int64(0), rows.digest(1), rows.digest(2), rows.int64(3), rows.int64(4), rows.maybe_int64(5), rows.maybe_int64(6), rows.int64(7)});
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
+#include "server/signing/key_ring.hpp"
 #include "server/store/store.hpp"
 
 #include <atomic>
@@ -12,7 +13,8 @@
 /// One recipe, made. Long, blocking; stops within a block, or a mebibyte that is read, and goes on from its last checkpoint.
 namespace fleet::routes {
 
-/// A delta is kept where it takes at most this share of what it replaces; what starts from nothing, this share of the file.
+/// A delta is kept where it takes at most this share of what it replaces; what starts from nothing, this share of the file. What is encrypted and starts from
+/// nothing is always kept: there is no other way.
 inline constexpr double kDeltaShareMax = .8, kWholeShareMax = .95;
 
 /// What is to be made, as its row says.
@@ -21,6 +23,7 @@ struct Task {
   Digest target, base;  ///< base zero: from nothing
   std::int64_t release = 0, variant = 0;
   std::optional<std::int64_t> base_release, base_variant;
+  std::int64_t sealed = 0;  ///< the release with whose key it is encrypted; 0: with none
 };
 /// The one to make next, none of `but`; nothing: none waits.
 [[nodiscard]] Result<std::optional<Task>> next_task(db::Connection& reader, std::set<std::int64_t> const& but = {});
@@ -30,6 +33,7 @@ struct MakerContext {
   Fs& fs;
   Clock& clock;
   std::string const& data_dir;
+  signing::KeyRing& keys;
   std::atomic<bool> const& stop;
 };
 /// Makes it, tries it out block by block, and notes it as ready; or as refused, where it saves too little, or failed.

@@ -57,14 +57,19 @@ void Preparer::loop() {
   }
 }
 
-/// Until a release or a rollout changed, or it is time to look what devices run.
+/// Until a release or a rollout changed, a device asked for what is not there, or it is time to look what devices run.
 void Preparer::rest() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool const is_time = services_.clock.mono() - looked_ >= kLookEvery;
-    if (is_time || services_.store.epochs().policy() != seen_) return;
+    if (is_time || services_.store.epochs().policy() != seen_ || has_work()) return;
     changed_.wait_for(lock, kLookAtEpoch, [this] { return stop_.load(); });
   }
+}
+
+bool Preparer::has_work() {
+  auto const task = next_task(services_.store.reader(), too_large_);
+  return task && *task;
 }
 
 Result<bool> Preparer::round() {

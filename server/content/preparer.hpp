@@ -31,10 +31,11 @@ public:
 private:
   void loop();
   void rest();
+  [[nodiscard]] bool has_work();
   Result<void> look();
   /// False: there is no room for it, and nothing to give up for it.
   Result<bool> make_room(std::uint64_t bytes);
-  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, services_.data_dir, stop_}; }
+  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, services_.data_dir, *services_.keys, stop_}; }
 
   Services& services_;
   std::uint64_t bytes_max_;

@@ -19,15 +19,15 @@ inline constexpr db::Query kRunningOf{
     "SELECT r.n, c.devices FROM running_counts c JOIN releases r ON r.model = c.model AND r.version = c.version WHERE c.model = ?1 AND c.devices > 0 ORDER BY c.devices DESC, r.n DESC LIMIT ?2"};
 inline constexpr db::Query kWant{
     "content_want",
-    "INSERT INTO content_recipes (target, base, release, variant, base_release, base_variant, state, devices, urgent, wanted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', ?7, ?8, ?9) "
-    "ON CONFLICT (target, base) DO UPDATE SET devices = excluded.devices, urgent = excluded.urgent, wanted_at = excluded.wanted_at"};
+    "INSERT INTO content_recipes (target, base, sealed, release, variant, base_release, base_variant, state, devices, urgent, wanted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?9, ?10) "
+    "ON CONFLICT (target, base, sealed) DO UPDATE SET devices = excluded.devices, urgent = excluded.urgent, wanted_at = excluded.wanted_at"};
 
 // What is no longer.
 inline constexpr db::Query kUnwanted{"content_unwanted", "SELECT n FROM content_recipes WHERE wanted_at < ?1 ORDER BY wanted_at, n LIMIT ?2"};
 inline constexpr db::Query kOfRevoked{
     "content_of_revoked",
-    "SELECT c.n FROM content_recipes c JOIN releases r ON r.n = c.release WHERE r.state = 'revoked' AND NOT EXISTS "
-    "(SELECT 1 FROM release_files f JOIN releases o ON o.n = f.release WHERE f.sha256 = c.target AND o.state <> 'revoked') LIMIT ?1"};
+    "SELECT c.n FROM content_recipes c JOIN releases r ON r.n = c.release WHERE r.state = 'revoked' AND (c.sealed <> 0 OR NOT EXISTS "
+    "(SELECT 1 FROM release_files f JOIN releases o ON o.n = f.release WHERE f.sha256 = c.target AND o.state <> 'revoked')) LIMIT ?1"};
 inline constexpr db::Query kOldestReady{"content_oldest_ready", "SELECT n FROM content_recipes WHERE state = 'ready' AND wanted_at < ?1 ORDER BY wanted_at, n LIMIT 1"};
 inline constexpr db::Query kOnlyOf{
     "content_only_of", "SELECT sha256 FROM content_objects o WHERE recipe = ?1 AND NOT EXISTS (SELECT 1 FROM content_objects p WHERE p.sha256 = o.sha256 AND p.recipe <> o.recipe)"};
@@ -43,8 +43,9 @@ inline constexpr db::Query kObjectsOf{"content_objects_of", "SELECT sha256, size
 // Making one.
 inline constexpr db::Query kNext{
     "content_next",
-    "SELECT n, target, base, release, variant, base_release, base_variant FROM content_recipes WHERE state = 'waiting' ORDER BY urgent DESC, devices DESC, n LIMIT ?1"};
-inline constexpr db::Query kBytesOf{"content_bytes_of", "SELECT recipe_bytes + wire_bytes FROM content_recipes WHERE target = ?1 AND base = ?2 AND state = 'ready'"};
+    "SELECT n, target, base, release, variant, base_release, base_variant, sealed FROM content_recipes WHERE state = 'waiting' ORDER BY urgent DESC, devices DESC, n LIMIT ?1"};
+inline constexpr db::Query kDigestOf{"content_digest_of", "SELECT digest FROM releases WHERE n = ?1"};
+inline constexpr db::Query kBytesOf{"content_bytes_of", "SELECT recipe_bytes + wire_bytes FROM content_recipes WHERE target = ?1 AND base = ?2 AND sealed = ?3 AND state = 'ready'"};
 inline constexpr db::Query kEnd{
     "content_end",
     "UPDATE content_recipes SET state = ?2, kind = ?3, recipe = ?4, recipe_bytes = ?5, wire_bytes = ?6, memory = ?7, why = ?8, done_at = ?9 WHERE n = ?1"};
@@ -65,17 +66,20 @@ inline constexpr db::Query kObjectInRelease{
     "WHERE o.sha256 = ?1 AND (?2 = '' OR r.model = ?2) LIMIT 1"};
 inline constexpr db::Query kNamedRelease{
     "content_named_release",
-    "SELECT r.document, d.hardware FROM releases r JOIN named_releases m ON m.release = r.n JOIN devices d ON d.n = m.device WHERE r.digest = ?1 AND d.n = ?2"};
+    "SELECT r.document, d.hardware, r.n FROM releases r JOIN named_releases m ON m.release = r.n JOIN devices d ON d.n = m.device WHERE r.digest = ?1 AND d.n = ?2"};
 inline constexpr db::Query kRoutesOf{
     "content_routes_of",
-    "SELECT kind, base, recipe, recipe_bytes, wire_bytes, memory FROM content_recipes WHERE target = ?1 AND state = 'ready' ORDER BY recipe_bytes + wire_bytes, n LIMIT 16"};
+    "SELECT kind, base, recipe, recipe_bytes, wire_bytes, memory FROM content_recipes WHERE target = ?1 AND sealed = ?2 AND state = 'ready' ORDER BY recipe_bytes + wire_bytes, n LIMIT 16"};
+// The release with whose key files of this one are encrypted: itself, where it is protected.
+inline constexpr db::Query kSealedOf{"content_sealed_of", "SELECT n FROM releases WHERE model = ?1 AND version = ?2 AND protected <> ''"};
+inline constexpr db::Query kSealedWaits{"content_sealed_waits", "SELECT 1 FROM content_recipes WHERE sealed = ?1 AND state = 'waiting' LIMIT 1"};
 inline constexpr db::Query kAllOf{
     "content_all_of",
     "SELECT c.state, c.kind, c.base, c.recipe, c.recipe_bytes, c.wire_bytes, c.memory, c.why, c.devices, r.model, r.version FROM content_recipes c LEFT JOIN releases r ON r.n = c.base_release "
-    "WHERE c.target = ?1 ORDER BY CASE WHEN c.state = 'ready' THEN 0 ELSE 1 END, c.recipe_bytes + c.wire_bytes, c.n LIMIT 16"};
+    "WHERE c.target = ?1 AND c.sealed = ?2 ORDER BY CASE WHEN c.state = 'ready' THEN 0 ELSE 1 END, c.recipe_bytes + c.wire_bytes, c.n LIMIT 16"};
 
 inline constexpr auto kQueries = std::to_array<db::Query>({kModelsAfter, kNewestOf, kRolledOut, kMembers, kDocument, kRunningOf, kWant, kUnwanted, kOfRevoked, kOldestReady, kOnlyOf, kDrop, kMakeAgain,
-                                                           kForgetObjects, kReadyAfter, kObjectsOf, kNext, kBytesOf, kEnd, kAddObject, kObjectsBytes, kCountStates, kObject, kObjectOfDevice, kObjectInRelease,
-                                                           kNamedRelease, kRoutesOf, kAllOf});
+                                                           kForgetObjects, kReadyAfter, kObjectsOf, kNext, kDigestOf, kBytesOf, kEnd, kAddObject, kObjectsBytes, kCountStates, kObject, kObjectOfDevice, kObjectInRelease,
+                                                           kNamedRelease, kRoutesOf, kSealedOf, kSealedWaits, kAllOf});
 
 }  // namespace fleet::routes

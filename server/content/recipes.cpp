@@ -18,10 +18,19 @@ namespace {
 
 std::uint64_t bytes_at(db::Statement const& row, int column) { return static_cast<std::uint64_t>(row.int64(column)); }
 
-Result<std::vector<wire::Route>> ready_of(db::Connection& reader, Digest const& target) {
+/// The release with whose key this one's files are encrypted; 0: with none.
+Result<std::int64_t> sealed_of(db::Connection& reader, wire::Release const& release) {
+  if (release.protection == wire::Protection::none) return 0;
+  auto row = reader.prepare(kSealedOf);
+  FLEET_TRY(bool const found, row.bind_all(release.model, release.version).step());
+  if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("there is no protected release {}@{}", release.model, release.version)};
+  return row.int64(0);
+}
+
+Result<std::vector<wire::Route>> ready_of(db::Connection& reader, Digest const& target, std::int64_t sealed) {
   std::vector<wire::Route> out;
   auto rows = reader.prepare(kRoutesOf);
-  rows.bind(1, target);
+  rows.bind_all(target, sealed);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return out;
@@ -38,15 +47,27 @@ std::vector<wire::ReleaseFile> files_for(wire::Release const& release, std::stri
   return out;
 }
 
+/// Whether a device that has nothing comes to each of these files.
+bool has_ways(wire::ReleaseRoutes const& routes, std::vector<wire::ReleaseFile> const& files) {
+  std::set<Digest> there;
+  for (auto const& file : routes.files)
+    if (std::any_of(file.routes.begin(), file.routes.end(), [](wire::Route const& route) { return route.bases.empty(); })) there.insert(file.sha256);
+  return std::all_of(files.begin(), files.end(), [&](wire::ReleaseFile const& file) { return there.contains(file.sha256); });
+}
+
 /// About what a route takes of the document.
 constexpr std::size_t kRouteBytes = 320, kFileBytes = 128;
+/// More files than these travel whole where they are encrypted, so that the document has all of them.
+constexpr std::size_t kSealedFilesWithDeltas = 500;
+static_assert(wire::kProtectedFilesMax * (kFileBytes + kRouteBytes) < wire::kRoutesBytesMax && kSealedFilesWithDeltas * (kFileBytes + (1 + kBasesMax) * kRouteBytes) < wire::kRoutesBytesMax);
 
-json::object route_json(db::Statement const& row, std::uint64_t size) {
+json::object route_json(db::Statement const& row, std::uint64_t size, bool sealed) {
   bool const ready = row.text_view(0) == "ready", from_nothing = row.digest(2) == Digest{};
   auto const bytes = bytes_at(row, 4) + bytes_at(row, 5);
   auto const number = [&](std::uint64_t value) { return ready ? json::value(value) : json::value(nullptr); };
   json::object out{{"state", row.text(0)}};
   out["kind"] = wire::text_or_null(row.maybe_text(1));
+  out["encrypted"] = sealed;
   out["from"] = row.is_null(9) ? json::value(nullptr) : json::value(fmt::format("{}@{}", row.text(9), row.text(10)));
   out["base"] = from_nothing ? json::value(nullptr) : json::value(row.digest(2).hex());
   out["bytes"] = number(bytes);
@@ -62,11 +83,15 @@ json::object route_json(db::Statement const& row, std::uint64_t size) {
 
 Result<wire::ReleaseRoutes> routes_of(db::Connection& reader, wire::Release const& release, Digest const& digest, std::string const& hardware) {
   wire::ReleaseRoutes out{digest, hardware, {}};
+  FLEET_TRY(auto const sealed, sealed_of(reader, release));
+  auto const files = files_for(release, hardware);
   std::set<Digest> seen;
   std::size_t bytes = 0;
-  for (auto const& file : files_for(release, hardware)) {
-    if (file.size < kFileBytesMin || !seen.insert(file.sha256).second) continue;
-    FLEET_TRY(auto routes, ready_of(reader, file.sha256));
+  for (auto const& file : files) {
+    if ((file.size < kFileBytesMin && sealed == 0) || !seen.insert(file.sha256).second) continue;
+    FLEET_TRY(auto routes, ready_of(reader, file.sha256, sealed));
+    // All files of a protected release must be in it: where they are many, by the way that everybody can go.
+    if (sealed != 0 && files.size() > kSealedFilesWithDeltas) std::erase_if(routes, [](wire::Route const& route) { return !route.bases.empty(); });
     bytes += routes.empty() ? 0 : kFileBytes + kRouteBytes * routes.size();
     if (bytes > wire::kRoutesBytesMax) break;  // the rest travels as it is
     if (!routes.empty()) out.files.push_back({file.sha256, file.size, std::move(routes)});
@@ -74,7 +99,7 @@ Result<wire::ReleaseRoutes> routes_of(db::Connection& reader, wire::Release cons
   return out;
 }
 
-Result<std::string> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n) {
+Result<SignedRoutes> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n) {
   auto row = reader.prepare(kNamedRelease);
   FLEET_TRY(bool const found, row.bind_all(release, device_n).step());
   if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("no directive named a release {} to this device", release.hex())};
@@ -82,20 +107,33 @@ Result<std::string> sign_routes(db::Connection& reader, signing::KeyRing& keys, 
   FLEET_TRY(auto const routes, routes_of(reader, document, release, row.text(1)));
   FLEET_TRY(auto const key, keys.get("directive-root"));
   auto const payload = wire::encode(routes);
-  return trust::make_envelope(wire::kRoutesPayloadType, as_bytes(payload), {&key, 1});
+  SignedRoutes out;
+  out.envelope = trust::make_envelope(wire::kRoutesPayloadType, as_bytes(payload), {&key, 1});
+  bool const has_all = document.protection == wire::Protection::none || has_ways(routes, files_for(document, row.text_view(1)));
+  if (!has_all) out.wanting = row.int64(2);
+  return out;
+}
+
+Result<void> want_encrypted(store::Store& store, std::int64_t release, SysTime now) {
+  auto row = store.reader().prepare(kSealedWaits);
+  FLEET_TRY(bool const waits, row.bind(1, release).step());
+  if (waits) return {};  // asked for already: whoever asks again and again writes nothing
+  FLEET_TRY(auto const wanted, wanted_of(store.reader(), release, true));
+  return note_wanted(store, wanted, now);
 }
 
 Result<std::vector<std::string>> routes_json(db::Connection& reader, wire::Release const& release) {
   std::vector<std::string> out;
+  FLEET_TRY(auto const sealed, sealed_of(reader, release));
   for (auto const& variant : release.variants) {
     for (auto const& file : variant.files) {
       json::array routes;
       auto rows = reader.prepare(kAllOf);
-      rows.bind(1, file.sha256);
+      rows.bind_all(file.sha256, sealed);
       for (;;) {
         FLEET_TRY(bool const row, rows.step());
         if (!row) break;
-        routes.push_back(route_json(rows, file.size));
+        routes.push_back(route_json(rows, file.size, sealed != 0));
       }
       if (routes.empty()) continue;
       out.push_back(json::serialize(json::object{{"hardware", json::array(variant.hardware.begin(), variant.hardware.end())},
@@ -136,6 +174,7 @@ Result<bool> is_in_release(db::Connection& reader, Digest const& sha256, std::st
 
 Result<Travel> travel_of(db::Connection& reader, wire::Release const& release, wire::Release const* from, std::string const& hardware) {
   Travel out{"none", 0, 0};
+  FLEET_TRY(auto const sealed, sealed_of(reader, release));
   std::set<Digest> there;
   if (from != nullptr)
     for (auto const& file : files_for(*from, hardware)) there.insert(file.sha256);
@@ -145,11 +184,12 @@ Result<Travel> travel_of(db::Connection& reader, wire::Release const& release, w
     if (!there.insert(file.sha256).second) continue;
     std::string kind = "as_it_is";
     auto bytes = file.size;
-    if (file.size >= kFileBytesMin) {
-      FLEET_TRY(auto const routes, ready_of(reader, file.sha256));
+    if (file.size >= kFileBytesMin || sealed != 0) {
+      FLEET_TRY(auto const routes, ready_of(reader, file.sha256, sealed));
       for (auto const& route : routes) {
         bool const has = std::all_of(route.bases.begin(), route.bases.end(), [&](Digest const& base) { return there.contains(base); });
-        if (!has || route.bytes + route.recipe_bytes >= bytes) continue;
+        bool const only = sealed != 0 && kind == "as_it_is";  // however many bytes: nothing of it travels as it is
+        if (!has || (route.bytes + route.recipe_bytes >= bytes && !only)) continue;
         bytes = route.bytes + route.recipe_bytes;
         kind = route.kind;
       }

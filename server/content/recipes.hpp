@@ -3,6 +3,7 @@
 #include "core/wire/release.hpp"
 #include "core/wire/routes.hpp"
 #include "server/signing/key_ring.hpp"
+#include "server/store/store.hpp"
 
 #include <map>
 #include <optional>
@@ -14,11 +15,18 @@ namespace fleet::routes {
 
 /// For the variant that a hardware has: what is ready, of each file.
 [[nodiscard]] Result<wire::ReleaseRoutes> routes_of(db::Connection& reader, wire::Release const& release, Digest const& digest, std::string const& hardware);
-/// The same for a device, signed as directives are: a DSSE envelope. @errors not_found (`unknown_release`: none that a directive named to it)
-[[nodiscard]] Result<std::string> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n);
+struct SignedRoutes {
+  std::string envelope;      ///< DSSE
+  std::int64_t wanting = 0;  ///< the release, where it is protected and not all of its files have been encrypted: its devices wait for that
+};
+/// The same for a device, signed as directives are. @errors not_found (`unknown_release`: none that a directive named to it)
+[[nodiscard]] Result<SignedRoutes> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n);
+
+/// Has a protected release's files encrypted, unless that waits already. Blocks: not on an io thread.
+Result<void> want_encrypted(store::Store& store, std::int64_t release, SysTime now);
 
 /// The items of `release get`: by file what there is, what is being made, and what was not worth it.
-/// `{"hardware":[...],"variant","file","sha256","size","routes":[{"state","kind","from":"model@version" or null,"base","bytes","recipe_bytes","memory","saves_percent","devices","why"}]}`
+/// `{"hardware":[...],"variant","file","sha256","size","routes":[{"state","kind","encrypted","from":"model@version" or null,"base","bytes","recipe_bytes","memory","saves_percent","devices","why"}]}`
 [[nodiscard]] Result<std::vector<std::string>> routes_json(db::Connection& reader, wire::Release const& release);
 
 /// Bytes of an object that routes name; nothing: there is none.

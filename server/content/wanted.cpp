@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace fleet::routes {
 namespace {
@@ -117,13 +118,14 @@ private:
     FLEET_TRY(auto const bases, running_of(reader_, release.release.model, release.n));
     std::int64_t all = 1;
     for (auto const& base : bases) all += base.devices;
+    auto const sealed = release.release.protection == wire::Protection::none ? 0 : release.n;
     for (std::size_t v = 0; v < release.release.variants.size(); ++v) {
       auto const& variant = release.release.variants[v];
       for (auto const& file : variant.files) {
-        if (file.size < kFileBytesMin) continue;
+        if (file.size < kFileBytesMin && sealed == 0) continue;
         auto const number = static_cast<std::int64_t>(v);
-        want({file.sha256, {}, release.n, number, {}, {}, all, urgent});
-        for (auto const& base : bases) add_delta({file.sha256, {}, release.n, number, base.n, {}, base.devices, urgent}, file, variant, base.release);
+        want({file.sha256, {}, sealed, release.n, number, {}, {}, all, urgent});
+        for (auto const& base : bases) add_delta({file.sha256, {}, sealed, release.n, number, base.n, {}, base.devices, urgent}, file, variant, base.release);
       }
     }
     return {};
@@ -134,7 +136,7 @@ private:
     for (auto const& hardware : variant.hardware) {
       auto const* const before = counterpart(variant.name, base, hardware);
       auto const* const was = before == nullptr ? nullptr : former(file, variant, *before);
-      if (was == nullptr || was->sha256 == file.sha256 || was->size < kFileBytesMin) continue;
+      if (was == nullptr || was->sha256 == file.sha256 || was->size < kFileBytesMin || file.size < kFileBytesMin) continue;
       if (base.manifest.handler == wire::kArchiveHandler && archive_format(was->name)) continue;  // unpacked on devices, and gone
       wanted.base = was->sha256;
       wanted.base_variant = before - base.variants.data();
@@ -143,7 +145,7 @@ private:
   }
 
   void want(WantedRecipe wanted) {
-    auto const [at, fresh] = found_.try_emplace({wanted.target, wanted.base}, wanted);
+    auto const [at, fresh] = found_.try_emplace({wanted.target, wanted.base, wanted.sealed}, wanted);
     if (fresh) return;
     at->second.devices = std::max(at->second.devices, wanted.devices);
     at->second.urgent = at->second.urgent || wanted.urgent;
@@ -151,7 +153,7 @@ private:
 
   db::Connection& reader_;
   std::set<std::int64_t> seen_;
-  std::map<std::pair<Digest, Digest>, WantedRecipe> found_;
+  std::map<std::tuple<Digest, Digest, std::int64_t>, WantedRecipe> found_;
 };
 
 }  // namespace
@@ -196,7 +198,7 @@ Result<void> note_wanted(store::Store& store, std::vector<WantedRecipe> const& w
       for (std::size_t i = from; i < std::min(wanted.size(), from + kAtOnce); ++i) {
         auto const& one = wanted[i];
         FLEET_CHECK(tx.prepare(kWant)
-                        .bind_all(one.target, one.base, one.release, one.variant, one.base_release, one.base_variant, one.devices, one.urgent, to_unix_ms(now))
+                        .bind_all(one.target, one.base, one.sealed, one.release, one.variant, one.base_release, one.base_variant, one.devices, one.urgent, to_unix_ms(now))
                         .run());
       }
       return {};

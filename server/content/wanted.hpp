@@ -9,7 +9,7 @@
 /// Which recipes there should be: for files of releases that devices are likely to be told of, from files that they run.
 namespace fleet::routes {
 
-/// Smaller files are not worth a request of their own.
+/// Smaller files are not worth a request of their own; those of a protected release have no other way.
 inline constexpr std::uint64_t kFileBytesMin = 8 * 1024;
 /// Of a model, and beside those of live rollouts.
 inline constexpr int kNewestReleases = 2;
@@ -20,7 +20,8 @@ inline constexpr std::chrono::hours kUnwantedAfter{7 * 24};
 
 /// One that should be there.
 struct WantedRecipe {
-  Digest target, base;  ///< base zero: from nothing
+  Digest target, base;      ///< base zero: from nothing
+  std::int64_t sealed = 0;  ///< the release with whose key it is encrypted: a protected one; 0: with none
   std::int64_t release = 0, variant = 0;
   std::optional<std::int64_t> base_release, base_variant;
   std::int64_t devices = 0;  ///< that run the base

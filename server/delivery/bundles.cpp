@@ -1,5 +1,6 @@
 #include "server/delivery/bundles.hpp"
 
+#include "server/delivery/protected.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/events/audit.hpp"
 #include "server/rollout/shell/set_rows.hpp"
@@ -143,6 +144,9 @@ Result<BundleRelease> load_bundle_release(db::Connection& reader, std::string_vi
   if (state != "approved" || row.int64(4) != 0)
     return Error{Kind::conflict, "not_approved", fmt::format("release {} is {}, or one of its members is: no device would take it", name, state), "fleetctl release approve"};
   BundleRelease out{row.int64(0), std::string(model), std::string(version), row.digest(1), static_cast<std::int64_t>(row.text_view(2).size()), {}, {}};
+  auto closed = reader.prepare(kBundleProtected);
+  FLEET_TRY(bool const is_protected, closed.bind(1, out.n).step());
+  if (is_protected) return Error{Kind::conflict, "protected", fmt::format("{} is protected: its files travel encrypted, and a bundle has files as they are", name), "roll it out where there is a network"};
   FLEET_TRY(auto const whole, rollout::load_whole(reader, out.n, row.text(2)));
   for (auto const& variant : whole.release.variants) out.hardware.insert(out.hardware.end(), variant.hardware.begin(), variant.hardware.end());
   FLEET_TRY(out.members, rollout::load_members(reader, out.n));
@@ -220,6 +224,7 @@ Result<SignedOrders> sign_orders(db::Connection& reader, signing::KeyRing& keys,
     directive.issued_at = std::chrono::floor<seconds>(bundle.created_at);
     directive.expires = directive.act_before = std::chrono::floor<seconds>(bundle.expires_at);
     FLEET_TRY(directive.targets, wire::decode_targets(rows.text(4)));
+    FLEET_CHECK(put_data_keys(reader, keys, directive));
     FLEET_TRY(auto envelope, sign(keys, directive));
     out.items.push_back({directive.device, rows.text(2), std::move(envelope)});
   }

@@ -24,7 +24,7 @@ struct BundleRelease {
   std::vector<std::string> hardware;  ///< that it, or every member of it, has a variant for
   std::vector<rollout::SetMember> members;
 };
-/// @errors not_found (`unknown_release`), conflict (`not_approved`, `revoked`)
+/// @errors not_found (`unknown_release`), conflict (`not_approved`, `revoked`, `protected`: a bundle has files as they are)
 [[nodiscard]] Result<BundleRelease> load_bundle_release(db::Connection& reader, std::string_view model, std::string_view version);
 
 struct Bundle {

@@ -2,6 +2,7 @@
 
 #include "core/trust/dsse.hpp"
 #include "server/delivery/bundles.hpp"
+#include "server/delivery/protected.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/delivery/support.hpp"
 
@@ -89,7 +90,7 @@ Result<std::string> sign(signing::KeyRing& keys, wire::Directive const& directiv
   return trust::make_envelope(wire::kDirectivePayloadType, as_bytes(payload), {&key, 1});
 }
 
-Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
+Result<std::string> sign_directive(db::Connection& reader, signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now) {
   wire::Directive directive;
   directive.device = record.id;
   directive.sequence = record.sequence;
@@ -99,6 +100,7 @@ Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& r
   directive.act_before = directive.issued_at + kDirectiveLifetime;
   FLEET_TRY(directive.targets, wire::decode_targets(record.targets));
   FLEET_TRY(directive.collect, wire::decode_collect(record.collect));
+  FLEET_CHECK(put_data_keys(reader, keys, directive));
   return sign(keys, directive);
 }
 

@@ -42,8 +42,8 @@ Result<Settled> settle(store::Tx& tx, rollout::Engine& engine, std::int64_t devi
 
 /// A directive as a DSSE envelope.
 Result<std::string> sign(signing::KeyRing& keys, wire::Directive const& directive);
-/// The directive of `record`, signed for `nonce`.
-Result<std::string> sign_directive(signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
+/// The directive of `record`, signed for `nonce`, with the data keys that it needs (protected.hpp).
+Result<std::string> sign_directive(db::Connection& reader, signing::KeyRing& keys, DeviceRecord const& record, std::string const& nonce, SysTime now);
 
 /// The envelope that tells devices which CAs this server is known by (docs/protocol.md, ca). @errors as sign_directive
 [[nodiscard]] Result<std::string> sign_ca(Services const& services);

@@ -2,6 +2,7 @@
 
 #include "core/base/names.hpp"
 #include "core/crypto/hash.hpp"
+#include "core/crypto/hpke.hpp"
 #include "server/registry/factory.hpp"
 #include "server/registry/groups.hpp"
 #include "server/registry/lifecycle.hpp"
@@ -181,9 +182,13 @@ Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& 
     FLEET_CHECK(add_device(tx, id, hardware, admission, asked, deed));
   } else if (active) {
     FLEET_CHECK(refresh_device(tx, *known, hardware, admission, asked, deed));
+  }
+  if (active) {
+    if (!asked.wrap_key.empty()) FLEET_CHECK(tx.prepare(queries::kSetWrapKey).bind_all(id, asked.wrap_key).run());
   } else {
     FLEET_TRY(bool const fresh, check_waiting(tx, id, asked.key));
     FLEET_CHECK(put_pending(tx, id, hardware, admission.labels, admission.id, asked, deed));
+    if (!asked.wrap_key.empty()) FLEET_CHECK(tx.prepare(queries::kSetPendingWrapKey).bind_all(id, asked.key, asked.wrap_key).run());
     if (fresh) FLEET_CHECK(record_key(tx, "device.enrolment_pending", id, asked.key, deed, admission.id));
   }
   return Enrolled{id, active};
@@ -216,7 +221,12 @@ Result<Admission> admit_by_factory(Services& services, net::Peer const* peer, Sy
 Result<wire::EnrollResponse> enrol(Services& services, wire::EnrollRequest const& request, net::Peer const* peer, events::Deed const& deed) {
   FLEET_TRY(auto const info, crypto::inspect_request(request.csr));
   auto const until = deed.at + services.certificate_lifetime;
-  Asked const asked{request, info.key_sha256, make_ulid("dev-", to_unix_ms(deed.at), services.random), until};
+  Asked asked{request, info.key_sha256, make_ulid("dev-", to_unix_ms(deed.at), services.random), until};
+  if (!request.wrap_key.empty()) {
+    auto recipient = crypto::read_recipient(request.wrap_key);
+    if (!recipient) return Error{Kind::bad_input, "bad_wrap_key", recipient.error().detail, "a public key of P-256 or X25519, in PEM"};
+    asked.wrap_key = *std::move(recipient);
+  }
   Admission factory;
   if (request.token.empty()) {
     FLEET_TRY(factory, admit_by_factory(services, peer, deed.at));
@@ -257,6 +267,7 @@ Result<Device> approve_enrolment(store::Tx& tx, std::string_view id, std::string
   auto forget = tx.prepare(queries::kForgetModels);  // another board: what the first one ran says nothing of it
   forget.bind(1, device.n);
   FLEET_CHECK(forget.run());
+  FLEET_CHECK(tx.prepare(queries::kAdoptWrapKey).bind_all(id, chosen->key).run());
   auto drop = tx.prepare(queries::kDropPending);
   drop.bind_all(id, chosen->key);
   FLEET_CHECK(drop.run());

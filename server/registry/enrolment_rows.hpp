@@ -18,6 +18,7 @@ struct Asked {
   Digest key;
   std::string fresh_id;  ///< for a device that names none
   SysTime not_after;
+  Bytes wrap_key = {};  ///< as crypto::read_recipient gives it; empty: none
 };
 
 Result<void> set_not_after(store::Tx& tx, std::int64_t n, SysTime until);

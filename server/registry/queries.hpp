@@ -79,6 +79,12 @@ inline constexpr db::Query kPutQuota{"registry.put_quota",
                                      "DO UPDATE SET remaining = excluded.remaining, as_of = excluded.as_of, exceeded = excluded.exceeded, told_at = excluded.told_at"};
 inline constexpr db::Query kForgetModels{"registry.forget_models", "DELETE FROM device_models WHERE device = ?1"};
 inline constexpr db::Query kSetNotAfter{"registry.set_not_after", "UPDATE devices SET not_after = CASE WHEN not_after < ?2 THEN ?2 ELSE not_after END WHERE n = ?1"};
+inline constexpr db::Query kSetWrapKey{"registry.set_wrap_key", "UPDATE devices SET wrap_key = ?2, epoch = epoch + 1 WHERE id = ?1 AND wrap_key IS DISTINCT FROM ?2"};
+inline constexpr db::Query kSetPendingWrapKey{"registry.set_pending_wrap_key",
+                                               "UPDATE pending_enrolments SET wrap_key = ?3 WHERE device_id = ?1 AND key_sha256 = ?2"};
+// Of the enrolment that is approved: another board has another key, or none.
+inline constexpr db::Query kAdoptWrapKey{
+    "registry.adopt_wrap_key", "UPDATE devices SET wrap_key = (SELECT p.wrap_key FROM pending_enrolments p WHERE p.device_id = ?1 AND p.key_sha256 = ?2) WHERE id = ?1"};
 inline constexpr db::Query kSetKey{"registry.set_key", "UPDATE devices SET key_sha256 = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kSetState{"registry.set_state", "UPDATE devices SET state = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kSetLabels{"registry.set_labels", "UPDATE devices SET labels = ?2, epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
@@ -202,6 +208,9 @@ inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGr
                                                        kAddDevice,
                                                        kRefreshDevice,
                                                        kRekeyDevice,
+                                                       kSetWrapKey,
+                                                       kSetPendingWrapKey,
+                                                       kAdoptWrapKey,
                                                        kForgetModels,
                                                        kForgetTiers,
                                                        kQuota,

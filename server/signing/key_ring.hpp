@@ -21,7 +21,7 @@ namespace fleet::signing {
 
 /// The private keys the server holds (managed mode), one file a role in DIR/keys. Thread-safe.
 /// Role names: `root`, `targets`, `snapshot`, `timestamp`, `m-<model>`; `directive-root` signs directives and, as long as its root is not elsewhere, all
-/// four roles of the directive repository; `audit` signs checkpoints of the audit log.
+/// four roles of the directive repository; `audit` signs checkpoints of the audit log; `data` signs nothing: data keys come out of its seed (data_keys.hpp).
 class KeyRing {
 public:
   KeyRing(Fs& fs, Random& random, crypto::KeyFiles files, std::string keys_dir);

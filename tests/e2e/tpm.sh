@@ -25,6 +25,11 @@ make_key() {
     tpm2_load -Q -C "$work/primary" -u "$work/key.pub" -r "$work/key.priv" -c "$work/key.ctx" && tpm2_evictcontrol -Q -C o -c "$work/key.ctx" 0x81000001
 }
 expect "which makes a key" make_key
+make_wrap_key() {
+  tpm2_create -Q -C "$work/primary" -G ecc256:null -u "$work/wrap.pub" -r "$work/wrap.priv" -a 'fixedtpm|fixedparent|sensitivedataorigin|userwithauth|decrypt' &&
+    tpm2_load -Q -C "$work/primary" -u "$work/wrap.pub" -r "$work/wrap.priv" -c "$work/wrap.ctx" && tpm2_evictcontrol -Q -C o -c "$work/wrap.ctx" 0x81000002
+}
+expect "and one that may decrypt, and signs nothing" make_wrap_key
 server_options=(--certificate-lifetime 15s)
 init_server; start_server
 ctl model create m >/dev/null
@@ -35,7 +40,7 @@ ctl device token create --id d1 --hardware cam-a >"$work/d1.token"
 enroll() { "$bin/fleet-agent" enroll --root "$work/d1" --server "$devices" --ca "$FLEETCTL_CA" --token-file "$work/d1.token" "$@"; }
 expect_code "a key that is not there is named" 8 enroll --key handle:0x81000099
 expect "it says which" grep -q 'handle:0x81000099' "$work/last.err"
-expect "the device enrols with the TPM's key" enroll --key handle:0x81000001
+expect "the device enrols with the TPM's key" enroll --key handle:0x81000001 --wrap-key handle:0x81000002
 expect "no private key is on the disk" bash -c "! grep -rl 'PRIVATE KEY' '$work/d1'"
 start_agent d1
 make_release "$work/v1" one; publish 1 "$work/v1"
@@ -49,3 +54,10 @@ renewed() { [ "$(serial)" != "$first" ]; }
 expect "the certificate renews" until_true 30 renewed
 expect "for the same key" test "$(key)" = "$first_key"
 expect "still none on the disk" bash -c "! grep -rl 'PRIVATE KEY' '$work/d1'"
+# A protected model's key comes encrypted to the second one.
+ctl model set m --protected disk >/dev/null || fail "protected from now on"
+make_release "$work/v2" two; publish 2 "$work/v2"
+r=$(roll_out 2)
+expect "a data key comes to a key that never leaves the TPM" until_true 60 content_is d1 two
+expect "its rollout completes" ctl rollout wait "$r" --timeout 30s
+expect "and still none is on the disk" bash -c "! grep -rl 'PRIVATE KEY' '$work/d1'"

@@ -8,6 +8,13 @@
 
 namespace fleet::content {
 
+EncodedBlock seal(EncodedBlock block, crypto::DataKey const& key) {
+  if (block.stored.empty()) return block;
+  block.stored = key.seal(block.stored);
+  block.block.sealed = true;
+  return block;
+}
+
 RecipeBuilder::RecipeBuilder(Digest const& sha256, std::uint64_t size, std::vector<BaseFile> bases, Sink sink) : sink_(std::move(sink)) {
   head_.sha256 = sha256;
   head_.size = size;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/content/recipe.hpp"
+#include "core/crypto/data_key.hpp"
 
 #include <functional>
 #include <map>
@@ -13,6 +14,9 @@ struct EncodedBlock {
   Block block;   ///< `offset` and the place in `stored` are not set, its length and digest are
   Bytes stored;  ///< empty for constant and copy
 };
+
+/// The same block, with what is stored of it encrypted.
+[[nodiscard]] EncodedBlock seal(EncodedBlock block, crypto::DataKey const& key);
 
 /// Puts encoded blocks into wire objects, in order, and writes the recipe. Takes one wire object's bytes and 150 bytes a block.
 class RecipeBuilder {

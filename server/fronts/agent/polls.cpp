@@ -168,7 +168,7 @@ void Polls::refuse(Poll& poll, Error const& error) {
 void Polls::send_directive(Poll& poll) {
   auto const& record = poll.memory->record;
   auto const now = services_.clock.wall();
-  auto envelope = delivery::sign_directive(*services_.keys, record, poll.nonce, now);
+  auto envelope = delivery::sign_directive(services_.store.reader(), *services_.keys, record, poll.nonce, now);
   if (!envelope) return refuse(poll, envelope.error());
   nonces_.answered(poll.device_n, poll.nonce);
   wire::PollResponse const response{

@@ -1,9 +1,13 @@
+#include "core/content/assembler.hpp"
+#include "core/content/sealed_source.hpp"
 #include "core/trust/dsse.hpp"
+#include "server/blobs/readers.hpp"
 #include "server/content/paths.hpp"
 #include "server/content/preparer.hpp"
 #include "server/content/queries.hpp"
 #include "server/content/recipes.hpp"
 #include "server/content/wanted.hpp"
+#include "server/signing/data_keys.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
 #include <doctest/doctest.h>
@@ -31,7 +35,10 @@ struct House : catalog::test::Catalog {
   std::string const two = noise(2, 1'000) + one.substr(0, 300'000) + noise(3, 2'000) + one.substr(300'000);
   int devices = 0;
 
-  House() { add_model("reader"); }
+  House() {
+    services.keys = &keys;
+    add_model("reader");
+  }
   catalog::Release add(std::string const& version, std::string const& content, std::string const& name = "model.bin") {
     add_blob(content);
     return must(publish_body("reader", fmt::format(R"({{"version":"{}","variants":[{{"hardware":["cam-a"],"files":[{}]}}]}})", version, file_json(name, content)))).release;
@@ -85,7 +92,9 @@ TEST_CASE("a delta from what devices run is prepared, tried out and told; what c
 
   // The device it was named to is told, signed as directives are, and may read what the routes name; another may not.
   auto& reader = house.store->reader();
-  auto const envelope = must(sign_routes(reader, house.keys, release.digest, 1));
+  auto const signed_routes = must(sign_routes(reader, house.keys, release.digest, 1));
+  CHECK(signed_routes.wanting == 0);
+  auto const& envelope = signed_routes.envelope;
   auto const keys = must(signing::keys_of_role(reader, "directive-root"));
   auto const payload = must(trust::open_envelope(as_bytes(envelope), wire::kRoutesPayloadType, keys, wire::kRoutesEnvelopeBytesMax));
   auto const told = must(wire::decode_routes(as_text(payload)));
@@ -98,6 +107,96 @@ TEST_CASE("a delta from what devices run is prepared, tried out and told; what c
   CHECK_FALSE(must(is_in_release(reader, routes[0].recipe, "other")));
   CHECK(must(object_size(reader, routes[0].recipe)) == routes[0].recipe_bytes);
   CHECK_FALSE(must(object_size(reader, crypto::sha256("x"))).has_value());
+}
+
+TEST_CASE("a protected release's files travel encrypted alone, each release with a key of its own") {
+  House house;
+  house.script("UPDATE models SET protected = 'disk'");
+  std::string const small = "labels: yes, no, perhaps";
+  auto const first = house.add("1", house.one);
+  house.add_blob(house.two);
+  house.add_blob(small);
+  auto const release = must(house.publish_body("reader", fmt::format(R"({{"version":"2","variants":[{{"hardware":["cam-a"],"files":[{},{}]}}]}})", house.file_json("model.bin", house.two), house.file_json("labels.txt", small)))).release;
+  CHECK(release.document.find(R"("protected":"disk")") != std::string::npos);
+  house.run("1", 1, release.n);
+  auto& reader = house.store->reader();
+  // Nothing is ready: whoever asks has it made, once.
+  CHECK(must(sign_routes(reader, house.keys, release.digest, 1)).wanting == release.n);
+  must(want_encrypted(*house.store, release.n, house.now));
+  auto const waiting = house.read("SELECT count(*) FROM content_recipes WHERE state = 'waiting'");
+  CHECK(waiting == "3");
+  house.script("UPDATE content_recipes SET wanted_at = 1");
+  must(want_encrypted(*house.store, release.n, house.now));
+  CHECK(house.read("SELECT DISTINCT wanted_at FROM content_recipes") == "1");
+
+  house.prepare();
+  CHECK(must(sign_routes(reader, house.keys, release.digest, 1)).wanting == 0);
+  auto const all = must(routes_of(reader, must(wire::decode_release(release.document)), release.digest, "cam-a"));
+  REQUIRE(all.files.size() == 2);
+  CHECK(all.files[0].routes.size() == 2);
+  CHECK(all.files[0].routes[0].bases == std::vector{crypto::sha256(house.one)});
+  CHECK(all.files[0].routes[1].bases.empty());  // random bytes get no smaller, and travel so all the same
+  CHECK(all.files[1].routes.size() == 1);       // however small
+
+  // What lies there opens with the release's key, and is nothing to whoever has another.
+  auto const key = must(signing::data_key(house.keys, release.digest)), other = must(signing::data_key(house.keys, first.digest));
+  auto const whole = all.files[0].routes[1];
+  auto const sent = must(house.services.fs.read(object_path(house.dir, whole.recipe), 1U << 20));
+  CHECK(crypto::sha256(sent) == whole.recipe);
+  content::MemorySource source(as_bytes(sent));
+  content::SealedSource opened(source, key), not_opened(source, other);
+  auto recipe = must(content::RecipeReader::open(opened));
+  CHECK(recipe.head().sha256 == crypto::sha256(house.two));
+  CHECK(content::RecipeReader::open(not_opened).error().code == "not_opened");
+  CHECK(content::RecipeReader::open(source).error().code == "bad_recipe");
+  content::Assembler with(key), without;
+  std::string made;
+  while (auto const block = must(recipe.next())) {
+    CHECK(block->sealed);
+    auto const object = must(house.services.fs.read(object_path(house.dir, recipe.head().segments.at(block->stored->segment).sha256), content::kSegmentBytesMax));
+    auto const stored = must(content::stored_of(*block, as_bytes(object)));
+    made += as_text(must(with.assemble(*block, stored, nullptr)));
+    CHECK(without.assemble(*block, stored, nullptr).error().code == "bad_block");
+  }
+  CHECK(made == house.two);
+  for (auto const& entry : std::filesystem::recursive_directory_iterator(house.dir + "/content"))
+    if (entry.is_regular_file()) {
+      auto const bytes = must(house.services.fs.read(entry.path(), 8U << 20));
+      CHECK(bytes.find(house.two.substr(2'000, 32)) == std::string::npos);
+      CHECK(bytes.find(small) == std::string::npos);
+    }
+  // The file as it is goes to nobody by network; the same bytes in a release that is not protected would.
+  CHECK_FALSE(must(blobs::may_device_read(reader, crypto::sha256(house.two), 1)));
+  CHECK(must(may_device_read(reader, whole.recipe, 1)));
+  house.run("1", 1);
+  house.script("UPDATE devices SET cache = '[]' WHERE n = 2");
+  CHECK_FALSE(must(blobs::may_device_read(reader, crypto::sha256(house.two), 2)));
+  CHECK(must(may_device_read(reader, whole.recipe, 2)));
+
+  // Revoked, what was prepared for it goes.
+  house.script("UPDATE releases SET state = 'revoked' WHERE n = " + std::to_string(release.n));
+  house.prepare();
+  CHECK(house.read("SELECT count(*) FROM content_recipes WHERE sealed = " + std::to_string(release.n)) == "0");
+  CHECK_FALSE(must(object_size(reader, whole.recipe)).has_value());
+}
+
+TEST_CASE("the same file is prepared for everybody and for a protected release, each in its own way") {
+  House house;
+  std::string text;
+  for (int i = 0; i < 60'000; ++i) text += std::to_string(i * 7 % 1'000);
+  auto const open = house.add("1", text);
+  house.script("UPDATE models SET protected = 'disk'");
+  auto const closed = house.add("2", text);
+  house.prepare();
+  auto const one = house.routes(open), two = house.routes(closed);
+  REQUIRE((one.size() == 1 && two.size() == 1));
+  CHECK(one[0].recipe != two[0].recipe);
+  auto const items = must(routes_json(house.store->reader(), must(wire::decode_release(closed.document))));
+  CHECK(items.at(0).find(R"("encrypted":true)") != std::string::npos);
+  CHECK(must(travel_of(house.store->reader(), must(wire::decode_release(closed.document)), nullptr, "cam-a")).kind == "compressed");
+  // What is open to everybody in one release is read by its digest.
+  house.run("1", 1, open.n);
+  CHECK(must(blobs::may_device_read(house.store->reader(), crypto::sha256(text), 1)));
 }
 
 TEST_CASE("a cache reads the objects of its models, and no others") {
@@ -226,7 +325,7 @@ TEST_CASE("a server that ends in its midst goes on from the checkpoint, to the s
   for (int ends = 2; ends < 6; ++ends) {
     std::atomic<bool> stop{false};
     EndingClock clock(house.clock, stop, ends);
-    MakerContext const context{*house.store, system_fs(), clock, house.dir, stop};
+    MakerContext const context{*house.store, system_fs(), clock, house.dir, house.keys, stop};
     // The delta, not what starts from nothing.
     auto task = must(next_task(house.store->reader()));
     REQUIRE(task.has_value());

@@ -1,6 +1,7 @@
 #include "core/content/encode/encoder.hpp"
 
 #include "core/content/assembler.hpp"
+#include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 #include "tests/unit/core/content/encode/noise.hpp"
 
@@ -117,4 +118,56 @@ TEST_CASE("any flipped bit of what is stored, of the base, or of the recipe is a
     RC_ASSERT_FALSE(out.has_value());
     RC_ASSERT(out.error().kind == Kind::unprocessable);
   }));
+}
+
+TEST_CASE("an encrypted recipe makes the same file, and nothing of it can be read without the key") {
+  auto const key = crypto::DataKey::from_bytes(Bytes(32, 5)).value();
+  Bytes target = noise(1'200'000, 1);
+  target.resize(2'500'000, 7);
+  auto base = target;
+  for (std::size_t i = 0; i < base.size(); i += 1'000) base[i] ^= 1;
+  MemorySource target_source(target), base_source(base);
+  for (bool const from_base : {false, true}) {
+    std::vector<Base> bases;
+    if (from_base) bases.push_back({{crypto::sha256(base), base.size()}, &base_source, nullptr});
+    auto const encoder = Encoder::whole(target_source, {}, bases).value();
+    Segments segments;
+    auto builder = builder_of(target, encoder, segments);
+    for (std::size_t i = 0; i < encoder.blocks(); ++i) REQUIRE(builder.add(seal(encoder.encode(i).value(), key)).has_value());
+    auto const sent = seal_pieces(key, builder.finish().value());
+    MemorySource sent_source(sent);
+    SealedSource source(sent_source, key);
+    auto reader = RecipeReader::open(source).value();
+    CHECK(reader.check().value().memory_bytes < 16U << 20);
+    Assembler assembler(key);
+    Bytes out;
+    while (auto const block = reader.next().value()) {
+      BytesView const segment = block->stored ? BytesView(segments.at(reader.head().segments[block->stored->segment].sha256)) : BytesView{};
+      auto const bytes = assembler.assemble(*block, stored_of(*block, segment).value(), block->base ? &base_source : nullptr);
+      REQUIRE(bytes.has_value());
+      out.insert(out.end(), bytes->begin(), bytes->end());
+    }
+    CHECK(out == target);
+    auto const piece = as_text(BytesView(target).subspan(5'000, 24));
+    for (auto const& [name, bytes] : segments) CHECK(as_text(bytes).find(piece) == std::string_view::npos);
+    CHECK(as_text(sent).find(as_text(crypto::sha256(target).bytes)) == std::string_view::npos);
+  }
+}
+
+TEST_CASE("a recipe's encrypted pieces are read at any place, and end where they end") {
+  auto const key = crypto::DataKey::from_bytes(Bytes(32, 6)).value();
+  for (std::size_t const size : {std::size_t{0}, std::size_t{1}, kSealedPieceBytes, kSealedPieceBytes + 1, 3 * kSealedPieceBytes - 7}) {
+    auto const plain = noise(size, size + 1);
+    auto const sealed = seal_pieces(key, plain);
+    MemorySource below(sealed);
+    SealedSource source(below, key);
+    REQUIRE(source.size() == size);
+    for (std::size_t const at : {std::size_t{0}, size / 2, size}) {
+      Bytes got(std::min<std::size_t>(size - at, 100'000));
+      REQUIRE(source.read(at, got).has_value());
+      CHECK(std::equal(got.begin(), got.end(), plain.begin() + static_cast<std::ptrdiff_t>(at)));
+    }
+    Bytes beyond(1);
+    CHECK(source.read(size, beyond).error().code == "short_read");
+  }
 }
