@@ -52,6 +52,7 @@ Result<bool> is_issued_by(std::string const& certificate_pem, std::string const&
 
 Result<Digest> public_key_digest(std::string const& private_key) {
   FLEET_TRY(auto const key, PrivateKey::load(private_key));
+  KeyDeviceTurn const turn(key);
   FLEET_TRY(auto const bytes, encode_key(key.get()));
   return sha256(bytes);
 }

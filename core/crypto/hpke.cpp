@@ -247,11 +247,15 @@ Result<Bytes> hpke_seal(BytesView recipient, BytesView seed, HpkeContext const& 
 }
 
 Result<Bytes> hpke_open(PrivateKey const& key, HpkeContext const& context, BytesView sealed) {
+  KeyDeviceTurn const turn(key);
   FLEET_TRY(auto const kem, kem_of(key.get()));
   if (sealed.size() < kem.public_bytes + kTagBytes) return not_for_this_key();
   auto const enc = sealed.first(kem.public_bytes), ciphertext = sealed.subspan(kem.public_bytes);
   FLEET_TRY(auto const peer, deserialize(enc, kem));
-  FLEET_TRY(auto const ours, serialize(key.get(), kem));
+  // Of a key in a device OpenSSL does not encode the point: its public half is read first.
+  FLEET_TRY(auto const public_half, encode_key(key.get()));
+  FLEET_TRY(auto const own, recipient_key(public_half));
+  FLEET_TRY(auto const ours, serialize(own.get(), kem));
   FLEET_TRY(auto const agreed, diffie_hellman(key.get(), key.properties(), peer.get()));
   FLEET_TRY(auto const cipher, set_up(kem, agreed, enc, ours, context.info));
   Bytes out(ciphertext.size() - kTagBytes);

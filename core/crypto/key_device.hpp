@@ -13,7 +13,7 @@ struct DeviceKey {
   char const* properties;  ///< see PrivateKey
 };
 
-/// @param uri  as is_key_uri knows it
+/// @param uri  as is_key_uri knows it; whoever calls has the turn (KeyDeviceTurn)
 /// @errors bad_input, unavailable (`key_device`, `no_key_devices`)
 [[nodiscard]] Result<DeviceKey> open_device_key(std::string const& uri);
 

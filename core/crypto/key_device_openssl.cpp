@@ -5,7 +5,6 @@
 #include <openssl/store.h>
 
 #include <map>
-#include <mutex>
 
 namespace fleet::crypto {
 namespace {
@@ -47,9 +46,7 @@ Result<KeyPtr> open_uri(std::string const& uri) {
 
 Result<DeviceKey> open_device_key(std::string const& uri) {
   // Opened once and kept: all handles of one key share one object of the TPM's library, which goes with the first of them that is freed.
-  static std::mutex mutex;
   static std::map<std::string, std::shared_ptr<EVP_PKEY>> opened;
-  std::lock_guard const lock(mutex);
   auto& kept = opened[uri];
   if (!kept) {
     FLEET_TRY(auto key, open_uri(uri));

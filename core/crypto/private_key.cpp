@@ -4,11 +4,12 @@
 
 #include <fmt/format.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
 
 namespace fleet::crypto {
 namespace {
 
-constexpr std::string_view kTpmScheme = "handle:";
+constexpr std::string_view kTpmScheme = "handle:", kTpmProvider = "tpm2";
 
 Result<KeyPtr> read_pem(std::string const& pem) {
   auto const bio = read_bio(pem);
@@ -26,11 +27,23 @@ Result<PrivateKey> PrivateKey::load(std::string const& text) {
     FLEET_TRY(auto key, read_pem(text));
     return PrivateKey(std::shared_ptr<EVP_PKEY>(std::move(key)), nullptr);
   }
+  KeyDeviceTurn const turn(true);
   FLEET_TRY(auto opened, open_device_key(text));
   return PrivateKey(std::move(opened.key), opened.properties);
 }
 
+KeyDeviceTurn::KeyDeviceTurn(bool in_device) {
+  static std::recursive_mutex one;
+  if (in_device) held_ = std::unique_lock(one);
+}
+
+bool is_in_device(EVP_PKEY const* key) {
+  auto const* const provider = key == nullptr ? nullptr : EVP_PKEY_get0_provider(key);
+  return provider != nullptr && OSSL_PROVIDER_get0_name(provider) == kTpmProvider;
+}
+
 Result<Bytes> sign(PrivateKey const& key, BytesView message) {
+  KeyDeviceTurn const turn(key);
   DigestContextPtr const context(EVP_MD_CTX_new());
   std::size_t size = 0;
   bool const sized = context && EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, key.properties(), key.get(), nullptr) == 1 &&
@@ -44,6 +57,7 @@ Result<Bytes> sign(PrivateKey const& key, BytesView message) {
 }
 
 Result<std::string> public_pem(PrivateKey const& key) {
+  KeyDeviceTurn const turn(key);
   FLEET_TRY(auto const der, encode_key(key.get()));
   auto const* at = der.data();
   KeyPtr const half(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));

@@ -4,6 +4,7 @@
 #include "core/base/result.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -21,12 +22,26 @@ public:
   /// What OpenSSL must be told to sign with it (property(7)); null: nothing. Left alone it would take the public half of a key in a device to
   /// its own software, and find no private one.
   [[nodiscard]] char const* properties() const { return properties_; }
+  [[nodiscard]] bool is_in_device() const { return properties_ != nullptr; }
 
 private:
   PrivateKey(std::shared_ptr<evp_pkey_st> key, char const* properties) : key_(std::move(key)), properties_(properties) {}
   std::shared_ptr<evp_pkey_st> key_;
   char const* properties_;
 };
+
+/// What uses a key in a device takes turns: all that a process asks of a TPM is one conversation, which tpm2-openssl 1.1 does not guard, and two threads in it
+/// spoil it for good. Of a key that is in no device nothing is held. May be taken again by who has it.
+class KeyDeviceTurn {
+public:
+  explicit KeyDeviceTurn(bool in_device);
+  explicit KeyDeviceTurn(PrivateKey const& key) : KeyDeviceTurn(key.is_in_device()) {}
+
+private:
+  std::unique_lock<std::recursive_mutex> held_;
+};
+/// Whether it is one in a device, of a key that OpenSSL has.
+[[nodiscard]] bool is_in_device(evp_pkey_st const* key);
 
 /// ECDSA P-256 with SHA-256, in DER: what crypto::verify takes of `ecdsa-sha2-nistp256`. @errors signature (`cannot_sign`)
 [[nodiscard]] Result<Bytes> sign(PrivateKey const& key, BytesView message);

@@ -137,6 +137,7 @@ Result<CertificateAndKey> make_server_certificate(CertificateAndKey const& ca, s
 
 Result<std::string> make_request(std::string const& private_key, std::string const& common_name) {
   FLEET_TRY(auto const key, PrivateKey::load(private_key));
+  KeyDeviceTurn const turn(key);
   RequestPtr const request(X509_REQ_new());
   DigestContextPtr const digest(EVP_MD_CTX_new());
   bool const ok = request && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 && X509_REQ_set_pubkey(request.get(), key.get()) == 1 &&

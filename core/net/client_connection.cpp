@@ -1,5 +1,6 @@
 #include "core/net/client_connection.hpp"
 
+#include "core/crypto/private_key.hpp"
 #include "core/net/resolve.hpp"
 
 #include <fmt/format.h>
@@ -19,6 +20,28 @@ Error broken(std::string_view step, std::string_view why) { return {Kind::unavai
 int int_size(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, 1U << 30)); }
 
 }  // namespace
+
+ClientConnection::ClientConnection(Fd fd, SslPtr<SSL> ssl) : fd_(std::move(fd)), ssl_(std::move(ssl)), in_device_(ssl_ && crypto::is_in_device(SSL_get_privatekey(ssl_.get()))) {}
+
+ClientConnection::~ClientConnection() {
+  crypto::KeyDeviceTurn const turn(in_device_);
+  ssl_.reset();
+}
+
+ClientConnection& ClientConnection::operator=(ClientConnection&& other) noexcept {
+  crypto::KeyDeviceTurn const turn(in_device_ || other.in_device_);
+  ssl_ = std::move(other.ssl_);
+  fd_ = std::move(other.fd_);
+  in_device_ = other.in_device_;
+  return *this;
+}
+
+template <class F>
+int ClientConnection::in_turn(F&& call) {
+  crypto::KeyDeviceTurn const turn(in_device_);
+  ERR_clear_error();
+  return call(ssl_.get());
+}
 
 Result<ClientConnection> ClientConnection::open(Url const& url, Proxy const* proxy, SSL_CTX* context, SSL_SESSION* session, Patience const& connect,
                                                 Millis handshake) {
@@ -42,8 +65,7 @@ Result<void> ClientConnection::handshake(Url const& url, Patience const& patienc
     SSL_set_tlsext_host_name(ssl_.get(), url.host.c_str());
   }
   for (;;) {
-    ERR_clear_error();
-    int const code = SSL_connect(ssl_.get());
+    int const code = in_turn([](SSL* ssl) { return SSL_connect(ssl); });
     if (code == 1) return {};
     auto const next = await_ssl(code, fmt::format("TLS handshake with {}:{}", url.host, url.port), patience);
     if (next) continue;
@@ -79,8 +101,7 @@ Result<std::size_t> ClientConnection::read(std::span<char> out, Patience const& 
       FLEET_CHECK(wait_for(fd_.get(), POLLIN, patience));
       continue;
     }
-    ERR_clear_error();
-    int const got = SSL_read(ssl_.get(), out.data(), int_size(out.size()));
+    int const got = in_turn([&](SSL* ssl) { return SSL_read(ssl, out.data(), int_size(out.size())); });
     if (got > 0) return static_cast<std::size_t>(got);
     if (SSL_get_error(ssl_.get(), got) == SSL_ERROR_ZERO_RETURN) return std::size_t{0};
     FLEET_CHECK(await_ssl(got, "reading", patience));
@@ -99,8 +120,7 @@ Result<void> ClientConnection::write(std::string_view bytes, Patience const& pat
       }
       continue;
     }
-    ERR_clear_error();
-    int const sent = SSL_write(ssl_.get(), bytes.data(), int_size(bytes.size()));
+    int const sent = in_turn([&](SSL* ssl) { return SSL_write(ssl, bytes.data(), int_size(bytes.size())); });
     if (sent > 0) bytes.remove_prefix(static_cast<std::size_t>(sent));
     else FLEET_CHECK(await_ssl(sent, "writing", patience));
   }
@@ -110,8 +130,7 @@ Result<void> ClientConnection::write(std::string_view bytes, Patience const& pat
 bool ClientConnection::fresh() {
   char byte = 0;
   if (!ssl_) return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
-  ERR_clear_error();
-  int const got = SSL_peek(ssl_.get(), &byte, 1);
+  int const got = in_turn([&](SSL* ssl) { return SSL_peek(ssl, &byte, 1); });
   return got <= 0 && SSL_get_error(ssl_.get(), got) == SSL_ERROR_WANT_READ;
 }
 

@@ -114,6 +114,7 @@ Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config, Clock co
   if (!config.certificate_pem.empty()) {
     FLEET_TRY(key, crypto::PrivateKey::load(config.private_key_pem));
   }
+  crypto::KeyDeviceTurn const turn(key && key->is_in_device());
   FLEET_TRY(auto context, make_context(TLS_client_method(), key ? key->properties() : nullptr));
   SSL_CTX_set_app_data(context.get(), const_cast<Clock*>(clock));  // OpenSSL keeps pointers to what it might change
   auto const anchors = read_certificates(config.ca_pem);
