@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static boards clean
+.PHONY: help demo test build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -136,6 +136,9 @@ agent: ## the device's program alone. ARCH=amd64, arm64 or armhf; KEY_DEVICES=OF
 
 agent-static: ## the same, wholly static: any Linux of the last ten years starts it
 	@$(STEP) "agent, wholly static, $(ARCH)" .ci/agent static $(ARCH) $(JOBS)
+
+agent-package: ## either as a .deb in its folder. STATIC=1 for the static one, which foreign architectures have
+	@$(STEP) "agent's package, $(ARCH)" env PACKAGE=1 .ci/agent $(if $(STATIC),static,dynamic) $(ARCH) $(JOBS) $(if $(KEY_DEVICES),-DFLEET_KEY_DEVICES=$(KEY_DEVICES))
 
 boards: build ## static agents of ARCHS (amd64 arm64 armhf), their unit tests and whole lives: by qemu, in a root of 2016, on a kernel of 2016
 	@$(STEP) "packages of the boards" .ci/setup boards test

@@ -3,6 +3,7 @@ if(NOT FLEET_SANITIZE AND NOT FLEET_UNITS)
   set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-Os")  # asserts stay on
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)  # a package has the two programs, whatever else could be built
 if(FLEET_STATIC)
   add_link_options(-Wl,-u,dlopen -Wl,-u,getaddrinfo)
   # ld warns of libc's dlopen wherever it sees the name; core/base/static_libc.cpp has the one that is linked, and .ci/agent looks at what came of it.
