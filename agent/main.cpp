@@ -161,6 +161,12 @@ int run_install(Machine const& machine, Layout const& layout, Arguments const& t
   return code ? *code : finish(code.error());
 }
 
+int run_self_test(Layout const& layout) {
+  auto const said = self_test(system_fs(), system_clock(), layout);
+  int const shown = show(said, true);
+  return said ? shown : self_test_exit(said.error());
+}
+
 int run(Arguments const& told) {
   Layout layout;
   auto const root = absolute_path(told.text("--root"));
@@ -172,7 +178,7 @@ int run(Arguments const& told) {
   if (command == "enroll") return run_enroll(layout, told);
   if (command == "install") return run_install(machine, layout, told);
   if (command == "run") return finish(run_chosen(system_fs(), system_clock(), system_random(), layout, {told.text("--slot"), told.text("--by")}));
-  if (command == "self-test") return show(self_test(system_fs(), system_clock(), layout), true);
+  if (command == "self-test") return run_self_test(layout);
   if (command == "check-config") return finish(check_config(system_fs(), layout));
   if (command == "status") return show(show_status(machine, layout, json), json);
   if (command == "explain") return show(explain(machine, layout, told.text("model"), json), json);

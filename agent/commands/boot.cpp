@@ -18,6 +18,20 @@ constexpr int kStartsMax = 3;
 constexpr int kChoicesMax = 3;  ///< what is on trial, what ran before, this program
 std::string const kModel(wire::kAgentModel);
 
+/// A disk that failed once may answer: who does not learn which program is to run starts another one.
+template <class Ask>
+auto ask_again(Ask const& ask) {
+  auto first = ask();
+  if (first || first.error().kind != Kind::io) return first;
+  return ask();
+}
+Result<std::string> current_of(Fs& fs, Layout const& layout) {
+  return ask_again([&] { return Slots(fs, layout).current(kModel); });
+}
+Result<std::optional<BootRecord>> trial_of(Fs& fs, Layout const& layout) {
+  return ask_again([&] { return load_boot(fs, layout); });
+}
+
 /// On a disk that takes it or not: what ran before is what runs.
 std::string go_back(Fs& fs, Layout const& layout, BootRecord const& record) {
   log::error("agent.went_back", {{"from", record.trial}, {"to", record.back.empty() ? "the package's program" : record.back}, {"starts", record.starts}});
@@ -40,29 +54,19 @@ void become(std::string const& program, std::vector<std::string> words, Millis w
   log::error("agent.not_started", {{"program", program}, {"error", std::generic_category().message(why)}});
 }
 
-/// Does not return where another program is to be the agent, and can be. The folder is held meanwhile: an agent that runs is not counted as one that fell.
-Result<void> become_chosen(Fs& fs, Layout const& layout, std::string const& own) {
-  if (!Slots(fs, layout).current(kModel)) return {};
-  auto const lock = DirLock::acquire(fs, layout.root);
-  if (!lock) return lock.error().code == "locked" ? Result<void>(lock.error()) : Result<void>{};
-  std::string not_started;
-  for (int i = 0; i < kChoicesMax; ++i) {
-    auto const chosen = choose_program(fs, layout, not_started);
-    if (chosen.slot.empty()) return {};
-    become(chosen.program, {"run", "--root", layout.root, "--slot", chosen.slot, "--by", own}, chosen.watchdog);
-    not_started = chosen.slot;
-  }
-  return {};
-}
-
 }  // namespace
 
 Choice choose_program(Fs& fs, Layout const& layout, std::string const& not_started) {
   Slots const slots(fs, layout);
-  auto const link = slots.current(kModel);
+  auto const link = current_of(fs, layout);
   auto slot = link ? *link : std::string();
   auto const program_of = [&](std::string const& one) { return slots.slot(kModel, one) + "/" + std::string(wire::kAgentProgram); };
-  auto record = load_boot(fs, layout);
+  auto const read = trial_of(fs, layout);
+  if (!read) {  // a trial would go uncounted, and by nobody's watch
+    log::error("agent.trial_unread", {{"error", read.error().detail}});
+    return {};
+  }
+  auto record = *read;
   if (!slot.empty() && record && record->trial == slot) {
     if (record->starts < kStartsMax && slot != not_started) {
       record->starts += 1;
@@ -76,8 +80,23 @@ Choice choose_program(Fs& fs, Layout const& layout, std::string const& not_start
   return slot.empty() || slot == not_started ? Choice{} : Choice{slot, program_of(slot), Millis{0}};
 }
 
+Result<void> become_chosen(Fs& fs, Layout const& layout, std::string const& own, Exec const& exec) {
+  if (!current_of(fs, layout)) return {};
+  auto const lock = ask_again([&] { return DirLock::acquire(fs, layout.root); });
+  if (!lock) return lock.error().code == "locked" ? Result<void>(lock.error()) : Result<void>{};
+  std::string not_started;
+  for (int i = 0; i < kChoicesMax; ++i) {
+    auto const chosen = choose_program(fs, layout, not_started);
+    if (chosen.slot.empty()) return {};
+    exec(chosen.program, {"run", "--root", layout.root, "--slot", chosen.slot, "--by", own}, chosen.watchdog);
+    not_started = chosen.slot;
+  }
+  return {};
+}
+
 void forgive_start(Fs& fs, Layout const& layout, std::string const& slot) {
-  auto record = load_boot(fs, layout);
+  auto const read = trial_of(fs, layout);
+  auto record = read ? *read : std::nullopt;
   if (slot.empty() || !record || record->trial != slot || record->starts == 0) return;
   record->starts = 0;
   if (auto const saved = save_boot(fs, layout, *record); !saved) log::warn("agent.start_not_forgiven", {{"error", saved.error().detail}});
@@ -87,7 +106,7 @@ Result<void> run_chosen(Fs& fs, Clock& clock, Random& random, Layout const& layo
   // A root without /proc has an agent that does not become another one.
   auto const executable = fs.read_link("/proc/self/exe");
   auto const own = executable ? *executable : std::string();
-  if (started.slot.empty() && !own.empty()) FLEET_CHECK(become_chosen(fs, layout, own));
+  if (started.slot.empty() && !own.empty()) FLEET_CHECK(become_chosen(fs, layout, own, become));
   FLEET_TRY(bool const restart, run_daemon(fs, clock, random, layout, started.slot));
   forgive_start(fs, layout, started.slot);
   auto const& next = started.by.empty() ? own : started.by;

@@ -1,5 +1,6 @@
 #include "agent/commands/boot.hpp"
 #include "agent/commands/config_check.hpp"
+#include "agent/proof/own_reason.hpp"
 #include "agent/store/boot_id.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/journal.hpp"
@@ -33,7 +34,7 @@ Result<void> check_journal(Fs& fs, std::string const& path) {
 
 }  // namespace
 
-Result<std::string> self_test(Fs& fs, Clock& clock, Layout const& layout) {
+Result<std::string> self_test(Fs& fs, Clock& clock, Layout const& layout, net::Connect const& connect) {
   FLEET_TRY(auto const config, ready_config(fs, layout));
   FLEET_TRY(auto identity, load_identity(fs, layout));
   FLEET_TRY(auto const credentials, Credentials(fs, layout).load(identity));
@@ -44,12 +45,14 @@ Result<std::string> self_test(Fs& fs, Clock& clock, Layout const& layout) {
   servers.insert(servers.end(), identity.servers.begin(), identity.servers.end());
   auto const trusted = TrustedClock::load(fs, clock, layout.floor());
   FLEET_TRY(auto const remote, Remote::create(identity, servers, trusted, clock, config.proxy.value_or(net::ProxyRules()),
-                                              [&fs, layout, config] { return load_source_cas(fs, layout, config); }));
+                                              [&fs, layout, config] { return load_source_cas(fs, layout, config); }, connect));
   wire::Report nothing;
   nothing.boot_id = read_boot_id(fs);
   FLEET_TRY(auto const answer, remote->post("/device/v1/reports", wire::encode(nothing), kTimeout, 4096));
   FLEET_CHECK(wire::decode_report_answer(answer.body));
   return boost::json::serialize(boost::json::object{{"agent", FLEET_VERSION}, {"journal", kJournalFormat}, {"server", remote->server()}}) + "\n";
 }
+
+int self_test_exit(Error const& error) { return error.kind == Kind::io ? kAgainLater : exit_code(error.kind); }
 
 }  // namespace fleet::agent

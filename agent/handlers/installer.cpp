@@ -1,5 +1,6 @@
 #include "agent/handlers/installer.hpp"
 
+#include "agent/proof/own_reason.hpp"
 #include "core/proof/process.hpp"
 
 #include <fmt/format.h>
@@ -11,7 +12,7 @@
 namespace fleet::agent {
 namespace {
 
-constexpr int kUnknownVerb = 2, kAgainLater = 75;  ///< as getopt's users and sysexits.h have them
+constexpr int kUnknownVerb = 2;  ///< as getopt's users have it
 constexpr Millis kQuestionTimeout = std::chrono::seconds{60};
 constexpr std::size_t kAnswerBytesMax = 64 * 1024;
 

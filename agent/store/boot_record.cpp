@@ -15,12 +15,14 @@ constexpr std::int64_t kSecondsMax = 366 * 86'400;
 
 }  // namespace
 
-std::optional<BootRecord> load_boot(Fs& fs, Layout const& layout) {
+Result<std::optional<BootRecord>> load_boot(Fs& fs, Layout const& layout) {
+  std::optional<BootRecord> const none;
   auto const line = fs.read(layout.boot(), kBytesMax);
-  if (!line || !line->ends_with('\n')) return std::nullopt;
+  if (!line && line.error().kind == Kind::io) return line.error();
+  if (!line || !line->ends_with('\n')) return none;
   auto const text = RecordFile::text_of(std::string_view(*line).substr(0, line->size() - 1));
   auto const value = text ? wire::parse_json(*text, kBytesMax) : Result<json::value>(Error{Kind::corrupt, "bad_boot", layout.boot()});
-  if (!value) return std::nullopt;
+  if (!value) return none;
   std::vector<FieldError> faults;
   wire::ObjectReader reader(*value, "", faults);
   BootRecord out{reader.required_text("trial", 64), reader.text("back", 64, {}), static_cast<int>(reader.integer("starts", 0, 1'000'000, 0)),

@@ -18,8 +18,8 @@ struct BootRecord {
   Millis watchdog{0};  ///< after a start it is ended, unless it was proved
   bool operator==(BootRecord const&) const = default;
 };
-/// Nothing: there is no trial; also where the file cannot be read or was written by nobody.
-[[nodiscard]] std::optional<BootRecord> load_boot(Fs& fs, Layout const& layout);
+/// Nothing: there is no trial; also where the file was written by nobody. @errors io
+[[nodiscard]] Result<std::optional<BootRecord>> load_boot(Fs& fs, Layout const& layout);
 /// Durable before it returns.
 Result<void> save_boot(Fs& fs, Layout const& layout, BootRecord const& record);
 /// The trial is over.

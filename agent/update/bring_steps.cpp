@@ -14,7 +14,7 @@ namespace {
 
 constexpr Millis kBackoffMax = std::chrono::minutes{10};
 constexpr Millis kLookAgain{5'000};
-constexpr Millis kTroubleAgain{5'000};
+constexpr Millis kTroubleAgain{5'000}, kTroubleAgainMax = std::chrono::minutes{1};
 constexpr Millis kKeepDelayEvery = std::chrono::minutes{1};
 
 std::uint64_t memory_bytes() {
@@ -43,7 +43,9 @@ Result<void> ModelUpdate::early_failure(ModelState state, Target const& target, 
   }
   auto const& rule = target.conditions;
   std::uint64_t const there = staged_bytes(state);
-  bool const moved = there > state.staged_bytes;
+  // Of what a journal on a disk that is full did not take, this process knows.
+  bool const moved = there > std::max(state.staged_bytes, staged_seen_);
+  staged_seen_ = std::max(staged_seen_, there);
   auto const contact = shop_.contact.total();
   // What the device itself lacks is waited for: the time in which it is mended counts for nothing.
   auto const own = own_reason(error);
@@ -100,6 +102,8 @@ Result<void> ModelUpdate::wait_for_own(ModelState state, Error const& error) {
 void ModelUpdate::trouble(ModelState state, Error const& error) {
   log_failed(to_string(state.state), error);
   in_trouble_ = !own_reason(error).empty();
+  // What was asked of the network and could not be kept is not asked for every few seconds.
+  if (before_switch(state.state) && !quiet_until_) rest_for(std::min(next_backoff(false), kTroubleAgainMax));
   if (!in_trouble_) return look_again_in(kTroubleAgain);
   state.waiting = own_reason(error);
   state.error = fit_to_tell(told_of(error));

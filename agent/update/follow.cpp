@@ -28,7 +28,8 @@ bool is_held(ModelState const& state, std::string const& digest, std::string con
 ModelUpdate::ModelUpdate(Shop& shop, std::string model)
     : shop_(shop), context_(shop.context), model_(std::move(model)), interrupt_(shop.wishes.interrupt(model_)), contact_seen_(shop.contact.total()) {
   if (!is_own()) return;
-  if (auto const link = context_.slots.current(model_)) own_link_ = *link;
+  auto const link = context_.slots.current(model_);
+  own_link_ = link ? *link : context_.outside.own->slot;
 }
 
 void ModelUpdate::go() {
@@ -56,7 +57,7 @@ void ModelUpdate::go() {
   follow_power();
   if (auto const at = state().state; at != State::checking && at != State::downloading) shop_.bundles.done(model_, sequence_);
   give_claims();
-  if (is_own() && at_rest(state().state)) gives_way_to_current();
+  settle_own();
 }
 
 /// What the directive says now: drops what it no longer names before the switch, begins, goes back. What was switched goes on to its end also when no
@@ -206,6 +207,7 @@ void ModelUpdate::begin(Target const& target, ModelState state) {
   state.tries = 0;
   state.stalled = Millis{0};
   state.staged_bytes = 0;
+  staged_seen_ = 0;
   state.memory_needed = 0;
   state.waiting.clear();
   if (state.held == state.target.digest) state.held.clear();

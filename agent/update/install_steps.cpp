@@ -101,28 +101,34 @@ void ModelUpdate::settle_installed() {
   if (state.state != State::probation && !at_rest(state.state)) return;
   auto const other = runs_instead(state);
   if (!other) return;
+  if (auto const done = fall_back(std::move(state), *other); !done) log_failed("fall back", done.error());
+}
+
+Result<void> ModelUpdate::fall_back(ModelState state, Version const& other) {
   auto const left = state.running;
-  auto const found = other->none() ? std::string("none of its releases") : other->version;
+  auto const found = other.none() ? std::string("none of its releases") : other.version;
   wire::DeviceError const why{"fell_back", fmt::format("{} did not stay: {} was running when the device started", left.version, found), {}};
   log::warn("update.fell_back", {{"model", model_}, {"from", left.version}, {"to", found}});
-  if (state.state == State::probation) {
-    if (auto const failed = fail(std::move(state), why); !failed) log_failed("fall back", failed.error());
-    return;
+  if (!at_rest(state.state)) {
+    FLEET_CHECK(fail(std::move(state), why));
+    return {};
   }
-  auto const switched = other->none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, other->digest);
-  if (!switched) return log_failed("fall back", switched.error());
   state.refusals.push_back({state.running.digest, state.rollout, state.attempt});
   state.target = state.running;
-  state.previous = *other == state.previous ? state.older : Version{};
+  state.previous = other == state.previous ? state.older : Version{};
   state.older = {};
-  state.running = *other;
+  state.running = other;
   state.unproven.reset();
   state.state = State::rolled_back;
   state.error = fit_to_tell(why);
-  if (auto const saved = context_.journal.save(state); !saved) return log_failed("fall back", saved.error());
+  show(state);  // so it is, whether the disk takes it now or later
+  FLEET_CHECK(other.none() ? context_.slots.remove_current(model_) : context_.slots.switch_to(model_, other.digest));
+  if (is_own()) own_link_ = other.digest;
+  FLEET_CHECK(context_.journal.save(state));
   report(state);
-  if (other->none()) run_hook(context_.config.removed_hook, model_, left);
-  else run_hook(context_.config.switched_hook, model_, *other);
+  if (other.none()) run_hook(context_.config.removed_hook, model_, left);
+  else run_hook(context_.config.switched_hook, model_, other);
+  return {};
 }
 
 }  // namespace fleet::agent

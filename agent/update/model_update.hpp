@@ -209,6 +209,7 @@ private:
   void collect_installed(std::string const& model, std::set<std::string> const& kept);
   [[nodiscard]] std::optional<Version> runs_instead(ModelState const& state);
   void settle_installed();
+  Result<void> fall_back(ModelState state, Version const& other);
   /// Digest of what a part's model ran before the switch; empty: none.
   [[nodiscard]] std::string ran_before(ModelState const& state, Part const& part) const;
 
@@ -225,7 +226,9 @@ private:
   [[nodiscard]] static Millis longest_probation(wire::Probation const& rules) { return std::max(rules.max, rules.time); }
   /// True: `current` leads to another program since this one runs, which has been asked to give way.
   bool gives_way_to_current();
-  /// At start: a trial that the journal knows the end of is over.
+  /// The journal has another program than this one as what runs: who starts it went back, or could not start that.
+  [[nodiscard]] bool is_another_program(ModelState const& state) const;
+  /// At rest, at the start and until the disk takes it: the journal has what runs, and a trial that it knows the end of is over.
   void settle_own();
 
   // Of a set (set_steps.cpp).
@@ -308,9 +311,11 @@ private:
   std::optional<MonoTime> quiet_until_;  ///< after a failure before the golden test
   int contacts_ = 0;                     ///< how often the server, or a bundle, had been found when it failed
   int backoff_ = 0;                      ///< failures in a row without progress
+  std::uint64_t staged_seen_ = 0;        ///< of the target, at the last failure; the journal may have less
   wire::Probation own_rules_;            ///< of the probation of the agent's own program
   bool asked_to_restart_ = false;
-  std::optional<std::string> own_link_;  ///< where `current` led when this program began; of the agent's own model
+  bool on_trial_ = true;                 ///< who starts it may have it so
+  std::string own_link_;  ///< where `current` led when this program began; of the agent's own model
   bool in_trouble_ = false;              ///< what is shown is not what is kept
   Millis contact_seen_{0};               ///< of the contact's time, what `stalled` has
 };

@@ -1,3 +1,4 @@
+#include "agent/proof/own_reason.hpp"
 #include "agent/store/boot_record.hpp"
 #include "agent/update/model_update.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr Millis kProbationMax = std::chrono::minutes{15};  ///< where the manifest does not say
 constexpr Millis kWatchdogMargin = std::chrono::seconds{5};
+constexpr Millis kSettleAgain = std::chrono::seconds{5};  ///< where the disk did not take it
 constexpr std::size_t kAnswerBytesMax = 4096;
 
 /// What the agent itself goes by: its successor will have the same.
@@ -65,6 +67,7 @@ Result<void> ModelUpdate::test_own(Part const& part) {
   FLEET_TRY(auto const ran, bench.run(command, bench.waits, bench.stop));
   bool const is_away = ran.exit_code == exit_code(Kind::unavailable) || ran.exit_code == exit_code(Kind::timeout);
   if (is_away) return Error{Kind::unavailable, "no_contact", fmt::format("the new agent does not reach the server now: {}", ran.output)};
+  if (ran.exit_code == kAgainLater) return Error{Kind::io, "io_error", fmt::format("the new agent cannot read what lies here now: {}", ran.output)};
   if (!ran.ok()) return failed(fmt::format("its self-test {}", ran.text), ran.output);
   FLEET_TRY(auto const format, journal_of(answer));
   if (format < kJournalFormat)
@@ -75,28 +78,38 @@ Result<void> ModelUpdate::test_own(Part const& part) {
 
 Result<void> ModelUpdate::begin_trial(ModelState const& state, Part const& part) {
   FLEET_TRY(auto const link, context_.slots.current(model_));
-  auto const known = load_boot(context_.fs, context_.layout);
+  FLEET_TRY(auto const known, load_boot(context_.fs, context_.layout));
   if (known && known->trial == part.version.digest && link == part.version.digest) return {};  // this switch is taken up again: its starts count on
   auto manifest = part.release.manifest;
   auto const longest = longest_probation(own_probation(manifest));
+  on_trial_ = true;
   return save_boot(context_.fs, context_.layout, {part.version.digest, state.running.digest, 0, 2 * longest + kWatchdogMargin});
 }
 
-/// After the journal: what was proved and is still on trial for who starts it is settled at the next start.
+/// After the journal: what is over there and still on trial for who starts it is so for a moment, or until the disk takes it.
 void ModelUpdate::end_trial() {
-  if (auto const gone = forget_boot(context_.fs, context_.layout); !gone) return log_failed("end the trial", gone.error());
   context_.outside.own->proved();
+  auto const gone = forget_boot(context_.fs, context_.layout);
+  on_trial_ = !gone;
+  if (gone) return;
+  log_failed("end the trial", gone.error());
+  look_again_in(kSettleAgain);
 }
 
+bool ModelUpdate::is_another_program(ModelState const& state) const { return is_own() && context_.outside.own->slot != state.running.digest; }
+
 void ModelUpdate::settle_own() {
-  if (is_own() && at_rest(state().state) && load_boot(context_.fs, context_.layout)) end_trial();
+  if (!is_own() || !at_rest(state().state) || gives_way_to_current()) return;
+  settle_installed();
+  if (!is_another_program(state())) return on_trial_ ? end_trial() : void();
+  look_again_in(kSettleAgain);
 }
 
 bool ModelUpdate::gives_way_to_current() {
   auto const link = context_.slots.current(model_);
-  if (!link || !own_link_ || *link == *own_link_) return false;
+  if (!link || *link == own_link_) return false;
   if (!asked_to_restart_) {
-    log::info("agent.gives_way", {{"from", *own_link_}, {"to", *link}});
+    log::info("agent.gives_way", {{"from", own_link_}, {"to", *link}});
     context_.outside.own->restart();
   }
   asked_to_restart_ = true;

@@ -84,7 +84,6 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   state.since = context_.trusted.now();
   state.run = {};
   if (event == Event::directed || std::find(kOnward.begin(), kOnward.end(), event) != kOnward.end()) state.error = {};
-  backoff_ = 0;
   if (!error.code.empty()) state.error = fit_to_tell(std::move(error));
   if (*next != State::waiting) state.waiting.clear();
   if (event == Event::switched || event == Event::returned) state.variant.clear();
@@ -92,6 +91,7 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
   auto const members = at_rest(*next) ? member_models(state) : std::vector<std::string>{};
   prune_records(state);
   FLEET_CHECK(context_.journal.save(state));
+  backoff_ = 0;
   report(state);
   if (at_rest(*next)) give_back(state, kept_by_owner());
   for (auto const& model : members) give_back(context_.journal.state(model), kept_by_owner());
@@ -281,6 +281,7 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
 /// One look at the probation, or at the proof of what runs; its time and inferences count on over restarts.
 Result<void> ModelUpdate::prove(ModelState state) {
   if (is_own() && gives_way_to_current()) return {};
+  if (is_another_program(state)) return fall_back(std::move(state), *runs_instead(state));
   if (!probation_) {
     FLEET_TRY(auto parts, parts_or_fail(state));
     if (!parts) return {};

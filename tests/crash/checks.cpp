@@ -1,3 +1,4 @@
+#include "tests/crash/own_program.hpp"
 #include "tests/crash/programs.hpp"
 #include "tests/crash/world.hpp"
 
@@ -14,7 +15,7 @@ void check_slot(Disk const& disk, std::string const& dir, Contents const& conten
     auto const text = disk.text(dir + "/" + name);
     if (!text) faults.push_back(fmt::format("{}/{} is missing", dir, name));
     else if (*text != content) faults.push_back(fmt::format("{}/{} holds other bytes ({} of {})", dir, name, text->size(), content.size()));
-    else if (name.starts_with("bin/") && !disk.is_executable(dir + "/" + name)) faults.push_back(fmt::format("{}/{} is not executable", dir, name));
+    else if (is_program(name) && !disk.is_executable(dir + "/" + name)) faults.push_back(fmt::format("{}/{} is not executable", dir, name));
   }
   for (auto const& [name, target] : contents.links)
     if (disk.target(dir + "/" + name) != target) faults.push_back(fmt::format("link {}/{} is missing, or leads elsewhere", dir, name));
@@ -75,6 +76,7 @@ std::vector<std::string> check_disk(World const& world, Disk const& disk) {
     if (contents == nullptr) faults.push_back(fmt::format("`current` of {} leads to {}, which nobody published", model, runs.link));
     else check_slot(disk, fmt::format("{}/models/{}/{}", kRoot, model, runs.link), *contents, faults);
   }
+  for (auto& fault : check_trial(disk)) faults.push_back(std::move(fault));
   return faults;
 }
 
@@ -85,6 +87,7 @@ void check_end(World& world) {
   for (auto const& [model, version] : world.life->runs) {
     auto const digest = running(world.disk, model).digest;
     for (auto const& fault : check_flash(world, world.disk, model)) world.fault("at the end: " + fault);
+    if (model == wire::kAgentModel && world.program != digest) world.fault(fmt::format("at the end the agent is {:.8}, and its link leads to {:.8}", world.program, digest));
     auto const wanted = version.empty() ? std::string() : world.release(model, version).digest;
     if (digest != wanted) world.fault(fmt::format("at the end {} runs {:.8}, expected {}", model, digest, version.empty() ? "none" : version));
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -54,7 +55,7 @@ public:
     }
     tried_.points = calls;
     auto const took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-    fmt::print("{:<24} {:>5} calls  {:>6} errors {:>4} faults {:>6.1f} s\n", life_.name, tried_.points, tried_.runs, tried_.faults, took);
+    fmt::print("{:<24} {:>5} calls  {:>6} errors {:>4} faults {:>6.1f} s, {} requests at most\n", life_.name, tried_.points, tried_.runs, tried_.faults, took, requests_);
     std::fflush(stdout);
     return tried_;
   }
@@ -94,6 +95,7 @@ private:
     live(world);
     if (!since) return;  // none came
     ++tried_.runs;
+    requests_ = std::max(requests_, world.peer.requests());
     world.disk.refuse = {};
     world.disk.full_errno = 0;
     world.disk.read_only = false;
@@ -105,6 +107,7 @@ private:
   Wanted const& wanted_;
   Life const& life_;
   Tried tried_;
+  std::uint64_t requests_ = 0;  ///< of the life that had the most
 };
 
 }  // namespace

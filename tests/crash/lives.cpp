@@ -129,7 +129,7 @@ void sets(World& world) {
 /// A life is a row: what the server has, what was lived before in peace, what is cut, what runs at the end, and what was told last.
 std::vector<Life> const& lives() {
   auto const first = directs("1", "ro-1", "committed"), second = directs("2", "ro-2", "committed");
-  static std::vector<Life> const all = with_lives_of_delivery({
+  static std::vector<Life> const all = with_lives_of_own_program(with_lives_of_delivery({
       {"enrolment", kConfig, releases, {}, {enrols()}},
       {"first install", kConfig, releases, {enrols()}, {first}, {{"reader", "1"}}, {{"reader", {"committed 1"}}}},
       {"update", kConfig, releases, {first}, {second}, {{"reader", "2"}}, {{"reader", {"committed 2"}}}},
@@ -154,7 +154,7 @@ std::vector<Life> const& lives() {
       {"CA succession", kConfig, releases, {first}, {announces(), changes_ca()}, {{"reader", "1"}}},
       {"succession slept through", kConfig, releases, {first}, {changes_ca_unheard(), second}, {{"reader", "2"}}},
       {"new facts", kConfig, releases, {first}, {changes_facts()}, {{"reader", "1"}}},
-  });
+  }));
   return all;
 }
 

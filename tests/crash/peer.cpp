@@ -33,7 +33,7 @@ std::string path_of(std::string const& url) {
 wire::Variant variant_of(std::string name, Contents const& contents) {
   wire::Variant out{{"cam-a"}, {}, contents.folders, {}, std::move(name)};
   for (auto const& [link, target] : contents.links) out.links.push_back({link, target});
-  for (auto const& [file, content] : contents.files) out.files.push_back({file, content.size(), crypto::sha256(content), file.starts_with("bin/")});
+  for (auto const& [file, content] : contents.files) out.files.push_back({file, content.size(), crypto::sha256(content), is_program(file)});
   return out;
 }
 
@@ -68,6 +68,8 @@ struct Recipe {
 };
 
 }  // namespace
+
+bool is_program(std::string const& file) { return file.starts_with("bin/") || file == wire::kAgentProgram; }
 
 Published publish(std::string const& model, std::string const& version, std::int64_t counter, Published out, wire::Manifest manifest) {
   out.release = {model, version, counter, {variant_of({}, out)}, std::move(manifest)};

@@ -29,7 +29,9 @@ struct Published : Contents {
   std::map<std::string, Contents> variants = {};    ///< that run by a condition of the device, by name
   std::optional<Contents> unpacked = {};            ///< what its slot holds, where that is not what travels
 };
-/// @param what  its files, links, folders and variants; files under `bin/` are programs
+/// What is executable in a release: what lies under `bin/`, and the agent's own program.
+[[nodiscard]] bool is_program(std::string const& file);
+/// @param what  its files, links, folders and variants
 [[nodiscard]] Published publish(std::string const& model, std::string const& version, std::int64_t counter, Published what, wire::Manifest manifest = {});
 /// Of members that were published.
 [[nodiscard]] Published publish_set(std::string const& model, std::string const& version, std::int64_t counter, std::vector<Published const*> const& members);

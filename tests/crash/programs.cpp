@@ -1,6 +1,7 @@
 #include "tests/crash/programs.hpp"
 
 #include "agent/unpack/reader/archive.hpp"
+#include "tests/crash/own_program.hpp"
 #include "tests/crash/world.hpp"
 
 #include <fmt/format.h>
@@ -112,12 +113,12 @@ constexpr auto kRows = std::to_array<Row>({
 
 void put_programs(World& world) {
   constexpr unsigned kProgram = 0755;
-  world.disk.put("/usr/bin/fleet-agent", "fleet-agent", kProgram);
+  world.disk.put(kPackaged, kOwnSound, kProgram);
   world.disk.put("/usr/bin/fleet-unpack", kUnpack, kProgram);
   world.disk.put(kFlasherPath, kFlasher, kProgram);
   world.disk.make_dirs(kFlash);
   world.disk.make_dirs("/proc/self");
-  world.disk.put_link("/proc/self/exe", "/usr/bin/fleet-agent");
+  world.disk.put_link("/proc/self/exe", kPackaged);
 }
 
 Result<proof::Outcome> run(World& world, Fs& fs, Command const& command) {

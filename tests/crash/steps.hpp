@@ -31,5 +31,7 @@ void releases(World& world);
 
 /// Lives of what comes otherwise than as files over the network (lives_delivery.cpp), behind these.
 [[nodiscard]] std::vector<Life> with_lives_of_delivery(std::vector<Life> before);
+/// Lives of the agent's own program (lives_own.cpp), behind these.
+[[nodiscard]] std::vector<Life> with_lives_of_own_program(std::vector<Life> before);
 
 }  // namespace fleet::crash

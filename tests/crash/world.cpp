@@ -1,6 +1,8 @@
+#include "tests/crash/own_program.hpp"
 #include "tests/crash/programs.hpp"
 #include "tests/crash/world.hpp"
 
+#include "agent/commands/boot.hpp"
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/enroll.hpp"
 #include "agent/store/record_file.hpp"
@@ -19,9 +21,9 @@ constexpr auto kStartAgain = std::chrono::seconds{5};
 /// The server in the same process, as a client with this certificate and these CAs reaches it.
 class InProcess final : public net::Exchanger {
 public:
-  InProcess(World& world, net::ClientConfig config) : world_(world), config_(std::move(config)) {}
+  InProcess(World& world, net::ClientConfig config, bool is_deaf) : world_(world), config_(std::move(config)), is_deaf_(is_deaf) {}
   Result<net::ClientResponse> send(net::ClientRequest const& request, net::BodySink const& sink) override {
-    if (world_.peer.away) return Error{Kind::unavailable, "refused", "connection refused"};
+    if (world_.peer.away || is_deaf_) return Error{Kind::unavailable, "refused", "connection refused"};
     if (!config_.trust_any_server && !world_.peer.is_known_by(config_.ca_pem)) return Error{Kind::signature, "peer_not_trusted", "the server's certificate is of another CA"};
     auto response = world_.peer.handle(request, config_.certificate_pem, world_.clock.wall());
     if (response.status >= 300 || !sink) return response;
@@ -46,18 +48,28 @@ private:
   }
   World& world_;
   net::ClientConfig config_;
+  bool is_deaf_;
 };
+
+/// @param is_deaf  it reaches nobody
+net::Connect in_process(World& world, bool is_deaf = false) {
+  return [&world, is_deaf](net::ClientConfig config, Clock&) -> Result<std::unique_ptr<net::Exchanger>> {
+    return std::unique_ptr<net::Exchanger>(std::make_unique<InProcess>(world, std::move(config), is_deaf));
+  };
+}
 
 /// The machine while it has power.
 class Machine {
 public:
   explicit Machine(World& world) : world_(world), fs_(make_fs(world.disk)), random_(static_cast<std::uint64_t>(++world.boots) * 7919 + 1) {
+    world_.restart = false;
     world_.disk.put("/proc/sys/kernel/random/boot_id", fmt::format("boot-{}\n", world_.boots));
-    outside_.connect = [this](net::ClientConfig config, Clock&) -> Result<std::unique_ptr<net::Exchanger>> {
-      return std::unique_ptr<net::Exchanger>(std::make_unique<InProcess>(world_, std::move(config)));
-    };
+    outside_.connect = in_process(world_);
     outside_.alone = true;
-    outside_.run = [this](proof::Command const& command, Clock&, std::atomic<bool> const&) { return run(world_, *fs_, command); };
+    outside_.run = [this](proof::Command const& command, Clock&, std::atomic<bool> const&) -> Result<proof::Outcome> {
+      if (auto tested = run_self_test(world_, *fs_, layout_, command, in_process(world_))) return *std::move(tested);
+      return run(world_, *fs_, command);
+    };
     world_.peer.heard = [this](wire::ReportItem const& item) { heard(item); };
     world_.peer.polled_now = [this](wire::PollRequest const& poll) { polled(poll); };
   }
@@ -72,23 +84,23 @@ public:
     follow_script();
     if (world_.is_over()) return Millis{0};
     if (!world_.enrolled && !enroll()) return kStartAgain;
-    if (!daemon_ && !start()) return kStartAgain;
+    if (!process_) process_ = start_process(world_, *fs_, layout_);
+    if (process_ && process_->hangs) return wait_for_watchdog();
+    if (!process_ || (!daemon_ && !start())) return kStartAgain;
     give_orders();
     if (std::exchange(world_.restart, false)) {
-      daemon_->runner->stop();
-      daemon_->runner->rest();
-      daemon_->context->spool->spill();
-      daemon_.reset();
-      lock_.reset();
+      end_in_order();
       return Millis{1};
     }
     auto const now = world_.clock.mono();
+    if (process_->ends_at && now >= *process_->ends_at) return wait_for_watchdog();
     daemon_->link->take_offered();
     if (now >= poll_at_) poll_at_ = world_.clock.mono() + daemon_->link->turn();
     daemon_->runner->round();
     daemon_->reporter->turn();
     auto next = std::min(poll_at_, daemon_->reporter->next_turn());
     if (auto const round = daemon_->runner->next_round()) next = std::min(next, *round);
+    if (process_->ends_at) next = std::min(next, *process_->ends_at);
     return std::max(Millis{1}, std::chrono::duration_cast<Millis>(next - world_.clock.mono()));
   }
 
@@ -128,7 +140,31 @@ private:
     return world_.enrolled;
   }
 
+  /// The process is ended as it stands.
+  Millis wait_for_watchdog() {
+    auto const left = process_->ends_at.value_or(MonoTime::max()) - world_.clock.mono();
+    if (left > Millis{0}) return std::chrono::duration_cast<Millis>(left);
+    drop_process();
+    return kStartAgain;
+  }
+  void end_in_order() {
+    daemon_->runner->stop();
+    daemon_->runner->rest();
+    daemon_->context->spool->spill();
+    daemon_.reset();
+    agent::forgive_start(*fs_, layout_, process_->slot);
+    drop_process();
+  }
+  void drop_process() {
+    daemon_.reset();
+    lock_.reset();
+    process_.reset();
+    world_.restart = false;
+  }
+
   bool start() {
+    outside_.connect = in_process(world_, process_->is_deaf);
+    outside_.own = agent::OwnProgram{process_->slot, [this] { world_.restart = true; }, [this] { process_->ends_at.reset(); }};
     auto const opened = [&]() -> Result<void> {
       FLEET_CHECK(fs_->narrow_dir(layout_.root, 0755));
       if (!lock_) {
@@ -143,6 +179,7 @@ private:
     if (!opened) {
       last_error_ = opened.error().detail;
       if (!world_.disk.refuse) world_.fault(fmt::format("the daemon does not start: {}", last_error_));
+      drop_process();
       return false;
     }
     daemon_->runner->settle_at_start();
@@ -155,10 +192,11 @@ private:
     if (!item.update || !daemon_) return;
     auto const& told = *item.update;
     auto const models = daemon_->runner->models();
-    auto const own = models.find(told.model);
-    bool const newest = own != models.end() && agent::to_string(own->second.state) == told.state && own->second.rollout == told.rollout;
+    auto const known = models.find(told.model);
+    bool const newest = known != models.end() && agent::to_string(known->second.state) == told.state && known->second.rollout == told.rollout;
     bool const final = told.state == "committed" || told.state == "rolled_back" || told.state == "proved";
     if (final && newest) check_runs(told.model, told.running_digest, told.state);
+    if (told.state == "committed" && newest) check_is(told.model, told.running_digest, told.state);
     if (told.state == "committed") world_.committed.insert(told.model);
   }
   /// While a link is about to move, of a model or of a set's member, a poll has what was before.
@@ -166,7 +204,13 @@ private:
     auto const moves = [](auto const& one) { return one.second.state == "switching" || one.second.state == "rolling_back"; };
     if (std::any_of(poll.models.begin(), poll.models.end(), moves)) return;
     for (auto const& [model, status] : poll.models)
-      if (status.state == "committed") check_runs(model, status.digest, "a poll");
+      if (status.state == "committed") {
+        check_runs(model, status.digest, "a poll");
+        check_is(model, status.digest, "a poll");
+      }
+  }
+  void check_is(std::string const& model, std::string const& digest, std::string_view where) {
+    if (model == wire::kAgentModel && digest != world_.program) world_.fault(fmt::format("{} tells that the agent is {:.8}, and its process is {:.8}", where, digest, world_.program));
   }
   void check_runs(std::string const& model, std::string const& digest, std::string_view where) {
     SeededRandom none(1);
@@ -182,6 +226,7 @@ private:
   std::unique_ptr<Fs> fs_;
   SeededRandom random_;
   agent::Outside outside_;
+  std::optional<Process> process_;
   std::unique_ptr<DirLock> lock_;
   std::unique_ptr<agent::Daemon> daemon_;
   MonoTime poll_at_{};

@@ -51,6 +51,7 @@ struct World {
   bool enrolled = false;         ///< somebody saw it succeed
   bool restart = false;          ///< the daemon is to be ended in an orderly way, and begun again
   bool other_driver = false;     ///< golden tests have other answers than before
+  std::string program = {};      ///< digest of the release that the agent's process is of; empty: the package's
   int boots = 0;
   std::set<std::string> accepted;   ///< items of durable tiers that the spool took: `tier sequence text`
   std::set<std::string> committed;     ///< models that ran something, told as committed
@@ -68,11 +69,11 @@ struct World {
 
 inline constexpr char kRoot[] = "/agent";
 
-/// Runs the device until its life is over: starts the daemon, turns its loops, starts it again where it cannot begin, as an init system does, and lets
-/// time pass in between. Ends early with a fault when the life does not come to its end, or at once when `stop` says so.
 /// To be called after every operation: what the spool takes is remembered.
 void note_accepted(World& world, Call call, std::string const& path);
 
+/// Runs the device until its life is over: starts the daemon, turns its loops, starts it again where it cannot begin, as an init system does, and lets
+/// time pass in between. Ends early with a fault when the life does not come to its end, or at once when `stop` says so.
 void live(World& world, std::function<bool()> const& stop = {});
 
 /// Where a model's `current` leads.

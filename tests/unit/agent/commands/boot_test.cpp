@@ -37,11 +37,11 @@ TEST_CASE("what is on trial is started three times, each counted beforehand, and
     Root root(from_package);
     // The switch was announced and not made: what runs is no trial.
     CHECK(choose_program(root.fs, root.layout).slot == (from_package ? "" : kOld));
-    CHECK(load_boot(root.fs, root.layout)->starts == 0);
+    CHECK(load_boot(root.fs, root.layout).value()->starts == 0);
     root.switch_over();
     for (int start = 1; start <= 3; ++start) {
       CHECK(choose_program(root.fs, root.layout) == Choice{kNew, Root::program(kNew), Millis{60'000}});
-      CHECK(load_boot(root.fs, root.layout)->starts == start);
+      CHECK(load_boot(root.fs, root.layout).value()->starts == start);
     }
     auto const back = from_package ? Choice{} : Choice{kOld, Root::program(kOld), Millis{0}};
     CHECK(choose_program(root.fs, root.layout) == back);
@@ -58,7 +58,7 @@ TEST_CASE("an ordinary end counts no start, and what was proved is on trial no m
     forgive_start(root.fs, root.layout, kNew);
   }
   forgive_start(root.fs, root.layout, kOld);
-  CHECK(load_boot(root.fs, root.layout)->starts == 0);
+  CHECK(load_boot(root.fs, root.layout).value()->starts == 0);
   REQUIRE(forget_boot(root.fs, root.layout).has_value());
   for (int i = 0; i < 10; ++i) CHECK(choose_program(root.fs, root.layout) == Choice{kNew, Root::program(kNew), Millis{0}});
 }
@@ -85,7 +85,7 @@ TEST_CASE("a record that is damaged, or nobody's, is no trial") {
   root.switch_over();
   for (std::string const text : {"", "x", "0123456789abcdef {}\n"}) {
     root.fs.put(root.layout.boot(), text);
-    CHECK_FALSE(load_boot(root.fs, root.layout).has_value());
+    CHECK_FALSE(load_boot(root.fs, root.layout).value().has_value());
     CHECK(choose_program(root.fs, root.layout).slot == kNew);
   }
 }

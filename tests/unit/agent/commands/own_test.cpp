@@ -87,8 +87,8 @@ TEST_CASE("the agent's own release is tested by itself, announced, switched to, 
   CHECK(device.own().state == State::probation);
   CHECK(device.link() == first.digest);
   CHECK(device.restarts == 1);  // asked for once
-  REQUIRE(load_boot(device.fs, device.layout).has_value());
-  CHECK(load_boot(device.fs, device.layout)->trial == first.digest);
+  REQUIRE(load_boot(device.fs, device.layout).value().has_value());
+  CHECK(load_boot(device.fs, device.layout).value()->trial == first.digest);
   REQUIRE(device.start());
   CHECK(device.outside.own->slot == first.digest);
   device.rounds();
@@ -98,7 +98,7 @@ TEST_CASE("the agent's own release is tested by itself, announced, switched to, 
   device.rounds();
   CHECK(device.own().state == State::committed);
   CHECK(device.proved == 1);
-  CHECK_FALSE(load_boot(device.fs, device.layout).has_value());
+  CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
   CHECK(device.restarts == 1);
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("one that does not reach its server in time goes back by itself") {
   CHECK(device.restarts == 3);
   REQUIRE(device.start());
   CHECK(device.outside.own->slot == first.digest);
-  CHECK_FALSE(load_boot(device.fs, device.layout).has_value());
+  CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
   CHECK(device.own().running.digest == first.digest);
 }
 
@@ -143,21 +143,22 @@ TEST_CASE("one that falls at each start is gone back from, and what is back tell
     CHECK(device.own().error.code == "fell_back");
     CHECK(device.link() == back);
     CHECK(device.own().running.digest == back);
-    CHECK_FALSE(load_boot(device.fs, device.layout).has_value());
+    CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
     device.rounds();
     CHECK(device.own().state == State::rolled_back);  // not again by itself
   }
 }
 
-TEST_CASE("a program that cannot read this device's journal, fails its test or is none is not switched to; without a network it waits") {
+TEST_CASE("a program that cannot read this device's journal, fails its test or is none is not switched to; without a network, or a disk that reads, it waits") {
   struct Row {
     std::string said;
     int exit_code;
     State state;
-    std::string code;
+    std::string code, waiting = {};
   };
   for (Row const& row : {Row{R"({"agent":"0","journal":0})", 0, State::failed, "older_journal"}, Row{R"({"agent":"0"})", 0, State::failed, "golden_failed"}, Row{"", 0, State::failed, "golden_failed"},
-                         Row{"", 1, State::failed, "golden_failed"}, Row{"", 8, State::testing, "no_contact"}, Row{"", 7, State::testing, "no_contact"}}) {
+                         Row{"", 1, State::failed, "golden_failed"}, Row{"", 8, State::testing, "no_contact", "no_contact"}, Row{"", 7, State::testing, "no_contact", "no_contact"},
+                         Row{"", 75, State::testing, "io_error", "disk_failed"}}) {
     CAPTURE(row.said);
     CAPTURE(row.exit_code);
     OwnDevice device;
@@ -170,11 +171,72 @@ TEST_CASE("a program that cannot read this device's journal, fails its test or i
     CHECK(device.link().empty());
     CHECK(device.restarts == 0);
     if (row.state != State::testing) continue;
-    CHECK(device.own().waiting == "no_contact");
+    CHECK(device.own().waiting == row.waiting);
     device.said = R"({"agent":"9","journal":7})";
     device.answer.exit_code = 0;
     device.settle(3);
     CHECK(device.own().state == State::probation);
+  }
+}
+
+TEST_CASE("a program that was switched to and is not what runs is never proved, however long the disk keeps that from being noted") {
+  for (bool const is_full : {false, true}) {
+    CAPTURE(is_full);
+    OwnDevice device;
+    auto const first = program("1"), second = program("2");
+    device.update_to(first);
+    device.order(second);
+    device.rounds();
+    REQUIRE(device.own().state == State::probation);
+    // Who started it went back, on a disk that did not take the link.
+    if (is_full) device.fs.refuse(Error{Kind::io, "io_error", "the disk fails"});
+    REQUIRE(device.outside.own->slot == first.digest);
+    REQUIRE(device.boot());
+    device.hear_server();
+    device.rounds();
+    if (is_full) {
+      CHECK(device.own().state == State::probation);
+      device.fs.refuse({});
+      device.rounds(10);
+    }
+    CHECK(device.own().state == State::rolled_back);
+    CHECK(device.own().error.code == "fell_back");
+    CHECK(device.link() == first.digest);
+    CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
+  }
+}
+
+TEST_CASE("what was proved and cannot be started is told as gone back from, once the disk takes it, and runs by no poll before") {
+  OwnDevice device;
+  auto const first = program("1");
+  device.update_to(first);
+  device.fs.refuse(Error{Kind::io, "io_error", "the disk fails"});
+  device.outside.own->slot = "";
+  REQUIRE(device.boot());
+  device.rounds();
+  CHECK(device.runner->models().at(std::string(wire::kAgentModel)).running.none());
+  device.fs.refuse({});
+  device.rounds(10);
+  CHECK(device.own().state == State::rolled_back);
+  CHECK(device.own().error.code == "fell_back");
+  CHECK(device.link().empty());
+  CHECK(device.restarts == 1);  // of the switch alone
+}
+
+TEST_CASE("any call that fails in the commit leaves a program that nobody ends, and a trial that is forgotten without a restart") {
+  for (int call = 1; call <= 30; ++call) {
+    CAPTURE(call);
+    OwnDevice device;
+    device.order(program("1"));
+    device.rounds();
+    REQUIRE(device.start());
+    device.rounds(1);
+    device.hear_server();
+    device.fs.fail_at(call, Error{Kind::io, "io_error", "the disk fails"});
+    device.rounds(10);
+    CHECK(device.own().state == State::committed);
+    CHECK(device.proved > 0);
+    CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
   }
 }
 
@@ -201,14 +263,14 @@ TEST_CASE("the power cut at any call, and the agent with it: it comes to the new
         device.hear_server();
         device.rounds();
         if (device.fs.was_hit() && !is_mended) continue;
-        if (device.outside.own->slot == second.digest && device.own().state == State::committed && !load_boot(device.fs, device.layout)) break;
+        if (device.outside.own->slot == second.digest && device.own().state == State::committed && !load_boot(device.fs, device.layout).value()) break;
       }
       bool const hit = device.fs.was_hit();
       CHECK(device.outside.own->slot == second.digest);
       CHECK(device.link() == second.digest);
       CHECK(device.own().state == State::committed);
       CHECK(device.own().previous.digest == first.digest);
-      CHECK_FALSE(load_boot(device.fs, device.layout).has_value());
+      CHECK_FALSE(load_boot(device.fs, device.layout).value().has_value());
       if (!hit) break;
     }
 }
@@ -239,7 +301,7 @@ TEST_CASE("a fall in its first starts does not end it, nor does the cut of one i
   device.rounds();
   CHECK(choose_program(device.fs, device.layout).slot == second.digest);  // and falls
   REQUIRE(device.start(false));
-  CHECK(load_boot(device.fs, device.layout)->starts == 2);
+  CHECK(load_boot(device.fs, device.layout).value()->starts == 2);
   device.rounds();
   device.hear_server();
   device.rounds();
