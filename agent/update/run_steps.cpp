@@ -281,7 +281,10 @@ Result<void> ModelUpdate::switch_over(ModelState state) {
 /// One look at the probation, or at the proof of what runs; its time and inferences count on over restarts.
 Result<void> ModelUpdate::prove(ModelState state) {
   if (is_own() && gives_way_to_current()) return {};
-  if (is_another_program(state)) return fall_back(std::move(state), *runs_instead(state));
+  if (is_another_program(state)) {
+    auto const other = *runs_instead(state);
+    return fall_back(std::move(state), other);
+  }
   if (!probation_) {
     FLEET_TRY(auto parts, parts_or_fail(state));
     if (!parts) return {};
