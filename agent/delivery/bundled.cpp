@@ -1,7 +1,16 @@
 #include "agent/delivery/bundled.hpp"
 
 #include "agent/delivery/copy_file.hpp"
+#include "agent/delivery/fetcher.hpp"
+#include "agent/delivery/recipe_follow.hpp"
 #include "core/base/log.hpp"
+#include "core/content/assembler.hpp"
+#include "core/content/sealed_source.hpp"
+#include "core/crypto/hash.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fleet::agent {
 
@@ -54,6 +63,82 @@ Result<bool> copy_from_bundle(Fs& fs, bundle::Bundle const& bundle, wire::Releas
   FLEET_TRY(bool const copied, copy_verified(fs, read, file, path, stop));
   if (!copied) log::warn("bundle.wrong_bytes", {{"file", file.name}, {"digest", file.sha256.hex()}});
   return copied;
+}
+
+namespace {
+
+/// An object of the bundle.
+class BundledSource final : public content::Source {
+public:
+  BundledSource(bundle::Bundle const& bundle, bundle::Place const& place) : bundle_(bundle), place_(place) {}
+  [[nodiscard]] std::uint64_t size() const override { return place_.size; }
+  Result<void> read(std::uint64_t offset, std::span<std::uint8_t> out) override {
+    if (offset > place_.size || out.size() > place_.size - offset) return Error{Kind::corrupt, "short_read", "a read past the end of an object"};
+    auto const got = bundle_.read_at(place_.offset + offset, out);
+    return got ? got : Error{Kind::unavailable, "bundle_lost", got.error().detail, "put the stick in again, and install once more"};
+  }
+
+private:
+  bundle::Bundle const& bundle_;
+  bundle::Place place_;
+};
+
+/// Whether an object is what it is called.
+Result<bool> is_right(content::Source& source, Digest const& digest, std::atomic<bool> const& stop) {
+  crypto::Sha256 hash;
+  Bytes piece;
+  for (std::uint64_t at = 0; at < source.size(); at += piece.size()) {
+    if (stop) return interrupted();
+    piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(content::kSealedPieceBytes, source.size() - at)));
+    FLEET_CHECK(source.read(at, piece));
+    hash.update(piece);
+  }
+  return hash.finish() == digest;
+}
+
+/// One file, block by block. Errors that say what is wrong with the bytes are the bundle's.
+Result<void> assemble(bundle::Bundle const& bundle, content::Source& source, wire::ReleaseFile const& file, crypto::DataKey const& key, File& target, std::atomic<bool> const& stop) {
+  auto const wrong = [](std::string why) { return Error{Kind::unprocessable, "wrong_bytes", std::move(why)}; };
+  content::SealedSource opened(source, key);
+  FLEET_TRY(auto recipe, content::RecipeReader::open(opened));
+  FLEET_TRY(auto const summary, recipe.check());
+  if (recipe.head().sha256 != file.sha256 || recipe.head().size != file.size || summary.memory_bytes > kRecipeMemoryMax) return wrong("the recipe is another file's");
+  content::Assembler assembler(key);
+  Bytes stored;
+  for (;;) {
+    if (stop) return interrupted();
+    FLEET_TRY(auto const block, recipe.next());
+    if (!block) return target.sync();
+    stored.resize(block->stored ? block->stored->length : 0);
+    if (block->stored) {
+      auto const& segment = recipe.head().segments[block->stored->segment];
+      auto const place = bundle.find_blob(segment.sha256);
+      if (!place || place->size != segment.size) return wrong(fmt::format("object {} is not there", segment.sha256.hex()));
+      FLEET_CHECK(BundledSource(bundle, *place).read(block->stored->offset, stored));
+    }
+    FLEET_TRY(auto const bytes, assembler.assemble(*block, stored, nullptr));
+    FLEET_CHECK(target.write_at(block->offset, bytes));
+  }
+}
+
+}  // namespace
+
+Result<bool> assemble_from_bundle(Fs& fs, bundle::Bundle const& bundle, wire::ReleaseFile const& file, Digest const& recipe, crypto::DataKey const& key, std::string const& path,
+                                  std::atomic<bool> const& stop) {
+  auto const place = bundle.find_blob(recipe);
+  if (!place) return false;
+  BundledSource source(bundle, *place);
+  FLEET_TRY(bool const right, is_right(source, recipe, stop));
+  auto const made = [&]() -> Result<void> {
+    if (!right) return Error{Kind::unprocessable, "wrong_bytes", "the recipe has other bytes"};
+    FLEET_TRY(auto const target, fs.open(path, Fs::Mode::write));
+    FLEET_CHECK(target->truncate(0));
+    return assemble(bundle, source, file, key, *target, stop);
+  }();
+  if (made) return true;
+  if (made.error().kind != Kind::unprocessable) return made.error();
+  log::warn("bundle.wrong_bytes", {{"file", file.name}, {"recipe", recipe.hex()}, {"code", made.error().code}, {"error", made.error().detail}});
+  return false;
 }
 
 }  // namespace fleet::agent

@@ -2,6 +2,7 @@
 
 #include "agent/slots/slots.hpp"
 #include "core/bundle/bundle.hpp"
+#include "core/crypto/data_key.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -45,5 +46,10 @@ private:
 /// Copies an object of the bundle to `path`, whatever is there, and hashes it on its way. False: the bundle does not have it, or other bytes.
 /// @errors unavailable (`interrupted`; `bundle_lost`: it cannot be read; disk_full), io
 [[nodiscard]] Result<bool> copy_from_bundle(Fs& fs, bundle::Bundle const& bundle, wire::ReleaseFile const& file, std::string const& path, std::atomic<bool> const& stop);
+
+/// Makes a file of a protected release out of the bundle's encrypted objects. False: the bundle does not have them all, or other bytes, or the key is another's.
+/// @param recipe  of a route that needs no base @errors as copy_from_bundle
+[[nodiscard]] Result<bool> assemble_from_bundle(Fs& fs, bundle::Bundle const& bundle, wire::ReleaseFile const& file, Digest const& recipe, crypto::DataKey const& key,
+                                                std::string const& path, std::atomic<bool> const& stop);
 
 }  // namespace fleet::agent

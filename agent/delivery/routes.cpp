@@ -13,12 +13,17 @@ Result<std::optional<wire::ReleaseRoutes>> fetch_routes(Fs& fs, Remote& remote, 
   auto const answer = remote.get("/device/v1/routes/" + release.hex(), wire::kRoutesEnvelopeBytesMax);
   if (!answer && answer.error().kind == Kind::not_found) return std::optional<wire::ReleaseRoutes>{};
   if (!answer) return answer.error();
+  FLEET_TRY(auto routes, open_routes(fs, now, store_dir, answer->body, release, hardware));
+  return std::optional(std::move(routes));
+}
+
+Result<wire::ReleaseRoutes> open_routes(Fs& fs, SysTime now, std::string const& store_dir, std::string const& envelope, Digest const& release, std::string const& hardware) {
   FolderStore store(fs, store_dir);
-  FLEET_TRY(auto const payload, open_by_kept_root(store, now, answer->body, wire::kRoutesPayloadType, wire::kRoutesEnvelopeBytesMax));
+  FLEET_TRY(auto const payload, open_by_kept_root(store, now, envelope, wire::kRoutesPayloadType, wire::kRoutesEnvelopeBytesMax));
   FLEET_TRY(auto routes, wire::decode_routes(as_text(payload)));
   if (routes.release != release || routes.hardware != hardware)
     return Error{Kind::conflict, "foreign_routes", fmt::format("the routes are of release {} for hardware {}", routes.release.hex(), routes.hardware)};
-  return std::optional(std::move(routes));
+  return routes;
 }
 
 /// A route takes two requests more than the file as it is: the recipe's and an object's.

@@ -17,6 +17,9 @@ namespace fleet::agent {
 [[nodiscard]] Result<std::optional<wire::ReleaseRoutes>> fetch_routes(Fs& fs, Remote& remote, SysTime now, std::string const& store_dir, Digest const& release,
                                                                       std::string const& hardware);
 
+/// The same out of an envelope that is here. @errors as fetch_routes, without the remote's
+[[nodiscard]] Result<wire::ReleaseRoutes> open_routes(Fs& fs, SysTime now, std::string const& store_dir, std::string const& envelope, Digest const& release, std::string const& hardware);
+
 struct RouteBounds {
   std::uint64_t memory_max = 0;
   std::optional<std::uint64_t> as_it_is = {};  ///< bytes of the rest of the file as it is: no route that takes more is of use; nothing: there is no such way

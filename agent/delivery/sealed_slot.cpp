@@ -1,6 +1,7 @@
 #include "agent/delivery/sealed_slot.hpp"
 
 #include "agent/delivery/copy_file.hpp"
+#include "agent/delivery/throttle.hpp"
 #include "core/content/sealed_source.hpp"
 
 #include <fmt/format.h>
@@ -13,8 +14,6 @@
 
 namespace fleet::agent {
 namespace {
-
-Error interrupted() { return {Kind::unavailable, "interrupted", "something else is wanted meanwhile"}; }
 
 std::string path_of(Slots const& slots, SealedSlot const& sealed, wire::ReleaseFile const& file) { return slots.sealed(sealed.model, sealed.name) + "/" + file.sha256.hex(); }
 

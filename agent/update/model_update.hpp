@@ -117,7 +117,12 @@ private:
   /// Copies what a bundle has of the release into its staging folders, once for each bundle. True: nothing is missing then.
   Result<bool> bring_bundled(ModelState const& state);
   Result<bool> bring_bundled(Part const& part, bundle::Bundle const& bundle);
-  Result<bool> copy_bundled(std::string const& model, Place const& place, bundle::Bundle const& bundle);
+  struct BundledWays {
+    crypto::DataKey key;
+    std::map<Digest, Digest> recipes;  ///< by the file that each makes
+  };
+  [[nodiscard]] Result<std::optional<BundledWays>> ways_in_bundle(Part const& part, bundle::Bundle const& bundle) const;
+  Result<bool> copy_bundled(std::string const& model, Place const& place, bundle::Bundle const& bundle, std::optional<BundledWays> const& ways);
   Result<void> plan_fetch(ModelState const& state);
   Result<std::optional<wire::ReleaseRoutes>> routes_of(Part const& part);
   [[nodiscard]] std::string fetch_blocked(Target const& target);

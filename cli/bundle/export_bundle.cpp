@@ -41,6 +41,7 @@ public:
     FLEET_CHECK(put_directives(writer));
     for (auto const& [name, bytes] : metadata.files()) FLEET_CHECK(writer.put(std::string(bundle::kMetadata) + name, as_text(bytes)));
     for (auto const& document : documents_) FLEET_CHECK(writer.put(document.name, document.text));
+    FLEET_CHECK(put_routes(writer));
     ExportedBundle out;
     FLEET_TRY(out.objects, put_objects(writer));
     FLEET_TRY(out.bytes, writer.finish());
@@ -109,15 +110,38 @@ private:
     return Error{Kind::conflict, "orders_missing", fmt::format("{} directives came, {} were ordered", count, ordered_.devices), "a device was deleted meanwhile: export again"};
   }
 
+  /// Of protected releases: how a hardware's files are made, and the encrypted objects that this takes.
+  Result<void> put_routes(bundle::BundleWriter& writer) {
+    for (auto const& document : documents_) {
+      if (document.release.protection == wire::Protection::none) continue;
+      auto const digest = crypto::sha256(document.text);
+      for (auto const& hardware : ordered_.hardware) {
+        if (wire::variants_for(document.release, hardware).empty()) continue;
+        Route route("/bundles/{}/routes", {ordered_.id});
+        route.with("release", digest.hex()).with("hardware", hardware);
+        FLEET_TRY(auto const answer, api_.get(route));
+        FLEET_CHECK(writer.put(bundle::routes_name(digest, hardware), render::text_at(answer, "routes")));
+        auto const* const objects = render::member(answer, "objects").if_array();
+        for (std::size_t i = 0; objects != nullptr && i < objects->size(); ++i) {
+          FLEET_TRY(auto const object, Digest::parse(render::text_at((*objects)[i], "sha256")));
+          encrypted_.emplace(object, static_cast<std::uint64_t>(render::number_at((*objects)[i], "size")));
+        }
+      }
+    }
+    return {};
+  }
+
   /// Each once, however many files and variants it is in.
   Result<std::size_t> put_objects(bundle::BundleWriter& writer) {
-    std::map<Digest, std::uint64_t> objects;
-    for (auto const& document : documents_)
+    auto objects = encrypted_;
+    for (auto const& document : documents_) {
+      if (document.release.protection != wire::Protection::none) continue;
       for (auto const& variant : document.release.variants) {
         bool const wanted = std::any_of(variant.hardware.begin(), variant.hardware.end(), [&](auto const& name) { return ordered_.hardware.contains(name); });
         for (auto const& file : variant.files)
           if (wanted) objects.emplace(file.sha256, file.size);
       }
+    }
     std::uint64_t bytes = 0;
     for (auto const& [digest, size] : objects) bytes += size;
     session_.say(fmt::format("{} objects, {}", objects.size(), render::size_text(bytes)));
@@ -140,6 +164,7 @@ private:
   Api& api_;
   OrderedBundle const& ordered_;
   std::vector<Document> documents_;
+  std::map<Digest, std::uint64_t> encrypted_;  ///< objects of protected releases
 };
 
 }  // namespace

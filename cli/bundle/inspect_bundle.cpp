@@ -5,6 +5,7 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/release.hpp"
+#include "core/wire/routes.hpp"
 
 #include <fmt/format.h>
 
@@ -35,6 +36,11 @@ public:
   }
 
 private:
+  struct Named {
+    wire::Release release;
+    Digest digest;
+  };
+
   void note(std::string check, Result<std::string> const& outcome) {
     out_.checks.push_back({std::move(check), outcome ? "ok" : "failed", outcome ? *outcome : outcome.error().detail});
   }
@@ -54,7 +60,8 @@ private:
     FLEET_CHECK(trust::Updater::init(kept, as_bytes(root)));
     FLEET_TRY(auto updater, trust::Updater::load(kept, roots, now_));
     FLEET_CHECK(updater.refresh_root());
-    auto const keys = updater.role_keys("targets");
+    directive_keys_ = updater.role_keys("targets");
+    auto const& keys = directive_keys_;
     for (auto const& [id, place] : bundle_.directives()) {
       FLEET_TRY(auto const envelope, bundle_.read(fmt::format("{}{}.json", bundle::kDirectives, id.hex()), bundle::kDirectiveBytesMax));
       FLEET_TRY(auto const payload, trust::open_envelope(as_bytes(envelope), wire::kDirectivePayloadType, keys, bundle::kDirectiveBytesMax));
@@ -104,7 +111,7 @@ private:
     FLEET_CHECK(trust::verify_target(*found, as_bytes(document)));
     FLEET_TRY(auto release, wire::decode_release(document));
     out_.releases.push_back(release.model + "@" + release.version);
-    releases_.push_back(std::move(release));
+    releases_.push_back({std::move(release), crypto::sha256(document)});
     return {};
   }
 
@@ -123,14 +130,29 @@ private:
     return fmt::format("{}, each with its digest", bundle_.blobs().size());
   }
 
+  /// Files of a protected release that its routes have a way to: what that takes besides the recipe is known to devices alone. Nothing: it is not protected.
+  Result<std::optional<std::set<Digest>>> objects_of(Named const& named, std::string const& hardware) {
+    if (named.release.protection == wire::Protection::none) return std::optional<std::set<Digest>>();
+    std::set<Digest> out;
+    auto const envelope = bundle_.read(bundle::routes_name(named.digest, hardware), wire::kRoutesEnvelopeBytesMax);
+    if (!envelope) return std::optional(std::move(out));
+    FLEET_TRY(auto const payload, trust::open_envelope(as_bytes(*envelope), wire::kRoutesPayloadType, directive_keys_, wire::kRoutesEnvelopeBytesMax));
+    FLEET_TRY(auto const routes, wire::decode_routes(as_text(payload)));
+    for (auto const& file : routes.files)
+      if (std::any_of(file.routes.begin(), file.routes.end(), [&](auto const& route) { return route.bases.empty() && bundle_.find_blob(route.recipe).has_value(); })) out.insert(file.sha256);
+    return std::optional(std::move(out));
+  }
+
   /// A device of hardware for which something is missing would ask the network for it.
   Result<std::string> look_for_objects() {
     std::set<std::string> whole, broken;
-    for (auto const& release : releases_)
-      for (auto const& variant : release.variants) {
-        bool const has = std::all_of(variant.files.begin(), variant.files.end(), [&](auto const& file) { return bundle_.find_blob(file.sha256).has_value(); });
-        (has ? whole : broken).insert(variant.hardware.begin(), variant.hardware.end());
-      }
+    for (auto const& named : releases_)
+      for (auto const& variant : named.release.variants)
+        for (auto const& hardware : variant.hardware) {
+          FLEET_TRY(auto const there, objects_of(named, hardware));
+          bool const has = std::all_of(variant.files.begin(), variant.files.end(), [&](auto const& file) { return there ? there->contains(file.sha256) : bundle_.find_blob(file.sha256).has_value(); });
+          (has ? whole : broken).insert(hardware);
+        }
     std::set_difference(whole.begin(), whole.end(), broken.begin(), broken.end(), std::back_inserter(out_.hardware));
     if (out_.hardware.empty()) return Error{Kind::bad_input, "incomplete", "it has all objects for no hardware"};
     return fmt::format("for {}", fmt::join(out_.hardware, ", "));
@@ -141,7 +163,8 @@ private:
   InspectOptions const& options_;
   SysTime now_;
   InspectedBundle out_;
-  std::vector<wire::Release> releases_;
+  std::vector<Named> releases_;
+  trust::KeySet directive_keys_;
 };
 
 }  // namespace

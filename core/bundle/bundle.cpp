@@ -41,6 +41,7 @@ Result<void> sort_by_digest(std::vector<std::pair<Digest, Place>>& all) {
 }  // namespace
 
 std::string directive_name(std::string_view device) { return fmt::format("{}{}{}", kDirectives, crypto::sha256(device).hex(), kJson); }
+std::string routes_name(Digest const& release, std::string_view hardware) { return fmt::format("{}{}/{}{}", kRoutes, release.hex(), crypto::sha256(hardware).hex(), kJson); }
 std::string blob_name(Digest const& digest) { return std::string(kBlobs) + digest.hex(); }
 
 Result<std::shared_ptr<Bundle const>> Bundle::open(std::unique_ptr<File> file) {
@@ -82,7 +83,7 @@ Result<void> Bundle::note(std::string const& name, Place const& place) {
     directives_.emplace_back(device, place);
     return {};
   }
-  if (name != kAbout && !name.starts_with(kDirectiveRoots) && !name.starts_with(kMetadata)) return bad_bundle(fmt::format("it holds '{}'", name.substr(0, 100)));
+  if (name != kAbout && !name.starts_with(kDirectiveRoots) && !name.starts_with(kMetadata) && !name.starts_with(kRoutes)) return bad_bundle(fmt::format("it holds '{}'", name.substr(0, 100)));
   if (files_.size() == kMetadataFilesMax) return bad_bundle(fmt::format("more than {} files of metadata", kMetadataFilesMax));
   if (!files_.emplace(name, place).second) return bad_bundle(fmt::format("'{}' stands there twice", name));
   return {};

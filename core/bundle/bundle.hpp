@@ -20,8 +20,9 @@ namespace fleet::bundle {
 ///   directive/<n>.root.json              the directive root and its successors
 ///   directives/<SHA-256 of the id>.json  the directive of one device: a DSSE envelope
 ///   tuf/...                              release metadata, and release.json of what is named
+///   routes/<release>/<SHA-256 of the hardware>.json  of a protected release: how its files are made of encrypted objects; a DSSE envelope
 ///   blobs/sha256/<digest>                objects
-inline constexpr std::string_view kAbout = "bundle.json", kDirectiveRoots = "directive/", kDirectives = "directives/", kMetadata = "tuf/", kBlobs = "blobs/sha256/";
+inline constexpr std::string_view kAbout = "bundle.json", kDirectiveRoots = "directive/", kDirectives = "directives/", kMetadata = "tuf/", kRoutes = "routes/", kBlobs = "blobs/sha256/";
 
 inline constexpr std::size_t kEntriesMax = 65'536;       ///< of all kinds
 inline constexpr std::size_t kMetadataFilesMax = 2'048;  ///< besides directives and objects
@@ -31,6 +32,8 @@ inline constexpr std::uint64_t kMetadataBytesMax = 8 * 1024 * 1024;
 
 [[nodiscard]] std::string directive_name(std::string_view device);
 [[nodiscard]] std::string blob_name(Digest const& digest);
+/// @param release  digest of its release.json
+[[nodiscard]] std::string routes_name(Digest const& release, std::string_view hardware);
 
 /// Where bytes lie in the file.
 struct Place {

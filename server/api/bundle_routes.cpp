@@ -1,5 +1,6 @@
 #include "server/api/route.hpp"
 #include "server/catalog/releases.hpp"
+#include "server/content/recipes.hpp"
 #include "server/delivery/bundles.hpp"
 #include "server/fronts/agent/receipts.hpp"
 #include "server/registry/groups.hpp"
@@ -173,6 +174,25 @@ Result<Reply> list_directives(Services& services, Call const& call) {
   return list_reply(call, items, orders.next == 0 ? std::string() : std::to_string(orders.next));
 }
 
+/// Of a protected release: what its devices make its files of.
+Result<Reply> get_routes(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"release", "hardware"}));
+  auto const digest = Digest::parse(call.query_value("release"));
+  if (!digest) return Error{Kind::bad_input, "bad_query", "release: expected the SHA-256 of a release.json"};
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const bundle, delivery::load_bundle(reader, call.path_value("id")));
+  FLEET_TRY(auto const named, delivery::load_bundled_document(reader, bundle.id, *digest));
+  FLEET_TRY(auto const release, wire::decode_release(named.document));
+  auto const packed = routes::pack_routes(reader, *services.keys, release, *digest, std::string(call.query_value("hardware")));
+  if (!packed && packed.error().code == "encryption") FLEET_CHECK(routes::want_encrypted(services.store, named.n, call.now));
+  FLEET_CHECK(packed);
+  json::array objects;
+  for (auto const& [sha256, size] : packed->objects) objects.push_back(json::object{{"sha256", sha256.hex()}, {"size", size}});
+  Reply reply;
+  reply.body = json::serialize(json::object{{"routes", packed->envelope}, {"objects", std::move(objects)}});
+  return reply;
+}
+
 Result<Reply> accept_receipt(Services& services, Call const& call) {
   FLEET_TRY(auto const line, wire::decode_signed_receipt(call.request.body));
   FLEET_TRY(auto opened, fronts::open_receipt(services.store.reader(), line));
@@ -194,6 +214,7 @@ std::vector<Route> const& bundle_routes() {
       {post, "/api/v1/bundles", P::operate, kExport, &create_bundle, kBodyMax},
       {get, "/api/v1/bundles/{id}", P::operate, kBundle, &get_bundle},
       {get, "/api/v1/bundles/{id}/directives", P::operate, kBundle, &list_directives},
+      {get, "/api/v1/bundles/{id}/routes", P::operate, kBundle, &get_routes},
       {post, "/api/v1/receipts", P::operate, kReceipt, &accept_receipt, wire::kReceiptBytesMax},
   };
   return routes;

@@ -54,6 +54,9 @@ inline constexpr db::Query kObjectsBytes{"content_objects_bytes", "SELECT coales
 inline constexpr db::Query kCountStates{"content_count_states", "SELECT state, count(*) FROM content_recipes GROUP BY state ORDER BY state"};
 
 // What devices and people ask for.
+inline constexpr db::Query kObjectsOfReady{
+    "content_objects_of_ready",
+    "SELECT o.sha256, o.size FROM content_recipes c JOIN content_objects o ON o.recipe = c.n WHERE c.target = ?1 AND c.base = ?2 AND c.sealed = ?3 AND c.state = 'ready' ORDER BY o.sha256"};
 inline constexpr db::Query kObject{"content_object", "SELECT size FROM content_objects WHERE sha256 = ?1 LIMIT 1"};
 inline constexpr db::Query kObjectOfDevice{
     "content_object_of_device",
@@ -80,6 +83,6 @@ inline constexpr db::Query kAllOf{
 
 inline constexpr auto kQueries = std::to_array<db::Query>({kModelsAfter, kNewestOf, kRolledOut, kMembers, kDocument, kRunningOf, kWant, kUnwanted, kOfRevoked, kOldestReady, kOnlyOf, kDrop, kMakeAgain,
                                                            kForgetObjects, kReadyAfter, kObjectsOf, kNext, kDigestOf, kBytesOf, kEnd, kAddObject, kObjectsBytes, kCountStates, kObject, kObjectOfDevice, kObjectInRelease,
-                                                           kNamedRelease, kRoutesOf, kSealedOf, kSealedWaits, kAllOf});
+                                                           kNamedRelease, kObjectsOfReady, kRoutesOf, kSealedOf, kSealedWaits, kAllOf});
 
 }  // namespace fleet::routes

@@ -10,6 +10,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace fleet::routes {
@@ -112,6 +113,27 @@ Result<SignedRoutes> sign_routes(db::Connection& reader, signing::KeyRing& keys,
   bool const has_all = document.protection == wire::Protection::none || has_ways(routes, files_for(document, row.text_view(1)));
   if (!has_all) out.wanting = row.int64(2);
   return out;
+}
+
+Result<PackedRoutes> pack_routes(db::Connection& reader, signing::KeyRing& keys, wire::Release const& release, Digest const& digest, std::string const& hardware) {
+  FLEET_TRY(auto const sealed, sealed_of(reader, release));
+  FLEET_TRY(auto routes, routes_of(reader, release, digest, hardware));
+  if (!has_ways(routes, files_for(release, hardware)))
+    return Error{Kind::unavailable, "encryption", fmt::format("{}@{} has not been encrypted yet", release.model, release.version), "try again in a while: `fleetctl release get` shows its routes"};
+  std::map<Digest, std::uint64_t> objects;
+  for (auto& file : routes.files) {
+    std::erase_if(file.routes, [](wire::Route const& route) { return !route.bases.empty(); });
+    auto rows = reader.prepare(kObjectsOfReady);
+    rows.bind_all(file.sha256, Digest{}, sealed);
+    for (;;) {
+      FLEET_TRY(bool const row, rows.step());
+      if (!row) break;
+      objects.emplace(rows.digest(0), bytes_at(rows, 1));
+    }
+  }
+  FLEET_TRY(auto const key, keys.get("directive-root"));
+  auto const payload = wire::encode(routes);
+  return PackedRoutes{trust::make_envelope(wire::kRoutesPayloadType, as_bytes(payload), {&key, 1}), {objects.begin(), objects.end()}};
 }
 
 Result<void> want_encrypted(store::Store& store, std::int64_t release, SysTime now) {

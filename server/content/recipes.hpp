@@ -22,6 +22,14 @@ struct SignedRoutes {
 /// The same for a device, signed as directives are. @errors not_found (`unknown_release`: none that a directive named to it)
 [[nodiscard]] Result<SignedRoutes> sign_routes(db::Connection& reader, signing::KeyRing& keys, Digest const& release, std::int64_t device_n);
 
+/// What a bundle has of a protected release for a hardware: the ways that need nothing, and all objects of theirs.
+struct PackedRoutes {
+  std::string envelope;  ///< DSSE, as sign_routes gives it
+  std::vector<std::pair<Digest, std::uint64_t>> objects;  ///< and their sizes
+};
+/// @errors unavailable (`encryption`: not all of it has been encrypted)
+[[nodiscard]] Result<PackedRoutes> pack_routes(db::Connection& reader, signing::KeyRing& keys, wire::Release const& release, Digest const& digest, std::string const& hardware);
+
 /// Has a protected release's files encrypted, unless that waits already. Blocks: not on an io thread.
 Result<void> want_encrypted(store::Store& store, std::int64_t release, SysTime now);
 

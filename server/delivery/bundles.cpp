@@ -144,9 +144,6 @@ Result<BundleRelease> load_bundle_release(db::Connection& reader, std::string_vi
   if (state != "approved" || row.int64(4) != 0)
     return Error{Kind::conflict, "not_approved", fmt::format("release {} is {}, or one of its members is: no device would take it", name, state), "fleetctl release approve"};
   BundleRelease out{row.int64(0), std::string(model), std::string(version), row.digest(1), static_cast<std::int64_t>(row.text_view(2).size()), {}, {}};
-  auto closed = reader.prepare(kBundleProtected);
-  FLEET_TRY(bool const is_protected, closed.bind(1, out.n).step());
-  if (is_protected) return Error{Kind::conflict, "protected", fmt::format("{} is protected: its files travel encrypted, and a bundle has files as they are", name), "roll it out where there is a network"};
   FLEET_TRY(auto const whole, rollout::load_whole(reader, out.n, row.text(2)));
   for (auto const& variant : whole.release.variants) out.hardware.insert(out.hardware.end(), variant.hardware.begin(), variant.hardware.end());
   FLEET_TRY(out.members, rollout::load_members(reader, out.n));
@@ -169,6 +166,13 @@ Result<Bundle> load_bundle(db::Connection& reader, std::string_view id) {
   FLEET_TRY(bool const found, row.bind(1, id).step());
   if (!found) return Error{Kind::not_found, "unknown_bundle", fmt::format("there is no bundle '{}'", id.substr(0, 64))};
   return read_bundle(row);
+}
+
+Result<BundledDocument> load_bundled_document(db::Connection& reader, std::string_view bundle, Digest const& digest) {
+  auto row = reader.prepare(kBundledDocument);
+  FLEET_TRY(bool const found, row.bind_all(bundle, digest).step());
+  if (!found) return Error{Kind::not_found, "unknown_release", fmt::format("bundle {} brings no release {}", bundle.substr(0, 64), digest.hex())};
+  return BundledDocument{row.int64(0), row.text(1)};
 }
 
 Result<std::vector<Bundle>> list_bundles(db::Connection& reader, std::string_view before, int limit) {

@@ -24,7 +24,7 @@ struct BundleRelease {
   std::vector<std::string> hardware;  ///< that it, or every member of it, has a variant for
   std::vector<rollout::SetMember> members;
 };
-/// @errors not_found (`unknown_release`), conflict (`not_approved`, `revoked`, `protected`: a bundle has files as they are)
+/// @errors not_found (`unknown_release`), conflict (`not_approved`, `revoked`)
 [[nodiscard]] Result<BundleRelease> load_bundle_release(db::Connection& reader, std::string_view model, std::string_view version);
 
 struct Bundle {
@@ -37,6 +37,12 @@ struct Bundle {
 Result<void> add_bundle(store::Tx& tx, Bundle const& bundle, BundleRelease const& release, events::Deed const& deed);
 /// @errors not_found (`unknown_bundle`)
 [[nodiscard]] Result<Bundle> load_bundle(db::Connection& reader, std::string_view id);
+/// A release that it brings, by its digest: its row and its release.json. @errors not_found (`unknown_release`)
+struct BundledDocument {
+  std::int64_t n = 0;
+  std::string document;
+};
+[[nodiscard]] Result<BundledDocument> load_bundled_document(db::Connection& reader, std::string_view bundle, Digest const& digest);
 /// The newest first, those before `before` (empty: all).
 [[nodiscard]] Result<std::vector<Bundle>> list_bundles(db::Connection& reader, std::string_view before, int limit);
 

@@ -65,9 +65,10 @@ inline constexpr db::Query kListBundles{"delivery_list_bundles", FLEET_BUNDLE_CO
 #undef FLEET_BUNDLE_COLUMNS
 inline constexpr db::Query kReserveSequence{"delivery_reserve_sequence", "UPDATE devices SET reserved_sequence = ?2 WHERE n = ?1"};
 inline constexpr db::Query kAddOrder{"delivery_add_order", "INSERT INTO bundle_orders (bundle, device, sequence, targets) VALUES (?1, ?2, ?3, ?4)"};
-// Itself, or one of its members.
-inline constexpr db::Query kBundleProtected{"delivery_bundle_protected",
-                                            "SELECT 1 FROM releases WHERE protected <> '' AND (n = ?1 OR n IN (SELECT member FROM release_members WHERE release = ?1)) LIMIT 1"};
+// Of a bundle's release, or one of its members.
+inline constexpr db::Query kBundledDocument{"delivery_bundled_document",
+                                            "SELECT r.n, r.document FROM bundles b JOIN releases r ON r.n = b.release OR r.n IN (SELECT member FROM release_members WHERE release = b.release) "
+                                            "WHERE b.id = ?1 AND r.digest = ?2"};
 inline constexpr db::Query kProtectedRelease{"delivery_protected_release", "SELECT 1 FROM releases WHERE digest = ?1 AND protected <> '' AND state <> 'revoked'"};
 inline constexpr db::Query kWrapKey{"delivery_wrap_key", "SELECT wrap_key FROM devices WHERE id = ?1 AND state = 'active' AND wrap_key IS NOT NULL"};
 inline constexpr db::Query kListOrders{"delivery_list_orders",
@@ -106,7 +107,7 @@ inline constexpr db::Query kDropSupport{"delivery_drop_support", "DELETE FROM su
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kNameRelease, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
                               kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting,
-                              kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kBundleProtected, kProtectedRelease, kWrapKey, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd,
+                              kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kBundledDocument, kProtectedRelease, kWrapKey, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd,
                               kSupport, kSupportContent, kSupportWanted, kAskSupport, kPutSupport, kSupportBytes, kOldestSupport, kDropSupport});
 
 }  // namespace fleet::delivery

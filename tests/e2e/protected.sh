@@ -63,7 +63,17 @@ kill_agent d2; cp "$work/kept.pem" "$work/d2/identity/wrap-key.pem"; start_agent
 expect "with its own it goes on" ctl rollout wait "$r" --timeout 60s
 expect "to the very bytes" same d2 3
 
-expect_code "no bundle has the files of a protected release as they are" 6 ctl bundle export --release m@2 --device d1 --to "$work/m.bundle"
+# By a stick, to a device that no network reaches: the same objects, as unreadable.
+new_agent d3
+expect "a bundle is made of a protected release" ctl bundle export --release m@2 --device d3 --to "$work/m.bundle"
+expect "in which nothing can be read" test -z "$(grep -la "$mark" "$work/m.bundle")"
+expect "and which is whole" ctl bundle inspect "$work/m.bundle"
+kill_server
+start_agent d3
+until_true 20 test -S "$work/d3/run/agent.sock" || fail "d3 does not start"
+expect "the device that it is for installs it" "$bin/fleet-agent" install "$work/m.bundle" --root "$work/d3" --timeout 60s
+expect "to the very bytes" same d3 2
+start_server
 
 # Revoked: what was prepared goes, and its key is told to nobody.
 ctl release revoke m@3 --yes --reason "leaked" >/dev/null || fail "revoking"

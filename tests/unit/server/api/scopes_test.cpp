@@ -217,6 +217,7 @@ std::vector<Case> cases() {
       {post, "/api/v1/bundles", P::operate, "/api/v1/bundles", "/api/v1/bundles", "/api/v1/bundles", R"({"model":"mine","version":"1","selector":"region=eu"})",
        R"({"model":"rival","version":"1","selector":"region=eu"})", R"({"model":"mine","version":"1","selector":""})"},
       {get, "/api/v1/bundles/{id}", P::operate, "/api/v1/bundles/none", "/api/v1/bundles/none", "/api/v1/bundles/none", "", "", "", true, true},
+      {get, "/api/v1/bundles/{id}/routes", P::operate, "/api/v1/bundles/none/routes?release=" + std::string(64, 'a'), "/api/v1/bundles/none/routes?release=" + std::string(64, 'a'), "/api/v1/bundles/none/routes?release=" + std::string(64, 'a'), "", "", "", true, true},
       {get, "/api/v1/bundles/{id}/directives", P::operate, "/api/v1/bundles/none/directives", "/api/v1/bundles/none/directives", "/api/v1/bundles/none/directives", "", "", "", true, true},
       {post, "/api/v1/receipts", P::operate, "/api/v1/receipts", "/api/v1/receipts", "/api/v1/receipts", R"({"device":"in"})", R"({"device":"in"})",
        R"({"device":"yonder"})", true},
