@@ -131,7 +131,7 @@ Result<bool> assemble_from_bundle(Fs& fs, bundle::Bundle const& bundle, wire::Re
   FLEET_TRY(bool const right, is_right(source, recipe, stop));
   auto const made = [&]() -> Result<void> {
     if (!right) return Error{Kind::unprocessable, "wrong_bytes", "the recipe has other bytes"};
-    FLEET_TRY(auto const target, fs.open(path, Fs::Mode::write));
+    FLEET_TRY(auto const target, fs.open(path, Fs::Mode::append_or_create));
     FLEET_CHECK(target->truncate(0));
     return assemble(bundle, source, file, key, *target, stop);
   }();

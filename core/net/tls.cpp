@@ -130,7 +130,9 @@ Result<SslPtr<SSL_CTX>> make_client_context(ClientConfig const& config, Clock co
   X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
   SSL_CTX_set_verify(context.get(), config.trust_any_server ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, config.ignore_not_before ? judge_time<true> : judge_time<false>);
   if (key) FLEET_CHECK(use_certificate(context.get(), config.certificate_pem, *key));
-  if (SSL_CTX_set1_groups_list(context.get(), kClientGroups) != 1 || SSL_CTX_set1_sigalgs_list(context.get(), kClientSignatures) != 1)
+  // What a TPM's provider does not know of them would refuse the whole list.
+  bool const offers_own = !key || !key->is_in_device();
+  if (offers_own && (SSL_CTX_set1_groups_list(context.get(), kClientGroups) != 1 || SSL_CTX_set1_sigalgs_list(context.get(), kClientSignatures) != 1))
     return Error{Kind::internal, "tls_setup", take_ssl_errors()};
   SSL_CTX_set_options(context.get(), SSL_OP_NO_ENCRYPT_THEN_MAC);  // of ciphers that are not offered
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -22,6 +22,9 @@ expect "an archive is unpacked by its child" ctl rollout wait "$(roll_out 2)" --
 expect "its bytes are there, too" content_is d1 two
 kill_agent d1
 start_agent d1 "$bin/old-kernel"
+# A rollback that comes before the agent is up takes its folder, and the agent ends.
+started() { [ "$(grep -c agent.running "$work/d1.agent.log")" -ge "$1" ]; }
+until_true 20 started 2 || fail "it does not start again"
 back() { "$bin/fleet-agent" rollback --root "$work/d1" >/dev/null 2>&1; }
 expect "started again it goes back" until_true 20 back
 expect "the server hears of it" until_true 20 runs d1 1

@@ -299,7 +299,7 @@ TEST_CASE_FIXTURE(Catalog, "models are made once and changed with their aliases"
   auto const changed = must(change(1, {{"stable", "1"}}));
   CHECK(changed.revision == 2);
   CHECK(model_json(changed) ==
-        R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1"},"created_at":"2026-11-20T10:00:00Z","standing":[],"signers":{},"demands":[],"kind":"model"})");
+        R"({"name":"reader","approvals_required":1,"aliases":{"stable":"1"},"created_at":"2026-11-20T10:00:00Z","standing":[],"signers":{},"demands":[],"protected":null,"kind":"model"})");
   CHECK(must(change(1, {{"stable", "1"}})).revision == 2);  // nothing changed
   CHECK(code_of(change(1, {{"stable", "9"}})) == "unknown_release");
   CHECK(code_of(change(1, {{"1", "1"}})) == "alias_is_version");
