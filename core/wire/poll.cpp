@@ -94,9 +94,9 @@ Result<PollResponse> decode_poll_response(std::string_view text) {
 
 std::string encode(PollResponse const& message) {
   // What is as it mostly is is left out: an idle device has 1,550 of these a day. The envelope is JSON already and its bytes are not touched.
-  return fmt::format(R"({{{}"next_poll_s":{}{}{}{}}})", message.directive.empty() ? "" : fmt::format(R"("directive":{},)", message.directive), message.next_poll_s,
+  return fmt::format(R"({{{}"next_poll_s":{}{}{},"sources":{}}})", message.directive.empty() ? "" : fmt::format(R"("directive":{},)", message.directive), message.next_poll_s,
                      message.renew ? R"(,"renew":true)" : "", message.ca_version == 0 ? "" : fmt::format(R"(,"ca_version":{})", message.ca_version),
-                     message.sources.empty() ? "" : R"(,"sources":)" + json::serialize(json::array(message.sources.begin(), message.sources.end())));
+                     json::serialize(json::array(message.sources.begin(), message.sources.end())));
 }
 
 }  // namespace fleet::wire

@@ -16,7 +16,7 @@ void post_poll(Services& services, Call&& call, net::Responder responder) {
   // The API has put a DeviceSession there before any device's handler runs.
   auto* session = call.request.attachment == nullptr ? nullptr : static_cast<DeviceSession*>(call.request.attachment->get());
   services.polls->handle(
-      {.device_n = call.actor.device_n, .body = call.request.body, .request_id = call.request_id, .host = call.request.header("Host"), .slot = session == nullptr ? nullptr : &session->decision},
+      {.device_n = call.actor.device_n, .body = call.request.body, .request_id = call.request_id, .slot = session == nullptr ? nullptr : &session->decision},
       std::move(responder));
 }
 

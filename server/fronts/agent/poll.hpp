@@ -26,7 +26,6 @@ struct Poll {
   std::string nonce;
   std::int64_t sequence = 0;              ///< the highest the device has
   bool waits = false;                     ///< the device asked for a long poll
-  bool knows_us = false;                  ///< it asked by the very name that `sources` would tell it
   MonoTime until{};                       ///< latest answer
   std::optional<wire::PollRequest> told;  ///< until it is recorded
   std::shared_ptr<Memory> memory;

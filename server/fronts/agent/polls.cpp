@@ -22,12 +22,6 @@ struct Slot final : net::Attachment {
   std::shared_ptr<Memory> memory = std::make_shared<Memory>();
 };
 
-/// Whether `https://HOST[:PORT]` is that host, as a request names it.
-bool is_at(std::string_view url, std::string_view host) {
-  constexpr std::string_view kScheme = "https://";
-  return url.starts_with(kScheme) && url.substr(kScheme.size()) == host;
-}
-
 std::shared_ptr<Memory> memory_of(std::unique_ptr<net::Attachment>* slot) {
   if (slot == nullptr) return std::make_shared<Memory>();
   if (!*slot) *slot = std::make_unique<Slot>();
@@ -37,6 +31,15 @@ std::shared_ptr<Memory> memory_of(std::unique_ptr<net::Attachment>* slot) {
 /// What a device's silence is measured by, as its poll tells it. @param told_s  what its answer says; 0: nothing
 rollout::Habits habits_of(wire::PollRequest const& poll, int told_s) {
   return {.report = seconds{poll.report_every_s}, .poll = seconds{poll.poll_every_s}, .parked = seconds{poll.wait_s}, .told = seconds{told_s}};
+}
+
+std::string idle_body(Services const& services, int next_poll_s, bool renew) {
+  wire::PollResponse idle;
+  idle.next_poll_s = next_poll_s;
+  idle.renew = renew;
+  idle.ca_version = services.ca_version;
+  idle.sources = {services.devices_url};
+  return wire::encode(idle);
 }
 
 Result<std::int64_t> number_setting(db::Connection& reader, std::string_view name, std::int64_t min, std::int64_t max, std::int64_t fallback) {
@@ -62,9 +65,8 @@ Polls::Polls(Services& services, PollSettings settings, Problem problem)
       problem_(problem),
       parking_(services.net->threads(), settings.max_parked, [this](PollPtr poll, Parking::Wake why) { woken(std::move(poll), why); }),
       watched_(services.net->threads(), 0) {
-  for (bool const knows_us : {false, true})
-    for (bool const renew : {false, true})
-      for (int const next : {0, kAgainS, settings.interval_s}) idle_[{knows_us, next, renew}] = std::make_shared<std::string>(idle_body(knows_us, next, renew));
+  for (bool const renew : {false, true})
+    for (int const next : {0, kAgainS, settings.interval_s}) idle_[{renew, next}] = std::make_shared<std::string>(idle_body(services, next, renew));
 }
 
 void Polls::handle(Asked const& asked, net::Responder answer) {
@@ -80,7 +82,6 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   poll->sequence = delivery::believable_sequence(decoded->directive_sequence);
   // Who follows an older announcement of CAs is answered at once: it must hear of the newer one while it still knows this server.
   poll->waits = decoded->wait_s > 0 && decoded->ca_version.value_or(services_.ca_version) >= services_.ca_version;
-  poll->knows_us = is_at(services_.devices_url, asked.host);
   poll->until = mono + seconds{decoded->wait_s};
   poll->memory = memory_of(asked.slot);
   poll->request_id = asked.request_id;
@@ -172,13 +173,13 @@ void Polls::send_directive(Poll& poll) {
   nonces_.answered(poll.device_n, poll.nonce);
   wire::PollResponse const response{
       .directive = std::move(*envelope), .next_poll_s = next_poll_s(poll, Why::waited), .renew = wants_renewal(record, now),
-                                    .ca_version = services_.ca_version, .sources = sources(poll.knows_us)};
+                                    .ca_version = services_.ca_version, .sources = {services_.devices_url}};
   poll.answer(net::json_response(200, wire::encode(response)));
 }
 
 void Polls::send_idle(Poll& poll, Why why) {
   nonces_.answered(poll.device_n, poll.nonce);
-  poll.answer(idle(poll.knows_us, next_poll_s(poll, why), wants_renewal(poll.memory->record, services_.clock.wall())));
+  poll.answer(idle(next_poll_s(poll, why), wants_renewal(poll.memory->record, services_.clock.wall())));
 }
 
 bool Polls::wants_renewal(delivery::DeviceRecord const& record, SysTime now) const { return now >= record.not_after - services_.certificate_lifetime / 3; }
@@ -200,18 +201,12 @@ int Polls::next_poll_s(Poll const& poll, Why why) const {
   return poll.waits && why == Why::waited ? kAgainS : 0;
 }
 
-std::vector<std::string> Polls::sources(bool knows_us) const { return knows_us ? std::vector<std::string>() : std::vector{services_.devices_url}; }
-
-std::string Polls::idle_body(bool knows_us, int next_poll_s, bool renew) const {
-  return wire::encode(wire::PollResponse{.directive = {}, .next_poll_s = next_poll_s, .renew = renew, .ca_version = services_.ca_version, .sources = sources(knows_us)});
-}
-
-net::Response Polls::idle(bool knows_us, int next, bool renew) const {
+net::Response Polls::idle(int next, bool renew) const {
   net::Response response;
   response.headers.push_back({"Content-Type", "application/json"});
-  auto const ready = idle_.find({knows_us, next, renew});
+  auto const ready = idle_.find({renew, next});
   if (ready != idle_.end()) response.body = ready->second;
-  else response.body = idle_body(knows_us, next, renew);
+  else response.body = idle_body(services_, next, renew);
   return response;
 }
 

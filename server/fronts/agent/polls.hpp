@@ -7,8 +7,6 @@
 
 #include <map>
 #include <string_view>
-#include <tuple>
-#include <vector>
 
 namespace fleet::fronts {
 
@@ -23,7 +21,6 @@ struct Asked {
   std::int64_t device_n = 0;
   std::string_view body;
   std::string request_id;
-  std::string_view host = {};  ///< by which the device reached this server, as it says (Host)
   std::unique_ptr<net::Attachment>* slot = nullptr;  ///< of the connection: where its Memory lives; null: remember nothing
 };
 
@@ -61,10 +58,7 @@ private:
   [[nodiscard]] SysTime until_renewal(delivery::DeviceRecord const& record, SysTime valid_until, SysTime now) const;
   /// 0: the device's own interval
   [[nodiscard]] int next_poll_s(Poll const& poll, Why why) const;
-  [[nodiscard]] net::Response idle(bool knows_us, int next_poll_s, bool renew) const;
-  /// Where objects are: nothing to say to whom asks there.
-  [[nodiscard]] std::vector<std::string> sources(bool knows_us) const;
-  [[nodiscard]] std::string idle_body(bool knows_us, int next_poll_s, bool renew) const;
+  [[nodiscard]] net::Response idle(int next_poll_s, bool renew) const;
 
   Services& services_;
   PollSettings settings_;
@@ -73,7 +67,7 @@ private:
   NonceTrace nonces_;
   std::atomic<std::size_t> released_{0};  // how many were parked when draining began
   std::vector<char> watched_;             // by io thread, touched there: its sweep is armed
-  std::map<std::tuple<bool, int, bool>, net::SharedBody> idle_;  // prebuilt, by what idle_body is given
+  std::map<std::pair<bool, int>, net::SharedBody> idle_;  // prebuilt, by renew and next_poll_s
 };
 
 }  // namespace fleet::fronts

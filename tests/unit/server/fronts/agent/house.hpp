@@ -181,11 +181,11 @@ public:
     bytes[1] = static_cast<std::uint8_t>(n >> 8);
     return to_base64(bytes);
   }
-  /// Sends without waiting for an answer. @param host  by which the server is asked
-  std::shared_ptr<Seen> send(wire::PollRequest const& poll, std::string_view host = "10.0.0.7:8444") {
+  /// Sends without waiting for an answer.
+  std::shared_ptr<Seen> send(wire::PollRequest const& poll) {
     auto seen = std::make_shared<Seen>();
     auto const body = wire::encode(poll);
-    polls->handle({.device_n = 1, .body = body, .request_id = "req-1", .host = host, .slot = &connection}, net::Responder(seen));
+    polls->handle({.device_n = 1, .body = body, .request_id = "req-1", .slot = &connection}, net::Responder(seen));
     return seen;
   }
   /// Sends and goes through the write that this poll makes.

@@ -25,26 +25,6 @@ TEST_CASE("a device without anything to do is answered from memory") {
   CHECK(house.read("SELECT directive_sequence FROM devices") == "0");
 }
 
-TEST_CASE("who asks by the name that it would be told as its source is told none") {
-  House house;
-  house.send_through_write(House::request(1));
-  struct Case {
-    std::string_view host;
-    bool told;
-  };
-  int nonce = 1;
-  for (auto const& [host, told] : {Case{"fleet.test:8444", false}, {"fleet.test", true}, {"fleet.test:84440", true}, {"mirror.test:8444", true}, {"", true}}) {
-    CAPTURE(host);
-    CHECK(house.send(House::request(++nonce), host)->poll().sources.empty() == !told);
-  }
-  house.engine.say("reader", "1.0.0");
-  house.store->epochs().raise_policy();
-  auto const seen = house.send(House::request(++nonce), "fleet.test:8444");
-  house.net.run_posted();
-  CHECK_FALSE(seen->poll().directive.empty());
-  CHECK(seen->poll().sources.empty());
-}
-
 TEST_CASE("the sequence rises only when the targets change, and is committed before the directive is sent") {
   House house;
   house.engine.say("reader", "1.0.0");
