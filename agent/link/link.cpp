@@ -2,6 +2,7 @@
 
 #include "agent/store/boot_id.hpp"
 #include "core/base/log.hpp"
+#include "core/crypto/private_key.hpp"
 
 #include <algorithm>
 
@@ -51,6 +52,11 @@ void Link::loop() {
   while (!context_.stop) {
     take_offered();
     auto const pause = turn();
+    // What holds its key answers to another process alone: this one would be away for good.
+    if (context_.outside.own && !crypto::key_device_answers()) {
+      log::error("key_device.lost", {{"then", "the agent starts anew"}});
+      context_.outside.own->restart();
+    }
     if (!context_.stop) wait(pause);
   }
 }

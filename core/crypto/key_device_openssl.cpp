@@ -1,9 +1,12 @@
 #include "core/crypto/key_device.hpp"
 
+#include "core/crypto/private_key.hpp"
+
 #include <fmt/format.h>
 #include <openssl/provider.h>
 #include <openssl/store.h>
 
+#include <array>
 #include <map>
 
 namespace fleet::crypto {
@@ -20,11 +23,14 @@ Error no_device(std::string const& uri, std::string const& doing) {
           "needs the package tpm2-openssl and a TPM; TPM2OPENSSL_TCTI names another way to it (tabrmd)"};
 }
 
-/// Once a process. The default provider is loaded by hand, because naming any other keeps OpenSSL from doing so; it comes first, so that
-/// hashes, ciphers and randomness stay the processor's.
+OSSL_PROVIDER const* tpm_provider = nullptr;  ///< whoever reads it has the turn
+
+/// The default provider is loaded by hand, because naming any other keeps OpenSSL from doing so; it comes first, so that hashes, ciphers and randomness stay the
+/// processor's. The other loads when there is a TPM to talk to: where its resource manager comes up later than this program, it is tried again.
 bool load_providers() {
-  static bool const loaded = OSSL_PROVIDER_load(nullptr, "default") != nullptr && OSSL_PROVIDER_load(nullptr, "tpm2") != nullptr;
-  return loaded;
+  static bool const has_default = OSSL_PROVIDER_load(nullptr, "default") != nullptr;
+  if (has_default && tpm_provider == nullptr) tpm_provider = OSSL_PROVIDER_load(nullptr, "tpm2");
+  return tpm_provider != nullptr;
 }
 
 Result<KeyPtr> open_uri(std::string const& uri) {
@@ -53,6 +59,14 @@ Result<DeviceKey> open_device_key(std::string const& uri) {
     kept = std::move(key);
   }
   return DeviceKey{kept, kTpmSigns};
+}
+
+bool key_device_answers() {
+  KeyDeviceTurn const turn(true);
+  if (tpm_provider == nullptr) return true;
+  // A hash that the TPM itself makes: no key is needed.
+  std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
+  return EVP_Q_digest(nullptr, "SHA256", "provider=tpm2", "", 0, hash.data(), nullptr) == 1;
 }
 
 }  // namespace fleet::crypto

@@ -40,6 +40,8 @@ public:
 private:
   std::unique_lock<std::recursive_mutex> held_;
 };
+/// Nothing was asked of a device yet, or it still answers. What lies between may have begun anew (a TPM's resource manager): to this process it never answers again.
+[[nodiscard]] bool key_device_answers();
 /// Whether it is one in a device, of a key that OpenSSL has.
 [[nodiscard]] bool is_in_device(evp_pkey_st const* key);
 

@@ -50,14 +50,14 @@ start_server() {
 }
 kill_server() { kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null; server_pid=; }
 
-# new_agent ID [URL]: enrols; hardware is cam-a.
+# new_agent ID [URL [WORDS...]]: enrols, with more words for `fleet-agent enroll`; hardware is cam-a.
 new_agent() {
   local id=$1 root=$work/$1 run_as=
   mkdir -p "$root"
   [ "$(id -u)" -ne 0 ] || run_as="exec: {run_as: nobody}"
   printf 'poll: {interval: 1s, jitter: 0.1}\ntelemetry: {interval: 1s}\n%s\n' "$run_as" >"$root/agent.yaml"
   ctl device token create --id "$id" --hardware cam-a >"$root.token" || fail "token for $id"
-  "$bin/fleet-agent" enroll --root "$root" --server "${2:-$devices}" --ca "$FLEETCTL_CA" --token-file "$root.token" --id "$id" --hardware cam-a >/dev/null || fail "$id does not enrol"
+  "$bin/fleet-agent" enroll --root "$root" --server "${2:-$devices}" --ca "$FLEETCTL_CA" --token-file "$root.token" --id "$id" --hardware cam-a "${@:3}" >/dev/null || fail "$id does not enrol"
 }
 start_agent() { "${@:2}" "$bin/fleet-agent" run --root "$work/$1" >>"$work/$1.agent.log" 2>&1 & agent_pid[$1]=$!; }
 kill_agent() { kill -9 "${agent_pid[$1]}" 2>/dev/null; wait "${agent_pid[$1]}" 2>/dev/null; unset "agent_pid[$1]"; }

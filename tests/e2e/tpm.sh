@@ -16,7 +16,9 @@ for try in 1 2 3 4 5 6 7 8; do
 done
 others+=("$tpm")
 allow=; [ "$(id -u)" -ne 0 ] || allow=--allow-root
-tpm2-abrmd --session $allow --tcti "swtpm:host=127.0.0.1,port=$port" >"$work/abrmd.log" 2>&1 & others+=($!)
+start_manager() { tpm2-abrmd --session $allow --tcti "swtpm:host=127.0.0.1,port=$port" >>"$work/abrmd.log" 2>&1 & manager=$!; others+=("$manager"); }
+stop_manager() { kill "$manager"; wait "$manager" 2>/dev/null; }
+start_manager
 export TPM2TOOLS_TCTI=tabrmd:bus_type=session TPM2OPENSSL_TCTI=tabrmd:bus_type=session
 expect "there is a TPM" until_true 20 tpm2_getrandom 4 -o /dev/null -Q
 make_key() {
@@ -61,3 +63,21 @@ r=$(roll_out 2)
 expect "a data key comes to a key that never leaves the TPM" until_true 60 content_is d1 two
 expect "its rollout completes" ctl rollout wait "$r" --timeout 30s
 expect "and still none is on the disk" bash -c "! grep -rl 'PRIVATE KEY' '$work/d1'"
+# What manages the TPM comes up after the agent.
+new_agent d2 "" --wrap-key handle:0x81000002
+stop_manager
+start_agent d2
+r=$(ctl rollout create --release m@2 -l id=d2 --policy "$work/policy.yaml" --start -o name)
+expect "without the TPM it cannot open what it is sent, and says why" until_true 30 grep -q "update.try_failed .*code=key_device" "$work/d2.agent.log"
+start_manager
+expect "and goes on when there is one" ctl rollout wait "$r" --timeout 60s
+expect "to the very bytes" content_is d2 two
+# What manages it began anew under those who run: to them the TPM answers no more.
+make_release "$work/v3" three; publish 3 "$work/v3"
+roll_out 3 >/dev/null
+both_run() {  # as a service manager would
+  kill -0 "${agent_pid[d1]}" 2>/dev/null || start_agent d1
+  content_is d1 three && content_is d2 three
+}
+expect "both go on where it began anew" until_true 90 both_run
+expect "who was cut off noticed" grep -q key_device.lost "$work/d1.agent.log"
