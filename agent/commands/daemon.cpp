@@ -1,8 +1,8 @@
-#include "agent/delivery/sealed_slot.hpp"
 #include "agent/commands/daemon.hpp"
 
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/facts.hpp"
+#include "agent/delivery/sealed_slot.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
 #include "agent/telemetry/statsd_socket.hpp"
@@ -170,12 +170,13 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
   return next;
 }
 
-/// The folder for what may be in memory alone, made anew after a boot; empty: there is none, and models that need it wait.
-std::string ready_memory(Fs& fs, std::string const& dir) {
+/// This device's own folder for what may be in memory alone, made anew after a boot; empty: there is none, and models that need it wait.
+std::string ready_memory(Fs& fs, std::string const& dir, std::string const& device) {
   if (dir.empty()) return {};
-  auto const made = fs.make_dirs(dir);
-  auto const checked = made ? check_memory_dir(dir) : made;
-  if (checked) return dir;
+  auto const own = dir + "/" + device;
+  auto const made = fs.make_dirs(own, kOthersRead);
+  auto const checked = made ? check_memory_dir(own) : made;
+  if (checked) return own;
   log::error("memory.not_used", {{"dir", dir}, {"code", checked.error().code}, {"error", checked.error().detail}});
   return {};
 }
@@ -190,7 +191,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
   FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.state(), 0700));
   FLEET_CHECK(find_or_make_dirs(fs, layout.root, layout.models()));
   for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
-  auto const memory = ready_memory(fs, config.memory_dir);
+  auto const memory = ready_memory(fs, config.memory_dir, identity.id);
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
   return std::unique_ptr<Context>(new Context{fs,
                                               clock,

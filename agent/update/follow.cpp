@@ -41,6 +41,7 @@ void ModelUpdate::go() {
   sequence_ = wish.sequence;
   revoked_ = wish.revoked;
   ordered_ = target != nullptr && target->action == wire::Action::revert ? digest_of(*target) : "";
+  fill_memory();
   look_whether_broken();
   obey_all(wish.orders);
   // Once more when a turn has changed something: what came to rest may be asked for the next.
@@ -56,6 +57,7 @@ void ModelUpdate::go() {
   check_again();
   follow_power();
   if (auto const at = state().state; at != State::checking && at != State::downloading) shop_.bundles.done(model_, sequence_);
+  if (fill_at_ && context_.slots.has_memory()) look_again_in(std::chrono::duration_cast<Millis>(std::max(*fill_at_, now()) - now()));
   give_claims();
   settle_own();
 }

@@ -66,7 +66,7 @@ public:
 
   /// At start, once, before any `settle`: a set that was at work has its members again.
   void claim_at_start();
-  /// The same, of what is in memory alone.
+  /// What is in memory alone and was taken by a boot is made again: at start, and each half minute until it is there (a TPM comes up late).
   void fill_memory();
   /// At start, once: the journal is compared with what lies there, and what was journalled and not told is told.
   void settle();
@@ -297,6 +297,7 @@ private:
   std::string noted_;  ///< the last note
   static constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
   std::atomic<std::int64_t> due_{kNever};  ///< of the clock's own, milliseconds
+  std::optional<MonoTime> fill_at_ = MonoTime{};  ///< when to look again for what is in memory alone; nothing: all of it is there
   /// What a manifest says of what runs, so that it is not read at each wake.
   struct Standing {
     std::string digest;

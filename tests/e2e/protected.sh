@@ -100,7 +100,8 @@ expect "one that is too small is told, too" until_true 60 lacks d1 memory_full
 kill_agent d1; sed -i "s#^memory: .*#memory: {dir: $memory, max: 64MiB}#" "$work/d1/agent.yaml"; start_agent d1
 expect "with room it goes on" ctl rollout wait "$r" --timeout 60s
 expect "to the very bytes" same d1 4
-expect "which lie in memory" test "$(readlink -f "$work/d1/models/m/current")" = "$(readlink -f "$memory")/m/versions/$(basename "$(readlink "$work/d1/models/m/current")")"
+expect "which lie in memory" test "$(readlink -f "$work/d1/models/m/current")" = "$(readlink -f "$memory")/d1/m/versions/$(basename "$(readlink "$work/d1/models/m/current")")"
+expect "in a folder that is this device's own" test "$(stat -c %a "$memory/d1")" = 755
 expect "the encrypted files are there" test "$(find "$work/d1/models/m/sealed" -type f | wc -l)" = 3
 expect "nothing on the disk can be read" test -z "$(grep -rlaF "$mark" "$work/d1/models/m/sealed")"
 release 5
