@@ -4,7 +4,7 @@
 #include "agent/delivery/fetcher.hpp"
 #include "agent/delivery/recipe_follow.hpp"
 #include "core/base/log.hpp"
-#include "core/content/assembler.hpp"
+#include "core/content/assemble_file.hpp"
 #include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 
@@ -104,21 +104,14 @@ Result<void> assemble(bundle::Bundle const& bundle, content::Source& source, wir
   FLEET_TRY(auto const summary, recipe.check());
   if (recipe.head().sha256 != file.sha256 || recipe.head().size != file.size || summary.memory_bytes > kRecipeMemoryMax) return wrong("the recipe is another file's");
   content::Assembler assembler(key);
-  Bytes stored;
-  for (;;) {
-    if (stop) return interrupted();
-    FLEET_TRY(auto const block, recipe.next());
-    if (!block) return target.sync();
-    stored.resize(block->stored ? block->stored->length : 0);
-    if (block->stored) {
-      auto const& segment = recipe.head().segments[block->stored->segment];
-      auto const place = bundle.find_blob(segment.sha256);
-      if (!place || place->size != segment.size) return wrong(fmt::format("object {} is not there", segment.sha256.hex()));
-      FLEET_CHECK(BundledSource(bundle, *place).read(block->stored->offset, stored));
-    }
-    FLEET_TRY(auto const bytes, assembler.assemble(*block, stored, nullptr));
-    FLEET_CHECK(target.write_at(block->offset, bytes));
-  }
+  std::optional<BundledSource> object;
+  auto const open = [&](content::Segment const& segment) -> Result<content::Source*> {
+    auto const place = bundle.find_blob(segment.sha256);
+    if (!place || place->size != segment.size) return wrong(fmt::format("object {} is not there", segment.sha256.hex()));
+    return &object.emplace(bundle, *place);
+  };
+  FLEET_CHECK(content::assemble_file(recipe, assembler, {open, {}}, [&](content::Block const& block, BytesView bytes) { return stop ? Result<void>(interrupted()) : target.write_at(block.offset, bytes); }));
+  return target.sync();
 }
 
 }  // namespace

@@ -74,11 +74,4 @@ Result<void> Assembler::decode(Block const& block, BytesView stored) {
   return refused("bad_block", block, "a method of a later version");
 }
 
-Result<BytesView> stored_of(Block const& block, BytesView segment) {
-  if (!block.stored) return BytesView{};
-  if (block.stored->offset > segment.size() || block.stored->length > segment.size() - block.stored->offset)
-    return refused("stored_mismatch", block, fmt::format("the wire object ends at {}, needed {} bytes at {}", segment.size(), block.stored->length, block.stored->offset));
-  return segment.subspan(block.stored->offset, block.stored->length);
-}
-
 }  // namespace fleet::content

@@ -30,7 +30,4 @@ private:
   PartsScratch scratch_;
 };
 
-/// The part of a whole wire object that a block needs. @errors unprocessable (`stored_mismatch`) where it is shorter than that
-[[nodiscard]] Result<BytesView> stored_of(Block const& block, BytesView segment);
-
 }  // namespace fleet::content

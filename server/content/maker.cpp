@@ -1,7 +1,7 @@
 #include "server/content/maker.hpp"
 
 #include "core/base/log.hpp"
-#include "core/content/assembler.hpp"
+#include "core/content/assemble_file.hpp"
 #include "core/content/encode/encoder.hpp"
 #include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
@@ -180,19 +180,12 @@ private:
       return {};
     }
     content::Assembler assembler(key_);
-    std::string object;
-    std::optional<std::uint32_t> loaded;
-    for (;;) {
-      if (context_.stop) return interrupted();
-      FLEET_TRY(auto const block, recipe.next());
-      if (!block) break;
-      if (block->stored && loaded != block->stored->segment) {
-        FLEET_TRY(object, context_.fs.read(dir_ + "/" + recipe.head().segments[block->stored->segment].sha256.hex(), content::kSegmentBytesMax));
-        loaded = block->stored->segment;
-      }
-      FLEET_TRY(auto const stored, content::stored_of(*block, as_bytes(object)));
-      FLEET_CHECK(assembler.assemble(*block, stored, base));
-    }
+    std::unique_ptr<content::FileSource> object;
+    auto const open = [&](content::Segment const& segment) -> Result<content::Source*> {
+      FLEET_TRY(object, content::FileSource::open(context_.fs, dir_ + "/" + segment.sha256.hex()));
+      return object.get();
+    };
+    FLEET_CHECK(content::assemble_file(recipe, assembler, {open, {base}}, [this](content::Block const&, BytesView) { return context_.stop ? Result<void>(interrupted()) : Result<void>(); }));
     objects_.emplace(outcome.recipe, bytes.size());
     for (auto const& segment : recipe.head().segments) objects_.emplace(segment.sha256, segment.size);
     FLEET_CHECK(context_.fs.replace(dir_ + "/" + outcome.recipe.hex(), as_text(bytes), 0600));

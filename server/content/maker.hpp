@@ -24,6 +24,7 @@ struct Task {
   std::int64_t release = 0, variant = 0;
   std::optional<std::int64_t> base_release, base_variant;
   std::int64_t sealed = 0;  ///< the release with whose key it is encrypted; 0: with none
+  [[nodiscard]] bool is_needed() const { return sealed != 0 && base == Digest{}; }  ///< as WantedRecipe has it
 };
 /// The one to make next, none of `but`; nothing: none waits.
 [[nodiscard]] Result<std::optional<Task>> next_task(db::Connection& reader, std::set<std::int64_t> const& but = {});

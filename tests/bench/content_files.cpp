@@ -1,7 +1,7 @@
 // Makes recipes of files and files of recipes, for the benchmarks of delivery. The folder holds `recipe` and its wire objects by name.
 // usage: content-files encode FOLDER TARGET [BASE...]    a delta, or without a base the whole file compressed; prints bytes and how the blocks are made
 //        content-files decode FOLDER OUTPUT [BASE...]
-#include "core/content/assembler.hpp"
+#include "core/content/assemble_file.hpp"
 #include "core/content/encode/encoder.hpp"
 #include "core/crypto/hash.hpp"
 
@@ -78,18 +78,14 @@ void decode(std::string const& folder, std::string const& output, std::vector<st
   for (auto const& path : base_paths) bases.push_back(must(FileSource::open(system_fs(), path)));
   auto const file = must(system_fs().open(output, Fs::Mode::create_new));
   Assembler assembler;
-  std::unique_ptr<FileSource> segment;
-  std::uint32_t open = ~0U;
-  Bytes stored;
-  while (auto const block = must(reader.next())) {
-    stored.resize(block->stored ? block->stored->length : 0);
-    if (block->stored) {
-      if (block->stored->segment != open) segment = must(FileSource::open(system_fs(), folder + "/" + reader.head().segments[block->stored->segment].sha256.hex()));
-      open = block->stored->segment;
-      must(segment->read(block->stored->offset, stored));
-    }
-    must(file->write_at(block->offset, must(assembler.assemble(*block, stored, block->base ? bases.at(block->base->file).get() : nullptr))));
-  }
+  AtHand from;
+  for (auto const& base : bases) from.bases.push_back(base.get());
+  std::unique_ptr<FileSource> object;
+  from.object = [&](Segment const& segment) -> Result<Source*> {
+    FLEET_TRY(object, FileSource::open(system_fs(), folder + "/" + segment.sha256.hex()));
+    return object.get();
+  };
+  must(assemble_file(reader, assembler, from, [&](Block const& block, BytesView bytes) { return file->write_at(block.offset, bytes); }));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "core/content/encode/encoder.hpp"
 
-#include "core/content/assembler.hpp"
+#include "core/content/assemble_file.hpp"
 #include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 #include "tests/unit/core/content/encode/noise.hpp"
@@ -33,19 +33,22 @@ Bytes recipe_of(BytesView target, Encoder const& encoder, Segments& segments) {
 }
 
 /// Makes the file of a recipe, as a device does.
-Bytes assemble(BytesView recipe, Segments const& segments, std::vector<Source*> const& bases) {
-  MemorySource source(recipe);
+Bytes assemble(Source& source, Segments const& segments, std::vector<Source*> const& bases, Assembler assembler = {}) {
   auto reader = RecipeReader::open(source).value();
-  Assembler assembler;
+  std::optional<MemorySource> object;
   Bytes out;
-  while (auto const block = reader.next().value()) {
-    BytesView const segment = block->stored ? BytesView(segments.at(reader.head().segments[block->stored->segment].sha256)) : BytesView{};
-    auto const bytes = assembler.assemble(*block, stored_of(*block, segment).value(), block->base ? bases.at(block->base->file) : nullptr);
-    REQUIRE_MESSAGE(bytes.has_value(), (bytes ? std::string() : bytes.error().detail));
-    out.insert(out.end(), bytes->begin(), bytes->end());
-  }
+  auto const open = [&](Segment const& segment) -> Result<Source*> { return &object.emplace(segments.at(segment.sha256)); };
+  auto const made = assemble_file(reader, assembler, {open, bases}, [&](Block const&, BytesView bytes) -> Result<void> {
+    out.insert(out.end(), bytes.begin(), bytes.end());
+    return {};
+  });
+  REQUIRE_MESSAGE(made.has_value(), (made ? std::string() : made.error().detail));
   CHECK(crypto::sha256(out) == reader.head().sha256);
   return out;
+}
+Bytes assemble(BytesView recipe, Segments const& segments, std::vector<Source*> const& bases) {
+  MemorySource source(recipe);
+  return assemble(source, segments, bases);
 }
 
 }  // namespace
@@ -112,9 +115,7 @@ TEST_CASE("any flipped bit of what is stored, of the base, or of the recipe is a
     }
     MemorySource on(changed_base);
     Assembler assembler;
-    auto const range = stored_of(changed, stored);
-    RC_ASSERT(range.has_value());
-    auto const out = assembler.assemble(changed, *range, &on);
+    auto const out = assembler.assemble(changed, BytesView(stored).subspan(changed.stored->offset, changed.stored->length), &on);
     RC_ASSERT_FALSE(out.has_value());
     RC_ASSERT(out.error().kind == Kind::unprocessable);
   }));
@@ -139,15 +140,7 @@ TEST_CASE("an encrypted recipe makes the same file, and nothing of it can be rea
     SealedSource source(sent_source, key);
     auto reader = RecipeReader::open(source).value();
     CHECK(reader.check().value().memory_bytes < 16U << 20);
-    Assembler assembler(key);
-    Bytes out;
-    while (auto const block = reader.next().value()) {
-      BytesView const segment = block->stored ? BytesView(segments.at(reader.head().segments[block->stored->segment].sha256)) : BytesView{};
-      auto const bytes = assembler.assemble(*block, stored_of(*block, segment).value(), block->base ? &base_source : nullptr);
-      REQUIRE(bytes.has_value());
-      out.insert(out.end(), bytes->begin(), bytes->end());
-    }
-    CHECK(out == target);
+    CHECK(assemble(source, segments, {&base_source}, Assembler(key)) == target);
     auto const piece = as_text(BytesView(target).subspan(5'000, 24));
     for (auto const& [name, bytes] : segments) CHECK(as_text(bytes).find(piece) == std::string_view::npos);
     CHECK(as_text(sent).find(as_text(crypto::sha256(target).bytes)) == std::string_view::npos);
