@@ -112,7 +112,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->expected(1)
       ->take_all();
   run->add_option("--egress", parsed.egress, "what files may leave with, to everybody together, such as 200Mbit/s; devices beyond what it has room for are told when to come again");
-  run->add_option("--content-max", parsed.content_max, "of the disk, for deltas and other ways that files travel, such as 20GiB; 0: none are prepared")->capture_default_str();
+  run->add_option("--content-max", parsed.content_max, "of the disk, for deltas and other ways that files travel, such as 20GiB; 0: none but those of protected models")->capture_default_str();
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });

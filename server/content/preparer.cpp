@@ -29,7 +29,6 @@ Result<std::vector<std::string>> list(Fs& fs, std::string const& dir) {
 }  // namespace
 
 void Preparer::start() {
-  if (bytes_max_ == 0) return;
   thread_ = std::make_unique<std::thread>([this] { loop(); });
 }
 
@@ -78,9 +77,7 @@ Result<bool> Preparer::round() {
   if (stop_) return false;
   FLEET_TRY(auto const task, next_task(services_.store.reader(), too_large_));
   if (!task) return false;
-  auto blob = services_.store.reader().prepare(blobs::kGetBlob);
-  FLEET_TRY(bool const known, blob.bind(1, task->target).step());
-  FLEET_TRY(bool const fits, make_room(known ? static_cast<std::uint64_t>(blob.int64(0)) : 0));
+  FLEET_TRY(bool const fits, task->is_needed() ? Result<bool>(true) : has_room_for(*task));
   if (!fits) {
     too_large_.insert(task->n);
     return true;  // a smaller one may have
@@ -91,10 +88,17 @@ Result<bool> Preparer::round() {
   return true;
 }
 
+Result<bool> Preparer::has_room_for(Task const& task) {
+  auto blob = services_.store.reader().prepare(blobs::kGetBlob);
+  FLEET_TRY(bool const known, blob.bind(1, task.target).step());
+  return make_room(known ? static_cast<std::uint64_t>(blob.int64(0)) : 0);
+}
+
 Result<void> Preparer::look() {
   auto const epoch = services_.store.epochs().policy();
   auto const now = services_.clock.wall();
-  FLEET_TRY(auto const wanted, find_wanted(services_.store.reader(), stop_));
+  FLEET_TRY(auto wanted, find_wanted(services_.store.reader(), stop_));
+  if (bytes_max_ == 0) std::erase_if(wanted, [](WantedRecipe const& one) { return !one.is_needed(); });
   FLEET_CHECK(note_wanted(services_.store, wanted, now));
   for (;;) {
     FLEET_TRY(auto const unwanted, find_unwanted(services_.store.reader(), now));

@@ -12,7 +12,8 @@
 
 namespace fleet::routes {
 
-/// Prepares recipes in the background: one thread at the lowest priority, one recipe at a time, at most `bytes_max` on the disk. What it was at when the server
+/// Prepares recipes in the background: one thread at the lowest priority, one recipe at a time, at most `bytes_max` on the disk, and beside them what protected
+/// releases cannot travel without. What it was at when the server
 /// ended it goes on with at the next start.
 class Preparer {
 public:
@@ -35,6 +36,7 @@ private:
   Result<void> look();
   /// False: there is no room for it, and nothing to give up for it.
   Result<bool> make_room(std::uint64_t bytes);
+  Result<bool> has_room_for(Task const& task);
   [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, services_.data_dir, *services_.keys, stop_}; }
 
   Services& services_;

@@ -26,6 +26,8 @@ struct WantedRecipe {
   std::optional<std::int64_t> base_release, base_variant;
   std::int64_t devices = 0;  ///< that run the base
   bool urgent = false;       ///< a rollout is to bring it
+  /// There is no other way: the file does not travel as it is.
+  [[nodiscard]] bool is_needed() const { return sealed != 0 && base == Digest{}; }
 };
 
 /// Walks through models and their releases. Long: on a thread of its own.

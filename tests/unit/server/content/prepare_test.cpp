@@ -1,4 +1,4 @@
-#include "core/content/assembler.hpp"
+#include "core/content/assemble_file.hpp"
 #include "core/content/sealed_source.hpp"
 #include "core/trust/dsse.hpp"
 #include "server/blobs/readers.hpp"
@@ -149,15 +149,20 @@ TEST_CASE("a protected release's files travel encrypted alone, each release with
   CHECK(recipe.head().sha256 == crypto::sha256(house.two));
   CHECK(content::RecipeReader::open(not_opened).error().code == "not_opened");
   CHECK(content::RecipeReader::open(source).error().code == "bad_recipe");
-  content::Assembler with(key), without;
+  std::unique_ptr<content::FileSource> object;
+  auto const open = [&](content::Segment const& segment) -> Result<content::Source*> {
+    FLEET_TRY(object, content::FileSource::open(house.services.fs, object_path(house.dir, segment.sha256)));
+    return object.get();
+  };
   std::string made;
-  while (auto const block = must(recipe.next())) {
-    CHECK(block->sealed);
-    auto const object = must(house.services.fs.read(object_path(house.dir, recipe.head().segments.at(block->stored->segment).sha256), content::kSegmentBytesMax));
-    auto const stored = must(content::stored_of(*block, as_bytes(object)));
-    made += as_text(must(with.assemble(*block, stored, nullptr)));
-    CHECK(without.assemble(*block, stored, nullptr).error().code == "bad_block");
-  }
+  auto const take = [&](content::Block const& block, BytesView bytes) -> Result<void> {
+    CHECK(block.sealed);
+    made += as_text(bytes);
+    return {};
+  };
+  content::Assembler with(key), without;
+  CHECK(content::assemble_file(recipe, without, {open, {}}, take).error().code == "bad_block");
+  must(content::assemble_file(recipe, with, {open, {}}, take));
   CHECK(made == house.two);
   for (auto const& entry : std::filesystem::recursive_directory_iterator(house.dir + "/content"))
     if (entry.is_regular_file()) {
@@ -178,6 +183,19 @@ TEST_CASE("a protected release's files travel encrypted alone, each release with
   house.prepare();
   CHECK(house.read("SELECT count(*) FROM content_recipes WHERE sealed = " + std::to_string(release.n)) == "0");
   CHECK_FALSE(must(object_size(reader, whole.recipe)).has_value());
+}
+
+TEST_CASE("what a protected release cannot travel without is encrypted where nothing else is prepared, or has room") {
+  for (std::uint64_t const room : {std::uint64_t{0}, std::uint64_t{1'000}}) {
+    House house;
+    house.add("1", house.one);
+    house.script("UPDATE models SET protected = 'disk'");
+    auto const release = house.add("2", house.two);
+    house.run("1", 1, release.n);
+    house.prepare(room);
+    CHECK(house.read("SELECT group_concat(sealed = " + std::to_string(release.n) + " AND base = zeroblob(32)) FROM content_recipes WHERE state = 'ready'") == "1");
+    CHECK(must(sign_routes(house.store->reader(), house.keys, release.digest, 1)).wanting == 0);
+  }
 }
 
 TEST_CASE("the same file is prepared for everybody and for a protected release, each in its own way") {
