@@ -170,14 +170,22 @@ Result<std::optional<Config>> serve(Fs& fs, Clock& clock, Random& random, Layout
   return next;
 }
 
+/// Ours, in memory, and nobody else's to write to: who could would put other files in the place of those that were checked.
+Result<void> claim_memory(Fs& fs, std::string const& own) {
+  FLEET_CHECK(fs.make_dirs(own, kOthersRead));
+  FLEET_TRY(auto const there, fs.info(own));
+  if (there.type != FileInfo::Type::directory) return Error{Kind::forbidden, "folder_open", own + " leads elsewhere"};
+  FLEET_CHECK(fs.narrow_dir(own, kOthersRead));
+  return check_memory_dir(own);
+}
+
 /// This device's own folder for what may be in memory alone, made anew after a boot; empty: there is none, and models that need it wait.
 std::string ready_memory(Fs& fs, std::string const& dir, std::string const& device) {
   if (dir.empty()) return {};
   auto const own = dir + "/" + device;
-  auto const made = fs.make_dirs(own, kOthersRead);
-  auto const checked = made ? check_memory_dir(own) : made;
-  if (checked) return own;
-  log::error("memory.not_used", {{"dir", dir}, {"code", checked.error().code}, {"error", checked.error().detail}});
+  auto const claimed = claim_memory(fs, own);
+  if (claimed) return own;
+  log::error("memory.not_used", {{"dir", dir}, {"code", claimed.error().code}, {"error", claimed.error().detail}});
   return {};
 }
 

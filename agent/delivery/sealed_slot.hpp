@@ -20,8 +20,7 @@ Result<void> seal_slot(Fs& fs, Slots const& slots, SealedSlot const& sealed, std
 /// @errors as Slots::install
 Result<bool> unseal_slot(Fs& fs, Slots& slots, SealedSlot const& sealed, std::atomic<bool> const& stop);
 
-/// Whether a folder lies in memory (tmpfs, ramfs), so that nothing of it reaches a disk but by swapping, and nobody else writes there: who could would put other
-/// files in the place of those that were checked. @errors io, unprocessable (code `no_memory_dir`)
+/// Whether a folder lies in memory (tmpfs, ramfs), so that nothing of it reaches a disk but by swapping. @errors io, unprocessable (code `no_memory_dir`)
 [[nodiscard]] Result<void> check_memory_dir(std::string const& path);
 
 }  // namespace fleet::agent

@@ -17,6 +17,7 @@ constexpr Millis kLookAgain{5'000};
 constexpr Millis kLookWhileFetching{15'000};
 constexpr Millis kPlanAgain = std::chrono::hours{1};  ///< while it waits: the server may have prepared more by then
 constexpr Millis kAskForWays{2'000}, kAskForWaysMax{60'000};  ///< while it waits for what the server encrypts: twice as long each time
+constexpr Millis kFillAgain{30'000};
 constexpr std::string_view kWaits = "waits";
 
 /// Without the list, files travel as they are: whoever waits for bytes must hear of it, and try again. What is wrong with the list itself stays so.
@@ -152,9 +153,10 @@ Result<bool> ModelUpdate::is_whole_in_memory(Part const& part, Place const& plac
   return true;
 }
 
-/// At start: what runs, and what it would go back to, is made again where it was in memory and a boot took it.
+/// Of what runs, and what it would go back to.
 void ModelUpdate::fill_memory() {
-  if (!context_.slots.has_memory()) return;
+  if (!fill_at_ || !context_.slots.has_memory() || now() < *fill_at_) return;
+  fill_at_.reset();
   auto const state = this->state();
   for (auto const* const version : {&state.running, &state.previous}) {
     if (!context_.slots.is_in_memory(model_, version->digest)) continue;
@@ -164,8 +166,13 @@ void ModelUpdate::fill_memory() {
       for (auto const& place : places_of(part, context_.identity.hardware)) {
         if (part.model != model_ || context_.fs.info(context_.slots.slot(model_, place.name))) continue;
         auto const filled = is_whole(part, place);
-        if (filled && *filled) log::info("memory.filled", {{"model", model_}, {"version", version->version}});
-        else log::error("memory.not_filled", {{"model", model_}, {"version", version->version}, {"error", filled ? std::string("what lies on the disk is not whole") : filled.error().detail}});
+        if (filled && *filled) {
+          log::info("memory.filled", {{"model", model_}, {"version", version->version}});
+          continue;
+        }
+        // What lies there spoiled is fetched again when it is wanted; what only this device lacks now may come.
+        if (!filled) fill_at_ = now() + kFillAgain;
+        log::error("memory.not_filled", {{"model", model_}, {"version", version->version}, {"error", filled ? std::string("what lies on the disk is not whole") : filled.error().detail}});
       }
   }
 }

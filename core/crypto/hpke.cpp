@@ -256,8 +256,10 @@ Result<Bytes> hpke_open(PrivateKey const& key, HpkeContext const& context, Bytes
   FLEET_TRY(auto const public_half, encode_key(key.get()));
   FLEET_TRY(auto const own, recipient_key(public_half));
   FLEET_TRY(auto const ours, serialize(own.get(), kem));
-  FLEET_TRY(auto const agreed, diffie_hellman(key.get(), key.properties(), peer.get()));
-  FLEET_TRY(auto const cipher, set_up(kem, agreed, enc, ours, context.info));
+  auto const agreed = diffie_hellman(key.get(), key.properties(), peer.get());
+  // Without a device only the other's point can be at fault (X25519: one that gives zero, RFC 7748, 6.1).
+  if (!agreed) return key.is_in_device() ? agreed.error() : not_for_this_key();
+  FLEET_TRY(auto const cipher, set_up(kem, *agreed, enc, ours, context.info));
   Bytes out(ciphertext.size() - kTagBytes);
   if (crypto_aead_chacha20poly1305_ietf_decrypt(out.data(), nullptr, nullptr, ciphertext.data(), ciphertext.size(), context.aad.data(), context.aad.size(),
                                                 cipher.nonce.data(), cipher.key.data()) != 0)

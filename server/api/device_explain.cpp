@@ -69,7 +69,7 @@ constexpr auto kWaits = std::to_array<Wait>({
     {"window", "no maintenance window is open"},
     {"budget", "the bytes that its owner allows in a day are used up"},
     {"held", "its owner rolled back and holds the release"},
-    {"encryption", "the server has yet to encrypt this protected release"},
+    {"encryption", "the server has yet to encrypt this protected release (fleetctl release get shows its routes)"},
     {"no_data_key", "it has no key of its own that the keys of protected models come encrypted to, or another one than it enrolled with: enrol it anew"},
     {"no_memory_dir", "the release may be in memory alone, and agent.yaml names no folder there (memory: {dir: ...})"},
     {"memory_full", "its owner gives models in memory too little room (memory: {max: ...} in agent.yaml)"},

@@ -184,7 +184,11 @@ Result<Enrolled> settle(store::Tx& tx, Admission const& admission, Asked const& 
     FLEET_CHECK(refresh_device(tx, *known, hardware, admission, asked, deed));
   }
   if (active) {
-    if (!asked.wrap_key.empty()) FLEET_CHECK(tx.prepare(queries::kSetWrapKey).bind_all(id, asked.wrap_key).run());
+    std::int64_t rewrapped = 0;
+    if (!asked.wrap_key.empty()) {
+      FLEET_TRY(rewrapped, tx.prepare(queries::kSetWrapKey).bind_all(id, asked.wrap_key).affected());
+    }
+    if (rewrapped > 0 && known) FLEET_CHECK(record_key(tx, "device.wrap_key_changed", id, crypto::sha256(asked.wrap_key), deed, admission.id));
   } else {
     FLEET_TRY(bool const fresh, check_waiting(tx, id, asked.key));
     FLEET_CHECK(put_pending(tx, id, hardware, admission.labels, admission.id, asked, deed));

@@ -294,6 +294,8 @@ Result<void> recover_versions(store::Tx& tx, KeyRing& keys, SysTime now) {
     FLEET_CHECK(sign_root(signing, "release", root + 1));
   }
   FLEET_CHECK(refresh_targets(signing, true));
+  // Whoever took the lost server over would read every protected release to come. What was encrypted is in no backup, and is made again.
+  FLEET_CHECK(keys.replace("data"));
   return sign_snapshot(signing);
 }
 

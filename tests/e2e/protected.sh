@@ -95,13 +95,16 @@ on_disk() { grep -q "memory.not_used .*code=no_memory_dir" "$work/d1.agent.log";
 case $(stat -f -c %T "$work") in tmpfs) echo "skipped: the test's own folder lies in memory";; *) expect "a folder on a disk is none" until_true 20 on_disk;; esac
 memory=$(mktemp -d /dev/shm/fleet-e2e.XXXXXX) && chmod 755 "$memory" || fail "a folder in memory"
 memories+=("$memory")
+mkdir "$memory/elsewhere" && ln -s elsewhere "$memory/d1"
 kill_agent d1; sed -i "s#^memory: .*#memory: {dir: $memory, max: 1MiB}#" "$work/d1/agent.yaml"; start_agent d1
+expect "nor one that somebody made a link of" until_true 20 grep -q "memory.not_used .*code=folder_open" "$work/d1.agent.log"
+kill_agent d1; rm "$memory/d1"; mkdir -m 777 "$memory/d1"; start_agent d1
 expect "one that is too small is told, too" until_true 60 lacks d1 memory_full
 kill_agent d1; sed -i "s#^memory: .*#memory: {dir: $memory, max: 64MiB}#" "$work/d1/agent.yaml"; start_agent d1
 expect "with room it goes on" ctl rollout wait "$r" --timeout 60s
 expect "to the very bytes" same d1 4
 expect "which lie in memory" test "$(readlink -f "$work/d1/models/m/current")" = "$(readlink -f "$memory")/d1/m/versions/$(basename "$(readlink "$work/d1/models/m/current")")"
-expect "in a folder that is this device's own" test "$(stat -c %a "$memory/d1")" = 755
+expect "in a folder that is this device's own, and others may not write to any more" test "$(stat -c %a "$memory/d1")" = 755
 expect "the encrypted files are there" test "$(find "$work/d1/models/m/sealed" -type f | wc -l)" = 3
 expect "nothing on the disk can be read" test -z "$(grep -rlaF "$mark" "$work/d1/models/m/sealed")"
 release 5

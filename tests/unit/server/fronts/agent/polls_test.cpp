@@ -1,3 +1,8 @@
+#include "core/crypto/certificates.hpp"
+#include "core/crypto/wrapped_key.hpp"
+#include "core/crypto/x509.hpp"
+#include "server/delivery/protected.hpp"
+#include "server/signing/data_keys.hpp"
 #include "tests/unit/server/fronts/agent/house.hpp"
 
 using namespace fleet;
@@ -59,6 +64,42 @@ TEST_CASE("what a directive names is kept for its device, in the transaction of 
   house.store->epochs().raise_policy();
   house.send_through_write(House::request(2, 1));
   CHECK_MESSAGE(house.read("SELECT device || ' ' || release FROM named_releases") == "1 7", "what it was told once it may read again");
+}
+
+TEST_CASE("a protected release's key comes to its device alone, the same each time, and not once the release or the device is revoked") {
+  House house;
+  house.write("INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at, protected) VALUES (7, 'reader', '1.0.0', x'" +
+              std::string(64, 'a') + "', '', x'00', 'approved', 'x', 0, 'disk')");
+  house.engine.say("reader", "1.0.0");
+  int nonce = 0;
+  auto const key_told = [&] {
+    auto const directive = house.directive_of(*house.send_through_write(House::request(++nonce)));
+    CHECK(directive.sequence == 1);
+    return directive.targets.at(0).key;
+  };
+  CHECK_MESSAGE(key_told().empty(), "a device that gave no key to encrypt to gets none");
+  auto const own = *crypto::PrivateKey::load(*crypto::make_private_key());
+  house.write("UPDATE devices SET wrap_key = x'" + to_hex(*crypto::read_recipient(*crypto::public_pem(own))) + "'");
+  auto const told = key_told();
+  CHECK(told == key_told());
+  auto const digest = *Digest::parse(std::string(64, 'a'));
+  auto const key = crypto::unwrap(own, told, "cam-1", digest);
+  REQUIRE(key.has_value());
+  CHECK(to_hex(key->bytes()) == to_hex(signing::data_key(house.keys, digest)->bytes()));
+  CHECK(house.read("SELECT directive_targets FROM devices").find(told) == std::string::npos);
+  house.engine.decision.models[0].target.action = wire::Action::prove;
+  wire::Directive proves;
+  proves.device = "cam-1";
+  proves.targets = {house.engine.decision.models[0].target};
+  REQUIRE(delivery::put_data_keys(house.store->reader(), house.keys, proves).has_value());
+  CHECK_MESSAGE(proves.targets[0].key.empty(), "what runs is proved without it");
+  for (auto const* const revoked : {"UPDATE releases SET state = 'revoked'", "UPDATE releases SET state = 'approved'; UPDATE devices SET state = 'revoked'"}) {
+    house.write(revoked);
+    auto directive = proves;
+    directive.targets[0].action = wire::Action::install;
+    REQUIRE(delivery::put_data_keys(house.store->reader(), house.keys, directive).has_value());
+    CHECK(directive.targets[0].key.empty());
+  }
 }
 
 TEST_CASE("a directive whose answer was lost is sent again, signed for the new nonce") {
