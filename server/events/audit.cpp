@@ -136,23 +136,51 @@ Result<std::vector<KeptCheckpoint>> list_checkpoints(db::Connection& reader, std
   }
 }
 
+namespace {
+
+constexpr int kPage = 1'000;  // an engine may hold what it was asked for whole
+
+/// Signed heads in their order.
+class Heads {
+public:
+  explicit Heads(db::Connection& reader) : reader_(reader) {}
+  /// An empty envelope at the end.
+  Result<KeptCheckpoint> next() {
+    if (at_ == page_.size()) {
+      FLEET_TRY(page_, list_checkpoints(reader_, last_, kPage));
+      at_ = 0;
+    }
+    if (at_ == page_.size()) return KeptCheckpoint();
+    last_ = page_[at_].seq;
+    return page_[at_++];
+  }
+
+private:
+  db::Connection& reader_;
+  std::vector<KeptCheckpoint> page_;
+  std::size_t at_ = 0;
+  std::int64_t last_ = 0;
+};
+
+}  // namespace
+
 Result<void> verify(db::Connection& reader, std::optional<crypto::PublicKey> const& key) {
   trust::AuditChain chain;
-  auto entries = reader.prepare(kListAudit);
-  entries.bind_all(0, -1);
-  auto checkpoints = reader.prepare(kListCheckpoints);
-  checkpoints.bind_all(0, -1);
-  FLEET_TRY(auto next, checkpoint_of(checkpoints, {}));
-  while (true) {
-    FLEET_TRY(bool const found, entries.step());
-    if (!found) break;
-    FLEET_CHECK(chain.add(read_entry(entries)));
-    if (next.envelope.empty() || next.seq > chain.size()) continue;
-    if (key) {
-      FLEET_TRY(auto const opened, trust::open_checkpoint(next.envelope, *key));
-      FLEET_CHECK(chain.add(opened));
+  Heads heads(reader);
+  FLEET_TRY(auto next, heads.next());
+  for (;;) {
+    // After the head that is next: what it signed was there before it.
+    FLEET_TRY(auto const entries, list(reader, chain.size(), kPage));
+    if (entries.empty()) break;
+    for (auto const& entry : entries) {
+      FLEET_CHECK(chain.add(entry));
+      if (next.envelope.empty() || next.seq > chain.size()) continue;
+      if (key) {
+        FLEET_TRY(auto const opened, trust::open_checkpoint(next.envelope, *key));
+        FLEET_CHECK(chain.add(opened));
+      }
+      FLEET_TRY(next, heads.next());
     }
-    FLEET_TRY(next, checkpoint_of(checkpoints, {}));
   }
   if (next.envelope.empty()) return {};
   return Error{Kind::corrupt, "audit_truncated", fmt::format("the log ends with entry {}, but entry {} was signed", chain.size(), next.seq)};
