@@ -69,13 +69,23 @@ void JudgeLoop::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     lock.unlock();
-    if (auto const judged = round(); !judged) log::error("judge.failed", {{"code", judged.error().code}, {"detail", judged.error().detail}});
+    note_round(round());
     lock.lock();
     wake_.wait_for(lock, kEvery, [this] { return stopping_; });
   }
   lock.unlock();
   service_kept_ = {};
   if (auto const kept = keep_service_time(); !kept) log::warn("judge.service_time", {{"detail", kept.error().detail}});
+}
+
+/// Told once, however long it lasts.
+void JudgeLoop::note_round(Result<int> const& judged) {
+  auto const code = judged ? std::string() : judged.error().code;
+  clock_.serves(judged || judged.error().kind != Kind::unavailable);
+  if (code == failing_) return;
+  if (judged) log::info("judge.goes_on");
+  else log::error("judge.failed", {{"code", code}, {"detail", judged.error().detail}});
+  failing_ = code;
 }
 
 /// Rows of rollouts that were stopped or taken back; a bounded number of pieces a round.

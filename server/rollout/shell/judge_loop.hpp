@@ -61,6 +61,7 @@ private:
   };
 
   void run();
+  void note_round(Result<int> const& judged);
   [[nodiscard]] Result<bool> plan_anew(Watch& watch, Standing const& standing);
   Result<void> judge_one(db::Connection& reader, Watch& watch);
   Result<Facts> gather(db::Connection& reader, Watch& watch);
@@ -91,6 +92,7 @@ private:
   std::set<std::int64_t> changed_;
   std::int64_t looked_hour_ = -1;  ///< of the last row of presence
   MonoTime service_kept_{}, ended_looked_{};
+  std::string failing_;  ///< code of what the last round failed with
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

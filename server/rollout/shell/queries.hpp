@@ -20,7 +20,7 @@ inline constexpr Query kCountOfModel{"rollout_count_of_model", "SELECT count(*) 
 inline constexpr Query kRunningVersion{"rollout_running_version", "SELECT running FROM device_models WHERE device = ? AND model = ?"};
 inline constexpr Query kMemberVersions{"rollout_member_versions", "SELECT r.model, r.version FROM release_members m JOIN releases r ON r.n = m.member WHERE m.release = ?"};
 inline constexpr Query kGaps{"rollout_gaps",
-                             "SELECT max(poll_every_s), CAST(avg(poll_every_s) AS INTEGER), max(report_every_s), CAST(avg(report_every_s) AS INTEGER) FROM contacts"};
+                             "SELECT max(poll_every_s), CAST(sum(poll_every_s) AS BIGINT) / count(*), max(report_every_s), CAST(sum(report_every_s) AS BIGINT) / count(*) FROM contacts"};
 inline constexpr Query kCountRunning{"rollout_count_running", "SELECT coalesce(sum(devices), 0) FROM running_counts WHERE model = ?"};
 inline constexpr Query kReportedOf{"rollout_reported_of", "SELECT reported FROM devices WHERE n = ?"};
 // An empty model is all of them.
@@ -280,7 +280,7 @@ inline constexpr Query kPastAttempts{"rollout_past_attempts",
                                      "JOIN rollout_counts c ON c.rollout = r.n WHERE r.created_at >= ?1 AND c.kind = '' AND c.outcome IN ('healthy', 'failed') "
                                      "AND (c.arm = 'control' OR r.state = 'completed')"};
 inline constexpr Query kFleetNow{"rollout_fleet_now",
-                                 "SELECT count(*), CAST(coalesce(avg(c.poll_every_s), 0) AS INTEGER) FROM contacts c JOIN devices d ON d.n = c.device WHERE d.state = 'active'"};
+                                 "SELECT count(*), coalesce(CAST(sum(c.poll_every_s) AS BIGINT) / count(*), 0) FROM contacts c JOIN devices d ON d.n = c.device WHERE d.state = 'active'"};
 
 // showing -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kAddPoint{"rollout_add_point", "INSERT INTO rollout_series (rollout, time, point) VALUES (?, ?, ?) ON CONFLICT (rollout, time) DO UPDATE SET point = excluded.point"};

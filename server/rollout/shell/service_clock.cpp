@@ -105,14 +105,26 @@ void ServiceClock::tick() {
     log::warn("service.stands_still", {{"promised", promised}, {"came", came}, {"hint", "the fleet is not heard: this server's network?"}});
     return;
   }
-  if (stopped < 0) return;
+  if (stopped < 0 || cannot_serve_) return;
   kept_for_ = came > 0 && came * 2 >= promised ? kept_for_ + 1 : 0;
   if (came_a_minute * kShare >= promised_then_ || kept_for_ >= kKept) {
-    offset_ms_.store(stopped - mono_ms(), std::memory_order_relaxed);
-    silence_from_ms_.store(stopped, std::memory_order_relaxed);
-    stopped_at_.store(-1, std::memory_order_relaxed);
+    go_on();
     log::info("service.goes_on", {{"came", came}});
   }
+}
+
+void ServiceClock::go_on() {
+  auto const stopped = stopped_at_.load(std::memory_order_relaxed);
+  offset_ms_.store(stopped - mono_ms(), std::memory_order_relaxed);
+  silence_from_ms_.store(stopped, std::memory_order_relaxed);
+  stopped_at_.store(-1, std::memory_order_relaxed);
+}
+
+void ServiceClock::serves(bool can) {
+  if (can == !cannot_serve_ || (!can && stands_still())) return;
+  cannot_serve_ = !can;
+  if (can) return go_on();
+  stopped_at_.store(now().count(), std::memory_order_relaxed);
 }
 
 }  // namespace fleet::rollout

@@ -41,6 +41,8 @@ public:
   /// Every few seconds, by one thread: does the whole fleet keep the contacts that it promised? Below a tenth of them the fault is ours, or the network's,
   /// and service time stands still until devices are heard again.
   void tick();
+  /// What devices say cannot be kept (the database is away), or can again: such a time, too, is none of service. By the thread that ticks.
+  void serves(bool can);
   /// Absences that ended since this was asked last: devices that were heard again after more than their own longest gap. One thread.
   [[nodiscard]] std::int64_t take_returned() { return returned_.exchange(0, std::memory_order_relaxed); }
   [[nodiscard]] bool stands_still() const { return stopped_at_.load(std::memory_order_relaxed) >= 0; }
@@ -59,6 +61,7 @@ private:
   Slot& make_slot(std::int64_t device_n);
   [[nodiscard]] std::int64_t mono_ms() const;
   void note(Slot& slot, Millis gap);
+  void go_on();
 
   Clock& clock_;
   std::int64_t began_mono_ms_;
@@ -68,6 +71,7 @@ private:
   std::atomic<std::int64_t> returned_{0};
   std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
   std::int64_t last_bucket_ = 0;
+  bool cannot_serve_ = false;                      ///< it stands still for that, and not for what the fleet kept
   std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< a minute, when it stopped; looks since then at which those still heard kept their promises
   mutable std::shared_mutex mutex_;               ///< of the table alone
   std::vector<std::unique_ptr<Chunk>> chunks_;

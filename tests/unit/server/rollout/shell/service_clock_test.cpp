@@ -121,6 +121,32 @@ TEST_CASE("after an outage it goes on where it stood; clocks of silence begin an
   CHECK(s.service.voice(1).heard > s.service.voice(20).heard + minutes(10));
 }
 
+TEST_CASE("while what devices say cannot be kept no time of service passes, whoever polls; then clocks of silence begin anew") {
+  Served served;
+  served.pass(minutes(10), 20);
+  served.service.serves(true);
+  served.service.serves(false);
+  served.pass(minutes(20), 20);
+  served.service.serves(false);
+  CHECK(served.service.stands_still());
+  CHECK(served.service.now() == minutes(10));
+  served.service.serves(true);
+  CHECK_FALSE(served.service.stands_still());
+  CHECK(served.service.voice(99).heard == minutes(10));
+  CHECK(served.service.is_coming_back());
+  served.pass(minutes(3), 20);
+  CHECK(served.service.now() == minutes(13));
+
+  // The fleet was away first: that ends by its own rule.
+  served.pass(minutes(5), 0);
+  REQUIRE(served.service.stands_still());
+  auto const stood = served.service.now();
+  served.service.serves(false);
+  served.service.serves(true);
+  CHECK(served.service.stands_still());
+  CHECK(served.service.now() == stood);
+}
+
 TEST_CASE("outages may follow each other: each is left out") {
   Served s;
   for (int i = 0; i < 3; ++i) {
