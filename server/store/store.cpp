@@ -1,25 +1,25 @@
 #include "server/store/store.hpp"
 
+#include "server/store/place.hpp"
+#include "server/store/postgres/postgres.hpp"
 #include "server/store/queries.hpp"
+#include "server/store/schema.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 #include "server/store/threaded_store.hpp"
 
 namespace fleet::store {
-namespace {
-
-constexpr db::Migration kMigrations[] = {
-#include "server/store/migrations.inc"
-};
-
-Result<db::Connection> open_reader(std::string const& path) { return sqlite::open(path, sqlite::Mode::read_only); }
-
-}  // namespace
-
-Result<std::unique_ptr<Store>> Store::open(std::string const& data_dir, Clock& clock) {
-  auto path = data_dir + "/fleet.db";
-  FLEET_TRY(auto connection, sqlite::open(path, sqlite::Mode::read_write));
-  FLEET_CHECK(sqlite::migrate(connection, kMigrations));
-  return std::unique_ptr<Store>(std::make_unique<ThreadedStore>(std::move(path), &open_reader, std::move(connection), clock));
+Result<std::unique_ptr<Store>> Store::open(std::string const& place, Clock& clock) {
+  if (is_url(place)) {
+    auto const reach = std::make_shared<postgres::Reach>();
+    FLEET_TRY(auto connection, postgres::open(place, postgres::Mode::alone, reach));
+    FLEET_CHECK(postgres::migrate(connection, postgres_migrations()));
+    auto const open_reader = [place, reach] { return Result<db::Connection>(postgres::reader(place, reach)); };
+    return std::unique_ptr<Store>(std::make_unique<ThreadedStore>(place, open_reader, std::move(connection), clock));
+  }
+  FLEET_TRY(auto connection, sqlite::open(sqlite_file(place), sqlite::Mode::read_write));
+  FLEET_CHECK(sqlite::migrate(connection, sqlite_migrations()));
+  auto const open_reader = [place] { return sqlite::open(sqlite_file(place), sqlite::Mode::read_only); };
+  return std::unique_ptr<Store>(std::make_unique<ThreadedStore>(place, open_reader, std::move(connection), clock));
 }
 
 Result<void> ping(db::Connection& reader) {

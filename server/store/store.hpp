@@ -34,9 +34,13 @@ public:
   using Job = store::Job;
   using Done = store::Done;
 
-  /// Opens DIR/fleet.db, migrates it, starts the writer.
+  /// Opens the database, brings it to the newest schema, starts the writer.
+  ///
+  /// While a PostgreSQL is away every write fails (`database_gone`), and is made again by whoever asked; nothing that was acknowledged is lost. A group whose commit
+  /// nobody vouches for fails with `commit_unknown`, and every decision is made anew.
+  /// @param place  a data folder, whose fleet.db is made where there is none, or a PostgreSQL's URL, on whose database this is alone (server/store/place.hpp)
   /// @param clock  its monotonic time tells when contacts are flushed and a group is old: a real one, for the writer waits for it
-  static Result<std::unique_ptr<Store>> open(std::string const& data_dir, Clock& clock);
+  static Result<std::unique_ptr<Store>> open(std::string const& place, Clock& clock);
   virtual ~Store() = default;
 
   /// The calling thread's own read-only connection; sees everything committed before the call.

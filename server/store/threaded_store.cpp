@@ -9,14 +9,14 @@
 namespace fleet::store {
 
 ThreadedStore::ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock)
-    : place_(std::move(place)), open_reader_(open_reader), writer_(std::move(connection), epochs_, contacts_, clock) {}
+    : place_(std::move(place)), open_reader_(std::move(open_reader)), writer_(std::move(connection), epochs_, contacts_, clock) {}
 
 db::Connection& ThreadedStore::reader() {
   // One a thread and store; a thread that ends takes its connections along.
   thread_local std::unordered_map<std::string, std::unique_ptr<db::Connection>> connections;
   auto& mine = connections[place_];
   if (!mine) {
-    auto opened = open_reader_(place_);
+    auto opened = open_reader_();
     if (!opened) log::error("store.reader_failed", {{"error", opened.error().detail}});
     mine = std::make_unique<db::Connection>(std::move(opened).value());
   }

@@ -4,6 +4,7 @@
 #include "server/store/store.hpp"
 #include "server/store/writer.hpp"
 
+#include <functional>
 #include <string>
 
 namespace fleet::store {
@@ -11,9 +12,9 @@ namespace fleet::store {
 /// A store whose writes are a thread's and whose readers are connections, one a thread that reads, whatever the engine.
 class ThreadedStore final : public Store {
 public:
-  using OpenReader = Result<db::Connection> (*)(std::string const& place);
+  using OpenReader = std::function<Result<db::Connection>()>;
 
-  /// @param place  of the database: a path or a URL, for `open_reader`
+  /// @param place  of the database: a path or a URL
   /// @param connection  the writer's own, on the newest schema
   ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock);
   ~ThreadedStore() override { writer_.stop(); }

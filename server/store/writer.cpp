@@ -157,7 +157,9 @@ void Writer::stop() {
     stopping_ = true;
   }
   wake_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  thread_.join();
+  auto const closed = std::move(connection_);  // at once: another may be alone on the database from now on
 }
 
 void Writer::loop() {

@@ -35,6 +35,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/store/sqlite", {"server/store/db"}},
     {"server/store/postgres", {"server/store/db"}},
     {"server/store", {"server/store/sqlite", "server/store/postgres"}},
+    {"server/store/transfer", {"server/store"}},
     {"server/events", {"server/store"}},
     {"server/blobs", {"server/store"}},
     {"server/signing", {"server/events"}},
@@ -53,7 +54,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/delivery", {"server/rollout/shell", "server/signing"}},
     {"server/fronts/agent", {"server/delivery", "server/telemetry"}},
     {"server/api", {"server/access", "server/content", "server/ceremony", "server/simulation", "server/fronts/agent"}},
-    {"server/admin", {"server/catalog", "server/rollout/shell"}},
+    {"server/admin", {"server/catalog", "server/rollout/shell", "server/store/transfer"}},
     {"server/upkeep", {"server/admin", "server/telemetry"}},
     {"server", {"server/api", "server/upkeep"}},
 

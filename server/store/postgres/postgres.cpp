@@ -14,10 +14,25 @@ namespace {
 
 constexpr int kOldest = 130'000;
 
+/// What each connection begins with. A server notices within half a minute that its peer is gone, and lets go of what that held.
+constexpr std::string_view kBegins = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
+                                       "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
+                                       "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = ";
+
+constexpr std::string_view kTables = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace('public')";
+constexpr std::string_view kSettings = "SELECT count(*) FROM settings";
+
+std::string settings_of(Mode mode) {
+  auto settings = fmt::format("{}{}", kBegins, mode == Mode::read_only ? "on" : "off");
+  // Held as long as the connection is, and any number that nobody else takes.
+  if (mode == Mode::alone) settings += "; SELECT pg_advisory_lock(4992030524978970961)";
+  return settings;
+}
+
 class PostgresStatement final : public db::EngineStatement {
 public:
   PostgresStatement(Session& session, db::Query const& query, Mode mode)
-      : session_(session), name_(query.name), sql_(query.sql), postgres_(query.postgres), reads_(mode == Mode::read_only), begins_(sql_.starts_with("BEGIN")) {
+      : session_(session), name_(query.name), sql_(query.sql), postgres_(query.postgres), may_revive_(mode == Mode::read_only || sql_.starts_with("BEGIN")) {
     prepare();
   }
   [[nodiscard]] std::string_view sql() const override { return sql_; }
@@ -35,9 +50,10 @@ public:
 
   Result<bool> step() override {
     if (!rows_) {
+      bool const bound = !failed_;
       auto rows = run();
-      // What only reads, and in no transaction, may be asked again of a server that came back.
-      if (!rows && reads_ && rows.error().code == "database_gone") rows = run();
+      // What only reads, or begins, may be asked again of a server that came back; not where a value could not be bound.
+      if (!rows && bound && may_revive_ && rows.error().code == "database_gone") rows = run();
       FLEET_TRY(rows_, std::move(rows));
       affected_ = affected_by(rows_.get());
       row_ = -1;
@@ -69,13 +85,15 @@ private:
   /// Where that fails the next step says so, and whoever borrows it next tries again.
   bool prepare() {
     if (failed_) return false;
-    if (reads_ || begins_)
+    if (may_revive_)
       if (auto const alive = session_.revive(); !alive) {
         failed_ = alive.error();
         return false;
       }
     if (prepared_ && session_.knows(*prepared_)) return true;
     auto prepared = session_.prepare({name_, sql_, postgres_});
+    // A connection that was idle shows here that it broke.
+    if (!prepared && may_revive_ && prepared.error().code == "database_gone" && session_.revive()) prepared = session_.prepare({name_, sql_, postgres_});
     if (!prepared) {
       failed_ = prepared.error();
       return false;
@@ -117,7 +135,7 @@ private:
 
   Session& session_;
   std::string name_, sql_, postgres_;
-  bool reads_, begins_;
+  bool may_revive_;  ///< it only reads, or begins: nothing came before it
   std::shared_ptr<Prepared const> prepared_;
   std::vector<std::optional<Value>> parameters_;
   std::optional<Error> failed_;
@@ -136,7 +154,10 @@ public:
   }
   [[nodiscard]] std::int64_t total_changes() const override { return session_->total_changes(); }
   [[nodiscard]] bool in_transaction() const override { return session_->in_transaction(); }
-  Result<void> settle(bool) override { return {}; }  // the server does it
+  Result<void> settle(bool closing) override {  // the server does what there is to do
+    if (mode_ == Mode::alone && !closing) session_->probe();
+    return {};
+  }
 
 private:
   std::unique_ptr<Session> session_;
@@ -157,13 +178,28 @@ Result<void> check_database(db::Connection& connection) {
 
 }  // namespace
 
-Result<db::Connection> open(std::string const& url, Mode mode) {
-  FLEET_TRY(auto session, Session::connect(url, fmt::format("SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
-                                                            "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = {}",
-                                                            mode == Mode::read_only ? "on" : "off")));
+Result<db::Connection> open(std::string const& url, Mode mode, std::shared_ptr<Reach> reach) {
+  auto session = std::make_unique<Session>(url, settings_of(mode), std::move(reach), true);
+  if (auto const connected = session->connect(); !connected) {
+    if (mode != Mode::alone || connected.error().code != "database_busy") return connected.error();
+    return Error{Kind::conflict, "database_in_use", "another fleet-server works on this database", "end it first; a connection that it lost holds on for half a minute"};
+  }
   db::Connection connection(std::make_unique<PostgresEngine>(std::move(session), mode));
   FLEET_CHECK(check_database(connection));
   return connection;
+}
+
+db::Connection reader(std::string const& url, std::shared_ptr<Reach> reach) {
+  return db::Connection(std::make_unique<PostgresEngine>(std::make_unique<Session>(url, settings_of(Mode::read_only), std::move(reach), false), Mode::read_only));
+}
+
+Result<void> check_empty(std::string const& url) {
+  FLEET_TRY(auto connection, open(url, Mode::read_only));
+  FLEET_TRY(auto const version, schema_version(connection));
+  FLEET_TRY(auto const found, connection.prepare({"count_what_is_there", version == 0 ? kTables : kSettings}).returned());
+  if (found == 0) return {};
+  return Error{Kind::conflict, "database_not_empty", version == 0 ? fmt::format("the database holds {} tables", found) : "the database holds a fleet already",
+               "name an empty one: createdb --template=template0 --locale=C --encoding=UTF8 NAME"};
 }
 
 }  // namespace fleet::postgres

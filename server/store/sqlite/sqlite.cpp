@@ -189,13 +189,10 @@ Result<std::vector<std::string>> check(db::Connection& connection) {
   return findings;
 }
 
+Result<std::int64_t> schema_version(db::Connection& connection) { return connection.prepare({"user_version", "PRAGMA user_version"}).returned(); }
+
 Result<void> migrate(db::Connection& connection, std::span<db::Migration const> migrations) {
-  std::int64_t version = 0;
-  {
-    auto read = connection.prepare({"user_version", "PRAGMA user_version"});
-    FLEET_TRY(bool const row, read.step());
-    version = row ? read.int64(0) : 0;
-  }
+  FLEET_TRY(auto const version, schema_version(connection));
   std::int64_t const newest = migrations.empty() ? 0 : migrations.back().number;
   if (version > newest)
     return Error{Kind::conflict, "database_is_newer", fmt::format("the database has schema {}, this program knows {}", version, newest),

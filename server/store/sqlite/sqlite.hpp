@@ -18,6 +18,9 @@ Result<db::Connection> open(std::string const& path, Mode mode);
 /// @errors conflict (the database is newer than this program), io
 Result<void> migrate(db::Connection& connection, std::span<db::Migration const> migrations);
 
+/// The number of its newest migration; 0: none.
+Result<std::int64_t> schema_version(db::Connection& connection);
+
 /// Copies a whole database, which may be written to meanwhile, into a new file with SQLite's backup API.
 Result<void> copy(std::string const& from, std::string const& to);
 

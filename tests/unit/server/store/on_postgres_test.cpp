@@ -1,4 +1,4 @@
-#include "server/store/on_postgres.hpp"
+#include "server/store/store.hpp"
 #include "server/store/postgres/postgres.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -24,7 +24,7 @@ struct House {
   std::unique_ptr<Store> store = open(database.url);
 
   static std::unique_ptr<Store> open(std::string const& url) {
-    auto opened = store::open_on_postgres(url, system_clock());
+    auto opened = Store::open(url, system_clock());
     REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
     return std::move(*opened);
   }

@@ -1,6 +1,5 @@
 #include "server/store/store.hpp"
 #include "core/base/random.hpp"
-#include "server/store/on_postgres.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/unit/server/store/failing_disk.hpp"
@@ -38,7 +37,7 @@ void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? 
 
 /// @param place  a folder, or a PostgreSQL's URL
 std::unique_ptr<Store> open(std::string const& place) {
-  auto opened = place.starts_with("postgresql:") ? store::open_on_postgres(place, system_clock()) : Store::open(place, system_clock());
+  auto opened = Store::open(place, system_clock());
   REQUIRE_MESSAGE(opened.has_value(), (opened ? "" : opened.error().detail));
   return std::move(*opened);
 }

@@ -4,7 +4,9 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cstdlib>
 #include <future>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -20,6 +22,11 @@ Connection connect(std::string const& url, Mode mode = Mode::read_write) {
   return std::move(*opened);
 }
 
+template <class T>
+T must(Result<T> done) {
+  REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().detail));
+  return std::move(*done);
+}
 void must(Result<void> const& done) { REQUIRE_MESSAGE(done.has_value(), (done ? "" : done.error().detail)); }
 
 std::int64_t number(Connection& connection, std::string_view sql) {
@@ -251,6 +258,91 @@ TEST_CASE_FIXTURE(Things, "who only reads does not notice that a connection was 
   CHECK(held.text(0) == "one");
   cut(reader);
   CHECK(number(reader, "SELECT count(*) FROM things") == 1);
+}
+
+TEST_CASE_FIXTURE(Things, "what was bound while a connection broke is bound, or the statement fails: it never runs without its values") {
+  must(connection.script("INSERT INTO things VALUES (1, 'one'), (2, 'two')"));
+  constexpr db::Query kByName{"by_name", "SELECT id FROM things WHERE name = ?1"}, kById{"by_id", "SELECT name FROM things WHERE id = ?1"};
+  auto reader = connect(database.url, Mode::read_only);
+  cut(reader);
+  auto first = reader.prepare(kByName);  // a text that this connection has not prepared yet
+  REQUIRE(*first.bind(1, "two").step());
+  CHECK(first.int64(0) == 2);
+  // Away while it is bound, and back when it runs.
+  auto const allow = [&](std::string const& yes) {
+    auto other = connect(std::string(std::getenv("FLEET_TEST_POSTGRES")));
+    must(other.script("ALTER DATABASE " + database.name + " ALLOW_CONNECTIONS " + yes));
+  };
+  cut(reader);
+  allow("false");
+  auto second = reader.prepare(kById);
+  second.bind(1, 2);
+  allow("true");
+  auto const stepped = second.step();
+  REQUIRE_FALSE(stepped.has_value());
+  CHECK(stepped.error().code == "database_gone");
+  CHECK(stepped.error().detail.find("ALLOW") == std::string::npos);
+  REQUIRE(*reader.prepare(kById).bind(1, 2).step());
+}
+
+TEST_CASE_FIXTURE(Things, "one that is alone keeps others out, also after its connection was cut, until it goes") {
+  auto first = std::make_optional(connect(database.url, Mode::alone));
+  auto const refused = postgres::open(database.url, Mode::alone);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == "database_in_use");
+  cut(*first);
+  must(first->prepare(kBegin).run());
+  must(first->prepare(kCommit).run());
+  CHECK_FALSE(postgres::open(database.url, Mode::alone).has_value());
+  must(connect(database.url).prepare(kInsert).bind_all(1, "beside it").run());
+  // Another came while it was cut off: it writes nothing until that one has gone.
+  cut(*first);
+  auto second = std::make_optional(connect(database.url, Mode::alone));
+  CHECK(first->prepare(kBegin).run().error().code == "database_gone");
+  CHECK(first->prepare(kBegin).run().error().kind == Kind::unavailable);
+  second.reset();
+  must(first->prepare(kBegin).run());
+  must(first->prepare(kCommit).run());
+}
+
+TEST_CASE("a reader of what cannot be reached says so when it is asked") {
+  auto reader = postgres::reader("postgresql:///none?host=/nonexistent", std::make_shared<postgres::Reach>());
+  auto row = reader.prepare({"one", "SELECT 1"});
+  CHECK(row.step().error().code == "database_gone");
+  CHECK(row.step().error().detail.find("nonexistent") == std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Things, "while a database is away only who is alone on it tries") {
+  auto const reach = std::make_shared<postgres::Reach>();
+  auto alone = must(postgres::open(database.url, Mode::alone, reach));
+  auto reader = postgres::reader(database.url, reach);
+  constexpr db::Query kCountThings{"count_things", "SELECT count(*) FROM things"};
+  REQUIRE(*reader.prepare(kCountThings).step());
+  CHECK_FALSE(reach->away);
+  cut(reader);
+  reach->away = true;
+  CHECK(reader.prepare(kCountThings).step().error().code == "database_gone");
+  CHECK(reader.prepare(kCountThings).step().error().detail == "the database cannot be reached");
+  must(alone.settle(false));
+  CHECK_FALSE(reach->away);
+  CHECK(*reader.prepare(kCountThings).step());
+  cut(alone);
+  reach->away = true;
+  must(alone.settle(false));
+  must(alone.settle(false));
+  CHECK_FALSE(reach->away);
+}
+
+TEST_CASE_FIXTURE(Things, "a database is empty as long as nobody's tables are there but ours, without a fleet") {
+  CHECK(postgres::check_empty(database.url).error().code == "database_not_empty");
+  must(connection.script("DROP TABLE things"));
+  CHECK(postgres::check_empty(database.url).has_value());
+  constexpr db::Migration kFirst[] = {{1, "0001_start", "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)"}};
+  must(postgres::migrate(connection, kFirst));
+  CHECK(*postgres::schema_version(connection) == 1);
+  CHECK(postgres::check_empty(database.url).has_value());
+  must(connection.script("INSERT INTO settings VALUES ('a', 'b')"));
+  CHECK(postgres::check_empty(database.url).error().code == "database_not_empty");
 }
 
 TEST_CASE("what cannot be reached, is of another collation or is no PostgreSQL's says so") {
