@@ -19,6 +19,7 @@ namespace admin = fleet::admin;
 constexpr int kUsage = 2;
 constexpr std::uint64_t kEgressLeast = 125'000;
 admin::Machine const kMachine{fleet::system_clock(), fleet::system_random()};
+constexpr auto const* kDatabase = "postgresql://... that holds the database, in place of DIR/fleet.db; DIR/server.yaml may say so, too";
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
 int report(Error const& error) {
@@ -44,6 +45,7 @@ struct Parsed {
   RunOptions run;
   std::string certificate_lifetime = "365d", content_max = "20GiB", egress;
   admin::DataDir check, data;
+  admin::MigrateOptions migrate;
   std::string new_passphrase_file;
   admin::BackupOptions backup, restore;
 };
@@ -71,6 +73,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto const add = [&](CLI::App* group, Command const& what) {
     auto* command = group->add_subcommand(what.name, what.help);
     command->add_option("--data", parsed.data.path, "data folder")->required();
+    command->add_option("--database", parsed.data.database, kDatabase);
     command->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys);
     command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(kMachine, parsed.data)); });
   };
@@ -83,6 +86,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   add(keys, {"seal", "encrypt every private key that lies there plain", admin::seal_keys});
   auto* change = keys->add_subcommand("passphrase", "another passphrase for sealed keys");
   change->add_option("--data", parsed.data.path, "data folder")->required();
+  change->add_option("--database", parsed.data.database, kDatabase);
   change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
   change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
   change->callback([&] { exit_code = finish(admin::change_passphrase(kMachine, parsed.data, parsed.new_passphrase_file)); });
@@ -97,10 +101,12 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->take_all();
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
+  init->add_option("--database", parsed.init.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
   init->callback([&] { exit_code = finish(admin::init(kMachine, parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
+  run->add_option("--database", parsed.run.database, kDatabase);
   run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
   run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
   run->add_option("--public-api-url", parsed.run.public_api_url, "https://HOST[:PORT] by which people and CI reach the API listener");
@@ -119,11 +125,13 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
 
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
   check->add_option("--data", parsed.check.path, "data folder")->required();
+  check->add_option("--database", parsed.check.database, kDatabase);
   check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
-  check->callback([&] { exit_code = print_findings(admin::check(kMachine, parsed.check.path, parsed.check.passphrase_file)); });
+  check->callback([&] { exit_code = print_findings(admin::check(kMachine, parsed.check)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
   backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
+  backup->add_option("--database", parsed.backup.database, kDatabase);
   backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
   backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
   backup->callback([&] { exit_code = finish(admin::backup(kMachine, parsed.backup)); });
@@ -133,7 +141,14 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   restore->add_option("--data", parsed.restore.data_dir, "data folder, new or empty")->required();
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
   restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
+  restore->add_option("--database", parsed.restore.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
   restore->callback([&] { exit_code = finish(admin::restore(kMachine, parsed.restore)); });
+
+  auto* migrate = app.add_subcommand("migrate", "bring the database of a data folder into a PostgreSQL, or back; the server must not run");
+  migrate->add_option("--data", parsed.migrate.data_dir, "data folder")->required();
+  auto* to = migrate->add_option("--to", parsed.migrate.to, "postgresql://... of an empty database");
+  migrate->add_option("--from", parsed.migrate.from, "postgresql://... that it uses now")->excludes(to);
+  migrate->callback([&] { exit_code = finish(admin::migrate(kMachine, parsed.migrate)); });
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "server/node.hpp"
 #include "server/admin/address.hpp"
 #include "server/admin/data_dir.hpp"
+#include "server/admin/database.hpp"
 #include "server/upkeep/housekeeping.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/upkeep/retention.hpp"
@@ -196,22 +197,22 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const api, admin::Address::parse(options.api));
   FLEET_TRY(auto const devices, admin::Address::parse(options.devices));
   FLEET_TRY(auto const balancers, parse_balancers(options.balancers));
-  admin::Layout const layout{options.data_dir};
   auto& fs = system_fs();
-  FLEET_CHECK(admin::check_initialised(fs, layout));
+  FLEET_TRY(auto const layout, admin::find_layout(fs, {options.data_dir, options.database}));
   FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.dir));
   StopSignals const signals;  // before the first thread: all of them inherit the mask
   if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
 
   FLEET_TRY(auto const key_files, admin::open_keys(fs, system_random(), layout, options.passphrase_file));
   FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
-  FLEET_TRY(auto opened, store::Store::open(layout.dir, system_clock()));
+  FLEET_TRY(auto opened, store::Store::open(layout.place(), system_clock()));
   FLEET_TRY(auto const known_as, admin::load_identity(opened->reader()));
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
   FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));
   FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
   Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name, options.egress);
   auto& services = running.services;
+  FLEET_CHECK(admin::check_pair(services.store.reader(), running.keys));
   FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
   auto const tidy = [&services](store::Tx& tx) -> Result<void> {

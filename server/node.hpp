@@ -10,6 +10,7 @@ namespace fleet {
 
 struct RunOptions {
   std::string data_dir;
+  std::string database = {};                                   ///< URL of a PostgreSQL; empty: as DIR/server.yaml says, else DIR/fleet.db
   std::string api = "127.0.0.1:8443";
   std::string devices = "0.0.0.0:8444";
   std::string public_api_url = {};                             ///< how others reach the listeners (a balancer, a NAT); empty: as they listen

@@ -3,8 +3,10 @@
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/queries.hpp"
+#include "server/admin/scratch.hpp"
 
 #include "server/blobs/paths.hpp"
+#include "server/store/transfer/transfer.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 
 #include <fmt/format.h>
@@ -22,20 +24,6 @@ struct Source {
   ArchiveEntry entry;
   std::string path;
   std::optional<std::string> content;
-};
-
-/// A private folder inside the data folder, gone when it goes out of scope.
-class Scratch {
-public:
-  Scratch(Fs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
-  Scratch(Scratch const&) = delete;
-  // What cannot be removed is found again by its name; the backup itself is sound.
-  ~Scratch() { [[maybe_unused]] auto const removed = fs_.remove_tree(path_); }
-  [[nodiscard]] std::string const& path() const { return path_; }
-
-private:
-  Fs& fs_;
-  std::string path_;
 };
 
 Result<void> add_small(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
@@ -79,7 +67,7 @@ Result<void> add_blobs(std::string const& data_dir, std::string const& database,
 Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string const& scratch) {
   auto const database = scratch + "/fleet.db";
   FLEET_CHECK(fs.make_dirs(scratch, 0700));
-  FLEET_CHECK(sqlite::copy(layout.database(), database));
+  FLEET_CHECK(store::copy(layout.place(), database));
   std::vector<Source> sources;
   FLEET_CHECK(add_blobs(layout.dir, database, sources));
   FLEET_CHECK(add_database(fs, database, sources));
@@ -100,9 +88,8 @@ Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sou
 
 Result<void> backup(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
-  Layout const layout{options.data_dir};
   auto const now = machine.clock.wall();
-  FLEET_CHECK(check_initialised(fs, layout));
+  FLEET_TRY(auto const layout, find_layout(fs, {options.data_dir, options.database}));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), machine.random));
   FLEET_TRY(auto const sources, gather(fs, layout, scratch.path()));

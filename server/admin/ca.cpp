@@ -12,19 +12,17 @@ using Change = Result<void> (*)(Fs&, crypto::KeyFiles const&, Layout const&, std
 
 Result<void> change_ca(Machine const& machine, DataDir const& data, std::string const& action, Change change) {
   auto& fs = system_fs();
-  Layout const layout{data.path};
-  auto const job = [&](Identity const& identity, SysTime now) -> Result<void> {
+  auto const job = [&](Layout const& layout, Identity const& identity, SysTime now) -> Result<void> {
     FLEET_TRY(auto const keys, open_keys(fs, machine.random, layout, data.passphrase_file));
     return change(fs, keys, layout, identity.name, now);
   };
-  return change_stopped(machine, layout, "system:ca", action, job);
+  return change_stopped(machine, data, "system:ca", action, job);
 }
 
 }  // namespace
 
 Result<void> show_ca(Machine const& machine, DataDir const& data) {
-  Layout const layout{data.path};
-  FLEET_CHECK(check_initialised(system_fs(), layout));
+  FLEET_TRY(auto const layout, find_layout(system_fs(), data));
   FLEET_TRY(auto const keys, open_keys(system_fs(), machine.random, layout, data.passphrase_file));
   FLEET_TRY(auto const all, list_authorities(system_fs(), keys, layout));
   for (auto const& [info, state] : all) fmt::print("{:9}  until {}  key {}  {}\n", state, to_rfc3339(info.not_after), info.key_sha256.hex(), info.common_name);

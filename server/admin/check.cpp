@@ -5,7 +5,7 @@
 #include "server/events/audit.hpp"
 #include "server/catalog/check.hpp"
 #include "server/signing/key_ring.hpp"
-#include "server/store/sqlite/sqlite.hpp"
+#include "server/store/transfer/transfer.hpp"
 
 namespace fleet::admin {
 namespace {
@@ -21,16 +21,15 @@ Result<std::optional<crypto::PublicKey>> audit_key(Fs& fs, Random& random, crypt
 
 }  // namespace
 
-Result<std::vector<std::string>> check(Machine const& machine, std::string const& data_dir, std::string const& passphrase_file) {
+Result<std::vector<std::string>> check(Machine const& machine, DataDir const& data) {
   auto& fs = system_fs();
-  Layout const layout{data_dir};
-  FLEET_CHECK(check_initialised(fs, layout));
-  FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, passphrase_file));
+  FLEET_TRY(auto const layout, find_layout(fs, data));
+  FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, data.passphrase_file));
   // A connection of its own that only reads: the server may run, and nothing is mended silently.
-  FLEET_TRY(auto database, sqlite::open(layout.database(), sqlite::Mode::read_only));
-  FLEET_TRY(auto findings, sqlite::check(database));
+  FLEET_TRY(auto database, store::open_to_read(layout.place()));
+  FLEET_TRY(auto findings, store::check(layout.place(), database));
   for (auto& finding : findings) finding.insert(0, "database: ");
-  FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, data_dir));
+  FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, layout.dir));
   findings.insert(findings.end(), catalog.begin(), catalog.end());
   FLEET_TRY(auto const key_paths, list_keys(fs, layout));
   for (auto const& path : key_paths)

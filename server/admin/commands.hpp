@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/result.hpp"
+#include "server/admin/database.hpp"
 #include "server/admin/machine.hpp"
 
 #include <string>
@@ -14,19 +15,21 @@ struct InitOptions {
   std::vector<std::string> hosts;  ///< DNS names and addresses for the certificate; the first is how devices reach the server
   std::string name = "fleet";
   std::string passphrase_file = {};  ///< of the private keys; empty: they are not sealed
+  std::string database = {};         ///< URL of a PostgreSQL, kept in DIR/server.yaml; empty: DIR/fleet.db
 };
 /// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
-/// @errors conflict (the folder is not empty), bad_input (a host), io
+/// @errors conflict (the folder or the database is not empty), bad_input (a host), those of the database, io
 Result<void> init(Machine const& machine, InitOptions const& options);
 
 /// Findings over database, metadata, blobs and audit chain; empty when sound. Works while the server runs.
-Result<std::vector<std::string>> check(Machine const& machine, std::string const& data_dir, std::string const& passphrase_file = {});
+Result<std::vector<std::string>> check(Machine const& machine, DataDir const& data);
 
 struct BackupOptions {
   std::string data_dir;
   std::string file;
   std::string passphrase_file;            ///< empty: not encrypted
   std::string keys_passphrase_file = {};  ///< restore: of the private keys in it, where they are sealed
+  std::string database = {};              ///< as of DataDir; restore: as of InitOptions
 };
 /// Everything a restore needs, in one file. Works while the server runs.
 /// @errors conflict (the file exists), corrupt (a blob is missing or differs), io
@@ -34,11 +37,15 @@ Result<void> backup(Machine const& machine, BackupOptions const& options);
 /// @errors conflict (the folder is not empty), corrupt, unauthenticated (passphrase), bad_input (not a backup)
 Result<void> restore(Machine const& machine, BackupOptions const& options);
 
-/// A data folder, and what opens its private keys where they are sealed.
-struct DataDir {
-  std::string path;
-  std::string passphrase_file = {};
+struct MigrateOptions {
+  std::string data_dir;
+  std::string to, from;  ///< URL of a PostgreSQL; one of them is empty
 };
+/// Brings the database of a data folder into a PostgreSQL that holds nothing yet, or back, with no server running; every row is compared before anything is told of
+/// the new place. What was left behind stays as it was.
+/// @errors bad_input, conflict (locked, `database_not_empty`, `not_its_database`), those of store::transfer
+Result<void> migrate(Machine const& machine, MigrateOptions const& options);
+
 /// The CAs of a data folder, their states and keys.
 Result<void> show_ca(Machine const& machine, DataDir const& data);
 /// The succession, in two steps with no server running: a successor is made and announced; then it issues and the old one is no longer trusted.

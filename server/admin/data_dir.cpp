@@ -45,12 +45,6 @@ Result<void> claim_empty_dir(Fs& fs, std::string const& dir) {
                "name a new folder, or remove this one if nothing in it is needed"};
 }
 
-Result<void> check_initialised(Fs& fs, Layout const& layout) {
-  if (fs.info(layout.ca_certificate()) && fs.info(layout.database())) return {};
-  return Error{Kind::not_found, "no_data_dir", fmt::format("{} is no data folder of a fleet-server", layout.dir),
-               fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
-}
-
 Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, crypto::CertificateAndKey const& ca,
                                                        std::vector<std::string> const& hosts, Validity const& validity) {
   auto names = hosts;
@@ -96,19 +90,19 @@ Result<Identity> load_identity(db::Connection& reader) {
   return identity;
 }
 
-Result<void> change_stopped(Machine const& machine, Layout const& layout, std::string const& actor, std::string const& action,
-                            std::function<Result<void>(Identity const&, SysTime)> const& change) {
-  FLEET_CHECK(check_initialised(system_fs(), layout));
+Result<void> change_stopped(Machine const& machine, DataDir const& data, std::string const& actor, std::string const& action,
+                            std::function<Result<void>(Layout const&, Identity const&, SysTime)> const& change) {
+  FLEET_TRY(auto const layout, find_layout(system_fs(), data));
   auto const lock = DirLock::acquire(system_fs(), layout.dir);
   if (!lock) {
     auto in_use = lock.error();
     if (in_use.kind == Kind::conflict) in_use.hint = "end the server first (SIGTERM): devices wait for it, and find it again";
     return in_use;
   }
-  FLEET_TRY(auto const store, store::Store::open(layout.dir, machine.clock));
+  FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock));
   FLEET_TRY(auto const identity, load_identity(store->reader()));
   auto const now = machine.clock.wall();
-  FLEET_CHECK(change(identity, now));
+  FLEET_CHECK(change(layout, identity, now));
   auto const job = [&](store::Tx& tx) { return events::record(tx, {.time = now, .actor = actor, .action = action, .subject = "server/" + identity.name}); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();

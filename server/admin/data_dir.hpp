@@ -4,7 +4,7 @@
 #include "core/base/time.hpp"
 #include "core/crypto/key_files.hpp"
 #include "core/crypto/x509.hpp"
-#include "server/admin/layout.hpp"
+#include "server/admin/database.hpp"
 #include "server/admin/machine.hpp"
 #include "server/store/store.hpp"
 
@@ -18,8 +18,6 @@ inline constexpr std::chrono::hours kServerLifetime{24 * 365};
 
 /// The folder exists, is empty and for its owner alone. @errors conflict (code `data_dir_not_empty`), io
 Result<void> claim_empty_dir(Fs& fs, std::string const& dir);
-/// @errors not_found (code `no_data_dir`) when `init` never ran here
-Result<void> check_initialised(Fs& fs, Layout const& layout);
 
 /// For which time a certificate is made.
 struct Validity {
@@ -42,7 +40,7 @@ Result<void> save_identity(store::Tx& tx, Identity const& identity);
 Result<Identity> load_identity(db::Connection& reader);
 
 /// Changes files of a data folder while no server runs on it, and tells the audit log. @errors conflict (locked), those of `change`
-Result<void> change_stopped(Machine const& machine, Layout const& layout, std::string const& actor, std::string const& action,
-                            std::function<Result<void>(Identity const&, SysTime)> const& change);
+Result<void> change_stopped(Machine const& machine, DataDir const& data, std::string const& actor, std::string const& action,
+                            std::function<Result<void>(Layout const&, Identity const&, SysTime)> const& change);
 
 }  // namespace fleet::admin

@@ -10,6 +10,7 @@
 #include "server/events/audit.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
+#include "server/store/transfer/transfer.hpp"
 
 #include <fmt/format.h>
 
@@ -38,12 +39,14 @@ Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions co
 Result<void> init(Machine const& machine, InitOptions const& options) {
   auto& fs = system_fs();
   auto const now = machine.clock.wall();
-  Layout const layout{options.data_dir};
+  Layout const layout{options.data_dir, options.database};
   FLEET_CHECK(check_id("name", options.name));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
   // A wrong host is told before anything is made.
   FLEET_CHECK(crypto::make_server_certificate(ca, options.hosts, now, now + kCaLifetime));
+  if (!options.database.empty()) FLEET_CHECK(check_url(options.database));
+  FLEET_CHECK(store::check_empty(layout.place()));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   FLEET_CHECK(fs.make_dirs(layout.keys(), 0700));
   if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, machine.random, layout.master_key(), *passphrase));
@@ -54,10 +57,11 @@ Result<void> init(Machine const& machine, InitOptions const& options) {
   FLEET_TRY(auto const token, make_admin_token(fs, machine.random, layout));
 
   signing::KeyRing keys(fs, machine.random, files, layout.keys());
-  FLEET_TRY(auto const store, store::Store::open(layout.dir, machine.clock));
+  FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock));
   auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, machine.random, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();
+  FLEET_CHECK(name_database(fs, layout));
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));
 

@@ -18,10 +18,9 @@ Result<std::string> demand_passphrase(Fs& fs, std::string const& path) {
 
 Result<void> seal_keys(Machine const& machine, DataDir const& data) {
   auto& fs = system_fs();
-  Layout const layout{data.path};
   FLEET_TRY(auto const passphrase, demand_passphrase(fs, data.passphrase_file));
   std::ptrdiff_t count = 0;
-  auto const job = [&](Identity const&, SysTime) -> Result<void> {
+  auto const job = [&](Layout const& layout, Identity const&, SysTime) -> Result<void> {
     if (!fs.info(layout.master_key())) FLEET_CHECK(crypto::KeyFiles::create(fs, machine.random, layout.master_key(), passphrase));
     FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, machine.random, layout.master_key(), passphrase));
     FLEET_TRY(auto const paths, list_keys(fs, layout));
@@ -31,7 +30,7 @@ Result<void> seal_keys(Machine const& machine, DataDir const& data) {
     }
     return {};
   };
-  FLEET_CHECK(change_stopped(machine, layout, "system:keys", "keys.sealed", job));
+  FLEET_CHECK(change_stopped(machine, data, "system:keys", "keys.sealed", job));
   fmt::print(
       "sealed {} private keys; older backups, and what the disk keeps of deleted files, still hold them plain\n"
       "next: fleet-server run --data {} --passphrase-file {}\n",
@@ -41,13 +40,12 @@ Result<void> seal_keys(Machine const& machine, DataDir const& data) {
 
 Result<void> change_passphrase(Machine const& machine, DataDir const& data, std::string const& new_passphrase_file) {
   auto& fs = system_fs();
-  Layout const layout{data.path};
   FLEET_TRY(auto const next, demand_passphrase(fs, new_passphrase_file));
-  auto const job = [&](Identity const&, SysTime) -> Result<void> {
+  auto const job = [&](Layout const& layout, Identity const&, SysTime) -> Result<void> {
     FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, data.passphrase_file));
     return files.change_passphrase(layout.master_key(), next);
   };
-  FLEET_CHECK(change_stopped(machine, layout, "system:keys", "keys.passphrase_changed", job));
+  FLEET_CHECK(change_stopped(machine, data, "system:keys", "keys.passphrase_changed", job));
   fmt::print("the keys open with the new passphrase; older backups with the one before\nnext: fleet-server run --data {} --passphrase-file {}\n", data.path,
              new_passphrase_file);
   return {};

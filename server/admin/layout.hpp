@@ -7,7 +7,10 @@ namespace fleet::admin {
 /// Where things lie in the data folder. `fleet.db`, `blobs/` and `keys/` are the store's, the catalog's and the key ring's.
 struct Layout {
   std::string dir;
-  [[nodiscard]] std::string database() const { return dir + "/fleet.db"; }
+  std::string database_url = {};  ///< of a PostgreSQL; empty: the database is DIR/fleet.db
+  /// As the store takes it (server/store/place.hpp).
+  [[nodiscard]] std::string const& place() const { return database_url.empty() ? dir : database_url; }
+  [[nodiscard]] std::string settings() const { return dir + "/server.yaml"; }
   [[nodiscard]] std::string keys() const { return dir + "/keys"; }
   [[nodiscard]] std::string master_key() const { return keys() + "/master.sealed"; }
   [[nodiscard]] std::string ca_certificate() const { return dir + "/ca.pem"; }

@@ -9,6 +9,8 @@
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "server/rollout/shell/restored.hpp"
+#include "server/store/place.hpp"
+#include "server/store/transfer/transfer.hpp"
 
 #include <fmt/format.h>
 
@@ -62,9 +64,17 @@ private:
   std::string dir_;
 };
 
+/// A backup holds the database as a file, whatever engine it came from.
+Result<void> place_database(Fs& fs, Layout const& layout) {
+  if (layout.database_url.empty()) return {};
+  FLEET_CHECK(store::transfer(layout.dir, layout.database_url));
+  FLEET_CHECK(fs.remove(store::sqlite_file(layout.dir)));
+  return name_database(fs, layout);
+}
+
 /// @returns the roles whose keys lie elsewhere
 Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, Clock& clock, SysTime now) {
-  FLEET_TRY(auto const store, store::Store::open(layout.dir, clock));
+  FLEET_TRY(auto const store, store::Store::open(layout.place(), clock));
   auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   FLEET_TRY(auto offline, offline_roles(store->reader(), keys));
@@ -77,12 +87,15 @@ Result<std::vector<std::string>> recover_store(Layout const& layout, signing::Ke
 Result<void> restore(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
   auto const now = machine.clock.wall();
-  Layout const layout{options.data_dir};
+  Layout const layout{options.data_dir, options.database};
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto archive, ArchiveReader::open(fs, options.file, passphrase));
+  if (!options.database.empty()) FLEET_CHECK(check_url(options.database));
+  FLEET_CHECK(store::check_empty(layout.place()));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   Unfinished unfinished(fs, layout.dir);
   FLEET_CHECK(extract_all(archive, layout));
+  FLEET_CHECK(place_database(fs, layout));
   FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, options.keys_passphrase_file));
   signing::KeyRing keys(fs, machine.random, files, layout.keys());
   FLEET_TRY(auto const offline, recover_store(layout, keys, machine.clock, now));

@@ -28,6 +28,7 @@ Result<int> refresh_online_roles(store::Tx& tx, KeyRing& keys, SysTime now);
 /// @errors not_found (`unknown_role`), unavailable (`key_offline`: the role's key, or that of the role above it, lies elsewhere)
 Result<void> rotate_role(store::Tx& tx, KeyRing& keys, std::string const& role, SysTime now);
 /// At start: ends or undoes what a death in between left open, by the key that the newest metadata names.
+/// The folder and the database are a pair (admin::check_pair): keys of roles that have moved away are dropped.
 Result<void> settle_rotations(db::Connection& reader, KeyRing& keys);
 /// The keys that the newest metadata names for a role. @errors not_found (`unknown_role`)
 [[nodiscard]] Result<trust::KeySet> keys_of_role(db::Connection& reader, std::string const& role);

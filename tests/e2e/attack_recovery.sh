@@ -52,7 +52,7 @@ echo "a long passphrase" >"$work/pass"
 kill_server
 mv "$work/vault/root.key" "$work/server/keys/"
 expect "a backup" "$bin/fleet-server" backup --data "$work/server" --to "$work/backup" --passphrase-file "$work/pass"
-expect "restored with the root's key: snapshot and timestamp have new ones" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass"
+expect "restored with the root's key: snapshot and timestamp have new ones" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass" $(on_database)
 mv "$work/server" "$work/lost"; mv "$work/again" "$work/server"
 start_server
 goes_on d1

@@ -83,7 +83,7 @@ expect_code "anybody may verify it again" 0 ctl release verify m@1 --root "$work
 expect "but for the demands, which are the server's word" grep -qE 'demands +left out +3 by the server' "$work/last.out"
 own=(--signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/demands.yaml")
 expect_code "by one's own demands, too" 0 ctl release verify m@1 --root "$work/root.json" --path "cam-a=$work/v1" "${own[@]}"
-sqlite3 "$work/server/fleet.db" "UPDATE models SET evidence = '{\"signers\":{},\"demands\":[]}'"
+sql "$work/server" "UPDATE models SET evidence = '{\"signers\":{},\"demands\":[]}'"
 expect_code "a server that demands nothing any more" 4 ctl release verify m@1 --root "$work/root.json"
 sed 's/0.95/0.98/' "$work/demands.yaml" >"$work/more.yaml"
 expect_code "or less than oneself, convinces nobody" 4 ctl release verify m@1 --root "$work/root.json" --signer "ci=$keys/ci.pub.pem" --signer "lab=$keys/lab.pub.pem" --demands "$work/more.yaml"

@@ -33,14 +33,14 @@ grep -v envelope "$work/late.jsonl" >"$work/bad.jsonl"; tampered "a log without 
 # Somebody edits the database: the server's own check finds it, and so does a client.
 kill_server
 expect "check is content" "$bin/fleet-server" check --data "$work/server"
-sqlite3 "$work/server/fleet.db" "UPDATE audit SET reason = 'nothing to see' WHERE seq = 5"
+sql "$work/server" "UPDATE audit SET reason = 'nothing to see' WHERE seq = 5"
 expect_code "an edited entry is found by check" 1 "$bin/fleet-server" check --data "$work/server"
 grep -q 'audit entry 5' "$work/last.out" "$work/last.err" || fail "check does not name entry 5"
 start_server
 expect_code "and by a client" 1 "$bin/fleetctl" audit verify --key "$work/audit.pub"
 # With the server's key the thief can make it all fit again, but not with what was kept outside.
 kill_server
-sqlite3 "$work/server/fleet.db" "DELETE FROM audit_checkpoints; DELETE FROM audit WHERE seq >= 4"
+sql "$work/server" "DELETE FROM audit_checkpoints; DELETE FROM audit WHERE seq >= 4"
 start_server
 expect "a log cut short and signed anew looks sound by itself" ctl audit verify --key "$work/audit.pub" -o name
 expect_code "not to who kept an export" 1 "$bin/fleetctl" audit verify --key "$work/audit.pub" --against "$work/late.jsonl"

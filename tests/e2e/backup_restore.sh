@@ -17,7 +17,7 @@ head -c $(($(stat -c %s "$work/backup") / 2)) "$work/backup" >"$work/cut"
 expect_code "a cut backup is refused" 4 "$bin/fleet-server" restore --from "$work/cut" --data "$work/half" --passphrase-file "$work/pass"
 expect "and leaves nothing behind" test ! -e "$work/half"
 expect_code "a wrong passphrase is refused" 4 "$bin/fleet-server" restore --from "$work/backup" --data "$work/other" --passphrase-file "$work/policy.yaml"
-expect "restored" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass"
+expect "restored" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass" $(on_database)
 expect "and sound" "$bin/fleet-server" check --data "$work/again"
 mv "$work/server" "$work/lost"; mv "$work/again" "$work/server"
 start_server

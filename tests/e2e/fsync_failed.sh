@@ -2,6 +2,7 @@
 # The server's disk fails to sync: the process ends rather than acknowledge (PostgreSQL's "fsyncgate"), and what it had acknowledged is there after the restart.
 # A device's disk fails: what runs goes on, the server hears what it is, and with a disk that works the update is made.
 . "$(dirname "$0")/lib.sh"
+[ -z "${FLEET_TEST_POSTGRES:-}" ] || { echo "skipped: the disk is PostgreSQL's"; exit 77; }
 init_server
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0
 FAILING_FSYNC=$work/dying LD_PRELOAD=$bin/failing-fsync.so start_server

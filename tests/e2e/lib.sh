@@ -33,8 +33,18 @@ until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt
 faketime_library() { ldd "$bin/fleet-agent" | grep -qE 'lib[at]san' || ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | head -n 1; }
 ctl() { "$bin/fleetctl" --no-color -q "$@"; }
 
+# Words for `fleet-server init` and `restore`: below tests/support/with_postgres, a database of its own there.
+on_database() {
+  [ -n "${FLEET_TEST_POSTGRES:-}" ] || return 0
+  local name=e$$_$RANDOM$RANDOM
+  psql "$FLEET_TEST_POSTGRES" -qc "CREATE DATABASE $name TEMPLATE template0" >&2 && echo "--database ${FLEET_TEST_POSTGRES/postgres\?/$name?}"
+}
+# sql FOLDER TEXT: of its database, past the server; what it gives, a column a |.
+sql() {
+  if [ -e "$1/server.yaml" ]; then psql "$(sed -n 's/^database: "\(.*\)"$/\1/p' "$1/server.yaml")" -qAtc "$2"; else sqlite3 "$1/fleet.db" "$2"; fi
+}
 init_server() {
-  "$bin/fleet-server" init --data "$work/server" --host localhost >/dev/null || fail "init"
+  "$bin/fleet-server" init --data "$work/server" --host localhost $(on_database) >/dev/null || fail "init"
   export FLEETCTL_CA="$work/server/ca.pem" FLEETCTL_TOKEN_FILE="$work/server/admin.token"
 }
 # Takes the ports it had before, so that agents find it again.

@@ -13,7 +13,7 @@ fi
 cp /etc/hosts "$work/hosts"; echo '127.0.0.1 fleet.test' >>"$work/hosts"
 mount --bind "$work/hosts" /etc/hosts || { echo "no file can be mounted here"; exit 77; }
 mounts+=(/etc/hosts)
-"$bin/fleet-server" init --data "$work/server" --host localhost --host fleet.test --host ::1 >/dev/null || fail "init"
+"$bin/fleet-server" init --data "$work/server" --host localhost --host fleet.test --host ::1 $(on_database) >/dev/null || fail "init"
 export FLEETCTL_CA="$work/server/ca.pem" FLEETCTL_TOKEN_FILE="$work/server/admin.token"
 start_server
 port=${devices##*:}

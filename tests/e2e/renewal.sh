@@ -49,7 +49,7 @@ before=$(serial d1)
 expect "d3 never renewed" test "$(serial d3)" = "$gone"
 expect "d1 renews after the backup" until_true 30 renewed d1 "$before"
 kill_server
-expect "restored from before the renewals" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass"
+expect "restored from before the renewals" "$bin/fleet-server" restore --from "$work/backup" --data "$work/again" --passphrase-file "$work/pass" $(on_database)
 mv "$work/server" "$work/lost"; mv "$work/again" "$work/server"
 start_server
 before=$(serial d1)

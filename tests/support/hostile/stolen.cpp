@@ -2,12 +2,12 @@
 
 #include "core/base/fs.hpp"
 #include "core/crypto/hash.hpp"
-#include "server/store/sqlite/sqlite.hpp"
+#include "server/store/transfer/transfer.hpp"
 #include "core/net/http.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/signing/queries.hpp"
-#include "server/admin/layout.hpp"
+#include "server/admin/database.hpp"
 
 #include <fmt/format.h>
 
@@ -52,12 +52,12 @@ wire::DirectiveTarget StolenRelease::order() const {
 }
 
 Result<Stolen> Stolen::from(std::string const& data_dir) {
-  admin::Layout const layout{data_dir};
+  FLEET_TRY(auto const layout, admin::find_layout(system_fs(), {data_dir}));
   Stolen stolen;
   stolen.dir = data_dir;
   FLEET_TRY(stolen.certificate, system_fs().read(layout.server_certificate(), 1 << 20));
   FLEET_TRY(stolen.private_key, system_fs().read(layout.server_key(), 1 << 20));
-  FLEET_TRY(auto database, sqlite::open(layout.database(), sqlite::Mode::read_write));
+  FLEET_TRY(auto database, store::open_to_read(layout.place()));
   FLEET_CHECK(read_metadata(database, stolen));
   FLEET_CHECK(read_releases(database, stolen));
   signing::KeyRing ring(system_fs(), system_random(), layout.keys());

@@ -62,7 +62,7 @@ public:
     return path;
   }
   [[nodiscard]] std::vector<std::string> check(std::string const& data) const {
-    auto const findings = admin::check(kMachine, at(data));
+    auto const findings = admin::check(kMachine, {at(data)});
     REQUIRE_MESSAGE(findings.has_value(), (findings ? "" : findings.error().detail));
     return *findings;
   }
@@ -135,7 +135,7 @@ TEST_CASE("a certificate that was made while the clock was ahead is made again")
 TEST_CASE("run, check and backup refuse a folder that init never made") {
   Place place;
   CHECK(run({.data_dir = place.at("none")}).error().code == "no_data_dir");
-  CHECK(admin::check(kMachine, place.at("none")).error().code == "no_data_dir");
+  CHECK(admin::check(kMachine, {place.at("none")}).error().code == "no_data_dir");
   CHECK(admin::backup(kMachine, {.data_dir = place.at("none"), .file = place.at("b"), .passphrase_file = ""}).error().code == "no_data_dir");
 }
 

@@ -1,0 +1,87 @@
+#include "server/admin/database.hpp"
+
+#include "core/wire/json.hpp"
+#include "core/wire/yaml.hpp"
+#include "server/signing/repository.hpp"
+#include "server/store/place.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace fleet::admin {
+namespace {
+
+constexpr std::uint64_t kSettingsMax = 64 * 1024;
+constexpr std::size_t kUrlMax = 2048;
+constexpr auto kTexts = std::to_array<std::string_view>({"/database"});
+
+/// The URL that DIR/server.yaml names; empty: none.
+Result<std::string> named_database(Fs& fs, std::string const& file) {
+  auto const yaml = fs.read(file, kSettingsMax);
+  if (!yaml) return yaml.error().kind == Kind::not_found ? Result<std::string>(std::string()) : yaml.error();
+  auto const document = wire::read_yaml(*yaml, kSettingsMax, kTexts);
+  if (!document) return wire::in_file(document.error(), file);
+  FLEET_TRY(auto const value, wire::parse_json(document->json, kSettingsMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader reader(value, "", faults);
+  auto url = reader.text("database", kUrlMax, {});
+  if (auto const fits = url.empty() ? Result<void>() : check_url(url); !fits) reader.fault("database", "is no postgresql://...");
+  reader.refuse_unknown();
+  if (auto const none = wire::no_faults(faults, "server.yaml"); !none) return document->located(none.error(), file);
+  return url;
+}
+
+Error two_databases(std::string detail, std::string hint) { return {Kind::conflict, "two_databases", std::move(detail), std::move(hint)}; }
+
+}  // namespace
+
+Result<void> check_url(std::string const& url) {
+  constexpr auto kSchemes = std::to_array<std::string_view>({"postgresql://", "postgres://"});
+  bool const begins = std::any_of(kSchemes.begin(), kSchemes.end(), [&](auto scheme) { return url.starts_with(scheme); });
+  // What a URL writes as %22 and the like (RFC 3986, 2), and server.yaml would read otherwise.
+  bool const is_url = std::all_of(url.begin(), url.end(), [](char one) { return one > ' ' && one < '\x7f' && one != '"' && one != '\\'; });
+  if (begins && is_url && url.size() <= kUrlMax) return {};
+  // It may hold a password: it is not told.
+  return Error{Kind::bad_input, "bad_database", "the database is no postgresql://...", "postgresql://USER@HOST:PORT/NAME; a password may stand in ~/.pgpass"};
+}
+
+Result<Layout> find_layout(Fs& fs, DataDir const& data) {
+  Layout layout{data.path};
+  if (!fs.info(layout.ca_certificate()))
+    return Error{Kind::not_found, "no_data_dir", fmt::format("{} is no data folder of a fleet-server", layout.dir),
+                 fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
+  if (!data.database.empty()) FLEET_CHECK(check_url(data.database));
+  FLEET_TRY(layout.database_url, named_database(fs, layout.settings()));
+  if (!data.database.empty() && !layout.database_url.empty() && data.database != layout.database_url)
+    return two_databases(fmt::format("--database is another than the one that {} names", layout.settings()), "leave one of them out");
+  if (layout.database_url.empty()) layout.database_url = data.database;
+  auto const file = store::sqlite_file(layout.dir);
+  bool const has_file = fs.info(file).has_value();
+  if (has_file && !layout.database_url.empty())
+    return two_databases(fmt::format("the folder's database is {}, and a PostgreSQL is named", file),
+                         fmt::format("fleet-server migrate --data {} --to URL brings it there; where a migration was cut, put the one away that is not wanted", layout.dir));
+  if (!has_file && layout.database_url.empty())
+    return Error{Kind::not_found, "no_database", fmt::format("{} is missing, and {} names no other", file, layout.settings()), "name it by --database, or restore a backup"};
+  return layout;
+}
+
+Result<void> check_pair(db::Connection& reader, signing::KeyRing& keys) {
+  for (auto const* const role : {"snapshot", "timestamp"}) {
+    FLEET_TRY(bool const ours, signing::holds_role(reader, keys, role));
+    if (ours) return {};
+  }
+  return Error{Kind::conflict, "not_its_database", "the metadata in the database names none of the keys of this data folder", "look at --database and DIR/server.yaml: it is another fleet's"};
+}
+
+Result<void> name_database(Fs& fs, Layout const& layout) {
+  if (layout.database_url.empty()) {
+    auto const removed = fs.remove(layout.settings());
+    return !removed && removed.error().kind == Kind::not_found ? Result<void>() : removed;
+  }
+  return fs.replace(layout.settings(), fmt::format("database: \"{}\"\n", layout.database_url), 0600);
+}
+
+}  // namespace fleet::admin
