@@ -36,12 +36,17 @@ expect "without it the server says so" until_true 20 not_ready
 expect_code "a change is refused, and may be tried again" 8 ctl --timeout 5s device label d1 site=a
 expect "the server lives on" kill -0 "$server_pid"
 rm -f "$FLEET_TEST_POSTGRES_DIR/data/postmaster.pid"
-sleep 1  # its children notice, and go
+gone() { for at in /proc/[0-9]*/cwd; do [ "$(readlink "$at" 2>/dev/null)" != "$FLEET_TEST_POSTGRES_DIR/data" ] || return 1; done; }
+until_true 20 gone || fail "its children do not go with it"
 "$FLEET_TEST_POSTGRES_DIR/start" & others+=($!)
 expect "it is found again" until_true 40 ready
 expect "the rollout completes" ctl rollout wait "$r" --timeout 90s
 for d in d1 d2; do expect "$d has it" content_is $d two; done
 expect "nothing is amiss" server check --data "$work/server"
+
+pg_dump "$url" >"$work/dump" && grep -q "COPY public.devices" "$work/dump" || fail "a dump"
+no_key_in_dump() { ! grep -qi "PRIVATE KEY" "$work/dump" && ! cat "$work/server/keys"/*.key | grep -qiFf - "$work/dump"; }
+expect "no private key and no secret is in the database" no_key_in_dump
 
 expect "a backup while it runs" server backup --data "$work/server" --to "$work/backup"
 kill_server
