@@ -11,6 +11,7 @@
 #include <array>
 #include <chrono>
 #include <future>
+#include <utility>
 
 namespace fleet::store {
 namespace {
@@ -244,10 +245,11 @@ void Writer::flush_contacts() {
   }();
   if (flushed) {
     contacts_.flushed();
+    contacts_kept_ = false;
     return;
   }
   if (flushed.error().kind == Kind::io) die("contacts", flushed.error());
-  log::warn("store.contacts_kept", {{"error", flushed.error().detail}});
+  if (!std::exchange(contacts_kept_, true)) log::warn("store.contacts_kept", {{"error", flushed.error().detail}});  // once, however long it lasts
   undo();
   contacts_.put_off();
 }

@@ -46,6 +46,7 @@ private:
   std::condition_variable wake_;
   Lanes lanes_;
   bool stopping_ = false;
+  bool contacts_kept_ = false;  ///< they could not be written, and wait
   std::thread thread_;
 };
 
