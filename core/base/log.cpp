@@ -37,6 +37,7 @@ void set_level(Level level) { least = level; }
 void line(Level level, std::string_view event, std::initializer_list<Field> fields) {
   if (level < least.load(std::memory_order_relaxed)) return;
   std::string out = to_rfc3339(system_clock().wall(), true);
+  if (out.find('.') == std::string::npos) out.insert(out.size() - 1, ".000");  // lines sort as their times do
   out += ' ';
   out += kNames[static_cast<std::size_t>(level)];
   out += ' ';
