@@ -18,9 +18,10 @@ namespace admin = fleet::admin;
 
 constexpr int kUsage = 2;
 constexpr std::uint64_t kEgressLeast = 125'000;
-admin::Machine const kMachine{fleet::system_clock(), fleet::system_random()};
 constexpr auto const* kDatabase = "postgresql://... that holds the database, in place of DIR/fleet.db; DIR/server.yaml may say so, too";
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
+
+admin::Machine machine() { return {fleet::system_clock(), fleet::system_random()}; }
 
 int report(Error const& error) {
   auto text = fmt::format("fleet-server: {}: {}\n", error.code, error.detail);
@@ -75,7 +76,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
     command->add_option("--data", parsed.data.path, "data folder")->required();
     command->add_option("--database", parsed.data.database, kDatabase);
     command->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys);
-    command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(kMachine, parsed.data)); });
+    command->callback([&parsed, &exit_code, action = what.action] { exit_code = finish(action(machine(), parsed.data)); });
   };
   auto* ca = app.add_subcommand("ca", "the CA of devices and server, and its succession")->require_subcommand(1);
   add(ca, {"show", "which CAs are trusted, and which one issues", admin::show_ca});
@@ -89,7 +90,7 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   change->add_option("--database", parsed.data.database, kDatabase);
   change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
   change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
-  change->callback([&] { exit_code = finish(admin::change_passphrase(kMachine, parsed.data, parsed.new_passphrase_file)); });
+  change->callback([&] { exit_code = finish(admin::change_passphrase(machine(), parsed.data, parsed.new_passphrase_file)); });
 }
 
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
@@ -102,7 +103,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
   init->add_option("--database", parsed.init.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
-  init->callback([&] { exit_code = finish(admin::init(kMachine, parsed.init)); });
+  init->callback([&] { exit_code = finish(admin::init(machine(), parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
@@ -127,14 +128,14 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   check->add_option("--data", parsed.check.path, "data folder")->required();
   check->add_option("--database", parsed.check.database, kDatabase);
   check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
-  check->callback([&] { exit_code = print_findings(admin::check(kMachine, parsed.check)); });
+  check->callback([&] { exit_code = print_findings(admin::check(machine(), parsed.check)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
   backup->add_option("--data", parsed.backup.data_dir, "data folder")->required();
   backup->add_option("--database", parsed.backup.database, kDatabase);
   backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
   backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
-  backup->callback([&] { exit_code = finish(admin::backup(kMachine, parsed.backup)); });
+  backup->callback([&] { exit_code = finish(admin::backup(machine(), parsed.backup)); });
 
   auto* restore = app.add_subcommand("restore", "make a data folder from a backup");
   restore->add_option("--from", parsed.restore.file, "file that `backup` made")->required();
@@ -142,13 +143,13 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
   restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
   restore->add_option("--database", parsed.restore.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
-  restore->callback([&] { exit_code = finish(admin::restore(kMachine, parsed.restore)); });
+  restore->callback([&] { exit_code = finish(admin::restore(machine(), parsed.restore)); });
 
   auto* migrate = app.add_subcommand("migrate", "bring the database of a data folder into a PostgreSQL, or back; the server must not run");
   migrate->add_option("--data", parsed.migrate.data_dir, "data folder")->required();
   auto* to = migrate->add_option("--to", parsed.migrate.to, "postgresql://... of an empty database");
   migrate->add_option("--from", parsed.migrate.from, "postgresql://... that it uses now")->excludes(to);
-  migrate->callback([&] { exit_code = finish(admin::migrate(kMachine, parsed.migrate)); });
+  migrate->callback([&] { exit_code = finish(admin::migrate(machine(), parsed.migrate)); });
 }
 
 }  // namespace

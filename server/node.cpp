@@ -115,7 +115,7 @@ Result<std::vector<net::AddressRange>> parse_balancers(std::vector<std::string> 
   for (auto const& text : texts) {
     auto range = net::AddressRange::parse(text);
     if (!range) return Error{Kind::bad_input, range.error().code, "--proxy-protocol-from " + text + ": " + range.error().detail, "for example 10.0.0.7 or 10.0.0.0/8"};
-    out.push_back(std::move(*range));
+    out.push_back(*range);
   }
   return out;
 }

@@ -15,7 +15,7 @@ inline constexpr std::size_t kSealedPieceBytes = 256 * 1024;
 class SealedSource final : public Source {
 public:
   /// @param sealed  whose digest the caller has verified; kept by the caller for as long as this lives
-  SealedSource(Source& sealed, crypto::DataKey key) : sealed_(sealed), key_(std::move(key)) {}
+  SealedSource(Source& sealed, crypto::DataKey const& key) : sealed_(sealed), key_(key) {}
   [[nodiscard]] std::uint64_t size() const override;
   /// @errors unprocessable (code `not_opened`: another key's), io
   Result<void> read(std::uint64_t offset, std::span<std::uint8_t> out) override;

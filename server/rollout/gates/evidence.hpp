@@ -37,7 +37,7 @@ inline constexpr auto kArms = std::to_array<ArmRule>({{"canary", 0, true}, {"con
 
 /// What is special about a row, beside its state.
 namespace row_kind {
-inline constexpr std::string_view kPlain = "", kGolden = "golden",  ///< it failed its golden test
+inline constexpr std::string_view kPlain, kGolden = "golden",  ///< it failed its golden test
     kInstall = "install",                                            ///< network, disk, time: it never came to run the release
     kNoEvidence = "none",                                            ///< its outcome says nothing about the release
     kThere = "there";                                                ///< it ran the release before it was told
