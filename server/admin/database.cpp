@@ -4,6 +4,7 @@
 #include "core/wire/yaml.hpp"
 #include "server/signing/repository.hpp"
 #include "server/store/place.hpp"
+#include "server/store/transfer/transfer.hpp"
 
 #include <fmt/format.h>
 
@@ -39,13 +40,10 @@ Error two_databases(std::string detail, std::string hint) { return {Kind::confli
 }  // namespace
 
 Result<void> check_url(std::string const& url) {
-  constexpr auto kSchemes = std::to_array<std::string_view>({"postgresql://", "postgres://"});
-  bool const begins = std::any_of(kSchemes.begin(), kSchemes.end(), [&](auto scheme) { return url.starts_with(scheme); });
+  FLEET_CHECK(store::check_url(url));
   // What a URL writes as %22 and the like (RFC 3986, 2), and server.yaml would read otherwise.
-  bool const is_url = std::all_of(url.begin(), url.end(), [](char one) { return one > ' ' && one < '\x7f' && one != '"' && one != '\\'; });
-  if (begins && is_url && url.size() <= kUrlMax) return {};
-  // It may hold a password: it is not told.
-  return Error{Kind::bad_input, "bad_database", "the database is no postgresql://...", "postgresql://USER@HOST:PORT/NAME; a password may stand in ~/.pgpass"};
+  bool const fits = url.size() <= kUrlMax && std::all_of(url.begin(), url.end(), [](char one) { return one > ' ' && one < '\x7f' && one != '"' && one != '\\'; });
+  return fits ? Result<void>() : Error{Kind::bad_input, "bad_database", "the database's URL holds what a URL does not, or is longer than 2,048 characters", "write it as %20 and the like"};
 }
 
 Result<Layout> find_layout(Fs& fs, DataDir const& data) {

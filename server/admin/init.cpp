@@ -3,6 +3,7 @@
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/queries.hpp"
+#include "server/admin/scratch.hpp"
 
 #include "core/base/names.hpp"
 #include "core/base/random.hpp"
@@ -27,6 +28,10 @@ Result<Digest> make_admin_token(Fs& fs, Random& random, Layout const& layout) {
 }
 
 Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions const& options, Digest const& token, Random& random, SysTime now) {
+  // Another may have come first: from here on we are alone on the database.
+  auto known = tx.prepare(kGetSetting);
+  FLEET_TRY(bool const taken, known.bind_all("server_name").step());
+  if (taken) return Error{Kind::conflict, "database_not_empty", "the database holds a fleet already", "name an empty one"};
   FLEET_CHECK(save_identity(tx, {options.name, options.hosts}));
   FLEET_CHECK(signing::create_repositories(tx, keys, now));
   auto const token_id = make_ulid("tok-", to_unix_ms(now), random);
@@ -48,6 +53,7 @@ Result<void> init(Machine const& machine, InitOptions const& options) {
   if (!options.database.empty()) FLEET_CHECK(check_url(options.database));
   FLEET_CHECK(store::check_empty(layout.place()));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
+  Unfinished unfinished(fs, layout.dir);
   FLEET_CHECK(fs.make_dirs(layout.keys(), 0700));
   if (passphrase) FLEET_CHECK(crypto::KeyFiles::create(fs, machine.random, layout.master_key(), *passphrase));
   FLEET_TRY(auto const files, crypto::KeyFiles::open(fs, machine.random, layout.master_key(), passphrase));
@@ -64,6 +70,7 @@ Result<void> init(Machine const& machine, InitOptions const& options) {
   FLEET_CHECK(name_database(fs, layout));
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));
+  unfinished.finished();
 
   fmt::print("made {}: {} keys, CA, database\n  CA for clients and devices  {}\n  token of the first admin    {}\nnext: fleet-server run --data {}{}\n",
              layout.dir, files.sealed() ? "sealed" : "plain", layout.ca_certificate(), layout.admin_token(), layout.dir,

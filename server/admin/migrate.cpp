@@ -23,8 +23,9 @@ Result<store::Transferred> to_postgres(Fs& fs, Layout const& folder, Layout cons
   return done;
 }
 
-Result<store::Transferred> to_file(Machine const& machine, Fs& fs, Layout const& before, Layout const& folder) {
-  Scratch const scratch(fs, folder.dir + "/" + make_ulid("migrate-", to_unix_ms(machine.clock.wall()), machine.random));
+Result<store::Transferred> to_file(Fs& fs, Layout const& before, Layout const& folder) {
+  Scratch const scratch(fs, folder.dir + "/migrating");
+  FLEET_CHECK(fs.remove_tree(scratch.path()));  // of one that was killed: the folder is locked
   FLEET_CHECK(fs.make_dirs(scratch.path(), 0700));
   FLEET_TRY(auto const done, store::transfer(before.place(), scratch.path()));
   FLEET_CHECK(name_database(fs, folder));
@@ -57,7 +58,7 @@ Result<void> migrate(Machine const& machine, MigrateOptions const& options) {
     return Error{Kind::conflict, "not_its_database", fmt::format("the database of {} is in PostgreSQL already", before.dir), "bring it back first: fleet-server migrate --data DIR --from URL"};
   FLEET_TRY(auto const lock, DirLock::acquire(fs, before.dir));
   Layout const after{before.dir, leaves ? url : std::string()};
-  FLEET_TRY(auto const done, leaves ? to_postgres(fs, before, after) : to_file(machine, fs, before, after));
+  FLEET_TRY(auto const done, leaves ? to_postgres(fs, before, after) : to_file(fs, before, after));
   FLEET_CHECK(note(machine, after));
   fmt::print("brought {} rows of {} tables {}; each was compared\n", done.rows, done.tables, leaves ? "into PostgreSQL" : "back into " + store::sqlite_file(after.dir));
   fmt::print("{} stays as it was, and is not used any more\nnext: fleet-server run --data {}\n", leaves ? put_away(after) : "the PostgreSQL", after.dir);

@@ -4,6 +4,7 @@
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/queries.hpp"
+#include "server/admin/scratch.hpp"
 
 #include "server/events/audit.hpp"
 #include "server/signing/key_ring.hpp"
@@ -48,21 +49,6 @@ Result<std::vector<std::string>> offline_roles(db::Connection& reader, signing::
     if (auto const key = keys.get(rows.text(0)); !key && key.error().code == "key_offline") offline.push_back(rows.text(0));
   }
 }
-
-/// Whatever fails, nothing that looks like a server and no private key stays behind; what cannot be removed is found by the next attempt.
-class Unfinished {
-public:
-  Unfinished(Fs& fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
-  Unfinished(Unfinished const&) = delete;
-  ~Unfinished() {
-    if (!dir_.empty()) [[maybe_unused]] auto const removed = fs_.remove_tree(dir_);
-  }
-  void finished() { dir_.clear(); }
-
-private:
-  Fs& fs_;
-  std::string dir_;
-};
 
 /// A backup holds the database as a file, whatever engine it came from.
 Result<void> place_database(Fs& fs, Layout const& layout) {

@@ -20,4 +20,19 @@ private:
   std::string path_;
 };
 
+/// A data folder that is being made. Whatever fails, nothing that looks like a server and no private key stays behind; what cannot be removed is found by the next attempt.
+class Unfinished {
+public:
+  Unfinished(Fs& fs, std::string dir) : fs_(fs), dir_(std::move(dir)) {}
+  Unfinished(Unfinished const&) = delete;
+  ~Unfinished() {
+    if (!dir_.empty()) [[maybe_unused]] auto const removed = fs_.remove_tree(dir_);
+  }
+  void finished() { dir_.clear(); }
+
+private:
+  Fs& fs_;
+  std::string dir_;
+};
+
 }  // namespace fleet::admin

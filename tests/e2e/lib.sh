@@ -11,9 +11,17 @@ others=()
 server_options=()  # more words for `fleet-server run`
 mounts=()
 
+# What tells a device that was not told from one that did not come, while the server still lives.
+show_server() {
+  echo "--- the server"
+  curl -s --max-time 3 --cacert "$FLEETCTL_CA" -H "Authorization: Bearer $(cat "$FLEETCTL_TOKEN_FILE")" "$FLEETCTL_SERVER/metrics" | grep -E '^fleet_(net|store|parked|devices|rollouts)'
+  timeout 5 "$bin/fleetctl" --no-color -q rollout list -o wide
+  timeout 5 "$bin/fleetctl" --no-color -q device list -o wide
+}
 cleanup() {
   local code=$?
   trap - EXIT
+  [ $code -eq 0 ] || [ $code -eq 77 ] || [ -z "$server_pid" ] || show_server 2>/dev/null
   [ -z "$server_pid" ] || kill -9 "$server_pid" 2>/dev/null
   for pid in "${agent_pid[@]}" "${others[@]}"; do kill -9 "$pid" 2>/dev/null; done
   wait 2>/dev/null

@@ -18,6 +18,11 @@ expect "by name" grep -q wrong_collation "$work/last.err"
 expect_code "and a URL that is none" 2 server init --data "$work/none" --host localhost --database mysql://localhost/x
 expect_code "or holds what a URL cannot" 2 server init --data "$work/none" --host localhost --database 'postgresql://h/a"b'
 
+psql "$FLEET_TEST_POSTGRES" -qc "CREATE ROLE weak LOGIN" && psql "$FLEET_TEST_POSTGRES" -qc "CREATE DATABASE closed TEMPLATE template0" || fail "somebody without rights"
+weak=${FLEET_TEST_POSTGRES/postgres\?/closed?}
+expect_code "nor is it made by whom the database lets make nothing" 1 server init --data "$work/none" --host localhost --database "${weak/user=fleet/user=weak}"
+expect "which leaves no folder either" test ! -e "$work/none"
+
 start_server
 for d in d1 d2; do new_agent $d; start_agent $d; done
 ctl model create m >/dev/null || fail "model"
@@ -56,7 +61,7 @@ mv "$work/foreign/fleet.db" "$work/foreign.db"; cp -r "$work/foreign/keys" "$wor
 expect_code "another fleet's folder gets nothing of it" 6 server run --data "$work/foreign" --database "$url" --api 127.0.0.1:0 --devices 127.0.0.1:0
 expect "by name" grep -q not_its_database "$work/last.err"
 expect "and keeps its keys" diff -r "$work/foreign/keys" "$work/foreign.keys"
-expect_code "a folder with two databases is refused" 6 server run --data "$work/server" --database "${url}&x=y"
+expect_code "a folder with two databases is refused" 6 server run --data "$work/server" --database "${url}&application_name=y"
 
 expect "restored as a file" server restore --from "$work/backup" --data "$work/file"
 expect "that is sound" server check --data "$work/file"
@@ -68,8 +73,9 @@ expect "and holds no file" test ! -e "$work/again/fleet.db"
 expect_code "not into one that holds a fleet" 6 server migrate --data "$work/file" --to "$url"
 expect "which leaves the folder as it was" server check --data "$work/file"
 expect_code "not where it is already" 6 server migrate --data "$work/server" --to "$(on_database | cut -d' ' -f2)"
+mkdir -p "$work/server/migrating" && echo half >"$work/server/migrating/fleet.db"  # of one that was killed
 expect "back into a file" server migrate --data "$work/server" --from "$url"
-expect "the folder forgets PostgreSQL" test ! -e "$work/server/server.yaml"
+expect "the folder forgets PostgreSQL" test ! -e "$work/server/server.yaml" -a ! -e "$work/server/migrating"
 expect "that is sound, too" server check --data "$work/server"
 start_server
 make_release "$work/v3" three; publish 3 "$work/v3"

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -193,8 +194,13 @@ db::Connection reader(std::string const& url, std::shared_ptr<Reach> reach) {
   return db::Connection(std::make_unique<PostgresEngine>(std::make_unique<Session>(url, settings_of(Mode::read_only), std::move(reach), false), Mode::read_only));
 }
 
-Result<void> check_empty(std::string const& url) {
-  FLEET_TRY(auto connection, open(url, Mode::read_only));
+Result<void> check_url(std::string const& url) {
+  std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> const parsed(PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+  if (parsed && (url.starts_with("postgresql://") || url.starts_with("postgres://"))) return {};
+  return Error{Kind::bad_input, "bad_database", "the database is no postgresql://...", "postgresql://USER@HOST:PORT/NAME?...; a password may stand in ~/.pgpass"};
+}
+
+Result<void> check_empty(db::Connection& connection) {
   FLEET_TRY(auto const version, schema_version(connection));
   FLEET_TRY(auto const found, connection.prepare({"count_what_is_there", version == 0 ? kTables : kSettings}).returned());
   if (found == 0) return {};

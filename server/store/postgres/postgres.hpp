@@ -36,8 +36,10 @@ Result<db::Connection> open(std::string const& url, Mode mode, std::shared_ptr<R
 /// One that only reads, and connects when it is first asked: what is wrong then is its statement's error.
 [[nodiscard]] db::Connection reader(std::string const& url, std::shared_ptr<Reach> reach);
 
-/// Nobody's tables are there but ours, and those hold nothing yet. @errors conflict (`database_not_empty`), those of `open`
-Result<void> check_empty(std::string const& url);
+/// Nobody's tables are there but ours, and those hold nothing yet: so it stays for whoever is alone on it. @errors conflict (`database_not_empty`)
+Result<void> check_empty(db::Connection& connection);
+/// It can be read as one. What libpq says of it may hold a password and is not told. @errors bad_input (`bad_database`)
+Result<void> check_url(std::string const& url);
 
 /// The number of its newest migration; 0: none.
 Result<std::int64_t> schema_version(db::Connection& connection);

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
 
 namespace fleet::store {
@@ -75,20 +76,21 @@ Result<Transferred> into_sqlite(db::Connection& postgres, std::string const& fil
   FLEET_TRY(auto const out, fill_tables(postgres, to, tables));
   for (auto const& trigger : triggers) FLEET_CHECK(to.script(trigger));
   FLEET_TRY(auto const numbered, sqlite::numbered_tables(to));
-  for (auto const& table : numbered) {
-    FLEET_TRY(auto const last, postgres::last_number(postgres, table, "id"));
-    FLEET_CHECK(sqlite::go_on_from(to, table, last));
+  for (auto const& table : tables) {
+    if (std::find(numbered.begin(), numbered.end(), table.name) == numbered.end()) continue;
+    FLEET_TRY(auto const last, postgres::last_number(postgres, table.name, table.columns[table.key.front()].name));
+    FLEET_CHECK(sqlite::go_on_from(to, table.name, last));
   }
   FLEET_CHECK(to.script("COMMIT"));
   return out;
 }
 
 Result<Transferred> into_postgres(std::string const& dir, std::string const& url) {
-  FLEET_CHECK(postgres::check_empty(url));
+  FLEET_TRY(auto to, postgres::open(url, postgres::Mode::alone));
+  FLEET_CHECK(postgres::check_empty(to));
+  FLEET_CHECK(postgres::migrate(to, postgres_migrations()));
   FLEET_TRY(auto from, sqlite::open(sqlite_file(dir), sqlite::Mode::read_write));
   FLEET_CHECK(sqlite::migrate(from, sqlite_migrations()));
-  FLEET_TRY(auto to, postgres::open(url, postgres::Mode::alone));
-  FLEET_CHECK(postgres::migrate(to, postgres_migrations()));
   FLEET_TRY(auto const tables, tables_of(from));
   FLEET_CHECK(from.script("BEGIN"));
   FLEET_CHECK(to.script(kFill));

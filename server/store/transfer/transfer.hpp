@@ -14,8 +14,11 @@ namespace fleet::store {
 /// program does not know, or must bring up to date first)
 Result<db::Connection> open_to_read(std::string const& place);
 
-/// Of a URL: nobody's tables are there but ours, and those hold nothing yet. @errors conflict (`database_not_empty`), those of postgres::open
+/// Of a URL: it is one, and nobody's tables are there but ours, which hold nothing yet. @errors bad_input (`bad_database`), conflict (`database_not_empty`), those of
+/// postgres::open
 Result<void> check_empty(std::string const& place);
+/// @errors bad_input (`bad_database`)
+Result<void> check_url(std::string const& url);
 
 /// What the engine finds wrong with its files; of PostgreSQL nothing, for that is its administrator's (pg_amcheck(1)).
 Result<std::vector<std::string>> check(std::string const& place, db::Connection& connection);

@@ -334,15 +334,27 @@ TEST_CASE_FIXTURE(Things, "while a database is away only who is alone on it trie
 }
 
 TEST_CASE_FIXTURE(Things, "a database is empty as long as nobody's tables are there but ours, without a fleet") {
-  CHECK(postgres::check_empty(database.url).error().code == "database_not_empty");
+  CHECK(postgres::check_empty(connection).error().code == "database_not_empty");
   must(connection.script("DROP TABLE things"));
-  CHECK(postgres::check_empty(database.url).has_value());
+  CHECK(postgres::check_empty(connection).has_value());
   constexpr db::Migration kFirst[] = {{1, "0001_start", "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)"}};
   must(postgres::migrate(connection, kFirst));
   CHECK(*postgres::schema_version(connection) == 1);
-  CHECK(postgres::check_empty(database.url).has_value());
+  CHECK(postgres::check_empty(connection).has_value());
   must(connection.script("INSERT INTO settings VALUES ('a', 'b')"));
-  CHECK(postgres::check_empty(database.url).error().code == "database_not_empty");
+  CHECK(postgres::check_empty(connection).error().code == "database_not_empty");
+}
+
+TEST_CASE("what libpq cannot read as a URL is told without its words, which may hold a password") {
+  CHECK(postgres::check_url("postgresql://ann:secret@[::1]:5432/fleet?sslmode=verify-full").has_value());
+  CHECK(postgres::check_url("postgres:///fleet?host=/run/postgresql").has_value());
+  for (auto const* const wrong : {"", "mysql://h/x", "host=h dbname=x", "postgresql://ann:secret@[bad", "postgresql://h/x?nonsense=1", "postgresql://ann:secret@h:x%zz/"}) {
+    CAPTURE(wrong);
+    auto const refused = postgres::check_url(wrong);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == Kind::bad_input);
+    CHECK(refused.error().detail.find("secret") == std::string::npos);
+  }
 }
 
 TEST_CASE("what cannot be reached, is of another collation or is no PostgreSQL's says so") {

@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <future>
 #include <map>
 
 using namespace fleet;
@@ -129,6 +130,21 @@ TEST_CASE(ON_POSTGRES("every row goes to PostgreSQL and comes back as it was, wi
   CHECK(must(check(back.path, connection)).empty());
 }
 
+TEST_CASE(ON_POSTGRES("of two that come at once to an empty database one finds it taken, and what the other brought stays")) {
+  Folder first, second;
+  first.fill(kFleet);
+  second.fill("INSERT INTO settings (name, value) VALUES ('whose', 'second')");
+  test::PostgresDatabase database;
+  std::vector<std::future<Result<Transferred>>> both;
+  for (auto const* const folder : {&first, &second}) both.push_back(std::async(std::launch::async, [&, folder] { return transfer(folder->path, database.url); }));
+  auto const one = both[0].get(), other = both[1].get();
+  REQUIRE(one.has_value() != other.has_value());
+  auto const code = (one ? other : one).error().code;
+  CHECK((code == "database_not_empty" || code == "database_in_use"));
+  auto connection = must(open_to_read(database.url));
+  CHECK(must(connection.prepare({"whose", "SELECT count(*) FROM settings WHERE name = 'whose'"}).returned()) == (one ? 0 : 1));
+}
+
 TEST_CASE(ON_POSTGRES("a copy is of one moment, while others write")) {
   Folder from, copied;
   from.fill(kFleet);
@@ -148,7 +164,7 @@ TEST_CASE(ON_POSTGRES("what PostgreSQL does not take leaves nothing there, and s
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().code == "nul_in_text");
   CHECK(refused.error().detail.find("table settings") != std::string::npos);
-  CHECK(postgres::check_empty(database.url).has_value());
+  CHECK(check_empty(database.url).has_value());
   from.fill("DELETE FROM settings WHERE name = 'a'");
   CHECK(transfer(from.path, database.url).has_value());
 }
