@@ -13,7 +13,7 @@ refused "two lengths" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nContent-L
 refused "length and coding" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx'
 refused "a strange coding" 400 'POST /api/v1/uploads HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\nx'
 for port in "$api_port" "$device_port"; do expect "what could be smuggled is refused wherever it is cut (port $port)" "$bin/split-requests" --port "$port"; done
-trickle() { local end=$((SECONDS + 30)); { printf 'GET /healthz HTTP/1.1\r\nX: '; while [ $SECONDS -lt $end ]; do printf a; sleep 0.5; done; } | timeout 30 openssl s_client -quiet -connect "127.0.0.1:$device_port" 2>/dev/null | head -n 1; }
+trickle() { local end=$(($(uptime_s) + 30)); { printf 'GET /healthz HTTP/1.1\r\nX: '; while [ "$(uptime_s)" -lt "$end" ]; do printf a; sleep 0.5; done; } | timeout 30 openssl s_client -quiet -connect "127.0.0.1:$device_port" 2>/dev/null | head -n 1; }
 ( trickle >"$work/trickled" ) & slow=$!
 auth=(-H "Authorization: Bearer $(cat "$FLEETCTL_TOKEN_FILE")")
 status() { curl -s -o "$work/answer" -w '%{http_code}' --cacert "$FLEETCTL_CA" "${auth[@]}" "$@"; }

@@ -36,7 +36,9 @@ trap 'exit 130' INT TERM
 fail() { echo "FAILED: $*" >&2; exit 1; }
 expect() { local what=$1; shift; "$@" || fail "$what"; echo "ok: $what"; }
 expect_code() { local what=$1 code=$2 got=0; shift 2; "$@" >"$work/last.out" 2>"$work/last.err" || got=$?; [ "$got" -eq "$code" ] || { cat "$work/last.out" "$work/last.err"; fail "$what: exit $got, expected $code"; }; echo "ok: $what"; }
-until_true() { local end=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+# Whole seconds that this machine has run: bash's own count jumps where somebody sets the clock, as machines that were paused do.
+uptime_s() { local up rest; read -r up rest </proc/uptime; echo "${up%.*}"; }
+until_true() { local end=$(($(uptime_s) + $1)); shift; until "$@"; do [ "$(uptime_s)" -lt "$end" ] || return 1; sleep 0.1; done; }
 # libfaketime itself (its wrapper would stand between us and a program's pid); nothing where programs are instrumented: it and a sanitizer exclude each other.
 faketime_library() { ldd "$bin/fleet-agent" | grep -qE 'lib[at]san' || ls /usr/lib/*/faketime/libfaketime.so.1 2>/dev/null | head -n 1; }
 ctl() { "$bin/fleetctl" --no-color -q "$@"; }
