@@ -8,6 +8,7 @@ namespace fleet::store {
 
 // The writer's own: a transaction a group, a savepoint a job.
 inline constexpr db::Query kBegin{"store_begin", "BEGIN IMMEDIATE", "BEGIN"};
+inline constexpr db::Query kBeginReading{"store_begin_reading", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
 inline constexpr db::Query kCommit{"store_commit", "COMMIT"};
 inline constexpr db::Query kRollback{"store_rollback", "ROLLBACK"};
 inline constexpr db::Query kSavepoint{"store_savepoint", "SAVEPOINT job"};
@@ -21,6 +22,6 @@ inline constexpr db::Query kPutContact{"store_put_contact",
 inline constexpr db::Query kSeenAt{"store_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
 inline constexpr db::Query kPing{"store.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
 
-inline constexpr std::array kQueries{kPing, kBegin, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};
+inline constexpr std::array kQueries{kPing, kBegin, kBeginReading, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};
 
 }  // namespace fleet::store

@@ -46,11 +46,8 @@ Result<void> JudgeLoop::mark_ended(db::Connection& reader) {
   for (auto const& [n, view] : snapshot->by_n) {
     auto const state = view->rollout.state;
     if (state != State::completed && state != State::aborted) continue;
-    auto const at_work = view->at_work->load(std::memory_order_relaxed);
     FLEET_CHECK(mark_quiet(reader, view->rollout));
-    if (view->rollout.policy.in_flight == 0) continue;
-    FLEET_TRY(auto const facts, read_counts(reader, view->rollout));
-    view->at_work->fetch_add(facts.at_work - facts.parked - at_work, std::memory_order_relaxed);  // who fell silent is at work no more, nor is who may never come
+    if (view->rollout.policy.in_flight > 0) FLEET_CHECK(count_again(*view));  // who fell silent is at work no more
   }
   return {};
 }

@@ -160,10 +160,6 @@ Result<int> JudgeLoop::round() {
 
 Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& rollout = watch.rollout;
-  FLEET_TRY(auto const before, snapshot_());
-  auto const known = before->by_n.find(rollout.n);
-  bool const shown = known != before->by_n.end();
-  auto const at_work = shown ? known->second->at_work->load(std::memory_order_relaxed) : 0, told = shown ? known->second->told->load(std::memory_order_relaxed) : 0;
   FLEET_TRY(auto facts, gather(reader, watch));
   FLEET_TRY(auto standing, standing_of(reader, watch));
   FLEET_TRY(bool const planned, plan_anew(watch, standing));
@@ -173,8 +169,8 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   if (found == snapshot->by_n.end()) return {};  // it started this moment: the next round
   auto const& view = *found->second;
   standing.is_set = !view.members.empty();
-  view.at_work->fetch_add(facts.at_work - at_work, std::memory_order_relaxed);  // the writer counts on meanwhile
-  view.told->fetch_add(facts.told - told, std::memory_order_relaxed);
+  bool const as_counted = view.at_work->load(std::memory_order_relaxed) == facts.at_work && view.told->load(std::memory_order_relaxed) == facts.told;
+  if (!as_counted) FLEET_CHECK(count_again(view));
   view.beyond_max->store(beyond_plan(view.setting(), standing, facts), std::memory_order_relaxed);
   Look look{clock_.now(), std::move(standing), std::move(facts)};
   if (closes_window(view.setting(), rollout.progress, look)) {
@@ -182,6 +178,18 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   }
   auto stepped = step(view.setting(), rollout.progress, look);
   return write(watch, stepped, look.facts);
+}
+
+/// Who is at work, and who was told, as the rows have it. The writer alone moves these numbers, in its jobs: there, and nowhere else, they and the rows are of one
+/// moment. What was read beside it may lack a commit, or have it twice, and a device that meets a limit so asks again a minute later.
+Result<void> JudgeLoop::count_again(RolloutView const& view) {
+  return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(auto const facts, read_counts(tx.connection(), view.rollout));
+    bool const ended = view.rollout.state == State::completed || view.rollout.state == State::aborted;
+    view.at_work->store(facts.at_work - (ended ? facts.parked : 0), std::memory_order_relaxed);  // of an ended one, who may never come is at work no more
+    view.told->store(facts.told, std::memory_order_relaxed);
+    return {};
+  });
 }
 
 Result<Facts> JudgeLoop::gather(db::Connection& reader, Watch& watch) {

@@ -64,6 +64,7 @@ private:
   void note_round(Result<int> const& judged);
   [[nodiscard]] Result<bool> plan_anew(Watch& watch, Standing const& standing);
   Result<void> judge_one(db::Connection& reader, Watch& watch);
+  Result<void> count_again(RolloutView const& view);
   Result<Facts> gather(db::Connection& reader, Watch& watch);
   Result<void> settle();
   Result<void> keep_service_time();

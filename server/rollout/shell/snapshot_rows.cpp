@@ -5,6 +5,7 @@
 #include "server/rollout/shell/queries.hpp"
 #include "server/rollout/shell/record.hpp"
 #include "server/rollout/shell/set_rows.hpp"
+#include "server/store/moment.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -130,17 +131,17 @@ Result<ViewPtr> refresh_view(db::Connection& reader, Started const& started, Sna
 Result<std::shared_ptr<Snapshot const>> load_snapshot(db::Connection& reader, std::uint64_t epoch, Snapshot const* before) {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->epoch = epoch;
-  {
+  FLEET_CHECK(store::at_one_moment(reader, [&]() -> Result<void> {
     auto rows = reader.prepare(queries::kStartedRollouts);
-    while (true) {  // what is read in between is of the same moment: a read that goes on holds it
+    while (true) {
       FLEET_TRY(bool const more, rows.step());
       if (!more) break;
       FLEET_TRY(auto view, refresh_view(reader, {rows.int64(0), rows.int64(1), rows.text(2), rows.text(3)}, before));
       put_view(*snapshot, std::move(view));
     }
-  }
-  sort_views(*snapshot);
-  FLEET_CHECK(note_revoked(reader, *snapshot));
+    sort_views(*snapshot);
+    return note_revoked(reader, *snapshot);
+  }));
   return std::shared_ptr<Snapshot const>(std::move(snapshot));
 }
 

@@ -1,4 +1,5 @@
 #include "server/store/store.hpp"
+#include "server/store/moment.hpp"
 #include "server/store/postgres/postgres.hpp"
 #include "tests/support/postgres.hpp"
 
@@ -103,6 +104,18 @@ TEST_CASE_FIXTURE(House, ON_POSTGRES("a commit that nobody vouches for fails its
   CHECK(store->epochs().policy() == policy + 1);
   CHECK(count() == 0);
   CHECK(store->write_wait(Lane::verbs, [](Tx&) -> Result<void> { return {}; }).has_value());
+}
+
+TEST_CASE_FIXTURE(House, ON_POSTGRES("reads of one moment fail where their connection was cut in between, and the next ones are whole")) {
+  auto const cut_short = store::at_one_moment(store->reader(), [&]() -> Result<std::int64_t> {
+    FLEET_TRY(auto const pid, store->reader().prepare(kWho).returned());
+    FLEET_TRY(auto other, postgres::open(database.url, postgres::Mode::read_write));
+    FLEET_CHECK(other.prepare({"test.cut", "SELECT pg_terminate_backend(CAST(?1 AS INT), 5000)"}).bind_all(pid).run());
+    return count();  // by a connection that was made anew
+  });
+  REQUIRE_FALSE(cut_short.has_value());
+  CHECK(cut_short.error().code == "database_gone");
+  CHECK(store::at_one_moment(store->reader(), [&] { return Result<std::int64_t>(count()); }).has_value());
 }
 
 TEST_CASE_FIXTURE(House, ON_POSTGRES("a job that hides a statement that failed fails itself, and nobody else")) {

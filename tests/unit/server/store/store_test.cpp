@@ -1,5 +1,6 @@
 #include "server/store/store.hpp"
 #include "core/base/random.hpp"
+#include "server/store/moment.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 #include "tests/support/postgres.hpp"
 #include "tests/unit/server/store/failing_disk.hpp"
@@ -110,6 +111,24 @@ TEST_CASE_FIXTURE(House, "a write is seen by every reader once it is done") {
   CHECK(has("one"));
   std::thread other([this] { CHECK(has("one")); });
   other.join();
+}
+
+TEST_CASE_FIXTURE(House, "reads of one moment see nothing that is committed meanwhile, and what comes after them does") {
+  must(store->write_wait(store::Lane::verbs, put("one")));
+  auto const before = count();
+  auto const seen = store::at_one_moment(store->reader(), [&]() -> Result<std::int64_t> {
+    REQUIRE(count() == before);
+    must(store->write_wait(store::Lane::verbs, put("two")));
+    return count();
+  });
+  REQUIRE(seen.has_value());
+  CHECK(*seen == before);
+  CHECK(count() == before + 1);
+  auto const failed = store::at_one_moment(store->reader(), [&]() -> Result<std::int64_t> { return kRefused; });
+  REQUIRE_FALSE(failed.has_value());
+  CHECK(failed.error().code == "refused");
+  must(store->write_wait(store::Lane::verbs, put("three")));
+  CHECK(count() == before + 2);
 }
 
 TEST_CASE_FIXTURE(House, ON_SQLITE "what is queued together is committed with one sync, and all of it is there") {

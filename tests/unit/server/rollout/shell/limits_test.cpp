@@ -6,6 +6,9 @@
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 
+#include <future>
+#include <thread>
+
 using namespace fleet;
 using namespace fleet::rollout;
 using namespace fleet::rollout::test;
@@ -82,6 +85,36 @@ TEST_CASE("egress paces how fast devices are told by the bytes they fetch") {
   CHECK(f.count(rollout.id, "") == 2);
   REQUIRE(f.reaches(rollout.id, State::completed));
   CHECK(f.running_count("2") == 20);
+}
+
+TEST_CASE("a limit counts who was told while the judge looks once, whatever of it is committed when") {
+  Twenty f;
+  f.steps(2);  // what is written once an hour is
+  auto const rollout = *f.make("2", R"({"stages":[{"percent":100}],"limits":{"in_flight":2}})");
+  std::promise<void> told, go_on;
+  auto const facts = *registry::load_device_facts(f.store->reader(), 1);
+  auto const decision = f.decide(1);
+  std::promise<Result<void>> done;
+  auto const dispatch = [&](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(f.engine->dispatched(tx, facts, decision, f.clock.wall()));
+    told.set_value();
+    go_on.get_future().wait();
+    return {};
+  };
+  f.store->write(store::Lane::devices, dispatch, [&](Result<void> const& written) { done.set_value(written); });
+  told.get_future().wait();
+  auto looked = std::async(std::launch::async, [&] { return f.engine->look(); });
+  auto const upkeep = static_cast<std::size_t>(store::Lane::upkeep);
+  for (int i = 0; i < 500 && f.store->lanes()[upkeep].waiting == 0; ++i) std::this_thread::sleep_for(Millis{10});
+  CHECK_MESSAGE(f.store->lanes()[upkeep].waiting == 1, "what the judge corrects waits for who is being told");
+  go_on.set_value();
+  REQUIRE(looked.get());
+  REQUIRE(done.get_future().get());
+  CHECK(f.decide(2).models[0].joins);
+  f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+  f.poll(2);
+  CHECK_MESSAGE(f.decide(3).models[0].because[0].code == "in_flight", "two are at work");
+  CHECK(f.count(rollout.id, "") == 2);
 }
 
 TEST_CASE("of an egress that nobody used ten seconds are kept, so that devices that ask at one moment are told at one moment") {
