@@ -7,7 +7,6 @@
 #include <boost/json/parse.hpp>
 
 #include <future>
-#include <thread>
 
 using namespace fleet;
 using namespace fleet::rollout;
@@ -105,8 +104,9 @@ TEST_CASE("a limit counts who was told while the judge looks once, whatever of i
   told.get_future().wait();
   auto looked = std::async(std::launch::async, [&] { return f.engine->look(); });
   auto const upkeep = static_cast<std::size_t>(store::Lane::upkeep);
-  for (int i = 0; i < 500 && f.store->lanes()[upkeep].waiting == 0; ++i) std::this_thread::sleep_for(Millis{10});
-  CHECK_MESSAGE(f.store->lanes()[upkeep].waiting == 1, "what the judge corrects waits for who is being told");
+  bool waits = false;
+  while (!waits && looked.wait_for(Millis{1}) != std::future_status::ready) waits = f.store->lanes()[upkeep].waiting == 1;
+  CHECK_MESSAGE(waits, "what the judge corrects waits for who is being told");
   go_on.set_value();
   REQUIRE(looked.get());
   REQUIRE(done.get_future().get());
