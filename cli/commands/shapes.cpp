@@ -287,6 +287,12 @@ Shape const& token_shape() {
   return shape;
 }
 
+Shape const& metric_shape() {
+  static Shape const shape{
+      "metric", "name", {{"MODEL", "model"}, {"METRIC", "name"}, {"TYPE", "type"}, {"UNIT", "unit"}, {"LAST SEEN", "last_seen", Form::time}}};
+  return shape;
+}
+
 Shape const& event_shape() {
   static Shape const shape{"event",
                            "id",

@@ -46,6 +46,7 @@ struct Shape {
 [[nodiscard]] Shape const& rollout_shape();
 [[nodiscard]] Shape const& rollout_device_shape();
 [[nodiscard]] Shape const& token_shape();
+[[nodiscard]] Shape const& metric_shape();
 [[nodiscard]] Shape const& event_shape();
 [[nodiscard]] Shape const& audit_shape();
 

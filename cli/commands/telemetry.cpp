@@ -4,7 +4,10 @@
 #include "cli/render/json.hpp"
 #include "cli/render/text.hpp"
 
-#include <boost/json/value.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include <algorithm>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -46,6 +49,66 @@ Result<int> query(Session& session, Arguments const& arguments) {
   if (session.for_people()) tell_series(session, answer);
   else if (session.format() == Format::name) session.data(render::safe_text(render::text_at(answer, "metric")) + "\n");
   else show_json(session, answer);
+  return 0;
+}
+
+Result<int> metrics(Session& session, Arguments const& arguments) {
+  return show_list(session, arguments, Route("/telemetry/metrics").with("model", arguments.text("model")), metric_shape());
+}
+
+/// Lines for programs, whatever the format: there is no table of them.
+Result<int> features(Session& session, Arguments const& arguments) {
+  Route route("/telemetry/features");
+  if (arguments.has("release")) {
+    FLEET_TRY(auto const release, parse_release(arguments.text("release")));
+    route.with("model", release.model).with("version", release.version);
+  } else {
+    route.with("model", arguments.text("model"));
+  }
+  route.with("metric", arguments.text("metric"));
+  for (auto const key : {"since", "step"}) {
+    if (arguments.has(key)) FLEET_CHECK(parse_duration(arguments.text(key)));
+    route.with(key, arguments.text(key));
+  }
+  route.with("selector", session.selector());
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const answer, api->send(net::Method::get, route.target()));
+  session.data(answer.body);
+  return 0;
+}
+
+void tell_labels(Session& session, json::value const& answer) {
+  if (!session.for_people() && session.format() != Format::name) return show_json(session, answer);
+  std::string lines;
+  if (auto const* names = render::member(answer, "labels").if_array())
+    for (auto const& name : *names) lines += render::safe_text(render::text_of(name)) + "\n";
+  if (!lines.empty()) return session.data(lines);
+  session.say("samples are kept by model, version and hardware, and by no label");
+}
+
+Result<int> labels(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto* const api, session.api());
+  Route const route("/telemetry/labels");
+  bool const none = arguments.flag("none");
+  if (!none && !arguments.has("LABELS")) {
+    FLEET_TRY(auto const answer, api->get(route));
+    tell_labels(session, answer);
+    return 0;
+  }
+  if (none && arguments.has("LABELS")) return Error{Kind::bad_input, "bad_argument", "labels and --none contradict each other"};
+  json::array names;
+  auto const given = arguments.text("LABELS");
+  for (std::string_view rest = given; !rest.empty();) {
+    auto const end = std::min(rest.find(','), rest.size());
+    names.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  json::object body{{"labels", std::move(names)}};
+  if (!session.reason().empty()) body["reason"] = session.reason();
+  FLEET_TRY(auto const sent, api->send(net::Method::put, route.target(), render::json_text(body, 0), {{"Content-Type", "application/json"}}));
+  FLEET_TRY(auto const answer, sent.json());
+  session.say("what devices report from now on is kept by these; what was kept stays as it is");
+  tell_labels(session, answer);
   return 0;
 }
 
@@ -105,10 +168,30 @@ std::vector<Command> const& telemetry_commands() {
        query,
        {{argument, "METRIC", "", "its name, such as accuracy"},
         {value, "--release", "M@V", "only from this release"},
-        {value, "--by", "KEY,...", "a series for each of these: model, version, hardware"},
+        {value, "--by", "KEY,...", "a series for each of these: model, version, hardware, labels that samples are kept by"},
         {value, "--since", "TIME", "from so long ago (default 24h)"},
         {value, "--step", "TIME", "one point for so long (default 5m)"},
         {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}},
+       true},
+      {"telemetry metrics",
+       "what devices measure: names, types, units",
+       "telemetry metrics --model reader",
+       metrics,
+       {{value, "--model", "M", "only of this model"}, limit_option()}},
+      {"telemetry labels",
+       "the labels by which samples are kept apart, beside model, version and hardware",
+       "telemetry labels site,region",
+       labels,
+       {{optional_argument, "LABELS", "", "between commas: what is reported from now on is kept by these; at most 4"}, {flag, "--none", "", "by none"}}},
+      {"telemetry features",
+       "windows of all metrics for training, a JSON object a line",
+       "telemetry features --release reader@2.0.0 --since 7d --step 1h -l site=lab >features.jsonl",
+       features,
+       {{value, "--release", "M@V", "only from this release"},
+        {value, "--model", "M", "of all releases of this model"},
+        {value, "--metric", "NAME,...", "only these"},
+        {value, "--since", "TIME", "from so long ago (default 24h)"},
+        {value, "--step", "TIME", "one line for so long (default 1h)"}},
        true},
       {"telemetry events",
        "what happened: rollouts, releases, devices",

@@ -1,12 +1,30 @@
 #include "server/api/route.hpp"
 #include "server/registry/versions.hpp"
+#include "server/telemetry/features.hpp"
+#include "server/telemetry/labels.hpp"
+#include "server/telemetry/names.hpp"
 #include "server/telemetry/query.hpp"
+
+#include "core/wire/json.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
 
 namespace fleet::api {
 namespace {
 
-// Samples are summed over all devices of a hardware: a selector must be within the limits by its own words.
+namespace json = boost::json;
+
+// Samples are summed over all devices of a series: a selector must be within the limits by its own words.
 Scope const kQuery{Bound::filtered, Bound::named, {{Place::query, "model", Thing::model}, {Place::query, "selector", Thing::devices}}};
+/// Names alone tell what all devices of a model measure.
+Scope const kNames{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}}};
+
+constexpr std::uint64_t kLabelsBody = 4 * 1024;
+constexpr std::string_view kBetween{"\0", 1};  ///< parts a model from a name in a cursor
 
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
@@ -19,11 +37,71 @@ Result<Reply> get_query(Services& services, Call const& call) {
                                 .by = call.query_value("by"),
                                 .selector = call.query_value("selector")};
   auto& reader = services.store.reader();
-  FLEET_TRY(auto query, telemetry::parse_query(raw, call.actor.limits, call.now));
-  FLEET_TRY(query.version, registry::version_named(reader, query.model, query.version));
+  FLEET_TRY(auto const labels, telemetry::load_labels(reader));
+  FLEET_TRY(auto query, telemetry::parse_query(raw, call.actor.limits, labels, call.now));
+  FLEET_TRY(query.wanted.version, registry::version_named(reader, query.wanted.model, query.wanted.version));
   Reply reply;
   FLEET_TRY(reply.body, telemetry::run_query(reader, query));
   return reply;
+}
+
+Result<Reply> get_features(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"model", "version", "metric", "since", "step", "selector"}));
+  telemetry::RawFeatures const raw{.model = call.query_value("model"),
+                                   .version = call.query_value("version"),
+                                   .metric = call.query_value("metric"),
+                                   .since = call.query_value("since"),
+                                   .step = call.query_value("step"),
+                                   .selector = call.query_value("selector")};
+  auto& reader = services.store.reader();
+  FLEET_TRY(auto const labels, telemetry::load_labels(reader));
+  FLEET_TRY(auto query, telemetry::parse_features(raw, call.actor.limits, labels, call.now));
+  FLEET_TRY(query.version, registry::version_named(reader, query.model, query.version));
+  Reply reply;
+  reply.content_type = "application/x-ndjson";
+  FLEET_TRY(reply.body, telemetry::run_features(reader, query));
+  return reply;
+}
+
+Result<Reply> list_names(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"model", "limit", "cursor"}));
+  FLEET_TRY(auto const page, read_page(call));
+  auto const of_model = call.query_value("model", call.actor.limits.model);
+  auto const between = page.after.find(kBetween);
+  auto const model = page.after.substr(0, between), name = between == std::string::npos ? std::string() : page.after.substr(between + kBetween.size());
+  FLEET_TRY(auto const found, telemetry::list_metrics(services.store.reader(), of_model, model, name, page.limit + 1));
+  std::vector<std::string> items;
+  auto const shown = std::min(found.size(), static_cast<std::size_t>(page.limit));
+  for (std::size_t i = 0; i < shown; ++i) items.push_back(telemetry::metric_json(found[i]));
+  return list_reply(call, items, found.size() > shown ? found[shown - 1].model + std::string(kBetween) + found[shown - 1].name : std::string());
+}
+
+Result<Reply> labels_reply(db::Connection& reader) {
+  FLEET_TRY(auto const labels, telemetry::load_labels(reader));
+  Reply reply;
+  reply.body = json::serialize(json::object{{"labels", json::array(labels.begin(), labels.end())}});
+  return reply;
+}
+
+Result<Reply> get_labels(Services&, Call const&, db::Connection& reader) { return labels_reply(reader); }
+
+Result<Reply> put_labels(Services&, Call const& call, store::Tx& tx) {
+  FLEET_TRY(auto const value, wire::parse_json(call.request.body, kLabelsBody));
+  std::vector<FieldError> faults;
+  wire::ObjectReader body(value, "", faults);
+  auto const reason = body.text("reason", 1'000, {});
+  std::vector<std::string> names;
+  auto const* const given = body.find("labels");
+  if (body.valid() && (given == nullptr || !given->is_array())) body.fault("labels", "expected a list of names; an empty one keeps samples apart by none");
+  else if (given != nullptr)
+    for (auto const& name : given->get_array()) {
+      if (auto const* const text = name.if_string()) names.emplace_back(*text);
+      else body.fault("labels", "expected names");
+    }
+  body.refuse_unknown();
+  FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_CHECK(telemetry::set_labels(tx, std::move(names), call.deed(reason)));
+  return labels_reply(tx.connection());
 }
 
 }  // namespace
@@ -31,6 +109,10 @@ Result<Reply> get_query(Services& services, Call const& call) {
 std::vector<Route> const& telemetry_routes() {
   static std::vector<Route> const kRoutes{
       {net::Method::get, "/api/v1/telemetry/query", Permission::read, kQuery, WorkHandler{get_query}, 0},
+      {net::Method::get, "/api/v1/telemetry/features", Permission::read, kQuery, WorkHandler{get_features}, 0},
+      {net::Method::get, "/api/v1/telemetry/metrics", Permission::read, kNames, WorkHandler{list_names}, 0},
+      {net::Method::get, "/api/v1/telemetry/labels", Permission::read, kOpen, ReadHandler{get_labels}, 0},
+      {net::Method::put, "/api/v1/telemetry/labels", Permission::administer, kWhole, WriteHandler{put_labels}, kLabelsBody},
   };
   return kRoutes;
 }

@@ -8,7 +8,7 @@ namespace fleet::store {
 
 // The writer's own: a transaction a group, a savepoint a job.
 inline constexpr db::Query kBegin{"store_begin", "BEGIN IMMEDIATE", "BEGIN"};
-inline constexpr db::Query kBeginReading{"store_begin_reading", "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
+inline constexpr db::Query kBeginReading{"store_begin_reading", "BEGIN"};
 inline constexpr db::Query kCommit{"store_commit", "COMMIT"};
 inline constexpr db::Query kRollback{"store_rollback", "ROLLBACK"};
 inline constexpr db::Query kSavepoint{"store_savepoint", "SAVEPOINT job"};

@@ -7,46 +7,60 @@
 namespace fleet::telemetry {
 
 inline constexpr db::Query kVersionOfDigest{"telemetry_version_of_digest", "SELECT version FROM releases WHERE digest = ?1 AND model = ?2"};
-inline constexpr db::Query kGetSketch{"telemetry_get_sketch",
-                                      "SELECT sketch FROM telemetry WHERE metric = ?1 AND model = ?2 AND version = ?3 AND hardware = ?4 AND start = ?5"};
-inline constexpr db::Query kPutBucket{
-    "telemetry_put_bucket",
-    "INSERT INTO telemetry (metric, model, version, hardware, start, count, sum, min, max, sketch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) "
-    "ON CONFLICT (metric, model, version, hardware, start) DO UPDATE SET "
-    "count = CASE WHEN telemetry.count + excluded.count < 9007199254740991 THEN telemetry.count + excluded.count ELSE 9007199254740991 END, "
-    "sum = telemetry.sum + excluded.sum, min = CASE WHEN excluded.min < telemetry.min THEN excluded.min ELSE telemetry.min END, "
-    "max = CASE WHEN excluded.max > telemetry.max THEN excluded.max ELSE telemetry.max END, sketch = excluded.sketch"};
-// An empty model or version selects all of them.
-inline constexpr db::Query kReadSeries{"telemetry_read_series",
-                                       "SELECT model, version, hardware, start, count, sum, sketch FROM telemetry "
-                                       "WHERE metric = ?1 AND start >= ?2 AND (?3 = '' OR model = ?3) AND (?4 = '' OR version = ?4)"};
-inline constexpr db::Query kGetSeries{"telemetry_get_series",
-                                      "SELECT seen FROM telemetry_series WHERE metric = ?1 AND model = ?2 AND version = ?3 AND hardware = ?4"};
-inline constexpr db::Query kPutSeries{"telemetry_put_series",
-                                      "INSERT INTO telemetry_series (metric, model, version, hardware, seen) VALUES (?1, ?2, ?3, ?4, ?5) "
-                                      "ON CONFLICT (metric, model, version, hardware) DO UPDATE SET seen = excluded.seen"};
-inline constexpr db::Query kKnowsMetric{"telemetry_knows_metric", "SELECT 1 FROM telemetry_metrics WHERE model = ?1 AND metric = ?2"};
-inline constexpr db::Query kCountMetrics{"telemetry_count_metrics", "SELECT count(*) FROM telemetry_metrics WHERE model = ?1"};
+// A series, and what is stored of one of its intervals: null where nothing is.
+inline constexpr db::Query kFindSeries{
+    "telemetry_find_series",
+    "SELECT s.n, s.seen, i.sketch FROM metric_series s LEFT JOIN metric_intervals i ON i.series = s.n AND i.start = ?6 "
+    "WHERE s.metric = ?1 AND s.model = ?2 AND s.version = ?3 AND s.hardware = ?4 AND s.labels = ?5"};
+inline constexpr db::Query kAddSeries{"telemetry_add_series",
+                                      "INSERT INTO metric_series (metric, model, version, hardware, labels, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING n"};
+inline constexpr db::Query kTouchSeries{"telemetry_touch_series", "UPDATE metric_series SET seen = ?2 WHERE n = ?1"};
+inline constexpr db::Query kPutInterval{
+    "telemetry_put_interval",
+    "INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+    "ON CONFLICT (series, start) DO UPDATE SET "
+    "count = CASE WHEN metric_intervals.count + excluded.count < 9007199254740991 THEN metric_intervals.count + excluded.count ELSE 9007199254740991 END, "
+    "sum = metric_intervals.sum + excluded.sum, min = CASE WHEN excluded.min < metric_intervals.min THEN excluded.min ELSE metric_intervals.min END, "
+    "max = CASE WHEN excluded.max > metric_intervals.max THEN excluded.max ELSE metric_intervals.max END, sketch = excluded.sketch"};
+inline constexpr db::Query kGetSketch{"telemetry_get_sketch", "SELECT sketch FROM metric_intervals WHERE series = ?1 AND start = ?2"};
+// An empty model or version selects all of them. A series' intervals follow each other.
+inline constexpr db::Query kReadIntervals{
+    "telemetry_read_intervals",
+    "SELECT s.n, s.model, s.version, s.hardware, s.labels, i.start, i.count, i.sum, i.min, i.max, i.sketch FROM metric_series s "
+    "JOIN metric_intervals i ON i.series = s.n WHERE s.metric = ?1 AND i.start >= ?2 AND (?3 = '' OR s.model = ?3) AND (?4 = '' OR s.version = ?4) "
+    "ORDER BY s.model, s.version, s.hardware, s.labels, i.start"};
+inline constexpr db::Query kKnowsMetric{"telemetry_knows_metric", "SELECT 1 FROM metric_names WHERE model = ?1 AND metric = ?2"};
+inline constexpr db::Query kCountMetrics{"telemetry_count_metrics", "SELECT count(*) FROM metric_names WHERE model = ?1"};
 inline constexpr db::Query kPutMetric{"telemetry_put_metric",
-                                      "INSERT INTO telemetry_metrics (model, metric, seen) VALUES (?1, ?2, ?3) "
-                                      "ON CONFLICT (model, metric) DO UPDATE SET seen = excluded.seen"};
+                                      "INSERT INTO metric_names (model, metric, kind, seen) VALUES (?1, ?2, ?3, ?4) "
+                                      "ON CONFLICT (model, metric) DO UPDATE SET kind = excluded.kind, seen = excluded.seen"};
+inline constexpr db::Query kListMetrics{"telemetry_list_metrics",
+                                        "SELECT model, metric, kind, seen FROM metric_names WHERE (?1 = '' OR model = ?1) AND (model, metric) > (?2, ?3) "
+                                        "ORDER BY model, metric LIMIT ?4"};
+inline constexpr db::Query kKinds{"telemetry_kinds", "SELECT metric, kind FROM metric_names WHERE model = ?1"};
+inline constexpr db::Query kNewestDocument{"telemetry_newest_document", "SELECT document FROM releases WHERE model = ?1 AND state <> 'revoked' ORDER BY n DESC LIMIT 1"};
 inline constexpr db::Query kCountSeries{"telemetry_count_series", "SELECT many FROM telemetry_series_count"};
 inline constexpr db::Query kAddToSeriesCount{"telemetry_add_to_series_count", "UPDATE telemetry_series_count SET many = many + ?1"};
+inline constexpr db::Query kGetText{"telemetry_get_text", "SELECT value FROM settings WHERE name = ?1"};
+inline constexpr db::Query kPutText{"telemetry_put_text", "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
+// After the start ?1 of series ?2, and before ?3: the oldest ?4.
+inline constexpr db::Query kOldIntervals{"telemetry_old_intervals",
+                                         "SELECT series, start, count, sum, min, max, sketch FROM metric_intervals WHERE (start, series) > (?1, ?2) AND start < ?3 "
+                                         "ORDER BY start, series LIMIT ?4"};
+inline constexpr db::Query kDropInterval{"telemetry_drop_interval", "DELETE FROM metric_intervals WHERE series = ?1 AND start = ?2"};
 // ?1: what is older; ?2: how many rows at most.
-inline constexpr db::Query kForgetBuckets{
-    "telemetry_forget_buckets",
-    "DELETE FROM telemetry WHERE (metric, model, version, hardware, start) IN (SELECT metric, model, version, hardware, start FROM telemetry "
-    "WHERE start < ?1 ORDER BY start LIMIT ?2)"};
-inline constexpr db::Query kForgetSeries{
-    "telemetry_forget_series",
-    "DELETE FROM telemetry_series WHERE (metric, model, version, hardware) IN (SELECT metric, model, version, hardware FROM telemetry_series "
-    "WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
+inline constexpr db::Query kForgetIntervals{
+    "telemetry_forget_intervals",
+    "DELETE FROM metric_intervals WHERE (series, start) IN (SELECT series, start FROM metric_intervals WHERE start < ?1 ORDER BY start, series LIMIT ?2)"};
+inline constexpr db::Query kForgetSeries{"telemetry_forget_series",
+                                         "DELETE FROM metric_series WHERE n IN (SELECT n FROM metric_series WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
 inline constexpr db::Query kForgetMetrics{
     "telemetry_forget_metrics",
-    "DELETE FROM telemetry_metrics WHERE (model, metric) IN (SELECT model, metric FROM telemetry_metrics WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
+    "DELETE FROM metric_names WHERE (model, metric) IN (SELECT model, metric FROM metric_names WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
 
 inline constexpr auto kQueries =
-    std::to_array<db::Query>({kVersionOfDigest, kGetSketch, kPutBucket, kReadSeries, kGetSeries, kPutSeries, kKnowsMetric, kCountMetrics, kPutMetric,
-                              kCountSeries, kAddToSeriesCount, kForgetBuckets, kForgetSeries, kForgetMetrics});
+    std::to_array<db::Query>({kVersionOfDigest, kFindSeries,  kAddSeries,        kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric,
+                              kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kGetText,
+                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kForgetSeries, kForgetMetrics});
 
 }  // namespace fleet::telemetry

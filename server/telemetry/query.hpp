@@ -1,8 +1,8 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "server/store/db/db.hpp"
 #include "server/registry/limits.hpp"
+#include "server/telemetry/intervals.hpp"
 
 #include <string>
 #include <string_view>
@@ -15,13 +15,10 @@ enum class Stat { mean, rate, count, p50, p95 };
 /// GET /telemetry/query, decoded.
 struct SeriesQuery {
   static constexpr std::int64_t kPointsMax = 11'000;  ///< a week of minutes
-  std::string metric;
-  std::string model, version;  ///< empty: all
-  SysTime since{};
+  Wanted wanted;
   Millis step{300'000};
   Stat stat = Stat::mean;
-  std::vector<std::string> by = {};  ///< of model, version, hardware
-  registry::Selector selector = {};  ///< asks for `hardware` alone: samples are not kept by label
+  std::vector<std::string> by = {};  ///< of model, version, hardware and the labels that samples are kept by
 };
 
 /// The parameters as a request has them; empty ones take their defaults.
@@ -29,8 +26,9 @@ struct RawQuery {
   std::string metric, model, version, since, step, stat, by, selector;
 };
 /// A query that names no model is of the one that `limits` cover. Samples are summed over devices: a query with a selector is within limits by its words.
+/// @param labels  that samples are kept by (labels.hpp)
 /// @errors bad_input with every fault and its parameter
-[[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& limits, SysTime now);
+[[nodiscard]] Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& limits, std::vector<std::string> const& labels, SysTime now);
 
 /// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
 /// `rate` is per second: of a counter its sum, of samples their number.

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "core/stats/sketch.hpp"
 #include "server/registry/device_quota.hpp"
 #include "server/store/store.hpp"
 
+#include <optional>
 #include <string>
 
 namespace fleet::telemetry {
@@ -10,17 +12,25 @@ namespace fleet::telemetry {
 /// What samples are summed up under.
 struct Series {
   std::string metric, model, version, hardware;
+  std::string labels = "{}";  ///< labels.hpp
 };
 /// Where a device's samples go whose names, or whose series, would be too many: one series a model, visible like any other.
 inline constexpr std::string_view kOther = "other";
 inline constexpr std::int64_t kMetricsOfModel = 200;
 inline constexpr std::int64_t kSeriesOfFleet = 100'000;
 
-/// True: samples of `series` may be kept. A series that is new is written down while the model has names left, the fleet has series left, and the
-/// device's own share lasts: nobody alone uses up what is there for all.
-[[nodiscard]] Result<bool> admit(store::Tx& tx, Series const& series, registry::DeviceQuota& quota, SysTime now);
-/// Forgets at most `rows` buckets, and as many series and names, that are older than the retention, the oldest first.
-/// @returns true when a step later would find more
-[[nodiscard]] Result<bool> forget_old(store::Tx& tx, SysTime now, int rows);
+/// A series, and what is stored of one of its intervals.
+struct Stored {
+  std::int64_t n = 0;
+  std::optional<stats::Sketch> sketch;  ///< nothing: the interval is new
+};
+/// The series, which is written down when it is new, while the model has names left, the fleet has series left, and the device's own share lasts: nobody alone
+/// uses up what is there for all. Nothing: its samples find no place.
+/// @param kind   of the samples: what the metric is from now on
+/// @param start  of the interval, ms
+[[nodiscard]] Result<std::optional<Stored>> find_series(store::Tx& tx, Series const& series, std::string_view kind, std::int64_t start, registry::DeviceQuota& quota,
+                                                        SysTime now);
+/// Where a model's samples go that found no place.
+[[nodiscard]] Result<Stored> other_series(store::Tx& tx, std::string const& model, std::int64_t start, SysTime now);
 
 }  // namespace fleet::telemetry

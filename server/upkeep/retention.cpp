@@ -2,7 +2,7 @@
 
 #include "server/blobs/garbage.hpp"
 #include "server/registry/groups.hpp"
-#include "server/telemetry/series.hpp"
+#include "server/telemetry/aging.hpp"
 #include "server/upkeep/queries.hpp"
 
 #include "core/base/log.hpp"
@@ -79,7 +79,8 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
   }
   FLEET_TRY(bool const more_lists, registry::forget_lists(tx, now, kRowsAStep));
   FLEET_TRY(bool const more_telemetry, telemetry::forget_old(tx, now, kRowsAStep));
-  return more || more_lists || more_telemetry;
+  FLEET_TRY(bool const more_to_add_up, telemetry::add_up_old(tx, now, kRowsAStep));
+  return more || more_lists || more_telemetry || more_to_add_up;
 }
 
 void schedule_retention(Services& services) { schedule(services, kRest); }

@@ -11,7 +11,7 @@ namespace {
 
 /// What grows with the fleet, or with what devices and tokens do.
 std::set<std::string> const kLarge{"devices",        "contacts",  "device_models", "device_history", "device_tokens", "pending_enrolments", "rollout_devices",
-                                   "rollout_samples", "telemetry", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases",
+                                   "rollout_samples", "metric_intervals", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases",
                                    "device_list_ids", "bundle_orders", "bundle_holds", "support_bundles"};
 
 /// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.

@@ -24,7 +24,7 @@ inline constexpr Query kGaps{"rollout_gaps",
 inline constexpr Query kCountRunning{"rollout_count_running", "SELECT coalesce(sum(devices), 0) FROM running_counts WHERE model = ?"};
 inline constexpr Query kReportedOf{"rollout_reported_of", "SELECT reported FROM devices WHERE n = ?"};
 // An empty model is all of them.
-inline constexpr Query kMetricsSent{"rollout_metrics_sent", "SELECT DISTINCT metric FROM telemetry_metrics WHERE ?1 = '' OR model = ?1"};
+inline constexpr Query kMetricsSent{"rollout_metrics_sent", "SELECT DISTINCT metric FROM metric_names WHERE ?1 = '' OR model = ?1"};
 inline constexpr Query kLiveOfModel{
     "rollout_live_of_model",
     "SELECT id, state, selector, model FROM rollouts WHERE model = ? AND state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n"};

@@ -18,13 +18,14 @@ constexpr int kOldest = 130'000;
 /// What each connection begins with. A server notices within half a minute that its peer is gone, and lets go of what that held.
 constexpr std::string_view kBegins = "SET statement_timeout = '30s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; "
                                        "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
-                                       "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = ";
+                                       "SET default_transaction_isolation = ";
 
 constexpr std::string_view kTables = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace('public')";
 constexpr std::string_view kSettings = "SELECT count(*) FROM settings";
 
 std::string settings_of(Mode mode) {
-  auto settings = fmt::format("{}{}", kBegins, mode == Mode::read_only ? "on" : "off");
+  // What begins on a connection that only reads sees one moment, as on SQLite; what is written decides by what is committed when it asks.
+  auto settings = fmt::format("{}{}", kBegins, mode == Mode::read_only ? "'repeatable read'; SET default_transaction_read_only = on" : "'read committed'; SET default_transaction_read_only = off");
   // Held as long as the connection is, and any number that nobody else takes.
   if (mode == Mode::alone) settings += "; SELECT pg_advisory_lock(4992030524978970961)";
   return settings;

@@ -25,6 +25,37 @@ TEST_CASE("a query names the metric, the release and how to fold; points are a t
   CHECK(server.seen().back().line == "GET /api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a");
 }
 
+TEST_CASE("labels are shown, and chosen with a reason") {
+  FakeServer const server([](Seen const&) { return net::json_response(200, R"({"labels":["region","site"]})"); });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "labels"}) == 0);
+  CHECK(server.seen().back().line == "GET /api/v1/telemetry/labels");
+  CHECK(bench.console.stdout_text == "region\nsite\n");
+  CHECK(bench.run({"telemetry", "labels", "site,region", "--reason", "a report a site"}) == 0);
+  CHECK(server.seen().back().line == "PUT /api/v1/telemetry/labels");
+  CHECK(server.seen().back().body == R"({"labels":["site","region"],"reason":"a report a site"})");
+  CHECK(bench.run({"telemetry", "labels", "--none"}) == 0);
+  CHECK(server.seen().back().body == R"({"labels":[]})");
+  CHECK(bench.run({"telemetry", "labels", "site", "--none"}) == 2);
+}
+
+TEST_CASE("metrics are a table, features what the server says") {
+  FakeServer const server([](Seen const& request) {
+    if (request.line.find("features") != std::string::npos) return net::Response{200, {{"Content-Type", "application/x-ndjson"}}, std::string("{\"metric\":\"accuracy\"}\n{}\n"), false};
+    return net::json_response(200, R"({"items":[{"model":"m","name":"accuracy","type":"distribution","unit":"1","last_seen":"2026-11-20T09:00:00Z"}],"next":null})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "metrics", "--model", "m", "-o", "name"}) == 0);
+  CHECK(server.seen().back().line == "GET /api/v1/telemetry/metrics?model=m&limit=500");
+  CHECK(bench.console.stdout_text == "accuracy\n");
+  bench.console.stdout_text.clear();
+  CHECK(bench.run({"telemetry", "features", "--release", "m@1", "--metric", "accuracy", "--since", "7d", "--step", "1h", "-l", "site=lab"}) == 0);
+  CHECK(server.seen().back().line == "GET /api/v1/telemetry/features?model=m&version=1&metric=accuracy&since=7d&step=1h&selector=site%3Dlab");
+  CHECK(bench.console.stdout_text == "{\"metric\":\"accuracy\"}\n{}\n");
+}
+
 TEST_CASE("events are read page after page from the last one seen") {
   FakeServer const server([](Seen const& request) {
     if (request.line == "GET /api/v1/events?after=5")

@@ -212,7 +212,7 @@ TEST_CASE_FIXTURE(RolloutApi, "a preset is printed as the policy that a rollout 
 }
 
 TEST_CASE_FIXTURE(RolloutApi, "metrics of other models are told to nobody who is limited to one, and to nobody who is limited to devices") {
-  sql({"test.metric", "INSERT INTO telemetry_metrics (model, metric, seen) VALUES ('reader', 'accuracy', 0), ('other', 'speed', 0)"});
+  sql({"test.metric", "INSERT INTO metric_names (model, metric, kind, seen) VALUES ('reader', 'accuracy', 'd', 0), ('other', 'speed', 'd', 0)"});
   add_token("limited-m", "viewer", "reader");
   add_token("limited-s", "viewer", {}, "site=lab");
   sql({"test.labels", R"(UPDATE devices SET labels = '{"site":"lab"}')"});

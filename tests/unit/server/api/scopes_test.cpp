@@ -106,10 +106,11 @@ struct TwoSites : StoreFixture {
     sql({"test.role",
          "INSERT INTO bound_roles (name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, expires_in_ms, created_by, "
          "created_at) VALUES ('rival-ci', 'publisher', 'rival', 'region=us', 'https://i', 'x', 'a', 'repository', 'rival/yonder', 'main', 1000, 'x', 0)"});
+    sql({"test.series", "INSERT INTO metric_series (n, metric, model, version, hardware, labels, seen) VALUES (1, 'accuracy', 'rival', '1', 'cam-a', '{}', 0)"});
     sql({"test.sample",
-         "INSERT INTO telemetry (model, version, hardware, metric, start, count, sum, min, max) VALUES ('rival', '1', 'cam-a', 'accuracy', ?1, 1, 1, 1, 1)"},
+         "INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch) VALUES (1, ?1, 1, 1, 1, 1, '{}')"},
         to_unix_ms(kStart) - 600'000);
-    sql({"test.metric", "INSERT INTO telemetry_metrics (model, metric, seen) VALUES ('rival', 'rival_accuracy', 0), ('mine', 'yonder_accuracy', 0)"});
+    sql({"test.metric", "INSERT INTO metric_names (model, metric, kind, seen) VALUES ('rival', 'rival_accuracy', 'd', 0), ('mine', 'yonder_accuracy', 'd', 0)"});
     REQUIRE(send(post, "/api/v1/device-tokens", R"({"id":"yonder-2","labels":{"for":"rival"}})", "operator").status == 201);
   }
   void add_rollout(std::string const& id, std::string const& model, std::string const& selector) {
@@ -264,6 +265,11 @@ std::vector<Case> cases() {
       {get, "/blobs/sha256/{digest}", P::read, "/blobs/sha256/" + crypto::sha256("file of mine").hex()},
       {get, "/api/v1/telemetry/query", P::read, "/api/v1/telemetry/query?metric=accuracy", "/api/v1/telemetry/query?metric=accuracy&model=rival",
        "/api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a"},
+      {get, "/api/v1/telemetry/features", P::read, "/api/v1/telemetry/features?model=mine", "/api/v1/telemetry/features?model=rival",
+       "/api/v1/telemetry/features?model=mine&selector=hardware%3Dcam-a", "", "", "", false, true},
+      {get, "/api/v1/telemetry/metrics", P::read, "/api/v1/telemetry/metrics", "/api/v1/telemetry/metrics?model=rival", "", "", "", "", false, true},
+      {get, "/api/v1/telemetry/labels", P::read, "/api/v1/telemetry/labels"},
+      {put, "/api/v1/telemetry/labels", P::administer, "/api/v1/telemetry/labels", "", "", R"({"labels":["site"]})"},
       {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=rival"},
       {post, "/api/v1/rollouts:simulate", P::operate, "/api/v1/rollouts:simulate", "", "", "{}"},
       {post, "/api/v1/rollouts:plan", P::read, "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", "/api/v1/rollouts:plan", rollout_body("mine", "region=eu"),

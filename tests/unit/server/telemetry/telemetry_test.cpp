@@ -1,9 +1,15 @@
+#include "server/telemetry/aging.hpp"
+#include "server/telemetry/features.hpp"
 #include "server/telemetry/fold.hpp"
+#include "server/telemetry/labels.hpp"
+#include "server/telemetry/names.hpp"
 #include "server/telemetry/queries.hpp"
 #include "server/telemetry/query.hpp"
 #include "server/telemetry/series.hpp"
+#include "server/telemetry/sketches.hpp"
 
 #include "core/base/random.hpp"
+#include "core/wire/release.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,6 +23,16 @@ namespace {
 
 SysTime const kNow{std::chrono::sys_days{std::chrono::year{2026} / 11 / 20} + std::chrono::hours{9}};
 
+std::string document(std::string const& version, std::string const& unit) {
+  wire::Release release;
+  release.model = "reader";
+  release.version = version;
+  release.release_counter = 1;
+  release.manifest.schema["accuracy"].unit = unit;
+  release.variants.push_back({{"cam-a"}, {{"model.onnx", 5, Digest{}, false}}});
+  return wire::encode(release);
+}
+
 class Kept {
 public:
   Kept() : dir_(std::filesystem::temp_directory_path() / ("fleet-telemetry-" + std::to_string(system_random().next()))) {
@@ -24,12 +40,15 @@ public:
     auto opened = store::Store::open(dir_.string(), system_clock());
     REQUIRE(opened.has_value());
     store = std::move(*opened);
-    write([](store::Tx& tx) {
-      return tx.connection().script(
-          "INSERT INTO models (name, created_at) VALUES ('reader', 0);"
-          "INSERT INTO releases (n, model, version, digest, document, request, state, created_by, created_at) "
-          "VALUES (1, 'reader', '1.0.0', x'" +
-          std::string(64, 'a') + "', '{}', x'00', 'approved', 't', 0)");
+    write([](store::Tx& tx) { return tx.connection().script("INSERT INTO models (name, created_at) VALUES ('reader', 0)"); });
+    add_release(*Digest::parse(std::string(64, 'a')), "1.0.0", "");
+  }
+  void add_release(Digest const& digest, std::string const& version, std::string const& unit) {
+    write([&](store::Tx& tx) {
+      return tx.prepare({"test.release", "INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) "
+                                         "VALUES ('reader', ?1, ?2, ?3, ?2, 'approved', 't', 0)"})
+          .bind_all(version, digest, document(version, unit))
+          .run();
     });
   }
   ~Kept() {
@@ -41,13 +60,22 @@ public:
     auto const written = store->write_wait(store::Lane::verbs, job);
     REQUIRE_MESSAGE(written.has_value(), (written ? "" : written.error().detail));
   }
-  void fold(std::string const& hardware, wire::MetricsItem const& item) {
+  void fold(std::string const& hardware, wire::MetricsItem const& item, wire::Labels const& labels = {}, SysTime now = kNow) {
     write([&](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, kNow));
-      FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, kNow));
-      return telemetry::fold(tx, {hardware, series, intervals}, item, kNow);
+      FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, now));
+      FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, now));
+      FLEET_TRY(auto const names, load_labels(tx.connection()));
+      auto const kept = labels_of(names, labels);
+      return telemetry::fold(tx, {hardware, kept, series, intervals}, item, now);
     });
   }
+  Result<void> keep_by(std::vector<std::string> names) {
+    return store->write_wait(store::Lane::verbs, [&](store::Tx& tx) { return set_labels(tx, names, {kNow, "token:ops", "why", "req"}); });
+  }
+  bool add_up(SysTime now, int rows) {
+    return *store->write_value<bool>(store::Lane::upkeep, [&](store::Tx& tx) { return add_up_old(tx, now, rows); });
+  }
+  std::vector<std::string> labels() { return *load_labels(store->reader()); }
   std::int64_t number(std::string const& sql) {
     auto row = store->reader().prepare(db::Query{sql, sql});
     REQUIRE(*row.step());
@@ -57,7 +85,7 @@ public:
     return *store->write_value<bool>(store::Lane::upkeep, [&](store::Tx& tx) { return forget_old(tx, now, rows); });
   }
   std::string query(RawQuery const& raw) {
-    auto const parsed = parse_query(raw, registry::kUnlimited, kNow);
+    auto const parsed = parse_query(raw, registry::kUnlimited, labels(), kNow);
     REQUIRE_MESSAGE(parsed.has_value(), (parsed ? "" : parsed.error().errors.at(0).detail));
     auto const answer = run_query(store->reader(), *parsed);
     REQUIRE(answer.has_value());
@@ -144,19 +172,19 @@ TEST_CASE("a selector of hardware chooses whose samples count") {
 
 TEST_CASE("parameters that are not acceptable are all named") {
   auto const refused = parse_query(
-      {.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site", .selector = "site=lab"}, registry::kUnlimited, kNow);
+      {.metric = "", .model = {}, .version = {}, .since = "yesterday", .step = "90s", .stat = "median", .by = "site", .selector = "site=lab"}, registry::kUnlimited, {}, kNow);
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().kind == Kind::bad_input);
   std::vector<std::string> named;
   for (auto const& fault : refused.error().errors) named.push_back(fault.pointer);
   CHECK(named == std::vector<std::string>{"metric", "since", "step", "stat", "by", "selector"});
-  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, registry::kUnlimited, kNow).has_value());
+  CHECK_FALSE(parse_query({.metric = "m", .model = {}, .version = {}, .since = "30d", .step = "1m", .stat = {}, .by = {}, .selector = {}}, registry::kUnlimited, {}, kNow).has_value());
 }
 
 TEST_CASE("what is older than the retention is not kept, and goes in steps, with series and names that nobody reports any more") {
   Kept kept;
   kept.fold("cam-a", sample(kNow - kRetention - std::chrono::hours{1}, "", accuracy(1, 1)));
-  CHECK(kept.number("SELECT count(*) FROM telemetry") == 0);
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 0);
   for (int i = 0; i < 5; ++i) kept.fold("cam-a", sample(kNow - std::chrono::hours{i}, "", accuracy(2, 1)));
   auto other = accuracy(4, 1);
   other.name = "confidence";
@@ -166,10 +194,10 @@ TEST_CASE("what is older than the retention is not kept, and goes in steps, with
   int steps = 1;
   while (kept.forget(later, 2)) ++steps;
   CHECK(steps == 2);
-  CHECK(kept.number("SELECT sum(count) FROM telemetry") == 6);
-  CHECK(kept.number("SELECT count(*) FROM telemetry_series") == 2);
+  CHECK(kept.number("SELECT sum(count) FROM metric_intervals") == 6);
+  CHECK(kept.number("SELECT count(*) FROM metric_series") == 2);
   while (kept.forget(kNow + 2 * kRetention, 1)) {}
-  for (auto const* const table : {"telemetry", "telemetry_series", "telemetry_metrics"}) CHECK(kept.number(std::string("SELECT count(*) FROM ") + table) == 0);
+  for (auto const* const table : {"metric_intervals", "metric_series", "metric_names"}) CHECK(kept.number(std::string("SELECT count(*) FROM ") + table) == 0);
   CHECK(kept.number("SELECT many FROM telemetry_series_count") == 0);
 }
 
@@ -180,11 +208,11 @@ TEST_CASE("a model's names have an end, and what comes after them is counted in 
     metric.name = "name-" + std::to_string(i);
     kept.fold("cam-a", sample(kNow, "", metric));
   }
-  CHECK(kept.number("SELECT count(*) FROM telemetry_metrics") == kMetricsOfModel);
+  CHECK(kept.number("SELECT count(*) FROM metric_names") == kMetricsOfModel);
   CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "count", .by = "model", .selector = {}}) ==
         R"({"metric":"other","stat":"count","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1E2]]}]})");
   CHECK(kept.query({.metric = "other", .model = "reader", .version = {}, .since = "1h", .step = "1m", .stat = "rate", .by = "model", .selector = {}}) ==
-        R"({"metric":"other","stat":"rate","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1.6666666666666667E0]]}]})");
+        R"({"metric":"other","stat":"rate","series":[{"labels":{"model":"reader"},"points":[["2026-11-20T09:00:00Z",1.66667E0]]}]})");
 }
 
 TEST_CASE("a sketch that is stored has its bound, and keeps its upper quantiles") {
@@ -193,7 +221,7 @@ TEST_CASE("a sketch that is stored has its bound, and keeps its upper quantiles"
   for (int key = -2000; key < 2000; ++key) wide.buckets[key] = 1;
   kept.fold("cam-a", sample(kNow, "", wide));
   kept.fold("cam-a", sample(kNow, "", wide));
-  auto row = kept.store->reader().prepare(db::Query{"sketch", "SELECT sketch, count FROM telemetry"});
+  auto row = kept.store->reader().prepare(db::Query{"sketch", "SELECT sketch, count FROM metric_intervals"});
   REQUIRE(*row.step());
   auto const buckets = decode_buckets(row.text_view(0));
   REQUIRE(buckets.has_value());
@@ -212,6 +240,125 @@ TEST_CASE("sketches survive their text, and damaged ones are told") {
     CAPTURE(damaged);
     CHECK_FALSE(decode_buckets(damaged).has_value());
   }
+}
+
+TEST_CASE("samples are kept apart by the labels that were chosen, from then on") {
+  Kept kept;
+  auto const by_site = [&](std::string const& selector) {
+    return kept.query({.metric = "accuracy", .model = {}, .version = {}, .since = "1h", .step = "5m", .stat = "count", .by = "site", .selector = selector});
+  };
+  wire::Labels const lab{{"region", "eu"}, {"serial", "17"}, {"site", "lab"}}, yard{{"site", "yard"}};
+  kept.fold("cam-a", sample(kNow, "", accuracy(5, 5)), lab);
+  REQUIRE(kept.keep_by({"site", "region"}).has_value());
+  CHECK(kept.labels() == std::vector<std::string>{"region", "site"});
+  kept.fold("cam-a", sample(kNow, "", accuracy(10, 9)), lab);
+  kept.fold("cam-a", sample(kNow, "", accuracy(20, 9)), yard);
+  kept.fold("cam-b", sample(kNow, "", accuracy(40, 9)), yard);
+  auto const series = [](std::string const& site, std::string const& count) {
+    return R"({"labels":{"site":")" + site + R"("},"points":[["2026-11-20T09:00:00Z",)" + count + "]]}";
+  };
+  CHECK(by_site("") == R"({"metric":"accuracy","stat":"count","series":[)" + series("", "5E0") + "," + series("lab", "1E1") + "," + series("yard", "6E1") + "]}");
+  CHECK(by_site("site=lab") == R"({"metric":"accuracy","stat":"count","series":[)" + series("lab", "1E1") + "]}");
+  CHECK(by_site("site!=lab,hardware=cam-a") == R"({"metric":"accuracy","stat":"count","series":[)" + series("", "5E0") + "," + series("yard", "2E1") + "]}");
+  CHECK(kept.number("SELECT count(*) FROM metric_series WHERE labels LIKE '%serial%'") == 0);
+  auto const refused = parse_query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = {}, .stat = {}, .by = "serial", .selector = "serial=17"},
+                                   registry::kUnlimited, kept.labels(), kNow);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().errors.at(0).detail.find("region, site") != std::string::npos);
+  REQUIRE(kept.keep_by({}).has_value());
+  kept.fold("cam-a", sample(kNow, "", accuracy(80, 9)), lab);
+  CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels = '{}'") == 85);
+  CHECK(kept.number("SELECT count(*) FROM audit WHERE action = 'telemetry.labels_changed'") == 2);
+}
+
+TEST_CASE("labels that cannot be are refused, and change nothing") {
+  Kept kept;
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  for (auto const& names : std::vector<std::vector<std::string>>{{"a", "b", "c", "d", "e"}, {"site", "site"}, {"hardware"}, {"sp ace"}, {""}}) {
+    CAPTURE(names.front());
+    auto const done = kept.keep_by(names);
+    REQUIRE_FALSE(done.has_value());
+    CHECK(done.error().kind == Kind::bad_input);
+    CHECK(kept.labels() == std::vector<std::string>{"site"});
+  }
+}
+
+TEST_CASE("what grows old is added up to longer intervals, in steps of any size, and nothing of it is lost") {
+  using namespace std::chrono;
+  for (int const rows : {1, 7, 1'000}) {
+    CAPTURE(rows);
+    Kept kept;
+    wire::Labels const none;
+    // A sample a minute over five hours, of two series, and what came late into an interval that was added up before.
+    for (int minute = 0; minute < 300; ++minute)
+      for (auto const* hardware : {"cam-a", "cam-b"})
+        kept.fold(hardware, sample(kNow + minutes{minute}, "", {.name = "load", .kind = "d", .count = 1, .sum = 1. * minute, .min = 1. * minute, .max = 1. * minute, .buckets = {{minute, 1}}}), none, kNow + minutes{minute});
+    CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 600);
+    auto now = kNow + hours{5};
+    while (kept.add_up(now, rows)) {}
+    CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 600);
+    now = kNow + days{2} + minutes{155};
+    while (kept.add_up(now, rows)) {}
+    CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2 * (15 + 150));
+    kept.fold("cam-a", sample(kNow + minutes{3}, "", {.name = "load", .kind = "d", .count = 1, .sum = 3, .min = 3, .max = 3, .buckets = {{3, 1}}}), none, now);
+    CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2 * (15 + 150));
+    now = kNow + days{15};
+    while (kept.add_up(now, rows)) {}
+    CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2 * 5);
+    CHECK(kept.number("SELECT sum(count) FROM metric_intervals") == 601);
+    CHECK(kept.number("SELECT CAST(sum(sum) AS INTEGER) FROM metric_intervals") == 2 * 299 * 150 + 3);
+    auto row = kept.store->reader().prepare(db::Query{"first", "SELECT min, max, sketch FROM metric_intervals ORDER BY series, start LIMIT 1"});
+    REQUIRE(*row.step());
+    CHECK(row.real(0) == 0);
+    CHECK(row.real(1) == 59);
+    CHECK(decode_buckets(row.text_view(2))->size() == 60);
+    CHECK(decode_buckets(row.text_view(2))->at(3) == 2);
+  }
+}
+
+TEST_CASE("what devices measure is listed with type and unit") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow, "", accuracy(1, 1)));
+  kept.fold("cam-a", sample(kNow, "", {.name = "inferences", .kind = "c", .count = 1, .sum = 5, .min = 5, .max = 5, .buckets = {}}));
+  kept.add_release(Digest{}, "2.0.0", "1");
+  auto const all = *list_metrics(kept.store->reader(), "", "", "", 10);
+  REQUIRE(all.size() == 2);
+  CHECK(metric_json(all[0]) == R"({"model":"reader","name":"accuracy","type":"distribution","unit":"1","last_seen":"2026-11-20T09:00:00Z"})");
+  CHECK(metric_json(all[1]) == R"({"model":"reader","name":"inferences","type":"counter","unit":null,"last_seen":"2026-11-20T09:00:00Z"})");
+  CHECK(list_metrics(kept.store->reader(), "", "reader", "accuracy", 10)->size() == 1);
+  CHECK(list_metrics(kept.store->reader(), "other", "", "", 10)->empty());
+}
+
+TEST_CASE("features are windows of each series, with what changed from the one before") {
+  Kept kept;
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  auto const counted = [](double sum) { return wire::MetricsItem::Metric{.name = "inferences", .kind = "c", .count = 1, .sum = sum, .min = sum, .max = sum, .buckets = {}}; };
+  kept.fold("cam-a", sample(kNow - std::chrono::hours{2}, "", counted(36)), {{"site", "lab"}});
+  kept.fold("cam-a", sample(kNow - std::chrono::hours{2} + std::chrono::minutes{9}, "", counted(36)), {{"site", "lab"}});
+  kept.fold("cam-a", sample(kNow - std::chrono::hours{1}, "", counted(144)), {{"site", "lab"}});
+  kept.fold("cam-a", sample(kNow - std::chrono::hours{1}, std::string(64, 'a'), accuracy(10, 9)), {{"site", "yard"}});
+  auto const ask = [&](RawFeatures const& raw) {
+    auto const query = parse_features(raw, registry::kUnlimited, kept.labels(), kNow);
+    REQUIRE(query.has_value());
+    return *run_features(kept.store->reader(), *query);
+  };
+  RawFeatures raw{.model = "reader", .version = {}, .metric = "inferences", .since = "3h", .step = {}, .selector = {}};
+  CHECK(ask(raw) ==
+        R"({"time":"2026-11-20T07:00:00Z","step_s":3600,"model":"reader","version":"","hardware":"cam-a","labels":{"site":"lab"},"metric":"inferences","type":"counter",)"
+        R"("count":2,"rate":2E-2,"mean":3.6E1,"min":3.6E1,"max":3.6E1,"p50":null,"p95":null,"delta":null})"
+        "\n"
+        R"({"time":"2026-11-20T08:00:00Z","step_s":3600,"model":"reader","version":"","hardware":"cam-a","labels":{"site":"lab"},"metric":"inferences","type":"counter",)"
+        R"("count":1,"rate":4E-2,"mean":1.44E2,"min":1.44E2,"max":1.44E2,"p50":null,"p95":null,"delta":7.2E1})"
+        "\n");
+  raw.metric.clear();
+  raw.selector = "site=yard";
+  auto const yard = ask(raw);
+  CHECK(yard.find(R"("version":"1.0.0")") != std::string::npos);
+  CHECK(yard.find(R"("mean":9E-1)") != std::string::npos);
+  CHECK(yard.find("inferences") == std::string::npos);
+  auto const refused = parse_features({.model = {}, .version = {}, .metric = {}, .since = "x", .step = "90s", .selector = "serial=1"}, registry::kUnlimited, kept.labels(), kNow);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().errors.size() == 4);
 }
 
 TEST_CASE("every query of telemetry compiles on the newest schema") {

@@ -71,7 +71,7 @@ TEST_CASE("a report is counted once, however often it is sent, each tier by its 
   CHECK(house.engine.updates.size() == 2);
   CHECK(house.engine.metrics.size() == 1);
   CHECK(house.read("SELECT count(*) FROM device_history") == "2");
-  CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2");
+  CHECK(house.read("SELECT i.count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.metric = 'latency_ms'") == "2");
   // A batch that overlaps: only what is new counts.
   CHECK(*take(house, {update(3, "committed", "2.0.0"), update(4, "idle", "2.0.0")}) == 4);
   CHECK(house.engine.updates.size() == 3);
@@ -119,7 +119,7 @@ TEST_CASE("a long report is taken in pieces, critical items first, and whole") {
   CHECK(pieces[1].items[wire::Tier::critical].size() == 200);
   CHECK(pieces[1].items[wire::Tier::bulk].size() == 300);
   CHECK(take(house, report)->acked == wire::ByTier<std::int64_t>{{700, 0, 1'200}});
-  CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2400");
+  CHECK(house.read("SELECT i.count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.metric = 'latency_ms'") == "2400");
   CHECK(fronts::cut(wire::Report{}).size() == 1);
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("models that nobody made are not kept, whatever a device says of them"
   CHECK(house.read("SELECT count(*) || ' ' || min(model) FROM device_models") == "1 reader");
   CHECK(house.read("SELECT count(*) FROM device_history") == "1");
   CHECK(house.read("SELECT count(*) FROM events") == "1");
-  CHECK(house.read("SELECT model || '.' FROM telemetry") == ".");
+  CHECK(house.read("SELECT model || '.' FROM metric_series") == ".");
   CHECK(house.engine.updates.size() == 1);
 }
 
@@ -186,16 +186,16 @@ TEST_CASE("one device does not use up the names and series of all") {
     report.items[wire::Tier::bulk].push_back(std::move(item));
   }
   REQUIRE(take(house, report).has_value());
-  CHECK(house.read("SELECT count(*) FROM telemetry_metrics") == "64");
-  CHECK(house.read("SELECT many FROM telemetry_series_count") == "64");
-  CHECK(house.read("SELECT sum FROM telemetry WHERE metric = 'other' AND model = 'reader'") == "1872.0");  // (1,000 - 64) x 2 samples
+  CHECK(house.read("SELECT count(*) FROM metric_names") == "64");
+  CHECK(house.read("SELECT many FROM telemetry_series_count") == "65");
+  CHECK(house.read("SELECT i.sum FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.metric = 'other' AND s.model = 'reader'") == "1872.0");  // (1,000 - 64) x 2 samples
   auto const other = [&](store::Tx& tx) {
     wire::Report good;
     good.items[wire::Tier::bulk] = {latency(1)};
     return fronts::take_report(tx, house.engine, 2, good, house.clock.wall());
   };
   REQUIRE(house.store->write_value<wire::ReportAnswer>(store::Lane::devices, other).has_value());
-  CHECK(house.read("SELECT count FROM telemetry WHERE metric = 'latency_ms'") == "2");
+  CHECK(house.read("SELECT i.count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.metric = 'latency_ms'") == "2");
 }
 
 TEST_CASE("a revoked device's report is refused") {

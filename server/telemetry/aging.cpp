@@ -1,0 +1,119 @@
+#include "server/telemetry/aging.hpp"
+
+#include "core/stats/sketch.hpp"
+#include "server/telemetry/ages.hpp"
+#include "server/telemetry/queries.hpp"
+#include "server/telemetry/sketches.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <tuple>
+
+namespace fleet::telemetry {
+namespace {
+
+/// How far the intervals of an age were added up: what comes later is of a younger one, for old samples are kept in long intervals at once (fold.cpp).
+struct Reached {
+  std::int64_t start = -1, series = 0;
+};
+
+std::string setting_of(Age const& age) { return fmt::format("telemetry_added_up_{}", to_string(age.interval)); }
+
+Result<Reached> load(store::Tx& tx, Age const& age) {
+  auto row = tx.prepare(kGetText);
+  FLEET_TRY(bool const found, row.bind_all(setting_of(age)).step());
+  if (!found) return Reached{};
+  Reached out;
+  auto const text = row.text_view(0);
+  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.start);
+  bool const sound = error == std::errc{} && end != text.data() + text.size() && *end == ' ' && std::from_chars(end + 1, text.data() + text.size(), out.series).ec == std::errc{};
+  return sound ? out : Reached{};
+}
+
+Result<void> save(store::Tx& tx, Age const& age, Reached const& reached) {
+  return tx.prepare(kPutText).bind_all(setting_of(age), fmt::format("{} {}", reached.start, reached.series)).run();
+}
+
+struct Sum {
+  std::int64_t count = 0;
+  double sum = 0, min = 0, max = 0;
+  stats::Sketch sketch;
+  void add(db::Statement const& row, std::map<int, std::int64_t> const& buckets) {
+    bool const first = count == 0;
+    count += row.int64(2);
+    sum += row.real(3);
+    min = first ? row.real(4) : std::min(min, row.real(4));
+    max = first ? row.real(5) : std::max(max, row.real(5));
+    sketch.merge(stats::Sketch(buckets));
+  }
+};
+using Place = std::pair<std::int64_t, std::int64_t>;  ///< series, start
+
+Result<void> put(store::Tx& tx, Place const& place, Sum& sum) {
+  auto const& [series, start] = place;
+  {
+    auto row = tx.prepare(kGetSketch);
+    FLEET_TRY(bool const found, row.bind_all(series, start).step());
+    if (found) {
+      FLEET_TRY(auto const buckets, decode_buckets(row.text_view(0)));
+      sum.sketch.merge(stats::Sketch(buckets));
+    }
+  }
+  sum.sketch.collapse(kBucketsOfSketch);
+  return tx.prepare(kPutInterval).bind_all(series, start, sum.count, sum.sum, sum.min, sum.max, encode_buckets(sum.sketch.buckets())).run();
+}
+
+/// True: more are there.
+Result<bool> add_up(store::Tx& tx, Age const& younger, Age const& age, SysTime now, int rows) {
+  FLEET_TRY(auto reached, load(tx, age));
+  auto const interval = age.interval.count();
+  auto const until = to_unix_ms(now - younger.until) / interval * interval;
+  std::map<Place, Sum> sums;
+  std::vector<Place> gone;
+  int seen = 0;
+  {
+    auto row = tx.prepare(kOldIntervals);
+    row.bind_all(reached.start, reached.series, until, rows);
+    while (true) {
+      FLEET_TRY(bool const more, row.step());
+      if (!more) break;
+      ++seen;
+      reached = {row.int64(1), row.int64(0)};
+      if (reached.start % interval == 0) continue;  // it begins a longer one, and stays where the others join it
+      FLEET_TRY(auto const buckets, decode_buckets(row.text_view(6)));
+      sums[{reached.series, reached.start - reached.start % interval}].add(row, buckets);
+      gone.emplace_back(reached.series, reached.start);
+    }
+  }
+  for (auto const& [series, start] : gone) FLEET_CHECK(tx.prepare(kDropInterval).bind_all(series, start).run());
+  for (auto& [place, sum] : sums) FLEET_CHECK(put(tx, place, sum));
+  if (seen > 0) FLEET_CHECK(save(tx, age, reached));
+  return seen == rows;
+}
+
+}  // namespace
+
+Result<bool> add_up_old(store::Tx& tx, SysTime now, int rows) {
+  // One age after the other: what a younger one still makes longer would come behind where an older one has been.
+  for (std::size_t i = 1; i < kAges.size(); ++i) {
+    FLEET_TRY(bool const more, add_up(tx, kAges.at(i - 1), kAges.at(i), now, rows));
+    if (more) return true;
+  }
+  return false;
+}
+
+Result<bool> forget_old(store::Tx& tx, SysTime now, int rows) {
+  auto const before = to_unix_ms(now - kRetention);
+  bool more = false;
+  for (auto const* const query : {&kForgetIntervals, &kForgetMetrics, &kForgetSeries}) {
+    FLEET_TRY(auto const gone, tx.prepare(*query).bind_all(before, rows).affected());
+    more = more || gone == rows;
+    if (query == &kForgetSeries && gone > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-gone).run());
+  }
+  return more;
+}
+
+}  // namespace fleet::telemetry

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "core/stats/sketch.hpp"
+#include "core/wire/device.hpp"
+#include "server/registry/selector.hpp"
+#include "server/store/db/db.hpp"
+
+#include <functional>
+#include <string>
+
+namespace fleet::telemetry {
+
+/// Whose samples a series has.
+struct Source {
+  std::int64_t n = 0;
+  std::string model, version, hardware;
+  wire::Labels labels;  ///< of those that were kept apart when it came
+};
+
+/// Samples added up.
+struct Sum {
+  std::int64_t count = 0;
+  double sum = 0, min = 0, max = 0;
+  stats::Sketch sketch;  ///< empty: of a counter, a gauge or a set
+  void add(std::int64_t more, double sum_of_more, double least, double most);
+};
+
+/// What of a metric is asked for.
+struct Wanted {
+  std::string metric;
+  std::string model, version;  ///< empty: all
+  SysTime since{};
+  registry::Selector selector = {};  ///< over hardware and labels
+  bool sketches = false;             ///< they are most of what is read
+};
+/// Calls `take` with each kept interval of the series that are wanted: one series after the other, each in the order of time.
+/// @param start  of the interval, ms
+Result<void> each_interval(db::Connection& reader, Wanted const& wanted, std::function<Result<void>(Source const&, std::int64_t start, Sum const&)> const& take);
+
+}  // namespace fleet::telemetry

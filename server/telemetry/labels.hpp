@@ -1,0 +1,24 @@
+#pragma once
+
+#include "core/wire/device.hpp"
+#include "server/events/deed.hpp"
+#include "server/store/store.hpp"
+
+#include <string>
+#include <vector>
+
+namespace fleet::telemetry {
+
+/// Labels by which samples are kept apart, beside model, version and hardware: `site`, `region`. Each multiplies the series by its values.
+inline constexpr std::size_t kLabelsMax = 4;
+
+/// Sorted. None where nobody chose any.
+[[nodiscard]] Result<std::vector<std::string>> load_labels(db::Connection& reader);
+/// What comes from now on is kept by them; what was kept stays as it is. The deed is audited.
+/// @param names  in any order
+/// @errors bad_input (`bad_label`: too many, twice, or a name that no label may have)
+[[nodiscard]] Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::Deed const& deed);
+/// Those of a device, as a series has them: JSON, in the order of `names`.
+[[nodiscard]] std::string labels_of(std::vector<std::string> const& names, wire::Labels const& device);
+
+}  // namespace fleet::telemetry
