@@ -145,6 +145,8 @@ Result<void> listen(Running& running, crypto::CertificateAndKey const& identity,
   auto const threads = std::clamp(std::thread::hardware_concurrency(), 1U, kThreadsMax);
   FLEET_TRY(running.net, net::Server::create(std::move(listeners), {.egress = egress}, threads, running.services.clock));
   services.net = running.net.get();
+  FLEET_TRY(auto const served, crypto::inspect_certificate(identity.certificate));
+  services.certificate_until = served.not_after;
   return {};
 }
 

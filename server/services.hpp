@@ -53,6 +53,7 @@ struct Services {
   net::Server* net = nullptr;
   blobs::Turns* turns = nullptr;             ///< which devices fetch objects now
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)
+  std::atomic<SysTime> certificate_until{SysTime{}};  ///< of the server's own, as new connections see it; zero: there is none
   std::atomic<bool> draining{false};
 };
 

@@ -4,7 +4,7 @@
 
 namespace fleet::api {
 
-/// GET /metrics: Prometheus text format 0.0.4. For a viewer's token, or without one on loopback. Counts rows, so it runs on a worker.
+/// GET /metrics: Prometheus text format 0.0.4. For a viewer's token, or without one on loopback. Reads rows, kept counts and no devices, so it runs on a worker.
 /// @errors unauthenticated (code no_token)
 [[nodiscard]] Result<Reply> get_metrics(Services& services, Call const& call);
 

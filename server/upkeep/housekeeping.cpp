@@ -50,6 +50,7 @@ Result<void> renew_server_identity(Services& services, crypto::KeyFiles const& k
   if (identity.certificate == before) return {};
   FLEET_CHECK(services.net->replace_certificate(identity.certificate, identity.private_key));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
+  services.certificate_until = info.not_after;
   log::info("server_certificate.renewed", {{"until", to_rfc3339(info.not_after)}, {"serial", info.serial}});
   return {};
 }

@@ -22,6 +22,8 @@ status() { curl -s -o "$work/answer" -w '%{http_code}' --cacert "$FLEETCTL_CA" -
 expect "the old credential is retired once the new one was used" test "$(status "$work/old" poll)" = 401
 server_renewed() { [ "$(server_serial)" != "$first_server" ]; }
 expect "the server's own certificate is renewed while it runs" until_true 20 server_renewed
+tells_new() { [ "$(curl -s --cacert "$FLEETCTL_CA" "$FLEETCTL_SERVER/metrics" | sed -n 's/^fleet_certificate_expires_in_seconds{certificate="server"} //p')" -gt 7 ]; }
+expect "and /metrics tells until when the new one is good" until_true 4 tells_new
 second=$(serial d1)
 expect "d1 renews again" until_true 30 renewed d1 "$second"
 make_release "$work/v1" one; publish 1 "$work/v1"

@@ -5,6 +5,10 @@
 
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+
 namespace fleet::rollout {
 namespace json = boost::json;
 namespace {
@@ -26,6 +30,28 @@ json::object gate_json(GateVerdict const& gate) {
           {"e_value", json_number<json::value>(gate.e_value)},
           {"threshold", json_number<json::value>(gate.threshold)},
           {"evidence", std::move(evidence)}};
+}
+
+std::string text_in(json::object const& object, std::string_view key) {
+  auto const* const value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+double number_in(json::object const& object, std::string_view key) {
+  auto const* const value = object.if_contains(key);
+  return value != nullptr && value->is_number() ? value->to_number<double>() : 0;
+}
+
+double ratio_of(json::object const& gate) {
+  auto const have = number_in(gate, "e_value"), need = number_in(gate, "threshold");
+  auto const* const evidence = gate.if_contains("evidence");
+  bool const counts = evidence != nullptr && evidence->is_object() && evidence->get_object().contains("need");
+  auto const test = text_in(gate, "test");
+  bool const holds = text_in(gate, "decision") == to_string(Ruling::hold);
+  if (test == "safe" && holds && have >= need) return 0;           // evidence that the stage is to hold: nobody of a stratum has started
+  if (have >= need || (test == "harm" && !holds)) return 1;  // a verdict that is latched stands, whatever came since
+  auto const ratio = counts ? have / need : need > 1 && have > 0 ? std::log(have) / std::log(need) : 0;
+  return std::clamp(ratio, 0., 1.);
 }
 
 void add_history(json::object& kept, std::string_view decision, std::string_view reason, SysTime now) {
@@ -72,6 +98,23 @@ std::string with_history(std::string_view text, std::string_view decision, std::
   auto kept = parse_object(text);
   add_history(kept, decision, reason, now);
   return json::serialize(kept);
+}
+
+std::vector<Nearness> nearness_of(std::string_view text) {
+  std::map<std::pair<std::string, std::string>, double> found;
+  auto const kept = parse_object(text);
+  auto const* const gates = kept.if_contains("gates");
+  if (gates == nullptr || !gates->is_array()) return {};
+  for (auto const& one : gates->get_array()) {
+    if (!one.is_object()) continue;
+    auto const test = text_in(one.get_object(), "test");
+    auto const ratio = ratio_of(one.get_object());
+    auto const [known, fresh] = found.try_emplace({text_in(one.get_object(), "name"), test}, ratio);
+    if (!fresh) known->second = test == "safe" ? std::min(known->second, ratio) : std::max(known->second, ratio);
+  }
+  std::vector<Nearness> out;
+  for (auto const& [name, ratio] : found) out.push_back({name.first, name.second, ratio});
+  return out;
 }
 
 std::string reason_of(std::string_view text) {

@@ -27,6 +27,12 @@ Result<void> keep_hour(store::Tx& tx, PastHour const& hour) {
   return tx.prepare(queries::kForgetHours).bind_all(hour.hour - kPastKept.count()).run();
 }
 
+Result<std::optional<PastHour>> last_hour(db::Connection& reader) {
+  auto row = reader.prepare(queries::kLastHour);
+  FLEET_TRY(bool const found, row.step());
+  return found ? std::optional(PastHour{row.int64(0), row.int64(1), row.int64(2), row.int64(3)}) : std::nullopt;
+}
+
 Result<Past> load_past(db::Connection& reader, SysTime now) {
   Past out;
   auto rows = reader.prepare(queries::kPastHours);

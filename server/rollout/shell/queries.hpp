@@ -274,6 +274,7 @@ inline constexpr Query kKeepHour{"rollout_keep_hour",
                                  "INSERT INTO presence (hour, devices, away, returned) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (hour) DO NOTHING"};
 inline constexpr Query kForgetHours{"rollout_forget_hours", "DELETE FROM presence WHERE hour < ?1"};
 inline constexpr Query kPastHours{"rollout_past_hours", "SELECT hour, devices, away, returned FROM presence WHERE hour >= ?1 ORDER BY hour"};
+inline constexpr Query kLastHour{"rollout_last_hour", "SELECT hour, devices, away, returned FROM presence ORDER BY hour DESC LIMIT 1"};
 /// Controls tell how often devices fail whatever they run; canaries do where the release was not bad.
 inline constexpr Query kPastAttempts{"rollout_past_attempts",
                                      "SELECT coalesce(sum(c.devices), 0), coalesce(sum(CASE WHEN c.outcome = 'failed' THEN c.devices ELSE 0 END), 0) FROM rollouts r "
@@ -284,6 +285,15 @@ inline constexpr Query kFleetNow{"rollout_fleet_now",
 
 // showing -------------------------------------------------------------------------------------------------------------------
 inline constexpr Query kAddPoint{"rollout_add_point", "INSERT INTO rollout_series (rollout, time, point) VALUES (?, ?, ?) ON CONFLICT (rollout, time) DO UPDATE SET point = excluded.point"};
+/// The newest ?1 that are live. Their times are those that people read.
+#define FLEET_NEWEST_LIVE \
+  "FROM rollouts INDEXED BY rollouts_live WHERE state IN ('awaiting_approval', 'running', 'paused', 'rolling_back') ORDER BY n DESC LIMIT ?1"
+inline constexpr Query kLive{"rollout_live", "SELECT n, id, model, version, state, stage, stage_since, deadline, verdict " FLEET_NEWEST_LIVE};
+/// As many rows as the judge reads of them at each look. The order of the join is SQLite's to keep: by rollouts first.
+inline constexpr Query kLiveCounts{"rollout_live_counts",
+                                   "SELECT c.rollout, c.state, c.outcome, sum(c.devices) FROM (SELECT n " FLEET_NEWEST_LIVE ") AS live CROSS JOIN rollout_counts c "
+                                   "WHERE c.rollout = live.n AND c.devices > 0 AND c.arm IN ('canary', 'standing') GROUP BY c.rollout, c.state, c.outcome"};
+#undef FLEET_NEWEST_LIVE
 inline constexpr Query kByState{"rollout_by_state", "SELECT state, count(*) FROM rollouts GROUP BY state"};
 inline constexpr Query kPoints{"rollout_points", "SELECT time, point FROM rollout_series WHERE rollout = ? ORDER BY time"};
 inline constexpr Query kCounts{"rollout_counts",
@@ -318,8 +328,8 @@ inline constexpr auto kAll = std::to_array<Query>(
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
      kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kCountRanBefore, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kQuietNever, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
-     kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kPastAttempts, kFleetNow,
-     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListState});
+     kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kLastHour, kPastAttempts, kFleetNow,
+     kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kLive, kLiveCounts, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListState});
 
 #undef FLEET_RELEASE_STATE
 
