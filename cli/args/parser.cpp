@@ -86,6 +86,7 @@ public:
     for (auto const& command : known.commands) {
       auto* const app = node(command.path);
       app->description(std::string(command.about));
+      app->require_subcommand(0);  // `cost` is a command, and has some below it
       app->footer(footer_of(command));
       auto& own = own_[&command];
       for (auto const& option : options_of(command)) add_option(*app, option, own);
@@ -157,7 +158,7 @@ std::string slip(CLI::App const& app, std::vector<std::string> const& words, boo
       auto const near = nearest(name, flags_of(app));
       return "`" + path_of(app) + "` has no flag " + name + (near.empty() ? "" : "\nhint: did you mean " + near + "?");
     }
-    if (is_noun) {
+    if (is_noun || !children_of(app).empty()) {
       auto const near = nearest(word, children_of(app));
       return "no command `" + path_of(app) + " " + word + "`" + (near.empty() ? "" : "\nhint: did you mean `" + path_of(app) + " " + near + "`?");
     }

@@ -32,6 +32,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& audit_commands();
 [[nodiscard]] std::vector<Command> const& trust_commands();
 [[nodiscard]] std::vector<Command> const& trust_offline_commands();
+[[nodiscard]] std::vector<Command> const& cost_commands();
 [[nodiscard]] std::vector<Command> const& raw_commands();
 
 [[nodiscard]] CommandTree const& command_tree();

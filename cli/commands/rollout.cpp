@@ -5,6 +5,7 @@
 #include "cli/args/refs.hpp"
 #include "cli/render/failure.hpp"
 #include "cli/render/json.hpp"
+#include "cli/render/money.hpp"
 #include "cli/render/rollout.hpp"
 #include "cli/render/table.hpp"
 #include "cli/render/text.hpp"
@@ -76,6 +77,7 @@ void tell_delivery(Session& session, json::value const& delivery, std::string co
     line(fmt::format("  {} x {} {}{}: {}, {} each", render::text_at(one, "devices"), render::text_at(one, "hardware"), render::text_at(one, "model"), from.empty() ? "" : " from " + from,
                      render::text_at(one, "kind"), size(one, "bytes")));
   }
+  if (auto const money = render::money_text(render::member(delivery, "money")); !money.empty()) line("  egress: " + money);
   if (rate == 0) return;
   auto const seconds = [&](std::string_view key) { return time_text(render::number_at(delivery, key) / static_cast<double>(rate)); };
   line(fmt::format("  at {}: {} where all share it, {} at most for a device that has it for itself", uplink, seconds("bytes"), seconds("largest_bytes")));

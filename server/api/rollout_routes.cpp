@@ -1,5 +1,5 @@
-#include "server/api/content_files.hpp"
 #include "server/api/route.hpp"
+#include "server/cost/report.hpp"
 #include "server/registry/devices.hpp"
 #include "server/registry/groups.hpp"
 #include "server/registry/versions.hpp"
@@ -173,7 +173,7 @@ Result<Reply> plan_rollout(Services& services, Call const& call) {
   FLEET_TRY(auto plan, rollout::plan(services.store.reader(), wanted.request.plan));
   hide_others(call.actor.limits, plan);
   Reply reply;
-  FLEET_TRY(auto const delivery, delivery_json(services.store.reader(), plan));
+  FLEET_TRY(auto const delivery, cost::delivery_json(services.store.reader(), plan.arrivals));
   reply.body = rollout::plan_json(wanted.request.plan, plan);
   reply.body.insert(reply.body.size() - 1, R"(,"delivery":)" + delivery);
   return reply;

@@ -84,6 +84,7 @@ std::vector<Route> const& simulation_routes();  ///< rollouts:simulate
 std::vector<Route> const& delivery_routes();    ///< device listener: poll, reports, directive roots
 std::vector<Route> const& bundle_routes();      ///< bundles, and receipts of what they brought
 std::vector<Route> const& telemetry_routes();   ///< telemetry/query
+std::vector<Route> const& cost_routes();        ///< cost, and the prices that it is counted by
 
 /// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition
 [[nodiscard]] Result<void> check_if_match(Call const& call, std::int64_t revision);

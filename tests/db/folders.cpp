@@ -5,6 +5,7 @@
 #include "server/blobs/queries.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/content/queries.hpp"
+#include "server/cost/queries.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/events/queries.hpp"
 #include "server/registry/queries.hpp"
@@ -23,6 +24,7 @@ std::map<std::string, std::span<db::Query const>> const& folders() {
       {"server/blobs", blobs::kQueries},
       {"server/catalog", catalog::kQueries},
       {"server/content", routes::kQueries},
+      {"server/cost", cost::kQueries},
       {"server/delivery", delivery::kQueries},
       {"server/events", events::kQueries},
       {"server/registry", registry::queries::kAll},

@@ -27,6 +27,8 @@ std::map<std::string_view, std::string_view> const kWalks{
     {"rollout_gaps", "a plan, on a worker: how long devices are quiet"},
     {"rollout_unknown_running", "what differs after a restore, on a worker, when an administrator asks"},
     {"rollout_unknown_rollouts", "what differs after a restore, on a worker, when an administrator asks"},
+    {"cost_releases", "what is stored, on a worker"},
+    {"cost_on_their_way", "what is stored, on a worker: uploads of a week"},
     {"all_documents", "the command check, and a server's start"},
 };
 

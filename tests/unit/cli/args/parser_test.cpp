@@ -40,6 +40,14 @@ TEST_CASE("paths of commands are distinct, and each noun is described") {
   }
 }
 
+TEST_CASE("a command may have commands below it") {
+  CHECK(parse(command_tree(), {"cost"}).command->path == "cost");
+  CHECK(parse(command_tree(), {"cost", "--model", "prices"}).arguments.text("model") == "prices");
+  CHECK(parse(command_tree(), {"cost", "prices"}).command->path == "cost prices");
+  CHECK(parse(command_tree(), {"cost", "prizes"}).text.find("did you mean `fleetctl cost prices`?") != std::string::npos);
+  CHECK(parse(command_tree(), {"device"}).exit == 2);
+}
+
 TEST_CASE("global flags stand anywhere, arguments keep their order") {
   auto const parsed = parse(command_tree(), {"-o", "json", "device", "--yes", "label", "cam-1", "a=b", "-q", "c-", "--server=https://x:1"});
   REQUIRE(parsed.command != nullptr);

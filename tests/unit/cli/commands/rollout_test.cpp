@@ -181,7 +181,7 @@ TEST_CASE("a plan is told in words") {
 
 TEST_CASE("a plan says how many bytes reach whom, and how long that takes over a link") {
   auto const plan = R"({"release":"reader@2.0.0","selector":"","targeted":40,"ineligible":0,"stages":[],"conflicts":[],"warnings":[],"delivery":{"bytes":41943040,"as_it_is_bytes":2097152000,
-    "largest_bytes":52428800,"devices":[{"model":"reader","hardware":"cam-a","from":"1.0.0","devices":38,"kind":"tensor_delta","bytes":1048576},
+    "largest_bytes":52428800,"money":{"egress":3.7,"total":3.7,"currency":"EUR"},"devices":[{"model":"reader","hardware":"cam-a","from":"1.0.0","devices":38,"kind":"tensor_delta","bytes":1048576},
     {"model":"reader","hardware":"cam-a","from":null,"devices":2,"kind":"as_it_is","bytes":52428800}]}})";
   FakeServer const server([&](Seen const&) { return net::json_response(200, plan); });
   Bench bench;
@@ -191,6 +191,7 @@ TEST_CASE("a plan says how many bytes reach whom, and how long that takes over a
   CHECK(text.find("delivery: 40.0 MiB in all; as they are 2.0 GiB\n") != std::string::npos);
   CHECK(text.find("  38 x cam-a reader from 1.0.0: tensor_delta, 1.0 MiB each\n") != std::string::npos);
   CHECK(text.find("  2 x cam-a reader: as_it_is, 50.0 MiB each\n") != std::string::npos);
+  CHECK(text.find("  egress: 3.70 EUR\n") != std::string::npos);
   CHECK(text.find("  at 1Mbit/s: 6 min where all share it, 7 min at most for a device that has it for itself\n") != std::string::npos);
   CHECK(bench.run({"rollout", "plan", "--release", "reader@2.0.0", "--all", "--policy", "standard", "--uplink", "fast"}) == 2);
 }

@@ -56,7 +56,7 @@ struct ApiFixture : StoreFixture {
   api::ApiHandler api{
       services,
       api::Listener::api,
-      {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &api::group_routes(), &api::rollout_routes(), &api::bundle_routes(), &api::support_routes(), &probe_routes()}};
+      {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &api::group_routes(), &api::rollout_routes(), &api::bundle_routes(), &api::support_routes(), &api::cost_routes(), &probe_routes()}};
   api::ApiHandler devices{services, api::Listener::device, {&api::system_routes(), &api::audit_routes(), &api::trust_routes(), &api::registry_routes(), &probe_routes()}};
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection

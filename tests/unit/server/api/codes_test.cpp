@@ -29,7 +29,7 @@ TEST_CASE("every code that a request can be answered with is in docs/api.md") {
   std::filesystem::path const root = fleet::test::source_dir();
   auto const document = read(root / "docs/api.md");
   std::size_t seen = 0;
-  for (auto const* const folder : {"access", "api", "blobs", "catalog", "ceremony", "delivery", "events", "fronts", "registry", "rollout", "signing", "store", "telemetry"}) {
+  for (auto const* const folder : {"access", "api", "blobs", "catalog", "ceremony", "cost", "delivery", "events", "fronts", "registry", "rollout", "signing", "store", "telemetry"}) {
     for (auto const& entry : std::filesystem::recursive_directory_iterator(root / "server" / folder)) {
       auto const room = entry.path().parent_path().filename();
       bool const is_database = room == "sqlite" || room == "postgres" || room == "db" || room == "transfer";  // what these say no request is answered with

@@ -33,7 +33,7 @@ TEST_CASE("each role has its permissions and no others") {
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "every route lets in the roles that have its permission, and no others") {
-  for (auto const* table : {&system_routes(), &audit_routes(), &trust_routes(), &registry_routes(), &group_routes(), &rollout_routes(), &bundle_routes(), &support_routes(), &test::probe_routes()}) {
+  for (auto const* table : {&system_routes(), &audit_routes(), &trust_routes(), &registry_routes(), &group_routes(), &rollout_routes(), &bundle_routes(), &support_routes(), &cost_routes(), &test::probe_routes()}) {
     for (auto const& route : *table) {
       if (route.listener == Listener::device || route.pattern == "/probe/block" || route.pattern == "/probe/long" || route.pattern == "/probe/open") continue;
       std::string target(route.pattern);
