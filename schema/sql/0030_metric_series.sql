@@ -16,6 +16,7 @@ CREATE TABLE metric_series (
   version  TEXT NOT NULL,
   hardware TEXT NOT NULL,
   labels   TEXT NOT NULL,               -- JSON, by name: those chosen that the device had
+  kept_by  TEXT NOT NULL,               -- what was chosen then: names between commas; empty: nothing, or there was no place for more
   seen     INTEGER NOT NULL,
   UNIQUE (metric, model, version, hardware, labels)
 ) STRICT;
@@ -34,8 +35,8 @@ CREATE TABLE metric_intervals (
 CREATE INDEX metric_intervals_age ON metric_intervals (start, series);
 
 INSERT INTO metric_names (model, metric, kind, seen) SELECT model, metric, '', seen FROM telemetry_metrics;
-INSERT INTO metric_series (metric, model, version, hardware, labels, seen)
-  SELECT metric, model, version, hardware, '{}', max(start) FROM telemetry GROUP BY metric, model, version, hardware;
+INSERT INTO metric_series (metric, model, version, hardware, labels, kept_by, seen)
+  SELECT metric, model, version, hardware, '{}', '', max(start) FROM telemetry GROUP BY metric, model, version, hardware;
 INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch)
   SELECT s.n, t.start, t.count, t.sum, t.min, t.max, t.sketch FROM telemetry t
     JOIN metric_series s ON s.metric = t.metric AND s.model = t.model AND s.version = t.version AND s.hardware = t.hardware;

@@ -15,6 +15,8 @@ inline constexpr std::array kAges{Age{std::chrono::minutes{1}, std::chrono::days
                                   Age{std::chrono::hours{1}, std::chrono::days{400}}};
 inline constexpr Millis kInterval = kAges.front().interval;
 inline constexpr Millis kRetention = kAges.back().until;
+/// So long after they were heard last series are kept by labels that are chosen no more: a label of too many values is a mistake that ends.
+inline constexpr Millis kOtherLabels = std::chrono::days{14};
 
 /// Where the interval begins that something of the time `at` is kept in.
 [[nodiscard]] constexpr SysTime interval_of(SysTime at, SysTime now) {

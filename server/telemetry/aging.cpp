@@ -2,6 +2,7 @@
 
 #include "core/stats/sketch.hpp"
 #include "server/telemetry/ages.hpp"
+#include "server/telemetry/labels.hpp"
 #include "server/telemetry/queries.hpp"
 #include "server/telemetry/sketches.hpp"
 
@@ -108,12 +109,15 @@ Result<bool> add_up_old(store::Tx& tx, SysTime now, int rows) {
 Result<bool> forget_old(store::Tx& tx, SysTime now, int rows) {
   auto const before = to_unix_ms(now - kRetention);
   bool more = false;
-  for (auto const* const query : {&kForgetIntervals, &kForgetMetrics, &kForgetSeries}) {
+  for (auto const* const query : {&kForgetIntervals, &kForgetMetrics}) {
     FLEET_TRY(auto const gone, tx.prepare(*query).bind_all(before, rows).affected());
     more = more || gone == rows;
-    if (query == &kForgetSeries && gone > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-gone).run());
   }
-  return more;
+  FLEET_TRY(auto const names, load_labels(tx.connection()));
+  FLEET_TRY(auto const old, tx.prepare(kForgetSeries).bind_all(before, rows).affected());
+  FLEET_TRY(auto const other, tx.prepare(kForgetOtherSeries).bind_all(to_unix_ms(now - kOtherLabels), rows, joined(names)).affected());
+  if (old + other > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-(old + other)).run());
+  return more || old == rows || other == rows;
 }
 
 }  // namespace fleet::telemetry

@@ -48,7 +48,7 @@ Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem cons
   std::int64_t without_place = 0;
   for (auto const& metric : item.metrics) {
     if (!is_usable(metric)) continue;
-    FLEET_TRY(auto const stored, find_series(tx, {metric.name, item.model, version, device.hardware, device.labels}, metric.kind, start, device.new_series, now));
+    FLEET_TRY(auto const stored, find_series(tx, {metric.name, item.model, version, device.hardware, device.kept}, metric.kind, start, device.new_series, now));
     // What comes as it happens is bounded by time itself.
     bool const in_time = stored && (stored->sketch || item.since >= now - kInTime);
     if (!stored || !(in_time || device.old_intervals.take())) {

@@ -4,6 +4,7 @@
 #include "server/registry/device_quota.hpp"
 #include "server/store/store.hpp"
 #include "server/telemetry/ages.hpp"
+#include "server/telemetry/labels.hpp"
 
 #include <string>
 
@@ -12,7 +13,7 @@ namespace fleet::telemetry {
 /// Who reports.
 struct Reporting {
   std::string const& hardware;
-  std::string const& labels;  ///< of those that are kept (labels.hpp)
+  KeptBy const& kept;
   registry::DeviceQuota& new_series;
   registry::DeviceQuota& old_intervals;
 };

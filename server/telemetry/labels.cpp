@@ -9,6 +9,7 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -54,11 +55,14 @@ Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::D
   return events::record(tx, deed, "telemetry.labels_changed", "telemetry/labels", encode(before), encode(names));
 }
 
-std::string labels_of(std::vector<std::string> const& names, wire::Labels const& device) {
-  json::object out;
+std::string joined(std::vector<std::string> const& names) { return fmt::format("{}", fmt::join(names, ",")); }
+
+KeptBy kept_by(std::vector<std::string> const& names, wire::Labels const& device) {
+  json::object labels;
   for (auto const& name : names)
-    if (auto const found = device.find(name); found != device.end()) out[name] = found->second;
-  return json::serialize(out);
+    if (auto const found = device.find(name); found != device.end()) labels[name] = found->second;
+  if (labels.empty()) return {};
+  return {json::serialize(labels), joined(names)};
 }
 
 }  // namespace fleet::telemetry

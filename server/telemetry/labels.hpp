@@ -18,7 +18,13 @@ inline constexpr std::size_t kLabelsMax = 4;
 /// @param names  in any order
 /// @errors bad_input (`bad_label`: too many, twice, or a name that no label may have)
 [[nodiscard]] Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::Deed const& deed);
-/// Those of a device, as a series has them: JSON, in the order of `names`.
-[[nodiscard]] std::string labels_of(std::vector<std::string> const& names, wire::Labels const& device);
+/// How a series keeps samples apart.
+struct KeptBy {
+  std::string labels = "{}";  ///< of the device: JSON, in the order of the names
+  std::string names = {};     ///< that were chosen, between commas
+};
+[[nodiscard]] KeptBy kept_by(std::vector<std::string> const& names, wire::Labels const& device);
+/// Between commas.
+[[nodiscard]] std::string joined(std::vector<std::string> const& names);
 
 }  // namespace fleet::telemetry

@@ -13,7 +13,7 @@ inline constexpr db::Query kFindSeries{
     "SELECT s.n, s.seen, i.sketch FROM metric_series s LEFT JOIN metric_intervals i ON i.series = s.n AND i.start = ?6 "
     "WHERE s.metric = ?1 AND s.model = ?2 AND s.version = ?3 AND s.hardware = ?4 AND s.labels = ?5"};
 inline constexpr db::Query kAddSeries{"telemetry_add_series",
-                                      "INSERT INTO metric_series (metric, model, version, hardware, labels, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING n"};
+                                      "INSERT INTO metric_series (metric, model, version, hardware, labels, kept_by, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING n"};
 inline constexpr db::Query kTouchSeries{"telemetry_touch_series", "UPDATE metric_series SET seen = ?2 WHERE n = ?1"};
 inline constexpr db::Query kPutInterval{
     "telemetry_put_interval",
@@ -54,6 +54,10 @@ inline constexpr db::Query kForgetIntervals{
     "DELETE FROM metric_intervals WHERE (series, start) IN (SELECT series, start FROM metric_intervals WHERE start < ?1 ORDER BY start, series LIMIT ?2)"};
 inline constexpr db::Query kForgetSeries{"telemetry_forget_series",
                                          "DELETE FROM metric_series WHERE n IN (SELECT n FROM metric_series WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
+// The same of those that are kept by other labels than ?3.
+inline constexpr db::Query kForgetOtherSeries{
+    "telemetry_forget_other_series",
+    "DELETE FROM metric_series WHERE n IN (SELECT n FROM metric_series WHERE seen < ?1 AND kept_by <> '' AND kept_by <> ?3 ORDER BY seen LIMIT ?2)"};
 inline constexpr db::Query kForgetMetrics{
     "telemetry_forget_metrics",
     "DELETE FROM metric_names WHERE (model, metric) IN (SELECT model, metric FROM metric_names WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
@@ -61,6 +65,6 @@ inline constexpr db::Query kForgetMetrics{
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kVersionOfDigest, kFindSeries,  kAddSeries,        kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric,
                               kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kGetText,
-                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kForgetSeries, kForgetMetrics});
+                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kForgetSeries, kForgetOtherSeries, kForgetMetrics});
 
 }  // namespace fleet::telemetry

@@ -85,10 +85,14 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
 
 Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) {
   std::map<std::vector<std::string>, Steps> series;
+  std::size_t points = 0;
   FLEET_CHECK(each_interval(reader, query.wanted, [&](Source const& source, std::int64_t start, Sum const& sum) -> Result<void> {
     std::vector<std::string> values;
     for (auto const& name : query.by) values.push_back(field_of(source, name));
-    auto& step = series[std::move(values)][start - start % query.step.count()];
+    auto const [at, is_new] = series[std::move(values)].try_emplace(start - start % query.step.count());
+    if (is_new && ++points > SeriesQuery::kAllPointsMax)
+      return bad_query({{"by", fmt::format("this is more than {} points: a longer step, a later since, or fewer series", SeriesQuery::kAllPointsMax)}});
+    auto& step = at->second;
     step.add(sum.count, sum.sum, sum.min, sum.max);
     step.sketch.merge(sum.sketch);
     return {};

@@ -14,7 +14,8 @@ enum class Stat { mean, rate, count, p50, p95 };
 
 /// GET /telemetry/query, decoded.
 struct SeriesQuery {
-  static constexpr std::int64_t kPointsMax = 11'000;  ///< a week of minutes
+  static constexpr std::int64_t kPointsMax = 11'000;      ///< of a series: a week of minutes
+  static constexpr std::size_t kAllPointsMax = 500'000;  ///< of all together
   Wanted wanted;
   Millis step{300'000};
   Stat stat = Stat::mean;
@@ -32,6 +33,7 @@ struct RawQuery {
 
 /// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
 /// `rate` is per second: of a counter its sum, of samples their number.
+/// @errors bad_input: more points than kAllPointsMax
 [[nodiscard]] Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query);
 
 }  // namespace fleet::telemetry

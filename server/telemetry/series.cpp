@@ -26,7 +26,7 @@ Result<std::optional<Stored>> look_up(store::Tx& tx, Series const& series, std::
   SysTime seen;
   {
     auto row = tx.prepare(kFindSeries);
-    FLEET_TRY(bool const found, row.bind_all(series.metric, series.model, series.version, series.hardware, series.labels, start).step());
+    FLEET_TRY(bool const found, row.bind_all(series.metric, series.model, series.version, series.hardware, series.kept.labels, start).step());
     if (!found) return std::optional<Stored>();
     out.n = row.int64(0);
     seen = from_unix_ms(row.int64(1));
@@ -43,7 +43,7 @@ Result<std::optional<Stored>> look_up(store::Tx& tx, Series const& series, std::
 
 Result<Stored> add(store::Tx& tx, Series const& series, SysTime now) {
   Stored out;
-  FLEET_TRY(out.n, tx.prepare(kAddSeries).bind_all(series.metric, series.model, series.version, series.hardware, series.labels, to_unix_ms(now)).returned());
+  FLEET_TRY(out.n, tx.prepare(kAddSeries).bind_all(series.metric, series.model, series.version, series.hardware, series.kept.labels, series.kept.names, to_unix_ms(now)).returned());
   FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(std::int64_t{1}).run());
   return out;
 }
@@ -52,9 +52,11 @@ Result<Stored> add(store::Tx& tx, Series const& series, SysTime now) {
 
 Result<std::optional<Stored>> find_series(store::Tx& tx, Series const& series, std::string_view kind, std::int64_t start, registry::DeviceQuota& quota, SysTime now) {
   FLEET_TRY(auto found, look_up(tx, series, kind, start, now));
-  if (found || !quota.take()) return found;
-  FLEET_TRY(bool const named, has_room_for_name(tx, series));
+  if (found) return found;
   FLEET_TRY(auto const many, tx.prepare(kCountSeries).returned());
+  if (!series.kept.names.empty() && many >= kSeriesByLabels) return find_series(tx, {series.metric, series.model, series.version, series.hardware}, kind, start, quota, now);
+  if (!quota.take()) return std::optional<Stored>();
+  FLEET_TRY(bool const named, has_room_for_name(tx, series));
   if (!named || many >= kSeriesOfFleet) return std::optional<Stored>();
   FLEET_CHECK(note_name(tx, series, kind, now));
   FLEET_TRY(auto added, add(tx, series, now));

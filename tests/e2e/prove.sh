@@ -34,14 +34,14 @@ touch "$work/sick"
 before=$(print_of d2)
 meet d2
 expect "a sick one fails its proof" until_true 20 in_state d2 failed
-expect "with the check's own code" explains d2 health_failed
+expect "with the check's own code" until_true 10 explains d2 health_failed
 expect "and is as it was" unchanged d2
 end_lie
 
 lie stolen prove 2
 meet d2
 expect "what does not run is not proved" until_true 20 in_state d2 ineligible
-expect "and that is told" explains d2 not_running
+expect "and that is told" until_true 10 explains d2 not_running
 expect "nothing changed" unchanged d2
 end_lie
 

@@ -122,11 +122,11 @@ private:
   }
 
   Result<void> fold(wire::MetricsItem const& item) {
-    if (!labels_) {
+    if (!kept_) {
       FLEET_TRY(auto const names, telemetry::load_labels(tx_.connection()));
-      labels_ = telemetry::labels_of(names, facts_.labels);
+      kept_ = telemetry::kept_by(names, facts_.labels);
     }
-    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *labels_, quotas_.series, quotas_.intervals}, item, now_));
+    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals}, item, now_));
     return engine_.on_metrics(tx_, facts_, item, now_);
   }
 
@@ -147,7 +147,7 @@ private:
   registry::DeviceFacts facts_;
   Quotas quotas_;
   SysTime now_;
-  std::optional<std::string> labels_;  ///< that its samples are kept by; looked up once a piece that has some
+  std::optional<telemetry::KeptBy> kept_;  ///< looked up once a piece that has samples
   std::map<std::string, bool> known_;
   std::map<std::string, wire::UpdateItem const*> last_updates_;
   std::map<std::string, std::int64_t> dropped_;  ///< by tier

@@ -106,7 +106,7 @@ struct TwoSites : StoreFixture {
     sql({"test.role",
          "INSERT INTO bound_roles (name, role, model, selector, issuer, issuer_ca, audience, repository_claim, repository, ref, expires_in_ms, created_by, "
          "created_at) VALUES ('rival-ci', 'publisher', 'rival', 'region=us', 'https://i', 'x', 'a', 'repository', 'rival/yonder', 'main', 1000, 'x', 0)"});
-    sql({"test.series", "INSERT INTO metric_series (n, metric, model, version, hardware, labels, seen) VALUES (1, 'accuracy', 'rival', '1', 'cam-a', '{}', 0)"});
+    sql({"test.series", "INSERT INTO metric_series (n, metric, model, version, hardware, labels, kept_by, seen) VALUES (1, 'accuracy', 'rival', '1', 'cam-a', '{}', '', 0)"});
     sql({"test.sample",
          "INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch) VALUES (1, ?1, 1, 1, 1, 1, '{}')"},
         to_unix_ms(kStart) - 600'000);

@@ -65,7 +65,7 @@ public:
       FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, now));
       FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, now));
       FLEET_TRY(auto const names, load_labels(tx.connection()));
-      auto const kept = labels_of(names, labels);
+      auto const kept = kept_by(names, labels);
       return telemetry::fold(tx, {hardware, kept, series, intervals}, item, now);
     });
   }
@@ -269,6 +269,26 @@ TEST_CASE("samples are kept apart by the labels that were chosen, from then on")
   kept.fold("cam-a", sample(kNow, "", accuracy(80, 9)), lab);
   CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels = '{}'") == 85);
   CHECK(kept.number("SELECT count(*) FROM audit WHERE action = 'telemetry.labels_changed'") == 2);
+}
+
+TEST_CASE("labels of too many values leave room for what comes without them, and end with their choice") {
+  Kept kept;
+  REQUIRE(kept.keep_by({"serial"}).has_value());
+  kept.fold("cam-a", sample(kNow, "", accuracy(1, 1)), {{"serial", "1"}});
+  kept.write([](store::Tx& tx) { return tx.connection().script("UPDATE telemetry_series_count SET many = " + std::to_string(kSeriesByLabels)); });
+  kept.fold("cam-a", sample(kNow, "", accuracy(2, 1)), {{"serial", "2"}});
+  kept.fold("cam-a", sample(kNow, "", accuracy(4, 1)), {{"serial", "3"}});
+  kept.fold("cam-a", sample(kNow, "", accuracy(8, 1)), {{"serial", "1"}});
+  CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels = '{}'") == 6);
+  CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels <> '{}'") == 9);
+  auto const later = kNow + kOtherLabels + std::chrono::hours{1};
+  while (kept.forget(later, 1)) {}
+  CHECK_MESSAGE(kept.number("SELECT count(*) FROM metric_series") == 2, "it is chosen still");
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  while (kept.forget(later, 1)) {}
+  CHECK(kept.number("SELECT count(*) FROM metric_series WHERE labels <> '{}'") == 0);
+  CHECK(kept.number("SELECT sum(count) FROM metric_intervals") == 6);
+  CHECK(kept.number("SELECT many FROM telemetry_series_count") == kSeriesByLabels);
 }
 
 TEST_CASE("labels that cannot be are refused, and change nothing") {

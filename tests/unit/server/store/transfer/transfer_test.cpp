@@ -41,7 +41,7 @@ INSERT INTO settings (name, value) VALUES ('a', 7), ('b', 'seven'), ('c', '');
 INSERT INTO device_quotas (device, what, remaining, as_of, exceeded, told_at) SELECT n, 'x', n / 3.0, 0, 0, 0 FROM devices;
 INSERT INTO models (name, created_at) VALUES ('m', 1);
 INSERT INTO releases (model, version, digest, document, request, state, created_by, created_at) VALUES ('m', '1', x'00ff', '{}', x'', 'approved', 'ann', 1);
-INSERT INTO metric_series (metric, model, version, hardware, labels, seen) VALUES ('x', 'm', '1', 'h', '{}', 0);
+INSERT INTO metric_series (metric, model, version, hardware, labels, kept_by, seen) VALUES ('x', 'm', '1', 'h', '{}', '', 0);
 INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch) VALUES (1, 0, 3, 0.1, -1e308, 1e308, '{}');
 )";
 
