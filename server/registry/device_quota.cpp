@@ -12,16 +12,27 @@ constexpr std::chrono::hours kTellEvery{1};
 
 }  // namespace
 
+Result<std::vector<DeviceQuota>> DeviceQuota::load(store::Tx& tx, std::int64_t device_n, std::initializer_list<QuotaRule> rules, SysTime now) {
+  std::vector<DeviceQuota> out;
+  for (auto const& rule : rules) out.push_back(DeviceQuota(device_n, rule, now));
+  auto row = tx.prepare(queries::kQuotas);
+  row.bind_all(device_n);
+  while (true) {
+    FLEET_TRY(bool const more, row.step());
+    if (!more) return out;
+    for (auto& quota : out) {
+      if (quota.rule_.what != row.text_view(0)) continue;
+      auto const past = std::max(Millis{0}, now - from_unix_ms(row.int64(2)));
+      quota.left_ = std::min(quota.rule_.most, row.real(1) + static_cast<double>(past.count()) / static_cast<double>(quota.rule_.refill.count()));
+      quota.over_ = row.int64(3);
+      quota.told_ = from_unix_ms(row.int64(4));
+    }
+  }
+}
+
 Result<DeviceQuota> DeviceQuota::load(store::Tx& tx, std::int64_t device_n, QuotaRule const& rule, SysTime now) {
-  DeviceQuota out(device_n, rule, now);
-  auto row = tx.prepare(queries::kQuota);
-  FLEET_TRY(bool const found, row.bind_all(device_n, rule.what).step());
-  if (!found) return out;
-  auto const past = std::max(Millis{0}, now - from_unix_ms(row.int64(1)));
-  out.left_ = std::min(rule.most, row.real(0) + static_cast<double>(past.count()) / static_cast<double>(rule.refill.count()));
-  out.over_ = row.int64(2);
-  out.told_ = from_unix_ms(row.int64(3));
-  return out;
+  FLEET_TRY(auto const one, load(tx, device_n, {rule}, now));
+  return one.front();
 }
 
 bool DeviceQuota::take() {

@@ -2,7 +2,9 @@
 
 #include "server/store/store.hpp"
 
+#include <initializer_list>
 #include <string_view>
+#include <vector>
 
 namespace fleet::registry {
 
@@ -25,6 +27,8 @@ constexpr QuotaRule renewals_of_device(Millis lifetime) { return {"renewals", 10
 class DeviceQuota {
 public:
   static Result<DeviceQuota> load(store::Tx& tx, std::int64_t device_n, QuotaRule const& rule, SysTime now);
+  /// Several in one statement, in the order of `rules`: each report asks for three.
+  static Result<std::vector<DeviceQuota>> load(store::Tx& tx, std::int64_t device_n, std::initializer_list<QuotaRule> rules, SysTime now);
   /// One more; false: it is over, and counted.
   bool take();
   /// How many were over, once an hour at most: what people are told of them. 0: nothing to tell now.

@@ -73,7 +73,7 @@ inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
                                         "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 // A key that an enrolment brings begins every tier of reports at 0.
 inline constexpr db::Query kForgetTiers{"registry.forget_tiers", "DELETE FROM device_tiers WHERE device = ?1"};
-inline constexpr db::Query kQuota{"registry.quota", "SELECT remaining, as_of, exceeded, told_at FROM device_quotas WHERE device = ?1 AND what = ?2"};
+inline constexpr db::Query kQuotas{"registry.quotas", "SELECT what, remaining, as_of, exceeded, told_at FROM device_quotas WHERE device = ?1"};
 inline constexpr db::Query kPutQuota{"registry.put_quota",
                                      "INSERT INTO device_quotas (device, what, remaining, as_of, exceeded, told_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, what) "
                                      "DO UPDATE SET remaining = excluded.remaining, as_of = excluded.as_of, exceeded = excluded.exceeded, told_at = excluded.told_at"};
@@ -213,7 +213,7 @@ inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGr
                                                        kAdoptWrapKey,
                                                        kForgetModels,
                                                        kForgetTiers,
-                                                       kQuota,
+                                                       kQuotas,
                                                        kPutQuota,
                                                        kSetNotAfter,
                                                        kSetKey,

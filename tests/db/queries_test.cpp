@@ -105,7 +105,7 @@ TEST_CASE("what every poll and report asks, and what retention drops, walks an i
                                        "delivery_order_by_sequence",
                                        "delivery_knows_model",
                                        "delivery_trim_history",
-                                       "registry.quota"};
+                                       "registry.quotas"};
   std::set<std::string_view> seen;
   for (auto const& [folder, queries] : folders())
     for (auto const& query : queries) {

@@ -32,10 +32,8 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
 struct Quotas {
   registry::DeviceQuota events, series, intervals;
   static Result<Quotas> load(store::Tx& tx, std::int64_t device_n, SysTime now) {
-    FLEET_TRY(auto events, registry::DeviceQuota::load(tx, device_n, registry::kEventsOfDevice, now));
-    FLEET_TRY(auto series, registry::DeviceQuota::load(tx, device_n, registry::kSeriesOfDevice, now));
-    FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, device_n, registry::kIntervalsOfDevice, now));
-    return Quotas{std::move(events), std::move(series), std::move(intervals)};
+    FLEET_TRY(auto const all, registry::DeviceQuota::load(tx, device_n, {registry::kEventsOfDevice, registry::kSeriesOfDevice, registry::kIntervalsOfDevice}, now));
+    return Quotas{all[0], all[1], all[2]};
   }
   Result<void> save(store::Tx& tx) {
     for (auto* const quota : {&events, &series, &intervals}) FLEET_CHECK(quota->save(tx));
