@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace fleet::rollout {
 namespace {
@@ -154,6 +155,7 @@ Result<int> JudgeLoop::round() {
     watch.not_before = services_.clock.mono() + kRestFactor * (services_.clock.mono() - began);
     ++judged;
   }
+  FLEET_CHECK(count_again());
   FLEET_CHECK(keep_service_time());
   return judged;
 }
@@ -170,7 +172,7 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   auto const& view = *found->second;
   standing.is_set = !view.members.empty();
   bool const as_counted = view.at_work->load(std::memory_order_relaxed) == facts.at_work && view.told->load(std::memory_order_relaxed) == facts.told;
-  if (!as_counted) FLEET_CHECK(count_again(view));
+  if (!as_counted) miscounted_.push_back(found->second);
   view.beyond_max->store(beyond_plan(view.setting(), standing, facts), std::memory_order_relaxed);
   Look look{clock_.now(), std::move(standing), std::move(facts)};
   if (closes_window(view.setting(), rollout.progress, look)) {
@@ -180,14 +182,19 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   return write(watch, stepped, look.facts);
 }
 
-/// Who is at work, and who was told, as the rows have it. The writer alone moves these numbers, in its jobs: there, and nowhere else, they and the rows are of one
-/// moment. What was read beside it may lack a commit, or have it twice, and a device that meets a limit so asks again a minute later.
-Result<void> JudgeLoop::count_again(RolloutView const& view) {
+/// Who is at work, and who was told, as the rows have it, of the rollouts where that looked otherwise. The writer alone moves these numbers, in its jobs: there,
+/// and nowhere else, they and the rows are of one moment. What was read beside it may lack a commit, or have it twice, and a device that meets a limit so asks
+/// again a minute later.
+Result<void> JudgeLoop::count_again() {
+  if (miscounted_.empty()) return {};
+  auto const views = std::exchange(miscounted_, {});
   return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(auto const facts, read_counts(tx.connection(), view.rollout));
-    bool const ended = view.rollout.state == State::completed || view.rollout.state == State::aborted;
-    view.at_work->store(facts.at_work - (ended ? facts.parked : 0), std::memory_order_relaxed);  // of an ended one, who may never come is at work no more
-    view.told->store(facts.told, std::memory_order_relaxed);
+    for (auto const& view : views) {
+      FLEET_TRY(auto const facts, read_counts(tx.connection(), view->rollout));
+      bool const ended = view->rollout.state == State::completed || view->rollout.state == State::aborted;
+      view->at_work->store(facts.at_work - (ended ? facts.parked : 0), std::memory_order_relaxed);  // of an ended one, who may never come is at work no more
+      view->told->store(facts.told, std::memory_order_relaxed);
+    }
     return {};
   });
 }

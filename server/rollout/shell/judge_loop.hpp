@@ -64,7 +64,7 @@ private:
   void note_round(Result<int> const& judged);
   [[nodiscard]] Result<bool> plan_anew(Watch& watch, Standing const& standing);
   Result<void> judge_one(db::Connection& reader, Watch& watch);
-  Result<void> count_again(RolloutView const& view);
+  Result<void> count_again();
   Result<Facts> gather(db::Connection& reader, Watch& watch);
   Result<void> settle();
   Result<void> keep_service_time();
@@ -91,6 +91,7 @@ private:
   GetSnapshot snapshot_;
   std::map<std::int64_t, Watch> watches_;
   std::set<std::int64_t> changed_;
+  std::vector<ViewPtr> miscounted_;  ///< in this round
   std::int64_t looked_hour_ = -1;  ///< of the last row of presence
   MonoTime service_kept_{}, ended_looked_{};
   std::string failing_;  ///< code of what the last round failed with
