@@ -26,10 +26,10 @@ constexpr std::size_t kBodyMax = 2 * kSelectorMax;
 constexpr std::size_t kDevicesAPiece = 50;  ///< a transaction: some ten milliseconds of the writer
 constexpr std::size_t kLeftOutShown = 100;
 
-Scope const kExport{Bound::named, Bound::named, {{Place::body, "model", Thing::moved_model}, {Place::body, "selector", Thing::devices}}};
-Scope const kBundle{Bound::named, Bound::named, {{Place::path, "id", Thing::bundle}}};
+constexpr Scope kExport{Bound::named, Bound::named, {{Place::body, "model", Thing::moved_model}, {Place::body, "selector", Thing::devices}}};
+constexpr Scope kBundle{Bound::named, Bound::named, {{Place::path, "id", Thing::bundle}}};
 // What a receipt tells is of every model that its device has.
-Scope const kReceipt{Bound::closed, Bound::named, {{Place::body, "device", Thing::device}}};
+constexpr Scope kReceipt{Bound::closed, Bound::named, {{Place::body, "device", Thing::device}}};
 
 json::object to_json(Bundle const& bundle) {
   return {{"id", bundle.id},

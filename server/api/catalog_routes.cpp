@@ -25,15 +25,15 @@ constexpr std::uint64_t kSmall = 64 * 1024;
 constexpr std::uint64_t kModelBodyMax = 512 * 1024;  ///< its standing policies, too
 
 // Releases are of every device: who is limited to some of them reads them and changes none.
-Scope const kModels{Bound::filtered, Bound::open};
-Scope const kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
-Scope const kDevices{Bound::named, Bound::filtered, {{Place::path, "m", Thing::model}}};
-Scope const kRelease{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
-Scope const kPublish{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "parents", Thing::parents}, {Place::body, "members", Thing::parents}}};
-Scope const kRevoke{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "recall", Thing::family}}};
-Scope const kUploads{Bound::filtered, Bound::closed};
-Scope const kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing::upload}}};
-Scope const kBlob{Bound::named, Bound::open, {{Place::path, "digest", Thing::blob}}};
+constexpr Scope kModels{Bound::filtered, Bound::open};
+constexpr Scope kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
+constexpr Scope kDevices{Bound::named, Bound::filtered, {{Place::path, "m", Thing::model}}};
+constexpr Scope kRelease{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
+constexpr Scope kPublish{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "parents", Thing::parents}, {Place::body, "members", Thing::parents}}};
+constexpr Scope kRevoke{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}, {Place::body, "recall", Thing::family}}};
+constexpr Scope kUploads{Bound::filtered, Bound::closed};
+constexpr Scope kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing::upload}}};
+constexpr Scope kBlob{Bound::named, Bound::open, {{Place::path, "digest", Thing::blob}}};
 
 
 blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }

@@ -13,7 +13,7 @@ constexpr std::uint64_t kBodyMax = 64 * 1024;
 constexpr std::int64_t kKeepMax = 10'000;
 
 // Bytes out are summed over devices of every kind.
-Scope const kCost{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}, {Place::query, "rollout", Thing::rollout}}};
+constexpr Scope kCost{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}, {Place::query, "rollout", Thing::rollout}}};
 
 Result<std::optional<std::int64_t>> read_keep(Call const& call) {
   auto const text = call.query_value("keep_releases");

@@ -24,7 +24,7 @@ constexpr std::size_t kFaultsShown = 20;
 constexpr int kUnknownShown = 10;
 
 // Groups bound tokens, and aim rollouts of every model: who has limits changes none, and is shown those that lie within.
-Scope const kRead{Bound::filtered, Bound::filtered};
+constexpr Scope kRead{Bound::filtered, Bound::filtered};
 
 /// A member of a bounded caller's view, or one that is beyond: which of both it is not told.
 Result<registry::Group> load_covered(Call const& call, db::Connection& reader) {

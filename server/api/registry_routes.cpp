@@ -19,16 +19,16 @@ namespace fleet::api {
 namespace {
 
 // What is a device's is no model's: who is limited to one reads it, as far as it says something of that model, and changes nothing.
-Scope const kDeviceRead{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}}};
-Scope const kExplain{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::query, "model", Thing::model}}};
-Scope const kDeviceChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device}}};
-Scope const kDeviceMove{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}}};
-Scope const kDeviceReplace{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}, {Place::body, "replaces", Thing::device}}};
-Scope const kDeviceList{
+constexpr Scope kDeviceRead{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}}};
+constexpr Scope kExplain{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::query, "model", Thing::model}}};
+constexpr Scope kDeviceChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device}}};
+constexpr Scope kDeviceMove{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}}};
+constexpr Scope kDeviceReplace{Bound::closed, Bound::named, {{Place::path, "id", Thing::moved_device}, {Place::body, "replaces", Thing::device}}};
+constexpr Scope kDeviceList{
     Bound::filtered, Bound::filtered, {{Place::query, "selector", Thing::question}, {Place::query, "running", Thing::release}, {Place::query, "descends_from", Thing::release}}};
-Scope const kTokenList{Bound::filtered, Bound::filtered};
-Scope const kTokenMake{Bound::closed, Bound::named, {{Place::body, "", Thing::bindings}}};
-Scope const kTokenChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device_token}}};
+constexpr Scope kTokenList{Bound::filtered, Bound::filtered};
+constexpr Scope kTokenMake{Bound::closed, Bound::named, {{Place::body, "", Thing::bindings}}};
+constexpr Scope kTokenChange{Bound::closed, Bound::named, {{Place::path, "id", Thing::device_token}}};
 
 
 Result<Reply> device_reply(Services& services, Call const& call, db::Connection& connection, registry::Device const& device) {

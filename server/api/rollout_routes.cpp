@@ -32,20 +32,20 @@ constexpr std::size_t kReasonMax = 1'000;
 constexpr std::int64_t kStagesMax = 1'000;
 constexpr char const* kPolicyRequired = "is required: a policy, or cautious, standard, fast or small-fleet";
 
-Scope const kLint{Bound::filtered, Bound::named, {{Place::body, "model", Thing::model}, {Place::body, "selector", Thing::some_devices}}};
-Scope const kPreset{Bound::open, Bound::named, {{Place::body, "selector", Thing::devices}}};
-Scope const kRollout{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}}};
-Scope const kVerb{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}}};
-Scope const kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}, {Place::body, "device", Thing::device}}};
-Scope const kNewRollout{Bound::named,
+constexpr Scope kLint{Bound::filtered, Bound::named, {{Place::body, "model", Thing::model}, {Place::body, "selector", Thing::some_devices}}};
+constexpr Scope kPreset{Bound::open, Bound::named, {{Place::body, "selector", Thing::devices}}};
+constexpr Scope kRollout{Bound::named, Bound::named, {{Place::path, "id", Thing::rollout}}};
+constexpr Scope kVerb{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}}};
+constexpr Scope kRetry{Bound::named, Bound::named, {{Place::path, "id", Thing::moved_rollout}, {Place::body, "device", Thing::device}}};
+constexpr Scope kNewRollout{Bound::named,
                  Bound::named,
                  {{Place::body, "model", Thing::moved_model},
                   {Place::body, "selector", Thing::devices},
                   {Place::body, "after", Thing::rollout},
                   {Place::body, "supersede", Thing::moved_rollout}}};
-Scope const kRolloutList{Bound::filtered, Bound::filtered, {{Place::query, "model", Thing::model}}};
+constexpr Scope kRolloutList{Bound::filtered, Bound::filtered, {{Place::query, "model", Thing::model}}};
 // A body that names no model is of the one that the caller is limited to.
-Scope const kUnhold{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::body, "model", Thing::model}}};
+constexpr Scope kUnhold{Bound::filtered, Bound::named, {{Place::path, "id", Thing::device}, {Place::body, "model", Thing::model}}};
 
 Result<Reply> rollout_reply(db::Connection& connection, Rollout const& found, int status = 200) {
   Reply reply;

@@ -2,8 +2,10 @@
 
 #include "server/store/db/db.hpp"
 
+#include <array>
+#include <cstddef>
+#include <initializer_list>
 #include <string_view>
-#include <vector>
 
 namespace fleet::api {
 
@@ -32,9 +34,9 @@ enum class Thing {
 };
 enum class Place { path, query, body };
 struct Named {
-  Place place;
+  Place place{};
   std::string_view name;  ///< a value of the path or query; of the body a member, or empty for the whole
-  Thing thing;
+  Thing thing{};
 };
 
 /// What a limit means to a request, where none of what it names answers that.
@@ -46,17 +48,32 @@ enum class Bound {
   closed,    ///< it is of all of them: not for a caller with such a limit
 };
 
+/// A few, known when the program is built: no table of routes makes anything at its start.
+class Names {
+public:
+  constexpr Names() = default;
+  constexpr Names(std::initializer_list<Named> names) {
+    for (auto const& name : names) names_.at(static_cast<std::size_t>(count_++)) = name;
+  }
+  [[nodiscard]] constexpr auto begin() const { return names_.begin(); }
+  [[nodiscard]] constexpr auto end() const { return names_.begin() + count_; }
+
+private:
+  std::array<Named, 8> names_{};
+  std::ptrdiff_t count_ = 0;
+};
+
 /// What a route is about. Its row says it and `judge` holds every caller to it, so that no handler can forget to ask.
 struct Scope {
   Bound models = Bound::unsaid;
   Bound devices = Bound::unsaid;
-  std::vector<Named> names = {};
+  Names names = {};
 };
 
 /// Of nobody's in particular: health, public metadata, what one sends of oneself.
-inline Scope const kOpen{Bound::open, Bound::open};
+inline constexpr Scope kOpen{Bound::open, Bound::open};
 /// Of the whole fleet and all models.
-inline Scope const kWhole{Bound::closed, Bound::closed};
+inline constexpr Scope kWhole{Bound::closed, Bound::closed};
 
 /// Whether the caller's limits cover one thing. @errors forbidden (code `out_of_scope`), not_found (uploads and blobs of others), bad_input
 [[nodiscard]] Result<void> check(Thing thing, Call const& call, db::Connection& connection, std::string_view value);

@@ -15,7 +15,7 @@ namespace {
 using simulation::Study;
 
 /// Of nobody's fleet, unless it is asked for this one's past.
-Scope const kSimulate{Bound::open, Bound::open, {{Place::body, "history", Thing::whole_fleet}}};
+constexpr Scope kSimulate{Bound::open, Bound::open, {{Place::body, "history", Thing::whole_fleet}}};
 constexpr std::size_t kBodyMax = 256 * 1024;
 constexpr std::int64_t kSeedMax = 1'000'000'000;
 

@@ -13,7 +13,7 @@ namespace json = boost::json;
 using delivery::Support;
 
 // What a device collects of itself is of every model that it has.
-Scope const kSupport{Bound::closed, Bound::named, {{Place::path, "id", Thing::device}}};
+constexpr Scope kSupport{Bound::closed, Bound::named, {{Place::path, "id", Thing::device}}};
 
 json::object to_json(std::string_view device, Support const& support) {
   auto const time = [](SysTime at) { return at == SysTime{} ? json::value(nullptr) : json::value(json::string(to_rfc3339(at))); };

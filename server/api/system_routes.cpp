@@ -44,7 +44,7 @@ Result<Reply> get_auth_status(Services&, Call const& call, db::Connection& reade
                                                  {"expires_at", token.at("expires_at")}}));
 }
 
-Scope const kSeen{Bound::filtered, Bound::filtered};
+constexpr Scope kSeen{Bound::filtered, Bound::filtered};
 
 }  // namespace
 

@@ -19,9 +19,9 @@ namespace {
 namespace json = boost::json;
 
 // Samples are summed over all devices of a series: a selector must be within the limits by its own words.
-Scope const kQuery{Bound::filtered, Bound::named, {{Place::query, "model", Thing::model}, {Place::query, "selector", Thing::devices}}};
+constexpr Scope kQuery{Bound::filtered, Bound::named, {{Place::query, "model", Thing::model}, {Place::query, "selector", Thing::devices}}};
 /// Names alone tell what all devices of a model measure.
-Scope const kNames{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}}};
+constexpr Scope kNames{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}}};
 
 constexpr std::uint64_t kLabelsBody = 4 * 1024;
 constexpr std::string_view kBetween{"\0", 1};  ///< parts a model from a name in a cursor

@@ -157,10 +157,10 @@ Result<Reply> import_releases(Services& services, Call const& call) {
   return take(services, call, proposal);
 }
 
-Scope const kStatus{Bound::filtered, Bound::open};
-Scope const kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
+constexpr Scope kStatus{Bound::filtered, Bound::open};
+constexpr Scope kModel{Bound::named, Bound::open, {{Place::path, "m", Thing::model}}};
 // What is signed of a model's releases is of every device.
-Scope const kSigning{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
+constexpr Scope kSigning{Bound::named, Bound::closed, {{Place::path, "m", Thing::model}}};
 
 }  // namespace
 
