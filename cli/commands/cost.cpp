@@ -16,6 +16,9 @@ namespace {
 
 std::string size_at(json::value const& from, std::string_view key) { return render::size_text(static_cast<std::uint64_t>(std::max(0.0, render::number_at(from, key)))); }
 
+/// An estimate.
+std::string about(json::value const& from) { return render::member(from, "out_bytes").is_null() ? std::string("not known") : "~" + size_at(from, "out_bytes"); }
+
 void line(Session& session, std::string const& text) { session.data(render::safe_text(text) + "\n"); }
 
 template <class F>
@@ -36,7 +39,7 @@ void tell_models(Session& session, json::value const& cost) {
                           {size_at(one, "bytes")},
                           {size_at(one, "prepared_bytes")},
                           {render::text_at(one, "rollouts")},
-                          {"~" + size_at(one, "out_bytes")}});
+                          {about(one)}});
     if (priced) table.rows.back().push_back({render::total_text(render::member(one, "money"))});
   });
   if (table.rows.empty()) return session.say("no releases");
@@ -52,7 +55,7 @@ void tell_rollouts(Session& session, json::value const& cost) {
                           {render::text_at(one, "model") + "@" + render::text_at(one, "version")},
                           {render::text_at(one, "state"), render::tone_of(render::text_at(one, "state"))},
                           {render::text_at(one, "told")},
-                          {"~" + size_at(one, "out_bytes")},
+                          {about(one)},
                           {size_at(one, "as_it_is_bytes")}});
     if (priced) table.rows.back().push_back({render::total_text(render::member(one, "money"))});
   });
@@ -110,7 +113,9 @@ void tell_devices(Session& session, json::value const& cost) {
       line(session, fmt::format("  {} x {} {}{}: {}, {} each", render::text_at(one, "devices"), render::text_at(one, "hardware"), render::text_at(one, "model"),
                                 from.empty() ? "" : " from " + from, render::text_at(one, "kind"), size_at(one, "bytes")));
     });
-    if (render::text_at(rollout, "counted") != render::text_at(rollout, "told"))
+    bool const known = !render::member(rollout, "out_bytes").is_null();
+    if (!known) line(session, "  none of its devices is registered any more: what they fetched is not known");
+    else if (render::text_at(rollout, "counted") != render::text_at(rollout, "told"))
       line(session, fmt::format("  {} of {} devices were looked at; the rest is taken to be alike", render::text_at(rollout, "counted"), render::text_at(rollout, "told")));
   });
 }

@@ -95,6 +95,7 @@ Result<int> labels(Session& session, Arguments const& arguments) {
     tell_labels(session, answer);
     return 0;
   }
+  if (!none && arguments.text("LABELS").empty()) return Error{Kind::bad_input, "bad_argument", "no label is named", "--none keeps samples by none"};
   if (none && arguments.has("LABELS")) return Error{Kind::bad_input, "bad_argument", "labels and --none contradict each other"};
   json::array names;
   auto const given = arguments.text("LABELS");
@@ -105,7 +106,8 @@ Result<int> labels(Session& session, Arguments const& arguments) {
   }
   json::object body{{"labels", std::move(names)}};
   if (!session.reason().empty()) body["reason"] = session.reason();
-  FLEET_TRY(auto const sent, api->send(net::Method::put, route.target(), render::json_text(body, 0), {{"Content-Type", "application/json"}}));
+  FLEET_TRY(auto const before, api->send(net::Method::get, route.target()));
+  FLEET_TRY(auto const sent, api->change(net::Method::put, route, body, std::string(before.header("ETag"))));
   FLEET_TRY(auto const answer, sent.json());
   session.say("what devices report from now on is kept by these; what was kept stays as it is");
   tell_labels(session, answer);

@@ -47,13 +47,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
 struct Census {
   std::size_t members = 0;
   bool finite = true;
+  bool nul = false;
 
   void take(json::value const& value) {
     if (auto const* const object = value.if_object())
       for (auto const& member : *object) {
         ++members;
+        nul = nul || member.key().find('\0') != std::string_view::npos;
         take(member.value());
       }
+    if (auto const* const text = value.if_string()) nul = nul || text->find('\0') != std::string_view::npos;
     if (auto const* const array = value.if_array())
       for (auto const& item : *array) take(item);
     if (auto const* const number = value.if_double()) finite = finite && std::isfinite(*number);
@@ -77,6 +80,7 @@ Result<json::value> parse_json(std::string_view text, std::size_t limit_bytes) {
   Census found;
   found.take(value);
   if (count_json_members(text.substr(0, used)) != found.members) return Error{Kind::bad_input, "duplicate_key", "an object has the same key twice"};
+  if (found.nul) return Error{Kind::bad_input, "nul_in_text", "a text holds the character U+0000, which no name or text may have"};
   if (!found.finite) return Error{Kind::bad_input, "bad_number", "a number is too large to be kept (beyond 1.8e308)"};
   return value;
 }

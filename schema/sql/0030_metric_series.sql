@@ -16,11 +16,12 @@ CREATE TABLE metric_series (
   version  TEXT NOT NULL,
   hardware TEXT NOT NULL,
   labels   TEXT NOT NULL,               -- JSON, by name: those chosen that the device had
-  kept_by  TEXT NOT NULL,               -- what was chosen then: names between commas; empty: nothing, or there was no place for more
+  kept_by  TEXT NOT NULL,               -- the names of its labels, between commas
   seen     INTEGER NOT NULL,
   UNIQUE (metric, model, version, hardware, labels)
 ) STRICT;
 CREATE INDEX metric_series_seen ON metric_series (seen);
+CREATE INDEX metric_series_kept_by ON metric_series (kept_by, seen);
 
 CREATE TABLE metric_intervals (
   series INTEGER NOT NULL REFERENCES metric_series (n) ON DELETE CASCADE,

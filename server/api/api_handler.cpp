@@ -169,7 +169,10 @@ Result<void> ApiHandler::admit(Route const& route, Call& call) const {
   }
   if (!call.request.query.empty()) {
     FLEET_TRY(auto pairs, net::parse_query(call.request.query));
-    for (auto& [name, value] : pairs) call.query.insert_or_assign(std::move(name), std::move(value));
+    for (auto& [name, value] : pairs) {
+      if (!is_utf8(name) || !is_utf8(value)) return Error{Kind::bad_input, "bad_parameter", "the query is not UTF-8", "percent-encode texts as UTF-8"};
+      call.query.insert_or_assign(std::move(name), std::move(value));
+    }
   }
   auto actor = identify(route, call);
   if (!actor) {

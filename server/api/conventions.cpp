@@ -151,6 +151,7 @@ Result<Page> read_page(Call const& call) {
     auto const raw = from_base64url(text);
     if (!raw) return bad_cursor();
     page.after = as_text(*raw);
+    if (!is_utf8(page.after) || page.after.find('\0') != std::string::npos) return bad_cursor();
   }
   return page;
 }

@@ -136,6 +136,7 @@ Result<Match> Router::find(net::Method method, std::string_view path) const {
     walk.escaped.reserve(walk.raw.count);
     for (std::size_t i = 0; i < walk.raw.count; ++i) {
       FLEET_TRY(auto text, net::percent_decode(walk.raw.items[i]));
+      if (!is_utf8(text)) return Error{Kind::bad_input, "bad_parameter", "the path is not UTF-8", "percent-encode texts as UTF-8"};
       walk.decoded.items[i] = walk.escaped.emplace_back(std::move(text));
     }
   }

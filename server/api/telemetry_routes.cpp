@@ -24,10 +24,11 @@ constexpr Scope kQuery{Bound::filtered, Bound::named, {{Place::query, "model", T
 constexpr Scope kNames{Bound::filtered, Bound::closed, {{Place::query, "model", Thing::model}}};
 
 constexpr std::uint64_t kLabelsBody = 4 * 1024;
-constexpr std::string_view kBetween{"\0", 1};  ///< parts a model from a name in a cursor
+constexpr std::string_view kBetween = "\n";  ///< parts a model from a name in a cursor
 
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
+  FLEET_CHECK(only_query(call, {"metric", "model", "version", "since", "step", "stat", "by", "selector"}));
   telemetry::RawQuery const raw{.metric = call.query_value("metric"),
                                 .model = call.query_value("model"),
                                 .version = call.query_value("version"),
@@ -79,6 +80,7 @@ Result<Reply> list_names(Services& services, Call const& call) {
 Result<Reply> labels_reply(db::Connection& reader) {
   FLEET_TRY(auto const labels, telemetry::load_labels(reader));
   Reply reply;
+  FLEET_TRY(reply.revision, telemetry::labels_revision(reader));
   reply.body = json::serialize(json::object{{"labels", json::array(labels.begin(), labels.end())}});
   return reply;
 }
@@ -100,6 +102,8 @@ Result<Reply> put_labels(Services&, Call const& call, store::Tx& tx) {
     }
   body.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
+  FLEET_TRY(auto const revision, telemetry::labels_revision(tx.connection()));
+  if (revision > 0) FLEET_CHECK(check_if_match(call, revision));
   FLEET_CHECK(telemetry::set_labels(tx, std::move(names), call.deed(reason)));
   return labels_reply(tx.connection());
 }

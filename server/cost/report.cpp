@@ -42,9 +42,9 @@ json::object rollout_object(RolloutTraffic const& one, Prices const& prices) {
           {"started_at", wire::time_or_null(one.started_at)},
           {"told", one.told},
           {"counted", one.counted},
-          {"out_bytes", one.traffic.bytes},
-          {"as_it_is_bytes", one.traffic.as_it_is},
-          {"money", money_value(prices, {.out_bytes = number(one.traffic.bytes), .stored_bytes = {}, .requests = {}})}};
+          {"out_bytes", one.is_known() ? json::value(one.traffic.bytes) : json::value(nullptr)},
+          {"as_it_is_bytes", one.is_known() ? json::value(one.traffic.as_it_is) : json::value(nullptr)},
+          {"money", money_value(prices, {.out_bytes = one.is_known() ? std::optional(number(one.traffic.bytes)) : std::nullopt, .stored_bytes = {}, .requests = {}})}};
 }
 
 /// Of a model, or of all.

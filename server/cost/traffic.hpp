@@ -51,6 +51,8 @@ struct RolloutTraffic {
   std::int64_t told = 0;
   std::int64_t counted = 0;  ///< of them, whose hardware and version before were looked at: the rest is taken to be alike
   Traffic traffic;           ///< of all that were told; its lines of those that were counted
+  /// Not where all that were told have been deleted since.
+  [[nodiscard]] bool is_known() const { return counted > 0 || told == 0; }
 };
 /// How many devices of a rollout are looked at, one by one: of one that is asked for, of one among others.
 inline constexpr std::int64_t kCountedOfOne = 1'000'000;

@@ -18,12 +18,14 @@ inline constexpr Millis kRetention = kAges.back().until;
 /// So long after they were heard last series are kept by labels that are chosen no more: a label of too many values is a mistake that ends.
 inline constexpr Millis kOtherLabels = std::chrono::days{14};
 
-/// Where the interval begins that something of the time `at` is kept in.
-[[nodiscard]] constexpr SysTime interval_of(SysTime at, SysTime now) {
+/// How long the interval is that something of the time `at` is kept in.
+[[nodiscard]] constexpr Millis interval_at(SysTime at, SysTime now) {
   auto interval = kAges.back().interval;
   for (auto age = kAges.rbegin(); age != kAges.rend(); ++age)
     if (now - at < age->until) interval = age->interval;
-  return at - at.time_since_epoch() % interval;
+  return interval;
 }
+/// Where it begins.
+[[nodiscard]] constexpr SysTime interval_of(SysTime at, SysTime now) { return at - at.time_since_epoch() % interval_at(at, now); }
 
 }  // namespace fleet::telemetry

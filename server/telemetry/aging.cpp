@@ -5,6 +5,7 @@
 #include "server/telemetry/labels.hpp"
 #include "server/telemetry/queries.hpp"
 #include "server/telemetry/sketches.hpp"
+#include "server/telemetry/terms.hpp"
 
 #include <fmt/format.h>
 
@@ -106,18 +107,42 @@ Result<bool> add_up_old(store::Tx& tx, SysTime now, int rows) {
   return false;
 }
 
+namespace {
+
+/// The names of the labels of series, as they are kept: `site`, `region,site`; empty of those without.
+Result<std::vector<std::string>> label_sets(store::Tx& tx) {
+  std::vector<std::string> out;
+  auto row = tx.prepare(kLabelSets);
+  while (true) {
+    FLEET_TRY(bool const more, row.step());
+    if (!more) return out;
+    out.push_back(row.text(0));
+  }
+}
+
+bool are_chosen(std::string_view kept_by, std::vector<std::string> const& chosen) {
+  auto const names = split(kept_by);
+  return std::all_of(names.begin(), names.end(), [&](std::string const& name) { return std::find(chosen.begin(), chosen.end(), name) != chosen.end(); });
+}
+
+}  // namespace
+
 Result<bool> forget_old(store::Tx& tx, SysTime now, int rows) {
-  auto const before = to_unix_ms(now - kRetention);
   bool more = false;
   for (auto const* const query : {&kForgetIntervals, &kForgetMetrics}) {
-    FLEET_TRY(auto const gone, tx.prepare(*query).bind_all(before, rows).affected());
+    FLEET_TRY(auto const gone, tx.prepare(*query).bind_all(to_unix_ms(now - kRetention), rows).affected());
     more = more || gone == rows;
   }
-  FLEET_TRY(auto const names, load_labels(tx.connection()));
-  FLEET_TRY(auto const old, tx.prepare(kForgetSeries).bind_all(before, rows).affected());
-  FLEET_TRY(auto const other, tx.prepare(kForgetOtherSeries).bind_all(to_unix_ms(now - kOtherLabels), rows, joined(names)).affected());
-  if (old + other > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-(old + other)).run());
-  return more || old == rows || other == rows;
+  FLEET_TRY(auto const chosen, load_labels(tx.connection()));
+  FLEET_TRY(auto const sets, label_sets(tx));
+  for (auto const& kept_by : sets) {
+    auto const before = to_unix_ms(now - (are_chosen(kept_by, chosen) ? kRetention : kOtherLabels));
+    FLEET_TRY(auto const intervals, tx.prepare(kDropIntervals).bind_all(before, rows, kept_by).affected());
+    FLEET_TRY(auto const series, tx.prepare(kDropSeries).bind_all(before, rows, kept_by).affected());
+    if (series > 0) FLEET_CHECK(tx.prepare(kAddToSeriesCount).bind_all(-series).run());
+    more = more || intervals == rows || series == rows;
+  }
+  return more;
 }
 
 }  // namespace fleet::telemetry

@@ -1,5 +1,6 @@
 #include "server/telemetry/features.hpp"
 
+#include "server/telemetry/ages.hpp"
 #include "server/telemetry/names.hpp"
 #include "server/telemetry/terms.hpp"
 
@@ -8,6 +9,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 namespace fleet::telemetry {
@@ -16,6 +18,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr int kNamesMax = 1'000;  ///< more than a model may have
+
+/// JSON has no infinity.
+json::value finite(double value) { return std::isfinite(value) ? json::value(rounded(value)) : json::value(nullptr); }
 
 /// The lines of one metric: a step is told once the next one begins.
 class Lines {
@@ -39,11 +44,11 @@ public:
     if (step_.count == 0) return {};
     if (++count_ > FeaturesQuery::kLinesMax)
       return bad_query({{"step", fmt::format("this is more than {} lines: a longer step, a later since, or metrics by name", FeaturesQuery::kLinesMax)}});
-    auto const step_s = std::chrono::duration<double>(query_.step).count();
+    auto const step_s = std::chrono::duration<double>(std::max(query_.step, interval_at(from_unix_ms(begins_), query_.now))).count();
     bool const counts = metric_.type == "counter";
     auto const value = counts ? step_.sum : step_.sum / static_cast<double>(step_.count);
     bool const spread = step_.sketch.count() > 0;
-    auto const quantile = [&](double q) { return spread ? json::value(rounded(step_.sketch.quantile(q))) : json::value(nullptr); };
+    auto const quantile = [&](double q) { return spread ? finite(step_.sketch.quantile(q)) : json::value(nullptr); };
     json::object labels;
     for (auto const& [name, text] : source_.labels) labels[name] = text;
     json::object const line{{"time", to_rfc3339(from_unix_ms(begins_))},
@@ -55,13 +60,13 @@ public:
                             {"metric", metric_.name},
                             {"type", metric_.type.empty() ? json::value(nullptr) : json::value(metric_.type)},
                             {"count", step_.count},
-                            {"rate", rounded((counts ? step_.sum : static_cast<double>(step_.count)) / step_s)},
-                            {"mean", rounded(step_.sum / static_cast<double>(step_.count))},
-                            {"min", rounded(step_.min)},
-                            {"max", rounded(step_.max)},
+                            {"rate", finite((counts ? step_.sum : static_cast<double>(step_.count)) / step_s)},
+                            {"mean", finite(step_.sum / static_cast<double>(step_.count))},
+                            {"min", finite(step_.min)},
+                            {"max", finite(step_.max)},
                             {"p50", quantile(.5)},
                             {"p95", quantile(.95)},
-                            {"delta", before_ ? json::value(rounded(value - *before_)) : json::value(nullptr)}};
+                            {"delta", before_ ? finite(value - *before_) : json::value(nullptr)}};
     out_ += json::serialize(line) + "\n";
     before_ = value;
     step_ = {};
@@ -89,6 +94,8 @@ Result<FeaturesQuery> parse_features(RawFeatures const& raw, registry::Limits co
   auto const since = to_unix_ms(terms.since(raw.since));
   query.since = from_unix_ms(since - since % query.step.count());  // a step is whole
   query.selector = terms.selector(raw.selector);
+  query.known = limiting_labels(limits);
+  query.now = now;
   if (terms.faults().empty()) return query;
   return bad_query(std::move(terms.faults()));
 }
@@ -101,7 +108,7 @@ Result<std::string> run_features(db::Connection& reader, FeaturesQuery const& qu
     bool const named = query.metrics.empty() || std::find(query.metrics.begin(), query.metrics.end(), metric.name) != query.metrics.end();
     if (!named) continue;
     Lines lines(query, metric, out, count);
-    Wanted const wanted{metric.name, query.model, query.version, query.since, query.selector, true};
+    Wanted const wanted{metric.name, query.model, query.version, query.since, query.selector, true, query.known};
     FLEET_CHECK(each_interval(reader, wanted, [&](Source const& source, std::int64_t start, Sum const& sum) { return lines.add(source, start, sum); }));
     FLEET_CHECK(lines.finish());
   }

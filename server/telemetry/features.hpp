@@ -16,6 +16,8 @@ struct FeaturesQuery {
   SysTime since{};
   Millis step{3'600'000};
   registry::Selector selector = {};
+  std::vector<std::string> known = {};  ///< labels that a series must have (intervals.hpp)
+  SysTime now{};
 };
 /// The parameters as a request has them; empty ones take their defaults.
 struct RawFeatures {

@@ -21,8 +21,17 @@ Result<std::string> version_of(store::Tx& tx, std::string const& model, std::str
   return found ? row.text(0) : std::string{};
 }
 
+/// Buckets count the samples, between the least and the most of them; of others one device would make the quantiles of all.
+bool fits(wire::MetricsItem::Metric const& metric) {
+  if (metric.buckets.empty()) return true;
+  std::int64_t samples = 0;
+  for (auto const& [key, count] : metric.buckets)
+    if (count < 0 || __builtin_add_overflow(samples, count, &samples)) return false;
+  return samples == metric.count && metric.buckets.begin()->first >= stats::Sketch::key_of(metric.min) - 1 && metric.buckets.rbegin()->first <= stats::Sketch::key_of(metric.max) + 1;
+}
+
 Result<void> put(store::Tx& tx, Stored const& stored, std::int64_t start, wire::MetricsItem::Metric const& metric) {
-  stats::Sketch sketch(metric.buckets);
+  stats::Sketch sketch(fits(metric) ? metric.buckets : std::map<int, std::int64_t>());
   if (stored.sketch) sketch.merge(*stored.sketch);
   sketch.collapse(kBucketsOfSketch);
   return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets())).run();

@@ -39,7 +39,8 @@ Result<void> each_interval(db::Connection& reader, Wanted const& wanted, std::fu
     if (!more) return {};
     if (row.int64(0) != source.n) {
       FLEET_TRY(source, read_source(row));
-      chosen = wanted.selector.matches({.id = {}, .hardware = source.hardware, .state = {}, .labels = &source.labels});
+      bool const known = std::all_of(wanted.known.begin(), wanted.known.end(), [&](std::string const& label) { return source.labels.contains(label); });
+      chosen = known && wanted.selector.matches({.id = {}, .hardware = source.hardware, .state = {}, .labels = &source.labels});
     }
     if (!chosen) continue;
     Sum sum;

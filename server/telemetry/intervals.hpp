@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace fleet::telemetry {
 
@@ -32,6 +33,7 @@ struct Wanted {
   SysTime since{};
   registry::Selector selector = {};  ///< over hardware and labels
   bool sketches = false;             ///< they are most of what is read
+  std::vector<std::string> known = {};  ///< labels that a series must have: of one without nobody knows whose samples it sums up
 };
 /// Calls `take` with each kept interval of the series that are wanted: one series after the other, each in the order of time.
 /// @param start  of the interval, ms

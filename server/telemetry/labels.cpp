@@ -12,13 +12,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 namespace fleet::telemetry {
 namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kSetting = "telemetry_labels";
+constexpr std::string_view kSetting = "telemetry_labels", kRevision = "telemetry_labels_revision";
+constexpr auto kOfReleases = std::to_array<std::string_view>({"model", "version"});  ///< questions mean the release by these
 
 std::string encode(std::vector<std::string> const& names) { return json::serialize(json::array(names.begin(), names.end())); }
 
@@ -27,6 +29,8 @@ Result<void> check(std::vector<std::string> const& names) {
     return Error{Kind::bad_input, "bad_label", fmt::format("{} labels, at most {} keep samples apart", names.size(), kLabelsMax), "each multiplies what is kept by its values"};
   for (auto const& name : names) {
     if (std::count(names.begin(), names.end(), name) > 1) return Error{Kind::bad_input, "bad_label", fmt::format("label '{}' is named twice", name)};
+    if (std::find(kOfReleases.begin(), kOfReleases.end(), name) != kOfReleases.end())
+      return Error{Kind::bad_input, "bad_label", fmt::format("'{}' is the release's already: samples are kept apart by it anyway", name)};
     FLEET_CHECK(registry::check_labels({{name, "any"}}));
   }
   return {};
@@ -46,11 +50,19 @@ Result<std::vector<std::string>> load_labels(db::Connection& reader) {
   return out;
 }
 
+Result<std::int64_t> labels_revision(db::Connection& reader) {
+  auto row = reader.prepare(kGetText);
+  FLEET_TRY(bool const found, row.bind_all(kRevision).step());
+  return found ? std::stoll(row.text(0)) : 0;
+}
+
 Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::Deed const& deed) {
   std::sort(names.begin(), names.end());
   FLEET_CHECK(check(names));
   FLEET_TRY(auto const before, load_labels(tx.connection()));
   if (names == before) return {};
+  FLEET_TRY(auto const revision, labels_revision(tx.connection()));
+  FLEET_CHECK(tx.prepare(kPutText).bind_all(kRevision, std::to_string(revision + 1)).run());
   FLEET_CHECK(tx.prepare(kPutText).bind_all(kSetting, encode(names)).run());
   return events::record(tx, deed, "telemetry.labels_changed", "telemetry/labels", encode(before), encode(names));
 }
@@ -59,10 +71,14 @@ std::string joined(std::vector<std::string> const& names) { return fmt::format("
 
 KeptBy kept_by(std::vector<std::string> const& names, wire::Labels const& device) {
   json::object labels;
-  for (auto const& name : names)
-    if (auto const found = device.find(name); found != device.end()) labels[name] = found->second;
-  if (labels.empty()) return {};
-  return {json::serialize(labels), joined(names)};
+  std::vector<std::string> had;
+  for (auto const& name : names) {
+    auto const found = device.find(name);
+    if (found == device.end()) continue;
+    labels[name] = found->second;
+    had.push_back(name);
+  }
+  return {json::serialize(labels), joined(had)};
 }
 
 }  // namespace fleet::telemetry

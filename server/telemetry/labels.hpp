@@ -14,14 +14,16 @@ inline constexpr std::size_t kLabelsMax = 4;
 
 /// Sorted. None where nobody chose any.
 [[nodiscard]] Result<std::vector<std::string>> load_labels(db::Connection& reader);
+/// How often they were chosen.
+[[nodiscard]] Result<std::int64_t> labels_revision(db::Connection& reader);
 /// What comes from now on is kept by them; what was kept stays as it is. The deed is audited.
 /// @param names  in any order
-/// @errors bad_input (`bad_label`: too many, twice, or a name that no label may have)
+/// @errors bad_input (`bad_label`: too many, twice, or a name that no label may have, or that means a release's)
 [[nodiscard]] Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::Deed const& deed);
 /// How a series keeps samples apart.
 struct KeptBy {
   std::string labels = "{}";  ///< of the device: JSON, in the order of the names
-  std::string names = {};     ///< that were chosen, between commas
+  std::string names = {};     ///< theirs, between commas
 };
 [[nodiscard]] KeptBy kept_by(std::vector<std::string> const& names, wire::Labels const& device);
 /// Between commas.

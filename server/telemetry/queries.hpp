@@ -52,12 +52,15 @@ inline constexpr db::Query kDropInterval{"telemetry_drop_interval", "DELETE FROM
 inline constexpr db::Query kForgetIntervals{
     "telemetry_forget_intervals",
     "DELETE FROM metric_intervals WHERE (series, start) IN (SELECT series, start FROM metric_intervals WHERE start < ?1 ORDER BY start, series LIMIT ?2)"};
-inline constexpr db::Query kForgetSeries{"telemetry_forget_series",
-                                         "DELETE FROM metric_series WHERE n IN (SELECT n FROM metric_series WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
-// The same of those that are kept by other labels than ?3.
-inline constexpr db::Query kForgetOtherSeries{
-    "telemetry_forget_other_series",
-    "DELETE FROM metric_series WHERE n IN (SELECT n FROM metric_series WHERE seen < ?1 AND kept_by <> '' AND kept_by <> ?3 ORDER BY seen LIMIT ?2)"};
+// Of series that were heard last before ?1 and are kept by ?3: their intervals first, lest one statement drops a million rows.
+inline constexpr db::Query kDropIntervals{
+    "telemetry_drop_intervals",
+    "DELETE FROM metric_intervals WHERE (series, start) IN (SELECT i.series, i.start FROM metric_series s JOIN metric_intervals i ON i.series = s.n "
+    "WHERE s.kept_by = ?3 AND s.seen < ?1 LIMIT ?2)"};
+inline constexpr db::Query kDropSeries{"telemetry_drop_series",
+                                       "DELETE FROM metric_series WHERE n IN (SELECT s.n FROM metric_series s WHERE s.kept_by = ?3 AND s.seen < ?1 "
+                                       "AND NOT EXISTS (SELECT 1 FROM metric_intervals i WHERE i.series = s.n) LIMIT ?2)"};
+inline constexpr db::Query kLabelSets{"telemetry_label_sets", "SELECT DISTINCT kept_by FROM metric_series"};
 inline constexpr db::Query kForgetMetrics{
     "telemetry_forget_metrics",
     "DELETE FROM metric_names WHERE (model, metric) IN (SELECT model, metric FROM metric_names WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
@@ -65,6 +68,6 @@ inline constexpr db::Query kForgetMetrics{
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kVersionOfDigest, kFindSeries,  kAddSeries,        kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric,
                               kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kGetText,
-                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kForgetSeries, kForgetOtherSeries, kForgetMetrics});
+                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kDropIntervals, kDropSeries, kLabelSets, kForgetMetrics});
 
 }  // namespace fleet::telemetry

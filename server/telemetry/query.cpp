@@ -1,5 +1,6 @@
 #include "server/telemetry/query.hpp"
 
+#include "server/telemetry/ages.hpp"
 #include "server/telemetry/terms.hpp"
 
 #include <fmt/format.h>
@@ -27,8 +28,9 @@ using Steps = std::map<std::int64_t, Sum>;
 
 bool needs_sketch(Stat stat) { return stat == Stat::p50 || stat == Stat::p95 || stat == Stat::rate; }
 
-double value_of(Sum const& step, SeriesQuery const& query) {
-  auto const step_s = std::chrono::duration<double>(query.step).count();
+/// Of what is kept in longer intervals than the step the interval counts.
+double value_of(Sum const& step, SeriesQuery const& query, std::int64_t start) {
+  auto const step_s = std::chrono::duration<double>(std::max(query.step, interval_at(from_unix_ms(start), query.now))).count();
   switch (query.stat) {
     case Stat::mean: return step.sum / static_cast<double>(step.count);
     case Stat::count: return static_cast<double>(step.count);
@@ -56,7 +58,7 @@ json::object to_json(std::vector<std::string> const& values, Steps const& steps,
   json::array points;
   for (auto const& [start, step] : steps) {
     if (!can_answer(step, query.stat)) continue;
-    auto const value = value_of(step, query);
+    auto const value = value_of(step, query, start);
     if (!std::isfinite(value)) continue;  // JSON has no infinity
     points.push_back(json::array{to_rfc3339(from_unix_ms(start)), query.stat == Stat::count ? value : rounded(value)});
   }
@@ -77,6 +79,8 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
   query.by = terms.by(raw.by);
   query.wanted.selector = terms.selector(raw.selector);
   query.wanted.sketches = needs_sketch(query.stat);
+  query.wanted.known = limiting_labels(limits);
+  query.now = now;
   if (terms.faults().empty() && (now - query.wanted.since) / query.step > SeriesQuery::kPointsMax)
     terms.fault("step", fmt::format("{} from {} on are more than {} points", to_string(query.step), to_rfc3339(query.wanted.since), SeriesQuery::kPointsMax));
   if (terms.faults().empty()) return query;
@@ -85,7 +89,7 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
 
 Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) {
   std::map<std::vector<std::string>, Steps> series;
-  std::size_t points = 0;
+  std::size_t points = 0, buckets = 0;
   FLEET_CHECK(each_interval(reader, query.wanted, [&](Source const& source, std::int64_t start, Sum const& sum) -> Result<void> {
     std::vector<std::string> values;
     for (auto const& name : query.by) values.push_back(field_of(source, name));
@@ -94,7 +98,10 @@ Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) 
       return bad_query({{"by", fmt::format("this is more than {} points: a longer step, a later since, or fewer series", SeriesQuery::kAllPointsMax)}});
     auto& step = at->second;
     step.add(sum.count, sum.sum, sum.min, sum.max);
+    auto const before = step.sketch.buckets().size();
     step.sketch.merge(sum.sketch);
+    buckets += step.sketch.buckets().size() - before;
+    if (buckets > SeriesQuery::kBucketsMax) return bad_query({{"stat", "quantiles of so much take too much memory: a longer step, a later since, or fewer series"}});
     return {};
   }));
   json::array list;

@@ -16,9 +16,11 @@ enum class Stat { mean, rate, count, p50, p95 };
 struct SeriesQuery {
   static constexpr std::int64_t kPointsMax = 11'000;      ///< of a series: a week of minutes
   static constexpr std::size_t kAllPointsMax = 500'000;  ///< of all together
+  static constexpr std::size_t kBucketsMax = 1'000'000;  ///< of sketches that are held at one time: some 50 MB
   Wanted wanted;
   Millis step{300'000};
   Stat stat = Stat::mean;
+  SysTime now{};
   std::vector<std::string> by = {};  ///< of model, version, hardware and the labels that samples are kept by
 };
 
@@ -33,7 +35,7 @@ struct RawQuery {
 
 /// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
 /// `rate` is per second: of a counter its sum, of samples their number.
-/// @errors bad_input: more points than kAllPointsMax
+/// @errors bad_input: more points than kAllPointsMax, more buckets than kBucketsMax
 [[nodiscard]] Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query);
 
 }  // namespace fleet::telemetry

@@ -48,19 +48,26 @@ Result<Stored> add(store::Tx& tx, Series const& series, SysTime now) {
   return out;
 }
 
+/// @param many  series that there are
+Result<std::optional<Stored>> find_new(store::Tx& tx, Series const& series, std::string_view kind, std::int64_t many, SysTime now) {
+  FLEET_TRY(bool const named, has_room_for_name(tx, series));
+  if (!named || many >= kSeriesOfFleet) return std::optional<Stored>();
+  FLEET_CHECK(note_name(tx, series, kind, now));
+  FLEET_TRY(auto added, add(tx, series, now));
+  return std::optional(std::move(added));
+}
+
 }  // namespace
 
 Result<std::optional<Stored>> find_series(store::Tx& tx, Series const& series, std::string_view kind, std::int64_t start, registry::DeviceQuota& quota, SysTime now) {
   FLEET_TRY(auto found, look_up(tx, series, kind, start, now));
   if (found) return found;
   FLEET_TRY(auto const many, tx.prepare(kCountSeries).returned());
-  if (!series.kept.names.empty() && many >= kSeriesByLabels) return find_series(tx, {series.metric, series.model, series.version, series.hardware}, kind, start, quota, now);
-  if (!quota.take()) return std::optional<Stored>();
-  FLEET_TRY(bool const named, has_room_for_name(tx, series));
-  if (!named || many >= kSeriesOfFleet) return std::optional<Stored>();
-  FLEET_CHECK(note_name(tx, series, kind, now));
-  FLEET_TRY(auto added, add(tx, series, now));
-  return std::optional(std::move(added));
+  bool const labelled = !series.kept.names.empty();
+  Series const plain{series.metric, series.model, series.version, series.hardware};
+  if (labelled && many >= kSeriesByLabels) return find_series(tx, plain, kind, start, quota, now);
+  if (quota.take()) return find_new(tx, series, kind, many, now);
+  return labelled ? look_up(tx, plain, kind, start, now) : Result<std::optional<Stored>>(std::optional<Stored>());
 }
 
 Result<Stored> other_series(store::Tx& tx, std::string const& model, std::int64_t start, SysTime now) {

@@ -27,7 +27,7 @@ struct Stored {
   std::optional<stats::Sketch> sketch;  ///< nothing: the interval is new
 };
 /// The series, which is written down when it is new, while the model has names left, the fleet has series left, and the device's own share lasts: nobody alone
-/// uses up what is there for all. Where labels have no room left, the series without them. Nothing: its samples find no place.
+/// uses up what is there for all. Where labels have no room left, or the device no share, the series without them. Nothing: its samples find no place.
 /// @param kind   of the samples: what the metric is from now on
 /// @param start  of the interval, ms
 [[nodiscard]] Result<std::optional<Stored>> find_series(store::Tx& tx, Series const& series, std::string_view kind, std::int64_t start, registry::DeviceQuota& quota,

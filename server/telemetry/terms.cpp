@@ -61,6 +61,14 @@ std::vector<std::string> Terms::by(std::string_view text) {
   return words;
 }
 
+std::vector<std::string> limiting_labels(registry::Limits const& limits) {
+  std::vector<std::string> out;
+  if (!limits.devices) return out;
+  for (auto const& condition : limits.devices->conditions())
+    if (condition.key != "hardware") out.push_back(condition.key);
+  return out;
+}
+
 std::vector<std::string> split(std::string_view text) {
   std::vector<std::string> words;
   while (!text.empty()) {

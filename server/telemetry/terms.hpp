@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
+#include "server/registry/limits.hpp"
 #include "server/registry/selector.hpp"
 
 #include <string>
@@ -27,6 +28,8 @@ private:
   std::vector<FieldError> faults_;
 };
 
+/// The labels by which a caller is limited: a series that lacks one may sum up devices beyond.
+[[nodiscard]] std::vector<std::string> limiting_labels(registry::Limits const& limits);
 /// Words between commas.
 [[nodiscard]] std::vector<std::string> split(std::string_view text);
 /// To six digits: what was measured is not known better.

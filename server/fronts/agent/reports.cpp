@@ -45,7 +45,7 @@ struct Quotas {
 class Intake {
 public:
   Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now)
-      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(std::move(quotas)), now_(now) {}
+      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now) {}
 
   Result<void> take(wire::ReportItem const& item) {
     if (item.update) return take_update(*item.update);
@@ -173,7 +173,7 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
   FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
   FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
   FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
-  Intake intake(tx, engine, record, std::move(facts), std::move(quotas), now);
+  Intake intake(tx, engine, record, std::move(facts), quotas, now);
   wire::ReportAnswer answer{before, before};
   for (auto const tier : wire::kTiers) {
     auto& acked = answer.acked[tier];

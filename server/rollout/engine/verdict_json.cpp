@@ -113,6 +113,7 @@ std::vector<Nearness> nearness_of(std::string_view text) {
     if (!fresh) known->second = test == "safe" ? std::min(known->second, ratio) : std::max(known->second, ratio);
   }
   std::vector<Nearness> out;
+  out.reserve(found.size());
   for (auto const& [name, ratio] : found) out.push_back({name.first, name.second, ratio});
   return out;
 }

@@ -1,4 +1,5 @@
 #include "core/wire/device.hpp"
+#include "core/wire/json.hpp"
 #include "core/wire/release.hpp"
 
 #include <doctest/doctest.h>
@@ -411,4 +412,14 @@ TEST_CASE("sizes") {
     CAPTURE(text);
     CHECK_FALSE(parse_size(text).has_value());
   }
+}
+
+TEST_CASE("U+0000 is in no text and no name: one database keeps it, and the other refuses it") {
+  for (auto const* const json : {R"({"a":"b\u0000c"})", R"({"a\u0000":1})", R"({"a":[{"b":["\u0000"]}]})"}) {
+    CAPTURE(json);
+    auto const parsed = wire::parse_json(json, 1'000);
+    REQUIRE_FALSE(parsed.has_value());
+    CHECK(parsed.error().code == "nul_in_text");
+  }
+  CHECK(wire::parse_json(R"({"a":"\\u0000"})", 1'000).has_value());
 }

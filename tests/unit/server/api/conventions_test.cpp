@@ -167,6 +167,10 @@ TEST_CASE_FIXTURE(ApiFixture, "wrong parameters are refused by name") {
       {"/api/v1/audit/checkpoints?cursor=MXg", "bad_cursor"},
       {"/api/v1/rollouts?cursor=eHg", "bad_cursor"},
       {"/api/v1/events?after=x", "bad_parameter"},
+      {"/api/v1/device-tokens?cursor=_w", "bad_cursor"},
+      {"/api/v1/device-tokens?cursor=AA", "bad_cursor"},
+      {"/api/v1/rollouts?model=%ff", "bad_parameter"},
+      {"/api/v1/models/%c3%28", "bad_parameter"},
   });
   for (auto const& [target, code] : kCases) {
     CAPTURE(target);

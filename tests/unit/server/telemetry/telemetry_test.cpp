@@ -9,6 +9,7 @@
 #include "server/telemetry/sketches.hpp"
 
 #include "core/base/random.hpp"
+#include "core/stats/sketch.hpp"
 #include "core/wire/release.hpp"
 
 #include <doctest/doctest.h>
@@ -217,7 +218,7 @@ TEST_CASE("a model's names have an end, and what comes after them is counted in 
 
 TEST_CASE("a sketch that is stored has its bound, and keeps its upper quantiles") {
   Kept kept;
-  wire::MetricsItem::Metric wide{.name = "latency_ms", .kind = "ms", .count = 4000, .sum = 4000, .min = 1, .max = 1, .buckets = {}};
+  wire::MetricsItem::Metric wide{.name = "latency_ms", .kind = "ms", .count = 4000, .sum = 4000, .min = 0, .max = 1e18, .buckets = {}};
   for (int key = -2000; key < 2000; ++key) wide.buckets[key] = 1;
   kept.fold("cam-a", sample(kNow, "", wide));
   kept.fold("cam-a", sample(kNow, "", wide));
@@ -282,6 +283,7 @@ TEST_CASE("labels of too many values leave room for what comes without them, and
   CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels = '{}'") == 6);
   CHECK(kept.number("SELECT count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.labels <> '{}'") == 9);
   auto const later = kNow + kOtherLabels + std::chrono::hours{1};
+  REQUIRE(kept.keep_by({"serial", "site"}).has_value());
   while (kept.forget(later, 1)) {}
   CHECK_MESSAGE(kept.number("SELECT count(*) FROM metric_series") == 2, "it is chosen still");
   REQUIRE(kept.keep_by({"site"}).has_value());
@@ -291,10 +293,69 @@ TEST_CASE("labels of too many values leave room for what comes without them, and
   CHECK(kept.number("SELECT many FROM telemetry_series_count") == kSeriesByLabels);
 }
 
+TEST_CASE("a device without a share keeps what it measures, without the labels") {
+  Kept kept;
+  kept.write([](store::Tx& tx) {
+    return tx.connection().script("INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) VALUES (1, 'd', 'cam-a', 'active', '{}', x'00', 0, 0)");
+  });
+  auto const fifty = [&] {
+    for (int i = 0; i < 50; ++i) {
+      auto metric = accuracy(1, 1);
+      metric.name = "name-" + std::to_string(i);
+      kept.write([&](store::Tx& tx) -> Result<void> {
+        FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, kNow));
+        FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, kNow));
+        FLEET_TRY(auto const names, load_labels(tx.connection()));
+        FLEET_CHECK(telemetry::fold(tx, {"cam-a", kept_by(names, {{"site", "lab"}}), series, intervals}, sample(kNow, "", metric), kNow));
+        return series.save(tx);
+      });
+    }
+  };
+  fifty();
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  fifty();
+  CHECK(kept.number("SELECT count(*) FROM metric_series WHERE labels <> '{}'") == 14);
+  CHECK(kept.number("SELECT sum(count) FROM metric_intervals") == 100);
+  CHECK(kept.number("SELECT count(*) FROM metric_series WHERE metric = 'other'") == 0);
+}
+
+TEST_CASE("who is limited by a label is told of no series that lacks it, whatever fits by its absence") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow, "", accuracy(100, 1)), {{"site", "yard"}});
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  kept.fold("cam-a", sample(kNow, "", accuracy(3, 1)), {{"site", "lab"}});
+  kept.fold("cam-a", sample(kNow, "", accuracy(5, 1)), {{"site", "yard"}});
+  for (auto const* limit : {"site!=yard", "site notin (yard)"}) {
+    auto const limits = *registry::Limits::read(kept.store->reader(), "", limit);
+    auto const query = parse_query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = "5m", .stat = "count", .by = {}, .selector = limit}, limits, kept.labels(), kNow);
+    REQUIRE(query.has_value());
+    CHECK(run_query(kept.store->reader(), *query)->find(",3E0]") != std::string::npos);
+  }
+}
+
+TEST_CASE("a sketch that is not of its samples spoils nobody's quantiles") {
+  Kept kept;
+  kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 60, .sum = 600, .min = 10, .max = 10, .buckets = {{116, 60}}}));
+  kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 1, .sum = 10, .min = 10, .max = 10, .buckets = {{40'000, 1'000'000'000}}}));
+  kept.fold("cam-a", sample(kNow, "", {.name = "latency_ms", .kind = "ms", .count = 1, .sum = 10, .min = 10, .max = 10, .buckets = {{1'999, 1}}}));
+  auto row = kept.store->reader().prepare(db::Query{"sketch", "SELECT sketch, count FROM metric_intervals"});
+  REQUIRE(*row.step());
+  CHECK(row.text(0) == R"({"116":60})");
+  CHECK(row.int64(1) == 62);
+}
+
+TEST_CASE("a rate is of the interval where that is longer than the step") {
+  Kept kept;
+  auto const at = kNow - std::chrono::days{3};
+  kept.fold("cam-a", sample(at, "", {.name = "inferences", .kind = "c", .count = 600, .sum = 600, .min = 1, .max = 1, .buckets = {}}));
+  for (auto const* step : {"1m", "5m", "10m"})
+    CHECK(kept.query({.metric = "inferences", .model = {}, .version = {}, .since = "4d", .step = step, .stat = "rate", .by = {}, .selector = {}}).find(",1E0]") != std::string::npos);
+}
+
 TEST_CASE("labels that cannot be are refused, and change nothing") {
   Kept kept;
   REQUIRE(kept.keep_by({"site"}).has_value());
-  for (auto const& names : std::vector<std::vector<std::string>>{{"a", "b", "c", "d", "e"}, {"site", "site"}, {"hardware"}, {"sp ace"}, {""}}) {
+  for (auto const& names : std::vector<std::vector<std::string>>{{"a", "b", "c", "d", "e"}, {"site", "site"}, {"hardware"}, {"version"}, {"model"}, {"sp ace"}, {""}}) {
     CAPTURE(names.front());
     auto const done = kept.keep_by(names);
     REQUIRE_FALSE(done.has_value());
@@ -312,7 +373,7 @@ TEST_CASE("what grows old is added up to longer intervals, in steps of any size,
     // A sample a minute over five hours, of two series, and what came late into an interval that was added up before.
     for (int minute = 0; minute < 300; ++minute)
       for (auto const* hardware : {"cam-a", "cam-b"})
-        kept.fold(hardware, sample(kNow + minutes{minute}, "", {.name = "load", .kind = "d", .count = 1, .sum = 1. * minute, .min = 1. * minute, .max = 1. * minute, .buckets = {{minute, 1}}}), none, kNow + minutes{minute});
+        kept.fold(hardware, sample(kNow + minutes{minute}, "", {.name = "load", .kind = "d", .count = 1, .sum = 1. * minute, .min = 1. * minute, .max = 1. * minute, .buckets = {{stats::Sketch::key_of(minute), 1}}}), none, kNow + minutes{minute});
     CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 600);
     auto now = kNow + hours{5};
     while (kept.add_up(now, rows)) {}
@@ -320,7 +381,7 @@ TEST_CASE("what grows old is added up to longer intervals, in steps of any size,
     now = kNow + days{2} + minutes{155};
     while (kept.add_up(now, rows)) {}
     CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2 * (15 + 150));
-    kept.fold("cam-a", sample(kNow + minutes{3}, "", {.name = "load", .kind = "d", .count = 1, .sum = 3, .min = 3, .max = 3, .buckets = {{3, 1}}}), none, now);
+    kept.fold("cam-a", sample(kNow + minutes{3}, "", {.name = "load", .kind = "d", .count = 1, .sum = 3, .min = 3, .max = 3, .buckets = {{stats::Sketch::key_of(3), 1}}}), none, now);
     CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2 * (15 + 150));
     now = kNow + days{15};
     while (kept.add_up(now, rows)) {}
@@ -331,8 +392,8 @@ TEST_CASE("what grows old is added up to longer intervals, in steps of any size,
     REQUIRE(*row.step());
     CHECK(row.real(0) == 0);
     CHECK(row.real(1) == 59);
-    CHECK(decode_buckets(row.text_view(2))->size() == 60);
-    CHECK(decode_buckets(row.text_view(2))->at(3) == 2);
+    CHECK(decode_buckets(row.text_view(2))->at(stats::Sketch::key_of(3)) == 2);
+    CHECK(stats::Sketch(*decode_buckets(row.text_view(2))).count() == 61);
   }
 }
 
