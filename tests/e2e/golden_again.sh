@@ -29,6 +29,7 @@ expect "the device says so" because golden_mismatch
 kill_agent d1; start_agent d1  # its next poll tells
 expect "and so does the server" until_true 10 bash -c "$(declare -f ctl); bin=$bin ctl device explain d1 | grep -q 'failed when it was tested again'"
 expect "what runs stays" content_is d1 one
-expect "and is committed" test "$(state_of d1)" = committed
+is_committed() { [ "$(state_of d1)" = committed ]; }
+expect "and is committed" until_true 10 is_committed
 echo 1.2 >"$work/driver"; kill -HUP "${agent_pid[d1]}"
 expect "that it is right again is an event, too" until_true 20 noted 'm@1 runs, and passes its golden test again'

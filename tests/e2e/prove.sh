@@ -27,7 +27,8 @@ expect "what runs is being proved" until_true 20 in_state d1 proving
 kill_agent d1; start_agent d1
 expect "also after a kill in mid-proof it is proved" until_true 20 in_state d1 proved
 expect "begun once" test "$(grep -c 'to=proving$' <(tail -n +"$((lines + 1))" "$work/d1.agent.log"))" = 1
-expect "status tells it" test "$(state_of d1)" = proved
+is_proved() { [ "$(state_of d1)" = proved ]; }
+expect "status tells it" until_true 10 is_proved
 expect "it is as it was: nothing switched, nothing called" unchanged d1
 
 touch "$work/sick"
