@@ -1,4 +1,4 @@
--- A series has a number, and is summed up by labels that the operator chose, too (`telemetry_labels` in settings: a JSON list of names). Intervals grow longer
+-- A series has a number, and is summed up by labels that the operator chose, too (`telemetry_labels` in settings). Intervals grow longer
 -- with age: a minute, ten, an hour (docs/adr/0056).
 CREATE TABLE metric_names (
   model  TEXT NOT NULL,

@@ -78,10 +78,10 @@ Result<Reply> list_names(Services& services, Call const& call) {
 }
 
 Result<Reply> labels_reply(db::Connection& reader) {
-  FLEET_TRY(auto const labels, telemetry::load_labels(reader));
+  FLEET_TRY(auto const chosen, telemetry::load_chosen(reader));
   Reply reply;
-  FLEET_TRY(reply.revision, telemetry::labels_revision(reader));
-  reply.body = json::serialize(json::object{{"labels", json::array(labels.begin(), labels.end())}});
+  reply.revision = chosen.revision;
+  reply.body = json::serialize(json::object{{"labels", json::array(chosen.names.begin(), chosen.names.end())}});
   return reply;
 }
 
@@ -102,8 +102,8 @@ Result<Reply> put_labels(Services&, Call const& call, store::Tx& tx) {
     }
   body.refuse_unknown();
   FLEET_CHECK(wire::no_faults(faults, "body"));
-  FLEET_TRY(auto const revision, telemetry::labels_revision(tx.connection()));
-  if (revision > 0) FLEET_CHECK(check_if_match(call, revision));
+  FLEET_TRY(auto const before, telemetry::load_chosen(tx.connection()));
+  if (before.revision > 0) FLEET_CHECK(check_if_match(call, before.revision));
   FLEET_CHECK(telemetry::set_labels(tx, std::move(names), call.deed(reason)));
   return labels_reply(tx.connection());
 }

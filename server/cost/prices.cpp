@@ -2,8 +2,8 @@
 
 #include "core/wire/json.hpp"
 #include "core/wire/json_pieces.hpp"
-#include "server/cost/queries.hpp"
 #include "server/events/audit.hpp"
+#include "server/store/settings.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -15,6 +15,7 @@ namespace fleet::cost {
 namespace json = boost::json;
 namespace {
 
+constexpr std::string_view kSetting = "prices";
 constexpr std::size_t kBytesMax = 64 * 1024;
 constexpr double kPriceMax = 1e9;
 
@@ -95,10 +96,9 @@ Result<WantedPrices> decode_prices(std::string_view body) {
 std::string prices_json(Prices const& prices) { return json::serialize(object_of(prices)); }
 
 Result<Prices> load_prices(db::Connection& reader) {
-  auto row = reader.prepare(kGetPrices);
-  FLEET_TRY(bool const found, row.step());
-  if (!found) return Prices{};
-  FLEET_TRY(auto const value, wire::parse_json(row.text_view(0), kBytesMax));
+  FLEET_TRY(auto const kept, store::load_setting(reader, kSetting));
+  if (!kept) return Prices{};
+  FLEET_TRY(auto const value, wire::parse_json(*kept, kBytesMax));
   std::vector<FieldError> faults;
   wire::ObjectReader object(value, "", faults);
   auto out = read(object);
@@ -114,7 +114,7 @@ Result<Prices> set_prices(store::Tx& tx, Prices wanted, events::Deed const& deed
   wanted.revision = before.revision + 1;
   auto kept = object_of(wanted);
   kept["revision"] = wanted.revision;
-  FLEET_CHECK(tx.prepare(kSetPrices).bind(1, json::serialize(kept)).run());
+  FLEET_CHECK(store::save_setting(tx, kSetting, json::serialize(kept)));
   FLEET_CHECK(events::record(tx, deed, "prices.changed", "server/prices", was, now));
   return wanted;
 }

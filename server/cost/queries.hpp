@@ -8,8 +8,6 @@ namespace fleet::cost {
 
 #define FLEET_LIVE "('draft', 'awaiting_approval', 'running', 'paused', 'rolling_back')"
 
-inline constexpr db::Query kGetPrices{"cost_get_prices", "SELECT value FROM settings WHERE name = 'prices'"};
-inline constexpr db::Query kSetPrices{"cost_set_prices", "INSERT INTO settings (name, value) VALUES ('prices', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
 
 // What is stored: all releases with a digest together.
 inline constexpr db::Query kReleases{"cost_releases", "SELECT n, model, version, state FROM releases ORDER BY n DESC"};
@@ -54,7 +52,7 @@ inline constexpr db::Query kHabits{
 
 #undef FLEET_LIVE
 
-inline constexpr auto kQueries = std::to_array<db::Query>({kGetPrices, kSetPrices, kReleases, kFilesHeld, kObjectsHeld, kBlobs, kOnTheirWay, kRunning, kRolledOut, kLive, kRanBefore, kBundled, kMembers,
+inline constexpr auto kQueries = std::to_array<db::Query>({kReleases, kFilesHeld, kObjectsHeld, kBlobs, kOnTheirWay, kRunning, kRolledOut, kLive, kRanBefore, kBundled, kMembers,
                                                            kRollout, kRollouts, kTold, kWhoWasTold, kHabits});
 
 }  // namespace fleet::cost

@@ -22,6 +22,9 @@ inline constexpr db::Query kPutContact{"store_put_contact",
 inline constexpr db::Query kSeenAt{"store_seen_at", "SELECT seen_at FROM contacts WHERE device = ?1"};
 inline constexpr db::Query kPing{"store.ping", "SELECT count(*) FROM settings WHERE name = ?1"};
 
-inline constexpr std::array kQueries{kPing, kBegin, kBeginReading, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt};
+inline constexpr db::Query kGetSetting{"store_get_setting", "SELECT value FROM settings WHERE name = ?1"};
+inline constexpr db::Query kPutSetting{"store_put_setting", "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
+
+inline constexpr std::array kQueries{kPing, kBegin, kBeginReading, kCommit, kRollback, kSavepoint, kUndoJob, kReleaseJob, kPutContact, kSeenAt, kGetSetting, kPutSetting};
 
 }  // namespace fleet::store

@@ -1,6 +1,7 @@
 #include "server/telemetry/aging.hpp"
 
 #include "core/stats/sketch.hpp"
+#include "server/store/settings.hpp"
 #include "server/telemetry/ages.hpp"
 #include "server/telemetry/labels.hpp"
 #include "server/telemetry/queries.hpp"
@@ -25,18 +26,17 @@ struct Reached {
 std::string setting_of(Age const& age) { return fmt::format("telemetry_added_up_{}", to_string(age.interval)); }
 
 Result<Reached> load(store::Tx& tx, Age const& age) {
-  auto row = tx.prepare(kGetText);
-  FLEET_TRY(bool const found, row.bind_all(setting_of(age)).step());
-  if (!found) return Reached{};
+  FLEET_TRY(auto const kept, store::load_setting(tx.connection(), setting_of(age)));
+  if (!kept) return Reached{};
   Reached out;
-  auto const text = row.text_view(0);
+  std::string_view const text = *kept;
   auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.start);
   bool const sound = error == std::errc{} && end != text.data() + text.size() && *end == ' ' && std::from_chars(end + 1, text.data() + text.size(), out.series).ec == std::errc{};
   return sound ? out : Reached{};
 }
 
 Result<void> save(store::Tx& tx, Age const& age, Reached const& reached) {
-  return tx.prepare(kPutText).bind_all(setting_of(age), fmt::format("{} {}", reached.start, reached.series)).run();
+  return store::save_setting(tx, setting_of(age), fmt::format("{} {}", reached.start, reached.series));
 }
 
 struct Sum {

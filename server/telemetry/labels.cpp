@@ -3,7 +3,7 @@
 #include "core/wire/json.hpp"
 #include "server/events/audit.hpp"
 #include "server/registry/lifecycle.hpp"
-#include "server/telemetry/queries.hpp"
+#include "server/store/settings.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -19,7 +19,8 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::string_view kSetting = "telemetry_labels", kRevision = "telemetry_labels_revision";
+constexpr std::string_view kSetting = "telemetry_labels";
+constexpr std::size_t kBytesMax = 64 * 1024;
 constexpr auto kOfReleases = std::to_array<std::string_view>({"model", "version"});  ///< questions mean the release by these
 
 std::string encode(std::vector<std::string> const& names) { return json::serialize(json::array(names.begin(), names.end())); }
@@ -38,33 +39,34 @@ Result<void> check(std::vector<std::string> const& names) {
 
 }  // namespace
 
-Result<std::vector<std::string>> load_labels(db::Connection& reader) {
-  std::vector<std::string> out;
-  auto row = reader.prepare(kGetText);
-  FLEET_TRY(bool const found, row.bind_all(kSetting).step());
-  if (!found) return out;
-  FLEET_TRY(auto const names, wire::parse_json(row.text_view(0), 4'096));
-  if (!names.is_array()) return Error{Kind::corrupt, "bad_labels", "the labels that samples are kept by are no list", "set them anew: fleetctl telemetry labels"};
-  for (auto const& name : names.get_array())
-    if (auto const* const text = name.if_string()) out.emplace_back(*text);
+Result<ChosenLabels> load_chosen(db::Connection& reader) {
+  ChosenLabels out;
+  FLEET_TRY(auto const kept, store::load_setting(reader, kSetting));
+  if (!kept) return out;
+  FLEET_TRY(auto const value, wire::parse_json(*kept, kBytesMax));
+  std::vector<FieldError> faults;
+  wire::ObjectReader object(value, "", faults);
+  out.revision = object.integer("revision", 1, INT64_MAX, 1);
+  if (auto const* const names = object.find("labels"); names != nullptr && names->is_array())
+    for (auto const& name : names->get_array())
+      if (auto const* const text = name.if_string()) out.names.emplace_back(*text);
+  FLEET_CHECK(wire::no_faults(faults, "telemetry_labels in settings"));
   return out;
 }
 
-Result<std::int64_t> labels_revision(db::Connection& reader) {
-  auto row = reader.prepare(kGetText);
-  FLEET_TRY(bool const found, row.bind_all(kRevision).step());
-  return found ? std::stoll(row.text(0)) : 0;
+Result<std::vector<std::string>> load_labels(db::Connection& reader) {
+  FLEET_TRY(auto chosen, load_chosen(reader));
+  return std::move(chosen.names);
 }
 
 Result<void> set_labels(store::Tx& tx, std::vector<std::string> names, events::Deed const& deed) {
   std::sort(names.begin(), names.end());
   FLEET_CHECK(check(names));
-  FLEET_TRY(auto const before, load_labels(tx.connection()));
-  if (names == before) return {};
-  FLEET_TRY(auto const revision, labels_revision(tx.connection()));
-  FLEET_CHECK(tx.prepare(kPutText).bind_all(kRevision, std::to_string(revision + 1)).run());
-  FLEET_CHECK(tx.prepare(kPutText).bind_all(kSetting, encode(names)).run());
-  return events::record(tx, deed, "telemetry.labels_changed", "telemetry/labels", encode(before), encode(names));
+  FLEET_TRY(auto const before, load_chosen(tx.connection()));
+  if (names == before.names) return {};
+  json::object const kept{{"labels", json::array(names.begin(), names.end())}, {"revision", before.revision + 1}};
+  FLEET_CHECK(store::save_setting(tx, kSetting, json::serialize(kept)));
+  return events::record(tx, deed, "telemetry.labels_changed", "telemetry/labels", encode(before.names), encode(names));
 }
 
 std::string joined(std::vector<std::string> const& names) { return fmt::format("{}", fmt::join(names, ",")); }

@@ -12,10 +12,13 @@ namespace fleet::telemetry {
 /// Labels by which samples are kept apart, beside model, version and hardware: `site`, `region`. Each multiplies the series by its values.
 inline constexpr std::size_t kLabelsMax = 4;
 
-/// Sorted. None where nobody chose any.
+struct ChosenLabels {
+  std::vector<std::string> names;  ///< sorted
+  std::int64_t revision = 0;       ///< 0: nobody ever chose any
+};
+[[nodiscard]] Result<ChosenLabels> load_chosen(db::Connection& reader);
+/// Their names alone.
 [[nodiscard]] Result<std::vector<std::string>> load_labels(db::Connection& reader);
-/// How often they were chosen.
-[[nodiscard]] Result<std::int64_t> labels_revision(db::Connection& reader);
 /// What comes from now on is kept by them; what was kept stays as it is. The deed is audited.
 /// @param names  in any order
 /// @errors bad_input (`bad_label`: too many, twice, or a name that no label may have, or that means a release's)

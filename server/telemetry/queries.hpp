@@ -41,8 +41,6 @@ inline constexpr db::Query kKinds{"telemetry_kinds", "SELECT metric, kind FROM m
 inline constexpr db::Query kNewestDocument{"telemetry_newest_document", "SELECT document FROM releases WHERE model = ?1 AND state <> 'revoked' ORDER BY n DESC LIMIT 1"};
 inline constexpr db::Query kCountSeries{"telemetry_count_series", "SELECT many FROM telemetry_series_count"};
 inline constexpr db::Query kAddToSeriesCount{"telemetry_add_to_series_count", "UPDATE telemetry_series_count SET many = many + ?1"};
-inline constexpr db::Query kGetText{"telemetry_get_text", "SELECT value FROM settings WHERE name = ?1"};
-inline constexpr db::Query kPutText{"telemetry_put_text", "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"};
 // After the start ?1 of series ?2, and before ?3: the oldest ?4.
 inline constexpr db::Query kOldIntervals{"telemetry_old_intervals",
                                          "SELECT series, start, count, sum, min, max, sketch FROM metric_intervals WHERE (start, series) > (?1, ?2) AND start < ?3 "
@@ -67,7 +65,6 @@ inline constexpr db::Query kForgetMetrics{
 
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kVersionOfDigest, kFindSeries,  kAddSeries,        kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric,
-                              kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kGetText,
-                              kPutText,         kOldIntervals, kDropInterval,    kForgetIntervals, kDropIntervals, kDropSeries, kLabelSets, kForgetMetrics});
+                              kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kOldIntervals, kDropInterval,    kForgetIntervals, kDropIntervals, kDropSeries, kLabelSets, kForgetMetrics});
 
 }  // namespace fleet::telemetry
