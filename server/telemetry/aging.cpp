@@ -73,6 +73,7 @@ Result<bool> add_up(store::Tx& tx, Age const& younger, Age const& age, SysTime n
   FLEET_TRY(auto reached, load(tx, age));
   auto const interval = age.interval.count();
   auto const until = to_unix_ms(now - younger.until) / interval * interval;
+  if (reached.start >= until) reached = {};  // the clock was set back: what came since lies behind
   std::map<Place, Sum> sums;
   std::vector<Place> gone;
   int seen = 0;

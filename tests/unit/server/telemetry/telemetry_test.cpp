@@ -397,6 +397,23 @@ TEST_CASE("what grows old is added up to longer intervals, in steps of any size,
   }
 }
 
+TEST_CASE("a clock that was years ahead for a while leaves nothing in short intervals for ever") {
+  using namespace std::chrono;
+  Kept kept;
+  auto const counted = [&](SysTime at) {
+    kept.fold("cam-a", sample(at, "", {.name = "hits", .kind = "c", .count = 1, .sum = 1, .min = 1, .max = 1, .buckets = {}}), {}, at);
+  };
+  auto const ahead = kNow + days{300};
+  for (int minute = 0; minute < 10; ++minute) counted(ahead + minutes{minute});
+  while (kept.add_up(ahead + days{3}, 1)) {}
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 1);
+  for (int minute = 0; minute < 10; ++minute) counted(kNow + minutes{minute});
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 11);
+  while (kept.add_up(kNow + days{3}, 1)) {}
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals") == 2);
+  CHECK(kept.number("SELECT sum(count) FROM metric_intervals") == 20);
+}
+
 TEST_CASE("what devices measure is listed with type and unit") {
   Kept kept;
   kept.fold("cam-a", sample(kNow, "", accuracy(1, 1)));
