@@ -49,6 +49,9 @@ struct Parsed {
   admin::MigrateOptions migrate;
   std::string new_passphrase_file;
   admin::BackupOptions backup, restore;
+  admin::NodeExport node_export;
+  admin::NodeJoin join;
+  admin::NodeLeave leave;
 };
 
 Result<void> run_server(Parsed& parsed) {
@@ -91,6 +94,33 @@ void describe_keys(CLI::App& app, Parsed& parsed, int& exit_code) {
   change->add_option("--passphrase-file", parsed.data.passphrase_file, kOpensKeys)->required();
   change->add_option("--new-passphrase-file", parsed.new_passphrase_file, "the first line of this file opens them from now on")->required();
   change->callback([&] { exit_code = finish(admin::change_passphrase(machine(), parsed.data, parsed.new_passphrase_file)); });
+}
+
+void describe_nodes(CLI::App& app, Parsed& parsed, int& exit_code) {
+  auto* node = app.add_subcommand("node", "several servers on one PostgreSQL")->require_subcommand(1);
+  auto* keys = node->add_subcommand("export-keys", "what another server needs to sign for this fleet, in one sealed file; the server may run");
+  keys->add_option("--data", parsed.node_export.data.path, "data folder")->required();
+  keys->add_option("--database", parsed.node_export.data.database, kDatabase);
+  keys->add_option("--keys-passphrase-file", parsed.node_export.data.passphrase_file, kOpensKeys);
+  keys->add_option("--to", parsed.node_export.file, "file to make")->required();
+  keys->add_option("--passphrase-file", parsed.node_export.passphrase_file, "seal it with the first line of this file")->required();
+  keys->callback([&] { exit_code = finish(admin::export_node_keys(machine(), parsed.node_export)); });
+
+  auto* join = node->add_subcommand("join", "make the data folder of one more server");
+  join->add_option("--data", parsed.join.data_dir, "data folder, new or empty")->required();
+  join->add_option("--database", parsed.join.database, "postgresql://... that the other servers use");
+  join->add_option("--keys", parsed.join.keys_file, "file that `node export-keys` made")->required();
+  join->add_option("--passphrase-file", parsed.join.passphrase_file, "opens it with the first line of this file")->required();
+  join->add_option("--host", parsed.join.hosts, "DNS name or address for its certificate, beside those of the fleet; repeatable")->expected(1)->take_all();
+  join->add_option("--keys-passphrase-file", parsed.join.keys_passphrase_file, "seal every private key with the first line of this file");
+  join->add_flag("--again", parsed.join.again, "the folder is a node's, whose server does not run: it takes the keys and the CA of now");
+  join->callback([&] { exit_code = finish(admin::join_node(machine(), parsed.join)); });
+
+  auto* leave = node->add_subcommand("leave", "a server is one of this fleet's no more; it must not run");
+  leave->add_option("--data", parsed.leave.data.path, "data folder")->required();
+  leave->add_option("--database", parsed.leave.data.database, kDatabase);
+  leave->add_option("--id", parsed.leave.id, "of another that is lost; without it this folder's own, whose private keys are removed");
+  leave->callback([&] { exit_code = finish(admin::leave_node(machine(), parsed.leave)); });
 }
 
 void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
@@ -162,6 +192,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   describe(app, parsed, exit_code);
   describe_keys(app, parsed, exit_code);
+  describe_nodes(app, parsed, exit_code);
   try {
     app.parse(argc, argv);
   } catch (CLI::ParseError const& error) {

@@ -15,6 +15,10 @@
 #include "server/blobs/turns.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
+#include "server/nodes/beats.hpp"
+#include "server/nodes/feed.hpp"
+#include "server/nodes/identity.hpp"
+#include "server/nodes/key_share.hpp"
 #include "server/fronts/agent/polls.hpp"
 #include "server/access/oidc/issuer_keys.hpp"
 #include "server/registry/factory.hpp"
@@ -71,16 +75,23 @@ struct Running {
   oidc::IssuerKeys issuers{oidc::fetch_over_tls(system_clock())};
   blobs::Turns turns;
   std::unique_ptr<store::Store> store;
+  store::Lease lease;
+  nodes::KeyShare key_share;
+  nodes::Feed feed;
   Services services;
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<net::Server> net;
   std::unique_ptr<fronts::Polls> polls;
   std::unique_ptr<routes::Preparer> content;
+  std::unique_ptr<nodes::Beats> beats;
 
   Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name, std::uint64_t egress)
       : keys(system_fs(), system_random(), files, layout.keys()),
         turns(egress),
         store(std::move(opened)),
+        lease(*store, system_clock(), "lead"),
+        key_share(*store, keys),
+        feed(*store, system_clock()),
         services{.data_dir = layout.dir,
                  .clock = system_clock(),
                  .fs = system_fs(),
@@ -89,10 +100,40 @@ struct Running {
                  .ca = std::move(ca),
                  .server_name = std::move(name),
                  .devices_url = {},
+                 .lease = &lease,
                  .keys = &keys,
                  .issuers = &issuers,
                  .turns = &turns} {}
+  ~Running() { store->close(); }  // what it calls goes before it does
 };
+
+/// Which of the fleet's servers a folder on a PostgreSQL is. The first that runs on a database founds them; another must have joined. Nothing: it is alone on a file.
+/// @errors conflict (`not_a_node`)
+Result<nodes::Identity> identify(admin::Layout const& layout, Fs& fs) {
+  if (layout.database_url.empty()) return nodes::Identity{};
+  FLEET_TRY(auto const known, nodes::load_identity(fs, layout.node()));
+  return known ? *known : nodes::Identity{nodes::make_id(system_clock().wall(), system_random()), {}};
+}
+
+Result<void> enter(store::Store& store, admin::Layout const& layout, Fs& fs, nodes::Identity const& self) {
+  if (self.id.empty()) return {};
+  auto const job = [&](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(auto const known, nodes::list_nodes(tx.connection()));
+    if (std::any_of(known.begin(), known.end(), [&](auto const& node) { return node.id == self.id; })) return {};
+    if (!known.empty())
+      return Error{Kind::conflict, "not_a_node", fmt::format("the database has {} server{}, and {} is none of them", known.size(), known.size() == 1 ? "" : "s", layout.dir),
+                   "let it join: fleet-server node export-keys there, node join here; a copy of a folder is no second server"};
+    FLEET_CHECK(nodes::save_identity(fs, layout.node(), self));
+    return nodes::add_node(tx, self.id, nodes::host_name(), system_clock().wall());
+  };
+  return store.write_wait(store::Lane::verbs, job);
+}
+
+/// How many servers have joined.
+Result<std::size_t> count_nodes(db::Connection& reader) {
+  FLEET_TRY(auto const known, nodes::list_nodes(reader));
+  return known.size();
+}
 
 /// What both listeners may hold together: the descriptors that the system allows, less those of database, logs and files on their way out.
 struct Room {
@@ -187,6 +228,8 @@ Result<void> drain(Running& running, admin::Layout const& layout) {
   running.net->stop(kDrainDeadline);
   running.content->stop();
   running.engine->stop();
+  running.beats->stop();
+  running.feed.stop();
   running.store->close();
   auto const removed = system_fs().remove(layout.endpoints());
   log::info("server.stopped");
@@ -207,18 +250,23 @@ Result<void> run(RunOptions const& options) {
 
   FLEET_TRY(auto const key_files, admin::open_keys(fs, system_random(), layout, options.passphrase_file));
   FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
-  FLEET_TRY(auto opened, store::Store::open(layout.place(), system_clock()));
-  FLEET_TRY(auto const known_as, admin::load_identity(opened->reader()));
+  FLEET_TRY(auto const self, identify(layout, fs));
+  FLEET_TRY(auto opened, store::Store::open(layout.place(), system_clock(), self.id));
+  FLEET_CHECK(enter(*opened, layout, fs, self));
+  FLEET_TRY(auto known_as, admin::load_identity(opened->reader()));
+  known_as.hosts.insert(known_as.hosts.end(), self.hosts.begin(), self.hosts.end());
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
   FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));
   FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
   Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name, options.egress);
   auto& services = running.services;
+  FLEET_CHECK(running.key_share.catch_up());
   FLEET_CHECK(admin::check_pair(services.store.reader(), running.keys));
   FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
-  auto const tidy = [&services](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate));
+  FLEET_TRY(auto const nodes_known, count_nodes(services.store.reader()));
+  auto const tidy = [&services, nodes_known](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate, nodes_known > 1));
     return upkeep::tidy_up(tx, services, services.clock.wall());
   };
   FLEET_CHECK(services.store.write_wait(store::Lane::verbs, tidy));
@@ -226,7 +274,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(running.engine, rollout::Engine::create(services));
   services.rollouts = running.engine.get();
   FLEET_CHECK(listen(running, identity, api, devices, balancers, options.egress));
-  auto const& host = known_as.hosts.front();
+  auto const& host = self.hosts.empty() ? known_as.hosts.front() : self.hosts.front();
   std::vector<std::pair<std::string_view, std::string>> const endpoints{{"api", url_of(reachable(api.host, host), running.net->port(kApi))},
                                                                         {"devices", url_of(reachable(devices.host, host), running.net->port(kDevices))},
                                                                         {"public_api", public_api},
@@ -237,6 +285,16 @@ Result<void> run(RunOptions const& options) {
   services.polls = running.polls.get();
   services.parking = &running.polls->parking();
 
+  running.beats = std::make_unique<nodes::Beats>(services.store, running.lease, services.rollouts->clock(), services.clock,
+                                                 nodes::Node{.id = self.id,
+                                                             .host = nodes::host_name(),
+                                                             .version = FLEET_VERSION,
+                                                             .api = public_api.empty() ? endpoints[0].second : public_api,
+                                                             .devices = services.devices_url});
+  services.nodes = running.beats.get();
+  FLEET_CHECK(running.beats->begin());
+  running.beats->start();
+  running.feed.start();
   running.engine->start();
   running.net->start();
   running.content = std::make_unique<routes::Preparer>(services, options.content_bytes_max);
@@ -247,7 +305,7 @@ Result<void> run(RunOptions const& options) {
   upkeep::schedule_renewal(services, key_files, known_as.hosts);
   auto const announced = announce(layout, endpoints);
   if (announced) {
-    log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}});
+    log::info("server.running", {{"name", services.server_name}, {"devices", services.devices_url}, {"threads", running.net->threads()}, {"node", self.id}});
     signals.wait();
   }
   auto const drained = drain(running, layout);

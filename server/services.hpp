@@ -6,6 +6,7 @@
 #include "core/crypto/keys.hpp"
 #include "core/crypto/x509.hpp"
 #include "core/net/server.hpp"
+#include "server/store/lease.hpp"
 #include "server/store/store.hpp"
 
 #include <atomic>
@@ -29,12 +30,20 @@ class KeyRing;
 namespace oidc {
 class IssuerKeys;
 }
+namespace nodes {
+class Beats;
+}
 namespace blobs {
 class Turns;
 }
 
 /// What the server's parts share, made once in main and passed by reference.
 struct Services {
+  /// What one server does for all: verdicts, upkeep.
+  [[nodiscard]] bool leads() const { return lease == nullptr || lease->is_held(); }
+  /// A job of what only the leader does (store/lease.hpp).
+  [[nodiscard]] store::Job as_leader(store::Job job) const { return lease == nullptr ? std::move(job) : lease->fenced(std::move(job)); }
+
   std::string data_dir;
   Clock& clock;
   Fs& fs;
@@ -45,6 +54,8 @@ struct Services {
   std::string factories_file = {};  ///< which factories' certificates let devices in; empty: none
   std::string server_name;
   std::string devices_url;                     ///< how devices reach this server: `sources` of a poll
+  store::Lease const* lease = nullptr;         ///< whether this server leads the fleet's others; null: it is alone
+  nodes::Beats const* nodes = nullptr;         ///< the fleet's servers; null: this is the only one
   signing::KeyRing* keys = nullptr;            ///< private keys of both TUF repositories
   rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
   fronts::Polls* polls = nullptr;            ///< answers polls

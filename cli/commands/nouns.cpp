@@ -21,6 +21,7 @@ CommandTree const& command_tree() {
         {"rollout", "rollouts: plan, start, watch, stop"},
         {"telemetry", "what devices measured, and what happened"},
         {"cost", "what is stored and sent, and what it comes to"},
+        {"node", "the servers of the fleet"},
         {"audit", "who did what"},
         {"trust", "signing keys"},
         {"trust offline", "keys that the server does not have"},
@@ -30,7 +31,7 @@ CommandTree const& command_tree() {
                              &verify_commands(),    &rollout_commands(),      &rollout_verb_commands(), &simulate_commands(),      &watch_commands(),
                              &telemetry_commands(), &audit_commands(),        &trust_commands(),        &trust_offline_commands(), &raw_commands(),
                              &policy_commands(),    &group_commands(),        &set_commands(),          &release_try_commands(),
-                             &bundle_commands(),    &cost_commands()})
+                             &bundle_commands(),    &cost_commands(),         &node_commands()})
       all.commands.insert(all.commands.end(), part->begin(), part->end());
     return all;
   }();

@@ -33,6 +33,7 @@ namespace fleet::cli {
 [[nodiscard]] std::vector<Command> const& trust_commands();
 [[nodiscard]] std::vector<Command> const& trust_offline_commands();
 [[nodiscard]] std::vector<Command> const& cost_commands();
+[[nodiscard]] std::vector<Command> const& node_commands();
 [[nodiscard]] std::vector<Command> const& raw_commands();
 
 [[nodiscard]] CommandTree const& command_tree();

@@ -37,11 +37,15 @@ inline constexpr db::Query kLiveExchanged{"access.live_exchanged",
 inline constexpr db::Query kRevokeExchanged{"access.revoke_exchanged",
                                             "UPDATE tokens SET revoked_at = ?2 WHERE bound_role = ?1 AND revoked_at IS NULL AND expires_at > ?2"};
 
+inline constexpr db::Query kUseUnderWay{"access.use_under_way", "SELECT node, since FROM uses_under_way WHERE actor = ?1 AND key = ?2"};
+inline constexpr db::Query kBeginUse{"access.begin_use",
+                                     "INSERT INTO uses_under_way (actor, key, node, since) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (actor, key) DO UPDATE SET node = excluded.node, since = excluded.since"};
+inline constexpr db::Query kEndUse{"access.end_use", "DELETE FROM uses_under_way WHERE actor = ?1 AND key = ?2 AND node = ?3"};
 inline constexpr db::Query kReplay{"access.replay", "SELECT request, status, headers, body FROM idempotency WHERE actor = ?1 AND key = ?2 AND created_at > ?3"};
 inline constexpr db::Query kKeepReplay{"access.keep_replay",
                                        "INSERT INTO idempotency (actor, key, request, status, headers, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
                                        "ON CONFLICT (actor, key) DO UPDATE SET request = ?3, status = ?4, headers = ?5, body = ?6, created_at = ?7"};
 
-inline constexpr auto kAll = std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kBoundRole, kBoundRoles, kAddBoundRole, kDeleteBoundRole, kLiveExchanged, kRevokeExchanged, kReplay, kKeepReplay});
+inline constexpr auto kAll = std::to_array<db::Query>({kTokenByHash, kTokenById, kTokens, kLiveTokenNamed, kAddToken, kRevokeToken, kBoundRole, kBoundRoles, kAddBoundRole, kDeleteBoundRole, kLiveExchanged, kRevokeExchanged, kUseUnderWay, kBeginUse, kEndUse, kReplay, kKeepReplay});
 
 }  // namespace fleet::access::queries

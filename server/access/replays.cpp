@@ -16,4 +16,18 @@ Result<void> keep_replay(store::Tx& tx, std::string_view actor, std::string_view
   return tx.prepare(queries::kKeepReplay).bind_all(actor, key, replay.request, replay.status, replay.headers, replay.body, to_unix_ms(now)).run();
 }
 
+Result<bool> begin_use(store::Tx& tx, std::string_view actor, std::string_view key, std::string_view node, std::function<bool(std::string_view)> const& lives, SysTime now) {
+  {
+    auto row = tx.prepare(queries::kUseUnderWay);
+    FLEET_TRY(bool const found, row.bind_all(actor, key).step());
+    if (found && row.text_view(0) != node && lives(row.text_view(0))) return false;
+  }
+  FLEET_CHECK(tx.prepare(queries::kBeginUse).bind_all(actor, key, node, to_unix_ms(now)).run());
+  return true;
+}
+
+Result<void> end_use(store::Tx& tx, std::string_view actor, std::string_view key, std::string_view node) {
+  return tx.prepare(queries::kEndUse).bind_all(actor, key, node).run();
+}
+
 }  // namespace fleet::access

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::uint64_t kPemBytesMax = 64 * 1024;
 constexpr std::chrono::hours kBackdated{1};
-constexpr std::string_view kVersion = "ca_version", kDigest = "ca_digest";
+constexpr std::string_view kVersion = "ca_version", kDigest = "ca_digest", kBefore = "ca_digests_before";
+constexpr std::size_t kBeforeMax = std::size_t{16} * 65;  ///< a digest a line
 
 struct Bundle {
   std::vector<std::string> certificates;
@@ -62,6 +63,13 @@ Result<std::int64_t> stored_version(store::Tx& tx) {
   return found ? row.int64(0) : 0;
 }
 
+/// Empty: it is not there.
+Result<std::string> stored_text(store::Tx& tx, std::string_view name) {
+  auto row = tx.prepare(kGetSetting);
+  FLEET_TRY(bool const found, row.bind_all(name).step());
+  return found ? row.text(0) : std::string();
+}
+
 }  // namespace
 
 Result<crypto::CertificateAndKey> read_ca(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout) {
@@ -104,12 +112,17 @@ Result<void> retire_issuer(Fs& fs, crypto::KeyFiles const& keys, Layout const& l
   return fs.remove(layout.next_ca_key());
 }
 
-Result<std::int64_t> announce_ca(store::Tx& tx, std::string const& bundle) {
+Result<std::int64_t> announce_ca(store::Tx& tx, std::string const& bundle, bool several) {
   auto const digest = crypto::sha256(bundle).hex();
   FLEET_TRY(auto const version, stored_version(tx));
-  auto known = tx.prepare(kGetSetting);
-  FLEET_TRY(bool const found, known.bind_all(kDigest).step());
-  if (found && known.text_view(0) == digest) return version;
+  FLEET_TRY(auto const known, stored_text(tx, kDigest));
+  if (known == digest) return version;
+  FLEET_TRY(auto before, stored_text(tx, kBefore));
+  if (several && before.find(digest) != std::string::npos)
+    return Error{Kind::conflict, "old_ca", "this folder's CAs are those of before a succession that other servers announced", "take the ones of now: fleet-server node export-keys there, node join --again here"};
+  before = known + "\n" + before;
+  before.resize(std::min(before.size(), kBeforeMax));
+  FLEET_CHECK(tx.prepare(kSetSetting).bind_all(kBefore, before).run());
   FLEET_CHECK(tx.prepare(kSetSetting).bind_all(kVersion, version + 1).run());
   FLEET_CHECK(tx.prepare(kSetSetting).bind_all(kDigest, digest).run());
   return version + 1;

@@ -34,7 +34,8 @@ Result<void> add_successor(Fs& fs, crypto::KeyFiles const& keys, Layout const& l
 Result<void> retire_issuer(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout);
 
 /// The version of what DIR/ca.pem announces to devices: one more than before when it changed since.
-[[nodiscard]] Result<std::int64_t> announce_ca(store::Tx& tx, std::string const& bundle);
+/// @param several  other servers announce, too @errors conflict (`old_ca`, where there are several: the folder slept through a succession)
+[[nodiscard]] Result<std::int64_t> announce_ca(store::Tx& tx, std::string const& bundle, bool several);
 /// After a restore: above whatever the lost server can have announced (docs/protocol.md, Restore).
 Result<void> raise_announcement(store::Tx& tx, SysTime now);
 

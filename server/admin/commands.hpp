@@ -46,6 +46,30 @@ struct MigrateOptions {
 /// @errors bad_input, conflict (locked, `database_not_empty`, `not_its_database`), those of store::transfer
 Result<void> migrate(Machine const& machine, MigrateOptions const& options);
 
+// Several servers on one PostgreSQL, each with a folder of its own (docs/operators.md, Several servers).
+struct NodeExport {
+  DataDir data;
+  std::string file;
+  std::string passphrase_file;  ///< seals it
+};
+/// Writes what another server needs to sign for the fleet, sealed. Works while the server runs. @errors conflict (`not_shared`, `file_exists`), bad_input
+Result<void> export_node_keys(Machine const& machine, NodeExport const& options);
+struct NodeJoin {
+  std::string data_dir, database;
+  std::string keys_file, passphrase_file;
+  std::vector<std::string> hosts;         ///< of its certificate, beside those of the fleet
+  std::string keys_passphrase_file = {};  ///< of its own private keys; empty: they are not sealed
+  bool again = false;                     ///< the folder is a node's already and takes the keys of now
+};
+/// Makes the data folder of one more server beside those that run. @errors conflict (not empty, `not_its_database`), unauthenticated (passphrase), bad_input
+Result<void> join_node(Machine const& machine, NodeJoin const& options);
+struct NodeLeave {
+  DataDir data;
+  std::string id;  ///< of a server that is lost; empty: this folder's own, whose private keys are removed
+};
+/// @errors conflict (`last_node`, `not_a_node`, in use), not_found (`unknown_node`)
+Result<void> leave_node(Machine const& machine, NodeLeave const& options);
+
 /// The CAs of a data folder, their states and keys.
 Result<void> show_ca(Machine const& machine, DataDir const& data);
 /// The succession, in two steps with no server running: a successor is made and announced; then it issues and the old one is no longer trusted.

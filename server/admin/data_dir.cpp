@@ -60,7 +60,10 @@ Result<crypto::CertificateAndKey> make_server_identity(Fs& fs, crypto::KeyFiles 
 Result<crypto::CertificateAndKey> load_server_identity(Fs& fs, crypto::KeyFiles const& keys, Layout const& layout, crypto::CertificateAndKey const& ca,
                                                        std::vector<std::string> const& hosts, Validity const& validity) {
   crypto::CertificateAndKey identity;
-  FLEET_TRY(identity.certificate, fs.read(layout.server_certificate(), kPemBytesMax));
+  auto const certificate = fs.read(layout.server_certificate(), kPemBytesMax);
+  if (!certificate && certificate.error().kind == Kind::not_found) return make_server_identity(fs, keys, layout, ca, hosts, validity);  // a node that never ran
+  if (!certificate) return certificate.error();
+  identity.certificate = *certificate;
   FLEET_TRY(identity.private_key, keys.read(layout.server_key()));
   FLEET_TRY(auto const info, crypto::inspect_certificate(identity.certificate));
   FLEET_TRY(bool const of_issuer, crypto::is_issued_by(identity.certificate, ca.certificate));

@@ -11,6 +11,7 @@ struct Layout {
   /// As the store takes it (server/store/place.hpp).
   [[nodiscard]] std::string const& place() const { return database_url.empty() ? dir : database_url; }
   [[nodiscard]] std::string settings() const { return dir + "/server.yaml"; }
+  [[nodiscard]] std::string node() const { return dir + "/node.json"; }
   [[nodiscard]] std::string keys() const { return dir + "/keys"; }
   [[nodiscard]] std::string master_key() const { return keys() + "/master.sealed"; }
   [[nodiscard]] std::string ca_certificate() const { return dir + "/ca.pem"; }

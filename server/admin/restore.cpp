@@ -7,6 +7,7 @@
 #include "server/admin/scratch.hpp"
 
 #include "server/events/audit.hpp"
+#include "server/nodes/roster.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "server/rollout/shell/restored.hpp"
@@ -36,6 +37,7 @@ Result<void> recover(store::Tx& tx, signing::KeyRing& keys, SysTime now) {
   FLEET_CHECK(tx.prepare(kRaiseSequences).bind(1, std::chrono::floor<seconds>(now).time_since_epoch().count()).run());
   FLEET_CHECK(tx.prepare(kDropOpenUploads).run());  // their bytes are not in a backup
   FLEET_CHECK(rollout::hold_restored(tx, now));
+  FLEET_CHECK(nodes::forget_nodes(tx));  // the servers of before
   return events::record(tx, {.time = now, .actor = "system:restore", .action = "server.restored", .subject = "server"});
 }
 

@@ -1,11 +1,13 @@
 #include "server/api/api_handler.hpp"
 
 #include "core/base/log.hpp"
+#include "server/access/replays.hpp"
 #include "server/access/roles.hpp"
 #include "server/access/tokens.hpp"
 #include "core/crypto/hash.hpp"
 #include "server/api/identity.hpp"
 #include "server/api/problem.hpp"
+#include "server/nodes/beats.hpp"
 
 #include <fmt/format.h>
 
@@ -308,14 +310,22 @@ void ApiHandler::run_work(Route const& route, WorkHandler handler, Call&& call, 
 Result<net::Response> ApiHandler::do_work(Pending& pending, Route const& route, WorkHandler handler) {
   auto const& use = pending.use;
   auto const name = use ? use->actor + '\n' + use->key : std::string();
+  auto const under_way = [&] {
+    return Error{Kind::conflict, "idempotency_key_in_use", fmt::format("a request with Idempotency-Key '{}' is under way", use->key), "wait for its answer, then repeat"};
+  };
   if (use) {
     std::lock_guard const lock(mutex_);
-    if (!working_.insert(name).second) {
-      return Error{Kind::conflict, "idempotency_key_in_use", fmt::format("a request with Idempotency-Key '{}' is under way", use->key),
-                   "wait for its answer, then repeat"};
-    }
+    if (!working_.insert(name).second) return under_way();
   }
+  auto const& turns = services_.store.turns();
+  bool begun = false;
   auto const run = [&]() -> Result<net::Response> {
+    if (use && turns.is_shared()) {
+      FLEET_TRY(begun, services_.store.write_value<bool>(store::Lane::verbs, [&](store::Tx& tx) {
+        return access::begin_use(tx, use->actor, use->key, turns.node(), [&](std::string_view node) { return services_.nodes != nullptr && services_.nodes->lives(node); }, pending.call.now);
+      }));
+      if (!begun) return under_way();
+    }
     if (use) {
       FLEET_TRY(auto replay, find_replay(services_.store.reader(), *use, pending.call));
       if (replay) return std::move(*replay);
@@ -328,6 +338,10 @@ Result<net::Response> ApiHandler::do_work(Pending& pending, Route const& route, 
     return response;
   };
   auto response = guarded(run);
+  if (begun) {
+    auto const ended = services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return access::end_use(tx, use->actor, use->key, turns.node()); });
+    if (!ended) log::warn("use_not_ended", {{"code", ended.error().code}, {"detail", ended.error().detail}});  // this node's own repeats go on all the same
+  }
   if (use) {
     std::lock_guard const lock(mutex_);
     working_.erase(name);

@@ -8,6 +8,7 @@
 #include "server/content/recipes.hpp"
 #include "server/events/audit.hpp"
 #include "server/fronts/agent/parking.hpp"
+#include "server/nodes/beats.hpp"
 #include "server/registry/devices.hpp"
 #include "server/rollout/shell/presence.hpp"
 #include "server/signing/repository.hpp"
@@ -121,6 +122,19 @@ Result<void> add_content(Scrape const& scrape, Exposition& out) {
   return {};
 }
 
+Result<void> add_nodes(Scrape const& scrape, Exposition& out) {
+  auto const& services = scrape.services;
+  if (services.nodes == nullptr || !services.store.turns().is_shared()) return {};
+  auto const nodes = services.nodes->nodes();
+  out.family("fleet_node_lives", "Whether a server of this fleet said something within 5 s, as this one saw it.");
+  for (auto const& one : nodes) out.add({{"node", one.node.id}, {"host", one.node.host}}, one.lives ? 1 : 0);
+  out.family("fleet_node_leads", "1 of the server that judges rollouts and tidies up.");
+  for (auto const& one : nodes) out.add({{"node", one.node.id}, {"host", one.node.host}}, one.leads ? 1 : 0);
+  out.single("fleet_node_behind", "1 where this server does not hear what the others write, and tells devices nothing from memory.",
+             services.store.turns().is_current(services.clock.mono()) ? 0 : 1);
+  return {};
+}
+
 Result<void> add_process(Scrape const& scrape, Exposition& out) {
   out.single("fleet_draining", "1 while the server ends.", scrape.services.draining.load() ? 1 : 0);
   return {};
@@ -128,7 +142,7 @@ Result<void> add_process(Scrape const& scrape, Exposition& out) {
 
 /// In the order of the answer.
 constexpr auto kParts = std::to_array<Result<void> (*)(Scrape const&, Exposition&)>(
-    {&add_connections, &add_lanes, &add_devices, &add_live, &add_trust, &add_content, &add_process});
+    {&add_connections, &add_lanes, &add_devices, &add_live, &add_trust, &add_content, &add_nodes, &add_process});
 
 }  // namespace
 

@@ -85,6 +85,7 @@ std::vector<Route> const& delivery_routes();    ///< device listener: poll, repo
 std::vector<Route> const& bundle_routes();      ///< bundles, and receipts of what they brought
 std::vector<Route> const& telemetry_routes();   ///< telemetry/query
 std::vector<Route> const& cost_routes();        ///< cost, and the prices that it is counted by
+std::vector<Route> const& node_routes();        ///< the fleet's servers
 
 /// If-Match as the conventions have it: demanded on PUT and PATCH, honoured elsewhere. @errors required, precondition
 [[nodiscard]] Result<void> check_if_match(Call const& call, std::int64_t revision);

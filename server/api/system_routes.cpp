@@ -29,6 +29,8 @@ Result<Reply> get_healthz(Services&, Call const&, db::Connection&) { return json
 Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader) {
   if (services.draining) return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
   FLEET_CHECK(store::ping(reader));
+  if (!services.store.turns().is_current(services.clock.mono()))
+    return Error{Kind::unavailable, "node_behind", "what the other servers wrote is not heard", "the database is slow or away: look at node.behind in the log"};
   return json_reply(std::string(kOk));
 }
 

@@ -45,7 +45,7 @@ void Preparer::loop() {
   lower_own_priority();
   if (auto const settled = settle(); !settled) log::error("content.not_settled", {{"code", settled.error().code}, {"detail", settled.error().detail}});
   while (!stop_) {
-    auto const done = round();
+    auto const done = services_.leads() ? round() : Result<bool>(false);
     if (!done && !stop_) {
       log::warn("content.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       std::unique_lock lock(mutex_);
@@ -61,6 +61,10 @@ void Preparer::rest() {
   std::unique_lock lock(mutex_);
   while (!stop_) {
     bool const is_time = services_.clock.mono() - looked_ >= kLookEvery;
+    if (!services_.leads()) {
+      changed_.wait_for(lock, kLookAtEpoch, [this] { return stop_.load(); });
+      continue;
+    }
     if (is_time || services_.store.epochs().policy() != seen_ || has_work()) return;
     changed_.wait_for(lock, kLookAtEpoch, [this] { return stop_.load(); });
   }

@@ -36,7 +36,10 @@ inline constexpr db::Query kKnowsModel{"delivery_knows_model", "SELECT 1 FROM mo
 inline constexpr db::Query kNameRelease{
     "delivery_name_release", "INSERT INTO named_releases (device, release) SELECT ?1, n FROM releases WHERE digest = ?2 ON CONFLICT DO NOTHING"};
 // A report is a contact, too: a device may report more often than it polls.
-inline constexpr db::Query kTouchContact{"delivery_touch_contact", "UPDATE contacts SET seen_at = ?2 WHERE device = ?1 AND seen_at < ?2"};
+inline constexpr db::Query kTouchContact{
+    "delivery_touch_contact", "UPDATE contacts SET seen_at = ?2, heard_s = CASE WHEN heard_s < ?3 THEN ?3 ELSE heard_s END WHERE device = ?1 AND seen_at < ?2"};
+/// A device that other servers hear, too, since then.
+inline constexpr db::Query kMovedSince{"delivery_moved_since", "SELECT 1 FROM contacts WHERE device = ?1 AND moved_s >= ?2 AND moved_s > 0"};
 inline constexpr db::Query kSetReported{"delivery_set_reported", "UPDATE devices SET reported = ?2, revision = revision + 1 WHERE n = ?1 AND reported <> ?2"};
 inline constexpr db::Query kSuspectClone{"delivery_suspect_clone", "UPDATE devices SET clone_suspected_at = ?2, revision = revision + 1 WHERE n = ?1"};
 inline constexpr db::Query kAddHistory{
@@ -106,7 +109,7 @@ inline constexpr db::Query kDropSupport{"delivery_drop_support", "DELETE FROM su
 
 inline constexpr auto kQueries =
     std::to_array<db::Query>({kGetRecord, kGetRecordModels, kSetAgent, kPutModelFromPoll, kPutModelFromReport, kForgetModel, kSetDirective, kNameRelease, kGetTiers, kPutTier, kKnowsModel, kTrimHistory,
-                              kTouchContact, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting,
+                              kTouchContact, kMovedSince, kSetReported, kSuspectClone, kAddHistory, kGetDirectiveRoot, kGetNumberSetting,
                               kBundleRelease, kAddBundle, kGetBundle, kListBundles, kReserveSequence, kAddOrder, kBundledDocument, kProtectedRelease, kWrapKey, kListOrders, kOrderBySequence, kOrderByBundle, kPutHold, kDropHold, kHolds, kRolloutEnd,
                               kSupport, kSupportContent, kSupportWanted, kAskSupport, kPutSupport, kSupportBytes, kOldestSupport, kDropSupport});
 

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace fleet::signing {
 namespace {
 
-constexpr std::string_view kNext = ".next";
+constexpr std::string_view kNext = ".next", kKey = ".key";
 
 Result<crypto::SigningKey> parse_key(std::string const& role, std::string_view text) {
   if (text.ends_with('\n')) text.remove_suffix(1);
@@ -43,6 +46,7 @@ Result<crypto::SigningKey> KeyRing::store_new(std::string const& role, std::stri
   FLEET_CHECK(fs_.make_dirs(dir_, 0700));
   FLEET_CHECK(files_.write(path, to_hex(key.seed()) + "\n"));
   loaded_.insert_or_assign(role, key);
+  changed_.insert(role);
   return key;
 }
 
@@ -87,17 +91,20 @@ Result<void> KeyRing::end_rotation(std::string const& role) {
 void KeyRing::undo_rotation(std::string const& role) {
   std::lock_guard const lock(mutex_);
   loaded_.erase(role);
+  changed_.insert(role);
   (void)fs_.remove(next_path_of(role));  // what stays is dropped at the next start
 }
 
 void KeyRing::withhold(std::string const& role) {
   std::lock_guard const lock(mutex_);
   withheld_.insert(role);
+  changed_.insert(role);
 }
 
 void KeyRing::undo_withhold(std::string const& role) {
   std::lock_guard const lock(mutex_);
   withheld_.erase(role);
+  changed_.insert(role);
 }
 
 Result<void> KeyRing::drop(std::string const& role) {
@@ -106,6 +113,55 @@ Result<void> KeyRing::drop(std::string const& role) {
   if (auto const removed = fs_.remove(path_of(role)); !removed && removed.error().kind != Kind::not_found) return removed;
   FLEET_CHECK(fs_.sync_dir(dir_));
   withheld_.erase(role);
+  return {};
+}
+
+std::set<std::string> KeyRing::changed() {
+  std::lock_guard const lock(mutex_);
+  sharing_ = changed_;
+  return sharing_;
+}
+
+void KeyRing::shared() {
+  std::lock_guard const lock(mutex_);
+  for (auto const& role : std::exchange(sharing_, {})) changed_.erase(role);
+}
+
+Result<void> KeyRing::share_others(std::vector<std::string> const& roles) {
+  std::lock_guard const lock(mutex_);
+  FLEET_TRY(auto const names, fs_.list(dir_));
+  for (auto const& name : names) {
+    if (!name.ends_with(kKey)) continue;
+    auto const role = name.substr(0, name.size() - kKey.size());
+    if (std::find(roles.begin(), roles.end(), role) == roles.end()) changed_.insert(role);
+  }
+  return {};
+}
+
+Result<std::optional<Bytes>> KeyRing::seed_of(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  auto const key = load(role);
+  if (!key && key.error().code == "key_offline") return std::optional<Bytes>{};
+  if (!key) return key.error();
+  auto const seed = key->seed();
+  return std::optional(Bytes(seed.begin(), seed.end()));
+}
+
+Result<void> KeyRing::adopt(std::string const& role, std::optional<BytesView> seed) {
+  std::lock_guard const lock(mutex_);
+  changed_.erase(role);
+  if (!seed) {
+    loaded_.erase(role);
+    auto const removed = fs_.remove(path_of(role));
+    if (!removed && removed.error().kind == Kind::not_found) return {};
+    if (!removed) return removed;
+    return fs_.sync_dir(dir_);
+  }
+  FLEET_TRY(auto const key, crypto::SigningKey::from_seed(*seed));
+  if (auto const mine = load(role); mine && mine->public_key() == key.public_key()) return {};
+  FLEET_CHECK(fs_.make_dirs(dir_, 0700));
+  FLEET_CHECK(files_.write(path_of(role), to_hex(key.seed()) + "\n"));
+  loaded_.insert_or_assign(role, key);
   return {};
 }
 

@@ -54,6 +54,17 @@ public:
   /// Roles whose rotation neither ended nor was undone: the process died in between. With the public key that was made.
   Result<std::vector<std::pair<std::string, crypto::PublicKey>>> open_rotations();
 
+  // Of several nodes all hold the same keys (server/nodes/key_share.hpp).
+  /// Roles whose key was made, replaced or given away here since `shared`, and are to be told to the others.
+  [[nodiscard]] std::set<std::string> changed();
+  void shared();
+  /// Each role whose key lies here and that is none of these is to be told. @errors io
+  Result<void> share_others(std::vector<std::string> const& roles);
+  /// The secret part of the key that signs for the role now; nothing: it is kept elsewhere. @errors io
+  Result<std::optional<Bytes>> seed_of(std::string const& role);
+  /// The role's key as another node has it; nothing: it is kept elsewhere. Durable before it returns; fine where it is so already.
+  Result<void> adopt(std::string const& role, std::optional<BytesView> seed);
+
 private:
   [[nodiscard]] std::string path_of(std::string const& role) const;
   [[nodiscard]] std::string next_path_of(std::string const& role) const;
@@ -67,6 +78,7 @@ private:
   std::mutex mutex_;
   std::map<std::string, crypto::SigningKey> loaded_;
   std::set<std::string> withheld_;
+  std::set<std::string> changed_, sharing_;  ///< of sharing_ a commit is under way
 };
 
 }  // namespace fleet::signing

@@ -22,11 +22,12 @@ void Contacts::begin_flush() {
   noted_.clear();
 }
 
-Result<void> Contacts::flush(db::Connection& connection, std::size_t max) {
+Result<void> Contacts::flush(db::Connection& connection, std::string_view node, std::size_t max) {
   written_ = 0;
   auto upsert = connection.prepare(kPutContact);
   for (auto contact = flushing_.begin(); contact != flushing_.end() && written_ < max; ++contact, ++written_) {
-    upsert.bind_all(contact->first, to_unix_ms(contact->second.at), contact->second.poll_every_s, contact->second.report_every_s);
+    upsert.bind_all(contact->first, to_unix_ms(contact->second.at), contact->second.poll_every_s, contact->second.report_every_s, node,
+                    contact->second.service.count());
     FLEET_CHECK(upsert.run());
   }
   return {};

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/time.hpp"
-#include "server/store/db/db.hpp"
+#include "server/store/store.hpp"
 
 #include <cstdint>
 #include <map>
@@ -15,11 +15,6 @@ namespace fleet::store {
 /// lost with a crash, so no poll waits for the disk. Thread-safe.
 class Contacts {
 public:
-  struct Contact {
-    SysTime at{};
-    int poll_every_s = 0;
-    int report_every_s = 0;
-  };
   void note(std::int64_t device_n, Contact contact);
   /// Latest contact that the database may not have yet.
   [[nodiscard]] std::optional<SysTime> find(std::int64_t device_n) const;
@@ -27,7 +22,7 @@ public:
   void begin_flush();
   [[nodiscard]] bool is_flushing() const { return !flushing_.empty(); }
   /// Writes so many at most of those that shall be.
-  Result<void> flush(db::Connection& connection, std::size_t max);
+  Result<void> flush(db::Connection& connection, std::string_view node, std::size_t max);
   /// After the commit of that piece.
   void flushed();
   /// After a piece that failed: what was not written waits for the next flush.

@@ -4,6 +4,7 @@
 #include "server/store/db/db.hpp"
 #include "server/store/epochs.hpp"
 #include "server/store/lanes.hpp"
+#include "server/store/turns.hpp"
 
 #include <functional>
 #include <memory>
@@ -25,6 +26,17 @@ public:
   virtual void raise_device_epoch(std::int64_t device_n) = 0;
   /// Who listens to events has some to read. Raised after the commit.
   virtual void raise_event_epoch() = 0;
+  /// What else other servers on this database remember, and should not any more (turns.hpp). They hear of it after the commit.
+  /// @param what  a word. @param which  without line breaks
+  virtual void tell_others(std::string what, std::string which) = 0;
+};
+
+/// A device was heard.
+struct Contact {
+  SysTime at{};
+  int poll_every_s = 0;
+  int report_every_s = 0;
+  Millis service{0};  ///< by the time of service
 };
 
 /// The database: a read-only connection a thread, and one connection, on a thread of its own, that does all writes and checkpoints
@@ -40,7 +52,9 @@ public:
   /// nobody vouches for fails with `commit_unknown`, and every decision is made anew.
   /// @param place  a data folder, whose fleet.db is made where there is none, or a PostgreSQL's URL, on whose database this is alone (server/store/place.hpp)
   /// @param clock  its monotonic time tells when contacts are flushed and a group is old: a real one, for the writer waits for it
-  static Result<std::unique_ptr<Store>> open(std::string const& place, Clock& clock);
+  /// @param node  one of several servers that may be on a PostgreSQL at the same time, each by a name of its own; empty: it is alone, or nothing is opened
+  /// @errors conflict (`database_in_use`: another is alone on it, or this node runs already)
+  static Result<std::unique_ptr<Store>> open(std::string const& place, Clock& clock, std::string const& node = {});
   virtual ~Store() = default;
 
   /// The calling thread's own read-only connection; sees everything committed before the call.
@@ -58,8 +72,9 @@ public:
   /// How full the lanes are, in their order.
   [[nodiscard]] virtual std::array<Lanes::Figures, kLanes> lanes() const = 0;
   virtual Epochs& epochs() = 0;
+  virtual Turns& turns() = 0;
   /// Notes that a device was heard; flushed every few seconds in one batch into `contacts`.
-  virtual void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) = 0;
+  virtual void note_contact(std::int64_t device_n, Contact const& contact) = 0;
   /// Latest contact, also when not flushed yet; zero time when never.
   virtual SysTime last_contact(std::int64_t device_n) = 0;
   /// Waits for queued writes, flushes contacts, checkpoints, closes.

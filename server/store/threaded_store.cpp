@@ -8,8 +8,8 @@
 
 namespace fleet::store {
 
-ThreadedStore::ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock)
-    : place_(std::move(place)), open_reader_(std::move(open_reader)), writer_(std::move(connection), epochs_, contacts_, clock) {}
+ThreadedStore::ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, std::string node, Clock& clock)
+    : place_(std::move(place)), open_reader_(std::move(open_reader)), turns_(std::move(node), epochs_), writer_(std::move(connection), epochs_, turns_, contacts_, clock) {}
 
 db::Connection& ThreadedStore::reader() {
   // One a thread and store; a thread that ends takes its connections along.
@@ -21,10 +21,6 @@ db::Connection& ThreadedStore::reader() {
     mine = std::make_unique<db::Connection>(std::move(opened).value());
   }
   return *mine;
-}
-
-void ThreadedStore::note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) {
-  contacts_.note(device_n, {at, poll_every_s, report_every_s});
 }
 
 SysTime ThreadedStore::last_contact(std::int64_t device_n) {

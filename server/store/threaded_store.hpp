@@ -16,7 +16,8 @@ public:
 
   /// @param place  of the database: a path or a URL
   /// @param connection  the writer's own, on the newest schema
-  ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, Clock& clock);
+  /// @param node  as Store::open has it
+  ThreadedStore(std::string place, OpenReader open_reader, db::Connection connection, std::string node, Clock& clock);
   ~ThreadedStore() override { writer_.stop(); }
 
   db::Connection& reader() override;
@@ -24,7 +25,8 @@ public:
   Result<void> write_wait(Lane lane, Job job) override { return writer_.run(lane, std::move(job)); }
   [[nodiscard]] std::array<Lanes::Figures, kLanes> lanes() const override { return writer_.lanes(); }
   Epochs& epochs() override { return epochs_; }
-  void note_contact(std::int64_t device_n, SysTime at, int poll_every_s, int report_every_s) override;
+  Turns& turns() override { return turns_; }
+  void note_contact(std::int64_t device_n, Contact const& contact) override { contacts_.note(device_n, contact); }
   SysTime last_contact(std::int64_t device_n) override;
   void close() override { writer_.stop(); }
 
@@ -32,6 +34,7 @@ private:
   std::string place_;
   OpenReader open_reader_;
   Epochs epochs_;
+  Turns turns_;
   Contacts contacts_;
   Writer writer_;
 };

@@ -11,6 +11,7 @@
 #include <array>
 #include <chrono>
 #include <future>
+#include <iterator>
 #include <utility>
 
 namespace fleet::store {
@@ -41,14 +42,19 @@ public:
   void after_commit(std::function<void()> hook) override { hooks.push_back(std::move(hook)); }
   void raise_policy_epoch() override {
     hooks.emplace_back([&epochs = epochs_] { epochs.raise_policy(); });
+    tell_others("policy", "");
   }
   void raise_device_epoch(std::int64_t device_n) override {
     hooks.emplace_back([&epochs = epochs_, device_n] { epochs.raise_device(device_n); });
+    tell_others("device", std::to_string(device_n));
   }
   void raise_event_epoch() override {
     hooks.emplace_back([&epochs = epochs_] { epochs.raise_events(); });
+    tell_others("events", "");
   }
+  void tell_others(std::string what, std::string which) override { changes.push_back({std::move(what), std::move(which)}); }
   std::vector<std::function<void()>> hooks;
+  std::vector<Change> changes;
 
 private:
   Epochs& epochs_;
@@ -56,7 +62,8 @@ private:
 
 struct Outcome {
   Result<void> result;
-  std::vector<std::function<void()>> hooks;
+  std::vector<std::function<void()>> hooks = {};
+  std::vector<Change> changes = {};
 };
 
 Result<void> call(Store::Job const& job, Tx& tx) {
@@ -80,7 +87,7 @@ Error survivable(std::string_view doing, Error const& error) {
 /// Nobody may go on in a transaction whose savepoints do not hold.
 Outcome broken(db::Connection& connection, std::string_view doing, Error const& error) {
   if (connection.in_transaction()) die(doing, error);
-  return {error, {}};
+  return {error};
 }
 
 /// Runs one job in a savepoint. Where the whole transaction is lost, the connection is in none afterwards.
@@ -88,17 +95,17 @@ Outcome run_job(db::Connection& connection, Epochs& epochs, Store::Job const& jo
   if (auto const opened = connection.prepare(kSavepoint).run(); !opened) return broken(connection, "savepoint", opened.error());
   JobTx tx(connection, epochs);
   auto result = call(job, tx);
-  if (!connection.in_transaction()) return {result, {}};
+  if (!connection.in_transaction()) return {result};
   if (result) {
     auto const released = connection.prepare(kReleaseJob).run();
-    if (released) return {result, std::move(tx.hooks)};
+    if (released) return {result, std::move(tx.hooks), std::move(tx.changes)};
     // PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
     if (released.error().code != "transaction_failed") return broken(connection, "release a job", released.error());
     result = released.error();
   }
   for (auto const* const query : {&kUndoJob, &kReleaseJob})
     if (auto const undone = connection.prepare(*query).run(); !undone) return broken(connection, "undo a job", undone.error());
-  return {result, {}};
+  return {result};
 }
 
 /// Why a job's connection is in no transaction any more. A job may hide it; a connection that broke says so again.
@@ -122,8 +129,8 @@ void after(F const& callback) {
 
 }  // namespace
 
-Writer::Writer(db::Connection connection, Epochs& epochs, Contacts& contacts, Clock& clock)
-    : connection_(std::move(connection)), epochs_(epochs), contacts_(contacts), clock_(clock) {
+Writer::Writer(db::Connection connection, Epochs& epochs, Turns& turns, Contacts& contacts, Clock& clock)
+    : connection_(std::move(connection)), epochs_(epochs), turns_(turns), contacts_(contacts), clock_(clock) {
   thread_ = std::thread([this] { loop(); });
 }
 
@@ -205,8 +212,14 @@ std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
     if (!connection_.in_transaction()) return why_lost(connection_, written.back().outcome.result);
     group.age = clock_.mono() - begun;
   }
+  std::vector<Change> changes;
+  for (auto& one : written) std::move(one.outcome.changes.begin(), one.outcome.changes.end(), std::back_inserter(changes));
+  if (auto const told = turns_.tell(connection_, std::move(changes)); !told) return told.error();
   auto const committed = connection_.prepare(kCommit).run();
-  if (committed) return std::nullopt;
+  if (committed) {
+    turns_.committed();
+    return std::nullopt;
+  }
   auto lost = survivable("commit", committed.error());
   if (lost.code == "commit_unknown") {  // what was remembered may be old
     epochs_.raise_policy();
@@ -217,18 +230,25 @@ std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
 
 void Writer::write_group() {
   std::vector<Written> group;
-  if (auto const begun = connection_.prepare(kBegin).run(); !begun) {
+  if (auto const begun = begin(); !begun) {
     Lanes::Group none;
     while (auto item = take(none)) after([&] { item->done(begun.error()); });
     return;
   }
   if (auto const lost = run_jobs(group)) {
     undo();
-    for (auto& written : group) written.outcome = {*lost, {}};
+    for (auto& written : group) written.outcome = {*lost};
   }
   for (auto const& written : group)
     for (auto const& hook : written.outcome.hooks) after(hook);
   for (auto const& written : group) after([&] { written.item.done(written.outcome.result); });
+}
+
+Result<void> Writer::begin() {
+  FLEET_CHECK(connection_.prepare(kBegin).run());
+  auto const begun = turns_.begin(connection_);
+  if (!begun) undo();
+  return begun;
 }
 
 void Writer::undo() {
@@ -239,8 +259,8 @@ void Writer::undo() {
 void Writer::flush_contacts() {
   if (!contacts_.is_flushing()) return;
   auto const flushed = [&]() -> Result<void> {
-    FLEET_CHECK(connection_.prepare(kBegin).run());
-    FLEET_CHECK(contacts_.flush(connection_, kContactsAtOnce));
+    FLEET_CHECK(begin());
+    FLEET_CHECK(contacts_.flush(connection_, turns_.node(), kContactsAtOnce));
     return connection_.prepare(kCommit).run();
   }();
   if (flushed) {

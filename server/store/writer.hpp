@@ -18,7 +18,7 @@ namespace fleet::store {
 class Writer {
 public:
   using Item = Lanes::Item;
-  Writer(db::Connection connection, Epochs& epochs, Contacts& contacts, Clock& clock);
+  Writer(db::Connection connection, Epochs& epochs, Turns& turns, Contacts& contacts, Clock& clock);
   ~Writer();
   void submit(Lane lane, Item item);
   /// Submits and waits.
@@ -34,12 +34,15 @@ private:
   /// Runs jobs until the lanes say that it is time to commit; what was lost with the whole transaction, if it was.
   std::optional<Error> run_jobs(std::vector<Written>& group);
   [[nodiscard]] std::optional<Item> take(Lanes::Group& group);
+  /// Begins a transaction, and hears what other servers wrote; where that fails there is none.
+  Result<void> begin();
   void undo();
   void flush_contacts();
   void settle(bool closing);
 
   db::Connection connection_;
   Epochs& epochs_;
+  Turns& turns_;
   Contacts& contacts_;
   Clock& clock_;
   mutable std::mutex mutex_;

@@ -22,9 +22,10 @@ void repeat(Services& services, Millis every, Work work) {
   services.net->after(0, every, [&services, every, work] {
     if (services.draining.load()) return;
     repeat(services, every, work);
+    if (!services.leads()) return;
     auto const job = [&services, work](store::Tx& tx) { return work(tx, services, services.clock.wall()); };
-    services.store.write(store::Lane::upkeep, job, [](Result<void> const& done) {
-      if (!done) log::error("housekeeping.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+    services.store.write(store::Lane::upkeep, services.as_leader(job), [](Result<void> const& done) {
+      if (!done && done.error().code != store::Lease::kLost) log::error("housekeeping.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
     });
   });
 }

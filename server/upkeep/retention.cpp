@@ -38,14 +38,15 @@ constexpr auto kKept = std::to_array<Kept>({
 void schedule(Services& services, Millis rest) {
   services.net->after(0, rest, [&services] {
     if (services.draining.load()) return;
+    if (!services.leads()) return schedule(services, kEvery);
     auto const more = std::make_shared<bool>(false);
     auto const job = [&services, more](store::Tx& tx) -> Result<void> {
       FLEET_TRY(*more, forget_old(tx, services.clock.wall()));
       return {};
     };
     // The next step is armed when this one is done: a writer that is busy is not asked twice.
-    services.store.write(store::Lane::upkeep, job, [&services, more](Result<void> const& done) {
-      if (!done) log::error("retention.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+    services.store.write(store::Lane::upkeep, services.as_leader(job), [&services, more](Result<void> const& done) {
+      if (!done && done.error().code != store::Lease::kLost) log::error("retention.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       if (!services.draining.load()) schedule(services, *more ? kRest : Millis{kEvery});
     });
   });
@@ -54,13 +55,14 @@ void schedule(Services& services, Millis rest) {
 void collect(Services& services, Millis rest, Digest const& after) {
   services.net->after(0, rest, [&services, after] {
     if (services.draining.load()) return;
+    if (!services.leads()) return collect(services, kCollectEvery, {});
     auto const step = std::make_shared<blobs::Collection>();
     auto const job = [&services, after, step](store::Tx& tx) -> Result<void> {
       FLEET_TRY(*step, blobs::collect_garbage(tx, services.fs, services.data_dir, after, services.clock.wall()));
       return {};
     };
-    services.store.write(store::Lane::upkeep, job, [&services, step](Result<void> const& done) {
-      if (!done) log::error("collection.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
+    services.store.write(store::Lane::upkeep, services.as_leader(job), [&services, step](Result<void> const& done) {
+      if (!done && done.error().code != store::Lease::kLost) log::error("collection.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       bool const more = done && step->more;
       if (!services.draining.load()) collect(services, more ? kRest : Millis{kCollectEvery}, more ? step->after : Digest{});
     });

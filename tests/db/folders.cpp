@@ -8,6 +8,7 @@
 #include "server/cost/queries.hpp"
 #include "server/delivery/queries.hpp"
 #include "server/events/queries.hpp"
+#include "server/nodes/queries.hpp"
 #include "server/registry/queries.hpp"
 #include "server/rollout/shell/queries.hpp"
 #include "server/signing/queries.hpp"
@@ -27,6 +28,7 @@ std::map<std::string, std::span<db::Query const>> const& folders() {
       {"server/cost", cost::kQueries},
       {"server/delivery", delivery::kQueries},
       {"server/events", events::kQueries},
+      {"server/nodes", nodes::kQueries},
       {"server/registry", registry::queries::kAll},
       {"server/rollout/shell", rollout::queries::kAll},
       {"server/signing", signing::kQueries},

@@ -13,6 +13,8 @@ namespace fleet::fronts {
 namespace {
 
 constexpr Millis kSweepEvery{100};
+constexpr Millis kOthersFlushed = seconds(12);  ///< store::Contacts are written each five
+constexpr Millis kMovedLately = std::chrono::hours{1};
 // A device whose long poll ran its time asks again at once, or nothing would be parked.
 constexpr int kAgainS = 1;
 // While draining, devices come back spread so that at most so many make a handshake each second.
@@ -74,8 +76,8 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
   if (!decoded) return answer(problem_(decoded.error(), asked.request_id));
   auto const now = services_.clock.wall();
   auto const mono = services_.clock.mono();
-  services_.store.note_contact(asked.device_n, now, decoded->poll_every_s, decoded->report_every_s);
-  services_.rollouts->heard(asked.device_n, habits_of(*decoded, 0));
+  auto const service = services_.rollouts->heard(asked.device_n, habits_of(*decoded, 0));
+  services_.store.note_contact(asked.device_n, {now, decoded->poll_every_s, decoded->report_every_s, service});
   auto poll = std::make_unique<Poll>();
   poll->device_n = asked.device_n;
   poll->nonce = decoded->nonce;
@@ -95,7 +97,7 @@ void Polls::handle(Asked const& asked, net::Responder answer) {
 bool Polls::is_fresh(Poll const& poll, SysTime now) const {
   auto const& memory = *poll.memory;
   auto const& epochs = services_.store.epochs();
-  return memory.decided && memory.record.n == poll.device_n && memory.policy_epoch == epochs.policy() && memory.device_epoch == epochs.device(poll.device_n) &&
+  return memory.decided && services_.store.turns().is_current(services_.clock.mono()) && memory.record.n == poll.device_n && memory.policy_epoch == epochs.policy() && memory.device_epoch == epochs.device(poll.device_n) &&
          (memory.valid_until == SysTime{} || now < memory.valid_until) && poll.sequence <= memory.record.sequence &&
          (!poll.told || delivery::is_recorded(memory.record, *poll.told));
 }
@@ -232,7 +234,20 @@ void Polls::drain() {
 }
 
 void Polls::accuse(std::int64_t device_n, SysTime now) {
-  auto const job = [device_n, now](store::Tx& tx) -> Result<void> {
+  // Of several servers one alone sees two machines; what the others heard of the device lately is in the database by then.
+  if (services_.store.turns().is_shared())
+    return services_.net->after(services_.net->current_thread(), kOthersFlushed, [this, device_n, now] { accuse_now(device_n, now); });
+  accuse_now(device_n, now);
+}
+
+void Polls::accuse_now(std::int64_t device_n, SysTime now) {
+  auto const since = services_.rollouts->clock().now() - kMovedLately;
+  auto const job = [device_n, now, since](store::Tx& tx) -> Result<void> {
+    {
+      auto moved = tx.prepare(delivery::kMovedSince);
+      FLEET_TRY(bool const elsewhere, moved.bind_all(device_n, since.count()).step());
+      if (elsewhere) return {};
+    }
     FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
     log::warn("device.clone_suspected", {{"device", record.id}});
     FLEET_CHECK(tx.prepare(delivery::kSuspectClone).bind_all(device_n, to_unix_ms(now)).run());

@@ -53,6 +53,7 @@ private:
   void woken(PollPtr poll, Parking::Wake why);
   void watch(std::size_t thread);
   void accuse(std::int64_t device_n, SysTime now);
+  void accuse_now(std::int64_t device_n, SysTime now);
   [[nodiscard]] bool is_fresh(Poll const& poll, SysTime now) const;
   [[nodiscard]] bool wants_renewal(delivery::DeviceRecord const& record, SysTime now) const;
   [[nodiscard]] SysTime until_renewal(delivery::DeviceRecord const& record, SysTime valid_until, SysTime now) const;

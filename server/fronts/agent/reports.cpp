@@ -185,7 +185,7 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
     if (acked != before[tier]) FLEET_CHECK(tx.prepare(delivery::kPutTier).bind_all(device_n, wire::tier_name(tier), acked).run());
   }
   FLEET_CHECK(intake.finish());
-  if (heard == Heard::now) FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now)).run());
+  if (heard == Heard::now) FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now), engine.clock().now().count()).run());
   answer.received = answer.acked;
   return answer;
 }

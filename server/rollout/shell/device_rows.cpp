@@ -279,6 +279,15 @@ Result<Millis> silence_window(db::Connection& reader, ServiceClock const& clock,
   return std::max(1, reports) * gap;
 }
 
+Result<Millis> last_heard(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n) {
+  auto const here = clock.voice(device_n).heard;
+  if (!clock.is_shared()) return here;
+  auto row = reader.prepare(queries::kHeard);
+  row.bind_all(device_n);
+  FLEET_TRY(bool const found, row.step());
+  return found ? std::max(here, Millis(row.int64(0))) : here;
+}
+
 Result<void> raise_device(store::Tx& tx, std::int64_t device_n) {
   auto row = tx.prepare(queries::kRaiseDeviceEpoch);
   row.bind_all(device_n);

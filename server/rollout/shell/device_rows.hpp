@@ -12,6 +12,8 @@ namespace fleet::rollout {
 [[nodiscard]] Result<DeviceRows> read_device_rows(db::Connection& reader, Snapshot const& snapshot, std::int64_t device_n);
 /// How long a device may be quiet (engine/rows.hpp), by what it told this process of itself, or an earlier one.
 [[nodiscard]] Result<Millis> silence_window(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n, Policy const& policy);
+/// When a device was heard last, by the time of service, whichever server heard it.
+[[nodiscard]] Result<Millis> last_heard(db::Connection& reader, ServiceClock const& clock, std::int64_t device_n);
 /// One moment on both clocks.
 struct Now {
   SysTime wall;

@@ -4,6 +4,7 @@
 #include "server/registry/device_facts.hpp"
 #include "server/rollout/shell/decided.hpp"
 #include "server/rollout/shell/device_rows.hpp"
+#include "server/rollout/shell/gathered.hpp"
 #include "server/rollout/shell/judge_loop.hpp"
 #include "server/rollout/shell/places.hpp"
 #include "server/rollout/shell/queries.hpp"
@@ -14,7 +15,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <mutex>
+#include <set>
+#include <utility>
 
 namespace fleet::rollout {
 namespace {
@@ -24,10 +28,19 @@ constexpr Millis kLimitedStands = seconds(5);
 
 class StoreEngine final : public Engine {
 public:
-  StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, sites_, [this] { return snapshot(); }) {}
+  StoreEngine(Services& services, Millis served) : services_(services), clock_(services.clock, served), judge_(services, clock_, sites_, [this] { return snapshot(); }) {
+    services_.store.turns().on_change([this](store::Change const& change, db::Connection* writing) { hear(change, writing); });
+  }
 
-  void heard(std::int64_t device_n, Habits const& habits) override { clock_.heard(device_n, habits); }
-  void heard(std::int64_t device_n) override { clock_.heard(device_n); }
+  Millis heard(std::int64_t device_n, Habits const& habits) override {
+    clock_.heard(device_n, habits);
+    return clock_.now();
+  }
+  Millis heard(std::int64_t device_n) override {
+    clock_.heard(device_n);
+    return clock_.now();
+  }
+  ServiceClock& clock() override { return clock_; }
 
   Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) override {
     FLEET_TRY(auto const current, snapshot());
@@ -108,6 +121,16 @@ public:
     return {};
   }
 
+  /// What others wrote before this server listened.
+  Result<void> begin() {
+    if (!services_.store.turns().is_shared()) return {};
+    return services_.store.write_wait(store::Lane::upkeep, [this](store::Tx& tx) -> Result<void> {
+      all_miscounted_ = true;
+      count_again(tx.connection());
+      return {};
+    });
+  }
+
   void start() override { judge_.start(); }
   void stop() override { judge_.stop(); }
   Result<int> look() override { return judge_.round(); }
@@ -122,9 +145,37 @@ private:
 
   void tell_judge(store::Tx& tx, std::vector<std::int64_t> changed) {
     if (changed.empty()) return;
+    for (auto const n : changed) tx.tell_others(std::string(kRowsOf), std::to_string(n));
     tx.after_commit([this, rollouts = std::move(changed)] {
       for (auto const n : rollouts) judge_.changed(n);
     });
+  }
+
+  /// What another server changed. Counters that its jobs moved are read again before a job of this one asks them.
+  void hear(store::Change const& change, db::Connection* writing) {
+    if (change.what == kFreedAt)
+      for (auto const device_n : sites_.next(parse_site(change.which))) services_.store.epochs().raise_device(device_n);
+    std::int64_t rollout_n = 0;
+    if (change.what == kRowsOf) std::from_chars(change.which.data(), change.which.data() + change.which.size(), rollout_n);
+    if (rollout_n != 0) judge_.changed(rollout_n);
+    if (writing == nullptr) return;
+    if (rollout_n != 0) miscounted_.insert(rollout_n);
+    all_miscounted_ = all_miscounted_ || change.what == "all" || change.what == "policy";
+    if (change.what == "heard") count_again(*writing);
+  }
+
+  /// On the writer's thread, in its turn: nobody moves rows meanwhile.
+  void count_again(db::Connection& writing) {
+    auto const rollouts = std::exchange(miscounted_, {});
+    bool const all = std::exchange(all_miscounted_, false);
+    if (!all && rollouts.empty()) return;
+    auto const counted = [&]() -> Result<void> {
+      FLEET_TRY(auto const current, snapshot());
+      for (auto const& [n, view] : current->by_n)
+        if (all || rollouts.contains(n)) FLEET_CHECK(count_rows(writing, *view));
+      return {};
+    }();
+    if (!counted) log::warn("rollouts.not_counted", {{"code", counted.error().code}, {"detail", counted.error().detail}});
   }
 
   /// The snapshot of the newest policy epoch. The epoch is read before the rows, so that a snapshot is never older than it says.
@@ -140,9 +191,13 @@ private:
     return fresh;
   }
 
+  static constexpr std::string_view kRowsOf = "rollout";
+
   Services& services_;
   ServiceClock clock_;
   SiteQueue sites_;
+  std::set<std::int64_t> miscounted_;  ///< by what others did; the writer's thread alone, as is the next
+  bool all_miscounted_ = false;
   std::shared_ptr<Snapshot const> snapshot_;
   std::mutex loading_;
   JudgeLoop judge_;
@@ -152,7 +207,9 @@ private:
 
 Result<std::unique_ptr<Engine>> Engine::create(Services& services) {
   FLEET_TRY(auto const served, load_service_time(services.store.reader()));
-  return std::unique_ptr<Engine>(std::make_unique<StoreEngine>(services, served));
+  auto engine = std::make_unique<StoreEngine>(services, served);
+  FLEET_CHECK(engine->begin());
+  return std::unique_ptr<Engine>(std::move(engine));
 }
 
 }  // namespace fleet::rollout

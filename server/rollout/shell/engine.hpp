@@ -2,6 +2,7 @@
 
 #include "server/rollout/engine/desired.hpp"
 #include "server/rollout/engine/rows.hpp"
+#include "server/rollout/shell/service_clock.hpp"
 #include "server/services.hpp"
 
 #include <map>
@@ -16,8 +17,11 @@ public:
   static Result<std::unique_ptr<Engine>> create(Services& services);
   virtual ~Engine() = default;
   /// An authenticated word of a device: its poll, with what its silence is measured by, or a report. Any thread.
-  virtual void heard(std::int64_t device_n, Habits const& habits) = 0;
-  virtual void heard(std::int64_t device_n) = 0;
+  /// @returns when that was, by the time of service
+  virtual Millis heard(std::int64_t device_n, Habits const& habits) = 0;
+  virtual Millis heard(std::int64_t device_n) = 0;
+  /// Time of service, which who leads several servers gives to the others.
+  virtual ServiceClock& clock() = 0;
   /// The pure decision over the current snapshot and this device's own rows (read through `reader`).
   virtual Result<Decision> decide(db::Connection& reader, registry::DeviceFacts const& device, SysTime now) = 0;
   /// In the transaction that commits a new directive: creates or updates rollout_devices rows for what is dispatched.

@@ -2,6 +2,7 @@
 
 #include "server/rollout/engine/measured.hpp"
 #include "server/rollout/engine/samples.hpp"
+#include "server/rollout/engine/windows.hpp"
 #include "server/rollout/shell/queries.hpp"
 
 #include <fmt/format.h>
@@ -57,6 +58,18 @@ Result<Facts> read_counts(db::Connection& reader, Rollout const& rollout) {
     key.tries_again = tries_again(key.arm, key.state, rows.int64(8), rollout.attempt);
     count(out, key, rows.int64(7), rollout.progress.window);
   }
+}
+
+Result<void> count_rows(db::Connection& writing, RolloutView const& view) {
+  FLEET_TRY(auto const facts, read_counts(writing, view.rollout));
+  bool const ended = view.rollout.state == State::completed || view.rollout.state == State::aborted;
+  view.at_work->store(facts.at_work - (ended ? facts.parked : 0), std::memory_order_relaxed);  // of an ended one, who may never come is at work no more
+  view.told->store(facts.told, std::memory_order_relaxed);
+  view.window_now->store(view.rollout.progress.current(), std::memory_order_relaxed);
+  Standing standing;
+  standing.stage = std::max(view.rollout.stage, 1);
+  view.beyond_max->store(beyond_plan(view.setting(), standing, facts), std::memory_order_relaxed);
+  return {};
 }
 
 Result<std::map<std::string, std::int64_t>> read_codes(db::Connection& reader, std::int64_t rollout_n) {

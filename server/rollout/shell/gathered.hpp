@@ -15,6 +15,10 @@ namespace fleet::rollout {
 
 /// As the rollout's open window and attempt have it.
 [[nodiscard]] Result<Facts> read_counts(db::Connection& reader, Rollout const& rollout);
+/// Sets what a view counts in memory (who is at work, who was told, which window is open, what is given beyond the plan) to what its rows say. In the writer's
+/// turn: there, and nowhere else, they and the rows are of one moment. What was read beside it may lack a commit, or have it twice, and a device that meets a limit
+/// so asks again a minute later.
+[[nodiscard]] Result<void> count_rows(db::Connection& writing, RolloutView const& view);
 /// Failed devices by the code of their error.
 [[nodiscard]] Result<std::map<std::string, std::int64_t>> read_codes(db::Connection& reader, std::int64_t rollout_n);
 /// A few of those that have no outcome yet: "cam-1 (probation)".

@@ -27,7 +27,7 @@ Result<bool> JudgeLoop::plan_anew(Watch& watch, Standing const& standing) {
   watch.fresh = true;
   watch.planned = planned && *planned;
   if (planned) return true;
-  FLEET_CHECK(services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
+  FLEET_CHECK(write(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto current, load_rollout(tx.connection(), rollout.n));
     if (current.revision != rollout.revision) return {};
     auto const reason = fmt::format("it cannot be planned over the fleet of now: {}", planned.error().detail);
@@ -62,7 +62,7 @@ Result<void> JudgeLoop::keep_presence() {
   FLEET_TRY(bool const looked, has_looked(reader, now));
   if (looked) return {};
   FLEET_TRY(auto const row, look_around(reader, clock_.take_returned(), now));
-  return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return keep_hour(tx, row); });
+  return write(store::Lane::upkeep, [&](store::Tx& tx) { return keep_hour(tx, row); });
 }
 
 }  // namespace fleet::rollout

@@ -81,6 +81,7 @@ void JudgeLoop::run() {
 
 /// Told once, however long it lasts.
 void JudgeLoop::note_round(Result<int> const& judged) {
+  if (!judged && judged.error().code == store::Lease::kLost) return;
   auto const code = judged ? std::string() : judged.error().code;
   clock_.serves(judged || judged.error().kind != Kind::unavailable);
   if (code == failing_) return;
@@ -88,6 +89,9 @@ void JudgeLoop::note_round(Result<int> const& judged) {
   else log::error("judge.failed", {{"code", code}, {"detail", judged.error().detail}});
   failing_ = code;
 }
+
+/// What the leader alone writes.
+Result<void> JudgeLoop::write(store::Lane lane, store::Job job) { return services_.store.write_wait(lane, services_.as_leader(std::move(job))); }
 
 /// Rows of rollouts that were stopped or taken back; a bounded number of pieces a round.
 Result<void> JudgeLoop::settle() {
@@ -103,16 +107,21 @@ Result<void> JudgeLoop::keep_service_time() {
   auto const now = services_.clock.mono();
   if (watches_.empty() || (service_kept_ != MonoTime{} && now < service_kept_ + kServiceKept)) return {};
   service_kept_ = now;
-  return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return save_service_time(tx, clock_.now()); });
+  return write(store::Lane::verbs, [&](store::Tx& tx) { return save_service_time(tx, clock_.now()); });
 }
 
 Result<int> JudgeLoop::round() {
   clock_.tick();
+  if (!services_.leads()) {
+    watches_.clear();
+    miscounted_.clear();
+    return 0;
+  }
   if (auto const kept = keep_presence(); !kept) log::warn("judge.presence", {{"detail", kept.error().detail}});
   FLEET_CHECK(settle());
   {
     FLEET_TRY(auto const snapshot, snapshot_());
-    FLEET_CHECK(look_at_places(services_.store, *snapshot, clock_, sites_));
+    FLEET_CHECK(look_at_places(services_, *snapshot, clock_, sites_));
   }
   FLEET_CHECK(mark_ended(services_.store.reader()));
   std::set<std::int64_t> changed;
@@ -182,19 +191,12 @@ Result<void> JudgeLoop::judge_one(db::Connection& reader, Watch& watch) {
   return write(watch, stepped, look.facts);
 }
 
-/// Who is at work, and who was told, as the rows have it, of the rollouts where that looked otherwise. The writer alone moves these numbers, in its jobs: there,
-/// and nowhere else, they and the rows are of one moment. What was read beside it may lack a commit, or have it twice, and a device that meets a limit so asks
-/// again a minute later.
+/// Of the rollouts where a count looked otherwise than its rows.
 Result<void> JudgeLoop::count_again() {
   if (miscounted_.empty()) return {};
   auto const views = std::exchange(miscounted_, {});
   return services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) -> Result<void> {
-    for (auto const& view : views) {
-      FLEET_TRY(auto const facts, read_counts(tx.connection(), view->rollout));
-      bool const ended = view->rollout.state == State::completed || view->rollout.state == State::aborted;
-      view->at_work->store(facts.at_work - (ended ? facts.parked : 0), std::memory_order_relaxed);  // of an ended one, who may never come is at work no more
-      view->told->store(facts.told, std::memory_order_relaxed);
-    }
+    for (auto const& view : views) FLEET_CHECK(count_rows(tx.connection(), *view));
     return {};
   });
 }
@@ -250,7 +252,7 @@ Result<bool> JudgeLoop::mark_quiet(db::Connection& reader, Rollout const& rollou
   for (int i = 0; i < kQuietPiecesALook; ++i) {
     FLEET_TRY(auto const quiet, find_quiet(reader, rollout, clock_.now()));
     if (quiet.empty()) return false;
-    FLEET_CHECK(services_.store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
+    FLEET_CHECK(write(store::Lane::upkeep, [&](store::Tx& tx) { return mark_quiet_rows(tx, rollout, quiet, limit, {services_.clock.wall(), clock_}); }));
     if (quiet.size() < kQuietAPiece) return false;
   }
   return true;
@@ -264,7 +266,8 @@ Result<bool> JudgeLoop::reachable(db::Connection& reader, std::int64_t device_n,
   FLEET_TRY(bool const found, row.step());
   if (!found) return false;  // retired, revoked or deleted
   auto const every_s = row.maybe_int64(0).value_or(kPollEveryDefault_s);
-  auto const voice = clock_.voice(device_n);
+  auto voice = clock_.voice(device_n);
+  FLEET_TRY(voice.heard, last_heard(reader, clock_, device_n));
   auto const within = std::max<Millis>(seconds(2 * every_s), least);
   if (voice.gap > Millis{0}) return clock_.now() - voice.heard <= within;
   // Not heard since this process began: until it would have been, it may come.
@@ -341,7 +344,7 @@ Result<void> JudgeLoop::write(Watch& watch, Stepped const& stepped, Facts const&
   auto const text = updated_verdict(judged.verdict, verdict, facts, now);
   if (!verdict.event && !verdict.begin && stepped.progress == judged.progress && text == judged.verdict && verdict.latches == judged.latches) return {};
   events::Deed const deed{now, "system:judge", verdict.reason, ""};
-  return services_.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
+  return write(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto rollout, load_rollout(tx.connection(), judged.n));
     if (rollout.revision != judged.revision) return {};  // a person acted meanwhile: judged again at the next round
     if (verdict.closed_window) {  // who started in it since it was read would count in no window

@@ -83,6 +83,7 @@ private:
   Result<Standing> standing_of(db::Connection& reader, Watch const& watch);
   Result<void> await_turn(db::Connection& reader, Rollout const& rollout, Standing& out);
   Result<void> write(Watch& watch, Stepped const& stepped, Facts const& facts);
+  Result<void> write(store::Lane lane, store::Job job);
   [[nodiscard]] Result<bool> reachable(db::Connection& reader, std::int64_t device_n, Millis least);
 
   Services& services_;

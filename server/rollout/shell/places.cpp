@@ -70,7 +70,8 @@ Result<void> look_at(store::Tx& tx, Due const& due, Policy const& policy, Servic
   auto const& state = due.row_state;
   bool const over = state == ds::kSilent || state == ds::kLeft || state == ds::kHealthy || state == ds::kReverted || due.left <= clock.now();
   FLEET_TRY(auto const own, silence_window(tx.connection(), clock, due.device_n, policy));
-  auto const quiet_at = clock.voice(due.device_n).heard + std::min(own, kHorizon);
+  FLEET_TRY(auto const heard, last_heard(tx.connection(), clock, due.device_n));
+  auto const quiet_at = heard + std::min(own, kHorizon);
   if (over || quiet_at <= clock.now()) return free(tx, due.device_n, due.model, due.site, freed);
   return tx.prepare(queries::kLookPlace).bind_all(std::min(quiet_at, due.left).count(), due.device_n, due.model).run();
 }
@@ -94,9 +95,18 @@ std::vector<std::int64_t> SiteQueue::next(Site const& site) {
   return out;
 }
 
+std::string to_text(Site const& site) { return site.label + '=' + site.value; }
+
+Site parse_site(std::string_view text) {
+  auto const equals = std::min(text.find('='), text.size());
+  return {std::string(text.substr(0, equals)), std::string(text.substr(std::min(equals + 1, text.size())))};
+}
+
 void wake(store::Tx& tx, SiteQueue& queue, Freed const& freed) {
-  for (auto const& site : freed)
+  for (auto const& site : freed) {
     for (auto const device_n : queue.next(site)) tx.raise_device_epoch(device_n);
+    tx.tell_others(std::string(kFreedAt), to_text(site));
+  }
 }
 
 Result<std::map<std::string, std::int64_t, std::less<>>> under_way(db::Connection& reader, Snapshot const& snapshot, registry::DeviceFacts const& device) {
@@ -167,11 +177,11 @@ Result<void> drop_places(store::Tx& tx, std::int64_t device_n, Freed& freed) {
   return places.empty() ? Result<void>{} : tx.prepare(queries::kDropPlaces).bind_all(device_n).run();
 }
 
-Result<void> look_at_places(store::Store& store, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue) {
+Result<void> look_at_places(Services const& services, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue) {
   if (clock.stands_still()) return {};
-  FLEET_TRY(auto const due, find_due(store.reader(), clock.now()));
+  FLEET_TRY(auto const due, find_due(services.store.reader(), clock.now()));
   if (due.empty()) return {};
-  return store.write_wait(store::Lane::upkeep, [&](store::Tx& tx) -> Result<void> {
+  return services.store.write_wait(store::Lane::upkeep, services.as_leader([&](store::Tx& tx) -> Result<void> {
     Freed freed;
     for (auto const& one : due) {
       auto const view = snapshot.by_n.find(one.rollout_n);
@@ -179,7 +189,7 @@ Result<void> look_at_places(store::Store& store, Snapshot const& snapshot, Servi
     }
     wake(tx, queue, freed);
     return {};
-  });
+  }));
 }
 
 }  // namespace fleet::rollout

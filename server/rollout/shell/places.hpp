@@ -2,6 +2,7 @@
 
 #include "server/rollout/engine/decide.hpp"
 #include "server/rollout/shell/device_rows.hpp"
+#include "server/services.hpp"
 
 #include <cstdint>
 #include <map>
@@ -31,7 +32,10 @@ private:
 };
 /// An answer that names no place stands so long where nobody wakes its device.
 inline constexpr Millis kPlaceStands = std::chrono::minutes{1};
-/// Those that wait where a place was freed decide anew.
+/// Those that wait where a place was freed decide anew, those of other servers, too.
+inline constexpr std::string_view kFreedAt = "site";
+[[nodiscard]] std::string to_text(Site const& site);
+[[nodiscard]] Site parse_site(std::string_view text);
 void wake(store::Tx& tx, SiteQueue& queue, Freed const& freed);
 
 /// For `Asking`: other devices that hold a place at this one's sites. Nothing is read where no rollout limits by a label.
@@ -56,6 +60,6 @@ struct Word {
 [[nodiscard]] Result<void> drop_places(store::Tx& tx, std::int64_t device_n, Freed& freed);
 
 /// Frees the places of devices that are silent, or that nobody waits for any more; a bounded number a call, by an index.
-[[nodiscard]] Result<void> look_at_places(store::Store& store, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue);
+[[nodiscard]] Result<void> look_at_places(Services const& services, Snapshot const& snapshot, ServiceClock const& clock, SiteQueue& queue);
 
 }  // namespace fleet::rollout

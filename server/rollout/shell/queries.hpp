@@ -155,6 +155,7 @@ inline constexpr Query kRunningDigest{"rollout_running_digest", "SELECT running,
 inline constexpr Query kPollEvery{"rollout_poll_every",
                                   "SELECT c.poll_every_s FROM devices d LEFT JOIN contacts c ON c.device = d.n WHERE d.n = ? AND d.state = 'active'"};
 inline constexpr Query kReportEvery{"rollout_report_every", "SELECT seen_at, poll_every_s, report_every_s FROM contacts WHERE device = ?"};
+inline constexpr Query kHeard{"rollout_heard", "SELECT heard_s FROM contacts WHERE device = ?"};
 inline constexpr Query kReleaseTarget{"rollout_release_target",
                                       "SELECT l.digest, octet_length(l.document), " FLEET_RELEASE_STATE ", l.n FROM releases l WHERE l.model = ? AND l.version = ?"};
 // The end of a rollout reaches its rows piece by piece: ?1 the rollout, devices above ?2 and up to ?3.
@@ -326,7 +327,7 @@ inline constexpr auto kAll = std::to_array<Query>(
      kStartedRollouts, kEverStarted, kReleaseHardware, kInsertRollout, kUpdateRollout, kNextMoment, kLiveFollowers, kPutLadder, kFleetChanges, kPlannedOver, kSetPolicy, kLadder, kJudged,
      kApprove, kApprovals, kRowsOfDevice, kRow, kInsertRow, kAgainRow, kOnceMoreRow, kMoveRow, kSetRowState, kOpenRowsOf, kNameGone, kDropSamples,
      kLiveSetsWith, kMemberModels, kMembers, kMemberDocuments, kRevokedOf,
-     kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kCountRanBefore, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
+     kSamplesRow, kPutSamples, kDropSummaries, kKeepBefore, kSetSamplesHealthy, kMeasuring, kRunningDigest, kPollEvery, kReportEvery, kHeard, kReleaseTarget, kPieceOfRows, kDropUnswitched, kCountReturned, kCountRanBefore, kSetSettled, kUnsettled, kSettledTo, kRetryDevice, kUnholdRow, kUnholdModels,
      kCountFailed, kFindDevice, kRaiseDeviceEpoch, kPlacesBeside, kPlacesOf, kTakePlace, kFreePlace, kDropPlaces, kMovePlace, kPlacesDue, kLookPlace, kSetRestoredAt, kRestoredAt, kHeldRollouts, kUnknownRunning, kUnknownRollouts, kCountsOf, kCodes, kBusy, kQuiet, kQuietNever, kToReturn, kTold, kMetricCounts, kSummaries, kServiceTime, kSetServiceTime,
      kWhoIsAway, kHasLooked, kKeepHour, kForgetHours, kPastHours, kLastHour, kPastAttempts, kFleetNow,
      kWaitsFor, kSetQuiet, kSetSilentAt, kAddPoint, kLive, kLiveCounts, kByState, kPoints, kCounts, kStrataCounts, kListDevices, kListState});

@@ -33,6 +33,7 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
   FLEET_TRY(auto const own, silence_window(tx.connection(), now.clock, row.device_n, rollout.policy));
   auto const window = std::min(own, kHorizon);
   auto const service = now.service();
+  FLEET_TRY(auto const heard, last_heard(tx.connection(), now.clock, row.device_n));
   if (row.window == 0) {  // it has not started: neither silent nor a failure, but not waited for without end
     auto const left_out = row.told + rollout.policy.device.waiting_max;
     bool const ended = rollout.state == State::completed || rollout.state == State::aborted;  // no stage waits for it: what it was told stands
@@ -40,7 +41,7 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
       FLEET_CHECK(raise_device(tx, row.device_n));
       return set_state(tx, rollout, row, ds::kDropped, now.wall);
     }
-    auto const quiet = look_quiet(now.clock.voice(row.device_n).heard, row.told, window, Millis{0}, service);
+    auto const quiet = look_quiet(heard, row.told, window, Millis{0}, service);
     if (quiet.silent && row.state != quiet_state(row.window)) FLEET_CHECK(set_state(tx, rollout, row, quiet_state(row.window), now.wall));
     if (ended && quiet.silent) return look_later(tx, rollout, row, kNever);  // its own word moves it
     return look_later(tx, rollout, row, std::min(ended ? kNever : left_out, quiet.silent ? service + window : quiet.look_again));
@@ -51,7 +52,7 @@ Result<void> mark_one(store::Tx& tx, Rollout const& rollout, QuietRow const& row
     FLEET_CHECK(raise_device(tx, row.device_n));
     return set_state(tx, rollout, row, ds::kDropped, now.wall);
   }
-  auto quiet = look_quiet(now.clock.voice(row.device_n).heard, row.started, window, waits ? Millis{0} : limit, service);
+  auto quiet = look_quiet(heard, row.started, window, waits ? Millis{0} : limit, service);
   if (waits && !quiet.silent) quiet.look_again = std::min(quiet.look_again, left_out);
   if (quiet.silent) return set_state(tx, rollout, row, quiet_state(row.window), now.wall);
   return look_later(tx, rollout, row, quiet.look_again);

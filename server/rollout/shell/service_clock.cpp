@@ -97,6 +97,13 @@ void ServiceClock::tick() {
   for (auto one = last_bucket_ - kLookBack; one < bucket - kLookBack; ++one)  // what nobody looks at any more is free for the next day
     if (one >= 0) promised_[static_cast<std::size_t>(one) % kBuckets] = came_[static_cast<std::size_t>(one) % kBuckets] = 0;
   last_bucket_ = bucket;
+  kept_promised_.store(promised, std::memory_order_relaxed);
+  kept_came_.store(came, std::memory_order_relaxed);
+  if (follows()) return;
+  auto const beside_came = beside_came_.load(std::memory_order_relaxed);
+  promised += beside_promised_.load(std::memory_order_relaxed);
+  came += beside_came;
+  came_a_minute += beside_came;
   auto const stopped = stopped_at_.load(std::memory_order_relaxed);
   if (stopped < 0 && promised >= kLeastPromised && came * kShare < promised) {
     promised_then_ = std::max<std::int64_t>(1, promised * kMinute / span);
@@ -120,7 +127,23 @@ void ServiceClock::go_on() {
   stopped_at_.store(-1, std::memory_order_relaxed);
 }
 
+void ServiceClock::follow(Millis service) {
+  shared_.store(true, std::memory_order_relaxed);
+  follows_.store(true, std::memory_order_relaxed);
+  offset_ms_.store(service.count() - mono_ms(), std::memory_order_relaxed);
+  stopped_at_.store(-1, std::memory_order_relaxed);
+}
+
+void ServiceClock::take_over(Millis service) {
+  shared_.store(true, std::memory_order_relaxed);
+  follows_.store(false, std::memory_order_relaxed);
+  cannot_serve_ = false;
+  stopped_at_.store(std::max(service, now()).count(), std::memory_order_relaxed);
+  go_on();
+}
+
 void ServiceClock::serves(bool can) {
+  if (follows()) return;
   if (can == !cannot_serve_ || (!can && stands_still())) return;
   cannot_serve_ = !can;
   if (can) return go_on();

@@ -45,6 +45,22 @@ public:
   void serves(bool can);
   /// Absences that ended since this was asked last: devices that were heard again after more than their own longest gap. One thread.
   [[nodiscard]] std::int64_t take_returned() { return returned_.exchange(0, std::memory_order_relaxed); }
+  // Of several servers one leads, and its time of service is all of theirs.
+  /// Contacts that were promised, and that came, as the last tick counted them here; and those of the other servers together.
+  struct Kept {
+    std::int64_t promised = 0, came = 0;
+  };
+  [[nodiscard]] Kept kept() const { return {kept_promised_.load(std::memory_order_relaxed), kept_came_.load(std::memory_order_relaxed)}; }
+  void set_beside(Kept kept) {
+    beside_promised_.store(kept.promised, std::memory_order_relaxed);
+    beside_came_.store(kept.came, std::memory_order_relaxed);
+  }
+  /// Another leads, and it is so late there.
+  void follow(Millis service);
+  /// From now on this server leads; what was heard before counts as after an outage.
+  void take_over(Millis service);
+  /// Devices speak to other servers, too: when each was heard stands in the database as well.
+  [[nodiscard]] bool is_shared() const { return shared_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool stands_still() const { return stopped_at_.load(std::memory_order_relaxed) >= 0; }
 
 private:
@@ -62,6 +78,7 @@ private:
   [[nodiscard]] std::int64_t mono_ms() const;
   void note(Slot& slot, Millis gap);
   void go_on();
+  [[nodiscard]] bool follows() const { return follows_.load(std::memory_order_relaxed); }
 
   Clock& clock_;
   std::int64_t began_mono_ms_;
@@ -70,6 +87,8 @@ private:
   std::atomic<std::int64_t> silence_from_ms_;     ///< clocks of silence began anew
   std::atomic<std::int64_t> returned_{0};
   std::array<std::atomic<std::int32_t>, kBuckets> promised_{}, came_{};
+  std::atomic<bool> shared_{false}, follows_{false};
+  std::atomic<std::int64_t> kept_promised_{0}, kept_came_{0}, beside_promised_{0}, beside_came_{0};
   std::int64_t last_bucket_ = 0;
   bool cannot_serve_ = false;                      ///< it stands still for that, and not for what the fleet kept
   std::int64_t promised_then_ = 0, kept_for_ = 0;  ///< a minute, when it stopped; looks since then at which those still heard kept their promises

@@ -23,11 +23,14 @@ constexpr std::string_view kBegins = "SET statement_timeout = '30s'; SET lock_ti
 constexpr std::string_view kTables = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace('public')";
 constexpr std::string_view kSettings = "SELECT count(*) FROM settings";
 
-std::string settings_of(Mode mode) {
+std::string settings_of(Mode mode, std::string const& node = {}) {
   // What begins on a connection that only reads sees one moment, as on SQLite; what is written decides by what is committed when it asks.
   auto settings = fmt::format("{}{}", kBegins, mode == Mode::read_only ? "'repeatable read'; SET default_transaction_read_only = on" : "'read committed'; SET default_transaction_read_only = off");
   // Held as long as the connection is, and any number that nobody else takes.
   if (mode == Mode::alone) settings += "; SELECT pg_advisory_lock(4992030524978970961)";
+  // What is stopped in the middle of its turn holds up all others: not for long.
+  if (mode == Mode::node)
+    settings += fmt::format("; SET idle_in_transaction_session_timeout = '4s'; SELECT pg_advisory_lock_shared(4992030524978970961); SELECT pg_advisory_lock(hashtextextended('fleet-node:{}', 0))", node);
   return settings;
 }
 
@@ -157,7 +160,7 @@ public:
   [[nodiscard]] std::int64_t total_changes() const override { return session_->total_changes(); }
   [[nodiscard]] bool in_transaction() const override { return session_->in_transaction(); }
   Result<void> settle(bool closing) override {  // the server does what there is to do
-    if (mode_ == Mode::alone && !closing) session_->probe();
+    if (mode_ != Mode::read_write && !closing) session_->probe();
     return {};
   }
 
@@ -178,17 +181,24 @@ Result<void> check_database(db::Connection& connection) {
   return {};
 }
 
-}  // namespace
-
-Result<db::Connection> open(std::string const& url, Mode mode, std::shared_ptr<Reach> reach) {
-  auto session = std::make_unique<Session>(url, settings_of(mode), std::move(reach), true);
+Result<db::Connection> connect(std::unique_ptr<Session> session, Mode mode) {
   if (auto const connected = session->connect(); !connected) {
-    if (mode != Mode::alone || connected.error().code != "database_busy") return connected.error();
+    if (mode == Mode::read_only || mode == Mode::read_write || connected.error().code != "database_busy") return connected.error();
     return Error{Kind::conflict, "database_in_use", "another fleet-server works on this database", "end it first; a connection that it lost holds on for half a minute"};
   }
   db::Connection connection(std::make_unique<PostgresEngine>(std::move(session), mode));
   FLEET_CHECK(check_database(connection));
   return connection;
+}
+
+}  // namespace
+
+Result<db::Connection> open(std::string const& url, Mode mode, std::shared_ptr<Reach> reach) {
+  return connect(std::make_unique<Session>(url, settings_of(mode), std::move(reach), true), mode);
+}
+
+Result<db::Connection> open_node(std::string const& url, std::string const& node, std::shared_ptr<Reach> reach) {
+  return connect(std::make_unique<Session>(url, settings_of(Mode::node, node), std::move(reach), true), Mode::node);
 }
 
 db::Connection reader(std::string const& url, std::shared_ptr<Reach> reach) {

@@ -12,7 +12,8 @@ namespace fleet::postgres {
 enum class Mode {
   read_only,
   read_write,
-  alone,  ///< read_write, and no other connection is `alone` on this database meanwhile
+  alone,  ///< read_write, and no other connection is `alone` or a node's on this database meanwhile
+  node,   ///< read_write, beside other nodes; by open_node
 };
 
 /// Whether a database answers, told among the connections of a process: while it does not, only the one that is alone tries, and no thread that serves waits for it.
@@ -33,6 +34,9 @@ struct Reach {
 /// @errors unavailable (`database_gone`: it cannot be reached, or refuses us), conflict (`database_in_use`: another is alone on it), unprocessable (`database_too_old`,
 ///         `wrong_collation`)
 Result<db::Connection> open(std::string const& url, Mode mode, std::shared_ptr<Reach> reach = std::make_shared<Reach>());
+/// A writer's for one of several nodes: as `alone`, beside other nodes but not beside itself. @param node  [a-z0-9-]
+/// @errors as `open`; conflict (`database_in_use`: the node runs already, or somebody is alone on it)
+Result<db::Connection> open_node(std::string const& url, std::string const& node, std::shared_ptr<Reach> reach);
 /// One that only reads, and connects when it is first asked: what is wrong then is its statement's error.
 [[nodiscard]] db::Connection reader(std::string const& url, std::shared_ptr<Reach> reach);
 

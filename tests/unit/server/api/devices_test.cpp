@@ -16,8 +16,11 @@ using enum net::Method;
 /// Says what the test told it.
 struct FixedEngine final : rollout::Engine {
   rollout::Decision decision;
-  void heard(std::int64_t, rollout::Habits const&) override {}
-  void heard(std::int64_t) override {}
+  FakeClock own_clock{SysTime{}};
+  rollout::ServiceClock service{own_clock, Millis{0}};
+  Millis heard(std::int64_t, rollout::Habits const&) override { return {}; }
+  Millis heard(std::int64_t) override { return {}; }
+  rollout::ServiceClock& clock() override { return service; }
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override { return {}; }
   Result<void> withdrawn(store::Tx&, std::int64_t, rollout::ModelStatuses const&, rollout::Decision const&) override { return {}; }

@@ -273,6 +273,7 @@ std::vector<Case> cases() {
       {get, "/api/v1/cost", P::read, "/api/v1/cost?keep_releases=1", "/api/v1/cost?model=rival", "/api/v1/cost", "", "", "", false, true},
       {get, "/api/v1/cost", P::read, "/api/v1/cost?rollout=r_eu", "/api/v1/cost?rollout=r_rival", "/api/v1/cost?rollout=r_eu", "", "", "", false, true},
       {get, "/api/v1/cost/prices", P::read, "/api/v1/cost/prices"},
+      {get, "/api/v1/nodes", P::read, "/api/v1/nodes"},
       {put, "/api/v1/cost/prices", P::administer, "/api/v1/cost/prices", "", "", "{}"},
       {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=rival"},
       {post, "/api/v1/rollouts:simulate", P::operate, "/api/v1/rollouts:simulate", "", "", "{}"},

@@ -84,8 +84,8 @@ TEST_CASE_FIXTURE(Fixture, "a list filters by selector, state, contact and runni
   add(3, "cam-a", R"({"region":"us"})", "retired");
   add(4, "cam-a", "{}");
   sql({"test.run", "INSERT INTO device_models (device, model, running, since) VALUES (1, 'reader', '1.0', 0), (2, 'reader', '2.0', 0)"});
-  store->note_contact(1, clock.wall(), 60, 60);
-  store->note_contact(2, clock.wall() - std::chrono::hours(2), 60, 60);
+  store->note_contact(1, {clock.wall(), 60, 60});
+  store->note_contact(2, {clock.wall() - std::chrono::hours(2), 60, 60});
   using Ids = std::vector<std::string>;
   CHECK(ids({kUnlimited}) == Ids{"cam-1", "cam-2", "cam-3", "cam-4"});
   CHECK(ids(selecting("region=eu")) == Ids{"cam-1", "cam-2"});

@@ -340,10 +340,10 @@ TEST_CASE_FIXTURE(House, "contacts are seen at once and written with the next fl
       "(2, 'cam-2', 'a', 'active', " + bytes("'2'") + ", 0, 0)");
   auto const seen = from_unix_ms(1'000'000);
   CHECK(store->last_contact(1) == SysTime{});
-  store->note_contact(2, seen, 900, 60);
-  store->note_contact(1, seen, 900, 60);
-  store->note_contact(1, seen + Millis{5}, 300, 60);
-  store->note_contact(99, seen, 900, 60);  // deleted meanwhile
+  store->note_contact(2, {seen, 900, 60});
+  store->note_contact(1, {seen, 900, 60});
+  store->note_contact(1, {seen + Millis{5}, 300, 60});
+  store->note_contact(99, {seen, 900, 60});  // deleted meanwhile
   CHECK(store->last_contact(1) == seen + Millis{5});
   store->close();
   store = open(path);
@@ -361,7 +361,7 @@ TEST_CASE_FIXTURE(House, "contacts of a whole fleet are written in pieces, and e
   script("WITH RECURSIVE k(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM k WHERE n < 4500) INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, "
          "created_at) SELECT n, 'cam-' || n, 'a', 'active', " + bytes("CAST(n AS TEXT)") + ", 0, 0 FROM k");
   auto const seen = from_unix_ms(1'000'000);
-  for (int n = 1; n <= kDevices; ++n) store->note_contact(n, seen, 900, 60);
+  for (int n = 1; n <= kDevices; ++n) store->note_contact(n, {seen, 900, 60});
   store->close();
   for (int n = 1; n <= kDevices; n += 499) CHECK(store->last_contact(n) == seen);
   store = open(path);

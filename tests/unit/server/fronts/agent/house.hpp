@@ -63,11 +63,13 @@ public:
 
   std::vector<std::int64_t> voices;  ///< devices that were heard, by polls or reports
 
-  void heard(std::int64_t device_n, rollout::Habits const&) override { heard(device_n); }
-  void heard(std::int64_t device_n) override {
+  Millis heard(std::int64_t device_n, rollout::Habits const&) override { return heard(device_n); }
+  Millis heard(std::int64_t device_n) override {
     std::lock_guard const lock(voices_mutex_);
     voices.push_back(device_n);
+    return service_.now();
   }
+  rollout::ServiceClock& clock() override { return service_; }
   Result<rollout::Decision> decide(db::Connection&, registry::DeviceFacts const&, SysTime) override { return decision; }
   Result<void> dispatched(store::Tx&, registry::DeviceFacts const&, rollout::Decision const&, SysTime) override {
     ++dispatches;
@@ -110,6 +112,8 @@ public:
 
 private:
   std::mutex voices_mutex_;
+  FakeClock own_clock_{SysTime{}};
+  rollout::ServiceClock service_{own_clock_, Millis{0}};
 };
 
 /// Keeps the one answer of a poll.

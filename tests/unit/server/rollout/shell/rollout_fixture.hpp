@@ -82,7 +82,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
   /// What an authenticated poll leaves behind.
   void hear(std::int64_t n) {
     auto const every_s = static_cast<int>(std::chrono::duration_cast<seconds>(pace).count());
-    store->note_contact(n, clock.wall(), every_s, every_s);
+    store->note_contact(n, {clock.wall(), every_s, every_s});
     engine->heard(n, {.report = pace, .poll = pace});
   }
   Rollout get(std::string const& id) { return *load_rollout(store->reader(), id); }
