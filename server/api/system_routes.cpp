@@ -7,6 +7,7 @@
 
 #include "server/access/bound_roles.hpp"
 #include "server/access/tokens.hpp"
+#include "server/telemetry/sink.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -29,7 +30,11 @@ Result<Reply> get_healthz(Services&, Call const&, db::Connection&) { return json
 Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader) {
   if (services.draining) return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
   FLEET_CHECK(store::ping(reader));
-  return json_reply(std::string(kOk));
+  if (services.telemetry == nullptr) return json_reply(std::string(kOk));
+  // A sink that is away is no cause to send devices elsewhere.
+  FLEET_TRY(auto const waiting, telemetry::load_waiting(reader));
+  auto const state = telemetry::state_of(services.telemetry->figures(), waiting, services.telemetry->waiting_max(), services.clock.wall());
+  return json_reply(json::serialize(json::object{{"status", "ok"}, {"telemetry", state}}));
 }
 
 Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }
