@@ -42,7 +42,8 @@ Result<Address> parse_address(std::string_view text) {
   auto const host = text.substr(0, slash);
   out.database = text.substr(std::min(slash + 1, text.size()));
   if (!is_name(out.database)) return bad("names no database, or one of other than letters, digits, _, - and .");
-  bool const has_port = host.rfind(':') != std::string_view::npos && host.rfind(':') > host.find(']') + 1 - 1;
+  auto const after_v6 = host.rfind(']') == std::string_view::npos ? 0 : host.rfind(']');
+  bool const has_port = host.find(':', after_v6) != std::string_view::npos;
   auto const whole = fmt::format("{}://{}{}/", out.secure ? "https" : "http", host, has_port ? "" : out.secure ? ":8443" : ":8123");
   if (auto const url = net::Url::parse(whole); !url) return bad(fmt::format("has no usable host and port: {}", url.error().detail));
   out.url = whole;
