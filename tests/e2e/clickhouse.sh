@@ -91,9 +91,13 @@ twice() { ask "SELECT count() FROM fleet_intervals WHERE metric = 'inferences' F
 echo "   rows of the counter that ClickHouse holds: $(twice), FINAL $(ask "SELECT count() FROM fleet_intervals FINAL WHERE metric = 'inferences' FORMAT TabSeparated")"
 
 # Away, with room for little.
+for month in 2020-01 2020-02; do ask "INSERT INTO fleet_intervals (metric, start, samples) VALUES ('old', toDateTime('$month-01 00:00:00', 'UTC'), 1)"; done
 kill_server
 server_options+=(--telemetry-waiting-max 6)
 start_server
+of_old() { ask "SELECT count() FROM fleet_intervals WHERE metric = 'old' FORMAT TabSeparated"; }
+expect "months that are older than what is kept go" until_true 30 is 0 of_old
+expect "and no other does" has_42
 stop_clickhouse
 expect "while it is away /readyz says so, and the server is ready all the same" until_true 60 is behind state
 expect_code "doctor, too" 0 "$bin/fleetctl" --no-color doctor

@@ -9,10 +9,11 @@ namespace fleet::clickhouse {
 namespace {
 
 constexpr auto kMigrations = std::to_array<std::string_view>({
+    // Of rows of one number those with the most samples stay: a batch that is sent again has the same, or more of them.
     // A month a partition: 400 days are 14 of them, and what a device that was away for long brings is written in one insert (by the day it would be refused beyond 100).
     "CREATE TABLE IF NOT EXISTS fleet_intervals (metric String, model String, version String, hardware String, labels String, start DateTime('UTC'), flush UInt64, "
     "samples UInt64, total Float64, least Float64, most Float64, bucket_keys Array(Int32), bucket_counts Array(UInt64)) "
-    "ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(start) ORDER BY (metric, model, version, hardware, labels, start, flush)",
+    "ENGINE = ReplacingMergeTree(samples) PARTITION BY toYYYYMM(start) ORDER BY (metric, model, version, hardware, labels, start, flush)",
 });
 
 }  // namespace
