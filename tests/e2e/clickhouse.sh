@@ -119,4 +119,36 @@ expect "once it is back all of it is there, each sample once" until_true 120 all
 expect "/readyz says that it is well again" until_true 60 is ok state
 expect "the outbox is empty again" until_true 60 drained
 expect "nothing was counted twice since" all_there
+
+# By TLS, killed again and again while it sends, and each row once.
+kill_server
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=clickhouse" -addext "subjectAltName=IP:127.0.0.1" -keyout "$work/ch.key" -out "$work/ch.pem" 2>/dev/null
+tls_port=$(free_port)
+python3 "$here/relay.py" "$tls_port" "$ch_port" "$work/relay" "$work/ch.pem" "$work/ch.key" & others+=($!)
+sed -i "s|^telemetry:.*|telemetry: \"clickhouse://fleet@127.0.0.1:$tls_port/fleet?secure=true\"|" "$work/server/server.yaml"
+server_options=(--telemetry-password-file "$work/password")
+start_server
+expect "whom nobody vouches for is not told what devices measure" until_true 60 is behind state
+kill_server
+server_options+=(--telemetry-ca-file "$work/ch.pem")
+rows=200000
+sql "$work/server" "INSERT INTO telemetry_outbox (series, start, count, sum, min, max, sketch, at)
+  WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < $rows)
+  SELECT (SELECT min(s.n) FROM metric_series s WHERE s.metric = 'inferences'), $(date +%s)000 / 60000 * 60000 - n % 200 * 60000, 1, 1, 1, 1, '{}', $(date +%s)000 FROM i"
+for _ in $(seq 8); do
+  "$bin/fleet-server" run --data "$work/server" --api 127.0.0.1:0 --devices 127.0.0.1:0 "${server_options[@]}" >>"$work/server.log" 2>&1 & server_pid=$!
+  sleep "0.$((RANDOM % 20 + 15))"
+  kill_server
+done
+echo "   rows that wait after eight kills: $(sql "$work/server" "SELECT count(*) FROM telemetry_outbox")"
+start_server
+total() { ask "SELECT toUInt64(sum(total)) FROM fleet_intervals FINAL WHERE metric = 'inferences' FORMAT TabSeparated"; }
+expect "over TLS, from a server that was killed eight times, each row arrives" until_true 120 is $((sent + rows)) total
+expect "the outbox is empty once more" until_true 60 drained
+expect "and nothing was counted twice" is $((sent + rows)) total
+kill_server
+ask "INSERT INTO fleet_schema (version) VALUES (99)"
+start_server
+expect "tables of a newer program are left alone" until_true 60 grep -q telemetry_newer "$work/server.log"
+expect "which /readyz tells" until_true 20 is behind state
 expect "no password is in the log" sh -c "! grep -q s3cret '$work/server.log'"

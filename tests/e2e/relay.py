@@ -1,8 +1,9 @@
-"""usage: relay.py PORT TARGET_PORT FOLDER   HTTP to 127.0.0.1:TARGET_PORT. While FOLDER/hold is there, what was asked is done, and nobody is told: the answer to an insert
+"""usage: relay.py PORT TARGET_PORT FOLDER [CERTIFICATE KEY]   HTTP, with a certificate HTTPS, to 127.0.0.1:TARGET_PORT. While FOLDER/hold is there, what was asked is done, and nobody is told: the answer to an insert
 stays away; FOLDER/held is made once one did."""
 import http.client
 import http.server
 import os
+import ssl
 import sys
 import time
 
@@ -37,4 +38,9 @@ class Relay(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Relay).serve_forever()
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Relay)
+if len(sys.argv) > 4:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
