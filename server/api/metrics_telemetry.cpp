@@ -7,7 +7,8 @@ Result<void> add_telemetry(db::Connection& reader, telemetry::Sink const* sink, 
   auto const figures = sink == nullptr ? telemetry::SinkFigures{} : sink->figures();
   auto const oldest = waiting.rows == 0 ? seconds{0} : std::chrono::floor<seconds>(std::max(Millis{0}, now - waiting.oldest));
   out.single("fleet_telemetry_sink_waiting_rows", "What devices measured and waits in the database for the place that keeps it.", waiting.rows);
-  out.single("fleet_telemetry_sink_waiting_max_rows", "So much may: what is beyond stays with devices. 0: the database itself keeps what they measure.", sink == nullptr ? 0 : sink->waiting_max());
+  out.single("fleet_telemetry_sink_waiting_max_rows", "So much may: what is beyond stays with devices. 0: the database itself keeps what they measure.",
+             sink == nullptr ? 0 : sink->waiting_max());
   out.single("fleet_telemetry_sink_oldest_seconds", "For how long the oldest of it waits.", oldest.count());
   out.single("fleet_telemetry_sink_sent_rows_total", "Rows that were sent.", figures.rows_sent);
   out.single("fleet_telemetry_sink_failures_total", "Batches that failed; each is sent again.", figures.failures);

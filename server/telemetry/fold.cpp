@@ -32,8 +32,8 @@ bool fits(wire::MetricsItem::Metric const& metric) {
 
 /// Where and when something is kept.
 struct Place {
-  bool to_outbox;
-  SysTime now;
+  bool to_outbox = false;
+  SysTime now{};
   [[nodiscard]] std::int64_t start_of(SysTime at) const { return to_unix_ms(to_outbox ? at - at.time_since_epoch() % kInterval : interval_of(at, now)); }
 };
 

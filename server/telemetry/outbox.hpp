@@ -36,7 +36,7 @@ struct Added {
     Source source;
     std::string labels;  ///< of the source, as JSON
   };
-  std::map<std::int64_t, Of> series;                            ///< by number
+  std::map<std::int64_t, Of> series;                          ///< by number
   std::map<std::pair<std::int64_t, std::int64_t>, Sum> sums;  ///< by series and start (ms)
   std::int64_t rows = 0;
 };

@@ -15,7 +15,8 @@ constexpr std::size_t kTextMax = 1024;
 constexpr std::size_t kNameMax = 64;
 
 Error bad(std::string_view why) {
-  return {Kind::bad_input, "bad_telemetry", fmt::format("the address of telemetry {}", why), "write clickhouse://[user@]host[:port]/database, with ?secure=true for https"};
+  return {Kind::bad_input, "bad_telemetry", fmt::format("the address of telemetry {}", why),
+          "write clickhouse://[user@]host[:port]/database, with ?secure=true for https"};
 }
 
 bool is_name(std::string_view text) {

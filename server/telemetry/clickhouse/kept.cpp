@@ -25,7 +25,8 @@ public:
 
 private:
   Result<void> note_source(Step const& step) {
-    bool const same = source_.n > 0 && step.model == source_.model && step.version == source_.version && step.hardware == source_.hardware && step.labels == labels_;
+    bool const same =
+        source_.n > 0 && step.model == source_.model && step.version == source_.version && step.hardware == source_.hardware && step.labels == labels_;
     if (same) return {};
     FLEET_TRY(auto labels, telemetry::read_labels(step.labels));
     source_ = {source_.n + 1, step.model, step.version, step.hardware, std::move(labels)};

@@ -122,15 +122,16 @@ Result<std::optional<T>> Reader::whole(F&& read) {
 Result<std::optional<Step>> Reader::step() {
   return whole<Step>([](Values& values, Step& out) {
     bool const texts = values.take(out.model) && values.take(out.version) && values.take(out.hardware) && values.take(out.labels);
-    return texts && values.take(out.start_s) && values.take(out.samples) && values.take(out.total) && values.take(out.least) && values.take(out.most) && values.take(out.buckets);
+    return texts && values.take(out.start_s) && values.take(out.samples) && values.take(out.total) && values.take(out.least) && values.take(out.most) &&
+           values.take(out.buckets);
   });
 }
 
 Result<std::optional<Row>> Reader::row() {
   return whole<Row>([](Values& values, Row& out) {
     bool const texts = values.take(out.metric) && values.take(out.model) && values.take(out.version) && values.take(out.hardware) && values.take(out.labels);
-    return texts && values.take(out.start_s) && values.take(out.flush) && values.take(out.samples) && values.take(out.total) && values.take(out.least) && values.take(out.most) &&
-           values.take(out.buckets);
+    return texts && values.take(out.start_s) && values.take(out.flush) && values.take(out.samples) && values.take(out.total) && values.take(out.least) &&
+           values.take(out.most) && values.take(out.buckets);
   });
 }
 

@@ -32,7 +32,8 @@ Result<void> migrate(Server& server) {
   FLEET_TRY(auto const version, version_of(server));
   auto const steps = migrations();
   if (version > steps.size())
-    return Error{Kind::conflict, "telemetry_newer", fmt::format("ClickHouse's tables are of version {}, this program knows {}", version, steps.size()), "run the newer fleet-server"};
+    return Error{Kind::conflict, "telemetry_newer", fmt::format("ClickHouse's tables are of version {}, this program knows {}", version, steps.size()),
+                 "run the newer fleet-server"};
   for (auto next = version; next < steps.size(); ++next) {
     FLEET_CHECK(server.ask(steps[next]));
     FLEET_CHECK(server.ask(note_version(next + 1)));

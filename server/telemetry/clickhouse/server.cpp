@@ -17,7 +17,9 @@ constexpr std::size_t kToldMax = 300;
 /// The status tells whether all went well: the answer is whole before it begins. Nothing runs for longer than somebody waits for it.
 constexpr std::string_view kSettings = "wait_end_of_query=1&max_execution_time=25";
 
-Error away(std::string detail) { return {Kind::unavailable, "telemetry_away", "ClickHouse " + std::move(detail), "is it well, and reached from here? Nothing that was acknowledged is lost"}; }
+Error away(std::string detail) {
+  return {Kind::unavailable, "telemetry_away", "ClickHouse " + std::move(detail), "is it well, and reached from here? Nothing that was acknowledged is lost"};
+}
 
 Error refused(net::ClientResponse const& answer) {
   auto const line = std::string_view(answer.body).substr(0, answer.body.find('\n'));

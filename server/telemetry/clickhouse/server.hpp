@@ -30,7 +30,8 @@ public:
   void cancel() { client_.cancel(); }
 
 private:
-  Server(std::string url, std::string authorization, net::Client client) : url_(std::move(url)), authorization_(std::move(authorization)), client_(std::move(client)) {}
+  Server(std::string url, std::string authorization, net::Client client)
+      : url_(std::move(url)), authorization_(std::move(authorization)), client_(std::move(client)) {}
   Result<net::ClientResponse> send(std::string const& query, std::string body, net::BodySink const& sink);
 
   std::string url_, authorization_;

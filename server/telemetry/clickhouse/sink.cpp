@@ -95,7 +95,8 @@ Result<bool> Sink::step() {
     return false;
   }
   auto const flush = static_cast<std::int64_t>(random_.next() >> 1);
-  FLEET_TRY(auto const batch, store_.write_value<std::optional<telemetry::Batch>>(store::Lane::upkeep, [&](store::Tx& tx) { return telemetry::begin_batch(tx, flush); }));
+  FLEET_TRY(auto const batch,
+            store_.write_value<std::optional<telemetry::Batch>>(store::Lane::upkeep, [&](store::Tx& tx) { return telemetry::begin_batch(tx, flush); }));
   if (!batch) return false;
   FLEET_TRY(bool const sent, send(*batch));
   return !sent || waiting.rows > telemetry::kRowsOfBatch;

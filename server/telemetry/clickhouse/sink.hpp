@@ -11,8 +11,8 @@
 
 namespace fleet::clickhouse {
 
-/// A ClickHouse that the outbox is drained into, by a thread of its own: a batch is written down, sent, and gone from the outbox once ClickHouse said 200. A batch that is
-/// sent again, because nobody knows whether it arrived, bears the same number, and counts once.
+/// A ClickHouse that the outbox is drained into, by a thread of its own: a batch is written down, sent, and gone from the outbox once ClickHouse said 200. A
+/// batch that is sent again, because nobody knows whether it arrived, bears the same number, and counts once.
 class Sink final : public telemetry::Sink {
 public:
   static constexpr std::int64_t kWaitingMax = 500'000;  ///< rows of the outbox: 50 to 700 MB

@@ -10,8 +10,10 @@ namespace {
 
 constexpr auto kMigrations = std::to_array<std::string_view>({
     // Of rows of one number those with the most samples stay: a batch that is sent again has the same, or more of them.
-    // A month a partition: 400 days are 14 of them, and what a device that was away for long brings is written in one insert (by the day it would be refused beyond 100).
-    "CREATE TABLE IF NOT EXISTS fleet_intervals (metric String, model String, version String, hardware String, labels String, start DateTime('UTC'), flush UInt64, "
+    // A month a partition: 400 days are 14 of them, and what a device that was away for long brings is written in one insert (by the day it would be refused
+    // beyond 100).
+    "CREATE TABLE IF NOT EXISTS fleet_intervals (metric String, model String, version String, hardware String, labels String, start DateTime('UTC'), flush "
+    "UInt64, "
     "samples UInt64, total Float64, least Float64, most Float64, bucket_keys Array(Int32), bucket_counts Array(UInt64)) "
     "ENGINE = ReplacingMergeTree(samples) PARTITION BY toYYYYMM(start) ORDER BY (metric, model, version, hardware, labels, start, flush)",
 });
@@ -38,7 +40,8 @@ std::string select_steps(telemetry::Wanted const& wanted) {
   auto out = fmt::format(
       "SELECT model, version, hardware, labels, toUInt64(intDiv(toUInt32(start), {0}) * {0}) AS step, sum(samples), sum(total), min(least), max(most), {1} "
       "FROM fleet_intervals FINAL WHERE metric = {2} AND start >= toDateTime({3}, 'UTC')",
-      step_s, wanted.sketches ? "sumMap(bucket_keys, bucket_counts)" : "emptyArrayInt32(), emptyArrayUInt64()", quote(wanted.metric), std::max<std::int64_t>(0, since_s));
+      step_s, wanted.sketches ? "sumMap(bucket_keys, bucket_counts)" : "emptyArrayInt32(), emptyArrayUInt64()", quote(wanted.metric),
+      std::max<std::int64_t>(0, since_s));
   if (!wanted.model.empty()) out += " AND model = " + quote(wanted.model);
   if (!wanted.version.empty()) out += " AND version = " + quote(wanted.version);
   return out + " GROUP BY model, version, hardware, labels, step ORDER BY model, version, hardware, labels, step FORMAT RowBinary";

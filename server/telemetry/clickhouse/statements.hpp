@@ -23,7 +23,8 @@ inline constexpr std::string_view kAnything = "SELECT 1 FORMAT TabSeparated";
 
 /// Rows follow as RowBinary (row_binary.hpp, Row).
 inline constexpr std::string_view kInsert =
-    "INSERT INTO fleet_intervals (metric, model, version, hardware, labels, start, flush, samples, total, least, most, bucket_keys, bucket_counts) FORMAT RowBinary";
+    "INSERT INTO fleet_intervals (metric, model, version, hardware, labels, start, flush, samples, total, least, most, bucket_keys, bucket_counts) FORMAT "
+    "RowBinary";
 /// What is wanted, by series and step, as RowBinary (Step). A batch that came twice counts once: FINAL.
 [[nodiscard]] std::string select_steps(telemetry::Wanted const& wanted);
 

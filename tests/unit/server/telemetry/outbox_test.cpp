@@ -1,7 +1,7 @@
-#include "server/registry/device_quota.hpp"
-#include "server/telemetry/fold.hpp"
-#include "server/telemetry/aging.hpp"
 #include "server/telemetry/outbox.hpp"
+#include "server/registry/device_quota.hpp"
+#include "server/telemetry/aging.hpp"
+#include "server/telemetry/fold.hpp"
 #include "server/telemetry/query.hpp"
 #include "server/telemetry/sink.hpp"
 

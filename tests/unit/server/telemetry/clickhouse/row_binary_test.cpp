@@ -13,7 +13,8 @@ namespace {
 rc::Gen<Row> rows() {
   return rc::gen::exec([] {
     Row row;
-    for (auto* const text : {&row.metric, &row.model, &row.version, &row.hardware, &row.labels}) *text = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
+    for (auto* const text : {&row.metric, &row.model, &row.version, &row.hardware, &row.labels})
+      *text = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
     row.start_s = *rc::gen::arbitrary<std::uint32_t>();
     row.flush = *rc::gen::arbitrary<std::uint64_t>();
     row.samples = *rc::gen::arbitrary<std::uint64_t>();
@@ -50,10 +51,25 @@ TEST_CASE("rows come back as they were written, in whatever pieces they arrive")
 
 TEST_CASE("a row is written as ClickHouse documents it") {
   std::string bytes;
-  append(bytes, {.metric = "a", .model = "", .version = "1", .hardware = "h", .labels = "{}", .start_s = 0x01020304, .flush = 5, .samples = 258, .total = 1, .least = 0, .most = 0, .buckets = {{-1, 2}}});
+  append(bytes, {.metric = "a",
+                 .model = "",
+                 .version = "1",
+                 .hardware = "h",
+                 .labels = "{}",
+                 .start_s = 0x01020304,
+                 .flush = 5,
+                 .samples = 258,
+                 .total = 1,
+                 .least = 0,
+                 .most = 0,
+                 .buckets = {{-1, 2}}});
   std::string const one("\0\0\0\0\0\0\xf0\x3f", 8), zero(8, '\0');
-  std::string const expected = std::string("\1a\0\1" "1\1h\2{}", 10) + std::string("\4\3\2\1", 4) + std::string("\5\0\0\0\0\0\0\0", 8) + std::string("\2\1\0\0\0\0\0\0", 8) + one + zero +
-                               zero + std::string("\1\xff\xff\xff\xff", 5) + std::string("\1\2\0\0\0\0\0\0\0", 9);
+  std::string const expected = std::string(
+                                   "\1a\0\1"
+                                   "1\1h\2{}",
+                                   10) +
+                               std::string("\4\3\2\1", 4) + std::string("\5\0\0\0\0\0\0\0", 8) + std::string("\2\1\0\0\0\0\0\0", 8) + one + zero + zero +
+                               std::string("\1\xff\xff\xff\xff", 5) + std::string("\1\2\0\0\0\0\0\0\0", 9);
   CHECK(to_hex(as_bytes(bytes)) == to_hex(as_bytes(expected)));
 }
 

@@ -1,5 +1,5 @@
-#include "server/telemetry/clickhouse/address.hpp"
 #include "server/telemetry/clickhouse/statements.hpp"
+#include "server/telemetry/clickhouse/address.hpp"
 
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
@@ -23,7 +23,8 @@ std::optional<std::string> read_literal(std::string_view literal) {
       continue;
     }
     unsigned value = 0;
-    if (i + 4 > literal.size() || literal[i + 1] != 'x' || std::from_chars(&literal[i + 2], &literal[i + 4], value, 16).ptr != &literal[i + 4]) return std::nullopt;
+    if (i + 4 > literal.size() || literal[i + 1] != 'x' || std::from_chars(&literal[i + 2], &literal[i + 4], value, 16).ptr != &literal[i + 4])
+      return std::nullopt;
     out.push_back(static_cast<char>(value));
     i += 3;
   }
@@ -70,8 +71,9 @@ TEST_CASE("an address says where, who and which database, and no password") {
     CHECK(address->database == one.database);
     CHECK(address->secure == one.url.starts_with("https"));
   }
-  for (auto const* const text : {"", "http://localhost/fleet", "clickhouse://", "clickhouse:///fleet", "clickhouse://localhost", "clickhouse://localhost/", "clickhouse://localhost:0/fleet",
-                                 "clickhouse://localhost/a/b", "clickhouse://localhost/fleet?x=1", "clickhouse://localhost/a b", "clickhouse://@localhost/fleet", "clickhouse://a b@localhost/fleet"}) {
+  for (auto const* const text : {"", "http://localhost/fleet", "clickhouse://", "clickhouse:///fleet", "clickhouse://localhost", "clickhouse://localhost/",
+                                 "clickhouse://localhost:0/fleet", "clickhouse://localhost/a/b", "clickhouse://localhost/fleet?x=1",
+                                 "clickhouse://localhost/a b", "clickhouse://@localhost/fleet", "clickhouse://a b@localhost/fleet"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_address(text).has_value());
   }
