@@ -62,6 +62,8 @@ both() { is '{"lab":0.9,"yard":0.5}' by_site; }
 expect "a mean a site, over both times" until_true 60 both
 expect "the database keeps nothing of it any more" test "$(sql "$work/server" "SELECT count(*) FROM metric_intervals")" = 0
 expect "ClickHouse does, in minutes" test "$(ask "SELECT count() > 0, sum(samples), min(toUInt32(start) % 60 = 0) FROM fleet_intervals FINAL WHERE metric = 'accuracy' FORMAT TabSeparated")" = "$(printf '1\t5\t1')"
+synced() { ask "SHOW CREATE TABLE fleet_intervals FORMAT TabSeparated" | grep -q fsync_after_insert || grep -q telemetry.not_synced "$work/server.log"; }
+expect "on its disk before it says so, or the log tells that it cannot" synced
 expect "of one site alone" test "$(ctl telemetry query accuracy -l site=yard --stat mean --step 24h -o json | jq -c '[.series[].points[-1][1]]')" = '[0.5]'
 median() { ctl telemetry query accuracy --stat p50 --step 24h -o json | jq '.series[].points[-1][1] >= 0.79 and .series[].points[-1][1] <= 0.81'; }
 expect "quantiles over all" is true median

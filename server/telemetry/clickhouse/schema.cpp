@@ -39,6 +39,8 @@ Result<void> migrate(Server& server) {
     FLEET_CHECK(server.ask(note_version(next + 1)));
     log::info("telemetry.migrated", {{"version", next + 1}});
   }
+  if (auto const synced = server.ask(kSync); !synced)
+    log::warn("telemetry.not_synced", {{"detail", synced.error().detail}, {"hint", "a power cut of ClickHouse's machine may take what it took last"}});
   return {};
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr Millis kEvery{2'000};
 constexpr Millis kAgainFirst{1'000}, kAgainLast{30'000};
-constexpr std::chrono::hours kForgetEvery{24};
+constexpr std::chrono::hours kForgetEvery{24}, kForgetAgain{1};
 
 std::string rows_of(telemetry::Added const& added, std::int64_t flush) {
   std::string out;
@@ -82,8 +82,10 @@ Result<void> Sink::prepare() {
   if (!ready_) FLEET_CHECK(migrate(server_));
   ready_ = true;
   if (now < forget_at_) return {};
-  FLEET_CHECK(forget_old(server_, clock_.wall()));
-  forget_at_ = now + kForgetEvery;
+  // Who may not drop keeps more than was meant; that holds up nothing.
+  auto const forgotten = forget_old(server_, clock_.wall());
+  if (!forgotten) log::warn("telemetry.not_forgotten", {{"code", forgotten.error().code}, {"detail", forgotten.error().detail}});
+  forget_at_ = now + (forgotten ? Millis{kForgetEvery} : Millis{kForgetAgain});
   return {};
 }
 
