@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
+.PHONY: help demo test test-postgres build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf chdb model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -84,6 +84,11 @@ conformance: build ## the TUF client against the tuf-conformance suite in TUF_CO
 python-tuf: build ## python-tuf's client (from PyPI) against our server's /tuf
 	@$(STEP) "python-tuf" bash -c 'test -x $(BUILD)/python/bin/python || { python3 -m venv $(BUILD)/python && $(BUILD)/python/bin/pip install -q tuf==7.0.0 "securesystemslib[crypto]==1.4.0"; }'
 	@$(STEP) "python-tuf reads /tuf" tests/conformance/python_tuf.sh $(BUILD)/bin $(BUILD)/python/bin/python
+
+chdb: build ## what devices measure in today's ClickHouse (chdb from PyPI, 900 MB): the end-to-end case that runs with Debian's
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "chdb" bash -c 'test -f $(BUILD)/chdb/complete || { python3 -m venv $(BUILD)/chdb && $(BUILD)/chdb/bin/pip install -q chdb==4.4.0 && touch $(BUILD)/chdb/complete; }'
+	@$(STEP) "today's ClickHouse" env FLEET_TEST_CLICKHOUSE="$(abspath $(BUILD))/chdb/bin/python $(CURDIR)/tests/conformance/chdb_server.py" bash tests/e2e/clickhouse.sh $(BUILD)/bin
 
 model-signing: build ## OpenSSF's model_signing (from PyPI) signs what we publish and verifies what we kept
 	@$(STEP) "model_signing" bash -c 'test -x $(BUILD)/model-signing/bin/model_signing || { python3 -m venv $(BUILD)/model-signing && $(BUILD)/model-signing/bin/pip install -q model-signing==1.1.1 pyopenssl==26.4.0; }'

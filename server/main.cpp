@@ -150,6 +150,13 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
       ->take_all();
   run->add_option("--egress", parsed.egress, "what files may leave with, to everybody together, such as 200Mbit/s; devices beyond what it has room for are told when to come again");
   run->add_option("--content-max", parsed.content_max, "of the disk, for deltas and other ways that files travel, such as 20GiB; 0: none but those of protected models")->capture_default_str();
+  run->add_option("--telemetry", parsed.run.telemetry,
+                  "clickhouse://[USER@]HOST[:PORT]/DATABASE[?secure=true] that keeps what devices measure, in place of the database; DIR/server.yaml may say so, too");
+  run->add_option("--telemetry-password-file", parsed.run.telemetry_password_file, "the first line of this file is its user's password; else $FLEET_TELEMETRY_PASSWORD");
+  run->add_option("--telemetry-ca-file", parsed.run.telemetry_ca_file, "CA certificates that vouch for it, with secure=true, in place of the system's");
+  run->add_option("--telemetry-waiting-max", parsed.run.telemetry_waiting_max, "rows that may wait for it in the database; what is beyond stays with the devices")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{100'000'000}));
   run->add_option("--factories", parsed.run.factories_file, "YAML: which factories' certificates let devices in without a join token");
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });

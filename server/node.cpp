@@ -24,6 +24,7 @@
 #include "server/registry/factory.hpp"
 #include "server/content/preparer.hpp"
 #include "server/rollout/shell/engine.hpp"
+#include "server/telemetry/clickhouse/settings.hpp"
 
 #include <fmt/format.h>
 
@@ -79,6 +80,7 @@ struct Running {
   nodes::KeyShare key_share;
   nodes::Feed feed;
   Services services;
+  std::unique_ptr<clickhouse::Sink> telemetry;
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<net::Server> net;
   std::unique_ptr<fronts::Polls> polls;
@@ -222,12 +224,30 @@ Result<void> announce(admin::Layout const& layout, std::vector<std::pair<std::st
   return {};
 }
 
+/// Where samples are kept, if not in the database.
+Result<void> open_telemetry(Running& running, admin::Layout const& layout, RunOptions const& options) {
+  if (!options.telemetry.empty() && !layout.telemetry_url.empty() && options.telemetry != layout.telemetry_url)
+    return Error{Kind::conflict, "two_telemetries", "--telemetry is another than the one that " + layout.settings() + " names", "leave one of them out"};
+  auto const& url = options.telemetry.empty() ? layout.telemetry_url : options.telemetry;
+  auto& services = running.services;
+  if (url.empty()) {
+    FLEET_TRY(auto const waiting, telemetry::load_waiting(services.store.reader()));
+    if (waiting.rows > 0) log::warn("telemetry.left", {{"rows", waiting.rows}, {"hint", "they wait for the ClickHouse that --telemetry named"}});
+    return {};
+  }
+  clickhouse::Settings const settings{url, options.telemetry_password_file, options.telemetry_ca_file, options.telemetry_waiting_max};
+  FLEET_TRY(running.telemetry, clickhouse::open(settings, services.fs, services.store, services.clock, services.random));
+  services.telemetry = running.telemetry.get();
+  return {};
+}
+
 Result<void> drain(Running& running, admin::Layout const& layout) {
   running.services.draining = true;
   running.polls->drain();
   running.net->stop(kDrainDeadline);
   running.content->stop();
   running.engine->stop();
+  if (running.telemetry) running.telemetry->stop();
   running.beats->stop();
   running.feed.stop();
   running.store->close();
@@ -265,6 +285,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
   FLEET_TRY(auto const nodes_known, count_nodes(services.store.reader()));
+  FLEET_CHECK(open_telemetry(running, layout, options));
   auto const tidy = [&services, nodes_known](store::Tx& tx) -> Result<void> {
     FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate, nodes_known > 1));
     return upkeep::tidy_up(tx, services, services.clock.wall());
@@ -296,6 +317,7 @@ Result<void> run(RunOptions const& options) {
   running.beats->start();
   running.feed.start();
   running.engine->start();
+  if (running.telemetry) running.telemetry->start([&services] { return services.leads(); });
   running.net->start();
   running.content = std::make_unique<routes::Preparer>(services, options.content_bytes_max);
   running.content->start();

@@ -20,6 +20,10 @@ struct RunOptions {
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates and of the server's own
   std::uint64_t egress = 0;                                    ///< bytes of files a second, to all devices and people together; 0: no bound
   std::uint64_t content_bytes_max = std::uint64_t{20} << 30;   ///< of the disk, for deltas and other prepared routes; 0: none are prepared
+  std::string telemetry = {};                                  ///< URL of a ClickHouse that keeps what devices measure; empty: as DIR/server.yaml says, else the database does
+  std::string telemetry_password_file = {};
+  std::string telemetry_ca_file = {};
+  std::int64_t telemetry_waiting_max = 500'000;                ///< rows that may wait for it in the database
   std::vector<std::string> balancers = {};                     ///< addresses and ranges whose connections begin with a PROXY header (docs/operators.md)
 };
 /// Serves until SIGTERM or SIGINT, then drains. Call before any thread is started: it blocks signals for all of them.

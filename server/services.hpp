@@ -36,6 +36,9 @@ class Beats;
 namespace blobs {
 class Turns;
 }
+namespace telemetry {
+class Sink;
+}
 
 /// What the server's parts share, made once in main and passed by reference.
 struct Services {
@@ -61,6 +64,7 @@ struct Services {
   fronts::Polls* polls = nullptr;            ///< answers polls
   fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
+  telemetry::Sink* telemetry = nullptr;        ///< keeps samples in place of the database's own tables; nothing: those do
   net::Server* net = nullptr;
   blobs::Turns* turns = nullptr;             ///< which devices fetch objects now
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)

@@ -11,6 +11,7 @@ namespace fleet::agent {
 namespace {
 
 constexpr std::size_t kBatchBytes = 512 * 1024;
+constexpr std::size_t kLittleBytes = 16 * 1024;  // beside a result, while a server that is busy takes no samples
 constexpr std::size_t kAnswerBytesMax = 4096;
 constexpr Millis kTimeout{60'000};
 constexpr Millis kResendMin{1'000};
@@ -107,17 +108,19 @@ void Reporter::turn() {
     resend_at_ = MonoTime::max();
     context_.spool->resend();
   }
-  if (now < quiet_until_) return;
-  bool const offered = take_offered();
+  bool const quiet = now < quiet_until_;
+  if (quiet && (had_results_ || !(greets_ || context_.spool->has_results()))) return;
+  bool const offered = !quiet && take_offered();
   if (!(offered || greets_ || context_.spool->has_urgent() || (due && context_.spool->has_items()))) return;
-  auto const sent = send_all();
+  auto const sent = send_all(quiet ? kLittleBytes : kBatchBytes);
   if (!sent && !context_.stop) failed(sent.error());
 }
 
-Result<void> Reporter::send_all() {
-  for (auto size = kBatchBytes;;) {
+Result<void> Reporter::send_all(std::size_t batch_bytes) {
+  for (auto size = batch_bytes;;) {
     auto report = context_.spool->next(size);
     auto const items = report.size();
+    had_results_ = items == 0 || !report.items[wire::Tier::critical].empty();
     if (context_.stop || (items == 0 && !greets_)) return {};
     report.boot_id = boot_id_;
     auto body = wire::encode(report);

@@ -35,7 +35,7 @@ public:
 
 private:
   void wait(MonoTime until);
-  Result<void> send_all();
+  Result<void> send_all(std::size_t batch_bytes);
   Result<void> settle(wire::Report const& sent, wire::ReportAnswer const& answer);
   void gather(MonoTime now);
   bool take_offered();
@@ -52,6 +52,7 @@ private:
   int failures_ = 0;
   MonoTime next_gather_;
   MonoTime quiet_until_{};  ///< after a failure
+  bool had_results_ = false;  ///< the report that was sent last: it failed for all; else results have not been tried, and do not wait
   MonoTime resend_at_ = MonoTime::max();
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -239,6 +239,11 @@ bool Spool::has_items() const {
   return std::any_of(wire::kTiers.begin(), wire::kTiers.end(), [&](auto tier) { return waits(tier); });
 }
 
+bool Spool::has_results() const {
+  std::lock_guard const lock(mutex_);
+  return waits(wire::Tier::critical);
+}
+
 bool Spool::has_urgent() const {
   std::lock_guard const lock(mutex_);
   return waits(wire::Tier::critical) || waits(wire::Tier::diagnostic);

@@ -42,6 +42,8 @@ public:
   /// Something waits to be sent; something that should be sent at once.
   [[nodiscard]] bool has_items() const;
   [[nodiscard]] bool has_urgent() const;
+  /// A change of state waits: what verdicts are made of.
+  [[nodiscard]] bool has_results() const;
   /// On the disk and in memory.
   [[nodiscard]] std::uint64_t bytes() const;
   /// What is in memory alone goes to the disk: at an ordinary end.

@@ -60,6 +60,18 @@ void check_clock(Report& report, Answer const& answer, SysTime now) {
   else report.fail("clock", {Kind::unprocessable, "clock_skew", words, "set this machine's or the server's clock (NTP)"});
 }
 
+/// Where a server keeps samples outside its database, it says how that goes.
+void check_telemetry(Report& report, Answer const& ready) {
+  auto const told = ready.json();
+  auto const state = told ? render::text_at(*told, "telemetry") : "";
+  if (state == "ok") report.ok("telemetry", "is kept where it should be");
+  else if (state == "behind")
+    report.differs("telemetry", "what devices measure waits in the server's database: the place that keeps it is away, or slow", "look at ClickHouse, and at telemetry.behind in the server's log");
+  else if (state == "full")
+    report.differs("telemetry", "what devices measure stays with them: the place that keeps it is away, and as much waits for it as may",
+                   "look at ClickHouse, and at telemetry.behind in the server's log; results of updates pass, and nothing that was acknowledged is lost");
+}
+
 /// Since a backup was restored: what waits for a person, and what this server does not know.
 void check_restored(Report& report, json::value const& told) {
   auto const each = [&](std::string_view key, auto const& tell) {
@@ -96,7 +108,8 @@ void check_server(Report& report, Session& session, Settings const& settings) {
   auto const health = api.send(net::Method::get, "/healthz");
   if (!report.take("tls", health, api.server() + " answers with a certificate of this CA")) return;
   check_clock(report, *health, session.now());
-  static_cast<void>(report.take("server", api.send(net::Method::get, "/readyz"), "ready"));
+  auto const ready = api.send(net::Method::get, "/readyz");
+  if (report.take("server", ready, "ready")) check_telemetry(report, *ready);
   auto const token = settings.token.value.empty() ? settings.token_file : settings.token;
   if (token.value.empty())
     return report.fail("token", {Kind::unauthenticated, "no_token", "no token is known", "use --token-file, FLEETCTL_TOKEN_FILE or a context with one"});

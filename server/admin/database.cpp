@@ -17,22 +17,25 @@ namespace {
 
 constexpr std::uint64_t kSettingsMax = 64 * 1024;
 constexpr std::size_t kUrlMax = 2048;
-constexpr auto kTexts = std::to_array<std::string_view>({"/database"});
+constexpr auto kTexts = std::to_array<std::string_view>({"/database", "/telemetry"});
 
-/// The URL that DIR/server.yaml names; empty: none.
-Result<std::string> named_database(Fs& fs, std::string const& file) {
+/// What DIR/server.yaml says; a member that it does not name is empty.
+struct Settings {
+  std::string database, telemetry;
+};
+Result<Settings> read_settings(Fs& fs, std::string const& file) {
   auto const yaml = fs.read(file, kSettingsMax);
-  if (!yaml) return yaml.error().kind == Kind::not_found ? Result<std::string>(std::string()) : yaml.error();
+  if (!yaml) return yaml.error().kind == Kind::not_found ? Result<Settings>(Settings()) : yaml.error();
   auto const document = wire::read_yaml(*yaml, kSettingsMax, kTexts);
   if (!document) return wire::in_file(document.error(), file);
   FLEET_TRY(auto const value, wire::parse_json(document->json, kSettingsMax));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, "", faults);
-  auto url = reader.text("database", kUrlMax, {});
-  if (auto const fits = url.empty() ? Result<void>() : check_url(url); !fits) reader.fault("database", "is no postgresql://...");
+  Settings out{reader.text("database", kUrlMax, {}), reader.text("telemetry", kUrlMax, {})};
+  if (auto const fits = out.database.empty() ? Result<void>() : check_url(out.database); !fits) reader.fault("database", "is no postgresql://...");
   reader.refuse_unknown();
   if (auto const none = wire::no_faults(faults, "server.yaml"); !none) return document->located(none.error(), file);
-  return url;
+  return out;
 }
 
 Error two_databases(std::string detail, std::string hint) { return {Kind::conflict, "two_databases", std::move(detail), std::move(hint)}; }
@@ -52,7 +55,9 @@ Result<Layout> find_layout(Fs& fs, DataDir const& data) {
     return Error{Kind::not_found, "no_data_dir", fmt::format("{} is no data folder of a fleet-server", layout.dir),
                  fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
   if (!data.database.empty()) FLEET_CHECK(check_url(data.database));
-  FLEET_TRY(layout.database_url, named_database(fs, layout.settings()));
+  FLEET_TRY(auto const settings, read_settings(fs, layout.settings()));
+  layout.database_url = settings.database;
+  layout.telemetry_url = settings.telemetry;
   if (!data.database.empty() && !layout.database_url.empty() && data.database != layout.database_url)
     return two_databases(fmt::format("--database is another than the one that {} names", layout.settings()), "leave one of them out");
   if (layout.database_url.empty()) layout.database_url = data.database;
@@ -75,11 +80,15 @@ Result<void> check_pair(db::Connection& reader, signing::KeyRing& keys) {
 }
 
 Result<void> name_database(Fs& fs, Layout const& layout) {
-  if (layout.database_url.empty()) {
+  FLEET_TRY(auto const before, read_settings(fs, layout.settings()));
+  if (layout.database_url.empty() && before.telemetry.empty()) {
     auto const removed = fs.remove(layout.settings());
     return !removed && removed.error().kind == Kind::not_found ? Result<void>() : removed;
   }
-  return fs.replace(layout.settings(), fmt::format("database: \"{}\"\n", layout.database_url), 0600);
+  std::string text;
+  if (!layout.database_url.empty()) text += fmt::format("database: \"{}\"\n", layout.database_url);
+  if (!before.telemetry.empty()) text += fmt::format("telemetry: \"{}\"\n", before.telemetry);
+  return fs.replace(layout.settings(), text, 0600);
 }
 
 }  // namespace fleet::admin

@@ -16,7 +16,7 @@ struct DataDir {
   std::string passphrase_file = {};  ///< of the private keys, where they are sealed
 };
 
-/// A folder that `init` or `restore` finished, with its one database.
+/// A folder that `init` or `restore` finished, with its one database, and what else DIR/server.yaml says.
 /// @errors not_found (`no_data_dir`, `no_database`), conflict (`two_databases`), bad_input (`bad_database`, server.yaml)
 Result<Layout> find_layout(Fs& fs, DataDir const& data);
 
@@ -27,7 +27,7 @@ Result<void> check_url(std::string const& url);
 /// to the keys that would be dropped. @errors conflict (`not_its_database`)
 Result<void> check_pair(db::Connection& reader, signing::KeyRing& keys);
 
-/// From now on the folder's database is that of `layout.database_url`; where that is empty, its own file.
+/// From now on the folder's database is that of `layout.database_url`; where that is empty, its own file. What else DIR/server.yaml says stays.
 Result<void> name_database(Fs& fs, Layout const& layout);
 
 }  // namespace fleet::admin

@@ -8,6 +8,7 @@ namespace fleet::admin {
 struct Layout {
   std::string dir;
   std::string database_url = {};  ///< of a PostgreSQL; empty: the database is DIR/fleet.db
+  std::string telemetry_url = {};  ///< of a ClickHouse that samples are kept in; empty: in the database
   /// As the store takes it (server/store/place.hpp).
   [[nodiscard]] std::string const& place() const { return database_url.empty() ? dir : database_url; }
   [[nodiscard]] std::string settings() const { return dir + "/server.yaml"; }

@@ -196,7 +196,7 @@ Result<Reply> get_routes(Services& services, Call const& call) {
 Result<Reply> accept_receipt(Services& services, Call const& call) {
   FLEET_TRY(auto const line, wire::decode_signed_receipt(call.request.body));
   FLEET_TRY(auto opened, fronts::open_receipt(services.store.reader(), line));
-  FLEET_TRY(auto const taken, fronts::accept_receipt(services.store, *services.rollouts, std::move(opened), call.deed()));
+  FLEET_TRY(auto const taken, fronts::accept_receipt(services.store, *services.rollouts, std::move(opened), call.deed(), services.telemetry));
   json::object acked;
   for (auto const tier : wire::kTiers) acked[wire::tier_name(tier)] = taken.acked[tier];
   Reply reply;

@@ -3,6 +3,7 @@
 #include "server/access/roles.hpp"
 #include "server/api/exposition.hpp"
 #include "server/api/metrics_rollouts.hpp"
+#include "server/api/metrics_telemetry.hpp"
 #include "server/blobs/garbage.hpp"
 #include "server/blobs/turns.hpp"
 #include "server/content/recipes.hpp"
@@ -95,6 +96,8 @@ Result<void> add_devices(Scrape const& scrape, Exposition& out) {
 
 Result<void> add_live(Scrape const& scrape, Exposition& out) { return add_rollouts(scrape.reader, out); }
 
+Result<void> add_sink(Scrape const& scrape, Exposition& out) { return add_telemetry(scrape.reader, scrape.services.telemetry, scrape.now, out); }
+
 Result<void> add_trust(Scrape const& scrape, Exposition& out) {
   FLEET_TRY(auto const roles, signing::list_roles(scrape.reader));
   out.family("fleet_trust_expires_in_seconds", "Until what a role signed expires; signed again at half its lifetime.");
@@ -142,7 +145,7 @@ Result<void> add_process(Scrape const& scrape, Exposition& out) {
 
 /// In the order of the answer.
 constexpr auto kParts = std::to_array<Result<void> (*)(Scrape const&, Exposition&)>(
-    {&add_connections, &add_lanes, &add_devices, &add_live, &add_trust, &add_content, &add_nodes, &add_process});
+    {&add_connections, &add_lanes, &add_devices, &add_live, &add_sink, &add_trust, &add_content, &add_nodes, &add_process});
 
 }  // namespace
 

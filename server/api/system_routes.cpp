@@ -7,6 +7,7 @@
 
 #include "server/access/bound_roles.hpp"
 #include "server/access/tokens.hpp"
+#include "server/telemetry/sink.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -31,7 +32,11 @@ Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader
   FLEET_CHECK(store::ping(reader));
   if (!services.store.turns().is_current(services.clock.mono()))
     return Error{Kind::unavailable, "node_behind", "what the other servers wrote is not heard", "the database is slow or away: look at node.behind in the log"};
-  return json_reply(std::string(kOk));
+  if (services.telemetry == nullptr) return json_reply(std::string(kOk));
+  // A sink that is away is no cause to send devices elsewhere.
+  FLEET_TRY(auto const waiting, telemetry::load_waiting(reader));
+  auto const state = telemetry::state_of(services.telemetry->figures(), waiting, services.telemetry->waiting_max(), services.clock.wall());
+  return json_reply(json::serialize(json::object{{"status", "ok"}, {"telemetry", state}}));
 }
 
 Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }

@@ -4,6 +4,7 @@
 #include "server/telemetry/labels.hpp"
 #include "server/telemetry/names.hpp"
 #include "server/telemetry/query.hpp"
+#include "server/telemetry/sink.hpp"
 
 #include "core/wire/json.hpp"
 
@@ -26,6 +27,11 @@ constexpr Scope kNames{Bound::filtered, Bound::closed, {{Place::query, "model", 
 constexpr std::uint64_t kLabelsBody = 4 * 1024;
 constexpr std::string_view kBetween = "\n";  ///< parts a model from a name in a cursor
 
+std::unique_ptr<telemetry::Intervals> intervals(Services& services) {
+  if (services.telemetry != nullptr) return services.telemetry->intervals();
+  return std::make_unique<telemetry::OwnIntervals>(services.store.reader());
+}
+
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"metric", "model", "version", "since", "step", "stat", "by", "selector"}));
@@ -42,7 +48,7 @@ Result<Reply> get_query(Services& services, Call const& call) {
   FLEET_TRY(auto query, telemetry::parse_query(raw, call.actor.limits, labels, call.now));
   FLEET_TRY(query.wanted.version, registry::version_named(reader, query.wanted.model, query.wanted.version));
   Reply reply;
-  FLEET_TRY(reply.body, telemetry::run_query(reader, query));
+  FLEET_TRY(reply.body, telemetry::run_query(*intervals(services), query));
   return reply;
 }
 
@@ -60,7 +66,7 @@ Result<Reply> get_features(Services& services, Call const& call) {
   FLEET_TRY(query.version, registry::version_named(reader, query.model, query.version));
   Reply reply;
   reply.content_type = "application/x-ndjson";
-  FLEET_TRY(reply.body, telemetry::run_features(reader, query));
+  FLEET_TRY(reply.body, telemetry::run_features(reader, *intervals(services), query));
   return reply;
 }
 

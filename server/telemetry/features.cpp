@@ -1,6 +1,5 @@
 #include "server/telemetry/features.hpp"
 
-#include "server/telemetry/ages.hpp"
 #include "server/telemetry/names.hpp"
 #include "server/telemetry/terms.hpp"
 
@@ -25,7 +24,8 @@ json::value finite(double value) { return std::isfinite(value) ? json::value(rou
 /// The lines of one metric: a step is told once the next one begins.
 class Lines {
 public:
-  Lines(FeaturesQuery const& query, Metric const& metric, std::string& out, std::size_t& count) : query_(query), metric_(metric), out_(out), count_(count) {}
+  Lines(FeaturesQuery const& query, Intervals const& intervals, Metric const& metric, std::string& out, std::size_t& count)
+      : query_(query), intervals_(intervals), metric_(metric), out_(out), count_(count) {}
 
   Result<void> add(Source const& source, std::int64_t start, Sum const& sum) {
     auto const begins = start - start % query_.step.count();
@@ -44,7 +44,7 @@ public:
     if (step_.count == 0) return {};
     if (++count_ > FeaturesQuery::kLinesMax)
       return bad_query({{"step", fmt::format("this is more than {} lines: a longer step, a later since, or metrics by name", FeaturesQuery::kLinesMax)}});
-    auto const step_s = std::chrono::duration<double>(std::max(query_.step, interval_at(from_unix_ms(begins_), query_.now))).count();
+    auto const step_s = std::chrono::duration<double>(std::max(query_.step, intervals_.length_at(from_unix_ms(begins_), query_.now))).count();
     bool const counts = metric_.type == "counter";
     auto const value = counts ? step_.sum : step_.sum / static_cast<double>(step_.count);
     bool const spread = step_.sketch.count() > 0;
@@ -75,6 +75,7 @@ public:
 
 private:
   FeaturesQuery const& query_;
+  Intervals const& intervals_;
   Metric const& metric_;
   std::string& out_;
   std::size_t& count_;
@@ -100,16 +101,16 @@ Result<FeaturesQuery> parse_features(RawFeatures const& raw, registry::Limits co
   return bad_query(std::move(terms.faults()));
 }
 
-Result<std::string> run_features(db::Connection& reader, FeaturesQuery const& query) {
+Result<std::string> run_features(db::Connection& reader, Intervals const& intervals, FeaturesQuery const& query) {
   std::string out;
   std::size_t count = 0;
   FLEET_TRY(auto const names, list_metrics(reader, query.model, "", "", kNamesMax));
   for (auto const& metric : names) {
     bool const named = query.metrics.empty() || std::find(query.metrics.begin(), query.metrics.end(), metric.name) != query.metrics.end();
     if (!named) continue;
-    Lines lines(query, metric, out, count);
-    Wanted const wanted{metric.name, query.model, query.version, query.since, query.selector, true, query.known};
-    FLEET_CHECK(each_interval(reader, wanted, [&](Source const& source, std::int64_t start, Sum const& sum) { return lines.add(source, start, sum); }));
+    Lines lines(query, intervals, metric, out, count);
+    Wanted const wanted{metric.name, query.model, query.version, query.since, query.selector, true, query.known, query.step};
+    FLEET_CHECK(intervals.each(wanted, [&](Source const& source, std::int64_t start, Sum const& sum) { return lines.add(source, start, sum); }));
     FLEET_CHECK(lines.finish());
   }
   return out;

@@ -31,6 +31,7 @@ struct RawFeatures {
 /// `hardware`, `labels`, `metric`, `type`, `count`, `rate` (per second), `mean`, `min`, `max`, `p50`, `p95` (null: no distribution) and `delta` from the step
 /// before (of a counter's sum, else of the mean; null: there is none).
 /// @errors bad_input: more lines than kLinesMax
-[[nodiscard]] Result<std::string> run_features(db::Connection& reader, FeaturesQuery const& query);
+/// @param reader  knows the names of what is measured
+[[nodiscard]] Result<std::string> run_features(db::Connection& reader, Intervals const& intervals, FeaturesQuery const& query);
 
 }  // namespace fleet::telemetry

@@ -30,18 +30,29 @@ bool fits(wire::MetricsItem::Metric const& metric) {
   return samples == metric.count && metric.buckets.begin()->first >= stats::Sketch::key_of(metric.min) - 1 && metric.buckets.rbegin()->first <= stats::Sketch::key_of(metric.max) + 1;
 }
 
-Result<void> put(store::Tx& tx, Stored const& stored, std::int64_t start, wire::MetricsItem::Metric const& metric) {
+/// Where and when something is kept.
+struct Place {
+  bool to_outbox = false;
+  SysTime now{};
+  [[nodiscard]] std::int64_t start_of(SysTime at) const { return to_unix_ms(to_outbox ? at - at.time_since_epoch() % kInterval : interval_of(at, now)); }
+};
+
+Result<void> put(store::Tx& tx, Place const& place, Stored const& stored, std::int64_t start, wire::MetricsItem::Metric const& metric) {
   stats::Sketch sketch(fits(metric) ? metric.buckets : std::map<int, std::int64_t>());
+  if (place.to_outbox)
+    return tx.prepare(kAppend)
+        .bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets()), to_unix_ms(place.now))
+        .run();
   if (stored.sketch) sketch.merge(*stored.sketch);
   sketch.collapse(kBucketsOfSketch);
   return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets())).run();
 }
 
 /// Counted, not kept: how many samples had no place. As of now, whatever the device says: its clock makes no rows.
-Result<void> put_other(store::Tx& tx, std::string const& model, SysTime now, std::int64_t samples) {
-  auto const start = to_unix_ms(interval_of(now, now));
-  FLEET_TRY(auto const stored, other_series(tx, model, start, now));
-  return put(tx, stored, start, {std::string(kOther), "c", samples, static_cast<double>(samples), 1, 1, {}});
+Result<void> put_other(store::Tx& tx, Place const& place, std::string const& model, std::int64_t samples) {
+  auto const start = place.start_of(place.now);
+  FLEET_TRY(auto const stored, other_series(tx, model, start, place.now));
+  return put(tx, place, stored, start, {std::string(kOther), "c", samples, static_cast<double>(samples), 1, 1, {}});
 }
 
 bool is_usable(wire::MetricsItem::Metric const& metric) {
@@ -53,7 +64,8 @@ bool is_usable(wire::MetricsItem::Metric const& metric) {
 Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem const& item, SysTime now) {
   if (item.since < now - kRetention) return {};
   FLEET_TRY(auto const version, version_of(tx, item.model, item.digest));
-  auto const start = to_unix_ms(interval_of(std::min(item.since, now), now));
+  Place const place{device.to_outbox, now};
+  auto const start = place.start_of(std::min(item.since, now));
   std::int64_t without_place = 0;
   for (auto const& metric : item.metrics) {
     if (!is_usable(metric)) continue;
@@ -64,9 +76,9 @@ Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem cons
       without_place += metric.count;
       continue;
     }
-    FLEET_CHECK(put(tx, *stored, start, metric));
+    FLEET_CHECK(put(tx, place, *stored, start, metric));
   }
-  return without_place == 0 ? Result<void>{} : put_other(tx, item.model, now, without_place);
+  return without_place == 0 ? Result<void>{} : put_other(tx, place, item.model, without_place);
 }
 
 }  // namespace fleet::telemetry

@@ -16,6 +16,7 @@ struct Reporting {
   KeptBy const& kept;
   registry::DeviceQuota& new_series;
   registry::DeviceQuota& old_intervals;
+  bool to_outbox = false;  ///< a sink keeps what is measured, in intervals of a minute whatever their age
 };
 /// Adds one reported interval to what is kept of its time, by metric, model, version, hardware and labels. Samples without the digest of a known release
 /// go to the empty version: they are no evidence for any. A device whose clock is ahead counts as of now; what is older than the retention is not kept.

@@ -12,15 +12,25 @@ namespace {
 constexpr std::size_t kLabelsBytesMax = 64 * 1024;
 
 Result<Source> read_source(db::Statement const& row) {
-  Source out{row.int64(0), row.text(1), row.text(2), row.text(3), {}};
-  FLEET_TRY(auto const labels, wire::parse_json(row.text_view(4), kLabelsBytesMax));
-  if (!labels.is_object()) return Error{Kind::corrupt, "bad_labels", "the labels of a series are no object", "restore a backup"};
-  for (auto const& [name, value] : labels.get_object())
-    if (auto const* const text = value.if_string()) out.labels.emplace(name, *text);
-  return out;
+  FLEET_TRY(auto labels, read_labels(row.text_view(4)));
+  return Source{row.int64(0), row.text(1), row.text(2), row.text(3), std::move(labels)};
 }
 
 }  // namespace
+
+Result<wire::Labels> read_labels(std::string_view json) {
+  wire::Labels out;
+  FLEET_TRY(auto const labels, wire::parse_json(json, kLabelsBytesMax));
+  if (!labels.is_object()) return Error{Kind::corrupt, "bad_labels", "the labels of a series are no object", "restore a backup"};
+  for (auto const& [name, value] : labels.get_object())
+    if (auto const* const text = value.if_string()) out.emplace(name, *text);
+  return out;
+}
+
+bool Wanted::covers(Source const& source) const {
+  bool const all_known = std::all_of(known.begin(), known.end(), [&](std::string const& label) { return source.labels.contains(label); });
+  return all_known && selector.matches({.id = {}, .hardware = source.hardware, .state = {}, .labels = &source.labels});
+}
 
 void Sum::add(std::int64_t more, double sum_of_more, double least, double most) {
   min = count == 0 ? least : std::min(min, least);
@@ -29,8 +39,8 @@ void Sum::add(std::int64_t more, double sum_of_more, double least, double most) 
   sum += sum_of_more;
 }
 
-Result<void> each_interval(db::Connection& reader, Wanted const& wanted, std::function<Result<void>(Source const&, std::int64_t, Sum const&)> const& take) {
-  auto row = reader.prepare(kReadIntervals);
+Result<void> OwnIntervals::each(Wanted const& wanted, Take const& take) const {
+  auto row = reader_.prepare(kReadIntervals);
   row.bind_all(wanted.metric, to_unix_ms(wanted.since), wanted.model, wanted.version);
   Source source;
   bool chosen = false;
@@ -39,8 +49,7 @@ Result<void> each_interval(db::Connection& reader, Wanted const& wanted, std::fu
     if (!more) return {};
     if (row.int64(0) != source.n) {
       FLEET_TRY(source, read_source(row));
-      bool const known = std::all_of(wanted.known.begin(), wanted.known.end(), [&](std::string const& label) { return source.labels.contains(label); });
-      chosen = known && wanted.selector.matches({.id = {}, .hardware = source.hardware, .state = {}, .labels = &source.labels});
+      chosen = wanted.covers(source);
     }
     if (!chosen) continue;
     Sum sum;

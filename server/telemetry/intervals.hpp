@@ -4,6 +4,7 @@
 #include "core/wire/device.hpp"
 #include "server/registry/selector.hpp"
 #include "server/store/db/db.hpp"
+#include "server/telemetry/ages.hpp"
 
 #include <functional>
 #include <string>
@@ -34,9 +35,32 @@ struct Wanted {
   registry::Selector selector = {};  ///< over hardware and labels
   bool sketches = false;             ///< they are most of what is read
   std::vector<std::string> known = {};  ///< labels that a series must have: of one without nobody knows whose samples it sums up
+  Millis step = kInterval;           ///< intervals of one step may be given as one
+  [[nodiscard]] bool covers(Source const& source) const;
 };
-/// Calls `take` with each kept interval of the series that are wanted: one series after the other, each in the order of time.
-/// @param start  of the interval, ms
-Result<void> each_interval(db::Connection& reader, Wanted const& wanted, std::function<Result<void>(Source const&, std::int64_t start, Sum const&)> const& take);
+/// As a series keeps them: JSON. @errors corrupt
+[[nodiscard]] Result<wire::Labels> read_labels(std::string_view json);
+
+/// Kept intervals, wherever they are.
+class Intervals {
+public:
+  /// @param start  of the interval, ms
+  using Take = std::function<Result<void>(Source const&, std::int64_t start, Sum const&)>;
+  virtual ~Intervals() = default;
+  /// Calls `take` with each one of the series that are wanted: one series after the other, each in the order of time.
+  virtual Result<void> each(Wanted const& wanted, Take const& take) const = 0;
+  /// How long the interval is that samples of the time `at` are kept in.
+  [[nodiscard]] virtual Millis length_at(SysTime at, SysTime now) const = 0;
+};
+/// Those of the database's own tables.
+class OwnIntervals final : public Intervals {
+public:
+  explicit OwnIntervals(db::Connection& reader) : reader_(reader) {}
+  Result<void> each(Wanted const& wanted, Take const& take) const override;
+  [[nodiscard]] Millis length_at(SysTime at, SysTime now) const override { return interval_at(at, now); }
+
+private:
+  db::Connection& reader_;
+};
 
 }  // namespace fleet::telemetry

@@ -57,14 +57,41 @@ inline constexpr db::Query kDropIntervals{
     "WHERE s.kept_by = ?3 AND s.seen < ?1 LIMIT ?2)"};
 inline constexpr db::Query kDropSeries{"telemetry_drop_series",
                                        "DELETE FROM metric_series WHERE n IN (SELECT s.n FROM metric_series s WHERE s.kept_by = ?3 AND s.seen < ?1 "
-                                       "AND NOT EXISTS (SELECT 1 FROM metric_intervals i WHERE i.series = s.n) LIMIT ?2)"};
+                                       "AND NOT EXISTS (SELECT 1 FROM metric_intervals i WHERE i.series = s.n) "
+                                       "AND NOT EXISTS (SELECT 1 FROM telemetry_outbox o WHERE o.series = s.n) LIMIT ?2)"};
 inline constexpr db::Query kLabelSets{"telemetry_label_sets", "SELECT DISTINCT kept_by FROM metric_series"};
+// What waits for a sink: the numbers of the oldest and the newest row, and when the oldest came; null where nothing waits.
+inline constexpr db::Query kWaiting{"telemetry_waiting",
+                                    "SELECT (SELECT min(n) FROM telemetry_outbox), (SELECT max(n) FROM telemetry_outbox), "
+                                    "(SELECT at FROM telemetry_outbox WHERE n = (SELECT min(n) FROM telemetry_outbox))"};
+inline constexpr db::Query kAppend{"telemetry_append",
+                                   "INSERT INTO telemetry_outbox (series, start, count, sum, min, max, sketch, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+inline constexpr db::Query kGetBatch{"telemetry_get_batch", "SELECT flush, until FROM telemetry_batch"};
+inline constexpr db::Query kEndOfBatch{"telemetry_end_of_batch", "SELECT max(n) FROM (SELECT n FROM telemetry_outbox ORDER BY n LIMIT ?1) AS oldest"};
+inline constexpr db::Query kPutBatch{"telemetry_put_batch", "INSERT INTO telemetry_batch (one, flush, until) VALUES (1, ?1, ?2)"};
+inline constexpr db::Query kReadBatch{
+    "telemetry_read_batch",
+    "SELECT o.series, o.start, o.count, o.sum, o.min, o.max, o.sketch, s.metric, s.model, s.version, s.hardware, s.labels FROM telemetry_outbox o "
+    "LEFT JOIN metric_series s ON s.n = o.series WHERE o.n <= ?1 ORDER BY o.n"};
+// 0 where the batch is gone.
+inline constexpr db::Query kCountBatch{"telemetry_count_batch",
+                                       "SELECT count(*) FROM telemetry_outbox o WHERE o.n <= ?2 AND EXISTS (SELECT 1 FROM telemetry_batch b WHERE b.flush = ?1)"};
+inline constexpr db::Query kDropBatchRows{"telemetry_drop_batch_rows", "DELETE FROM telemetry_outbox WHERE n <= ?1"};
+inline constexpr db::Query kDropBatch{"telemetry_drop_batch", "DELETE FROM telemetry_batch WHERE flush = ?1"};
+inline constexpr db::Query kMoveIntervals{
+    "telemetry_move_intervals",
+    "INSERT INTO telemetry_outbox (series, start, count, sum, min, max, sketch, at) "
+    "SELECT series, start, count, sum, min, max, sketch, ?1 FROM metric_intervals ORDER BY start, series LIMIT ?2"};
+inline constexpr db::Query kDropOldest{
+    "telemetry_drop_oldest", "DELETE FROM metric_intervals WHERE (series, start) IN (SELECT series, start FROM metric_intervals ORDER BY start, series LIMIT ?1)"};
 inline constexpr db::Query kForgetMetrics{
     "telemetry_forget_metrics",
     "DELETE FROM metric_names WHERE (model, metric) IN (SELECT model, metric FROM metric_names WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
 
-inline constexpr auto kQueries =
-    std::to_array<db::Query>({kVersionOfDigest, kFindSeries,  kAddSeries,        kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric,
-                              kCountMetrics,    kPutMetric,   kListMetrics,      kKinds,       kNewestDocument, kCountSeries, kAddToSeriesCount, kOldIntervals, kDropInterval,    kForgetIntervals, kDropIntervals, kDropSeries, kLabelSets, kForgetMetrics});
+inline constexpr auto kQueries = std::to_array<db::Query>(
+    {kVersionOfDigest, kFindSeries,      kAddSeries,     kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric, kCountMetrics,
+     kPutMetric,       kListMetrics,     kKinds,         kNewestDocument, kCountSeries, kAddToSeriesCount, kOldIntervals, kDropInterval, kForgetIntervals,
+     kDropIntervals,   kDropSeries,      kLabelSets,     kForgetMetrics,  kWaiting,     kAppend,           kGetBatch,     kEndOfBatch,   kPutBatch,
+     kReadBatch,       kCountBatch,      kDropBatchRows, kDropBatch,      kMoveIntervals, kDropOldest});
 
 }  // namespace fleet::telemetry

@@ -1,6 +1,5 @@
 #include "server/telemetry/query.hpp"
 
-#include "server/telemetry/ages.hpp"
 #include "server/telemetry/terms.hpp"
 
 #include <fmt/format.h>
@@ -28,9 +27,9 @@ using Steps = std::map<std::int64_t, Sum>;
 
 bool needs_sketch(Stat stat) { return stat == Stat::p50 || stat == Stat::p95 || stat == Stat::rate; }
 
-/// Of what is kept in longer intervals than the step the interval counts.
-double value_of(Sum const& step, SeriesQuery const& query, std::int64_t start) {
-  auto const step_s = std::chrono::duration<double>(std::max(query.step, interval_at(from_unix_ms(start), query.now))).count();
+/// @param length  of the step
+double value_of(Sum const& step, SeriesQuery const& query, Millis length) {
+  auto const step_s = std::chrono::duration<double>(length).count();
   switch (query.stat) {
     case Stat::mean: return step.sum / static_cast<double>(step.count);
     case Stat::count: return static_cast<double>(step.count);
@@ -52,13 +51,14 @@ std::string field_of(Source const& source, std::string const& name) {
   return found == source.labels.end() ? std::string() : found->second;
 }
 
-json::object to_json(std::vector<std::string> const& values, Steps const& steps, SeriesQuery const& query) {
+json::object to_json(std::vector<std::string> const& values, Steps const& steps, SeriesQuery const& query, Intervals const& intervals) {
   json::object labels;
   for (std::size_t i = 0; i < values.size(); ++i) labels[query.by[i]] = values[i];
   json::array points;
   for (auto const& [start, step] : steps) {
     if (!can_answer(step, query.stat)) continue;
-    auto const value = value_of(step, query, start);
+    // Of what is kept in longer intervals than the step the interval counts.
+    auto const value = value_of(step, query, std::max(query.step, intervals.length_at(from_unix_ms(start), query.now)));
     if (!std::isfinite(value)) continue;  // JSON has no infinity
     points.push_back(json::array{to_rfc3339(from_unix_ms(start)), query.stat == Stat::count ? value : rounded(value)});
   }
@@ -73,6 +73,7 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
   if (raw.metric.empty()) terms.fault("metric", "is required: the name of a metric, such as accuracy");
   query.wanted.since = std::chrono::floor<std::chrono::minutes>(terms.since(raw.since));
   query.step = terms.step(raw.step, "5m");
+  query.wanted.step = query.step;
   auto const stat = std::find_if(kStats.begin(), kStats.end(), [&](auto const& row) { return row.name == (raw.stat.empty() ? "mean" : raw.stat); });
   if (stat != kStats.end()) query.stat = stat->stat;
   else terms.fault("stat", fmt::format("\"{}\" is none of mean, rate, count, p50, p95", raw.stat));
@@ -87,10 +88,10 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
   return bad_query(std::move(terms.faults()));
 }
 
-Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) {
+Result<std::string> run_query(Intervals const& intervals, SeriesQuery const& query) {
   std::map<std::vector<std::string>, Steps> series;
   std::size_t points = 0, buckets = 0;
-  FLEET_CHECK(each_interval(reader, query.wanted, [&](Source const& source, std::int64_t start, Sum const& sum) -> Result<void> {
+  FLEET_CHECK(intervals.each(query.wanted, [&](Source const& source, std::int64_t start, Sum const& sum) -> Result<void> {
     std::vector<std::string> values;
     for (auto const& name : query.by) values.push_back(field_of(source, name));
     auto const [at, is_new] = series[std::move(values)].try_emplace(start - start % query.step.count());
@@ -105,7 +106,7 @@ Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query) 
     return {};
   }));
   json::array list;
-  for (auto const& [values, steps] : series) list.push_back(to_json(values, steps, query));
+  for (auto const& [values, steps] : series) list.push_back(to_json(values, steps, query, intervals));
   auto const stat = std::find_if(kStats.begin(), kStats.end(), [&](auto const& row) { return row.stat == query.stat; });
   return json::serialize(json::object{{"metric", query.wanted.metric}, {"stat", stat->name}, {"series", std::move(list)}});
 }

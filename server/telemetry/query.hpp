@@ -36,6 +36,6 @@ struct RawQuery {
 /// The answer as JSON: `{"metric","stat","series":[{"labels":{},"points":[[time, value]]}]}`. Steps without samples have no point.
 /// `rate` is per second: of a counter its sum, of samples their number.
 /// @errors bad_input: more points than kAllPointsMax, more buckets than kBucketsMax
-[[nodiscard]] Result<std::string> run_query(db::Connection& reader, SeriesQuery const& query);
+[[nodiscard]] Result<std::string> run_query(Intervals const& intervals, SeriesQuery const& query);
 
 }  // namespace fleet::telemetry

@@ -41,7 +41,11 @@ void schedule(Services& services, Millis rest) {
     if (!services.leads()) return schedule(services, kEvery);
     auto const more = std::make_shared<bool>(false);
     auto const job = [&services, more](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(*more, forget_old(tx, services.clock.wall()));
+      auto const now = services.clock.wall();
+      FLEET_TRY(*more, forget_old(tx, now));
+      if (services.telemetry == nullptr) return {};
+      FLEET_TRY(bool const more_to_move, move_telemetry(tx, *services.telemetry, now));
+      *more = *more || more_to_move;
       return {};
     };
     // The next step is armed when this one is done: a writer that is busy is not asked twice.
@@ -83,6 +87,12 @@ Result<bool> forget_old(store::Tx& tx, SysTime now) {
   FLEET_TRY(bool const more_telemetry, telemetry::forget_old(tx, now, kRowsAStep));
   FLEET_TRY(bool const more_to_add_up, telemetry::add_up_old(tx, now, kRowsAStep));
   return more || more_lists || more_telemetry || more_to_add_up;
+}
+
+Result<bool> move_telemetry(store::Tx& tx, telemetry::Sink const& sink, SysTime now) {
+  FLEET_TRY(auto const waiting, telemetry::load_waiting(tx.connection()));
+  if (waiting.rows > sink.waiting_max() / 2) return false;
+  return telemetry::move_to_outbox(tx, now, kRowsAStep);
 }
 
 void schedule_retention(Services& services) { schedule(services, kRest); }

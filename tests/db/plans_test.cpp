@@ -12,7 +12,7 @@ namespace {
 /// What grows with the fleet, or with what devices and tokens do.
 std::set<std::string> const kLarge{"devices",        "contacts",  "device_models", "device_history", "device_tokens", "pending_enrolments", "rollout_devices",
                                    "rollout_samples", "metric_intervals", "events",        "audit",          "idempotency",   "tokens",             "uploads", "releases",
-                                   "device_list_ids", "bundle_orders", "bundle_holds", "support_bundles"};
+                                   "device_list_ids", "bundle_orders", "bundle_holds", "support_bundles", "telemetry_outbox"};
 
 /// Queries that walk a whole large table on purpose, and why that holds nobody up. Everything else walks an index.
 std::map<std::string_view, std::string_view> const kWalks{
@@ -29,6 +29,9 @@ std::map<std::string_view, std::string_view> const kWalks{
     {"rollout_unknown_rollouts", "what differs after a restore, on a worker, when an administrator asks"},
     {"cost_releases", "what is stored, on a worker"},
     {"cost_on_their_way", "what is stored, on a worker: uploads of a week"},
+    {"telemetry_move_intervals", "the first so many by time"},
+    {"telemetry_drop_oldest", "the same ones"},
+    {"telemetry_end_of_batch", "the first so many of the key"},
     {"all_documents", "the command check, and a server's start"},
 };
 

@@ -41,6 +41,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/signing", {"server/events"}},
     {"server/registry", {"server/events"}},
     {"server/telemetry", {"server/registry"}},
+    {"server/telemetry/clickhouse", {"server/telemetry"}},
     {"server/access/oidc", {}},
     {"server/access", {"server/access/oidc", "server/registry"}},
     {"server/catalog", {"server/signing", "server/blobs", "server/registry"}},
@@ -58,7 +59,7 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/api", {"server/access", "server/content", "server/cost", "server/ceremony", "server/simulation", "server/fronts/agent", "server/nodes"}},
     {"server/admin", {"server/catalog", "server/rollout/shell", "server/nodes", "server/store/transfer"}},
     {"server/upkeep", {"server/admin", "server/telemetry"}},
-    {"server", {"server/api", "server/upkeep"}},
+    {"server", {"server/api", "server/upkeep", "server/telemetry/clickhouse"}},
 
     {"agent/store", {}},
     {"agent/slots", {"agent/store"}},

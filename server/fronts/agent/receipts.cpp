@@ -39,7 +39,7 @@ Result<OpenedReceipt> open_receipt(db::Connection& reader, wire::SignedReceipt c
   return OpenedReceipt{known->n, std::move(receipt)};
 }
 
-Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& engine, OpenedReceipt opened, events::Deed const& deed) {
+Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& engine, OpenedReceipt opened, events::Deed const& deed, telemetry::Sink* sink) {
   AcceptedReceipt out;
   auto const device = opened.receipt.device;
   out.items = static_cast<std::int64_t>(opened.receipt.report.size());
@@ -52,13 +52,16 @@ Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& eng
     return events::record(tx, deed, "receipt.accepted", "device/" + device, {}, told);
   };
   FLEET_CHECK(store.write_wait(store::Lane::devices, begin));
+  bool held = false;
   for (auto const& piece : cut(std::move(opened.receipt.report))) {
     auto const take = [&](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(auto const answer, take_report(tx, engine, opened.device_n, piece, deed.at, Heard::by_file));
+      FLEET_TRY(auto const answer, take_report(tx, engine, opened.device_n, piece, deed.at, Heard::by_file, sink));
       out.acked = answer.acked;
+      held = is_held(piece, answer);
       return {};
     };
     FLEET_CHECK(store.write_wait(store::Lane::devices, take));
+    if (held) return Error{Kind::unavailable, "busy", "not all of it was taken: what devices measure waits for the place that keeps it", "accept it again later: each item counts once"};
   }
   return out;
 }

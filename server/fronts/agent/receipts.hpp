@@ -3,6 +3,7 @@
 #include "core/wire/receipt.hpp"
 #include "server/events/deed.hpp"
 #include "server/rollout/shell/engine.hpp"
+#include "server/telemetry/sink.hpp"
 
 #include <string_view>
 
@@ -22,7 +23,8 @@ struct AcceptedReceipt {
   wire::ByTier<std::int64_t> acked;
 };
 /// Counts what it tells, each item once, whichever way it comes (docs/protocol.md, reports). A receipt is no contact: it says nothing of now. Blocks: worker
-/// threads only.
-[[nodiscard]] Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& engine, OpenedReceipt opened, events::Deed const& deed);
+/// threads only. @errors those of take_report
+[[nodiscard]] Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& engine, OpenedReceipt opened, events::Deed const& deed,
+                                                      telemetry::Sink* sink = nullptr);
 
 }  // namespace fleet::fronts

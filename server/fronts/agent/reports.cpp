@@ -44,8 +44,18 @@ struct Quotas {
 /// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now)
-      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now) {}
+  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now, telemetry::Sink const* sink)
+      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now), sink_(sink) {}
+
+  /// False: what devices measure waits for a sink already, as much as may. Looked at once a piece.
+  Result<bool> has_room(wire::ReportItem const& item) {
+    if (sink_ == nullptr || !item.metrics) return true;
+    if (!room_) {
+      FLEET_TRY(auto const waiting, telemetry::load_waiting(tx_.connection()));
+      room_ = waiting.rows < sink_->waiting_max();
+    }
+    return *room_;
+  }
 
   Result<void> take(wire::ReportItem const& item) {
     if (item.update) return take_update(*item.update);
@@ -124,7 +134,7 @@ private:
       FLEET_TRY(auto const names, telemetry::load_labels(tx_.connection()));
       kept_ = telemetry::kept_by(names, facts_.labels);
     }
-    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals}, item, now_));
+    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals, sink_ != nullptr}, item, now_));
     return engine_.on_metrics(tx_, facts_, item, now_);
   }
 
@@ -145,6 +155,8 @@ private:
   registry::DeviceFacts facts_;
   Quotas quotas_;
   SysTime now_;
+  telemetry::Sink const* sink_;
+  std::optional<bool> room_;
   std::optional<telemetry::KeptBy> kept_;  ///< looked up once a piece that has samples
   std::map<std::string, bool> known_;
   std::map<std::string, wire::UpdateItem const*> last_updates_;
@@ -168,26 +180,40 @@ std::vector<wire::Report> cut(wire::Report report) {
   return out;
 }
 
-Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard) {
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard,
+                                       telemetry::Sink* sink) {
   FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
   FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
   FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
   FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
-  Intake intake(tx, engine, record, std::move(facts), quotas, now);
+  Intake intake(tx, engine, record, std::move(facts), quotas, now, sink);
   wire::ReportAnswer answer{before, before};
   for (auto const tier : wire::kTiers) {
     auto& acked = answer.acked[tier];
     for (auto const& item : report.items[tier]) {
       if (item.sequence <= acked) continue;
+      FLEET_TRY(bool const has_room, intake.has_room(item));
+      if (!has_room) break;
       FLEET_CHECK(intake.take(item));
       acked = item.sequence;
     }
     if (acked != before[tier]) FLEET_CHECK(tx.prepare(delivery::kPutTier).bind_all(device_n, wire::tier_name(tier), acked).run());
   }
+  bool const held = sink != nullptr && is_held(report, answer);
+  if (held) sink->note_held();
+  if (held && answer.acked == before)
+    return Error{Kind::unavailable, "busy", "what devices measure waits for the place that keeps it, as much as may", "the device keeps what it has, and sends it again"};
   FLEET_CHECK(intake.finish());
   if (heard == Heard::now) FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now), engine.clock().now().count()).run());
   answer.received = answer.acked;
   return answer;
+}
+
+bool is_held(wire::Report const& piece, wire::ReportAnswer const& answer) {
+  return std::any_of(wire::kTiers.begin(), wire::kTiers.end(), [&](wire::Tier tier) {
+    auto const& items = piece.items[tier];
+    return !items.empty() && answer.acked[tier] < items.back().sequence;
+  });
 }
 
 }  // namespace fleet::fronts

@@ -141,6 +141,32 @@ TEST_CASE("what was not acknowledged stays and keeps its sequence") {
   CHECK(Bench::critical(bench.reports[0]).at(0).sequence == sequence);
 }
 
+TEST_CASE("a result is told at once while samples are refused, with few of them beside it; where results were refused, they wait") {
+  Bench bench;
+  bench.device.context->config.telemetry_interval = std::chrono::hours{1};
+  wire::ReportItem facts;
+  facts.facts = wire::FactsItem{bench.device.clock.wall(), {{"os", "debian"}}};
+  REQUIRE(bench.device.context->spool->add(std::move(facts)).has_value());
+  for (int i = 0; i < 40; ++i) {
+    wire::ReportItem item;
+    item.support = wire::SupportItem{bench.device.clock.wall(), "o" + std::to_string(i), std::string(4'000, 'A')};
+    REQUIRE(bench.device.context->spool->add(std::move(item)).has_value());
+  }
+  bench.answer([&](wire::Report const& report) {
+    if (bench.reports.size() == 1) bench.add_update("probation");
+    if (Bench::critical(report).empty()) return net::json_response(503, R"({"code":"busy","detail":"later"})");
+    bench.kept.acked[wire::Tier::critical] = bench.kept.received[wire::Tier::critical] = Bench::critical(report).back().sequence;
+    return net::json_response(200, wire::encode(bench.kept));
+  });
+  bench.run([&] { return bench.reports.size() >= 2; });
+  CHECK(Bench::critical(bench.reports[0]).empty());
+  CHECK(bench.reports[0].size() > 20);
+  CHECK(Bench::critical(bench.reports[1]).size() == 1);
+  CHECK(bench.reports[1].size() < 8);
+  CHECK(bench.device.context->spool->has_items());
+  CHECK_FALSE(bench.device.context->spool->has_results());
+}
+
 TEST_CASE("one item that the server will never take costs no other") {
   Bench bench;
   bench.add_update("testing");

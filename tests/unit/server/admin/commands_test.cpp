@@ -253,6 +253,37 @@ TEST_CASE("a damaged, cut or foreign backup, or a wrong passphrase, restores not
   }
 }
 
+TEST_CASE("what server.yaml says of telemetry stays when the database moves") {
+  Place place;
+  place.init();
+  auto layout = find_layout(system_fs(), {place.at("data")});
+  REQUIRE(layout.has_value());
+  CHECK(layout->telemetry_url.empty());
+  auto const written = [&] {
+    std::ifstream file(layout->settings());
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  std::ofstream(layout->settings()) << "telemetry: clickhouse://fleet@localhost:8123/fleet\n";
+  layout = find_layout(system_fs(), {place.at("data")});
+  REQUIRE(layout.has_value());
+  CHECK(layout->telemetry_url == "clickhouse://fleet@localhost:8123/fleet");
+  layout->database_url = "postgresql://localhost/fleet";
+  Place::ok(name_database(system_fs(), *layout));
+  CHECK(written() == "database: \"postgresql://localhost/fleet\"\ntelemetry: \"clickhouse://fleet@localhost:8123/fleet\"\n");
+  layout->database_url.clear();
+  Place::ok(name_database(system_fs(), *layout));
+  CHECK(written() == "telemetry: \"clickhouse://fleet@localhost:8123/fleet\"\n");
+  std::ofstream(layout->settings()) << "telemetry: 7\nelse: 1\n";
+  auto const wrong = find_layout(system_fs(), {place.at("data")});
+  REQUIRE_FALSE(wrong.has_value());
+  CHECK(wrong.error().kind == Kind::bad_input);
+
+  std::ofstream(layout->settings()) << "telemetry: clickhouse://fleet@localhost:8123/fleet\n";
+  auto const two = run({.data_dir = place.at("data"), .telemetry = "clickhouse://elsewhere/fleet"});
+  REQUIRE_FALSE(two.has_value());
+  CHECK(two.error().code == "two_telemetries");
+}
+
 TEST_CASE("addresses to listen on") {
   struct Case {
     char const* text;

@@ -88,7 +88,7 @@ public:
   std::string query(RawQuery const& raw) {
     auto const parsed = parse_query(raw, registry::kUnlimited, labels(), kNow);
     REQUIRE_MESSAGE(parsed.has_value(), (parsed ? "" : parsed.error().errors.at(0).detail));
-    auto const answer = run_query(store->reader(), *parsed);
+    auto const answer = run_query(OwnIntervals(store->reader()), *parsed);
     REQUIRE(answer.has_value());
     return *answer;
   }
@@ -329,7 +329,7 @@ TEST_CASE("who is limited by a label is told of no series that lacks it, whateve
     auto const limits = *registry::Limits::read(kept.store->reader(), "", limit);
     auto const query = parse_query({.metric = "accuracy", .model = {}, .version = {}, .since = {}, .step = "5m", .stat = "count", .by = {}, .selector = limit}, limits, kept.labels(), kNow);
     REQUIRE(query.has_value());
-    CHECK(run_query(kept.store->reader(), *query)->find(",3E0]") != std::string::npos);
+    CHECK(run_query(OwnIntervals(kept.store->reader()), *query)->find(",3E0]") != std::string::npos);
   }
 }
 
@@ -438,7 +438,7 @@ TEST_CASE("features are windows of each series, with what changed from the one b
   auto const ask = [&](RawFeatures const& raw) {
     auto const query = parse_features(raw, registry::kUnlimited, kept.labels(), kNow);
     REQUIRE(query.has_value());
-    return *run_features(kept.store->reader(), *query);
+    return *run_features(kept.store->reader(), OwnIntervals(kept.store->reader()), *query);
   };
   RawFeatures raw{.model = "reader", .version = {}, .metric = "inferences", .since = "3h", .step = {}, .selector = {}};
   CHECK(ask(raw) ==

@@ -37,6 +37,21 @@ wire::ReportItem latency(std::int64_t sequence) {
   return item;
 }
 
+/// A place for samples that takes none: what it may have waiting waits.
+class Away final : public telemetry::Sink {
+public:
+  explicit Away(std::int64_t most) : most_(most) {}
+  [[nodiscard]] std::string_view name() const override { return "away"; }
+  [[nodiscard]] std::int64_t waiting_max() const override { return most_; }
+  [[nodiscard]] std::unique_ptr<telemetry::Intervals> intervals() const override { return nullptr; }
+  [[nodiscard]] telemetry::SinkFigures figures() const override { return {.held = held}; }
+  void note_held() override { ++held; }
+  std::uint64_t held = 0;
+
+private:
+  std::int64_t most_;
+};
+
 Result<wire::ReportAnswer> take(House& house, wire::Report const& report) {
   wire::ReportAnswer answer;
   for (auto const& piece : fronts::cut(report)) {
@@ -121,6 +136,49 @@ TEST_CASE("a long report is taken in pieces, critical items first, and whole") {
   CHECK(take(house, report)->acked == wire::ByTier<std::int64_t>{{700, 0, 1'200}});
   CHECK(house.read("SELECT i.count FROM metric_intervals i JOIN metric_series s ON s.n = i.series WHERE s.metric = 'latency_ms'") == "2400");
   CHECK(fronts::cut(wire::Report{}).size() == 1);
+}
+
+TEST_CASE("where as many samples wait for a sink as may, a tier ends before the next ones; results pass, and all counts once") {
+  House house;
+  Away away(2);
+  auto const send = [&](wire::Report const& report) {
+    return house.store->write_value<wire::ReportAnswer>(
+        store::Lane::devices, [&](store::Tx& tx) { return fronts::take_report(tx, house.engine, 1, report, house.clock.wall(), fronts::Heard::now, &away); });
+  };
+  wire::Report report;
+  report.items[wire::Tier::bulk] = {latency(1), latency(2)};
+  auto const first = send(report);
+  REQUIRE(first.has_value());
+  CHECK(first->acked[wire::Tier::bulk] == 2);
+  CHECK_FALSE(fronts::is_held(report, *first));
+  CHECK(house.read("SELECT count(*) FROM telemetry_outbox") == "2");
+  CHECK(house.read("SELECT count(*) FROM metric_intervals") == "0");
+
+  // What stands behind samples in its tier waits with them: a tier is acknowledged in its order.
+  report.items[wire::Tier::critical] = {update(1, "committed", "2.0.0")};
+  report.items[wire::Tier::diagnostic] = {dropped(1, "bulk", 3), latency(2), dropped(3, "bulk", 4)};
+  report.items[wire::Tier::bulk] = {latency(2), latency(3)};
+  auto const second = send(report);
+  REQUIRE(second.has_value());
+  CHECK(second->acked == wire::ByTier<std::int64_t>{{1, 1, 2}});
+  CHECK(fronts::is_held(report, *second));
+  CHECK(house.engine.updates.size() == 1);
+  CHECK(house.engine.metrics.size() == 2);
+  CHECK(away.held == 1);
+  // A report of which nothing can be taken is refused, so that the device waits.
+  auto const third = send(report);
+  REQUIRE_FALSE(third.has_value());
+  CHECK(third.error().kind == Kind::unavailable);
+  CHECK(third.error().code == "busy");
+  CHECK(house.read("SELECT count(*) FROM telemetry_outbox") == "2");
+
+  CHECK(house.store->write_wait(store::Lane::verbs, [](store::Tx& tx) { return tx.connection().script("DELETE FROM telemetry_outbox"); }).has_value());
+  auto const last = send(report);
+  REQUIRE(last.has_value());
+  CHECK(last->acked == wire::ByTier<std::int64_t>{{1, 3, 3}});
+  CHECK(house.engine.updates.size() == 1);
+  CHECK(house.engine.metrics.size() == 4);
+  CHECK(house.read("SELECT sum(count) FROM telemetry_outbox") == "4");
 }
 
 TEST_CASE("models that nobody made are not kept, whatever a device says of them") {
