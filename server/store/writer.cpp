@@ -88,13 +88,13 @@ Outcome run_job(db::Connection& connection, Epochs& epochs, Store::Job const& jo
   if (auto const opened = connection.prepare(kSavepoint).run(); !opened) return broken(connection, "savepoint", opened.error());
   JobTx tx(connection, epochs);
   auto result = call(job, tx);
+  // What it did not wait for is its own, too; and PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
+  if (auto const late = connection.await(); result && !late) result = late.error();
   if (!connection.in_transaction()) return {result, {}};
   if (result) {
     auto const released = connection.prepare(kReleaseJob).run();
-    if (released) return {result, std::move(tx.hooks)};
-    // PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
-    if (released.error().code != "transaction_failed") return broken(connection, "release a job", released.error());
-    result = released.error();
+    if (!released) return broken(connection, "release a job", released.error());
+    return {result, std::move(tx.hooks)};
   }
   for (auto const* const query : {&kUndoJob, &kReleaseJob})
     if (auto const undone = connection.prepare(*query).run(); !undone) return broken(connection, "undo a job", undone.error());
