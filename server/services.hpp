@@ -19,6 +19,7 @@ namespace fleet {
 namespace fronts {
 class Parking;
 class Polls;
+class Reporters;
 }  // namespace fronts
 namespace rollout {
 class Engine;
@@ -49,6 +50,7 @@ struct Services {
   rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
   fronts::Polls* polls = nullptr;            ///< answers polls
   fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
+  std::shared_ptr<fronts::Reporters> reporters = {};  ///< what reports read of their devices, many at once
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
   blobs::Turns* turns = nullptr;             ///< which devices fetch objects now

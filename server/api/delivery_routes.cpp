@@ -34,12 +34,13 @@ struct Intake {
 
 void take_next(std::shared_ptr<Intake> const& intake) {
   auto const job = [intake](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(intake->answer, fronts::take_report(tx, *intake->services.rollouts, intake->device_n, intake->pieces[intake->next], intake->now));
+    auto const& services = intake->services;
+    FLEET_TRY(intake->answer, fronts::take_report(tx, *services.rollouts, *services.reporters, intake->device_n, intake->pieces[intake->next], intake->now));
     return {};
   };
   // Results come before samples: a rollout waits for them.
   auto const lane = intake->pieces[intake->next].items[wire::Tier::critical].empty() ? store::Lane::telemetry : store::Lane::devices;
-  intake->services.store.write(lane, job, [intake](Result<void> const& written) {
+  intake->services.store.fold(lane, intake->services.reporters, intake->device_n, job, [intake](Result<void> const& written) {
     if (!written) return intake->responder(problem(written.error(), intake->request_id));
     if (++intake->next < intake->pieces.size()) return take_next(intake);
     intake->responder(net::json_response(200, wire::encode(intake->answer)));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "server/fronts/agent/reporters.hpp"
 #include "server/rollout/shell/engine.hpp"
 #include "server/store/store.hpp"
 
@@ -21,5 +22,9 @@ enum class Heard { now, by_file };
 /// @returns what to answer after the commit: everything taken is acknowledged
 /// @errors forbidden, unauthenticated
 Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard = Heard::now);
+/// The same of one of several that are taken together.
+/// @param reporters  with the device loaded
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report, SysTime now,
+                                       Heard heard = Heard::now);
 
 }  // namespace fleet::fronts
