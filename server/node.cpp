@@ -11,16 +11,16 @@
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
 #include "core/net/client.hpp"
+#include "server/access/oidc/issuer_keys.hpp"
 #include "server/api/handler.hpp"
 #include "server/blobs/turns.hpp"
-#include "server/signing/key_ring.hpp"
-#include "server/signing/repository.hpp"
+#include "server/content/preparer.hpp"
 #include "server/fronts/agent/polls.hpp"
 #include "server/fronts/agent/reporters.hpp"
-#include "server/access/oidc/issuer_keys.hpp"
 #include "server/registry/factory.hpp"
-#include "server/content/preparer.hpp"
 #include "server/rollout/shell/engine.hpp"
+#include "server/signing/key_ring.hpp"
+#include "server/signing/repository.hpp"
 
 #include <fmt/format.h>
 

@@ -59,7 +59,8 @@ Result<std::map<std::int64_t, DeviceFacts>> load_active_facts(db::Connection& re
     device.running.versions.emplace(row.text(1), row.text(2));
     if (!row.is_null(3)) device.running.known.emplace(row.text(1), row.int64(3));
   }));
-  FLEET_CHECK(add_to(out, about(reader, queries::kListsOfMany, devices), [](db::Statement const& row, DeviceFacts& device) { device.lists.insert(row.text(1)); }));
+  FLEET_CHECK(
+      add_to(out, about(reader, queries::kListsOfMany, devices), [](db::Statement const& row, DeviceFacts& device) { device.lists.insert(row.text(1)); }));
   return out;
 }
 

@@ -27,8 +27,8 @@ constexpr std::string_view kUsage = R"(usage: fleet-load --url http[s]://HOST:PO
 )";
 using SteadyClock = std::chrono::steady_clock;
 
-/// What each connection asks again and again. A report that is sent twice is a repeat: where the text has that number, each of a connection has another, above those
-/// of earlier runs.
+/// What each connection asks again and again. A report that is sent twice is a repeat: where the text has that number, each of a connection has another, above
+/// those of earlier runs.
 class Request {
 public:
   void set(std::string text, std::size_t connections) {
@@ -91,7 +91,8 @@ Result<Options> parse(int argc, char** argv) {
   FLEET_TRY(auto const identities, read_file(given, "--identities"));
   FLEET_TRY(options.identities, read_identities(identities));
   bool const post = given.contains("--body");
-  auto request = fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
+  auto request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
   if (post) request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
   auto const number = [&](char const* name, double fallback) { return given.contains(name) ? std::atof(given[name].c_str()) : fallback; };
   options.connections = static_cast<std::size_t>(number("--connections", 64));
@@ -194,7 +195,8 @@ Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options& options,
   for (std::size_t i = 0; i < count; ++i) {
     auto const* const identity = options.identities.empty() ? nullptr : &options.identities[i % options.identities.size()];
     FLEET_TRY(auto connection, LoadConnection::open(context, options.url, {system_clock(), system_clock().mono() + seconds{30}, never}, identity));
-    if (connection.send(options.request.next(i)) == LoadConnection::Step::failed) return Error{Kind::unavailable, "no_answer", "the server closed a connection"};
+    if (connection.send(options.request.next(i)) == LoadConnection::Step::failed)
+      return Error{Kind::unavailable, "no_answer", "the server closed a connection"};
     connections.push_back(std::move(connection));
   }
   return connections;

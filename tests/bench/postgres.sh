@@ -19,14 +19,14 @@ measure() {
   answered=$(sed 's/.*requests=\([0-9]*\).*/\1/' <<<"$line")
   awk -v n="$answered" -v s="$seconds" -v us=$(( $(cpu_us "$server_pid") - before )) 'BEGIN {printf "%.0f %.0f", n / s, n * 1e6 / us}'
 }
-# The devices of the load are in a running rollout, at work.
+# The devices of the load have rows in a running rollout, at work; it selects others, so that their polls stay idle.
 join_rollout() {
   start_server "$data"
   use_api "$data"
   echo one >"$work/model.bin"
   ctl model create reader >/dev/null
   ctl release publish --model reader --version 1 --variant "cam-a+cam-b=$work/model.bin" -o name >/dev/null
-  ask POST api/v1/rollouts '{"model":"reader","version":"1","selector":"","policy":{"stages":[{"percent":100}],"on_harm":"pause"}}' >/dev/null
+  ask POST api/v1/rollouts '{"model":"reader","version":"1","selector":"site=99","policy":{"stages":[{"percent":100}],"on_harm":"pause"}}' >/dev/null
   rollout=$(sed 's/.*"id":"\([^"]*\)".*/\1/' "$work/answer.json")
   ask POST "api/v1/rollouts/$rollout:start" '{}' >/dev/null
   stop_server

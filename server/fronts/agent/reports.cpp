@@ -38,7 +38,9 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
 struct Quotas {
   registry::DeviceQuota events, series, intervals;
   Quotas(std::int64_t device_n, std::span<registry::QuotaRow const> rows, SysTime now)
-      : events(device_n, registry::kEventsOfDevice, rows, now), series(device_n, registry::kSeriesOfDevice, rows, now), intervals(device_n, registry::kIntervalsOfDevice, rows, now) {}
+      : events(device_n, registry::kEventsOfDevice, rows, now),
+        series(device_n, registry::kSeriesOfDevice, rows, now),
+        intervals(device_n, registry::kIntervalsOfDevice, rows, now) {}
   Result<void> save(store::Tx& tx) {
     for (auto* const quota : {&events, &series, &intervals}) FLEET_CHECK(quota->save(tx));
     return {};
@@ -76,10 +78,10 @@ private:
     FLEET_TRY(bool const known, reporters_.knows(tx_, item.model));
     if (!known) return {};
     auto const error = error_json(item.error);
-    FLEET_CHECK(
-        tx_.prepare(delivery::kAddHistory)
-            .bind_all(facts_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout), item.attempt, error)
-            .run());
+    FLEET_CHECK(tx_.prepare(delivery::kAddHistory)
+                    .bind_all(facts_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout),
+                              item.attempt, error)
+                    .run());
     if (item.running_version.empty()) facts_.running.versions.erase(item.model);
     else facts_.running.versions[item.model] = item.running_version;
     last_updates_[item.model] = &item;
@@ -90,8 +92,8 @@ private:
 
   Result<void> put_model(wire::UpdateItem const& item) {
     return tx_.prepare(delivery::kPutModelFromReport)
-        .bind_all(facts_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version), item.state,
-                  db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
+        .bind_all(facts_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version),
+                  item.state, db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
         .run();
   }
 
@@ -167,7 +169,8 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
   return take_report(tx, engine, alone, device_n, report, now, heard);
 }
 
-Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard) {
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report,
+                                       SysTime now, Heard heard) {
   FLEET_TRY(auto reporter, reporters.take(tx, device_n));
   auto const before = reporter.acked;
   Intake intake(tx, engine, reporters, std::move(reporter), now);

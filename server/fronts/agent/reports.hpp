@@ -24,7 +24,7 @@ enum class Heard { now, by_file };
 Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard = Heard::now);
 /// The same of one of several that are taken together.
 /// @param reporters  with the device loaded
-Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report, SysTime now,
-                                       Heard heard = Heard::now);
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report,
+                                       SysTime now, Heard heard = Heard::now);
 
 }  // namespace fleet::fronts

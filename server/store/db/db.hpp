@@ -63,8 +63,8 @@ public:
 
   /// True: a row is there. @errors conflict (code `constraint`), io (`fsync_failed`, `disk_failed`), corrupt, unavailable (`disk_full`)
   Result<bool> step() { return engine_->step(); }
-  /// Steps to the end; for statements without rows. An engine that asks a server may send it in a transaction without waiting: in order with all others, but what
-  /// goes wrong is then an error of the next statement that is waited for (`step`, `affected`, `returned`), of `Connection::await`, or of the commit.
+  /// Steps to the end; for statements without rows. An engine that asks a server may send it in a transaction without waiting: in order with all others, but
+  /// what goes wrong is then an error of the next statement that is waited for (`step`, `affected`, `returned`), of `Connection::await`, or of the commit.
   Result<void> run() { return engine_->run(); }
   /// The same, waited for; how many rows it inserted, changed or deleted, without those of triggers.
   Result<std::int64_t> affected();

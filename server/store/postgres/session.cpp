@@ -147,7 +147,8 @@ Result<std::shared_ptr<Prepared const>> Session::prepare(db::Query const& query)
   made->connection = number_;
   made->is_undo = text.starts_with("ROLLBACK");
   if (auto failed = wait(); failed && !made->is_undo) return *failed;
-  bool const sent = PQsendPrepare(connection_, made->name.c_str(), text.c_str(), 0, nullptr) == 1 && PQsendDescribePrepared(connection_, made->name.c_str()) == 1;
+  bool const sent =
+      PQsendPrepare(connection_, made->name.c_str(), text.c_str(), 0, nullptr) == 1 && PQsendDescribePrepared(connection_, made->name.c_str()) == 1;
   auto const said = sent ? answers(2) : std::vector<Rows>();
   auto const* const parsed = said.empty() ? nullptr : said.front().get();
   if (text.empty() || is_bug(sqlstate_of(parsed)))
@@ -172,7 +173,8 @@ bool Session::send(Prepared const& prepared, std::vector<std::optional<Value>> c
     lengths.push_back(one ? static_cast<int>(one->bytes.size()) : 0);
     formats.push_back(one && one->binary ? kBinary : 0);
   }
-  if (PQsendQueryPrepared(connection_, prepared.name.c_str(), static_cast<int>(values.size()), values.data(), lengths.data(), formats.data(), kBinary) != 1) return false;
+  if (PQsendQueryPrepared(connection_, prepared.name.c_str(), static_cast<int>(values.size()), values.data(), lengths.data(), formats.data(), kBinary) != 1)
+    return false;
   put_off_.push_back(&prepared);
   return true;
 }

@@ -28,8 +28,8 @@ struct Prepared {
   std::string sql;   ///< of the query: what `Connection` knows it by
   std::vector<Type> parameters;
   bool is_commit = false;
-  bool is_undo = false;      ///< ROLLBACK, and ROLLBACK TO
-  bool has_answer = true;    ///< rows, or what only the answer tells
+  bool is_undo = false;          ///< ROLLBACK, and ROLLBACK TO
+  bool has_answer = true;        ///< rows, or what only the answer tells
   std::uint64_t connection = 0;  ///< on which: see Session::revive
   [[nodiscard]] std::string_view query() const { return std::string_view(name).substr(0, name.rfind('/')); }
 };

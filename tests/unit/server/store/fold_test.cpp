@@ -84,7 +84,8 @@ struct House : Place {
     };
   }
   void queue(std::int64_t key, std::string const& word, Fails fails = Fails::no, Lane lane = Lane::telemetry) {
-    store->fold(lane, values, key, append(key, word, fails), [this, word](Result<void> const& done) { answers.push_back(done ? word : word + ":" + done.error().code); });
+    store->fold(lane, values, key, append(key, word, fails),
+                [this, word](Result<void> const& done) { answers.push_back(done ? word : word + ":" + done.error().code); });
   }
   /// What is queued meanwhile is written as one group.
   template <class F>
@@ -102,7 +103,8 @@ struct House : Place {
     fill();
     gate.set_value();
     std::promise<void> ended;
-    store->write(Lane::upkeep, [](Tx&) -> Result<void> { return {}; }, [&](Result<void> const&) { ended.set_value(); });
+    store->write(
+        Lane::upkeep, [](Tx&) -> Result<void> { return {}; }, [&](Result<void> const&) { ended.set_value(); });
     ended.get_future().wait();
   }
   std::string value(std::int64_t key) { return *read(store->reader(), key); }
@@ -118,7 +120,8 @@ TEST_CASE_FIXTURE(House, "jobs of a fold are read for together, each key once, a
     for (auto const key : {3, 1, 2}) queue(key, fmt::format("a{}", key));
     queue(1, "b1");
     queue(3, "b3");
-    store->write(Lane::telemetry, [](Tx&) -> Result<void> { return {}; }, [&](Result<void> const&) { answers.push_back("other"); });
+    store->write(
+        Lane::telemetry, [](Tx&) -> Result<void> { return {}; }, [&](Result<void> const&) { answers.push_back("other"); });
     queue(2, "c2");
   });
   CHECK(values->loads == Loads{{3, 1, 2}, {1, 3}, {2}});
@@ -130,7 +133,8 @@ TEST_CASE_FIXTURE(House, "jobs of a fold are read for together, each key once, a
 }
 
 TEST_CASE_FIXTURE(House, "whoever fails in a fold fails alone, however; the others are committed once, and their hooks run once") {
-  std::map<Fails, std::string> const codes{{Fails::refuses, "refused"}, {Fails::breaks_a_rule, "constraint"}, {Fails::throws, "internal"}, {Fails::hides_it, "transaction_failed"}};
+  std::map<Fails, std::string> const codes{
+      {Fails::refuses, "refused"}, {Fails::breaks_a_rule, "constraint"}, {Fails::throws, "internal"}, {Fails::hides_it, "transaction_failed"}};
   std::int64_t key = 0;
   for (auto const& [fails, code] : codes) {
     if (fails == Fails::hides_it && !test::has_postgres()) continue;

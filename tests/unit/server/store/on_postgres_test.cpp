@@ -145,7 +145,8 @@ TEST_CASE_FIXTURE(House, ON_POSTGRES("a job that hides a statement that failed f
   CHECK(waited.error().code == "transaction_failed");
 }
 
-TEST_CASE_FIXTURE(House, ON_POSTGRES("of a group fails exactly who wrote what fails, wherever in it; the others are committed in their order, and their hooks run")) {
+TEST_CASE_FIXTURE(House,
+                  ON_POSTGRES("of a group fails exactly who wrote what fails, wherever in it; the others are committed in their order, and their hooks run")) {
   std::vector<std::string> hooks;
   auto const job = [&hooks](std::string const& name, std::string const& again, bool throws) -> Store::Job {
     return [&hooks, name, again, throws](Tx& tx) -> Result<void> {
@@ -157,7 +158,8 @@ TEST_CASE_FIXTURE(House, ON_POSTGRES("of a group fails exactly who wrote what fa
       return {};
     };
   };
-  auto answers = group({job("a", "a", false), job("b", "", false), job("c", "b", false), job("d", "", true), job("e", "", false), job("f", "e", true), job("g", "", false)});
+  auto answers = group(
+      {job("a", "a", false), job("b", "", false), job("c", "b", false), job("d", "", true), job("e", "", false), job("f", "e", true), job("g", "", false)});
   std::string told;
   for (auto& answer : answers) {
     auto const done = answer.get();

@@ -219,8 +219,9 @@ TEST_CASE("a report is a contact: a device may report more often than it polls")
 
 TEST_CASE("reports that are taken together each find their own device, and one that is refused keeps none of the others") {
   House house;
-  house.write("INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (2, 'cam-2', 'cam-b', 'active', x'02', 9e12, 0), "
-              "(3, 'cam-3', 'cam-a', 'retired', x'03', 9e12, 0)");
+  house.write(
+      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (2, 'cam-2', 'cam-b', 'active', x'02', 9e12, 0), "
+      "(3, 'cam-3', 'cam-a', 'retired', x'03', 9e12, 0)");
   house.write("INSERT INTO device_tiers (device, tier, acked) VALUES (2, 'critical', 4)");
   auto const reporters = std::make_shared<fronts::Reporters>();
   std::map<std::int64_t, std::string> told;

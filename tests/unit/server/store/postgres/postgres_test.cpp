@@ -204,18 +204,20 @@ TEST_CASE_FIXTURE(Things, "what goes wrong with a statement that was put off is 
   };
   auto const asked = [](Result<bool> done) { return done ? Result<void>() : done.error(); };
   auto const counted = [](Result<std::int64_t> done) { return done ? Result<void>() : done.error(); };
-  std::vector<Waiter> const waiters{
-      {"a read", [&] { return asked(connection.prepare(kSelect).step()); }},
-      {"a text that is new", [&] { return asked(connection.prepare({"new", "SELECT 'new' FROM things"}).step()); }},
-      {"a count", [&] { return counted(connection.prepare(kInsert).bind_all(8, "eight").affected()); }},
-      {"to wait", [&] { return connection.await(); }},
-      {"who counts changes, and the next", [&] { return connection.total_changes() == 0 ? Result<void>() : connection.await(); }},
-      {"a script", [&] { return connection.script("SELECT 1"); }},
-      {"a commit", [&] { return connection.prepare(kCommit).run(); }},
-      {"what was put off in great number", [&]() -> Result<void> {
-         for (int i = 0; i < 1'000; ++i) FLEET_CHECK(connection.prepare(kInsert).bind_all(1'000 + i, std::to_string(i)).run());
-         return {};
-       }}};
+  std::vector<Waiter> const waiters{{"a read", [&] { return asked(connection.prepare(kSelect).step()); }},
+                                    {"a text that is new",
+                                     [&] {
+                                       return asked(connection.prepare({"new", "SELECT 'new' FROM things"}).step());
+                                     }},
+                                    {"a count", [&] { return counted(connection.prepare(kInsert).bind_all(8, "eight").affected()); }},
+                                    {"to wait", [&] { return connection.await(); }},
+                                    {"who counts changes, and the next", [&] { return connection.total_changes() == 0 ? Result<void>() : connection.await(); }},
+                                    {"a script", [&] { return connection.script("SELECT 1"); }},
+                                    {"a commit", [&] { return connection.prepare(kCommit).run(); }},
+                                    {"what was put off in great number", [&]() -> Result<void> {
+                                       for (int i = 0; i < 1'000; ++i) FLEET_CHECK(connection.prepare(kInsert).bind_all(1'000 + i, std::to_string(i)).run());
+                                       return {};
+                                     }}};
   must(connection.prepare(kInsert).bind_all(1, "one").run());
   for (auto const& [name, wait] : waiters) {
     CAPTURE(name);
