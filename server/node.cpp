@@ -11,19 +11,20 @@
 #include "core/base/dir_lock.hpp"
 #include "core/base/log.hpp"
 #include "core/net/client.hpp"
+#include "server/access/oidc/issuer_keys.hpp"
 #include "server/api/handler.hpp"
 #include "server/blobs/turns.hpp"
+#include "server/content/preparer.hpp"
+#include "server/fronts/agent/polls.hpp"
+#include "server/fronts/agent/reporters.hpp"
+#include "server/registry/factory.hpp"
+#include "server/rollout/shell/engine.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
 #include "server/nodes/beats.hpp"
 #include "server/nodes/feed.hpp"
 #include "server/nodes/identity.hpp"
 #include "server/nodes/key_share.hpp"
-#include "server/fronts/agent/polls.hpp"
-#include "server/access/oidc/issuer_keys.hpp"
-#include "server/registry/factory.hpp"
-#include "server/content/preparer.hpp"
-#include "server/rollout/shell/engine.hpp"
 #include "server/telemetry/clickhouse/settings.hpp"
 
 #include <fmt/format.h>
@@ -302,6 +303,7 @@ Result<void> run(RunOptions const& options) {
                                                                         {"public_devices", public_devices}};
   services.devices_url = public_devices.empty() ? endpoints[1].second : public_devices;
   FLEET_TRY(auto const poll_settings, fronts::load_poll_settings(services.store.reader()));
+  services.reporters = std::make_shared<fronts::Reporters>();
   running.polls = std::make_unique<fronts::Polls>(services, poll_settings, api::problem);
   services.polls = running.polls.get();
   services.parking = &running.polls->parking();

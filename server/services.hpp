@@ -20,6 +20,7 @@ namespace fleet {
 namespace fronts {
 class Parking;
 class Polls;
+class Reporters;
 }  // namespace fronts
 namespace rollout {
 class Engine;
@@ -63,6 +64,7 @@ struct Services {
   rollout::Engine* rollouts = nullptr;         ///< running rollouts, read by every poll
   fronts::Polls* polls = nullptr;            ///< answers polls
   fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
+  std::shared_ptr<fronts::Reporters> reporters = {};  ///< what reports read of their devices, many at once
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   telemetry::Sink* telemetry = nullptr;        ///< keeps samples in place of the database's own tables; nothing: those do
   net::Server* net = nullptr;

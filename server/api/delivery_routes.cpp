@@ -34,12 +34,14 @@ struct Intake {
 
 void take_next(std::shared_ptr<Intake> const& intake) {
   auto const job = [intake](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(intake->answer, fronts::take_report(tx, *intake->services.rollouts, intake->device_n, intake->pieces[intake->next], intake->now, fronts::Heard::now, intake->services.telemetry));
+    auto const& services = intake->services;
+    FLEET_TRY(intake->answer, fronts::take_report(tx, *services.rollouts, *services.reporters, intake->device_n, intake->pieces[intake->next], intake->now, fronts::Heard::now,
+                                               services.telemetry));
     return {};
   };
   // Results come before samples: a rollout waits for them.
   auto const lane = intake->pieces[intake->next].items[wire::Tier::critical].empty() ? store::Lane::telemetry : store::Lane::devices;
-  intake->services.store.write(lane, job, [intake](Result<void> const& written) {
+  intake->services.store.fold(lane, intake->services.reporters, intake->device_n, job, [intake](Result<void> const& written) {
     if (!written) return intake->responder(problem(written.error(), intake->request_id));
     bool const held = fronts::is_held(intake->pieces[intake->next], intake->answer);
     if (++intake->next < intake->pieces.size() && !held) return take_next(intake);

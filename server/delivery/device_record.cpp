@@ -1,6 +1,7 @@
 #include "server/delivery/device_record.hpp"
 
 #include "server/delivery/queries.hpp"
+#include "server/store/db/set.hpp"
 
 #include <fmt/format.h>
 
@@ -57,15 +58,15 @@ Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n) 
   }
 }
 
-Result<wire::ByTier<std::int64_t>> load_tiers(db::Connection& reader, std::int64_t device_n) {
-  wire::ByTier<std::int64_t> out;
+Result<std::map<std::int64_t, wire::ByTier<std::int64_t>>> load_tiers(db::Connection& reader, std::span<std::int64_t const> devices) {
+  std::map<std::int64_t, wire::ByTier<std::int64_t>> out;
   auto rows = reader.prepare(kGetTiers);
-  rows.bind(1, device_n);
+  db::bind_set(rows, devices);
   for (;;) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return out;
     for (auto const tier : wire::kTiers)
-      if (wire::tier_name(tier) == rows.text_view(0)) out[tier] = rows.int64(1);
+      if (wire::tier_name(tier) == rows.text_view(1)) out[rows.int64(0)][tier] = rows.int64(2);
   }
 }
 

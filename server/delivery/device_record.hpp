@@ -5,6 +5,7 @@
 
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
 namespace fleet::delivery {
@@ -28,8 +29,8 @@ struct DeviceRecord {
 
 /// @errors unauthenticated (code `unknown_device`: it was deleted), forbidden (`device_revoked`, `device_retired`)
 [[nodiscard]] Result<DeviceRecord> load_record(db::Connection& reader, std::int64_t device_n);
-/// What was acknowledged of its reports.
-[[nodiscard]] Result<wire::ByTier<std::int64_t>> load_tiers(db::Connection& reader, std::int64_t device_n);
+/// What was acknowledged of the reports of many devices (at most db::kSetMax), by their number; of the others nothing was.
+[[nodiscard]] Result<std::map<std::int64_t, wire::ByTier<std::int64_t>>> load_tiers(db::Connection& reader, std::span<std::int64_t const> devices);
 /// Which of the models that a poll names nobody made.
 Result<void> find_strangers(db::Connection& reader, DeviceRecord& record, wire::PollRequest const& poll);
 /// True when the poll tells nothing that is not recorded.

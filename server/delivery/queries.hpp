@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/store/db/db.hpp"
+#include "server/store/db/set.hpp"
 
 #include <array>
 
@@ -28,7 +29,7 @@ inline constexpr db::Query kPutModelFromReport{
     "since = CASE WHEN device_models.state = excluded.state THEN device_models.since ELSE excluded.since END, state = excluded.state"};
 inline constexpr db::Query kForgetModel{"delivery_forget_model", "DELETE FROM device_models WHERE device = ?1 AND model = ?2"};
 inline constexpr db::Query kSetDirective{"delivery_set_directive", "UPDATE devices SET directive_sequence = ?2, directive_targets = ?3, directive_collect = ?4 WHERE n = ?1"};
-inline constexpr db::Query kGetTiers{"delivery_get_tiers", "SELECT tier, acked FROM device_tiers WHERE device = ?1"};
+inline constexpr db::Query kGetTiers{"delivery_get_tiers", "SELECT device, tier, acked FROM device_tiers WHERE device IN (" FLEET_SET ")"};
 inline constexpr db::Query kPutTier{"delivery_put_tier",
                                     "INSERT INTO device_tiers (device, tier, acked) VALUES (?1, ?2, ?3) "
                                     "ON CONFLICT (device, tier) DO UPDATE SET acked = excluded.acked"};

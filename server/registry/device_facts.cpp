@@ -3,6 +3,7 @@
 #include "server/registry/devices.hpp"
 #include "server/registry/groups.hpp"
 #include "server/registry/queries.hpp"
+#include "server/store/db/set.hpp"
 
 #include <fmt/format.h>
 
@@ -18,6 +19,49 @@ Result<Running> load_running(db::Connection& reader, std::int64_t device_n) {
     out.versions.emplace(rows.text(0), rows.text(1));
     if (!rows.is_null(2)) out.known.emplace(rows.text(0), rows.int64(2));
   }
+}
+
+namespace {
+
+/// Steps to the end of rows that begin with a device's number, and hands on those of devices that are in `out`.
+Result<void> add_to(std::map<std::int64_t, DeviceFacts>& out, db::Statement rows, void (*add)(db::Statement const&, DeviceFacts&)) {
+  while (true) {
+    FLEET_TRY(bool const more, rows.step());
+    if (!more) return {};
+    if (auto const device = out.find(rows.int64(0)); device != out.end()) add(rows, device->second);
+  }
+}
+
+db::Statement about(db::Connection& reader, db::Query const& query, std::span<std::int64_t const> devices) {
+  auto rows = reader.prepare(query);
+  db::bind_set(rows, devices);
+  return rows;
+}
+
+}  // namespace
+
+Result<std::map<std::int64_t, DeviceFacts>> load_active_facts(db::Connection& reader, std::span<std::int64_t const> devices) {
+  std::map<std::int64_t, DeviceFacts> out;
+  {
+    auto rows = about(reader, queries::kFactsOfMany, devices);
+    while (true) {
+      FLEET_TRY(bool const more, rows.step());
+      if (!more) break;
+      auto& device = out[rows.int64(0)];
+      device.n = rows.int64(0);
+      device.id = rows.text(1);
+      device.hardware = rows.text(2);
+      FLEET_TRY(device.labels, parse_labels(rows.text_view(3)));
+      device.cache = rows.int64(4) != 0;
+    }
+  }
+  FLEET_CHECK(add_to(out, about(reader, queries::kRunningOfMany, devices), [](db::Statement const& row, DeviceFacts& device) {
+    device.running.versions.emplace(row.text(1), row.text(2));
+    if (!row.is_null(3)) device.running.known.emplace(row.text(1), row.int64(3));
+  }));
+  FLEET_CHECK(
+      add_to(out, about(reader, queries::kListsOfMany, devices), [](db::Statement const& row, DeviceFacts& device) { device.lists.insert(row.text(1)); }));
+  return out;
 }
 
 DeviceView view_of(DeviceFacts const& device) { return {device.id, device.hardware, "active", &device.labels, &device.running.versions, &device.lists}; }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
 namespace fleet::registry {
@@ -31,6 +32,8 @@ struct DeviceFacts {
 };
 /// @errors not_found (code `unknown_device`), corrupt
 [[nodiscard]] Result<DeviceFacts> load_device_facts(db::Connection& reader, std::int64_t device_n);
+/// The same of many (at most db::kSetMax), by their number, in three statements: those that are active.
+[[nodiscard]] Result<std::map<std::int64_t, DeviceFacts>> load_active_facts(db::Connection& reader, std::span<std::int64_t const> devices);
 /// As an active device.
 [[nodiscard]] DeviceView view_of(DeviceFacts const& device);
 /// Calls `take` with each active device that the selector matches, caches aside. `running` and `lists` are filled only where

@@ -1,6 +1,7 @@
 #include "server/registry/device_quota.hpp"
 
 #include "server/registry/queries.hpp"
+#include "server/store/db/set.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -12,27 +13,31 @@ constexpr std::chrono::hours kTellEvery{1};
 
 }  // namespace
 
-Result<std::vector<DeviceQuota>> DeviceQuota::load(store::Tx& tx, std::int64_t device_n, std::initializer_list<QuotaRule> rules, SysTime now) {
-  std::vector<DeviceQuota> out;
-  for (auto const& rule : rules) out.push_back(DeviceQuota(device_n, rule, now));
-  auto row = tx.prepare(queries::kQuotas);
-  row.bind_all(device_n);
+Result<std::map<std::int64_t, std::vector<QuotaRow>>> load_quotas(db::Connection& reader, std::span<std::int64_t const> devices) {
+  std::map<std::int64_t, std::vector<QuotaRow>> out;
+  auto row = reader.prepare(queries::kQuotas);
+  db::bind_set(row, devices);
   while (true) {
     FLEET_TRY(bool const more, row.step());
     if (!more) return out;
-    for (auto& quota : out) {
-      if (quota.rule_.what != row.text_view(0)) continue;
-      auto const past = std::max(Millis{0}, now - from_unix_ms(row.int64(2)));
-      quota.left_ = std::min(quota.rule_.most, row.real(1) + static_cast<double>(past.count()) / static_cast<double>(quota.rule_.refill.count()));
-      quota.over_ = row.int64(3);
-      quota.told_ = from_unix_ms(row.int64(4));
-    }
+    out[row.int64(0)].push_back({row.text(1), row.real(2), from_unix_ms(row.int64(3)), row.int64(4), from_unix_ms(row.int64(5))});
   }
 }
 
+DeviceQuota::DeviceQuota(std::int64_t device_n, QuotaRule const& rule, std::span<QuotaRow const> rows, SysTime now)
+    : device_n_(device_n), rule_(rule), now_(now), left_(rule.most) {
+  auto const row = std::find_if(rows.begin(), rows.end(), [&](QuotaRow const& one) { return one.what == rule.what; });
+  if (row == rows.end()) return;
+  auto const past = std::max(Millis{0}, now - row->as_of);
+  left_ = std::min(rule.most, row->remaining + static_cast<double>(past.count()) / static_cast<double>(rule.refill.count()));
+  over_ = row->exceeded;
+  told_ = row->told_at;
+}
+
 Result<DeviceQuota> DeviceQuota::load(store::Tx& tx, std::int64_t device_n, QuotaRule const& rule, SysTime now) {
-  FLEET_TRY(auto const one, load(tx, device_n, {rule}, now));
-  return one.front();
+  FLEET_TRY(auto const rows, load_quotas(tx.connection(), {&device_n, 1}));
+  auto const own = rows.find(device_n);
+  return DeviceQuota(device_n, rule, own == rows.end() ? std::span<QuotaRow const>() : own->second, now);
 }
 
 bool DeviceQuota::take() {

@@ -2,7 +2,9 @@
 
 #include "server/store/store.hpp"
 
-#include <initializer_list>
+#include <map>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -23,12 +25,23 @@ inline constexpr QuotaRule kIntervalsOfDevice{"intervals", 100'000, std::chrono:
 /// Renewals that bring another key before they are due, of certificates that last so long.
 constexpr QuotaRule renewals_of_device(Millis lifetime) { return {"renewals", 10, lifetime / 12}; }
 
+/// What is left of one kind, as it was noted.
+struct QuotaRow {
+  std::string what;
+  double remaining = 0;
+  SysTime as_of;
+  std::int64_t exceeded = 0;
+  SysTime told_at;
+};
+/// Rows of many devices (at most db::kSetMax) in one statement, by their number.
+Result<std::map<std::int64_t, std::vector<QuotaRow>>> load_quotas(db::Connection& reader, std::span<std::int64_t const> devices);
+
 /// A device's bucket of one kind, as its row has it: durable, so that a restart or another node forgives nothing.
 class DeviceQuota {
 public:
   static Result<DeviceQuota> load(store::Tx& tx, std::int64_t device_n, QuotaRule const& rule, SysTime now);
-  /// Several in one statement, in the order of `rules`: each report asks for three.
-  static Result<std::vector<DeviceQuota>> load(store::Tx& tx, std::int64_t device_n, std::initializer_list<QuotaRule> rules, SysTime now);
+  /// @param rows  of the device, of any kinds
+  DeviceQuota(std::int64_t device_n, QuotaRule const& rule, std::span<QuotaRow const> rows, SysTime now);
   /// One more; false: it is over, and counted.
   bool take();
   /// How many were over, once an hour at most: what people are told of them. 0: nothing to tell now.
@@ -38,7 +51,6 @@ public:
   Result<void> save(store::Tx& tx);
 
 private:
-  DeviceQuota(std::int64_t device_n, QuotaRule const& rule, SysTime now) : device_n_(device_n), rule_(rule), now_(now), left_(rule.most) {}
   std::int64_t device_n_;
   QuotaRule rule_;
   SysTime now_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "server/store/db/db.hpp"
+#include "server/store/db/set.hpp"
 
 #include <array>
 
@@ -47,6 +48,16 @@ inline constexpr db::Query kRunningOf{
     "SELECT m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND "
     "l.digest = m.running_digest WHERE m.device = ?1 AND m.running IS NOT NULL"};
 inline constexpr db::Query kDeviceFacts{"registry.device_facts", "SELECT id, hardware, labels, cache IS NOT NULL FROM devices WHERE n = ?1"};
+// The same of many devices.
+inline constexpr db::Query kFactsOfMany{"registry.facts_of_many",
+                                        "SELECT n, id, hardware, labels, cache IS NOT NULL FROM devices WHERE state = 'active' AND n IN (" FLEET_SET ")"};
+inline constexpr db::Query kRunningOfMany{
+    "registry.running_of_many",
+    "SELECT m.device, m.model, m.running, l.n FROM device_models m LEFT JOIN releases l ON l.model = m.model AND l.version = m.running AND "
+    "l.digest = m.running_digest WHERE m.running IS NOT NULL AND m.device IN (" FLEET_SET ")"};
+inline constexpr db::Query kListsOfMany{
+    "registry.lists_of_many",
+    "SELECT d.n, g.name FROM devices d JOIN device_list_ids i ON i.device = d.id JOIN device_groups g ON g.list = i.list WHERE d.n IN (" FLEET_SET ")"};
 inline constexpr db::Query kScanActive{"registry.scan_active",
                                        "SELECT n, id, hardware, labels FROM devices WHERE state = 'active' AND cache IS NULL ORDER BY n"};
 inline constexpr db::Query kScanActiveOf{
@@ -73,7 +84,8 @@ inline constexpr db::Query kRekeyDevice{"registry.rekey_device",
                                         "epoch = epoch + 1, revision = revision + 1 WHERE n = ?1"};
 // A key that an enrolment brings begins every tier of reports at 0.
 inline constexpr db::Query kForgetTiers{"registry.forget_tiers", "DELETE FROM device_tiers WHERE device = ?1"};
-inline constexpr db::Query kQuotas{"registry.quotas", "SELECT what, remaining, as_of, exceeded, told_at FROM device_quotas WHERE device = ?1"};
+inline constexpr db::Query kQuotas{"registry.quotas",
+                                   "SELECT device, what, remaining, as_of, exceeded, told_at FROM device_quotas WHERE device IN (" FLEET_SET ")"};
 inline constexpr db::Query kPutQuota{"registry.put_quota",
                                      "INSERT INTO device_quotas (device, what, remaining, as_of, exceeded, told_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (device, what) "
                                      "DO UPDATE SET remaining = excluded.remaining, as_of = excluded.as_of, exceeded = excluded.exceeded, told_at = excluded.told_at"};
@@ -192,9 +204,28 @@ inline constexpr db::Query kForgetListIds{
     "DELETE FROM device_list_ids WHERE list = ?1 AND device IN (SELECT device FROM device_list_ids WHERE list = ?1 ORDER BY device LIMIT ?2)"};
 inline constexpr db::Query kForgetList{"registry.forget_list", "DELETE FROM device_lists WHERE list = ?1"};
 
-inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGroups, kListsOf, kIdsOfList, kCountUnknown, kAddList, kAddListId, kGiveUpList,
-                                                       kAddGroup, kChangeGroup, kDeleteGroup, kGroupUses, kListToForget, kForgetListIds, kForgetList,
-                                                       kScanListed, kVersionKnown, kLatestVersion, kAliases, kDevicesByState, kDeviceById,
+inline constexpr auto kAll = std::to_array<db::Query>({kGroup,
+                                                       kGroups,
+                                                       kCountGroups,
+                                                       kListsOf,
+                                                       kIdsOfList,
+                                                       kCountUnknown,
+                                                       kAddList,
+                                                       kAddListId,
+                                                       kGiveUpList,
+                                                       kAddGroup,
+                                                       kChangeGroup,
+                                                       kDeleteGroup,
+                                                       kGroupUses,
+                                                       kListToForget,
+                                                       kForgetListIds,
+                                                       kForgetList,
+                                                       kScanListed,
+                                                       kVersionKnown,
+                                                       kLatestVersion,
+                                                       kAliases,
+                                                       kDevicesByState,
+                                                       kDeviceById,
                                                        kDeviceByKey,
                                                        kScan,
                                                        kKey,
@@ -214,6 +245,9 @@ inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGr
                                                        kForgetModels,
                                                        kForgetTiers,
                                                        kQuotas,
+                                                       kFactsOfMany,
+                                                       kRunningOfMany,
+                                                       kListsOfMany,
                                                        kPutQuota,
                                                        kSetNotAfter,
                                                        kSetKey,
@@ -234,6 +268,7 @@ inline constexpr auto kAll = std::to_array<db::Query>({kGroup, kGroups, kCountGr
                                                        kJoinTokens,
                                                        kJoinTokenById,
                                                        kRevokeJoinToken,
-                                                       kNewestRoot, kOriginKnown});
+                                                       kNewestRoot,
+                                                       kOriginKnown});
 
 }  // namespace fleet::registry::queries

@@ -15,17 +15,32 @@ bool Lanes::put(Lane lane, Item& item) {
   return true;
 }
 
-std::optional<Lanes::Item> Lanes::next(Group& group) {
-  if (std::accumulate(group.taken.begin(), group.taken.end(), std::size_t{0}) >= Group::kJobsMax) return std::nullopt;
+namespace {
+
+bool joins(std::vector<Lanes::Item> const& taken, Lanes::Item const& next) {
+  bool const alike = next.fold && next.fold == taken.front().fold;
+  return alike && std::none_of(taken.begin(), taken.end(), [&](auto const& one) { return one.key == next.key; });
+}
+
+}  // namespace
+
+std::vector<Lanes::Item> Lanes::next(Group& group) {
+  std::vector<Item> out;
+  auto const taken = std::accumulate(group.taken.begin(), group.taken.end(), std::size_t{0});
+  if (taken >= Group::kJobsMax) return out;
+  auto const most = std::min(kFoldMax, Group::kJobsMax - taken);
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
     bool const may = group.taken[lane] == 0 || group.age < kLaneRules[lane].until;
     if (!may || queues_[lane].empty()) continue;
-    ++group.taken[lane];
-    auto item = std::move(queues_[lane].front());
-    queues_[lane].pop_front();
-    return item;
+    auto& queue = queues_[lane];
+    do {
+      out.push_back(std::move(queue.front()));
+      queue.pop_front();
+    } while (out.size() < most && !queue.empty() && joins(out, queue.front()));
+    group.taken[lane] += out.size();
+    return out;
   }
-  return std::nullopt;
+  return out;
 }
 
 bool Lanes::empty() const {

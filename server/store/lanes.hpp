@@ -8,14 +8,24 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <optional>
+#include <memory>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace fleet::store {
 
 class Tx;
 using Job = std::function<Result<void>(Tx&)>;
 using Done = std::function<void(Result<void>)>;
+
+/// What jobs that are alike have in common: what they read of rows that each has for itself is read for many of them at once.
+class Fold {
+public:
+  virtual ~Fold() = default;
+  /// Reads what the jobs of `keys` need, in their transaction and before the first of them; what it had read for others is past.
+  virtual Result<void> load(Tx& tx, std::span<std::int64_t const> keys) = 0;
+};
 
 /// Who writes, in the order in which they are served: what a person or a verdict decides never waits behind what a whole fleet tells.
 enum class Lane : std::uint8_t {
@@ -44,7 +54,10 @@ public:
   struct Item {
     Job job;
     Done done;
+    std::shared_ptr<Fold> fold = {};
+    std::int64_t key = 0;  ///< of a fold's: whose rows it reads and writes
   };
+  static constexpr std::size_t kFoldMax = 64;  ///< jobs: a verb waits for them
   /// How far the group that is being written has come.
   struct Group {
     static constexpr std::size_t kJobsMax = 1'000;
@@ -53,8 +66,9 @@ public:
   };
   /// False, and `item` is left as it was, where the lane is full.
   [[nodiscard]] bool put(Lane lane, Item& item);
-  /// The next job for this group; nothing when it is time to commit. Whatever the others do, each lane adds one job to each group.
-  [[nodiscard]] std::optional<Item> next(Group& group);
+  /// The next job for this group, with those of the same fold that stand right behind it, each of another key; none when it is time to commit. Whatever the
+  /// others do, each lane adds to each group.
+  [[nodiscard]] std::vector<Item> next(Group& group);
   [[nodiscard]] bool empty() const;
 
   struct Figures {

@@ -64,7 +64,11 @@ public:
   /// A full disk fails every job of the group (`disk_full`). Any other commit that fails ends the process: after a failed fsync nothing
   /// may be acknowledged.
   virtual void write(Lane lane, Job job, Done done) = 0;
-  /// The same, blocking. Never on an io thread or the writer.
+  /// The same of one of many jobs that are alike. Those that stand together in a lane are run together, after one reading for all of them, in their order;
+  /// where one fails, each runs once more by itself. So it may run twice, and acts outside by `after_commit` alone.
+  /// @param key  whose rows it reads and writes: of two with the same, one sees what the other wrote
+  virtual void fold(Lane lane, std::shared_ptr<Fold> fold, std::int64_t key, Job job, Done done) = 0;
+  /// As `write`, blocking. Never on an io thread or the writer.
   virtual Result<void> write_wait(Lane lane, Job job) = 0;
   /// Typed form: `store.write_value<Row>(Lane::verbs, [&](Tx& tx) -> Result<Row> {...})`.
   template <class T, class F>

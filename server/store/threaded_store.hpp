@@ -22,6 +22,9 @@ public:
 
   db::Connection& reader() override;
   void write(Lane lane, Job job, Done done) override { writer_.submit(lane, {std::move(job), std::move(done)}); }
+  void fold(Lane lane, std::shared_ptr<Fold> fold, std::int64_t key, Job job, Done done) override {
+    writer_.submit(lane, {std::move(job), std::move(done), std::move(fold), key});
+  }
   Result<void> write_wait(Lane lane, Job job) override { return writer_.run(lane, std::move(job)); }
   [[nodiscard]] std::array<Lanes::Figures, kLanes> lanes() const override { return writer_.lanes(); }
   Epochs& epochs() override { return epochs_; }

@@ -95,17 +95,45 @@ Outcome run_job(db::Connection& connection, Epochs& epochs, Store::Job const& jo
   if (auto const opened = connection.prepare(kSavepoint).run(); !opened) return broken(connection, "savepoint", opened.error());
   JobTx tx(connection, epochs);
   auto result = call(job, tx);
+  // What it did not wait for is its own, too; and PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
+  if (auto const late = connection.await(); result && !late) result = late.error();
   if (!connection.in_transaction()) return {result};
   if (result) {
     auto const released = connection.prepare(kReleaseJob).run();
-    if (released) return {result, std::move(tx.hooks), std::move(tx.changes)};
-    // PostgreSQL takes nothing more after a statement that failed, whatever the job made of it.
-    if (released.error().code != "transaction_failed") return broken(connection, "release a job", released.error());
-    result = released.error();
+    if (!released) return broken(connection, "release a job", released.error());
+    return {result, std::move(tx.hooks), std::move(tx.changes)};
   }
   for (auto const* const query : {&kUndoJob, &kReleaseJob})
     if (auto const undone = connection.prepare(*query).run(); !undone) return broken(connection, "undo a job", undone.error());
   return {result};
+}
+
+/// Reads for all of a fold, then runs them.
+Result<void> run_together(Tx& tx, std::span<Writer::Item const> items) {
+  if (auto const& fold = items.front().fold) {
+    std::vector<std::int64_t> keys;
+    for (auto const& item : items) keys.push_back(item.key);
+    FLEET_CHECK(fold->load(tx, keys));
+  }
+  for (auto const& item : items) FLEET_CHECK(item.job(tx));
+  return {};
+}
+
+/// One job, or those of a fold in one savepoint, and where that fails each in its own. An outcome each; the first has the hooks of those that ran together.
+std::vector<Outcome> run_items(db::Connection& connection, Epochs& epochs, std::span<Writer::Item const> items) {
+  auto first = run_job(connection, epochs, [items](Tx& tx) { return run_together(tx, items); });
+  std::vector<Outcome> out;
+  if (first.result || items.size() == 1 || !connection.in_transaction()) {
+    out.resize(items.size(), {first.result});
+    out.front().hooks = std::move(first.hooks);
+    out.front().changes = std::move(first.changes);
+    return out;
+  }
+  while (out.size() < items.size()) {
+    out.push_back(run_items(connection, epochs, items.subspan(out.size(), 1)).front());
+    if (!connection.in_transaction()) out.resize(items.size(), out.back());
+  }
+  return out;
 }
 
 /// Why a job's connection is in no transaction any more. A job may hide it; a connection that broke says so again.
@@ -198,7 +226,7 @@ struct Writer::Written {
   Outcome outcome;
 };
 
-std::optional<Writer::Item> Writer::take(Lanes::Group& group) {
+std::vector<Writer::Item> Writer::take(Lanes::Group& group) {
   std::lock_guard const lock(mutex_);
   return lanes_.next(group);
 }
@@ -206,9 +234,9 @@ std::optional<Writer::Item> Writer::take(Lanes::Group& group) {
 std::optional<Error> Writer::run_jobs(std::vector<Written>& written) {
   auto const begun = clock_.mono();
   Lanes::Group group;
-  while (auto item = take(group)) {
-    auto outcome = run_job(connection_, epochs_, item->job);
-    written.push_back({std::move(*item), std::move(outcome)});
+  for (auto items = take(group); !items.empty(); items = take(group)) {
+    auto outcomes = run_items(connection_, epochs_, items);
+    for (std::size_t i = 0; i < items.size(); ++i) written.push_back({std::move(items[i]), std::move(outcomes[i])});
     if (!connection_.in_transaction()) return why_lost(connection_, written.back().outcome.result);
     group.age = clock_.mono() - begun;
   }
@@ -232,7 +260,8 @@ void Writer::write_group() {
   std::vector<Written> group;
   if (auto const begun = begin(); !begun) {
     Lanes::Group none;
-    while (auto item = take(none)) after([&] { item->done(begun.error()); });
+    for (auto items = take(none); !items.empty(); items = take(none))
+      for (auto const& item : items) after([&] { item.done(begun.error()); });
     return;
   }
   if (auto const lost = run_jobs(group)) {

@@ -33,7 +33,7 @@ private:
   void write_group();
   /// Runs jobs until the lanes say that it is time to commit; what was lost with the whole transaction, if it was.
   std::optional<Error> run_jobs(std::vector<Written>& group);
-  [[nodiscard]] std::optional<Item> take(Lanes::Group& group);
+  [[nodiscard]] std::vector<Item> take(Lanes::Group& group);
   /// Begins a transaction, and hears what other servers wrote; where that fails there is none.
   Result<void> begin();
   void undo();

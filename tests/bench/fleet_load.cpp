@@ -20,18 +20,41 @@ namespace {
 constexpr std::string_view kUsage = R"(usage: fleet-load --url http[s]://HOST:PORT/PATH [--ca FILE] [--cert FILE --key FILE] [--body FILE]
                   [--identities FILE] [--connections N (64)] [--seconds S (5) | --requests N | --once 1] [--hold S] [--handshakes N [--resume 1]]
        fleet-load --make-identities N --identities FILE
-  GET, or POST of FILE as application/json; each connection asks at once, lest it is taken for a stranger's. --hold asks once on each and keeps
+  GET, or POST of FILE as application/json, whose "sequence":1000000000, where it has that, is a higher number each time; each connection asks at once, lest it is taken for a stranger's. --hold asks once on each and keeps
   them idle. --once: each until it has one 2xx; who is told to come later waits as long. --make-identities makes keys and certificates, prints the SHA-256 of each public key; with them each connection is a device of its own. --handshakes opens N connections one after
   the other, asks once on each, and with --resume offers each the session of the one before.
   Prints one line of key=value. Exit code 1 when an answer was no 2xx, 8 when the server could not be reached.
 )";
 using SteadyClock = std::chrono::steady_clock;
 
+/// What each connection asks again and again. A report that is sent twice is a repeat: where the text has that number, each of a connection has another, above
+/// those of earlier runs.
+class Request {
+public:
+  void set(std::string text, std::size_t connections) {
+    constexpr std::string_view kFirst = "\"sequence\":1000000000";
+    text_ = std::move(text);
+    if (auto const found = text_.find(kFirst); found != std::string::npos) at_ = found + kFirst.size() - kDigits;
+    auto const now = std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    last_.assign(connections, 1'000'000'000 + now % 80'000 * 100'000);
+  }
+  std::string const& next(std::size_t connection) {
+    if (at_ != std::string::npos) text_.replace(at_, kDigits, std::to_string(++last_[connection]));
+    return text_;
+  }
+
+private:
+  static constexpr std::size_t kDigits = 10;
+  std::string text_;
+  std::size_t at_ = std::string::npos;
+  std::vector<std::int64_t> last_;
+};
+
 struct Options {
   net::ClientConfig tls;
   std::vector<Identity> identities;
   net::Url url;
-  std::string request;
+  Request request;
   std::size_t connections = 64;
   std::uint64_t requests = 0;
   double seconds = 5;
@@ -68,12 +91,12 @@ Result<Options> parse(int argc, char** argv) {
   FLEET_TRY(auto const identities, read_file(given, "--identities"));
   FLEET_TRY(options.identities, read_identities(identities));
   bool const post = given.contains("--body");
-  options.request =
+  auto request =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nUser-Agent: fleet-load\r\n", post ? "POST" : "GET", options.url.target, options.url.host, options.url.port);
-  if (post) options.request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
-  options.request += "\r\n" + body;
+  if (post) request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
   auto const number = [&](char const* name, double fallback) { return given.contains(name) ? std::atof(given[name].c_str()) : fallback; };
   options.connections = static_cast<std::size_t>(number("--connections", 64));
+  options.request.set(request + "\r\n" + body, std::max<std::size_t>(options.connections, 1));
   options.requests = static_cast<std::uint64_t>(number("--requests", 0));
   options.once = number("--once", 0) > 0;
   options.seconds = number("--seconds", options.requests > 0 || options.once ? 3600 : 5);
@@ -111,7 +134,7 @@ bool take_answer(LoadConnection& connection, Tally& tally) {
   return true;
 }
 
-Tally run_loop(std::vector<LoadConnection>& connections, Options const& options) {
+Tally run_loop(std::vector<LoadConnection>& connections, Options& options) {
   Tally tally;
   Epoll const epoll;
   auto const start = SteadyClock::now();
@@ -124,8 +147,9 @@ Tally run_loop(std::vector<LoadConnection>& connections, Options const& options)
   while (more()) {
     int const ready = ::epoll_wait(epoll.fd.get(), events.data(), static_cast<int>(events.size()), 100);
     for (int i = 0; i < ready; ++i) {
-      auto& connection = connections[events[static_cast<std::size_t>(i)].data.u64];
-      if (take_answer(connection, tally) && connection.send(options.request) == LoadConnection::Step::failed) ++tally.failed;
+      auto const index = events[static_cast<std::size_t>(i)].data.u64;
+      auto& connection = connections[index];
+      if (take_answer(connection, tally) && connection.send(options.request.next(index)) == LoadConnection::Step::failed) ++tally.failed;
     }
   }
   for (auto const& connection : connections) tally.body_bytes += connection.body_bytes();
@@ -133,7 +157,7 @@ Tally run_loop(std::vector<LoadConnection>& connections, Options const& options)
 }
 
 /// Each connection until it has what it asked for; who is told to come later asks again then.
-Tally run_once(std::vector<LoadConnection>& connections, Options const& options) {
+Tally run_once(std::vector<LoadConnection>& connections, Options& options) {
   Tally tally;
   Epoll const epoll;
   auto const start = SteadyClock::now();
@@ -154,7 +178,7 @@ Tally run_once(std::vector<LoadConnection>& connections, Options const& options)
       due.emplace(SteadyClock::now() + seconds{connection.retry_after_s()}, index);
     }
     for (; !due.empty() && due.begin()->first <= SteadyClock::now(); due.erase(due.begin()))
-      if (connections[due.begin()->second].send(options.request) == LoadConnection::Step::failed) ++tally.failed;
+      if (connections[due.begin()->second].send(options.request.next(due.begin()->second)) == LoadConnection::Step::failed) ++tally.failed;
   }
   for (auto const& connection : connections) tally.body_bytes += connection.body_bytes();
   return tally;
@@ -165,19 +189,20 @@ std::uint32_t percentile(std::vector<std::uint32_t>& sorted, double share) {
   return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
 }
 
-Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options const& options, std::size_t count) {
+Result<std::vector<LoadConnection>> open_all(SSL_CTX* context, Options& options, std::size_t count) {
   FLEET_TRY(auto never, net::Waker::create());
   std::vector<LoadConnection> connections;
   for (std::size_t i = 0; i < count; ++i) {
     auto const* const identity = options.identities.empty() ? nullptr : &options.identities[i % options.identities.size()];
     FLEET_TRY(auto connection, LoadConnection::open(context, options.url, {system_clock(), system_clock().mono() + seconds{30}, never}, identity));
-    if (connection.send(options.request) == LoadConnection::Step::failed) return Error{Kind::unavailable, "no_answer", "the server closed a connection"};
+    if (connection.send(options.request.next(i)) == LoadConnection::Step::failed)
+      return Error{Kind::unavailable, "no_answer", "the server closed a connection"};
     connections.push_back(std::move(connection));
   }
   return connections;
 }
 
-Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
+Result<int> run_handshakes(SSL_CTX* context, Options& options) {
   FLEET_TRY(auto never, net::Waker::create());
   net::SslPtr<SSL_SESSION> session;
   std::uint64_t resumed = 0;
@@ -186,7 +211,7 @@ Result<int> run_handshakes(SSL_CTX* context, Options const& options) {
     net::Patience const patience{system_clock(), system_clock().mono() + seconds{30}, never};
     FLEET_TRY(auto connection, LoadConnection::open(context, options.url, patience, nullptr, session.get()));
     resumed += connection.resumed();
-    auto step = connection.send(options.request);
+    auto step = connection.send(options.request.next(0));
     while (step == LoadConnection::Step::waits) {
       FLEET_CHECK(net::wait_for(connection.fd(), POLLIN, patience));
       step = connection.receive();
@@ -204,7 +229,7 @@ Result<int> run(int argc, char** argv) {
     FLEET_CHECK(make_identities(static_cast<std::size_t>(std::atoi(argv[2])), argv[4]));
     return 0;
   }
-  FLEET_TRY(auto const options, parse(argc, argv));
+  FLEET_TRY(auto options, parse(argc, argv));
   net::SigpipeBlocked const guard;
   FLEET_TRY(auto const context, net::make_client_context(options.tls, &system_clock()));
   if (options.tls.ca_pem.empty()) SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);

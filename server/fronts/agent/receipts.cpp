@@ -44,7 +44,8 @@ Result<AcceptedReceipt> accept_receipt(store::Store& store, rollout::Engine& eng
   auto const device = opened.receipt.device;
   out.items = static_cast<std::int64_t>(opened.receipt.report.size());
   auto const begin = [&](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(out.acked, delivery::load_tiers(tx.connection(), opened.device_n));
+    FLEET_TRY(auto acked, delivery::load_tiers(tx.connection(), {&opened.device_n, 1}));
+    out.acked = acked[opened.device_n];
     out.fresh = count_above(opened.receipt.report, out.acked);
     FLEET_CHECK(delivery::take_order(tx, opened.device_n, opened.receipt.directive_sequence));
     tx.raise_device_epoch(opened.device_n);

@@ -5,7 +5,6 @@
 #include "server/delivery/queries.hpp"
 #include "server/delivery/support.hpp"
 #include "server/events/audit.hpp"
-#include "server/registry/device_quota.hpp"
 #include "server/telemetry/fold.hpp"
 #include "server/telemetry/labels.hpp"
 
@@ -22,6 +21,13 @@ namespace json = boost::json;
 
 /// Changes of state that are kept of one device; the oldest go.
 constexpr std::int64_t kHistoryOfDevice = 1'000;
+constexpr std::int64_t kTrimEvery = 64;  ///< items: finding the oldest reads all of them
+
+std::int64_t count_items(wire::ByTier<std::int64_t> const& acked) {
+  std::int64_t out = 0;
+  for (auto const tier : wire::kTiers) out += acked[tier];
+  return out;
+}
 
 std::optional<std::string> error_json(wire::DeviceError const& error) {
   if (error.code.empty()) return std::nullopt;
@@ -31,10 +37,10 @@ std::optional<std::string> error_json(wire::DeviceError const& error) {
 /// What the device may still make grow.
 struct Quotas {
   registry::DeviceQuota events, series, intervals;
-  static Result<Quotas> load(store::Tx& tx, std::int64_t device_n, SysTime now) {
-    FLEET_TRY(auto const all, registry::DeviceQuota::load(tx, device_n, {registry::kEventsOfDevice, registry::kSeriesOfDevice, registry::kIntervalsOfDevice}, now));
-    return Quotas{all[0], all[1], all[2]};
-  }
+  Quotas(std::int64_t device_n, std::span<registry::QuotaRow const> rows, SysTime now)
+      : events(device_n, registry::kEventsOfDevice, rows, now),
+        series(device_n, registry::kSeriesOfDevice, rows, now),
+        intervals(device_n, registry::kIntervalsOfDevice, rows, now) {}
   Result<void> save(store::Tx& tx) {
     for (auto* const quota : {&events, &series, &intervals}) FLEET_CHECK(quota->save(tx));
     return {};
@@ -44,8 +50,8 @@ struct Quotas {
 /// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now, telemetry::Sink const* sink)
-      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now), sink_(sink) {}
+  Intake(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, Reporter reporter, SysTime now, telemetry::Sink const* sink)
+      : tx_(tx), engine_(engine), reporters_(reporters), facts_(std::move(reporter.facts)), quotas_(facts_.n, reporter.quotas, now), now_(now), sink_(sink) {}
 
   /// False: what devices measure waits for a sink already, as much as may. Looked at once a piece.
   Result<bool> has_room(wire::ReportItem const& item) {
@@ -63,51 +69,41 @@ public:
     if (item.facts) return take_facts(*item.facts);
     if (item.dropped) dropped_[item.dropped->tier] += item.dropped->items;
     if (item.note) return emit("device.note", json::object{{"code", item.note->code}, {"text", item.note->text}});
-    if (item.support) return delivery::take_support(tx_, record_.n, record_.id, *item.support, now_);
+    if (item.support) return delivery::take_support(tx_, facts_.n, facts_.id, *item.support, now_);
     return {};  // a kind from a newer agent
   }
 
   Result<void> finish() {
     // Only the last word of each model becomes its state: a late report tells a long story, and what it told first is past.
     for (auto const& [model, item] : last_updates_) FLEET_CHECK(put_model(*item));
-    if (!last_updates_.empty()) {
-      tx_.raise_device_epoch(record_.n);
-      FLEET_CHECK(tx_.prepare(delivery::kTrimHistory).bind_all(record_.n, kHistoryOfDevice).run());
-    }
+    if (!last_updates_.empty()) tx_.raise_device_epoch(facts_.n);
     for (auto const& [tier, items] : dropped_) FLEET_CHECK(emit("device.telemetry_dropped", json::object{{"tier", tier}, {"items", items}}));
     if (auto const over = quotas_.events.tell(); over > 0) FLEET_CHECK(put_event("device.other", json::object{{"items", over}}));
     return quotas_.save(tx_);
   }
 
 private:
-  /// Looked up once a piece. What nobody made is not kept: its name is the device's own invention.
-  Result<bool> is_known(std::string const& model) {
-    auto const found = known_.find(model);
-    if (found != known_.end()) return found->second;
-    FLEET_TRY(bool const known, tx_.prepare(delivery::kKnowsModel).bind_all(model).step());
-    return known_.emplace(model, known).first->second;
-  }
-
+  // What nobody made is not kept: its name is the device's own invention.
   Result<void> take_update(wire::UpdateItem const& item) {
-    FLEET_TRY(bool const known, is_known(item.model));
+    FLEET_TRY(bool const known, reporters_.knows(tx_, item.model));
     if (!known) return {};
     auto const error = error_json(item.error);
-    FLEET_CHECK(
-        tx_.prepare(delivery::kAddHistory)
-            .bind_all(record_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout), item.attempt, error)
-            .run());
+    FLEET_CHECK(tx_.prepare(delivery::kAddHistory)
+                    .bind_all(facts_.n, to_unix_ms(item.at), to_unix_ms(now_), item.model, item.version, item.state, db::text_or_null(item.rollout),
+                              item.attempt, error)
+                    .run());
     if (item.running_version.empty()) facts_.running.versions.erase(item.model);
     else facts_.running.versions[item.model] = item.running_version;
     last_updates_[item.model] = &item;
     if (error) FLEET_CHECK(emit_failure(item));
-    FLEET_CHECK(delivery::heed_report(tx_, record_.n, item));
+    FLEET_CHECK(delivery::heed_report(tx_, facts_.n, item));
     return engine_.on_update(tx_, facts_, item, now_);
   }
 
   Result<void> put_model(wire::UpdateItem const& item) {
     return tx_.prepare(delivery::kPutModelFromReport)
-        .bind_all(record_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version), item.state,
-                  db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
+        .bind_all(facts_.n, item.model, db::text_or_null(item.running_version), db::digest_or_null(item.running_digest), db::text_or_null(item.version),
+                  item.state, db::text_or_null(item.rollout), item.attempt, error_json(item.error), to_unix_ms(now_))
         .run();
   }
 
@@ -122,7 +118,7 @@ private:
   }
 
   Result<void> take_metrics(wire::MetricsItem const& item) {
-    FLEET_TRY(bool const known, item.model.empty() ? Result<bool>(true) : is_known(item.model));
+    FLEET_TRY(bool const known, item.model.empty() ? Result<bool>(true) : reporters_.knows(tx_, item.model));
     if (known) return fold(item);
     auto nameless = item;
     nameless.model.clear();
@@ -131,7 +127,7 @@ private:
 
   Result<void> fold(wire::MetricsItem const& item) {
     if (!kept_) {
-      FLEET_TRY(auto const names, telemetry::load_labels(tx_.connection()));
+      FLEET_TRY(auto const names, reporters_.labels(tx_));
       kept_ = telemetry::kept_by(names, facts_.labels);
     }
     FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals, sink_ != nullptr}, item, now_));
@@ -141,24 +137,23 @@ private:
   Result<void> take_facts(wire::FactsItem const& item) {
     json::object reported;
     for (auto const& [key, value] : item.reported) reported[key] = value;
-    return tx_.prepare(delivery::kSetReported).bind_all(record_.n, json::serialize(reported)).run();
+    return tx_.prepare(delivery::kSetReported).bind_all(facts_.n, json::serialize(reported)).run();
   }
 
   Result<void> emit(std::string_view type, json::object const& told) { return quotas_.events.take() ? put_event(type, told) : Result<void>{}; }
   Result<void> put_event(std::string_view type, json::object const& told) {
-    return events::emit(tx_, now_, type, "device/" + record_.id, "device:" + record_.id, json::serialize(told));
+    return events::emit(tx_, now_, type, "device/" + facts_.id, "device:" + facts_.id, json::serialize(told));
   }
 
   store::Tx& tx_;
   rollout::Engine& engine_;
-  delivery::DeviceRecord const& record_;
+  Reporters& reporters_;
   registry::DeviceFacts facts_;
   Quotas quotas_;
   SysTime now_;
   telemetry::Sink const* sink_;
   std::optional<bool> room_;
   std::optional<telemetry::KeptBy> kept_;  ///< looked up once a piece that has samples
-  std::map<std::string, bool> known_;
   std::map<std::string, wire::UpdateItem const*> last_updates_;
   std::map<std::string, std::int64_t> dropped_;  ///< by tier
 };
@@ -182,11 +177,16 @@ std::vector<wire::Report> cut(wire::Report report) {
 
 Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard,
                                        telemetry::Sink* sink) {
-  FLEET_TRY(auto const record, delivery::load_record(tx.connection(), device_n));
-  FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
-  FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
-  FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
-  Intake intake(tx, engine, record, std::move(facts), quotas, now, sink);
+  Reporters alone;
+  FLEET_CHECK(alone.load(tx, {&device_n, 1}));
+  return take_report(tx, engine, alone, device_n, report, now, heard, sink);
+}
+
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report,
+                                       SysTime now, Heard heard, telemetry::Sink* sink) {
+  FLEET_TRY(auto reporter, reporters.take(tx, device_n));
+  auto const before = reporter.acked;
+  Intake intake(tx, engine, reporters, std::move(reporter), now, sink);
   wire::ReportAnswer answer{before, before};
   for (auto const tier : wire::kTiers) {
     auto& acked = answer.acked[tier];
@@ -204,6 +204,9 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
   if (held && answer.acked == before)
     return Error{Kind::unavailable, "busy", "what devices measure waits for the place that keeps it, as much as may", "the device keeps what it has, and sends it again"};
   FLEET_CHECK(intake.finish());
+  // By what was acknowledged in all tiers: no device can send its updates past it.
+  bool const trims = count_items(answer.acked) / kTrimEvery != count_items(before) / kTrimEvery;
+  if (trims) FLEET_CHECK(tx.prepare(delivery::kTrimHistory).bind_all(device_n, kHistoryOfDevice).run());
   if (heard == Heard::now) FLEET_CHECK(tx.prepare(delivery::kTouchContact).bind_all(device_n, to_unix_ms(now), engine.clock().now().count()).run());
   answer.received = answer.acked;
   return answer;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/device.hpp"
+#include "server/fronts/agent/reporters.hpp"
 #include "server/rollout/shell/engine.hpp"
 #include "server/store/store.hpp"
 #include "server/telemetry/sink.hpp"
@@ -24,6 +25,10 @@ enum class Heard { now, by_file };
 /// @errors forbidden, unauthenticated, unavailable (`busy`: there was room for nothing)
 Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, std::int64_t device_n, wire::Report const& report, SysTime now, Heard heard = Heard::now,
                                        telemetry::Sink* sink = nullptr);
+/// The same of one of several that are taken together.
+/// @param reporters  with the device loaded
+Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, std::int64_t device_n, wire::Report const& report,
+                                       SysTime now, Heard heard = Heard::now, telemetry::Sink* sink = nullptr);
 /// Whether some of a piece was not taken: no later piece may be, for a tier is acknowledged in its order.
 [[nodiscard]] bool is_held(wire::Report const& piece, wire::ReportAnswer const& answer);
 

@@ -185,7 +185,7 @@ Result<void> move_row(store::Tx& tx, RolloutView const& view, Row const& row, st
   FLEET_CHECK(write.run());
   bool const healthy = !more && outcome_after(row.outcome, move->state) == ds::kHealthy;
   if (row.arm == Arm::canary && healthy != (row.outcome == ds::kHealthy)) FLEET_CHECK(note_healthy(tx, view.rollout, device_n, healthy));
-  if (was_at_work && !ds::is_undecided(move->state)) view.at_work->fetch_sub(1, std::memory_order_relaxed);
+  if (was_at_work && !ds::is_undecided(move->state)) tx.after_commit([at_work = view.at_work] { at_work->fetch_sub(1, std::memory_order_relaxed); });
   if (move->state != row.state) FLEET_CHECK(raise_device(tx, device_n));
   changed.push_back(view.rollout.n);
   return {};

@@ -15,16 +15,11 @@ Statement::~Statement() {
   home_->insert(std::move(node_));
 }
 
-Result<void> Statement::run() {
+Result<std::int64_t> Statement::affected() {
   for (;;) {
     FLEET_TRY(bool const row, step());
-    if (!row) return {};
+    if (!row) return engine_->affected();
   }
-}
-
-Result<std::int64_t> Statement::affected() {
-  FLEET_CHECK(run());
-  return engine_->affected();
 }
 
 Result<std::int64_t> Statement::returned() {

@@ -63,9 +63,10 @@ public:
 
   /// True: a row is there. @errors conflict (code `constraint`), io (`fsync_failed`, `disk_failed`), corrupt, unavailable (`disk_full`)
   Result<bool> step() { return engine_->step(); }
-  /// Steps to the end; for statements without rows.
-  Result<void> run();
-  /// The same; how many rows it inserted, changed or deleted, without those of triggers.
+  /// Steps to the end; for statements without rows. An engine that asks a server may send it in a transaction without waiting: in order with all others, but
+  /// what goes wrong is then an error of the next statement that is waited for (`step`, `affected`, `returned`), of `Connection::await`, or of the commit.
+  Result<void> run() { return engine_->run(); }
+  /// The same, waited for; how many rows it inserted, changed or deleted, without those of triggers.
   Result<std::int64_t> affected();
   /// The same of a statement that gives one number back (`RETURNING n`). @errors not_found (it gave none)
   Result<std::int64_t> returned();
@@ -108,8 +109,11 @@ public:
   [[nodiscard]] Statement prepare(Query const& query);
   /// Several statements without parameters (migrations).
   Result<void> script(std::string_view sql) { return state_->engine->script(sql); }
-  /// Rows changed on this connection since it was opened.
-  [[nodiscard]] std::int64_t total_changes() const { return state_->engine->total_changes(); }
+  /// Waits for what `run` put off. @errors those of the first statement that failed since the last wait; in a transaction in which one failed before, and was
+  /// hidden, internal (`transaction_failed`)
+  Result<void> await() { return state_->engine->await(); }
+  /// Rows changed on this connection since it was opened. Waits for what was put off.
+  [[nodiscard]] std::int64_t total_changes() { return state_->engine->total_changes(); }
   /// False also after a failure that made SQLite roll a whole transaction back by itself (a full disk, a failed write).
   [[nodiscard]] bool in_transaction() const { return state_->engine->in_transaction(); }
   /// What the engine puts off until nobody waits for a commit: SQLite's log is copied into its database once it is long, or at the end.

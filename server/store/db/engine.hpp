@@ -40,6 +40,13 @@ public:
 
   /// False: there is no further row, and it begins anew with the next step.
   virtual Result<bool> step() = 0;
+  /// To its end; one that gives no rows may be put off: see `Statement::run`.
+  virtual Result<void> run() {
+    for (;;) {
+      FLEET_TRY(bool const row, step());
+      if (!row) return {};
+    }
+  }
   /// Rows that it inserted, changed or deleted, the last time it came to its end; not those that its triggers did.
   [[nodiscard]] virtual std::int64_t affected() const = 0;
   /// Forgets its rows and what was bound.
@@ -58,7 +65,9 @@ public:
   virtual ~Engine() = default;
   virtual std::unique_ptr<EngineStatement> prepare(Query const& query) = 0;
   virtual Result<void> script(std::string_view sql) = 0;
-  [[nodiscard]] virtual std::int64_t total_changes() const = 0;
+  /// What was put off has come, or failed.
+  virtual Result<void> await() { return {}; }
+  [[nodiscard]] virtual std::int64_t total_changes() = 0;
   [[nodiscard]] virtual bool in_transaction() const = 0;
   virtual Result<void> settle(bool closing) = 0;
 };

@@ -56,9 +56,9 @@ public:
   Result<bool> step() override {
     if (!rows_) {
       bool const bound = !failed_;
-      auto rows = run();
+      auto rows = ask();
       // What only reads, or begins, may be asked again of a server that came back; not where a value could not be bound.
-      if (!rows && bound && may_revive_ && rows.error().code == "database_gone") rows = run();
+      if (!rows && bound && may_revive_ && rows.error().code == "database_gone") rows = ask();
       FLEET_TRY(rows_, std::move(rows));
       affected_ = affected_by(rows_.get());
       row_ = -1;
@@ -66,6 +66,11 @@ public:
     if (++row_ < PQntuples(rows_.get())) return true;
     rows_.reset();
     return false;
+  }
+  Result<void> run() override {
+    bool const goes_on = rows_ != nullptr;
+    if (goes_on || !prepare() || failed_ || !session_.may_put_off(*prepared_)) return EngineStatement::run();
+    return session_.put_off(*prepared_, parameters_);
   }
   [[nodiscard]] std::int64_t affected() const override { return affected_; }
   void reset() override {
@@ -83,7 +88,7 @@ public:
   [[nodiscard]] BytesView blob(int column) const override { return as_bytes(bytes(column, type(column) == Type::bytea, "bytes")); }
 
 private:
-  Result<Rows> run() {
+  Result<Rows> ask() {
     if (!prepare() || failed_) return *std::exchange(failed_, std::nullopt);
     return session_.run(*prepared_, parameters_);
   }
@@ -157,7 +162,8 @@ public:
     FLEET_CHECK(session_->run(std::string(sql)));
     return {};
   }
-  [[nodiscard]] std::int64_t total_changes() const override { return session_->total_changes(); }
+  [[nodiscard]] std::int64_t total_changes() override { return session_->total_changes(); }
+  Result<void> await() override { return session_->await(); }
   [[nodiscard]] bool in_transaction() const override { return session_->in_transaction(); }
   Result<void> settle(bool closing) override {  // the server does what there is to do
     if (mode_ != Mode::read_write && !closing) session_->probe();

@@ -26,6 +26,7 @@ std::string_view sqlstate_of(pg_result const* result) {
 constexpr int kBinary = 1;
 constexpr int kSecond = 1'000;
 constexpr int kQuietMax = 35;  // seconds without a byte; the server ends a statement after 30
+constexpr std::size_t kPutOffMax = 256;  // their answers fit in what the connection buffers
 
 /// Where it lies, and why, is not for whoever asks the server.
 Error away() { return {Kind::unavailable, "database_gone", "the database cannot be reached"}; }
@@ -58,30 +59,33 @@ void Session::probe() {
   else [[maybe_unused]] auto const back = revive();
 }
 
-Rows Session::answer(bool sent) {
-  Rows last;
-  for (int quiet = 0; sent;) {
-    if (PQisBusy(connection_) == 0) {
-      Rows next(PQgetResult(connection_));
-      if (!next) break;
-      last = std::move(next);
-      continue;
-    }
+Rows Session::next() {
+  for (int quiet = 0; PQisBusy(connection_) == 1;) {
     pollfd readable{PQsocket(connection_), POLLIN, 0};
     int const came = ::poll(&readable, 1, kSecond);
     quiet += came == 0 ? 1 : 0;
     bool const waits = quiet < kQuietMax && (probes_ || !reach_->away);  // what one has found out, the others need not
     if ((came < 0 && errno == EINTR) || (came == 0 && waits)) continue;
     if (came > 0 && PQconsumeInput(connection_) == 1) continue;
-    if (came > 0) {  // it broke: the next result says so
-      while (Rows next{PQgetResult(connection_)}) last = std::move(next);
-      break;
-    }
+    if (came > 0) break;  // it broke: the next result says so
     PQfinish(std::exchange(connection_, nullptr));
     reach_->away = true;
     return nullptr;
   }
-  return last;
+  return Rows(PQgetResult(connection_));
+}
+
+std::vector<Rows> Session::answers(std::size_t sent) {
+  std::vector<Rows> out;
+  if (PQpipelineSync(connection_) != 1) return out;
+  for (bool again = false;;) {
+    auto result = next();
+    bool const ended = !result && (is_broken() || std::exchange(again, true));
+    if (ended || PQresultStatus(result.get()) == PGRES_PIPELINE_SYNC) return out;
+    if (!result) continue;
+    again = false;
+    if (out.size() < sent) out.push_back(std::move(result));
+  }
 }
 
 std::string Session::words() const { return connection_ == nullptr ? fmt::format("no answer in {} s", kQuietMax) : PQerrorMessage(connection_); }
@@ -89,6 +93,8 @@ std::string Session::words() const { return connection_ == nullptr ? fmt::format
 Result<void> Session::connect() {
   settled_ = false;
   prepared_.clear();
+  put_off_.clear();
+  late_.reset();
   ++number_;
   // Always from nothing: a connection that lacks its settings is none of ours, and the other end lets go of what it held.
   PQfinish(connection_);
@@ -139,17 +145,27 @@ Result<std::shared_ptr<Prepared const>> Session::prepare(db::Query const& query)
   made->name = fmt::format("{}/{}", query.name, prepared_.size());
   made->is_commit = text == "COMMIT";
   made->connection = number_;
-  auto const parsed = answer(PQsendPrepare(connection_, made->name.c_str(), text.c_str(), 0, nullptr) == 1);
-  if (text.empty() || is_bug(sqlstate_of(parsed.get())))
-    throw std::logic_error(fmt::format("query {} does not compile: {}", query.name, PQresultErrorMessage(parsed.get())));
-  if (PQresultStatus(parsed.get()) != PGRES_COMMAND_OK) return failure_of(parsed.get(), query.name);
-  auto const described = answer(PQsendDescribePrepared(connection_, made->name.c_str()) == 1);
-  if (PQresultStatus(described.get()) != PGRES_COMMAND_OK) return failure_of(described.get(), query.name);
-  for (int i = 0; i < PQnparams(described.get()); ++i) made->parameters.push_back(static_cast<Type>(PQparamtype(described.get(), i)));
+  made->is_undo = text.starts_with("ROLLBACK");
+  if (auto failed = wait(); failed && !made->is_undo) return *failed;
+  bool const sent =
+      PQsendPrepare(connection_, made->name.c_str(), text.c_str(), 0, nullptr) == 1 && PQsendDescribePrepared(connection_, made->name.c_str()) == 1;
+  auto const said = sent ? answers(2) : std::vector<Rows>();
+  auto const* const parsed = said.empty() ? nullptr : said.front().get();
+  if (text.empty() || is_bug(sqlstate_of(parsed)))
+    throw std::logic_error(fmt::format("query {} does not compile: {}", query.name, PQresultErrorMessage(parsed)));
+  if (PQresultStatus(parsed) != PGRES_COMMAND_OK) return failure_of(parsed, query.name);
+  auto const* const described = said.size() < 2 ? nullptr : said.back().get();
+  if (PQresultStatus(described) != PGRES_COMMAND_OK) return failure_of(described, query.name);
+  made->has_answer = PQnfields(described) > 0 || made->is_commit || made->is_undo || text.starts_with("BEGIN");
+  for (int i = 0; i < PQnparams(described); ++i) made->parameters.push_back(static_cast<Type>(PQparamtype(described, i)));
   return prepared_.emplace(made->sql, std::move(made)).first->second;
 }
 
-Result<Rows> Session::run(Prepared const& prepared, std::vector<std::optional<Value>> const& parameters) {
+bool Session::may_put_off(Prepared const& prepared) const {
+  return !prepared.has_answer && (!put_off_.empty() || PQtransactionStatus(connection_) == PQTRANS_INTRANS);
+}
+
+bool Session::send(Prepared const& prepared, std::vector<std::optional<Value>> const& parameters) {
   std::vector<char const*> values;
   std::vector<int> lengths, formats;
   for (auto const& one : parameters) {
@@ -157,17 +173,66 @@ Result<Rows> Session::run(Prepared const& prepared, std::vector<std::optional<Va
     lengths.push_back(one ? static_cast<int>(one->bytes.size()) : 0);
     formats.push_back(one && one->binary ? kBinary : 0);
   }
-  warning_.clear();
-  return checked(answer(PQsendQueryPrepared(connection_, prepared.name.c_str(), static_cast<int>(values.size()), values.data(), lengths.data(), formats.data(), kBinary) == 1),
-                 std::string_view(prepared.name).substr(0, prepared.name.rfind('/')), prepared.is_commit);
+  if (PQsendQueryPrepared(connection_, prepared.name.c_str(), static_cast<int>(values.size()), values.data(), lengths.data(), formats.data(), kBinary) != 1)
+    return false;
+  put_off_.push_back(&prepared);
+  return true;
+}
+
+Result<Rows> Session::run(Prepared const& prepared, std::vector<std::optional<Value>> const& parameters) {
+  if (prepared.is_undo || prepared.is_commit) {
+    auto const failed = wait();
+    if (failed && !prepared.is_undo) return *failed;
+    warning_.clear();
+  }
+  if (late_) return *std::exchange(late_, std::nullopt);
+  if (!send(prepared, parameters)) return checked(nullptr, prepared);
+  auto const sent = std::exchange(put_off_, {});
+  auto rows = answers(sent.size());
+  rows.resize(sent.size());
+  for (std::size_t i = 0; i + 1 < sent.size(); ++i) FLEET_CHECK(checked(std::move(rows[i]), *sent[i]));
+  return checked(std::move(rows.back()), prepared);
+}
+
+Result<void> Session::put_off(Prepared const& prepared, std::vector<std::optional<Value>> const& parameters) {
+  if (late_) return *std::exchange(late_, std::nullopt);
+  if (!send(prepared, parameters)) return failure_of(nullptr, prepared.query());
+  return put_off_.size() < kPutOffMax ? Result<void>() : await();
+}
+
+std::optional<Error> Session::wait() {
+  auto failed = std::exchange(late_, std::nullopt);
+  auto const sent = std::exchange(put_off_, {});
+  if (sent.empty()) return failed;
+  auto rows = answers(sent.size());
+  rows.resize(sent.size());
+  for (std::size_t i = 0; i < sent.size() && !failed; ++i)
+    if (auto const done = checked(std::move(rows[i]), *sent[i]); !done) failed = done.error();
+  return failed;
+}
+
+Result<void> Session::await() {
+  if (auto failed = wait()) return *failed;
+  if (PQtransactionStatus(connection_) == PQTRANS_INERROR) return failure("25P02", "a statement of this transaction failed", "await");
+  return {};
 }
 
 Result<Rows> Session::run(std::string const& sql) {
+  if (auto failed = wait(); failed && !sql.starts_with("ROLLBACK")) return *failed;
   warning_.clear();
-  return checked(Rows(PQexec(connection_, sql.c_str())), std::string_view(sql).substr(0, 80), sql == "COMMIT");
+  PQexitPipelineMode(connection_);  // which takes one statement at a time
+  Rows rows(PQexec(connection_, sql.c_str()));
+  PQenterPipelineMode(connection_);
+  return checked(std::move(rows), std::string_view(sql).substr(0, 80), sql == "COMMIT");
+}
+
+std::int64_t Session::total_changes() {
+  late_ = wait();
+  return total_changes_;
 }
 
 bool Session::in_transaction() const {
+  if (!put_off_.empty()) return !is_broken();  // it was in one when it took them
   auto const status = PQtransactionStatus(connection_);
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }

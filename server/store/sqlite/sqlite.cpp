@@ -133,7 +133,7 @@ public:
     if (code != SQLITE_OK) return failure(handle_.get(), code, text.substr(0, 80));
     return {};
   }
-  [[nodiscard]] std::int64_t total_changes() const override { return sqlite3_total_changes64(handle_.get()); }
+  [[nodiscard]] std::int64_t total_changes() override { return sqlite3_total_changes64(handle_.get()); }
   [[nodiscard]] bool in_transaction() const override { return sqlite3_get_autocommit(handle_.get()) == 0; }
   Result<void> settle(bool closing) override {
     if (!closing && wal_pages_ < kCheckpointPages) return {};

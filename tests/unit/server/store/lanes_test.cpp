@@ -23,8 +23,8 @@ struct Queue {
   std::vector<std::string> group(Millis each) {
     ran.clear();
     Lanes::Group group;
-    while (auto item = lanes.next(group)) {
-      item->done({});
+    for (auto items = lanes.next(group); !items.empty(); items = lanes.next(group)) {
+      for (auto const& item : items) item.done({});
       group.age += each;
     }
     return ran;

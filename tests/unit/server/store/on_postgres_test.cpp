@@ -5,7 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <future>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 using namespace fleet;
 using store::Lane;
@@ -129,7 +133,57 @@ TEST_CASE_FIXTURE(House, ON_POSTGRES("a job that hides a statement that failed f
   CHECK(answers[0].get().has_value());
   auto const hiding = answers[1].get();
   REQUIRE_FALSE(hiding.has_value());
-  CHECK(hiding.error().code == "transaction_failed");
+  CHECK(hiding.error().code == "constraint");
   CHECK(answers[2].get().has_value());
   CHECK(count() == 2);
+  // The same of one that was waited for.
+  auto const waited = store->write_wait(Lane::verbs, [](Tx& tx) -> Result<void> {
+    static_cast<void>(tx.prepare(kPut).bind_all("one", "x").affected());
+    return {};
+  });
+  REQUIRE_FALSE(waited.has_value());
+  CHECK(waited.error().code == "transaction_failed");
+}
+
+TEST_CASE_FIXTURE(House,
+                  ON_POSTGRES("of a group fails exactly who wrote what fails, wherever in it; the others are committed in their order, and their hooks run")) {
+  std::vector<std::string> hooks;
+  auto const job = [&hooks](std::string const& name, std::string const& again, bool throws) -> Store::Job {
+    return [&hooks, name, again, throws](Tx& tx) -> Result<void> {
+      tx.after_commit([&hooks, name] { hooks.push_back(name); });
+      FLEET_CHECK(put(tx, name));
+      if (!again.empty()) FLEET_CHECK(put(tx, again));  // not waited for
+      FLEET_CHECK(put(tx, name + "+"));
+      if (throws) throw std::runtime_error("a bug");
+      return {};
+    };
+  };
+  auto answers = group(
+      {job("a", "a", false), job("b", "", false), job("c", "b", false), job("d", "", true), job("e", "", false), job("f", "e", true), job("g", "", false)});
+  std::string told;
+  for (auto& answer : answers) {
+    auto const done = answer.get();
+    told += (done ? "committed" : done.error().code) + " ";
+  }
+  CHECK(told == "constraint committed constraint internal committed internal committed ");
+  CHECK(hooks == std::vector<std::string>{"b", "e", "g"});
+  CHECK(count() == 6);
+}
+
+TEST_CASE_FIXTURE(House, ON_POSTGRES("a connection that is cut under what a job put off fails its whole group, and none of its hooks runs")) {
+  std::atomic<int> hooks{0};
+  auto const hooked = [&](Tx& tx) -> Result<void> {
+    tx.after_commit([&] { ++hooks; });
+    return put(tx, "one");
+  };
+  auto const last = [&](Tx& tx) -> Result<void> {
+    FLEET_CHECK(cut(tx));
+    return put(tx, "two");
+  };
+  auto answers = group({hooked, last});
+  for (auto& answer : answers) CHECK(answer.get().error().code == "database_gone");
+  CHECK(count() == 0);
+  CHECK(hooks == 0);
+  CHECK(store->write_wait(Lane::verbs, hooked).has_value());
+  CHECK(hooks == 1);
 }

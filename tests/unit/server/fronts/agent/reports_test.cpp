@@ -1,5 +1,9 @@
 #include "tests/unit/server/fronts/agent/house.hpp"
 
+#include <future>
+#include <map>
+#include <memory>
+
 using namespace fleet;
 using namespace fleet::fronts::test;
 
@@ -266,7 +270,47 @@ TEST_CASE("a revoked device's report is refused") {
 
 TEST_CASE("a report is a contact: a device may report more often than it polls") {
   House house;
-  house.write("INSERT INTO contacts VALUES (1, 5, 900, 60)");
+  house.write("INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) VALUES (1, 5, 900, 60)");
   CHECK(*take(house, {update(1, "testing", "1.0.0")}) == 1);
   CHECK(house.read("SELECT seen_at || ' ' || poll_every_s FROM contacts") == std::to_string(to_unix_ms(house.clock.wall())) + " 900");
+}
+
+TEST_CASE("reports that are taken together each find their own device, and one that is refused keeps none of the others") {
+  House house;
+  house.write(
+      "INSERT INTO devices (n, id, hardware, state, key_sha256, not_after, created_at) VALUES (2, 'cam-2', 'cam-b', 'active', x'02', 9e12, 0), "
+      "(3, 'cam-3', 'cam-a', 'retired', x'03', 9e12, 0)");
+  house.write("INSERT INTO device_tiers (device, tier, acked) VALUES (2, 'critical', 4)");
+  auto const reporters = std::make_shared<fronts::Reporters>();
+  std::map<std::int64_t, std::string> told;
+  std::promise<void> entered, gate, last;
+  house.store->write(
+      store::Lane::verbs,
+      [&](store::Tx&) -> Result<void> {
+        entered.set_value();
+        gate.get_future().wait();
+        return {};
+      },
+      [](Result<void> const&) {});
+  entered.get_future().wait();
+  for (std::int64_t const device : {1, 2, 3, 4}) {
+    auto const job = [&, device](store::Tx& tx) -> Result<void> {
+      wire::Report report;
+      report.items[wire::Tier::critical] = {update(5, "committed", "2.0.0")};
+      if (device == 2) report.items[wire::Tier::critical].insert(report.items[wire::Tier::critical].begin(), update(4, "testing", "1.0.0"));  // a repeat
+      report.items[wire::Tier::bulk] = {latency(1)};
+      FLEET_TRY(auto const answer, fronts::take_report(tx, house.engine, *reporters, device, report, house.clock.wall()));
+      told[device] = std::to_string(answer.acked[wire::Tier::critical]) + " " + std::to_string(answer.acked[wire::Tier::bulk]);
+      return {};
+    };
+    house.store->fold(store::Lane::devices, reporters, device, job, [&, device](Result<void> const& done) {
+      if (!done) told[device] = done.error().code;
+      if (device == 4) last.set_value();
+    });
+  }
+  gate.set_value();
+  last.get_future().wait();
+  CHECK(told == std::map<std::int64_t, std::string>{{1, "5 1"}, {2, "5 1"}, {3, "device_retired"}, {4, "unknown_device"}});
+  CHECK(house.read("SELECT group_concat(device || ' ' || state) FROM (SELECT device, state FROM device_history ORDER BY id)") == "1 committed,2 committed");
+  CHECK(house.read("SELECT group_concat(hardware) FROM (SELECT hardware FROM metric_series WHERE metric = 'latency_ms' ORDER BY hardware)") == "cam-a,cam-b");
 }

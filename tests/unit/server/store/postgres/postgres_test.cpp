@@ -5,10 +5,12 @@
 
 #include <array>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 using namespace fleet;
 using db::Connection;
@@ -146,7 +148,7 @@ TEST_CASE_FIXTURE(Things, "broken rules are conflicts that say which, and a save
        {Case{1, "other", "things_pkey"}, Case{2, "one", "things_name_key"}, Case{2, std::nullopt, "name"}, Case{2, "no", "things_name_check"}}) {
     must(connection.prepare(kBegin).run());
     must(connection.prepare({"savepoint", "SAVEPOINT job"}).run());
-    auto const done = connection.prepare(kInsert).bind_all(id, name).run();
+    auto const done = connection.prepare(kInsert).bind_all(id, name).affected();
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().kind == Kind::conflict);
     CHECK(done.error().code == "constraint");
@@ -164,12 +166,109 @@ TEST_CASE_FIXTURE(Things, "broken rules are conflicts that say which, and a save
 TEST_CASE_FIXTURE(Things, "a transaction that failed is not committed, and a commit says so") {
   must(connection.prepare(kBegin).run());
   must(connection.prepare(kInsert).bind_all(1, "one").run());
-  CHECK_FALSE(connection.prepare(kInsert).bind_all(1, "again").run().has_value());
+  CHECK_FALSE(connection.prepare(kInsert).bind_all(1, "again").affected().has_value());
+  CHECK(connection.await().error().code == "transaction_failed");
   auto const committed = connection.prepare(kCommit).run();
   REQUIRE_FALSE(committed.has_value());
   CHECK(committed.error().code == "transaction_failed");
   CHECK_FALSE(connection.in_transaction());
   CHECK(number(connection, "SELECT count(*) FROM things") == 0);
+}
+
+TEST_CASE_FIXTURE(Things, "what is put off in a transaction is done in order, however much it is") {
+  auto const before = connection.total_changes();
+  must(connection.prepare(kBegin).run());
+  constexpr db::Query kAppend{"append", "UPDATE things SET name = name || ?2 WHERE id = ?1"};
+  std::string expected = "1";
+  must(connection.prepare(kInsert).bind_all(1, expected).run());
+  for (int i = 0; i < 1'000; ++i) {
+    auto const more = std::to_string(i % 10);
+    must(connection.prepare(kAppend).bind_all(1, more).run());
+    expected += more;
+    if (i % 300 != 7) continue;
+    auto row = connection.prepare(kSelect);  // sees what was written before it
+    REQUIRE(*row.step());
+    CHECK(row.text(1) == expected);
+  }
+  CHECK(connection.total_changes() == before + 1'001);
+  must(connection.prepare(kInsert).bind_all(2, "two").run());
+  must(connection.prepare(kCommit).run());
+  auto other = connect(database.url);
+  CHECK(number(other, "SELECT sum(id * octet_length(name)) FROM things") == 1'001 + 6);
+}
+
+TEST_CASE_FIXTURE(Things, "what goes wrong with a statement that was put off is told by whatever waits next, and nothing after it was done") {
+  struct Waiter {
+    std::string_view name;
+    std::function<Result<void>()> wait;
+  };
+  auto const asked = [](Result<bool> done) { return done ? Result<void>() : done.error(); };
+  auto const counted = [](Result<std::int64_t> done) { return done ? Result<void>() : done.error(); };
+  std::vector<Waiter> const waiters{{"a read", [&] { return asked(connection.prepare(kSelect).step()); }},
+                                    {"a text that is new",
+                                     [&] {
+                                       return asked(connection.prepare({"new", "SELECT 'new' FROM things"}).step());
+                                     }},
+                                    {"a count", [&] { return counted(connection.prepare(kInsert).bind_all(8, "eight").affected()); }},
+                                    {"to wait", [&] { return connection.await(); }},
+                                    {"who counts changes, and the next", [&] { return connection.total_changes() == 0 ? Result<void>() : connection.await(); }},
+                                    {"a script", [&] { return connection.script("SELECT 1"); }},
+                                    {"a commit", [&] { return connection.prepare(kCommit).run(); }},
+                                    {"what was put off in great number", [&]() -> Result<void> {
+                                       for (int i = 0; i < 1'000; ++i) FLEET_CHECK(connection.prepare(kInsert).bind_all(1'000 + i, std::to_string(i)).run());
+                                       return {};
+                                     }}};
+  must(connection.prepare(kInsert).bind_all(1, "one").run());
+  for (auto const& [name, wait] : waiters) {
+    CAPTURE(name);
+    must(connection.prepare(kBegin).run());
+    must(connection.prepare({"savepoint", "SAVEPOINT job"}).run());
+    must(connection.prepare(kInsert).bind_all(2, "two").run());
+    must(connection.prepare(kInsert).bind_all(1, "again").run());
+    must(connection.prepare(kInsert).bind_all(3, "three").run());
+    auto const late = wait();
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().code == "constraint");
+    CHECK_MESSAGE(late.error().detail.find("things_pkey") != std::string::npos, late.error().detail);
+    CHECK(connection.in_transaction());
+    CHECK(connection.await().error().code == "transaction_failed");
+    must(connection.prepare({"undo", "ROLLBACK TO job"}).run());
+    must(connection.prepare({"release", "RELEASE job"}).run());
+    must(connection.await());
+    CHECK(number(connection, "SELECT sum(id) FROM things") == 1);
+    must(connection.prepare(kCommit).run());
+  }
+}
+
+TEST_CASE_FIXTURE(Things, "a way back forgets what went wrong before it") {
+  must(connection.prepare(kInsert).bind_all(1, "one").run());
+  must(connection.prepare(kBegin).run());
+  must(connection.prepare({"savepoint", "SAVEPOINT job"}).run());
+  must(connection.prepare(kInsert).bind_all(1, "again").run());
+  must(connection.prepare({"undo", "ROLLBACK TO job"}).run());
+  must(connection.prepare(kInsert).bind_all(2, "two").run());
+  must(connection.prepare(kCommit).run());
+  CHECK(number(connection, "SELECT sum(id) FROM things") == 3);
+}
+
+TEST_CASE_FIXTURE(Things, "a connection that was cut under what was put off commits nothing, and its commit was not sent") {
+  for (bool const commits : {false, true}) {
+    CAPTURE(commits);
+    must(connection.prepare(kBegin).run());
+    auto commit = connection.prepare(kCommit);
+    auto insert = connection.prepare(kInsert);
+    must(insert.bind_all(1, "one").run());
+    cut(connection);
+    must(insert.bind_all(2, "two").run());
+    must(insert.bind_all(3, "three").run());
+    auto const late = commits ? commit.run() : connection.await();
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().code == "database_gone");
+    CHECK_FALSE(connection.in_transaction());
+    must(connection.prepare(kBegin).run());
+    CHECK(number(connection, "SELECT count(*) FROM things") == 0);
+    must(connection.prepare(kCommit).run());
+  }
 }
 
 TEST_CASE_FIXTURE(Things, "a query that does not compile is a bug that names it; one that cannot be prepared now says so, and can be later") {
@@ -201,10 +300,10 @@ TEST_CASE_FIXTURE(Things, "of two that lock each other out, one may run again an
   constexpr db::Query kTouch{"touch", "UPDATE things SET name = name WHERE id = ?1"};
   must(connection.prepare(kBegin).run());
   must(other.prepare(kBegin).run());
-  must(connection.prepare(kTouch).bind_all(1).run());
-  must(other.prepare(kTouch).bind_all(2).run());
-  auto waits = std::async(std::launch::async, [&] { return connection.prepare(kTouch).bind_all(2).run(); });
-  auto const second = other.prepare(kTouch).bind_all(1).run();
+  must(connection.prepare(kTouch).bind_all(1).affected());
+  must(other.prepare(kTouch).bind_all(2).affected());
+  auto waits = std::async(std::launch::async, [&] { return connection.prepare(kTouch).bind_all(2).affected(); });
+  auto const second = other.prepare(kTouch).bind_all(1).affected();
   if (!second) must(other.prepare({"rollback", "ROLLBACK"}).run());
   auto const first = waits.get();
   REQUIRE(first.has_value() != second.has_value());
