@@ -59,6 +59,7 @@ void Reporter::gather(MonoTime now) {
   // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
   if (budget_.is_spent(context_.clock.wall())) return;
   cadence_.told(now);
+  if (tell_) tell_();
   for (auto& metrics : context_.collector.drain()) {
     wire::ReportItem item;
     item.metrics = std::move(metrics);
@@ -120,6 +121,7 @@ Result<void> Reporter::send_all() {
     auto const items = report.size();
     if (context_.stop || (items == 0 && !greets_)) return {};
     report.boot_id = boot_id_;
+    report.clock = context_.clock.wall();
     auto body = wire::encode(report);
     budget_.use(body.size(), context_.clock.wall());
     auto const answer = remote_.post("/device/v1/reports", std::move(body), kTimeout, kAnswerBytesMax);
