@@ -34,7 +34,7 @@ Result<void> put(store::Tx& tx, Stored const& stored, std::int64_t start, wire::
   stats::Sketch sketch(fits(metric) ? metric.buckets : std::map<int, std::int64_t>());
   if (stored.sketch) sketch.merge(*stored.sketch);
   sketch.collapse(kBucketsOfSketch);
-  return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets())).run();
+  return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets()), metric.flagged.all()).run();
 }
 
 /// Counted, not kept: how many samples had no place. As of now, whatever the device says: its clock makes no rows.
@@ -45,7 +45,7 @@ Result<void> put_other(store::Tx& tx, std::string const& model, SysTime now, std
 }
 
 bool is_usable(wire::MetricsItem::Metric const& metric) {
-  return metric.count > 0 && std::isfinite(metric.sum) && std::isfinite(metric.min) && std::isfinite(metric.max);
+  return (metric.count > 0 || metric.flagged.all() > 0) && std::isfinite(metric.sum) && std::isfinite(metric.min) && std::isfinite(metric.max);
 }
 
 }  // namespace
@@ -53,6 +53,7 @@ bool is_usable(wire::MetricsItem::Metric const& metric) {
 Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem const& item, SysTime now) {
   if (item.since < now - kRetention) return {};
   FLEET_TRY(auto const version, version_of(tx, item.model, item.digest));
+  device.latest.take(item, version, now);
   auto const start = to_unix_ms(interval_of(std::min(item.since, now), now));
   std::int64_t without_place = 0;
   for (auto const& metric : item.metrics) {
@@ -61,7 +62,7 @@ Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem cons
     // What comes as it happens is bounded by time itself.
     bool const in_time = stored && (stored->sketch || item.since >= now - kInTime);
     if (!stored || !(in_time || device.old_intervals.take())) {
-      without_place += metric.count;
+      without_place += metric.count + metric.flagged.all();
       continue;
     }
     FLEET_CHECK(put(tx, *stored, start, metric));

@@ -8,6 +8,7 @@
 #include "server/registry/device_quota.hpp"
 #include "server/telemetry/fold.hpp"
 #include "server/telemetry/labels.hpp"
+#include "server/telemetry/latest.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -44,8 +45,8 @@ struct Quotas {
 /// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now)
-      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now) {}
+  Intake(store::Tx& tx, rollout::Engine& engine, delivery::DeviceRecord const& record, registry::DeviceFacts facts, Quotas quotas, SysTime now, std::optional<Millis> skew)
+      : tx_(tx), engine_(engine), record_(record), facts_(std::move(facts)), quotas_(quotas), now_(now), skew_(skew) {}
 
   Result<void> take(wire::ReportItem const& item) {
     if (item.update) return take_update(*item.update);
@@ -65,6 +66,7 @@ public:
       FLEET_CHECK(tx_.prepare(delivery::kTrimHistory).bind_all(record_.n, kHistoryOfDevice).run());
     }
     for (auto const& [tier, items] : dropped_) FLEET_CHECK(emit("device.telemetry_dropped", json::object{{"tier", tier}, {"items", items}}));
+    FLEET_CHECK(keep_latest());
     if (auto const over = quotas_.events.tell(); over > 0) FLEET_CHECK(put_event("device.other", json::object{{"items", over}}));
     return quotas_.save(tx_);
   }
@@ -113,10 +115,10 @@ private:
 
   Result<void> take_metrics(wire::MetricsItem const& item) {
     FLEET_TRY(bool const known, item.model.empty() ? Result<bool>(true) : is_known(item.model));
-    if (known) return fold(item);
-    auto nameless = item;
-    nameless.model.clear();
-    return fold(nameless);
+    auto named = item;
+    if (!known) named.model.clear();
+    bool const is_off = skew_.value_or(Millis{0}) != Millis{0} || telemetry::is_ahead(item, now_);
+    return fold(is_off ? telemetry::without_time(std::move(named), now_) : named);
   }
 
   Result<void> fold(wire::MetricsItem const& item) {
@@ -124,8 +126,20 @@ private:
       FLEET_TRY(auto const names, telemetry::load_labels(tx_.connection()));
       kept_ = telemetry::kept_by(names, facts_.labels);
     }
-    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals}, item, now_));
+    if (!latest_) {
+      FLEET_TRY(latest_, telemetry::load_latest(tx_.connection(), record_.n));
+      latest_->other = 0;
+    }
+    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals, *latest_}, item, now_));
     return engine_.on_metrics(tx_, facts_, item, now_);
+  }
+
+  Result<void> keep_latest() {
+    if (!latest_) return {};
+    if (skew_) latest_->skew = *skew_;
+    for (auto const& change : telemetry::take_changes(*latest_, now_))
+      if (quotas_.events.take()) FLEET_CHECK(events::emit(tx_, now_, change.type, "device/" + record_.id, "device:" + record_.id, change.data));
+    return telemetry::save_latest(tx_, record_.n, *latest_);
   }
 
   Result<void> take_facts(wire::FactsItem const& item) {
@@ -145,6 +159,8 @@ private:
   registry::DeviceFacts facts_;
   Quotas quotas_;
   SysTime now_;
+  std::optional<Millis> skew_;                 ///< of the device's clock; nothing: it did not say
+  std::optional<telemetry::Latest> latest_;    ///< of a piece that has samples
   std::optional<telemetry::KeptBy> kept_;  ///< looked up once a piece that has samples
   std::map<std::string, bool> known_;
   std::map<std::string, wire::UpdateItem const*> last_updates_;
@@ -156,12 +172,14 @@ private:
 std::vector<wire::Report> cut(wire::Report report) {
   std::vector<wire::Report> out(1);
   out.back().boot_id = report.boot_id;
+  out.back().clock = report.clock;
   std::size_t items = 0;
   for (auto const tier : wire::kTiers)
     for (auto& item : report.items[tier]) {
       if (items++ == kItemsOfPiece) {
         items = 1;
         out.emplace_back().boot_id = report.boot_id;
+        out.back().clock = report.clock;
       }
       out.back().items[tier].push_back(std::move(item));
     }
@@ -173,7 +191,9 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, s
   FLEET_TRY(auto facts, registry::load_device_facts(tx.connection(), device_n));
   FLEET_TRY(auto quotas, Quotas::load(tx, device_n, now));
   FLEET_TRY(auto const before, delivery::load_tiers(tx.connection(), device_n));
-  Intake intake(tx, engine, record, std::move(facts), quotas, now);
+  // A receipt is carried for days.
+  auto const skew = heard == Heard::now && report.clock != SysTime{} ? std::optional(telemetry::skew_of(report.clock, now)) : std::nullopt;
+  Intake intake(tx, engine, record, std::move(facts), quotas, now, skew);
   wire::ReportAnswer answer{before, before};
   for (auto const tier : wire::kTiers) {
     auto& acked = answer.acked[tier];
