@@ -153,9 +153,7 @@ Shape const& device_shape() {
                             {"REPORTED", "reported", Form::pairs, true},
                             {"AGENT", "agent", Form::text, true},
                             {"KEY", "key", Form::text, true},
-                            {"ERROR", "update.error", Form::error, true},
-                            {"SENSORS", "sensors", Form::sensors, true},
-                            {"CLOCK AHEAD", "clock_ahead_s", Form::text, true}}};
+                            {"ERROR", "update.error", Form::error, true}}};
   return shape;
 }
 

@@ -62,14 +62,14 @@ expect "a good release: the four good sensors are evidence, the four broken ones
 sleep 4
 expect "nobody is bad" test "$(evidence accuracy harm bad)" = 0
 expect "so that it is not taken back, and does not pass by silence" rollout_is "$rollout" running
-expect "why is told" grep -q "4 devices samples are flagged" <(ctl rollout explain "$rollout"; ctl rollout get "$rollout" -o json)
+expect "why is told" grep -q "samples of 4 devices are flagged" <(ctl rollout explain "$rollout"; ctl rollout get "$rollout" -o json)
 mean() { ctl telemetry query accuracy --release m@2 --since 10m --step 10m "$@" -o json; }
 expect "the mean is that of the good ones" test "$(mean | jq '[.series[].points[][1]] | all(. > 0.92 and . < 0.98) and length > 0')" = true
 expect "beside how many were flagged" test "$(mean | jq '[.series[].flagged[][1]] | add > 20')" = true
 expect "also by label: where all are broken there is no mean" test "$(mean --by site -l site=yard | jq '[.series[].points[]] | length')" = 0
 expect "as lines for pipelines" test "$(ctl telemetry query accuracy --release m@2 --since 10m --step 10m --by site -o jsonl | jq -s 'map(select(.labels.site == "yard" and .value == null and .flagged > 0)) | length > 0')" = true
 ctl group create lab --selector site=lab >/dev/null
-expect "by group" test "$(mean -l group=lab | jq '([.series[].points[]] | length > 0) and ([.series[].flagged[]] | length == 0)')" = true
+expect "by group" test "$(mean -l group=lab | jq '([.series[].points[]] | length > 0) and ([.series[].flagged[]?] | length == 0)')" = true
 expect_code "of one device it says where to ask" 2 "$bin/fleetctl" telemetry query accuracy -l id=g1
 expect "namely" grep -q "telemetry latest" "$work/last.err"
 expect "what the owner keeps does not leave the device" test "$(latest g1 plates value)$(latest g2 plates value | grep -cv null)" = 1
@@ -78,7 +78,7 @@ ctl rollout wait "$rollout" --timeout 60s >/dev/null || fail "it does not comple
 
 rollout=$(roll_out 3 "$work/gated.yaml")
 expect_code "a release that is really bad is taken back, by the good sensors" 5 "$bin/fleetctl" -q rollout wait "$rollout" --timeout 90s
-expect "by its accuracy" test "$(evidence accuracy harm bad)" = 4
+expect "by its accuracy" grep -q "have a mean below 0.9" <(ctl rollout get "$rollout" -o json | jq -r .verdict.reason)
 for id in "${good[@]}" "${stuck[@]}"; do expect "$id is back" until_true 30 runs "$id" 2; done
 kill "${others[0]}"
 silent() { [ "$(latest g3 accuracy flag)" = missing ]; }
