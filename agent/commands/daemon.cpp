@@ -2,6 +2,7 @@
 
 #include "agent/commands/config_check.hpp"
 #include "agent/commands/facts.hpp"
+#include "agent/conditions/health.hpp"
 #include "agent/delivery/sealed_slot.hpp"
 #include "agent/store/credentials.hpp"
 #include "agent/store/kept_dirs.hpp"
@@ -201,6 +202,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
   for (auto const& [key, fact] : config.report) identity.reported[key] = fact;
   auto const memory = ready_memory(fs, config.memory_dir, identity.id);
   FLEET_TRY(auto journal, Journal::open(fs, layout.journal()));
+  OwnerRules rules{config.sensors, config.telemetry_send};
   return std::unique_ptr<Context>(new Context{fs,
                                               clock,
                                               waits,
@@ -212,7 +214,7 @@ Result<std::unique_ptr<Context>> open_context(Fs& below, Clock& clock, Random& r
                                               Slots(fs, layout, memory),
                                               std::move(journal.journal),
                                               Spool::open(fs, layout.spool(), clock),
-                                              Collector(clock),
+                                              Collector(clock, std::move(rules)),
                                               {false},
                                               journal.damaged,
                                               std::move(disk),
@@ -251,6 +253,7 @@ Result<Daemon> open_daemon(Fs& fs, Clock& clock, Random& random, Layout const& l
   // A server that was restored directs every device anew: then it hears again what it forgot.
   out.link = std::make_unique<Link>(*out.context, *out.polls, *out.runner, *out.remotes, [reporter = out.reporter.get()] { reporter->greet(); });
   out.support = std::make_unique<Support>(*out.context, *out.runner, *out.link);
+  out.reporter->measure([health = Health(*out.context)]() mutable { health.tell(); });
   out.reporter->offer([support = out.support.get()] { return support->take(); });
   return out;
 }

@@ -60,6 +60,11 @@ std::optional<double> Sensors::temperature() const {
   return hottest;
 }
 
+std::optional<double> Sensors::uptime() const {
+  auto const text = context_.fs.read("/proc/uptime", kLineMax);
+  return text ? number_at<double>(*text) : std::nullopt;
+}
+
 std::optional<double> Sensors::load() const {
   auto const text = context_.fs.read("/proc/loadavg", kLineMax);
   auto const minute = text ? number_at<double>(*text) : std::nullopt;

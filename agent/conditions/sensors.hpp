@@ -21,6 +21,8 @@ public:
   [[nodiscard]] std::optional<double> load() const;
   /// Bytes that programs can have without swapping.
   [[nodiscard]] std::optional<std::uint64_t> memory_free() const;
+  /// Seconds since it was started.
+  [[nodiscard]] std::optional<double> uptime() const;
   /// Bytes on the file system of the agent's root.
   [[nodiscard]] std::optional<std::uint64_t> disk_free() const;
 

@@ -60,6 +60,7 @@ void Reporter::gather(MonoTime now) {
   // Past the day's bytes samples go on being folded, into one longer interval: coarser, not lost.
   if (budget_.is_spent(context_.clock.wall())) return;
   cadence_.told(now);
+  if (tell_) tell_();
   for (auto& metrics : context_.collector.drain()) {
     wire::ReportItem item;
     item.metrics = std::move(metrics);
@@ -123,6 +124,7 @@ Result<void> Reporter::send_all(std::size_t batch_bytes) {
     had_results_ = items == 0 || !report.items[wire::Tier::critical].empty();
     if (context_.stop || (items == 0 && !greets_)) return {};
     report.boot_id = boot_id_;
+    report.clock = context_.clock.wall();
     auto body = wire::encode(report);
     budget_.use(body.size(), context_.clock.wall());
     auto const answer = remote_.post("/device/v1/reports", std::move(body), kTimeout, kAnswerBytesMax);

@@ -23,6 +23,8 @@ public:
   /// What is bulk and made only when it may be sent: `take` is asked on the thread that reports, while there are bytes left of the day and the server is
   /// no cause to wait. Before `loop`.
   void offer(std::function<std::optional<wire::ReportItem>()> take) { take_ = std::move(take); }
+  /// Asked just before samples are told. Before `loop`.
+  void measure(std::function<void()> tell) { tell_ = std::move(tell); }
   void loop();
   /// What there is to do now: what `loop` does each time it wakes.
   void turn();
@@ -46,6 +48,7 @@ private:
   Remote& remote_;
   std::function<bool()> is_working_;
   std::function<std::optional<wire::ReportItem>()> take_;
+  std::function<void()> tell_;
   Budget budget_;
   Cadence cadence_;
   std::string boot_id_;

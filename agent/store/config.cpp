@@ -3,7 +3,7 @@
 #include "core/base/names.hpp"
 #include "core/net/client.hpp"
 #include "core/wire/json.hpp"
-#include "core/wire/release.hpp"
+#include "core/wire/metric_schema.hpp"
 #include "core/wire/yaml.hpp"
 
 #include <fmt/format.h>
@@ -62,9 +62,24 @@ void read_telemetry(wire::ObjectReader& top, Config& out, Faults& faults) {
   out.telemetry_idle = reader.duration("idle").value_or(interval ? *interval : out.telemetry_idle);
   out.telemetry_bytes_per_day = read_size(reader, "per_day");
   out.udp_port = static_cast<int>(reader.integer("udp_port", 0, 65'535, 0));
+  out.telemetry_health = reader.duration("health").value_or(out.telemetry_health);
+  out.telemetry_send = reader.texts("send", 64, 128);
+  if (reader.find("send") != nullptr && out.telemetry_send.empty()) reader.fault("send", "names metrics; without it all leave the device");
   if (out.telemetry_interval < Millis{100}) reader.fault("interval", "at least 100ms");
   if (out.telemetry_idle < out.telemetry_interval) reader.fault("idle", "at least telemetry.interval");
   reader.refuse_unknown();
+}
+
+void read_sensors(wire::ObjectReader& top, Config& out, Faults& faults) {
+  auto const* const value = top.find("sensors");
+  if (value == nullptr) return;
+  auto const* const sensors = value->if_object();
+  if (sensors == nullptr || sensors->size() > 64) return top.fault("sensors", "expected at most 64 metrics by their names: {temperature: {range: [-40, 85]}}");
+  for (auto const& [key, inner] : *sensors) {
+    std::string const name(key);
+    wire::ObjectReader one(inner, "/sensors/" + name, faults);
+    out.sensors.emplace(name, wire::read_metric_schema(one, true));
+  }
 }
 
 bool is_variable(std::string_view name) {
@@ -247,7 +262,7 @@ void read_sources(wire::ObjectReader& top, Config& out, Faults& faults) {
 
 /// Where text is wanted: a version, a port or a user may be written without quotes.
 constexpr auto kTexts = std::to_array<std::string_view>({"/servers/*", "/sources/*", "/sources_ca", "/poll/interval", "/bandwidth/max", "/bandwidth/per_day", "/bandwidth/metered",
-                                                         "/telemetry/interval", "/telemetry/idle", "/telemetry/per_day", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
+                                                         "/telemetry/interval", "/telemetry/idle", "/telemetry/per_day", "/telemetry/health", "/telemetry/send/*", "/sensors/*/unit", "/sensors/*/varies", "/sensors/*/every", "/exec/run_as", "/exec/programs/*", "/exec/as_root/*", "/hooks/*/*", "/exec/environment/*",
                                                          "/exec/limits/memory", "/exec/limits/file_size",
                                                          "/conditions/battery", "/conditions/charging", "/conditions/temperature", "/conditions/metered/exec/*", "/report/*", "/report/*/file", "/report/*/exec/*", "/inputs/*", "/unload_first/*", "/handlers/*", "/unpack/max", "/keep/max", "/memory/dir", "/memory/max",
                                                          "/statsd/group", "/update_lock/file", "/update_lock/max_delay", "/update_lock/consent/*", "/proxy/https", "/proxy/no_proxy/*"});
@@ -269,6 +284,7 @@ Result<Config> parse_config(std::string_view yaml, std::string_view file) {
   read_poll(top, out, faults);
   read_bandwidth(top, out, faults);
   read_telemetry(top, out, faults);
+  read_sensors(top, out, faults);
   read_exec(top, out, faults);
   read_hooks(top, out, faults);
   read_keep(top, out, faults);

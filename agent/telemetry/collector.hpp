@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/telemetry/quality.hpp"
 #include "core/base/time.hpp"
 #include "core/wire/device.hpp"
 
@@ -17,7 +18,7 @@ namespace fleet::agent {
 /// Thread-safe; bounded memory whatever arrives: what is over, or is sent as another type than before, is counted as the metric `other`.
 class Collector {
 public:
-  explicit Collector(Clock& clock);
+  explicit Collector(Clock& clock, OwnerRules owner = {});
   ~Collector();
 
   /// Where a datagram came from. What anybody can send is told, and is no evidence for a release.
@@ -26,9 +27,13 @@ public:
   void take(std::string_view datagram, Source source = Source::known);
   /// What the agent itself measured of a release; `metric` begins with `agent.`. A gauge.
   void tell(std::string const& model, std::string const& digest, std::string const& metric, double value);
-  /// Which release of which model runs: fills `model` of samples that only name the release, and the other way round not.
-  void running(std::string const& model, std::string const& digest);
-  /// What came since the last drain, one item a (model, release); empty when nothing came.
+  /// Which release of which model runs (empty: none): fills `model` of samples that only name the release, and the other way round not.
+  /// @returns whether another one ran, or none: nobody said yet what its metrics are
+  bool running(std::string const& model, std::string const& digest);
+  /// What a release says of its metrics. Samples that are otherwise are flagged: counted beside the others, and asked for by no health check.
+  void declare(std::string const& digest, MetricRules rules);
+  /// What came since the last drain and may leave the device, one item a (model, release); empty when nothing came. A metric of what runs that was
+  /// silent for longer than it should be is told as missing.
   std::vector<wire::MetricsItem> drain();
   /// What people should know: a metric whose types disagree; told once.
   std::vector<wire::NoteItem> notes();

@@ -197,6 +197,8 @@ private:
   /// What is kept of releases that the device needs no more goes; the link of the way back is made ready.
   void give_back(ModelState const& state, Keep const& keep);
   void show(ModelState const& state);
+  /// Samples of what runs count as its, and as it declares them.
+  void measure(std::string const& model, std::string const& digest);
   void report(ModelState const& state);
   Result<wire::Release> release_of(ModelState const& state) const;
   Result<std::vector<Part>> parts_of(ModelState const& state) const;

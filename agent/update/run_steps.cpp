@@ -100,8 +100,15 @@ Result<ModelState> ModelUpdate::advance(ModelState state, Event event, wire::Dev
 }
 
 void ModelUpdate::show(ModelState const& state) {
-  if (!state.running.none()) context_.collector.running(state.model, state.running.digest);
+  measure(state.model, state.running.digest);
   shop_.wishes.show(state);
+}
+
+void ModelUpdate::measure(std::string const& model, std::string const& digest) {
+  if (!context_.collector.running(model, digest)) return;
+  auto const document = context_.slots.load_release(model, digest);
+  if (!document) return;
+  if (auto release = wire::decode_release(*document)) context_.collector.declare(digest, std::move(release->manifest.schema));
 }
 
 void ModelUpdate::report(ModelState const& state) {

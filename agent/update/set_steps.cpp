@@ -149,7 +149,7 @@ std::string ModelUpdate::ran_before(ModelState const& state, Part const& part) c
 Result<bool> ModelUpdate::switch_part(ModelState const& state, Part const& part) {
   if (!is_member(part)) {
     FLEET_CHECK(context_.slots.switch_to(model_, part.version.digest));
-    context_.collector.running(model_, part.version.digest);
+    measure(model_, part.version.digest);
     return true;
   }
   auto const* const record = find_record(state, state.target.digest);

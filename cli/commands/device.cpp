@@ -29,7 +29,13 @@ Result<int> list_devices(Session& session, Arguments const& arguments) {
   return show_list(session, arguments, route, device_shape());
 }
 
-Result<int> get_device(Session& session, Arguments const& arguments) { return show(session, Route("/devices/{}", {arguments.text("ID")}), device_shape()); }
+Result<int> get_device(Session& session, Arguments const& arguments) {
+  FLEET_TRY(auto* const api, session.api());
+  FLEET_TRY(auto const device, api->get(Route("/devices/{}", {arguments.text("ID")})));
+  std::vector<std::pair<std::string, render::Cell>> more{{"SENSORS", cell_of(device, {"SENSORS", "sensors", Form::sensors}, session.now())}};
+  if (auto const ahead = render::text_at(device, "clock_ahead_s"); !ahead.empty() && ahead != "0") more.push_back({"CLOCK", {ahead + " s ahead", render::Tone::bad}});
+  return show_object(session, device, device_shape(), more);
+}
 
 void tell_reasons(Session& session, json::value const& explained, std::string_view indent) {
   if (auto const* because = render::member(explained, "because").if_array())

@@ -115,10 +115,17 @@ Cell error_cell(json::value const& value, SysTime) {
   return {text_at(value, "code") + (text.empty() ? "" : ": " + text), Tone::bad};
 }
 
+Cell sensors_cell(json::value const& value, SysTime) {
+  std::string out;
+  if (auto const* all = value.if_array())
+    for (auto const& one : *all) out = comma(out, text_at(one, "metric") + " " + text_at(one, "flag"));
+  return {out, Tone::bad};
+}
+
 // In the order of enum Form.
 constexpr auto kMakers = std::to_array<MakeCell>({text_cell, state_cell, time_cell, joined_cell, joined_cell, yes_no_cell, release_cell, running_cell,
-                                                  update_cell, hardware_cell, parents_cell, members_cell, progress_cell, stage_cell, error_cell, standing_cell});
-static_assert(kMakers.size() == static_cast<std::size_t>(Form::standing) + 1, "each form has a maker");
+                                                  update_cell, hardware_cell, parents_cell, members_cell, progress_cell, stage_cell, error_cell, standing_cell, sensors_cell});
+static_assert(kMakers.size() == static_cast<std::size_t>(Form::sensors) + 1, "each form has a maker");
 
 }  // namespace
 
@@ -290,6 +297,22 @@ Shape const& token_shape() {
 Shape const& metric_shape() {
   static Shape const shape{
       "metric", "name", {{"MODEL", "model"}, {"METRIC", "name"}, {"TYPE", "type"}, {"UNIT", "unit"}, {"LAST SEEN", "last_seen", Form::time}}};
+  return shape;
+}
+
+Shape const& latest_shape() {
+  static Shape const shape{"metric",
+                           "metric",
+                           {{"METRIC", "metric"},
+                            {"MODEL", "model"},
+                            {"VERSION", "version"},
+                            {"VALUE", "value", Form::text, false, true},
+                            {"UNIT", "unit"},
+                            {"AT", "at", Form::time},
+                            {"FLAG", "flag"},
+                            {"SINCE", "since", Form::time, true},
+                            {"SAMPLES", "count", Form::text, true, true},
+                            {"TYPE", "type", Form::text, true}}};
   return shape;
 }
 

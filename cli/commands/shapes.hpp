@@ -15,7 +15,7 @@ class value;
 namespace fleet::cli {
 
 /// How a member becomes a cell.
-enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, members, progress, stage, error, standing };
+enum class Form { text, state, time, list, pairs, yes_no, release, running, update, hardware, parents, members, progress, stage, error, standing, sensors };
 
 struct Field {
   std::string_view title;
@@ -47,6 +47,7 @@ struct Shape {
 [[nodiscard]] Shape const& rollout_device_shape();
 [[nodiscard]] Shape const& token_shape();
 [[nodiscard]] Shape const& metric_shape();
+[[nodiscard]] Shape const& latest_shape();
 [[nodiscard]] Shape const& event_shape();
 [[nodiscard]] Shape const& audit_shape();
 

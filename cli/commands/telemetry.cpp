@@ -8,6 +8,7 @@
 #include <boost/json/object.hpp>
 
 #include <algorithm>
+#include <map>
 
 namespace fleet::cli {
 namespace json = boost::json;
@@ -17,19 +18,44 @@ constexpr Millis kFollowEvery{1'000};
 /// A server that is away comes back: an upgrade, a night's maintenance.
 constexpr Millis kFollowPatience = std::chrono::hours{24};
 
+/// A step of a series: what was measured in it, and how many samples counted for nothing.
+struct Step {
+  json::value value = nullptr, flagged = 0;
+};
+template <class Take>
+void each_step(json::value const& answer, Take const& take) {
+  auto const* const series = render::member(answer, "series").if_array();
+  if (series == nullptr) return;
+  for (auto const& one : *series) {
+    std::map<std::string, Step> steps;
+    auto const read = [&](std::string_view member, json::value Step::*into) {
+      if (auto const* points = render::member(one, member).if_array())
+        for (auto const& point : *points)
+          if (auto const* pair = point.if_array(); pair != nullptr && pair->size() == 2) steps[render::text_of(pair->at(0))].*into = pair->at(1);
+    };
+    read("points", &Step::value);
+    read("flagged", &Step::flagged);
+    for (auto const& [time, step] : steps) take(render::member(one, "labels"), time, step);
+  }
+}
+
 void tell_series(Session& session, json::value const& answer) {
-  render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}}, {}};
-  if (auto const* series = render::member(answer, "series").if_array())
-    for (auto const& one : *series) {
-      auto const labels = render::joined(render::member(one, "labels"));
-      auto const* points = render::member(one, "points").if_array();
-      if (points == nullptr) continue;
-      for (auto const& point : *points)
-        if (auto const* pair = point.if_array(); pair != nullptr && pair->size() == 2)
-          table.rows.push_back({{labels.empty() ? "all" : labels}, {render::text_of(pair->at(0))}, {render::text_of(pair->at(1))}});
-    }
+  render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}, {"FLAGGED", true, true}}, {}};
+  each_step(answer, [&](json::value const& labels, std::string const& time, Step const& step) {
+    auto const of = render::joined(labels);
+    table.rows.push_back({{of.empty() ? "all" : of}, {time}, {step.value.is_null() ? "-" : render::text_of(step.value)}, {render::text_of(step.flagged)}});
+  });
   if (table.rows.empty()) return session.say("no points");
   session.data(render::draw(table, session.paper()));
+}
+
+/// A line a step, for pipelines.
+void write_lines(Session& session, json::value const& answer) {
+  each_step(answer, [&](json::value const& labels, std::string const& time, Step const& step) {
+    json::value const line = json::object{{"time", time},       {"metric", render::member(answer, "metric")}, {"stat", render::member(answer, "stat")}, {"labels", labels},
+                                          {"value", step.value}, {"flagged", step.flagged}};
+    session.data(render::json_text(line, 0) + "\n");
+  });
 }
 
 Result<int> query(Session& session, Arguments const& arguments) {
@@ -47,9 +73,14 @@ Result<int> query(Session& session, Arguments const& arguments) {
   FLEET_TRY(auto* const api, session.api());
   FLEET_TRY(auto const answer, api->get(route));
   if (session.for_people()) tell_series(session, answer);
+  else if (session.format() == Format::jsonl) write_lines(session, answer);
   else if (session.format() == Format::name) session.data(render::safe_text(render::text_at(answer, "metric")) + "\n");
   else show_json(session, answer);
   return 0;
+}
+
+Result<int> latest(Session& session, Arguments const& arguments) {
+  return show_list(session, arguments, Route("/devices/{}/telemetry", {arguments.text("ID")}), latest_shape());
 }
 
 Result<int> metrics(Session& session, Arguments const& arguments) {
@@ -173,8 +204,9 @@ std::vector<Command> const& telemetry_commands() {
         {value, "--by", "KEY,...", "a series for each of these: model, version, hardware, labels that samples are kept by"},
         {value, "--since", "TIME", "from so long ago (default 24h)"},
         {value, "--step", "TIME", "one point for so long (default 5m)"},
-        {value, "--stat", "S", "mean, rate, count, p50 or p95", false, {"mean", "rate", "count", "p50", "p95"}}},
+        {value, "--stat", "S", "mean, rate, count, p50, p95, or flagged: samples that count for nothing", false, {"mean", "rate", "count", "p50", "p95", "flagged"}}},
        true},
+      {"telemetry latest", "what a device measured last, and which of it counts for nothing", "telemetry latest cam-1", latest, {{argument, "ID", "", "the device"}}},
       {"telemetry metrics",
        "what devices measure: names, types, units",
        "telemetry metrics --model reader",

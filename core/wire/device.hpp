@@ -195,6 +195,23 @@ struct UpdateItem {
 };
 /// Beyond this a sample is a mistake, and its sums would leave what JSON can say.
 inline constexpr double kValueMax = 1e15;
+/// Why a sample is no evidence of what it measures (docs/adr/0059).
+enum class Flag : std::uint8_t {
+  stuck,         ///< the value is the same for longer than its metric says that it varies
+  out_of_range,  ///< beyond what its metric is declared to lie between
+  missing,       ///< none came for longer than its metric says; counts intervals
+  clock_skewed,  ///< of a clock that is off: the server says so, of what a device reports meanwhile
+};
+inline constexpr std::array<std::string_view, 4> kFlagNames{"stuck", "out_of_range", "missing", "clock_skewed"};
+/// How many samples were flagged, by Flag.
+struct Flagged {
+  std::array<std::int64_t, kFlagNames.size()> of{};
+  [[nodiscard]] constexpr std::int64_t& operator[](Flag flag) { return of[static_cast<std::size_t>(flag)]; }
+  [[nodiscard]] std::int64_t all() const;
+  /// What most of them were; the first where several are as many.
+  [[nodiscard]] Flag most() const;
+  bool operator==(Flagged const&) const = default;
+};
 /// Samples of one interval, folded per model, release and metric.
 struct MetricsItem {
   SysTime since{}, until{};
@@ -205,6 +222,7 @@ struct MetricsItem {
     std::int64_t count = 0;
     double sum = 0, min = 0, max = 0;     ///< each at most kValueMax; the sum no more than so many samples between min and max can have
     std::map<int, std::int64_t> buckets;  ///< DDSketch of relative accuracy 1 %: index -> count; empty for c, g and s
+    Flagged flagged = {};                 ///< beside `count`: in none of what stands above
   };
   std::vector<Metric> metrics;
 };
@@ -254,6 +272,7 @@ struct ByTier {
 };
 struct Report {
   std::string boot_id;
+  SysTime clock{};                        ///< the device's, when it sent this; zero: it does not say
   ByTier<std::vector<ReportItem>> items;  ///< in each the sequences rise; no item at all says that the device is there
   /// How many there are.
   [[nodiscard]] std::size_t size() const;

@@ -9,6 +9,7 @@
 #include "core/wire/links.hpp"
 #include "core/wire/manifest_files.hpp"
 #include "core/wire/members.hpp"
+#include "core/wire/metric_schema.hpp"
 #include "core/wire/runtime_rule.hpp"
 #include "core/wire/variant_when.hpp"
 
@@ -27,7 +28,7 @@ namespace {
 
 constexpr std::size_t kFilesMax = 10'000;
 constexpr std::size_t kPathBytesMax = 1024;
-constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128, kUnitMax = 32;
+constexpr std::size_t kMetricsMax = 64, kMetricNameMax = 128;
 constexpr std::int64_t kCounterMax = std::int64_t{1} << 53;
 constexpr auto kStats = std::to_array<std::string_view>({"mean", "min", "max", "sum", "rate", "p50", "p95", "p99"});
 
@@ -75,20 +76,6 @@ void read_probation(json::value const& value, std::string const& at, bool strict
   manifest.probation = probation;
 }
 
-/// `range: [0, 1]`. In a signed release what is no range counts as none: the text of a number does not always read back to the last bit.
-std::optional<MetricSchema::Range> read_range(ObjectReader& reader, bool strict) {
-  if (reader.find("range") == nullptr) return std::nullopt;
-  auto const* const ends = reader.array("range", 2);
-  if (ends == nullptr) return std::nullopt;
-  boost::system::error_code bad_lo, bad_hi;
-  MetricSchema::Range range;
-  if (ends->size() == 2) range = {(*ends)[0].to_number<double>(bad_lo), (*ends)[1].to_number<double>(bad_hi)};
-  bool const sound = ends->size() == 2 && !bad_lo && !bad_hi && std::isfinite(range.lo) && std::isfinite(range.hi) && range.lo < range.hi;
-  if (sound) return range;
-  if (strict) reader.fault("range", "expected two numbers, the smaller first, that no value lies beyond: [0, 1]");
-  return std::nullopt;
-}
-
 void read_schema(json::value const& value, std::string const& at, bool strict, Manifest& manifest, std::vector<FieldError>& faults) {
   ObjectReader reader(value, at, faults);
   if (!reader.valid()) return;
@@ -100,11 +87,7 @@ void read_schema(json::value const& value, std::string const& at, bool strict, M
     if (name.empty() || name.size() > kMetricNameMax) faults.push_back({where, fmt::format("a metric's name has 1 to {} bytes", kMetricNameMax)});
     if (name.starts_with("agent.")) faults.push_back({where, "names that begin with agent. are the agent's own"});
     ObjectReader one(inner, where, faults);
-    MetricSchema metric;
-    metric.unit = one.text("unit", kUnitMax, {});
-    metric.range = read_range(one, strict);
-    if (strict) one.refuse_unknown();
-    manifest.schema.emplace(std::move(name), std::move(metric));
+    manifest.schema.emplace(std::move(name), read_metric_schema(one, strict));
   }
 }
 
@@ -177,12 +160,7 @@ json::object manifest_json(Manifest const& manifest) {
   if (manifest.security_floor > 0) out["security_floor"] = manifest.security_floor;
   if (!manifest.variants.empty()) out["variants"] = whens_json(manifest.variants);
   json::object schema;
-  for (auto const& [name, metric] : manifest.schema) {
-    json::object one;
-    if (!metric.unit.empty()) one["unit"] = metric.unit;
-    if (metric.range) one["range"] = json::array{metric.range->lo, metric.range->hi};
-    schema[name] = std::move(one);
-  }
+  for (auto const& [name, metric] : manifest.schema) schema[name] = metric_schema_json(metric);
   if (!schema.empty()) out["schema"] = std::move(schema);
   return out;
 }

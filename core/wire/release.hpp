@@ -88,7 +88,7 @@ inline constexpr Millis kProbationMax = std::chrono::days{30};
 inline constexpr Millis kAgainMin = std::chrono::hours{1}, kAgainMax = std::chrono::days{366};
 inline constexpr std::int64_t kShadowInferencesMax = 1'000'000;
 
-/// What a metric's values are.
+/// What a metric's values are. A sample that is otherwise is flagged, and counts for nothing else (docs/adr/0059).
 struct MetricSchema {
   std::string unit;  ///< `1`, `ms`; empty: not said
   struct Range {
@@ -96,6 +96,9 @@ struct MetricSchema {
     bool operator==(Range const&) const = default;
   };
   std::optional<Range> range;
+  Millis varies{0};    ///< the longest that the same value is sent again and again; 0: for ever
+  Millis every{0};     ///< the longest without a sample; 0: not said
+  bool local = false;  ///< it is for the device's health checks alone, and does not leave it
   bool operator==(MetricSchema const&) const = default;
 };
 

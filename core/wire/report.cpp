@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 
 namespace fleet::wire {
 namespace json = boost::json;
@@ -63,6 +64,14 @@ void check_values(ObjectReader& reader, MetricsItem::Metric const& metric) {
   if (!(std::abs(metric.sum) <= most)) reader.fault("sum", fmt::format("{} samples between {:g} and {:g} have none like it", metric.count, metric.min, metric.max));
 }
 
+/// Of flags of a newer agent nothing is known.
+void read_flagged(ObjectReader& reader, MetricsItem::Metric& metric, std::vector<FieldError>& faults) {
+  auto const* const value = reader.find("flagged");
+  if (value == nullptr) return;
+  ObjectReader flags(*value, reader.pointer("flagged"), faults);
+  for (std::size_t i = 0; i < kFlagNames.size(); ++i) metric.flagged.of[i] = flags.integer(kFlagNames[i], 0, kCountMax, 0);
+}
+
 MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) {
   MetricsItem out;
   out.since = reader.time("since").value_or(SysTime{});
@@ -82,6 +91,7 @@ MetricsItem read_metrics(ObjectReader& reader, std::vector<FieldError>& faults) 
     metric.max = one.number("max", mean);
     read_buckets(one, metric);
     check_values(one, metric);
+    read_flagged(one, metric, faults);
     out.metrics.push_back(std::move(metric));
   }
   return out;
@@ -136,6 +146,12 @@ json::object metrics_json(MetricsItem const& item) {
     json::object buckets;
     for (auto const& [index, count] : metric.buckets) buckets[std::to_string(index)] = count;
     if (!buckets.empty()) one["buckets"] = std::move(buckets);
+    if (metric.flagged.all() > 0) {
+      json::object flags;
+      for (std::size_t i = 0; i < kFlagNames.size(); ++i)
+        if (metric.flagged.of[i] > 0) flags[kFlagNames[i]] = metric.flagged.of[i];
+      one["flagged"] = std::move(flags);
+    }
     metrics.push_back(std::move(one));
   }
   return {{"type", "metrics"},     {"since", to_rfc3339(item.since, true)}, {"until", to_rfc3339(item.until, true)}, {"model", item.model},
@@ -174,6 +190,10 @@ std::string encode(ReportItem const& item) { return json::serialize(item_json(it
 
 std::string_view tier_name(Tier tier) { return kTierNames[tier]; }
 
+std::int64_t Flagged::all() const { return std::accumulate(of.begin(), of.end(), std::int64_t{0}); }
+
+Flag Flagged::most() const { return static_cast<Flag>(std::max_element(of.begin(), of.end()) - of.begin()); }
+
 std::size_t Report::size() const {
   std::size_t sum = 0;
   for (auto const& tier : items.of) sum += tier.size();
@@ -189,6 +209,7 @@ Result<Report> decode_report(std::string_view text) {
                  R"(update the agent; {"boot_id": ..., "tiers": {"critical": {"items": [...]}}}, docs/protocol.md, reports)"};
   Report out;
   out.boot_id = reader.text("boot_id", 64, {});
+  if (reader.find("clock") != nullptr) out.clock = reader.time("clock").value_or(SysTime{});
   auto const* const tiers = reader.find("tiers");
   static json::value const kNone = json::object{};
   if (tiers == nullptr) reader.fault("tiers", "is required");
@@ -218,7 +239,9 @@ std::string encode(Report const& message) {
     for (auto const& item : message.items[tier]) items.push_back(item_json(item));
     tiers[tier_name(tier)] = json::object{{"items", std::move(items)}};
   }
-  return json::serialize(json::object{{"boot_id", message.boot_id}, {"tiers", std::move(tiers)}});
+  json::object out{{"boot_id", message.boot_id}, {"tiers", std::move(tiers)}};
+  if (message.clock != SysTime{}) out["clock"] = to_rfc3339(message.clock, true);
+  return json::serialize(out);
 }
 
 Result<ReportAnswer> decode_report_answer(std::string_view text) {

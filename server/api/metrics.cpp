@@ -14,6 +14,7 @@
 #include "server/rollout/shell/presence.hpp"
 #include "server/signing/repository.hpp"
 #include "server/signing/trust_status.hpp"
+#include "server/telemetry/latest.hpp"
 
 namespace fleet::api {
 namespace {
@@ -94,6 +95,13 @@ Result<void> add_devices(Scrape const& scrape, Exposition& out) {
   return {};
 }
 
+Result<void> add_sensors(Scrape const& scrape, Exposition& out) {
+  FLEET_TRY(auto const flagged, telemetry::count_flagged(scrape.reader));
+  out.family("fleet_sensors_flagged_devices", "Devices that measure something whose samples count for nothing, by why.");
+  for (std::size_t i = 0; i < flagged.size(); ++i) out.add({{"flag", wire::kFlagNames[i]}}, flagged[i]);
+  return {};
+}
+
 Result<void> add_live(Scrape const& scrape, Exposition& out) { return add_rollouts(scrape.reader, out); }
 
 Result<void> add_sink(Scrape const& scrape, Exposition& out) { return add_telemetry(scrape.reader, scrape.services.telemetry, scrape.now, out); }
@@ -145,7 +153,7 @@ Result<void> add_process(Scrape const& scrape, Exposition& out) {
 
 /// In the order of the answer.
 constexpr auto kParts = std::to_array<Result<void> (*)(Scrape const&, Exposition&)>(
-    {&add_connections, &add_lanes, &add_devices, &add_live, &add_sink, &add_trust, &add_content, &add_nodes, &add_process});
+    {&add_connections, &add_lanes, &add_devices, &add_sensors, &add_live, &add_sink, &add_trust, &add_content, &add_nodes, &add_process});
 
 }  // namespace
 

@@ -7,13 +7,17 @@
 #include "server/registry/versions.hpp"
 #include "server/rollout/shell/device_rows.hpp"
 #include "server/rollout/shell/engine.hpp"
+#include "server/telemetry/latest.hpp"
 
 #include "core/wire/device.hpp"
 #include "core/wire/json.hpp"
 
 #include <fmt/format.h>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <charconv>
 
 namespace fleet::api {
 namespace {
@@ -97,7 +101,30 @@ Result<Reply> list_devices(Services& services, Call const& call) {
 
 Result<Reply> get_device(Services& services, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const device, registry::load_device(reader, call.path_value("id")));
-  return device_reply(services, call, reader, device);
+  FLEET_TRY(auto reply, device_reply(services, call, reader, device));
+  FLEET_TRY(auto const latest, telemetry::load_latest(reader, device.n));
+  FLEET_TRY(auto object, wire::parse_json(reply.body, wire::kReportBytesMax));
+  object.get_object()["sensors"] = telemetry::flags_of(latest, call.actor.limits);
+  object.get_object()["clock_ahead_s"] = latest.skew.count() / 1'000;
+  reply.body = boost::json::serialize(object);
+  return reply;
+}
+
+Result<Reply> list_latest(Services&, Call const& call, db::Connection& reader) {
+  FLEET_CHECK(only_query(call, {"limit", "cursor"}));
+  FLEET_TRY(auto const device, registry::load_device(reader, call.path_value("id")));
+  FLEET_TRY(auto const page, read_page(call));
+  FLEET_TRY(auto const latest, telemetry::load_latest(reader, device.n));
+  FLEET_TRY(auto items, telemetry::list_latest(reader, latest, call.actor.limits));
+  std::size_t from = 0;
+  auto const [end, failed] = std::from_chars(page.after.data(), page.after.data() + page.after.size(), from);
+  if (!page.after.empty() && (failed != std::errc{} || end != page.after.data() + page.after.size()))
+    return Error{Kind::bad_input, "bad_cursor", "cursor: not one of a device's metrics"};
+  auto const until = std::min(items.size(), from + static_cast<std::size_t>(page.limit));
+  std::string const next = until < items.size() ? std::to_string(until) : "";
+  items.erase(items.begin() + static_cast<std::ptrdiff_t>(until), items.end());
+  items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(std::min(from, items.size())));
+  return list_reply(call, items, next);
 }
 
 Result<registry::Device> load_for_change(Call const& call, db::Connection& connection) {
@@ -226,6 +253,7 @@ std::vector<Route> const& registry_routes() {
       {del, "/api/v1/devices/{id}", P::operate, kDeviceChange, &delete_device, kSmall},
       {get, "/api/v1/devices/{id}/explain", P::read, kExplain, &explain_device},
       {get, "/api/v1/devices/{id}/history", P::read, kDeviceRead, &list_history},
+      {get, "/api/v1/devices/{id}/telemetry", P::read, kDeviceRead, &list_latest},
       {post, "/api/v1/devices/{id}:approve", P::operate, kDeviceReplace, &approve_device, kSmall},
       {post, "/api/v1/devices/{id}:retire", P::operate, kDeviceChange, &retire_device, kSmall},
       {post, "/api/v1/devices/{id}:revoke", P::operate, kDeviceChange, &revoke_device, kSmall},

@@ -5,6 +5,7 @@
 #include "server/telemetry/names.hpp"
 #include "server/telemetry/query.hpp"
 #include "server/telemetry/sink.hpp"
+#include "server/telemetry/terms.hpp"
 
 #include "core/wire/json.hpp"
 
@@ -35,6 +36,7 @@ std::unique_ptr<telemetry::Intervals> intervals(Services& services) {
 // On a worker: a month of a busy metric is a long read.
 Result<Reply> get_query(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"metric", "model", "version", "since", "step", "stat", "by", "selector"}));
+  auto& reader = services.store.reader();
   telemetry::RawQuery const raw{.metric = call.query_value("metric"),
                                 .model = call.query_value("model"),
                                 .version = call.query_value("version"),
@@ -42,8 +44,8 @@ Result<Reply> get_query(Services& services, Call const& call) {
                                 .step = call.query_value("step"),
                                 .stat = call.query_value("stat"),
                                 .by = call.query_value("by"),
-                                .selector = call.query_value("selector")};
-  auto& reader = services.store.reader();
+                                .selector = call.query_value("selector"),
+                                .groups = telemetry::groups_of(reader, call.query_value("selector"))};
   FLEET_TRY(auto const labels, telemetry::load_labels(reader));
   FLEET_TRY(auto query, telemetry::parse_query(raw, call.actor.limits, labels, call.now));
   FLEET_TRY(query.wanted.version, registry::version_named(reader, query.wanted.model, query.wanted.version));
@@ -54,13 +56,14 @@ Result<Reply> get_query(Services& services, Call const& call) {
 
 Result<Reply> get_features(Services& services, Call const& call) {
   FLEET_CHECK(only_query(call, {"model", "version", "metric", "since", "step", "selector"}));
+  auto& reader = services.store.reader();
   telemetry::RawFeatures const raw{.model = call.query_value("model"),
                                    .version = call.query_value("version"),
                                    .metric = call.query_value("metric"),
                                    .since = call.query_value("since"),
                                    .step = call.query_value("step"),
-                                   .selector = call.query_value("selector")};
-  auto& reader = services.store.reader();
+                                   .selector = call.query_value("selector"),
+                                .groups = telemetry::groups_of(reader, call.query_value("selector"))};
   FLEET_TRY(auto const labels, telemetry::load_labels(reader));
   FLEET_TRY(auto query, telemetry::parse_features(raw, call.actor.limits, labels, call.now));
   FLEET_TRY(query.version, registry::version_named(reader, query.model, query.version));

@@ -40,10 +40,12 @@ Result<void> save(store::Tx& tx, Age const& age, Reached const& reached) {
 }
 
 struct Sum {
-  std::int64_t count = 0;
+  std::int64_t count = 0, flagged = 0;
   double sum = 0, min = 0, max = 0;
   stats::Sketch sketch;
   void add(db::Statement const& row, std::map<int, std::int64_t> const& buckets) {
+    flagged += row.int64(7);
+    if (row.int64(2) == 0) return;
     bool const first = count == 0;
     count += row.int64(2);
     sum += row.real(3);
@@ -65,7 +67,7 @@ Result<void> put(store::Tx& tx, Place const& place, Sum& sum) {
     }
   }
   sum.sketch.collapse(kBucketsOfSketch);
-  return tx.prepare(kPutInterval).bind_all(series, start, sum.count, sum.sum, sum.min, sum.max, encode_buckets(sum.sketch.buckets())).run();
+  return tx.prepare(kPutInterval).bind_all(series, start, sum.count, sum.sum, sum.min, sum.max, encode_buckets(sum.sketch.buckets()), sum.flagged).run();
 }
 
 /// True: more are there.

@@ -36,12 +36,16 @@ public:
     }
     begins_ = begins;
     step_.add(sum.count, sum.sum, sum.min, sum.max);
+    step_.flagged += sum.flagged;
     step_.sketch.merge(sum.sketch);
     return {};
   }
 
   Result<void> finish() {
-    if (step_.count == 0) return {};
+    if (step_.count == 0) {
+      step_ = {};
+      return {};
+    }
     if (++count_ > FeaturesQuery::kLinesMax)
       return bad_query({{"step", fmt::format("this is more than {} lines: a longer step, a later since, or metrics by name", FeaturesQuery::kLinesMax)}});
     auto const step_s = std::chrono::duration<double>(std::max(query_.step, intervals_.length_at(from_unix_ms(begins_), query_.now))).count();
@@ -60,6 +64,7 @@ public:
                             {"metric", metric_.name},
                             {"type", metric_.type.empty() ? json::value(nullptr) : json::value(metric_.type)},
                             {"count", step_.count},
+                            {"flagged", step_.flagged},
                             {"rate", finite((counts ? step_.sum : static_cast<double>(step_.count)) / step_s)},
                             {"mean", finite(step_.sum / static_cast<double>(step_.count))},
                             {"min", finite(step_.min)},
@@ -94,7 +99,7 @@ Result<FeaturesQuery> parse_features(RawFeatures const& raw, registry::Limits co
   query.step = terms.step(raw.step, "1h");
   auto const since = to_unix_ms(terms.since(raw.since));
   query.since = from_unix_ms(since - since % query.step.count());  // a step is whole
-  query.selector = terms.selector(raw.selector);
+  query.selector = terms.selector(raw.selector, raw.groups);
   query.known = limiting_labels(limits);
   query.now = now;
   if (terms.faults().empty()) return query;

@@ -22,6 +22,7 @@ struct FeaturesQuery {
 /// The parameters as a request has them; empty ones take their defaults.
 struct RawFeatures {
   std::string model, version, metric, since, step, selector;
+  registry::Selector::Groups groups = {};  ///< that the selector names (terms.hpp)
 };
 /// @param labels  that samples are kept by (labels.hpp)
 /// @errors bad_input with every fault and its parameter

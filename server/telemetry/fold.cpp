@@ -39,13 +39,14 @@ struct Place {
 
 Result<void> put(store::Tx& tx, Place const& place, Stored const& stored, std::int64_t start, wire::MetricsItem::Metric const& metric) {
   stats::Sketch sketch(fits(metric) ? metric.buckets : std::map<int, std::int64_t>());
+  if (place.to_outbox && metric.count == 0) return {};  // what is flagged is told of the device, and not there
   if (place.to_outbox)
     return tx.prepare(kAppend)
         .bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets()), to_unix_ms(place.now))
         .run();
   if (stored.sketch) sketch.merge(*stored.sketch);
   sketch.collapse(kBucketsOfSketch);
-  return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets())).run();
+  return tx.prepare(kPutInterval).bind_all(stored.n, start, metric.count, metric.sum, metric.min, metric.max, encode_buckets(sketch.buckets()), metric.flagged.all()).run();
 }
 
 /// Counted, not kept: how many samples had no place. As of now, whatever the device says: its clock makes no rows.
@@ -56,7 +57,7 @@ Result<void> put_other(store::Tx& tx, Place const& place, std::string const& mod
 }
 
 bool is_usable(wire::MetricsItem::Metric const& metric) {
-  return metric.count > 0 && std::isfinite(metric.sum) && std::isfinite(metric.min) && std::isfinite(metric.max);
+  return (metric.count > 0 || metric.flagged.all() > 0) && std::isfinite(metric.sum) && std::isfinite(metric.min) && std::isfinite(metric.max);
 }
 
 }  // namespace
@@ -66,6 +67,7 @@ Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem cons
   FLEET_TRY(auto const version, version_of(tx, item.model, item.digest));
   Place const place{device.to_outbox, now};
   auto const start = place.start_of(std::min(item.since, now));
+  device.latest.take(item, version, now);
   std::int64_t without_place = 0;
   for (auto const& metric : item.metrics) {
     if (!is_usable(metric)) continue;
@@ -73,7 +75,7 @@ Result<void> fold(store::Tx& tx, Reporting const& device, wire::MetricsItem cons
     // What comes as it happens is bounded by time itself.
     bool const in_time = stored && (stored->sketch || item.since >= now - kInTime);
     if (!stored || !(in_time || device.old_intervals.take())) {
-      without_place += metric.count;
+      without_place += metric.count + metric.flagged.all();
       continue;
     }
     FLEET_CHECK(put(tx, place, *stored, start, metric));

@@ -33,6 +33,7 @@ bool Wanted::covers(Source const& source) const {
 }
 
 void Sum::add(std::int64_t more, double sum_of_more, double least, double most) {
+  if (more == 0) return;
   min = count == 0 ? least : std::min(min, least);
   max = count == 0 ? most : std::max(max, most);
   count += more;
@@ -54,6 +55,7 @@ Result<void> OwnIntervals::each(Wanted const& wanted, Take const& take) const {
     if (!chosen) continue;
     Sum sum;
     sum.add(row.int64(6), row.real(7), row.real(8), row.real(9));
+    sum.flagged = row.int64(11);
     if (wanted.sketches) {
       FLEET_TRY(auto const buckets, decode_buckets(row.text_view(10)));
       sum.sketch = stats::Sketch(buckets);

@@ -22,6 +22,7 @@ struct Source {
 /// Samples added up.
 struct Sum {
   std::int64_t count = 0;
+  std::int64_t flagged = 0;  ///< samples beside them, that count for nothing else
   double sum = 0, min = 0, max = 0;
   stats::Sketch sketch;  ///< empty: of a counter, a gauge or a set
   void add(std::int64_t more, double sum_of_more, double least, double most);

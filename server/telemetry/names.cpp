@@ -14,30 +14,29 @@ namespace {
 
 namespace json = boost::json;
 
-using Schema = std::map<std::string, wire::MetricSchema, std::less<>>;
-
 struct TypeOfKind {
   std::string_view kind, type;
 };
 constexpr auto kTypes =
     std::to_array<TypeOfKind>({{"c", "counter"}, {"g", "gauge"}, {"s", "set"}, {"ms", "timing"}, {"h", "histogram"}, {"d", "distribution"}});
 
+}  // namespace
+
 std::string type_of(std::string_view kind) {
   auto const found = std::find_if(kTypes.begin(), kTypes.end(), [&](TypeOfKind const& one) { return one.kind == kind; });
   return found == kTypes.end() ? std::string() : std::string(found->type);
 }
 
-Result<Schema> schema_of(db::Connection& reader, std::string const& model) {
-  Schema out;
+Result<Units> load_units(db::Connection& reader, std::string const& model) {
+  Units out;
   auto row = reader.prepare(kNewestDocument);
   FLEET_TRY(bool const found, row.bind_all(model).step());
   if (!found) return out;
   FLEET_TRY(auto const release, wire::decode_release(row.text_view(0)));
-  out.insert(release.manifest.schema.begin(), release.manifest.schema.end());
+  for (auto const& [name, metric] : release.manifest.schema)
+    if (!metric.unit.empty()) out.emplace(name, metric.unit);
   return out;
 }
-
-}  // namespace
 
 Result<std::vector<Metric>> list_metrics(db::Connection& reader, std::string const& of_model, std::string const& model, std::string const& name, int limit) {
   std::vector<Metric> out;
@@ -50,13 +49,13 @@ Result<std::vector<Metric>> list_metrics(db::Connection& reader, std::string con
       out.push_back({row.text(0), row.text(1), type_of(row.text_view(2)), {}, from_unix_ms(row.int64(3))});
     }
   }
-  std::map<std::string, Schema> schemas;
+  std::map<std::string, Units> units;
   for (auto& metric : out) {
-    if (!schemas.contains(metric.model)) {
-      FLEET_TRY(schemas[metric.model], schema_of(reader, metric.model));
+    if (!units.contains(metric.model)) {
+      FLEET_TRY(units[metric.model], load_units(reader, metric.model));
     }
-    auto const& schema = schemas[metric.model];
-    if (auto const found = schema.find(metric.name); found != schema.end()) metric.unit = found->second.unit;
+    auto const& known = units[metric.model];
+    if (auto const found = known.find(metric.name); found != known.end()) metric.unit = found->second;
   }
   return out;
 }

@@ -17,16 +17,18 @@ inline constexpr db::Query kAddSeries{"telemetry_add_series",
 inline constexpr db::Query kTouchSeries{"telemetry_touch_series", "UPDATE metric_series SET seen = ?2 WHERE n = ?1"};
 inline constexpr db::Query kPutInterval{
     "telemetry_put_interval",
-    "INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+    "INSERT INTO metric_intervals (series, start, count, sum, min, max, sketch, flagged) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
     "ON CONFLICT (series, start) DO UPDATE SET "
     "count = CASE WHEN metric_intervals.count + excluded.count < 9007199254740991 THEN metric_intervals.count + excluded.count ELSE 9007199254740991 END, "
-    "sum = metric_intervals.sum + excluded.sum, min = CASE WHEN excluded.min < metric_intervals.min THEN excluded.min ELSE metric_intervals.min END, "
-    "max = CASE WHEN excluded.max > metric_intervals.max THEN excluded.max ELSE metric_intervals.max END, sketch = excluded.sketch"};
+    "sum = metric_intervals.sum + excluded.sum, flagged = metric_intervals.flagged + excluded.flagged, "
+    "min = CASE WHEN excluded.count > 0 AND (metric_intervals.count = 0 OR excluded.min < metric_intervals.min) THEN excluded.min ELSE metric_intervals.min END, "
+    "max = CASE WHEN excluded.count > 0 AND (metric_intervals.count = 0 OR excluded.max > metric_intervals.max) THEN excluded.max ELSE metric_intervals.max END, "
+    "sketch = excluded.sketch"};
 inline constexpr db::Query kGetSketch{"telemetry_get_sketch", "SELECT sketch FROM metric_intervals WHERE series = ?1 AND start = ?2"};
 // An empty model or version selects all of them. A series' intervals follow each other.
 inline constexpr db::Query kReadIntervals{
     "telemetry_read_intervals",
-    "SELECT s.n, s.model, s.version, s.hardware, s.labels, i.start, i.count, i.sum, i.min, i.max, i.sketch FROM metric_series s "
+    "SELECT s.n, s.model, s.version, s.hardware, s.labels, i.start, i.count, i.sum, i.min, i.max, i.sketch, i.flagged FROM metric_series s "
     "JOIN metric_intervals i ON i.series = s.n WHERE s.metric = ?1 AND i.start >= ?2 AND (?3 = '' OR s.model = ?3) AND (?4 = '' OR s.version = ?4) "
     "ORDER BY s.model, s.version, s.hardware, s.labels, i.start"};
 inline constexpr db::Query kKnowsMetric{"telemetry_knows_metric", "SELECT 1 FROM metric_names WHERE model = ?1 AND metric = ?2"};
@@ -43,7 +45,7 @@ inline constexpr db::Query kCountSeries{"telemetry_count_series", "SELECT many F
 inline constexpr db::Query kAddToSeriesCount{"telemetry_add_to_series_count", "UPDATE telemetry_series_count SET many = many + ?1"};
 // After the start ?1 of series ?2, and before ?3: the oldest ?4.
 inline constexpr db::Query kOldIntervals{"telemetry_old_intervals",
-                                         "SELECT series, start, count, sum, min, max, sketch FROM metric_intervals WHERE (start, series) > (?1, ?2) AND start < ?3 "
+                                         "SELECT series, start, count, sum, min, max, sketch, flagged FROM metric_intervals WHERE (start, series) > (?1, ?2) AND start < ?3 "
                                          "ORDER BY start, series LIMIT ?4"};
 inline constexpr db::Query kDropInterval{"telemetry_drop_interval", "DELETE FROM metric_intervals WHERE series = ?1 AND start = ?2"};
 // ?1: what is older; ?2: how many rows at most.
@@ -88,10 +90,17 @@ inline constexpr db::Query kForgetMetrics{
     "telemetry_forget_metrics",
     "DELETE FROM metric_names WHERE (model, metric) IN (SELECT model, metric FROM metric_names WHERE seen < ?1 ORDER BY seen LIMIT ?2)"};
 
+inline constexpr db::Query kGetLatest{"telemetry_get_latest", "SELECT at, metrics, skew, told_off, told FROM device_latest WHERE device = ?1"};
+inline constexpr db::Query kPutLatest{"telemetry_put_latest",
+                                      "INSERT INTO device_latest (device, at, metrics, flagged, skew, told_off, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
+                                      "ON CONFLICT (device) DO UPDATE SET at = excluded.at, metrics = excluded.metrics, flagged = excluded.flagged, "
+                                      "skew = excluded.skew, told_off = excluded.told_off, told = excluded.told"};
+inline constexpr db::Query kCountFlagged{"telemetry_count_flagged", "SELECT flagged, count(*) FROM device_latest WHERE flagged > 0 GROUP BY flagged"};
+
 inline constexpr auto kQueries = std::to_array<db::Query>(
     {kVersionOfDigest, kFindSeries,      kAddSeries,     kTouchSeries, kPutInterval, kGetSketch,     kReadIntervals, kKnowsMetric, kCountMetrics,
      kPutMetric,       kListMetrics,     kKinds,         kNewestDocument, kCountSeries, kAddToSeriesCount, kOldIntervals, kDropInterval, kForgetIntervals,
      kDropIntervals,   kDropSeries,      kLabelSets,     kForgetMetrics,  kWaiting,     kAppend,           kGetBatch,     kEndOfBatch,   kPutBatch,
-     kReadBatch,       kCountBatch,      kDropBatchRows, kDropBatch,      kMoveIntervals, kDropOldest});
+     kReadBatch,       kCountBatch,      kDropBatchRows, kDropBatch,      kMoveIntervals, kDropOldest,   kGetLatest,    kPutLatest,    kCountFlagged});
 
 }  // namespace fleet::telemetry

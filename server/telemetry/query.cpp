@@ -21,7 +21,7 @@ struct StatName {
   std::string_view name;
   Stat stat;
 };
-constexpr auto kStats = std::to_array<StatName>({{"mean", Stat::mean}, {"rate", Stat::rate}, {"count", Stat::count}, {"p50", Stat::p50}, {"p95", Stat::p95}});
+constexpr auto kStats = std::to_array<StatName>({{"mean", Stat::mean}, {"rate", Stat::rate}, {"count", Stat::count}, {"p50", Stat::p50}, {"p95", Stat::p95}, {"flagged", Stat::flagged}});
 
 using Steps = std::map<std::int64_t, Sum>;
 
@@ -33,6 +33,7 @@ double value_of(Sum const& step, SeriesQuery const& query, Millis length) {
   switch (query.stat) {
     case Stat::mean: return step.sum / static_cast<double>(step.count);
     case Stat::count: return static_cast<double>(step.count);
+    case Stat::flagged: return static_cast<double>(step.flagged);
     case Stat::p50: return step.sketch.quantile(0.50);
     case Stat::p95: return step.sketch.quantile(0.95);
     // Counters and gauges have no sketch.
@@ -41,7 +42,10 @@ double value_of(Sum const& step, SeriesQuery const& query, Millis length) {
   return 0;
 }
 
-bool can_answer(Sum const& step, Stat stat) { return step.sketch.count() > 0 || (stat != Stat::p50 && stat != Stat::p95); }
+bool can_answer(Sum const& step, Stat stat) {
+  if (stat == Stat::flagged) return true;
+  return step.count > 0 && (step.sketch.count() > 0 || (stat != Stat::p50 && stat != Stat::p95));
+}
 
 std::string field_of(Source const& source, std::string const& name) {
   if (name == "model") return source.model;
@@ -54,15 +58,18 @@ std::string field_of(Source const& source, std::string const& name) {
 json::object to_json(std::vector<std::string> const& values, Steps const& steps, SeriesQuery const& query, Intervals const& intervals) {
   json::object labels;
   for (std::size_t i = 0; i < values.size(); ++i) labels[query.by[i]] = values[i];
-  json::array points;
+  json::array points, flagged;
   for (auto const& [start, step] : steps) {
+    if (step.flagged > 0) flagged.push_back(json::array{to_rfc3339(from_unix_ms(start)), step.flagged});
     if (!can_answer(step, query.stat)) continue;
     // Of what is kept in longer intervals than the step the interval counts.
     auto const value = value_of(step, query, std::max(query.step, intervals.length_at(from_unix_ms(start), query.now)));
     if (!std::isfinite(value)) continue;  // JSON has no infinity
-    points.push_back(json::array{to_rfc3339(from_unix_ms(start)), query.stat == Stat::count ? value : rounded(value)});
+    points.push_back(json::array{to_rfc3339(from_unix_ms(start)), query.stat == Stat::count || query.stat == Stat::flagged ? value : rounded(value)});
   }
-  return {{"labels", std::move(labels)}, {"points", std::move(points)}};
+  json::object out{{"labels", std::move(labels)}, {"points", std::move(points)}};
+  if (!flagged.empty()) out["flagged"] = std::move(flagged);
+  return out;
 }
 
 }  // namespace
@@ -76,9 +83,9 @@ Result<SeriesQuery> parse_query(RawQuery const& raw, registry::Limits const& lim
   query.wanted.step = query.step;
   auto const stat = std::find_if(kStats.begin(), kStats.end(), [&](auto const& row) { return row.name == (raw.stat.empty() ? "mean" : raw.stat); });
   if (stat != kStats.end()) query.stat = stat->stat;
-  else terms.fault("stat", fmt::format("\"{}\" is none of mean, rate, count, p50, p95", raw.stat));
+  else terms.fault("stat", fmt::format("\"{}\" is none of mean, rate, count, p50, p95, flagged", raw.stat));
   query.by = terms.by(raw.by);
-  query.wanted.selector = terms.selector(raw.selector);
+  query.wanted.selector = terms.selector(raw.selector, raw.groups);
   query.wanted.sketches = needs_sketch(query.stat);
   query.wanted.known = limiting_labels(limits);
   query.now = now;
@@ -99,6 +106,7 @@ Result<std::string> run_query(Intervals const& intervals, SeriesQuery const& que
       return bad_query({{"by", fmt::format("this is more than {} points: a longer step, a later since, or fewer series", SeriesQuery::kAllPointsMax)}});
     auto& step = at->second;
     step.add(sum.count, sum.sum, sum.min, sum.max);
+    step.flagged += sum.flagged;
     auto const before = step.sketch.buckets().size();
     step.sketch.merge(sum.sketch);
     buckets += step.sketch.buckets().size() - before;

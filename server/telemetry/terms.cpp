@@ -1,5 +1,6 @@
 #include "server/telemetry/terms.hpp"
 
+#include "server/registry/groups.hpp"
 #include "server/telemetry/ages.hpp"
 
 #include <fmt/format.h>
@@ -39,16 +40,37 @@ Millis Terms::step(std::string const& text, std::string_view fallback) {
   return kInterval;
 }
 
-registry::Selector Terms::selector(std::string const& text) {
+registry::Selector Terms::selector(std::string const& text, registry::Selector::Groups groups) {
   auto selector = registry::Selector::parse(text);
   if (!selector) {
     fault("selector", selector.error().detail);
     return {};
   }
-  for (auto const& condition : selector->conditions())
-    if (condition.key != "hardware" && std::find(labels_.begin(), labels_.end(), condition.key) == labels_.end())
-      fault("selector", fmt::format("\"{}\": samples are kept by hardware{}", condition.key, and_labels(labels_)));
+  selector->set_groups(std::move(groups));
+  check_keys(*selector, {});
   return *std::move(selector);
+}
+
+/// Groups may be of labels; samples are sums of many devices, so that nothing is known of one of them.
+void Terms::check_keys(registry::Selector const& selector, std::string const& of_group) {
+  auto const refuse = [&](std::string const& what, std::string const& why) { fault("selector", fmt::format("{}\"{}\": {}", of_group, what, why)); };
+  for (auto const& condition : selector.conditions()) {
+    if (condition.key == "hardware" || std::find(labels_.begin(), labels_.end(), condition.key) != labels_.end()) continue;
+    if (condition.key == "id") refuse("id", "samples are sums over devices; what a device measured last: fleetctl telemetry latest ID");
+    else if (condition.key == "running") refuse("running", "samples are kept by release: --release MODEL@VERSION");
+    else if (condition.key != "group") refuse(condition.key, fmt::format("samples are kept by hardware{}", and_labels(labels_)));
+  }
+  for (auto const& name : selector.group_names()) {
+    auto const found = selector.groups().find(name);
+    if (found == selector.groups().end()) refuse("group=" + name, "there is no such group: fleetctl group list");
+    else if (found->second == nullptr) refuse("group=" + name, fmt::format("it is a list of ids, and samples are sums over devices; a group by a selector over hardware{} fits", and_labels(labels_)));
+    else check_keys(*found->second, fmt::format("{}group={}, ", of_group, name));
+  }
+}
+
+registry::Selector::Groups groups_of(db::Connection& reader, std::string const& selector) {
+  auto const read = registry::read_question(reader, selector);
+  return read ? read->groups() : registry::Selector::Groups{};
 }
 
 std::vector<std::string> Terms::by(std::string_view text) {

@@ -7,6 +7,7 @@
 #include "server/events/audit.hpp"
 #include "server/telemetry/fold.hpp"
 #include "server/telemetry/labels.hpp"
+#include "server/telemetry/latest.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -50,8 +51,8 @@ struct Quotas {
 /// A piece of a report on its way into the database.
 class Intake {
 public:
-  Intake(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, Reporter reporter, SysTime now, telemetry::Sink const* sink)
-      : tx_(tx), engine_(engine), reporters_(reporters), facts_(std::move(reporter.facts)), quotas_(facts_.n, reporter.quotas, now), now_(now), sink_(sink) {}
+  Intake(store::Tx& tx, rollout::Engine& engine, Reporters& reporters, Reporter reporter, SysTime now, telemetry::Sink const* sink, std::optional<Millis> skew)
+      : tx_(tx), engine_(engine), reporters_(reporters), facts_(std::move(reporter.facts)), quotas_(facts_.n, reporter.quotas, now), now_(now), sink_(sink), skew_(skew) {}
 
   /// False: what devices measure waits for a sink already, as much as may. Looked at once a piece.
   Result<bool> has_room(wire::ReportItem const& item) {
@@ -78,6 +79,7 @@ public:
     for (auto const& [model, item] : last_updates_) FLEET_CHECK(put_model(*item));
     if (!last_updates_.empty()) tx_.raise_device_epoch(facts_.n);
     for (auto const& [tier, items] : dropped_) FLEET_CHECK(emit("device.telemetry_dropped", json::object{{"tier", tier}, {"items", items}}));
+    FLEET_CHECK(keep_latest());
     if (auto const over = quotas_.events.tell(); over > 0) FLEET_CHECK(put_event("device.other", json::object{{"items", over}}));
     return quotas_.save(tx_);
   }
@@ -119,10 +121,10 @@ private:
 
   Result<void> take_metrics(wire::MetricsItem const& item) {
     FLEET_TRY(bool const known, item.model.empty() ? Result<bool>(true) : reporters_.knows(tx_, item.model));
-    if (known) return fold(item);
-    auto nameless = item;
-    nameless.model.clear();
-    return fold(nameless);
+    auto named = item;
+    if (!known) named.model.clear();
+    bool const is_off = skew_.value_or(Millis{0}) != Millis{0} || telemetry::is_ahead(item, now_);
+    return fold(is_off ? telemetry::without_time(std::move(named), now_) : named);
   }
 
   Result<void> fold(wire::MetricsItem const& item) {
@@ -130,8 +132,20 @@ private:
       FLEET_TRY(auto const names, reporters_.labels(tx_));
       kept_ = telemetry::kept_by(names, facts_.labels);
     }
-    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals, sink_ != nullptr}, item, now_));
+    if (!latest_) {
+      FLEET_TRY(latest_, telemetry::load_latest(tx_.connection(), facts_.n));
+      latest_->other = 0;
+    }
+    FLEET_CHECK(telemetry::fold(tx_, {facts_.hardware, *kept_, quotas_.series, quotas_.intervals, *latest_, sink_ != nullptr}, item, now_));
     return engine_.on_metrics(tx_, facts_, item, now_);
+  }
+
+  Result<void> keep_latest() {
+    if (!latest_) return {};
+    if (skew_) latest_->skew = *skew_;
+    for (auto const& change : telemetry::take_changes(*latest_, now_))
+      if (quotas_.events.take()) FLEET_CHECK(events::emit(tx_, now_, change.type, "device/" + facts_.id, "device:" + facts_.id, change.data));
+    return telemetry::save_latest(tx_, facts_.n, *latest_);
   }
 
   Result<void> take_facts(wire::FactsItem const& item) {
@@ -153,6 +167,8 @@ private:
   SysTime now_;
   telemetry::Sink const* sink_;
   std::optional<bool> room_;
+  std::optional<Millis> skew_;                 ///< of the device's clock; nothing: it did not say
+  std::optional<telemetry::Latest> latest_;    ///< of a piece that has samples
   std::optional<telemetry::KeptBy> kept_;  ///< looked up once a piece that has samples
   std::map<std::string, wire::UpdateItem const*> last_updates_;
   std::map<std::string, std::int64_t> dropped_;  ///< by tier
@@ -163,12 +179,14 @@ private:
 std::vector<wire::Report> cut(wire::Report report) {
   std::vector<wire::Report> out(1);
   out.back().boot_id = report.boot_id;
+  out.back().clock = report.clock;
   std::size_t items = 0;
   for (auto const tier : wire::kTiers)
     for (auto& item : report.items[tier]) {
       if (items++ == kItemsOfPiece) {
         items = 1;
         out.emplace_back().boot_id = report.boot_id;
+        out.back().clock = report.clock;
       }
       out.back().items[tier].push_back(std::move(item));
     }
@@ -186,7 +204,9 @@ Result<wire::ReportAnswer> take_report(store::Tx& tx, rollout::Engine& engine, R
                                        SysTime now, Heard heard, telemetry::Sink* sink) {
   FLEET_TRY(auto reporter, reporters.take(tx, device_n));
   auto const before = reporter.acked;
-  Intake intake(tx, engine, reporters, std::move(reporter), now, sink);
+  // A receipt is carried for days.
+  auto const skew = heard == Heard::now && report.clock != SysTime{} ? std::optional(telemetry::skew_of(report.clock, now)) : std::nullopt;
+  Intake intake(tx, engine, reporters, std::move(reporter), now, sink, skew);
   wire::ReportAnswer answer{before, before};
   for (auto const tier : wire::kTiers) {
     auto& acked = answer.acked[tier];

@@ -18,6 +18,7 @@ constexpr std::size_t kBets = DeviceSamples::kBets;
 constexpr int kBad = 1, kCovered = 2;
 constexpr int reached_at(std::size_t age) { return 1 << (2 + 2 * age); }
 constexpr int bad_by(std::size_t age) { return 2 << (2 + 2 * age); }
+constexpr int kFlagged = 1 << (2 + 2 * kAges.size()), kNothing = 2 << (2 + 2 * kAges.size());
 /// Of a gate's `devices_max`: what a device's own sequence may err.
 constexpr double kLevelShare = .25;
 
@@ -83,7 +84,7 @@ bool any(std::array<double, kBets> const& logs) {
 }  // namespace
 
 bool DeviceSamples::operator==(DeviceSamples const& o) const {
-  return block == o.block && count == o.count && sum == o.sum && blocks == o.blocks && samples == o.samples && bad_at == o.bad_at && below == o.below && above == o.above &&
+  return block == o.block && count == o.count && sum == o.sum && blocks == o.blocks && samples == o.samples && flagged == o.flagged && bad_at == o.bad_at && below == o.below && above == o.above &&
          sums.count == o.sums.count && sums.mean == o.sums.mean && sums.squares == o.sums.squares;
 }
 
@@ -101,10 +102,16 @@ void close(DeviceSamples& s, AbsoluteGate const& gate, std::optional<MetricRange
   if (block_at(gate, now) > s.block) close_block(s, gate, range);
 }
 
-bool is_covered(DeviceSamples const& s, AbsoluteGate const& gate) { return s.blocks >= gate.blocks && s.samples >= gate.samples; }
+void add_flagged(DeviceSamples& s, std::int64_t count) {
+  if (count > 0 && __builtin_add_overflow(s.flagged, count, &s.flagged)) s.flagged = INT64_MAX;
+}
+
+bool is_flagged(DeviceSamples const& s) { return s.flagged > 0 && s.flagged >= s.samples + s.count; }
+
+bool is_covered(DeviceSamples const& s, AbsoluteGate const& gate) { return !is_flagged(s) && s.blocks >= gate.blocks && s.samples >= gate.samples; }
 
 int class_of(DeviceSamples const& s, AbsoluteGate const& gate) {
-  int out = (is_bad(s) ? kBad : 0) | (is_covered(s, gate) ? kCovered : 0);
+  int out = (is_bad(s) ? kBad : 0) | (is_covered(s, gate) ? kCovered : 0) | (is_flagged(s) ? kFlagged : 0) | (s.blocks + s.count == 0 ? kNothing : 0);
   for (std::size_t i = 0; i < kAges.size(); ++i) {
     auto const age = std::max<std::int64_t>(1, std::llround(kAges[i] * static_cast<double>(gate.blocks)));
     if (s.blocks < age) continue;
@@ -117,7 +124,9 @@ int class_of(DeviceSamples const& s, AbsoluteGate const& gate) {
 void count(MetricTally& tally, int sample_class, Arm arm, bool healthy, std::int64_t devices) {
   bool const canary = side_of(arm) == 0;
   auto const is = [&](int bit) { return (sample_class & bit) != 0; };
-  (canary ? tally.seen : tally.control_seen) += devices;
+  if (!is(kNothing)) (canary ? tally.seen : tally.control_seen) += devices;
+  (canary ? tally.heard : tally.control_heard) += devices;
+  if (is(kFlagged)) (canary ? tally.flagged : tally.control_flagged) += devices;
   if (is(kBad)) (canary ? tally.bad : tally.control_bad) += devices;
   if (canary && healthy && is(kCovered)) tally.covered += devices;
   for (std::size_t i = 0; i < kAges.size(); ++i) {
@@ -129,11 +138,12 @@ void count(MetricTally& tally, int sample_class, Arm arm, bool healthy, std::int
 }
 
 void count(MetricTally& tally, DeviceSamples const& s, AbsoluteGate const& gate, Arm arm, bool healthy, int devices) {
-  if (s.blocks + s.count > 0) count(tally, class_of(s, gate), arm, healthy, devices);
+  if (s.blocks + s.count + s.flagged > 0) count(tally, class_of(s, gate), arm, healthy, devices);
 }
 
 std::string encode(DeviceSamples const& s) {
   json::object out{{"block", s.block}, {"count", s.count}, {"blocks", s.blocks}, {"samples", s.samples}, {"bad_at", s.bad_at}};
+  if (s.flagged > 0) out["flagged"] = s.flagged;
   if (s.sum != 0) out["sum"] = write_exact({&s.sum, 1});
   if (any(s.below)) out["below"] = write_exact(s.below);
   if (any(s.above)) out["above"] = write_exact(s.above);
@@ -154,6 +164,7 @@ Result<DeviceSamples> decode_samples(std::string_view text) {
   out.count = reader.integer("count", 0, kMost, 0);
   out.blocks = reader.integer("blocks", 0, kMost, 0);
   out.samples = reader.integer("samples", 0, kMost, 0);
+  out.flagged = reader.integer("flagged", 0, INT64_MAX, 0);
   out.bad_at = reader.integer("bad_at", 0, kMost, 0);
   std::array<double, 3> sums{};
   if (!faults.empty() || !read_numbers(from, "sum", {&out.sum, 1}) || !read_numbers(from, "below", out.below) || !read_numbers(from, "above", out.above) || !read_numbers(from, "sums", sums)) return corrupt;

@@ -27,6 +27,7 @@ struct DeviceSamples {
   std::int64_t count = 0;               ///< samples in it
   double sum = 0;
   std::int64_t blocks = 0, samples = 0; ///< closed blocks, and the samples in them
+  std::int64_t flagged = 0;             ///< samples beside them that count for nothing: of a sensor that is stuck, say
   std::int64_t bad_at = 0;              ///< closed blocks when it was shown to be bad, which stands; 0: it was not
   std::array<double, kBets> below{}, above{};  ///< logs of wealth against "at least min" and "at most max", where the range is declared
   stats::AsymptoticMean::Sums sums;     ///< where it is not
@@ -39,17 +40,21 @@ struct DeviceSamples {
 /// @param count  so many; none changes nothing
 /// @param sum    of their values; not finite: they are left out
 void add(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricRange> const& range, SysTime at, std::int64_t count, double sum);
+/// Counts flagged ones.
+void add_flagged(DeviceSamples& samples, std::int64_t count);
+/// At least as many of its samples are flagged as count: it says nothing of the release, good or bad (docs/adr/0059).
+[[nodiscard]] bool is_flagged(DeviceSamples const& samples);
 /// Closes the open block when its time is over: what a device that went quiet has sent counts, too.
 void close(DeviceSamples& samples, AbsoluteGate const& gate, std::optional<MetricRange> const& range, SysTime now);
 
 /// Its mean is shown to be outside the gate's bounds, at a quarter of `devices_max`: so few healthy devices are called bad that they do not add up to it.
 [[nodiscard]] inline bool is_bad(DeviceSamples const& samples) { return samples.bad_at > 0; }
-/// It has sent enough to be evidence to pass.
+/// It has sent enough to be evidence to pass, and is not flagged.
 [[nodiscard]] bool is_covered(DeviceSamples const& samples, AbsoluteGate const& gate);
 
 /// What a gate counts of a device, in one small number: bit 0 is_bad, bit 1 is_covered, then two bits for each of kAges: it has sent so many blocks, and
-/// was bad by then. So that whoever keeps counts by it reads a handful of them, whatever the fleet's size.
-inline constexpr int kSampleClasses = 1 << (2 + 2 * kAges.size());
+/// was bad by then; then is_flagged, and whether any of its samples counts. So that whoever keeps counts by it reads a handful of them, whatever the fleet's size.
+inline constexpr int kSampleClasses = 1 << (4 + 2 * kAges.size());
 [[nodiscard]] int class_of(DeviceSamples const& samples, AbsoluteGate const& gate);
 /// Adds devices of one class that have sent samples to what their gate has seen, or, with a negative number, takes them away.
 /// @param healthy  their outcome is; only of canaries

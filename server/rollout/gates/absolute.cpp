@@ -65,7 +65,8 @@ void judge_metric(Case const& c, AbsoluteGate const& gate, MetricTally const& ta
   auto const share = c.facts.healthy == 0 || waits ? 0 : static_cast<double>(tally.covered) / static_cast<double>(c.facts.healthy);
   out.push_back(need("coverage " + gate.metric, share, kCoverage,
                      fmt::format("coverage: {} of {} healthy devices have sent enough samples of {} ({} each); {} must have", tally.covered, c.facts.healthy,
-                                 gate.metric, gate.samples, percent_text(kCoverage))));
+                                 gate.metric, gate.samples, percent_text(kCoverage)) +
+                         (tally.flagged > 0 ? fmt::format("; samples of {} are flagged, and count for nothing", devices_text(tally.flagged)) : std::string())));
 }
 
 }  // namespace

@@ -31,12 +31,14 @@ inline constexpr std::array kAges{.25, .5, 1.};
 /// Devices judged by one absolute gate of a metric (engine/samples.hpp counts them).
 struct MetricTally {
   std::int64_t bad = 0, control_bad = 0;    ///< their own sequences have shown it
-  std::int64_t seen = 0, control_seen = 0;  ///< have sent samples at all
+  std::int64_t seen = 0, control_seen = 0;  ///< have sent samples that count at all
   std::int64_t covered = 0;                 ///< healthy canaries with enough of them
   struct Arms {
     stats::Tally canary, control;
   };
   std::array<Arms, kAges.size()> aged{};    ///< those that have sent so many blocks, and of these the ones that were bad by then
+  std::int64_t heard = 0, control_heard = 0;      ///< have sent any, or flagged ones
+  std::int64_t flagged = 0, control_flagged = 0;  ///< of these, at least as many are flagged as count
 };
 
 /// What is known of a rollout at one moment, beside its judged windows. Counts are of canaries where nothing else is said.

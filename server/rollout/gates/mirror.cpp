@@ -37,6 +37,8 @@ Facts mirrored(Facts const& facts) {
   for (auto& metric : out.metrics) {
     std::swap(metric.bad, metric.control_bad);
     std::swap(metric.seen, metric.control_seen);
+    std::swap(metric.heard, metric.control_heard);
+    std::swap(metric.flagged, metric.control_flagged);
     for (auto& arms : metric.aged) std::swap(arms.canary, arms.control);
   }
   return out;

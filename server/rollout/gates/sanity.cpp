@@ -65,12 +65,32 @@ void judge_unseen(Case const& c, std::vector<GateVerdict>& out) {
   }
 }
 
+/// Sensors that count for nothing are no evidence, good or bad: so a release that breaks them would be judged by nobody. Where they are flagged with canaries
+/// more often than with controls, somebody looks.
+void judge_flagged(Case const& c, std::vector<GateVerdict>& out) {
+  auto const alternatives = FailuresGate{}.alternatives;
+  for (std::size_t i = 0; i < c.facts.metrics.size() && i < c.policy.absolute.size(); ++i) {
+    auto const& tally = c.facts.metrics[i];
+    if (tally.flagged == 0 || tally.control_heard == 0) continue;
+    stats::Table const table{{tally.flagged, tally.heard}, {tally.control_flagged, tally.control_heard}};
+    std::vector<double> sums;
+    for (double const odds : alternatives) sums.push_back(stats::log_likelihood(table, odds));
+    auto const& metric = c.policy.absolute[i].metric;
+    auto verdict = harm_verdict(c, {"sanity " + metric, stats::worse_than(alternatives, sums, 1, 0), 1 / kBound, tally.flagged, {}});
+    if (verdict.decision != Ruling::hold) verdict.decision = Ruling::pause;
+    verdict.text = fmt::format("sanity: samples of {} are flagged (stuck, out of range, missing or of a clock that is off) with {} of {}, and with {} of {} {}: does the release break what measures?",
+                               metric, tally.flagged, canaries_text(c, tally.heard), tally.control_flagged, tally.control_heard, c.words.beside) + verdict.text;
+    out.push_back(std::move(verdict));
+  }
+}
+
 }  // namespace
 
 void judge_sanity(Case const& c, std::vector<GateVerdict>& out) {
   judge_left(c, out);
   judge_sizes(c, out);
   judge_unseen(c, out);
+  judge_flagged(c, out);
 }
 
 }  // namespace fleet::rollout

@@ -68,18 +68,23 @@ Result<bool> add_samples(store::Tx& tx, RolloutView const& view, std::int64_t de
   auto const& policy = view.rollout.policy;
   auto const gate = std::find_if(policy.absolute.begin(), policy.absolute.end(), [&](AbsoluteGate const& one) { return one.metric == metric.name; });
   bool const guarded = gate != policy.absolute.end() && metric.name != kInstallFailure, compared = policy.compares_metric(metric.name);
-  if ((!guarded && !compared) || metric.count <= 0) return false;
+  auto const flagged = metric.flagged.all();
+  if ((!guarded && !compared) || (metric.count <= 0 && flagged == 0)) return false;
+  // Where most of an interval counts for nothing, the rest of it is luck.
+  auto const good = flagged > 0 && flagged >= metric.count ? 0 : metric.count;
+  if (!guarded && good == 0) return false;
   FLEET_TRY(auto row, find_samples(tx, view.rollout.n, device_n, metric.name));
   int sample_class = 0;
   if (guarded) {
-    add(row.samples, *gate, view.range_of(metric.name), at, metric.count, metric.sum);
+    add(row.samples, *gate, view.range_of(metric.name), at, good, metric.sum);
+    add_flagged(row.samples, flagged);
     sample_class = class_of(row.samples, *gate);
   }
-  if (compared) add(row.summary, metric);
+  if (compared && good > 0) add(row.summary, metric);
   bool const healthy = measuring.healthy && measuring.arm == Arm::canary;
   auto put = tx.prepare(queries::kPutSamples);
   put.bind_all(view.rollout.n, metric.name, device_n, to_string(measuring.arm), guarded ? encode(row.samples) : "{}", sample_class, healthy,
-               compared ? encode(row.summary) : std::string());
+               compared && row.summary.count > 0 ? encode(row.summary) : std::string());
   FLEET_CHECK(put.run());
   return row.counted != sample_class;
 }

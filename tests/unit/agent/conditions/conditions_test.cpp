@@ -1,4 +1,5 @@
 #include "agent/conditions/conditions.hpp"
+#include "agent/conditions/health.hpp"
 
 #include "tests/unit/agent/device.hpp"
 
@@ -112,6 +113,33 @@ TEST_CASE("status tells what a device knows of itself, and null where it does no
   auto const text = status_json(*bench.device.context, {}, {});
   for (auto const* const part : {R"("battery":null)", R"("charging":true)", R"("temperature":null)", R"("memory_free":512000000)", R"("disk_free":524288000)"})
     CHECK_MESSAGE(text.find(part) != std::string::npos, text);
+}
+
+TEST_CASE("the device tells what it is like once an hour, what it can tell, and nothing where its owner does not want it") {
+  for (auto const& [yaml, count] : {std::pair{std::string(kSources), std::size_t{6}}, std::pair{std::string("telemetry: {health: 0s}"), std::size_t{0}}}) {
+    Measured measured(yaml);
+    measured.device.fs.put("/proc/uptime", "35002.25 69991.00\n");
+    auto& context = *measured.device.context;
+    Health health(context);
+    health.tell();
+    auto const items = context.collector.drain();
+    std::map<std::string, double> told;
+    for (auto const& item : items)
+      for (auto const& metric : item.metrics) told[metric.name] = metric.sum;
+    REQUIRE(told.size() == count);
+    if (count == 0) continue;
+    CHECK(told.at("agent.temperature_c") == 41.5);
+    CHECK(told.at("agent.battery_percent") == 80);
+    CHECK(told.at("agent.memory_free_bytes") == 500'000 * 1024.);
+    CHECK(told.at("agent.load") == doctest::Approx(.5));
+    CHECK(told.at("agent.uptime_s") == 35'002.25);
+    CHECK(told.at("agent.disk_free_bytes") == 500 << 20);
+    health.tell();
+    CHECK(context.collector.drain().empty());
+    measured.device.clock.advance(std::chrono::hours{1});
+    health.tell();
+    CHECK_FALSE(context.collector.drain().empty());
+  }
 }
 
 }  // namespace fleet::agent

@@ -82,6 +82,12 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
            {"unpack: {entries: 5}", "/unpack/entries"},
            {"telemetry: {udp_port: 70000}", "/telemetry/udp_port"},
            {"telemetry: {interval: 1h, idle: 30m}", "/telemetry/idle"},
+           {"telemetry: {send: []}", "/telemetry/send"},
+           {"telemetry: {health: often}", "/telemetry/health"},
+           {"sensors: [temperature]", "/sensors"},
+           {"sensors: {temperature: {range: [85, -40]}}", "/sensors/temperature/range"},
+           {"sensors: {temperature: {varies: 1ms}}", "/sensors/temperature/varies"},
+           {"sensors: {temperature: {stuck: 1h}}", "/sensors/temperature/stuck"},
            {"statsd: {users: [anna]}", "/statsd/users"},
            {"exec: {programs: {reader: meter-reader}}", "/exec/programs"},
            {"exec: {environment: {FLEET_SLOT: x}}", "/exec/environment"},
@@ -103,6 +109,15 @@ TEST_CASE("agent.yaml: what is wrong is refused by its place") {
     REQUIRE_FALSE(config.error().errors.empty());
     CHECK(config.error().errors.front().pointer == pointer);
   }
+}
+
+TEST_CASE("agent.yaml says what metrics' values are, and which may leave the device") {
+  auto const config = parse_config("{telemetry: {send: [accuracy, 'agent.*'], health: 0s}, sensors: {temperature: {unit: 1, range: [-40, 85], varies: 1h, every: 5m}, faces: {local: true}}}");
+  REQUIRE(config.has_value());
+  CHECK(config->telemetry_send == std::vector<std::string>{"accuracy", "agent.*"});
+  CHECK(config->telemetry_health == Millis{0});
+  CHECK(config->sensors.at("temperature") == wire::MetricSchema{"1", wire::MetricSchema::Range{-40, 85}, std::chrono::hours{1}, std::chrono::minutes{5}});
+  CHECK(config->sensors.at("faces").local);
 }
 
 TEST_CASE("an absent or empty agent.yaml means the defaults") {

@@ -21,7 +21,7 @@ Release sample() {
   release.manifest.health.push_back({{}, {}, HealthCheck::StatsD{"accuracy", 0.9, std::nullopt, "mean", Millis{60'000}, 50}, Millis{2'000}, Millis{10'000}});
   release.manifest.probation = Probation{Millis{5'000}, 20, Millis{60'000}};
   release.manifest.match.memory_min_bytes = 64 << 20;
-  release.manifest.schema = {{"accuracy", {"1", MetricSchema::Range{0, 1}}}, {"latency_ms", {"ms", std::nullopt}}};
+  release.manifest.schema = {{"accuracy", {"1", MetricSchema::Range{0, 1}}}, {"latency_ms", {"ms", std::nullopt}}, {"level", {"", std::nullopt, std::chrono::minutes{10}, std::chrono::minutes{1}, true}}};
   return release;
 }
 
@@ -93,6 +93,9 @@ TEST_CASE("a manifest's schema tells what metrics are, and is refused at its pla
            {R"({"a":{"range":[1,0]}})", "/schema/a/range"},
            {R"({"a":{"range":["0",1]}})", "/schema/a/range"},
            {R"({"a":{"rnge":[0,1]}})", "/schema/a/rnge"},
+           {R"({"a":{"varies":"10ms"}})", "/schema/a/varies"},
+           {R"({"a":{"every":"9000d"}})", "/schema/a/every"},
+           {R"({"a":{"local":1}})", "/schema/a/local"},
        })) {
     CAPTURE(schema.substr(0, 60));
     auto const refused = decode_manifest("{\"schema\":" + schema + "}");
@@ -319,7 +322,8 @@ TEST_CASE("what a device counts is bounded: no sum of all devices can be spoilt 
   auto const good = decode_report(with(R"("count":5,"buckets":{"1":"5"})"));
   REQUIRE_MESSAGE(good.has_value(), (good ? "" : good.error().detail));
   for (auto const* const metric : {R"("count":9223372036854775807)", R"("count":1000000001)", R"("count":5,"buckets":{"1":"9223372036854775807"})",
-                                   R"("count":5,"buckets":{"-2147483648":"1"})", R"("count":5,"buckets":{"40001":"1"})"}) {
+                                   R"("count":5,"buckets":{"-2147483648":"1"})", R"("count":5,"buckets":{"40001":"1"})", R"("flagged":{"stuck":1000000001})", R"("flagged":{"missing":-1})", R"("flagged":{"stuck":0.5})",
+                                   R"("flagged":7)"}) {
     CAPTURE(metric);
     CHECK_FALSE(decode_report(with(metric)).has_value());
   }
@@ -341,7 +345,8 @@ TEST_CASE("a report reads back by tiers, and in each the sequences must rise") {
   report.items[Tier::diagnostic] = {facts, note};
   ReportItem metrics;
   metrics.sequence = 1;
-  metrics.metrics = MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}}};
+  metrics.metrics = MetricsItem{SysTime{}, SysTime{}, "reader", kDigest, {{"accuracy", "d", 2, 1.5, 0.5, 1.0, {{-3, 1}, {0, 1}}}, {"level", "g", 0, 0, 0, 0, {}, {{7, 0, 1, 0}}}}};
+  report.clock = from_unix_ms(1'700'000'000'123);
   report.items[Tier::bulk] = {metrics};
   auto const text = encode(report);
   auto const back = decode_report(text);
@@ -349,6 +354,10 @@ TEST_CASE("a report reads back by tiers, and in each the sequences must rise") {
   CHECK(encode(*back) == text);
   CHECK(back->size() == 4);
   CHECK(back->items[Tier::bulk][0].metrics->metrics[0].buckets.at(-3) == 1);
+  CHECK(back->items[Tier::bulk][0].metrics->metrics[0].flagged == Flagged{});
+  CHECK(back->items[Tier::bulk][0].metrics->metrics[1].flagged == Flagged{{7, 0, 1, 0}});
+  CHECK(back->items[Tier::bulk][0].metrics->metrics[1].flagged.most() == Flag::stuck);
+  CHECK(back->clock == report.clock);
   CHECK(back->items[Tier::diagnostic][1].note->code == "metric_types_differ");
   report.items[Tier::diagnostic][1].sequence = 1;
   CHECK_FALSE(decode_report(encode(report)).has_value());

@@ -94,6 +94,9 @@ struct TwoSites : StoreFixture {
              "INSERT INTO device_models (device, model, running, version, state, rollout, since, error) SELECT n, ?2, '1', '1', 'failed', 'r_' || ?2, 1, ?3 "
              "FROM devices WHERE id = ?1"},
             device, model, error);
+        sql({"test.latest", "INSERT INTO device_latest (device, at, metrics, flagged, skew, told_off, told) SELECT n, 1, '[[\"m\",\"mine\",\"1\",\"g\",1,1,1,\"stuck\",1,\"\",0],"
+                            "[\"n\",\"rival\",\"1\",\"g\",1,1,1,\"stuck\",1,\"\",0]]', 1, 0, 0, 0 FROM devices WHERE id = ?1 ON CONFLICT DO NOTHING"},
+            device);
         sql({"test.history",
              "INSERT INTO device_history (device, time, received, model, version, state, attempt, error) SELECT n, 1, 1, ?2, '1', 'failed', 1, ?3 FROM devices "
              "WHERE id = ?1"},
@@ -210,6 +213,7 @@ std::vector<Case> cases() {
       {get, "/api/v1/devices/{id}/explain", P::read, "/api/v1/devices/in/explain?model=mine", "/api/v1/devices/in/explain?model=rival",
        "/api/v1/devices/yonder/explain"},
       {get, "/api/v1/devices/{id}/history", P::read, "/api/v1/devices/in/history", "", "/api/v1/devices/yonder/history"},
+      {get, "/api/v1/devices/{id}/telemetry", P::read, "/api/v1/devices/in/telemetry", "", "/api/v1/devices/yonder/telemetry"},
       {post, "/api/v1/devices/{id}:collect", P::operate, "/api/v1/devices/in:collect", "/api/v1/devices/in:collect", "/api/v1/devices/yonder:collect", "{}", "{}", "{}", true},
       {get, "/api/v1/devices/{id}/support", P::operate, "/api/v1/devices/in/support", "/api/v1/devices/in/support", "/api/v1/devices/yonder/support", "", "", "", true},
       {get, "/api/v1/devices/{id}/support/content", P::operate, "/api/v1/devices/in/support/content", "/api/v1/devices/in/support/content",

@@ -67,7 +67,7 @@ public:
       FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, now));
       FLEET_TRY(auto const names, load_labels(tx.connection()));
       auto const kept = kept_by(names, labels);
-      return telemetry::fold(tx, {hardware, kept, series, intervals}, item, now);
+      return telemetry::fold(tx, {hardware, kept, series, intervals, latest}, item, now);
     });
   }
   Result<void> keep_by(std::vector<std::string> names) {
@@ -93,6 +93,7 @@ public:
     return *answer;
   }
   std::unique_ptr<store::Store> store;
+  Latest latest;  ///< of whatever device folds
 
 private:
   std::filesystem::path dir_;
@@ -113,6 +114,59 @@ wire::MetricsItem::Metric accuracy(std::int64_t count, double sum) {
 }
 
 }  // namespace
+
+TEST_CASE("flagged samples are counted by the step, and move no mean, least or most; an interval of nothing else has no point") {
+  Kept kept;
+  auto const digest = std::string(64, 'a');
+  auto const at = kNow - std::chrono::minutes{10};
+  auto stuck = accuracy(0, 0);
+  stuck.min = stuck.max = 0;
+  stuck.buckets.clear();
+  stuck.flagged[wire::Flag::stuck] = 7;
+  kept.fold("cam-a", sample(at, digest, stuck));
+  RawQuery const mean{.metric = "accuracy", .since = "1h", .step = "1m"};
+  CHECK(kept.query(mean) == R"({"metric":"accuracy","stat":"mean","series":[{"labels":{},"points":[],"flagged":[["2026-11-20T08:50:00Z",7]]}]})");
+  auto good = accuracy(2, 1.5);
+  good.min = .7;
+  good.max = .8;
+  good.buckets = {{-17, 1}, {-11, 1}};
+  good.flagged[wire::Flag::out_of_range] = 1;
+  kept.fold("cam-a", sample(at, digest, good));
+  kept.fold("cam-a", sample(at, digest, stuck));
+  CHECK(kept.query(mean) == R"({"metric":"accuracy","stat":"mean","series":[{"labels":{},"points":[["2026-11-20T08:50:00Z",7.5E-1]],"flagged":[["2026-11-20T08:50:00Z",15]]}]})");
+  auto flagged = mean;
+  flagged.stat = "flagged";
+  CHECK(kept.query(flagged).find(R"("points":[["2026-11-20T08:50:00Z",1.5E1]])") != std::string::npos);
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals WHERE min > 0.69 AND max < 0.81 AND flagged = 15") == 1);
+  // Intervals that grow longer keep it.
+  while (kept.add_up(kNow + std::chrono::days{20}, 100)) {
+  }
+  CHECK(kept.number("SELECT count(*) FROM metric_intervals WHERE min > 0.69 AND count = 2 AND flagged = 15") == 1);
+}
+
+TEST_CASE("a question by group is one by the labels of its selector; a list of ids, or a device, is told where to ask instead") {
+  Kept kept;
+  auto const shared = std::make_shared<registry::Selector const>(*registry::Selector::parse("site=lab"));
+  auto const other = std::make_shared<registry::Selector const>(*registry::Selector::parse("floor=2"));
+  REQUIRE(kept.keep_by({"site"}).has_value());
+  for (auto const* const site : {"lab", "yard"}) kept.fold("cam-a", sample(kNow - std::chrono::minutes{10}, std::string(64, 'a'), accuracy(1, *site == 'l' ? 1 : 0)), {{"site", site}});
+  RawQuery const raw{.metric = "accuracy", .since = "1h", .step = "1m", .selector = "group=berlin", .groups = {{"berlin", shared}, {"upstairs", other}, {"listed", nullptr}}};
+  CHECK(kept.query(raw).find(R"(["2026-11-20T08:50:00Z",1E0])") != std::string::npos);
+  auto negated = raw;
+  negated.selector = "group!=berlin";
+  CHECK(kept.query(negated).find(R"(["2026-11-20T08:50:00Z",0E0])") != std::string::npos);
+  for (auto const& [selector, says] : std::to_array<std::pair<std::string, std::string>>({{"id=cam-1", "fleetctl telemetry latest ID"},
+                                                                                         {"group=listed", "a list of ids"},
+                                                                                         {"group=nobody", "there is no such group"},
+                                                                                         {"group=upstairs", "group=upstairs, \"floor\""},
+                                                                                         {"running=reader@1", "--release"}})) {
+    auto wrong = raw;
+    wrong.selector = selector;
+    auto const refused = parse_query(wrong, registry::kUnlimited, kept.labels(), kNow);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK_MESSAGE(refused.error().errors.at(0).detail.find(says) != std::string::npos, refused.error().errors.at(0).detail);
+  }
+}
 
 TEST_CASE("samples of two devices fall into one bucket of their release, hardware and minute") {
   Kept kept;
@@ -306,7 +360,7 @@ TEST_CASE("a device without a share keeps what it measures, without the labels")
         FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, kNow));
         FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, kNow));
         FLEET_TRY(auto const names, load_labels(tx.connection()));
-        FLEET_CHECK(telemetry::fold(tx, {"cam-a", kept_by(names, {{"site", "lab"}}), series, intervals}, sample(kNow, "", metric), kNow));
+        FLEET_CHECK(telemetry::fold(tx, {"cam-a", kept_by(names, {{"site", "lab"}}), series, intervals, kept.latest}, sample(kNow, "", metric), kNow));
         return series.save(tx);
       });
     }
@@ -443,10 +497,10 @@ TEST_CASE("features are windows of each series, with what changed from the one b
   RawFeatures raw{.model = "reader", .version = {}, .metric = "inferences", .since = "3h", .step = {}, .selector = {}};
   CHECK(ask(raw) ==
         R"({"time":"2026-11-20T07:00:00Z","step_s":3600,"model":"reader","version":"","hardware":"cam-a","labels":{"site":"lab"},"metric":"inferences","type":"counter",)"
-        R"("count":2,"rate":2E-2,"mean":3.6E1,"min":3.6E1,"max":3.6E1,"p50":null,"p95":null,"delta":null})"
+        R"("count":2,"flagged":0,"rate":2E-2,"mean":3.6E1,"min":3.6E1,"max":3.6E1,"p50":null,"p95":null,"delta":null})"
         "\n"
         R"({"time":"2026-11-20T08:00:00Z","step_s":3600,"model":"reader","version":"","hardware":"cam-a","labels":{"site":"lab"},"metric":"inferences","type":"counter",)"
-        R"("count":1,"rate":4E-2,"mean":1.44E2,"min":1.44E2,"max":1.44E2,"p50":null,"p95":null,"delta":7.2E1})"
+        R"("count":1,"flagged":0,"rate":4E-2,"mean":1.44E2,"min":1.44E2,"max":1.44E2,"p50":null,"p95":null,"delta":7.2E1})"
         "\n");
   raw.metric.clear();
   raw.selector = "site=yard";

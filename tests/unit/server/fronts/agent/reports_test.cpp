@@ -314,3 +314,52 @@ TEST_CASE("reports that are taken together each find their own device, and one t
   CHECK(house.read("SELECT group_concat(device || ' ' || state) FROM (SELECT device, state FROM device_history ORDER BY id)") == "1 committed,2 committed");
   CHECK(house.read("SELECT group_concat(hardware) FROM (SELECT hardware FROM metric_series WHERE metric = 'latency_ms' ORDER BY hardware)") == "cam-a,cam-b");
 }
+
+namespace {
+
+wire::ReportItem level(std::int64_t sequence, House const& house, wire::MetricsItem::Metric metric) {
+  wire::ReportItem item;
+  item.sequence = sequence;
+  item.metrics.emplace();
+  item.metrics->model = "reader";
+  item.metrics->until = house.clock.wall();
+  item.metrics->since = house.clock.wall() - seconds{60};
+  item.metrics->metrics = {std::move(metric)};
+  return item;
+}
+
+}  // namespace
+
+TEST_CASE("a sensor that counts for nothing is told once, stands in the device's row, and goes with the device") {
+  House house;
+  wire::MetricsItem::Metric stuck{.name = "level", .kind = "g", .count = 0, .sum = 0, .min = 0, .max = 0, .buckets = {}, .flagged = {{9, 0, 0, 0}}};
+  for (int i = 1; i <= 5; ++i) CHECK(*take(house, {level(i, house, stuck)}, wire::Tier::bulk) == i);
+  CHECK(house.read("SELECT count(*) FROM events WHERE type = 'device.sensor_flagged'") == "1");
+  CHECK(house.read("SELECT json_extract(data, '$.flag') FROM events WHERE type = 'device.sensor_flagged'") == "stuck");
+  CHECK(house.read("SELECT flagged FROM device_latest WHERE device = 1") == "1");
+  CHECK(house.read("SELECT sum(count) || ' ' || sum(flagged) FROM metric_intervals") == "0 45");
+  REQUIRE_FALSE(house.engine.metrics.empty());
+  CHECK(house.store->write_wait(store::Lane::verbs, [](store::Tx& tx) { return tx.connection().script("DELETE FROM devices WHERE n = 1"); }).has_value());
+  CHECK(house.read("SELECT count(*) FROM device_latest") == "0");
+}
+
+TEST_CASE("what a device reports while its clock is off counts for nothing, and for gates neither; by file nobody knows when it was sent") {
+  House house;
+  wire::MetricsItem::Metric const good{.name = "level", .kind = "g", .count = 1, .sum = 5, .min = 5, .max = 5, .buckets = {}};
+  auto const send = [&](std::int64_t sequence, Millis ahead, fronts::Heard heard) {
+    wire::Report report;
+    report.clock = house.clock.wall() + ahead;
+    report.items[wire::Tier::bulk] = {level(sequence, house, good)};
+    auto const job = [&](store::Tx& tx) { return fronts::take_report(tx, house.engine, 1, report, house.clock.wall(), heard); };
+    REQUIRE(house.store->write_value<wire::ReportAnswer>(store::Lane::devices, job).has_value());
+    return house.engine.metrics.back().metrics.at(0);
+  };
+  CHECK(send(1, -std::chrono::hours{3}, fronts::Heard::now).flagged[wire::Flag::clock_skewed] == 1);
+  CHECK(house.engine.metrics.back().metrics.at(0).count == 0);
+  CHECK(house.read("SELECT skew FROM device_latest") == "-10800000");
+  CHECK(house.read("SELECT json_extract(data, '$.ahead_s') FROM events WHERE type = 'device.clock_skewed'") == "-10800");
+  CHECK(send(2, -std::chrono::hours{3}, fronts::Heard::by_file).count == 1);
+  CHECK(house.read("SELECT skew FROM device_latest") == "-10800000");
+  CHECK(send(3, seconds{20}, fronts::Heard::now).count == 1);
+  CHECK(house.read("SELECT skew FROM device_latest") == "0");
+}

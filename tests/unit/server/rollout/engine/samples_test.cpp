@@ -180,3 +180,36 @@ TEST_CASE("a class says of a device all that its gate counts, and counting is un
   count(none, DeviceSamples{}, gate, Arm::canary, true, 1);  // it has sent nothing
   CHECK(none.seen == 0);
 }
+
+TEST_CASE("a device whose samples are flagged is heard, and neither seen, covered nor bad; what it had shown before stands") {
+  auto gate = at_least(.6);
+  gate.blocks = 4;
+  gate.samples = 40;
+  DeviceSamples broken;
+  add_flagged(broken, 50);
+  CHECK(is_flagged(broken));
+  MetricTally tally;
+  count(tally, broken, gate, Arm::canary, true, 1);
+  CHECK(tally.heard == 1);
+  CHECK(tally.flagged == 1);
+  CHECK(tally.seen + tally.covered + tally.bad == 0);
+  CHECK(*decode_samples(encode(broken)) == broken);
+  REQUIRE(class_of(broken, gate) < kSampleClasses);
+
+  DeviceSamples good, bad;
+  for (int at = 0; at < 12; ++at) {
+    add(good, gate, kShare, hour(at), 10, 9);
+    add(bad, gate, kShare, hour(at), 10, 1);
+  }
+  for (auto* const one : {&good, &bad}) add_flagged(*one, 30);
+  CHECK_MESSAGE(is_covered(good, gate), "a few count for nothing");
+  for (auto* const one : {&good, &bad}) add_flagged(*one, 200);
+  CHECK_FALSE(is_covered(good, gate));
+  CHECK(is_bad(bad));
+  MetricTally both;
+  count(both, good, gate, Arm::control, true, 1);
+  count(both, bad, gate, Arm::control, true, 1);
+  CHECK(both.control_seen == 2);
+  CHECK(both.control_flagged == 2);
+  CHECK(both.control_bad == 1);
+}

@@ -74,3 +74,30 @@ TEST_CASE("sanity never rolls back, and its words say what is odd; it is asked o
     CHECK(bench.ruling("sanity", "harm") == "hold");
   }
 }
+
+TEST_CASE("sensors that are flagged with canaries and not with controls pause the rollout; with both they are the fleet's, and hold by coverage alone") {
+  struct Case {
+    std::string name;
+    std::int64_t heard, flagged, control_heard, control_flagged;
+    std::string says;
+  };
+  std::string const gated = R"({"stages":[{"percent":10},{"percent":100}],"gates":{"failures":{},"absolute":[{"metric":"accuracy","min":0.9}]}})";
+  for (auto const& c : {Case{"none", 40, 0, 360, 0, "nothing"}, Case{"one of forty", 40, 1, 360, 0, "hold"}, Case{"half of both", 40, 20, 360, 180, "hold"},
+                        Case{"controls alone", 40, 0, 360, 300, "nothing"}, Case{"all canaries, no control", 40, 40, 360, 0, "pause"}, Case{"nobody stands beside", 40, 40, 0, 0, "nothing"}}) {
+    CAPTURE(c.name);
+    Bench bench(gated);
+    bench.with(one(cell(40), cell(360)));
+    MetricTally tally;
+    tally.heard = c.heard;
+    tally.flagged = c.flagged;
+    tally.seen = c.heard - c.flagged;
+    tally.control_heard = c.control_heard;
+    tally.control_flagged = c.control_flagged;
+    tally.control_seen = c.control_heard - c.control_flagged;
+    bench.facts.metrics = {tally};
+    CHECK(bench.ruling("sanity accuracy", "harm") == c.says);
+    CHECK(bench.ruling("accuracy", "harm") == "hold");
+    CHECK(bench.ruling("coverage accuracy", "safe") == "hold");
+    CHECK((bench.said("coverage accuracy", "safe").text.find("flagged") != std::string::npos) == (c.flagged > 0));
+  }
+}

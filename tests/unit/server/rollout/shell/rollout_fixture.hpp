@@ -128,7 +128,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
     REQUIRE_MESSAGE(done, done.error().detail);
   }
   /// What it sent in so many seconds until now, a block of a second each.
-  void measure(std::int64_t n, std::string const& version, double accuracy, std::int64_t samples = 60, int blocks = 10) {
+  void measure(std::int64_t n, std::string const& version, double accuracy, std::int64_t samples = 60, int blocks = 10, wire::Flagged const& flagged = {}) {
     for (int block = 1; block <= blocks; ++block) {
       wire::MetricsItem item;
       item.model = "reader";
@@ -141,6 +141,7 @@ struct RolloutFixture : fleet::test::StoreFixture {
       metric.count = samples / blocks;
       metric.sum = accuracy * static_cast<double>(metric.count);
       metric.buckets[stats::Sketch::key_of(accuracy)] = metric.count;
+      metric.flagged = flagged;
       item.metrics.push_back(metric);
       auto const done = store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
         FLEET_TRY(auto const facts, registry::load_device_facts(tx.connection(), n));

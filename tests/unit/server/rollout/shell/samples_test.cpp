@@ -106,6 +106,28 @@ TEST_CASE("samples of another release, of before the switch, or without a gate l
   CHECK(plain.kept().empty());
 }
 
+TEST_CASE("a sensor that is flagged is no evidence: what else it says takes no release back, and lets none pass") {
+  Sampled f;
+  f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };
+  auto const id = f.make("2", kGated)->id;
+  f.steps(1);
+  auto const one = f.canary(id);
+  Desired desired;
+  desired.version = "2";
+  desired.target.rollout = id;
+  desired.target.attempt = 1;
+  f.report(one, desired, "committed", "2");
+  f.measure(one, "2", .1, 60, 10, {{0, 60, 0, 0}});
+  auto const tally = f.tally(id);
+  CHECK(tally.heard == 1);
+  CHECK(tally.flagged == 1);
+  CHECK(tally.bad + tally.seen + tally.covered == 0);
+  CHECK(f.kept() == f.counted());
+  f.measure(one, "2", .1, 600, 10, {{0, 1, 0, 0}});
+  CHECK_MESSAGE(f.tally(id).seen == 1, "a sample now and then is no broken sensor");
+  CHECK(f.kept() == f.counted());
+}
+
 TEST_CASE("who is healthy is covered, by the samples that it sent before") {
   Sampled f;
   f.behaviour = [](auto const&, auto const&) { return Behaviour::lingers; };

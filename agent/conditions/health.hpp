@@ -1,0 +1,20 @@
+#pragma once
+
+#include "agent/conditions/sensors.hpp"
+
+namespace fleet::agent {
+
+/// What the device itself is like, once each `telemetry.health` and when samples are told anyway: gauges of no release, `agent.load` (a processor),
+/// `agent.memory_free_bytes`, `agent.disk_free_bytes`, `agent.temperature_c`, `agent.battery_percent`, `agent.uptime_s`; those that the device can tell.
+class Health {
+public:
+  explicit Health(Context& context) : context_(context), sensors_(context) {}
+  void tell();
+
+private:
+  Context& context_;
+  Sensors sensors_;
+  MonoTime next_{};
+};
+
+}  // namespace fleet::agent
