@@ -26,7 +26,7 @@ Result<Reporter> Reporters::take(store::Tx& tx, std::int64_t device_n) {
   auto const found = devices_.extract(device_n);
   if (found) return std::move(found.mapped());
   FLEET_CHECK(delivery::load_record(tx.connection(), device_n));  // says why it is not among them
-  return Error{Kind::internal, "device_not_loaded", fmt::format("device {} was not read before its report", device_n)};
+  return Error{Kind::internal, "internal", fmt::format("device {} was not read before its report", device_n)};
 }
 
 Result<bool> Reporters::knows(store::Tx& tx, std::string const& model) {
