@@ -35,7 +35,7 @@ all_of = "WITH RECURSIVE k (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM k WHER
 db.execute(all_of + "INSERT INTO devices (n, id, hardware, state, labels, key_sha256, not_after, created_at) SELECT n + 1, 'bench-' || n, CASE WHEN n % 3 THEN 'cam-a' ELSE 'cam-b' END, "
            "'active', '{\"site\":\"' || (n % 100) || '\",\"ring\":\"' || (n % 10) || '\"}', randomblob(32), ?2, 0 FROM k", (count, now + 300 * 86_400_000))
 db.executemany("UPDATE devices SET key_sha256 = ? WHERE n = ?", ((key, n + 1) for n, key in enumerate(keys)))
-db.execute(all_of + "INSERT INTO contacts SELECT n + 1, ?2, 900, 60 FROM k WHERE n >= ?3", (count, now, len(keys)))
+db.execute(all_of + "INSERT INTO contacts (device, seen_at, poll_every_s, report_every_s) SELECT n + 1, ?2, 900, 60 FROM k WHERE n >= ?3", (count, now, len(keys)))
 db.commit()
 db.executescript("PRAGMA journal_mode = WAL;")
 PY
