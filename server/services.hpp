@@ -30,6 +30,7 @@ namespace oidc {
 class IssuerKeys;
 }
 namespace blobs {
+class BlobStore;
 class Turns;
 }
 
@@ -51,6 +52,7 @@ struct Services {
   fronts::Parking const* parking = nullptr;  ///< its parked long-polls: how many there are
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   net::Server* net = nullptr;
+  blobs::BlobStore* blobs = nullptr;         ///< where the bytes of releases lie
   blobs::Turns* turns = nullptr;             ///< which devices fetch objects now
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)
   std::atomic<SysTime> certificate_until{SysTime{}};  ///< of the server's own, as new connections see it; zero: there is none

@@ -6,7 +6,9 @@
 #include "server/api/token_routes.hpp"
 
 #include "server/access/bound_roles.hpp"
+#include "core/base/text.hpp"
 #include "server/access/tokens.hpp"
+#include "server/blobs/store/blob_store.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -29,7 +31,11 @@ Result<Reply> get_healthz(Services&, Call const&, db::Connection&) { return json
 Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader) {
   if (services.draining) return Error{Kind::unavailable, "draining", "the server is ending", "try again in a moment"};
   FLEET_CHECK(store::ping(reader));
-  return json_reply(std::string(kOk));
+  auto const trouble = services.blobs != nullptr ? services.blobs->trouble() : std::nullopt;
+  if (!trouble) return json_reply(std::string(kOk));
+  // Still 200: every node has the same store, and what needs no bytes (polls, reports, verbs) is served on.
+  return json_reply(json::serialize(json::object{{"status", "degraded"},
+                                                 {"blobs", {{"code", trouble->error.code}, {"since", to_rfc3339(trouble->since)}, {"detail", valid_text(trouble->error.detail)}, {"hint", trouble->error.hint}}}}));
 }
 
 Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }

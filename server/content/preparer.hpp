@@ -37,7 +37,7 @@ private:
   /// False: there is no room for it, and nothing to give up for it.
   Result<bool> make_room(std::uint64_t bytes);
   Result<bool> has_room_for(Task const& task);
-  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, services_.data_dir, *services_.keys, stop_}; }
+  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, services_.data_dir, *services_.blobs, *services_.keys, stop_}; }
 
   Services& services_;
   std::uint64_t bytes_max_;

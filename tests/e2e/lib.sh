@@ -51,7 +51,7 @@ on_database() {
 }
 # sql FOLDER TEXT: of its database, past the server; what it gives, a column a |.
 sql() {
-  if [ -e "$1/server.yaml" ]; then psql "$(sed -n 's/^database: "\(.*\)"$/\1/p' "$1/server.yaml")" -qAtc "$2"; else sqlite3 "$1/fleet.db" "$2"; fi
+  if grep -qs ^database: "$1/server.yaml"; then psql "$(sed -n 's/^database: "\(.*\)"$/\1/p' "$1/server.yaml")" -qAtc "$2"; else sqlite3 "$1/fleet.db" "$2"; fi
 }
 init_server() {
   "$bin/fleet-server" init --data "$work/server" --host localhost $(on_database) >/dev/null || fail "init"

@@ -66,13 +66,13 @@ std::string text_of(std::string_view raw) {
   return out;
 }
 
+}  // namespace
+
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t out = 0;
   auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), out);
   return fault == std::errc{} && end == text.data() + text.size() ? std::optional(out) : std::nullopt;
 }
-
-}  // namespace
 
 std::optional<std::string> element(std::string_view xml, std::string_view name) {
   auto const opening = fmt::format("<{}>", name);

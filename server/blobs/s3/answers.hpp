@@ -13,6 +13,9 @@ namespace fleet::s3 {
 /// The text of the first element of that name, entities replaced; nothing where there is none, or it is no XML.
 [[nodiscard]] std::optional<std::string> element(std::string_view xml, std::string_view name);
 
+/// Digits and nothing else.
+[[nodiscard]] std::optional<std::uint64_t> number(std::string_view text);
+
 /// The error of an answer that is none of success, in our words: all but an absent object are of kind unavailable, since the caller did nothing wrong.
 /// @errors not_found (`no_object`); unavailable: `blobs_refused` (credentials), `blobs_expired` (temporary ones), `blobs_clock`, `blobs_no_bucket`, `blobs_wrong_region`,
 /// `blobs_throttled`, `blobs_altered` (what came was not what we sent), `blobs_failed`

@@ -132,6 +132,13 @@ Result<std::string> Bucket::get_small(std::string_view key, std::uint64_t limit)
   return std::move(answer.body);
 }
 
+Result<std::uint64_t> Bucket::size(std::string_view key) {
+  FLEET_TRY(auto const head, patiently({.method = "HEAD", .key = key}));
+  auto const size = number(head.header("content-length"));
+  if (!size) return Error{Kind::unavailable, "blobs_odd", fmt::format("the store tells no length of {}", key), "it is not the answer of an S3: look at the endpoint"};
+  return *size;
+}
+
 Result<void> Bucket::stream(std::string_view key, std::uint64_t size, std::function<Result<void>(BytesView)> const& piece) {
   std::uint64_t have = 0;
   std::optional<Error> theirs;  ///< of whoever takes the bytes: nothing to be tried again

@@ -41,6 +41,8 @@ public:
   Result<std::string> get(std::string_view key, std::uint64_t offset, std::uint64_t length, std::uint64_t size);
   /// A small object whose size is not known. @errors also not_found, too_large
   Result<std::string> get_small(std::string_view key, std::uint64_t limit);
+  /// @errors also not_found
+  Result<std::uint64_t> size(std::string_view key);
   /// All `size` bytes, in order; a connection that breaks is taken up where it broke. @errors also those of `piece`, not_found
   Result<void> stream(std::string_view key, std::uint64_t size, std::function<Result<void>(BytesView)> const& piece);
   /// Fine where it is absent.

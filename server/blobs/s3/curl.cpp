@@ -20,6 +20,7 @@ namespace {
 constexpr long kConnectMs = 5'000;
 constexpr long kSlowBytes = 1024, kSlowSeconds = 15;  ///< slower than that for so long is no answer
 constexpr std::size_t kHeadMax = 64 * 1024;
+constexpr std::uint64_t kErrorMax = 64 * 1024;  ///< of an answer that is none of success
 
 struct EndHandle {
   void operator()(CURL* handle) const { ::curl_easy_cleanup(handle); }
@@ -63,8 +64,9 @@ std::size_t take_body(Exchange& exchange, std::string_view bytes) {
     return std::size_t{0};
   };
   if (!exchange.to_sink()) {
-    if (exchange.answer.body.size() + bytes.size() > exchange.request.answer_max)
-      return refuse({Kind::too_large, "blobs_too_long", fmt::format("the answer has more than {} bytes", exchange.request.answer_max)});
+    bool const good = exchange.answer.status >= 200 && exchange.answer.status < 300;
+    auto const most = good ? exchange.request.answer_max : kErrorMax;
+    if (exchange.answer.body.size() + bytes.size() > most) return refuse({Kind::too_large, "blobs_too_long", fmt::format("the store's answer {} has more than {} bytes", exchange.answer.status, most)});
     exchange.answer.body += bytes;
     return bytes.size();
   }

@@ -13,7 +13,7 @@ struct HttpRequest {
   std::string method, url;
   Pairs headers;
   std::string_view body;
-  std::uint64_t answer_max = 64 * 1024;  ///< bytes of a body that no sink takes
+  std::uint64_t answer_max = 64 * 1024;  ///< bytes of a body that no sink takes; of an error 64 KiB
 };
 struct HttpAnswer {
   int status = 0;
