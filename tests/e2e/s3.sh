@@ -39,7 +39,7 @@ expect "the folder knows its store" grep -q '^blobs: "s3://bucket/fleet' "$work/
 expect_code "the same place is no other fleet's" 6 server init --data "$work/none" --host localhost --blobs "$url" --blobs-credentials "$work/keys" $(on_database)
 expect "by name" grep -q not_its_blobs "$work/last.err"
 expect_code "with a wrong key the server does not start" 8 server run --data "$work/server" --api 127.0.0.1:0 --devices 127.0.0.1:0
-server_options=(--blobs-credentials "$work/keys" --blobs-cache 0)
+server_options=(--blobs-credentials "$work/keys" --blobs-cache 0 --content-max 0)
 start_server
 ctl model create m >/dev/null || fail "model"
 mkdir "$work/v1"; head -c 40000000 /dev/urandom >"$work/v1/model.bin"; for i in 1 2 3 4 5; do echo "$i" >"$work/v1/small$i"; done
@@ -81,18 +81,27 @@ mkdir "$work/v2"; head -c 9000000 /dev/urandom >"$work/v2/model.bin"
 between throttle
 publish 2 "$work/v2"
 expect "throttled, a release is published" test "$(in_bucket)" -eq 7
-rm -rf "$work/server/blobs-scratch"; between pass; kill_server; start_server
+between pass
+anew() { kill_server; rm -rf "$work/server/blobs-scratch"; server_options=(--blobs-credentials "$work/keys" --content-max 0 "$@"); start_server; }
+anew
 between cut
 second=$(digest_of "$work/v2/model.bin")
-get_blob "$second" -o "$work/cut" || true
-expect "an answer that is cut gives no wrong bytes" test "$(stat -c %s "$work/cut" 2>/dev/null || echo 0)" -lt 9000000
-expect "and is told: /readyz" until_true 30 state_says blobs_cut
-expect "/metrics" test "$(metric fleet_blobs_store_failing)" -eq 1
-doctor_says() { ctl doctor -o wide 2>&1 | grep -q "$1"; }
-expect "doctor" doctor_says blobs
+whole() { [ "$(get_blob "$second" | sha256sum | cut -d' ' -f1)" = "$second" ]; }
+expect "answers that are cut are taken up where they broke" until_true 60 whole
+expect "and counted" test "$(metric fleet_blobs_store_altered_total)" -gt 0
 between pass
-expect "and is over when it is over" until_true 30 bash -c "$(declare -f readyz get_blob); get_blob $second -r 0-9 >/dev/null; readyz | grep -q '\"ok\"'"
-rm -rf "$work/server/blobs-scratch"; kill_server; start_server
+anew --blobs-cache 0
+between refuse
+expect "a store that is away is told to whoever asks" test "$(get_blob "$second" -o "$work/away" -w '%{http_code}')" = 503
+expect "by name" grep -qE "blobs_(cut|unreachable)" "$work/away"
+expect "by /readyz" state_says degraded
+expect "by /metrics" test "$(metric fleet_blobs_store_failing)" -eq 1
+doctor_says() { ctl doctor -o wide 2>&1 | grep -q "blobs"; }
+expect "by doctor" doctor_says
+between pass
+well() { get_blob "$second" -r 0-9 >/dev/null; state_says '"ok"'; }
+expect "and is over when it is over" until_true 30 well
+anew
 between lie
 get_blob "$second" -o "$work/lied" || true
 expect "a store that lies is noticed by the digest" until_true 30 grep -q "blobs.lost" "$work/server.log"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Stands between a server and an S3 and does what it is told, a word in a file: pass, throttle (503 SlowDown to every second request), cut (half of each body of a GET),
+"""Stands between a server and an S3 and does what it is told, a word in a file: pass, throttle (503 SlowDown to every second request), cut (half of each larger body of a GET),
 lie (another byte in each body of a GET), refuse (closes at once). usage: s3_between.py --to PORT --port-file FILE --mode-file FILE"""
 import argparse
 import http.client
@@ -43,7 +43,7 @@ class Between(http.server.BaseHTTPRequestHandler):
             return
         if now == "throttle" and next(count) % 2 == 0:
             text = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
-            self.answer(503, [("Retry-After", "1")], text, text)
+            self.answer(503, [], text, text)
             return
         upstream = http.client.HTTPConnection("127.0.0.1", options.to)
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -59,7 +59,7 @@ class Between(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         spoiled = content
-        if self.command == "GET" and got.status in (200, 206) and now == "cut":
+        if self.command == "GET" and got.status in (200, 206) and now == "cut" and len(content) > 65536:
             spoiled = content[: len(content) // 2]
             self.close_connection = True
         if self.command == "GET" and got.status in (200, 206) and now == "lie" and content:
