@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres build setup bench installers bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf chdb model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
+.PHONY: help demo test test-postgres build setup bench installers s3 bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf chdb model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -35,6 +35,12 @@ e2e: build ## the tests between real processes
 test-postgres: build ## every test between real processes, with the servers' databases in PostgreSQL
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "e2e on PostgreSQL" tests/support/with_postgres ctest --test-dir $(BUILD) --output-on-failure -j $$(($(JOBS) + 2)) --timeout 600 -L e2e
+
+s3: build ## blobs in a real S3: versitygw, by Go (go install github.com/versity/versitygw/cmd/versitygw@latest); on PostgreSQL, too
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "versitygw" bash -c 'PATH=$$PATH:$$HOME/go/bin command -v versitygw >/dev/null || go install github.com/versity/versitygw/cmd/versitygw@latest'
+	@$(STEP) "blobs in an S3" bash tests/e2e/s3.sh $(BUILD)/bin
+	@$(STEP) "the same on PostgreSQL" tests/support/with_postgres bash tests/e2e/s3.sh $(BUILD)/bin
 
 installers: build ## RAUC, SWUpdate and runc install real images; as root
 	@$(STEP) "packages of the tests" .ci/setup build test

@@ -19,6 +19,8 @@ namespace admin = fleet::admin;
 constexpr int kUsage = 2;
 constexpr std::uint64_t kEgressLeast = 125'000;
 constexpr auto const* kDatabase = "postgresql://... that holds the database, in place of DIR/fleet.db; DIR/server.yaml may say so, too";
+constexpr auto const* kBlobs = "where the bytes of releases lie, in place of DIR/blobs: s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME], or /FOLDER that nodes share; DIR/server.yaml may say so, too";
+constexpr auto const* kBlobsCredentials = "file with aws_access_key_id and aws_secret_access_key; without it the environment has them (AWS_ACCESS_KEY_ID, ...)";
 constexpr auto const* kOpensKeys = "opens the private keys, where they are sealed, with the first line of this file";
 
 admin::Machine machine() { return {fleet::system_clock(), fleet::system_random()}; }
@@ -29,6 +31,11 @@ int report(Error const& error) {
   if (!error.hint.empty()) text += fmt::format("  hint: {}\n", error.hint);
   fmt::print(stderr, "{}", fleet::safe_lines(text));
   return fleet::exit_code(error.kind);
+}
+
+void add_blobs(CLI::App* command, admin::BlobsAt& blobs) {
+  command->add_option("--blobs", blobs.url, kBlobs);
+  command->add_option("--blobs-credentials", blobs.credentials_file, kBlobsCredentials);
 }
 
 int finish(Result<void> const& done) { return done ? 0 : report(done.error()); }
@@ -44,7 +51,7 @@ int print_findings(Result<std::vector<std::string>> const& findings) {
 struct Parsed {
   admin::InitOptions init;
   RunOptions run;
-  std::string certificate_lifetime = "365d", content_max = "20GiB", egress;
+  std::string certificate_lifetime = "365d", content_max = "20GiB", blobs_cache = "20GiB", egress;
   admin::DataDir check, data;
   admin::MigrateOptions migrate;
   std::string new_passphrase_file;
@@ -59,6 +66,7 @@ Result<void> run_server(Parsed& parsed) {
   if (parsed.run.certificate_lifetime < std::chrono::seconds{3})
     return Error{fleet::Kind::bad_input, "bad_lifetime", "--certificate-lifetime " + parsed.certificate_lifetime + ": at least 3s"};
   FLEET_TRY(parsed.run.content_bytes_max, fleet::wire::parse_size(parsed.content_max));
+  FLEET_TRY(parsed.run.blobs_cache, fleet::wire::parse_size(parsed.blobs_cache));
   if (!parsed.egress.empty()) {
     FLEET_TRY(parsed.run.egress, fleet::wire::parse_rate(parsed.egress));
     if (parsed.run.egress < kEgressLeast)
@@ -109,6 +117,7 @@ void describe_nodes(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* join = node->add_subcommand("join", "make the data folder of one more server");
   join->add_option("--data", parsed.join.data_dir, "data folder, new or empty")->required();
   join->add_option("--database", parsed.join.database, "postgresql://... that the other servers use");
+  add_blobs(join, parsed.join.blobs);
   join->add_option("--keys", parsed.join.keys_file, "file that `node export-keys` made")->required();
   join->add_option("--passphrase-file", parsed.join.passphrase_file, "opens it with the first line of this file")->required();
   join->add_option("--host", parsed.join.hosts, "DNS name or address for its certificate, beside those of the fleet; repeatable")->expected(1)->take_all();
@@ -133,11 +142,14 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   init->add_option("--name", parsed.init.name, "name of this server")->capture_default_str();
   init->add_option("--passphrase-file", parsed.init.passphrase_file, "seal every private key with the first line of this file");
   init->add_option("--database", parsed.init.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
+  add_blobs(init, parsed.init.blobs);
   init->callback([&] { exit_code = finish(admin::init(machine(), parsed.init)); });
 
   auto* run = app.add_subcommand("run", "serve until SIGTERM or SIGINT");
   run->add_option("--data", parsed.run.data_dir, "data folder")->required();
   run->add_option("--database", parsed.run.database, kDatabase);
+  add_blobs(run, parsed.run.blobs);
+  run->add_option("--blobs-cache", parsed.blobs_cache, "of this disk, for copies of blobs that lie in a bucket, such as 20GiB")->capture_default_str();
   run->add_option("--api", parsed.run.api, "address of the API listener; port 0 picks a free one")->capture_default_str();
   run->add_option("--devices", parsed.run.devices, "address of the device listener")->capture_default_str();
   run->add_option("--public-api-url", parsed.run.public_api_url, "https://HOST[:PORT] by which people and CI reach the API listener");
@@ -165,6 +177,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   check->add_option("--data", parsed.check.path, "data folder")->required();
   check->add_option("--database", parsed.check.database, kDatabase);
   check->add_option("--passphrase-file", parsed.check.passphrase_file, kOpensKeys);
+  add_blobs(check, parsed.check.blobs);
   check->callback([&] { exit_code = print_findings(admin::check(machine(), parsed.check)); });
 
   auto* backup = app.add_subcommand("backup", "write everything a restore needs to one file; the server may run");
@@ -172,6 +185,7 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   backup->add_option("--database", parsed.backup.database, kDatabase);
   backup->add_option("--to", parsed.backup.file, "file to make; it holds private keys")->required();
   backup->add_option("--passphrase-file", parsed.backup.passphrase_file, "encrypt with the first line of this file");
+  add_blobs(backup, parsed.backup.blobs);
   backup->callback([&] { exit_code = finish(admin::backup(machine(), parsed.backup)); });
 
   auto* restore = app.add_subcommand("restore", "make a data folder from a backup");
@@ -180,13 +194,16 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   restore->add_option("--passphrase-file", parsed.restore.passphrase_file, "for an encrypted backup");
   restore->add_option("--keys-passphrase-file", parsed.restore.keys_passphrase_file, kOpensKeys);
   restore->add_option("--database", parsed.restore.database, "postgresql://... of an empty database to be used in place of DIR/fleet.db; kept in DIR/server.yaml");
+  add_blobs(restore, parsed.restore.blobs);
   restore->callback([&] { exit_code = finish(admin::restore(machine(), parsed.restore)); });
 
-  auto* migrate = app.add_subcommand("migrate", "bring the database of a data folder into a PostgreSQL, or back; the server must not run");
+  auto* migrate = app.add_subcommand("migrate", "bring the database of a data folder into a PostgreSQL, or back, or its blobs into another store; the server must not run");
   migrate->add_option("--data", parsed.migrate.data_dir, "data folder")->required();
   auto* to = migrate->add_option("--to", parsed.migrate.to, "postgresql://... of an empty database");
   migrate->add_option("--from", parsed.migrate.from, "postgresql://... that it uses now")->excludes(to);
-  migrate->callback([&] { exit_code = finish(admin::migrate(machine(), parsed.migrate)); });
+  migrate->add_option("--blobs", parsed.migrate.blobs.url, "where the blobs shall lie: s3://..., /FOLDER, or `local`: DIR/blobs")->excludes(to);
+  migrate->add_option("--blobs-credentials", parsed.migrate.blobs.credentials_file, kBlobsCredentials);
+  migrate->callback([&] { exit_code = finish(parsed.migrate.blobs.url.empty() ? admin::migrate(machine(), parsed.migrate) : admin::migrate_blobs(machine(), parsed.migrate)); });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "server/admin/authorities.hpp"
 #include "server/node.hpp"
 #include "server/admin/address.hpp"
+#include "server/admin/blobs.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/database.hpp"
 #include "server/upkeep/housekeeping.hpp"
@@ -13,6 +14,7 @@
 #include "core/net/client.hpp"
 #include "server/access/oidc/issuer_keys.hpp"
 #include "server/api/handler.hpp"
+#include "server/blobs/s3/answers.hpp"
 #include "server/blobs/turns.hpp"
 #include "server/content/preparer.hpp"
 #include "server/fronts/agent/polls.hpp"
@@ -76,6 +78,7 @@ struct Running {
   signing::KeyRing keys;
   oidc::IssuerKeys issuers{oidc::fetch_over_tls(system_clock())};
   blobs::Turns turns;
+  std::unique_ptr<blobs::BlobStore> blobs;
   std::unique_ptr<store::Store> store;
   store::Lease lease;
   nodes::KeyShare key_share;
@@ -88,9 +91,10 @@ struct Running {
   std::unique_ptr<routes::Preparer> content;
   std::unique_ptr<nodes::Beats> beats;
 
-  Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name, std::uint64_t egress)
+  Running(admin::Layout const& layout, crypto::KeyFiles const& files, std::unique_ptr<blobs::BlobStore> bytes, std::unique_ptr<store::Store> opened, crypto::CertificateAndKey ca, std::string name, std::uint64_t egress)
       : keys(system_fs(), system_random(), files, layout.keys()),
         turns(egress),
+        blobs(std::move(bytes)),
         store(std::move(opened)),
         lease(*store, system_clock(), "lead"),
         key_share(*store, keys),
@@ -106,6 +110,7 @@ struct Running {
                  .lease = &lease,
                  .keys = &keys,
                  .issuers = &issuers,
+                 .blobs = blobs.get(),
                  .turns = &turns} {}
   ~Running() { store->close(); }  // what it calls goes before it does
 };
@@ -194,6 +199,18 @@ Result<void> listen(Running& running, crypto::CertificateAndKey const& identity,
   return {};
 }
 
+/// The store of blobs, known as this fleet's. One that does not answer now may answer later; one that says no is told at once.
+Result<std::unique_ptr<blobs::BlobStore>> find_blobs(admin::Layout const& layout, RunOptions const& options, store::Store& database) {
+  admin::Machine const machine{system_clock(), system_random()};
+  FLEET_TRY(auto blobs, admin::open_blobs(system_fs(), machine, layout, options.blobs.credentials_file, layout.blobs_scratch(), options.blobs_cache));
+  auto const known = admin::check_blobs_mark(database.reader(), *blobs);
+  bool const later = !known && s3::is_passing(known.error());
+  if (later) log::warn("server.blobs_away", {{"code", known.error().code}, {"detail", known.error().detail}});
+  if (!known && !later) return known.error();
+  if (known && !*known && blobs->is_shared()) FLEET_CHECK(database.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return admin::mark_blobs(tx, *blobs, machine); }));
+  return blobs;
+}
+
 Result<void> configure(Services& services, RunOptions const& options) {
   services.certificate_lifetime = options.certificate_lifetime;
   services.factories_file = options.factories_file;
@@ -246,6 +263,7 @@ Result<void> drain(Running& running, admin::Layout const& layout) {
   running.services.draining = true;
   running.polls->drain();
   running.net->stop(kDrainDeadline);
+  running.blobs->stop();
   running.content->stop();
   running.engine->stop();
   if (running.telemetry) running.telemetry->stop();
@@ -264,7 +282,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const devices, admin::Address::parse(options.devices));
   FLEET_TRY(auto const balancers, parse_balancers(options.balancers));
   auto& fs = system_fs();
-  FLEET_TRY(auto const layout, admin::find_layout(fs, {options.data_dir, options.database}));
+  FLEET_TRY(auto const layout, admin::find_layout(fs, {options.data_dir, options.database, {}, options.blobs}));
   FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.dir));
   StopSignals const signals;  // before the first thread: all of them inherit the mask
   if (auto const stale = fs.remove(layout.endpoints()); !stale && stale.error().kind != Kind::not_found) return stale.error();
@@ -279,7 +297,8 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));
   FLEET_TRY(auto const public_devices, public_url("--public-devices-url", options.public_devices_url, known_as.hosts));
   FLEET_TRY(auto const identity, admin::load_server_identity(fs, key_files, layout, ca, known_as.hosts, {system_clock().wall(), options.certificate_lifetime}));
-  Running running(layout, key_files, std::move(opened), std::move(ca), known_as.name, options.egress);
+  FLEET_TRY(auto blobs, find_blobs(layout, options, *opened));
+  Running running(layout, key_files, std::move(blobs), std::move(opened), std::move(ca), known_as.name, options.egress);
   auto& services = running.services;
   FLEET_CHECK(running.key_share.catch_up());
   FLEET_CHECK(admin::check_pair(services.store.reader(), running.keys));

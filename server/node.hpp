@@ -2,6 +2,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "server/admin/database.hpp"
 
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@ namespace fleet {
 struct RunOptions {
   std::string data_dir;
   std::string database = {};                                   ///< URL of a PostgreSQL; empty: as DIR/server.yaml says, else DIR/fleet.db
+  admin::BlobsAt blobs = {};                                   ///< where the blobs lie; empty: as DIR/server.yaml says, else DIR/blobs
+  std::uint64_t blobs_cache = std::uint64_t{20} << 30;         ///< bytes of copies on this disk, of blobs that lie elsewhere
   std::string api = "127.0.0.1:8443";
   std::string devices = "0.0.0.0:8444";
   std::string public_api_url = {};                             ///< how others reach the listeners (a balancer, a NAT); empty: as they listen

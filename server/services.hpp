@@ -35,6 +35,7 @@ namespace nodes {
 class Beats;
 }
 namespace blobs {
+class BlobStore;
 class Turns;
 }
 namespace telemetry {
@@ -68,6 +69,7 @@ struct Services {
   oidc::IssuerKeys* issuers = nullptr;         ///< keys of the issuers that bound roles trust
   telemetry::Sink* telemetry = nullptr;        ///< keeps samples in place of the database's own tables; nothing: those do
   net::Server* net = nullptr;
+  blobs::BlobStore* blobs = nullptr;         ///< where the bytes of releases lie
   blobs::Turns* turns = nullptr;             ///< which devices fetch objects now
   Millis certificate_lifetime = std::chrono::hours{24} * 365;  ///< of devices' certificates; they renew at two thirds (docs/protocol.md, renew)
   std::atomic<SysTime> certificate_until{SysTime{}};  ///< of the server's own, as new connections see it; zero: there is none

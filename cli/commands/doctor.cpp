@@ -72,6 +72,15 @@ void check_telemetry(Report& report, Answer const& ready) {
                    "look at ClickHouse, and at telemetry.behind in the server's log; results of updates pass, and nothing that was acknowledged is lost");
 }
 
+/// A store of blobs that does not answer, or not as it should.
+void check_blobs(Report& report, Answer const& ready) {
+  auto const said = ready.json();
+  auto const* const blobs = said ? &render::member(*said, "blobs") : nullptr;
+  if (blobs == nullptr || !blobs->is_object()) return;
+  report.fail("blobs", {Kind::unavailable, render::text_at(*blobs, "code"), fmt::format("{} since {}: {}", render::text_at(*blobs, "code"), render::text_at(*blobs, "since"), render::text_at(*blobs, "detail")),
+                        render::text_at(*blobs, "hint")});
+}
+
 /// Since a backup was restored: what waits for a person, and what this server does not know.
 void check_restored(Report& report, json::value const& told) {
   auto const each = [&](std::string_view key, auto const& tell) {
@@ -108,8 +117,10 @@ void check_server(Report& report, Session& session, Settings const& settings) {
   auto const health = api.send(net::Method::get, "/healthz");
   if (!report.take("tls", health, api.server() + " answers with a certificate of this CA")) return;
   check_clock(report, *health, session.now());
-  auto const ready = api.send(net::Method::get, "/readyz");
-  if (report.take("server", ready, "ready")) check_telemetry(report, *ready);
+  if (auto const ready = api.send(net::Method::get, "/readyz"); report.take("server", ready, "ready")) {
+    check_telemetry(report, *ready);
+    check_blobs(report, *ready);
+  }
   auto const token = settings.token.value.empty() ? settings.token_file : settings.token;
   if (token.value.empty())
     return report.fail("token", {Kind::unauthenticated, "no_token", "no token is known", "use --token-file, FLEETCTL_TOKEN_FILE or a context with one"});

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <array>
 #include <new>
@@ -54,6 +55,13 @@ Digest sha256(BytesView bytes) {
   Sha256 hash;
   hash.update(bytes);
   return hash.finish();
+}
+
+Digest hmac_sha256(BytesView key, BytesView message) {
+  Digest out;
+  if (HMAC(md_of_sha256(), key.data(), static_cast<int>(key.size()), message.data(), message.size(), out.bytes.data(), nullptr) == nullptr)
+    throw std::runtime_error("OpenSSL: no HMAC");
+  return out;
 }
 
 std::string sha512_hex(BytesView bytes) {

@@ -12,6 +12,9 @@ namespace fleet::crypto {
 [[nodiscard]] Digest sha256(BytesView bytes);
 [[nodiscard]] inline Digest sha256(std::string_view text) { return sha256(as_bytes(text)); }
 
+/// RFC 2104 over SHA-256.
+[[nodiscard]] Digest hmac_sha256(BytesView key, BytesView message);
+
 /// SHA-512 in hex, for metadata of others that names it.
 [[nodiscard]] std::string sha512_hex(BytesView bytes);
 

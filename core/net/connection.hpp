@@ -5,6 +5,7 @@
 #include "core/net/tls_socket.hpp"
 #include "core/net/worker.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,11 @@ private:
   void send(Response response);
   /// The file of `response`, opened; or nothing, and `response` is a problem then.
   std::unique_ptr<Outgoing> open_file(Response& response);
+  /// Has the first piece of a source brought, and sends then.
+  void begin_stream(Response response);
+  void ask_source(std::uint64_t offset, std::uint64_t left, std::function<void(Connection&, Result<std::string>)> then);
+  [[nodiscard]] std::optional<TlsSocket::Step> push_stream(std::size_t room);
+  void on_piece(Result<std::string> piece);
   /// Head of `response` into the worker's scratch; `response` becomes a problem when it may not be sent.
   void render(Response& response);
   void pump();
@@ -78,6 +84,7 @@ private:
   [[nodiscard]] TlsSocket::Step send_read(std::uint64_t wanted);
   /// Whether bytes of the file may go now; else the connection goes on when they may.
   bool may_send();
+  [[nodiscard]] bool waits() const;
   void allow(std::uint64_t bytes);
   void finish_answer();
   void begin_linger();

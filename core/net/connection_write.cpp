@@ -34,7 +34,11 @@ std::string_view bytes_of(Response const& response) {
   return shared != nullptr && *shared ? std::string_view{**shared} : std::string_view{};
 }
 
+/// A source's bytes that are in memory at once, a connection.
+constexpr std::size_t kPieceBytes = 256 * 1024;
+
 std::uint64_t body_size(Response const& response) {
+  if (auto const* const stream = std::get_if<StreamBody>(&response.body)) return stream->length;
   auto const* const file = std::get_if<FileBody>(&response.body);
   return file != nullptr ? file->length : bytes_of(response).size();
 }
@@ -90,7 +94,45 @@ void Connection::render(Response& response) {
   static_cast<void>(render_head(response, body_size(response), true, worker_.date_line(), out));  // our own header names are good
 }
 
+/// By way of the queue, also where it is brought at once: never deeper than one call.
+void Connection::ask_source(std::uint64_t offset, std::uint64_t left, std::function<void(Connection&, Result<std::string>)> then) {
+  auto const source = outgoing_->source;
+  outgoing_->asked = true;
+  source->read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(left, kPieceBytes)),
+               [to = weak_from_this(), of = worker_.weak_from_this(), of_this = outgoing_.get(), then = std::move(then)](Result<std::string> piece) mutable {
+                 auto const kept = of.lock();
+                 if (!kept) return;
+                 boost::asio::post(kept->io, [to, of_this, then = std::move(then), piece = std::move(piece)]() mutable {
+                   auto const connection = to.lock();
+                   if (!connection || connection->outgoing_.get() != of_this) return;
+                   connection->outgoing_->asked = false;
+                   then(*connection, std::move(piece));
+                 });
+               });
+}
+
+void Connection::begin_stream(Response response) {
+  auto const& wanted = std::get<StreamBody>(response.body);
+  outgoing_ = std::make_unique<Outgoing>(worker_.shared().egress);
+  outgoing_->source = wanted.source;
+  outgoing_->held = wanted.held;
+  outgoing_->file_offset = wanted.offset;
+  outgoing_->file_left = wanted.length;
+  auto const kept = std::make_shared<Response>(std::move(response));
+  ask_source(outgoing_->file_offset, outgoing_->file_left, [kept](Connection& self, Result<std::string> piece) {
+    if (piece && !piece->empty() && piece->size() <= self.outgoing_->file_left) {
+      self.outgoing_->piece = *std::move(piece);
+      return self.send(std::move(*kept));
+    }
+    self.outgoing_.reset();
+    auto const error = piece ? Error{Kind::unavailable, "no_bytes", "the object's store gives nothing, or too much"} : piece.error();
+    self.send(make_problem(503, error.code, error.detail, error.hint, self.worker_.make_request_id()));
+  });
+}
+
 void Connection::send(Response response) {
+  bool const streams = std::holds_alternative<StreamBody>(response.body) && body_size(response) > 0 && !head_only_;
+  if (streams && !outgoing_) return begin_stream(std::move(response));
   state_ = State::writing;
   keeps_alive_ = keeps_alive_ && !response.close && !worker_.draining() && !peer_ended_;
   if (std::holds_alternative<FileBody>(response.body)) outgoing_ = open_file(response);
@@ -99,6 +141,8 @@ void Connection::send(Response response) {
   auto const bytes = bytes_of(response);
   if (head_only_) {
     outgoing_.reset();
+  } else if (streams) {
+    // What is to go is in outgoing_ already.
   } else if (bytes.size() <= kSmallBody) {
     head += bytes;
   } else {
@@ -127,8 +171,42 @@ std::optional<TlsSocket::Step> Connection::push(std::size_t room) {
     out.body_sent += step.bytes;
     return step;
   }
+  if (out.source) return out.file_left > 0 ? push_stream(room) : std::nullopt;
   return out.file_left > 0 ? push_file(room) : std::nullopt;
 }
+
+std::optional<TlsSocket::Step> Connection::push_stream(std::size_t room) {
+  auto& out = *outgoing_;
+  if (out.piece_sent == out.piece.size()) {
+    worker_.clear_deadline(*this);  // it is not the peer who is late
+    ask_source(out.file_offset, out.file_left, [](Connection& self, Result<std::string> piece) { self.on_piece(std::move(piece)); });
+    return std::nullopt;
+  }
+  if (!may_send()) return std::nullopt;
+  auto wanted = std::min(out.piece.size() - out.piece_sent, room);
+  if (out.egress.is_bound()) wanted = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, out.allowed));
+  auto const step = tls_.write(std::string_view{out.piece}.substr(out.piece_sent, wanted));
+  out.piece_sent += step.bytes;
+  out.file_offset += step.bytes;
+  out.file_left -= step.bytes;
+  if (out.egress.is_bound()) out.allowed -= step.bytes;
+  count(worker_.counters.file_bytes, step.bytes);
+  return step;
+}
+
+/// The head has gone: what cannot be brought any more ends the connection, and the peer asks for the rest.
+void Connection::on_piece(Result<std::string> piece) {
+  if (!piece || piece->empty() || piece->size() > outgoing_->file_left) {
+    log::warn("stream_cut", {{"offset", outgoing_->file_offset}, {"left", outgoing_->file_left}, {"error", piece ? "no bytes, or too many" : piece.error().detail}});
+    return close();
+  }
+  outgoing_->piece = *std::move(piece);
+  outgoing_->piece_sent = 0;
+  worker_.set_deadline(*this, worker_.shared().limits.write);
+  pump();
+}
+
+bool Connection::waits() const { return outgoing_ && (outgoing_->waits || outgoing_->asked); }
 
 std::optional<TlsSocket::Step> Connection::push_file(std::size_t room) {
   if (!may_send()) return std::nullopt;
@@ -198,7 +276,7 @@ void Connection::pump() {
   for (std::size_t turn = 0; turn < most;) {
     auto const step = push(most - turn);
     if (!step) {
-      if (state_ == State::writing && !outgoing_->waits) finish_answer();
+      if (state_ == State::writing && !waits()) finish_answer();
       return;
     }
     if (step->bytes > 0) worker_.set_deadline(*this, worker_.shared().limits.write);

@@ -5,6 +5,7 @@
 #include "core/base/time.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,13 +74,28 @@ struct FileBody {
   std::uint64_t length = 0;
   std::shared_ptr<void const> held = {};  ///< let go of once the answer has been sent, or cannot be
 };
+/// Bytes that are brought from elsewhere while they leave, a piece at a time.
+class Source {
+public:
+  virtual ~Source() = default;
+  using Done = std::function<void(Result<std::string>)>;
+  /// Begins to bring 1 to `most` bytes from `offset`, and does not wait for them: `done` is called once, on any thread, also within this call.
+  virtual void read(std::uint64_t offset, std::size_t most, Done done) = 0;
+};
+/// The answer's head waits for the first piece: what cannot be brought at all is answered as a problem.
+struct StreamBody {
+  std::shared_ptr<Source> source;
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  std::shared_ptr<void const> held = {};  ///< as of FileBody
+};
 /// Bytes made once and shared by many answers.
 using SharedBody = std::shared_ptr<std::string const>;
 
 struct Response {
   int status = 200;
   Headers headers;  ///< without Content-Length, Date and Connection, which the server adds
-  std::variant<std::string, SharedBody, FileBody> body;
+  std::variant<std::string, SharedBody, FileBody, StreamBody> body;
   bool close = false;
 };
 

@@ -19,9 +19,13 @@ struct Connection::Outgoing {
   SharedBody body;
   std::size_t body_sent = 0;
   Fd file;
+  std::shared_ptr<Source> source;  ///< instead of a file
+  std::string piece = {};          ///< of the source; what has gone of it
+  std::size_t piece_sent = 0;
+  bool asked = false;              ///< the source, for the next one
   std::uint64_t file_offset = 0;
   std::uint64_t file_left = 0;
-  std::uint64_t allowed = 0;  ///< bytes of the file that may go now, where there is a bound
+  std::uint64_t allowed = 0;  ///< bytes of the file, or of the source, that may go now, where there is a bound
   bool waits = false;         ///< for more of them
   std::shared_ptr<void const> held;
 };

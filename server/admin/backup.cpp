@@ -1,11 +1,11 @@
 #include "server/admin/archive.hpp"
+#include "server/admin/blobs.hpp"
 #include "server/admin/commands.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/queries.hpp"
 #include "server/admin/scratch.hpp"
 
-#include "server/blobs/paths.hpp"
 #include "server/store/transfer/transfer.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 
@@ -24,6 +24,7 @@ struct Source {
   ArchiveEntry entry;
   std::string path;
   std::optional<std::string> content;
+  std::optional<blobs::Name> blob = {};  ///< wherever it lies
 };
 
 Result<void> add_small(Fs& fs, std::string const& name, std::string const& path, unsigned permissions, std::vector<Source>& sources) {
@@ -52,14 +53,15 @@ Result<void> add_identity(Fs& fs, Layout const& layout, std::vector<Source>& sou
 }
 
 // The blobs that this copy of the database knows: later ones belong to a later backup.
-Result<void> add_blobs(std::string const& data_dir, std::string const& database, std::vector<Source>& sources) {
+Result<void> add_blobs(std::string const& database, std::vector<Source>& sources) {
   FLEET_TRY(auto copy, sqlite::open(database, sqlite::Mode::read_only));
   auto rows = copy.prepare(kListBlobs);
   for (;;) {
     FLEET_TRY(bool const more, rows.step());
     if (!more) return {};
-    auto const path = blobs::blob_path(data_dir, rows.digest(0));
-    sources.push_back({{path.substr(data_dir.size() + 1), static_cast<std::uint64_t>(rows.int64(1)), rows.digest(0), 0644}, path, std::nullopt});
+    blobs::Name name{rows.digest(0), static_cast<std::uint64_t>(rows.int64(1)), rows.text(2)};
+    // In the archive they have no generation: where they are restored, all is new.
+    sources.push_back({{blobs::relative_path({name.sha256, name.size}), name.size, name.sha256, 0644}, {}, std::nullopt, std::move(name)});
   }
 }
 
@@ -69,18 +71,25 @@ Result<std::vector<Source>> gather(Fs& fs, Layout const& layout, std::string con
   FLEET_CHECK(fs.make_dirs(scratch, 0700));
   FLEET_CHECK(store::copy(layout.place(), database));
   std::vector<Source> sources;
-  FLEET_CHECK(add_blobs(layout.dir, database, sources));
+  FLEET_CHECK(add_blobs(database, sources));
   FLEET_CHECK(add_database(fs, database, sources));
   FLEET_CHECK(add_identity(fs, layout, sources));
   return sources;
 }
 
-Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sources, SysTime now) {
+Result<void> put(ArchiveWriter& writer, blobs::BlobStore& store, Source const& source) {
+  if (source.content) return writer.put(as_bytes(*source.content));
+  if (!source.blob) return writer.put_file(source.entry, source.path);
+  FLEET_TRY(auto const bytes, store.fetch(*source.blob));
+  return writer.put_file(source.entry, bytes.path);
+}
+
+Result<void> write_archive(ArchiveWriter& writer, blobs::BlobStore& store, std::vector<Source> const& sources, SysTime now) {
   std::vector<ArchiveEntry> entries;
   entries.reserve(sources.size());
   for (auto const& source : sources) entries.push_back(source.entry);
   FLEET_CHECK(writer.put_manifest(entries, now));
-  for (auto const& source : sources) FLEET_CHECK(source.content ? writer.put(as_bytes(*source.content)) : writer.put_file(source.entry, source.path));
+  for (auto const& source : sources) FLEET_CHECK(put(writer, store, source));
   return writer.finish();
 }
 
@@ -89,12 +98,13 @@ Result<void> write_archive(ArchiveWriter& writer, std::vector<Source> const& sou
 Result<void> backup(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
   auto const now = machine.clock.wall();
-  FLEET_TRY(auto const layout, find_layout(fs, {options.data_dir, options.database}));
+  FLEET_TRY(auto const layout, find_layout(fs, {options.data_dir, options.database, {}, options.blobs}));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
-  Scratch const scratch(fs, layout.dir + "/" + make_ulid("backup-", to_unix_ms(now), machine.random));
+  Scratch const scratch(fs, Scratch::name(layout, machine, "backup-"));
+  FLEET_TRY(auto const store, open_blobs(fs, machine, layout, options.blobs.credentials_file, scratch.path() + "/blobs"));
   FLEET_TRY(auto const sources, gather(fs, layout, scratch.path()));
   FLEET_TRY(auto writer, ArchiveWriter::create(fs, options.file, passphrase, machine.random));
-  if (auto const written = write_archive(writer, sources, now); !written) {
+  if (auto const written = write_archive(writer, *store, sources, now); !written) {
     // It holds private keys; what keeps it from being removed is less than what kept it from being written.
     [[maybe_unused]] auto const removed = fs.remove(options.file + ".partial");
     return written;

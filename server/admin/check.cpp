@@ -1,6 +1,8 @@
+#include "server/admin/blobs.hpp"
 #include "server/admin/commands.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
+#include "server/admin/scratch.hpp"
 
 #include "server/events/audit.hpp"
 #include "server/catalog/check.hpp"
@@ -27,9 +29,12 @@ Result<std::vector<std::string>> check(Machine const& machine, DataDir const& da
   FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, data.passphrase_file));
   // A connection of its own that only reads: the server may run, and nothing is mended silently.
   FLEET_TRY(auto database, store::open_to_read(layout.place()));
+  Scratch const scratch(fs, Scratch::name(layout, machine, "check-"));
+  FLEET_TRY(auto const blobs, open_blobs(fs, machine, layout, data.blobs.credentials_file, scratch.path()));
+  FLEET_CHECK(check_blobs_mark(database, *blobs));
   FLEET_TRY(auto findings, store::check(layout.place(), database));
   for (auto& finding : findings) finding.insert(0, "database: ");
-  FLEET_TRY(auto const catalog, catalog::check_catalog(database, fs, layout.dir));
+  FLEET_TRY(auto const catalog, catalog::check_catalog(database, *blobs));
   findings.insert(findings.end(), catalog.begin(), catalog.end());
   FLEET_TRY(auto const key_paths, list_keys(fs, layout));
   for (auto const& path : key_paths)

@@ -16,6 +16,7 @@ struct InitOptions {
   std::string name = "fleet";
   std::string passphrase_file = {};  ///< of the private keys; empty: they are not sealed
   std::string database = {};         ///< URL of a PostgreSQL, kept in DIR/server.yaml; empty: DIR/fleet.db
+  BlobsAt blobs = {};                ///< kept there, too; empty: DIR/blobs
 };
 /// Makes the data folder: keys, CA, certificate, database, both metadata repositories, the first admin token.
 /// @errors conflict (the folder or the database is not empty), bad_input (a host), those of the database, io
@@ -30,6 +31,7 @@ struct BackupOptions {
   std::string passphrase_file;            ///< empty: not encrypted
   std::string keys_passphrase_file = {};  ///< restore: of the private keys in it, where they are sealed
   std::string database = {};              ///< as of DataDir; restore: as of InitOptions
+  BlobsAt blobs = {};                     ///< the same
 };
 /// Everything a restore needs, in one file. Works while the server runs.
 /// @errors conflict (the file exists), corrupt (a blob is missing or differs), io
@@ -39,12 +41,16 @@ Result<void> restore(Machine const& machine, BackupOptions const& options);
 
 struct MigrateOptions {
   std::string data_dir;
-  std::string to, from;  ///< URL of a PostgreSQL; one of them is empty
+  std::string to, from;  ///< URL of a PostgreSQL; one of them is empty, or both
+  BlobsAt blobs = {};    ///< where blobs shall go: a URL, or `local`: DIR/blobs; with neither `to` nor `from`
 };
 /// Brings the database of a data folder into a PostgreSQL that holds nothing yet, or back, with no server running; every row is compared before anything is told of
 /// the new place. What was left behind stays as it was.
 /// @errors bad_input, conflict (locked, `database_not_empty`, `not_its_database`), those of store::transfer
 Result<void> migrate(Machine const& machine, MigrateOptions const& options);
+/// Brings every blob of a data folder to another store, with no server running on its database; each is checked by its digest before any row says where it is. What was left
+/// behind stays as it was. @errors as migrate, those of the stores, corrupt (`blob_lost`)
+Result<void> migrate_blobs(Machine const& machine, MigrateOptions const& options);
 
 // Several servers on one PostgreSQL, each with a folder of its own (docs/operators.md, Several servers).
 struct NodeExport {
@@ -56,12 +62,13 @@ struct NodeExport {
 Result<void> export_node_keys(Machine const& machine, NodeExport const& options);
 struct NodeJoin {
   std::string data_dir, database;
+  BlobsAt blobs;                          ///< the store of blobs that all of them use
   std::string keys_file, passphrase_file;
   std::vector<std::string> hosts;         ///< of its certificate, beside those of the fleet
   std::string keys_passphrase_file = {};  ///< of its own private keys; empty: they are not sealed
   bool again = false;                     ///< the folder is a node's already and takes the keys of now
 };
-/// Makes the data folder of one more server beside those that run. @errors conflict (not empty, `not_its_database`), unauthenticated (passphrase), bad_input
+/// Makes the data folder of one more server beside those that run. @errors conflict (not empty, `not_its_database`, `blobs_not_shared`, `not_its_blobs`), unauthenticated (passphrase), bad_input
 Result<void> join_node(Machine const& machine, NodeJoin const& options);
 struct NodeLeave {
   DataDir data;

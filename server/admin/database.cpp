@@ -2,6 +2,7 @@
 
 #include "core/wire/json.hpp"
 #include "core/wire/yaml.hpp"
+#include "server/blobs/store/open.hpp"
 #include "server/signing/repository.hpp"
 #include "server/store/place.hpp"
 #include "server/store/transfer/transfer.hpp"
@@ -17,22 +18,23 @@ namespace {
 
 constexpr std::uint64_t kSettingsMax = 64 * 1024;
 constexpr std::size_t kUrlMax = 2048;
-constexpr auto kTexts = std::to_array<std::string_view>({"/database", "/telemetry"});
+constexpr auto kTexts = std::to_array<std::string_view>({"/database", "/blobs", "/telemetry"});
 
-/// What DIR/server.yaml says; a member that it does not name is empty.
-struct Settings {
-  std::string database, telemetry;
+/// What DIR/server.yaml names; empty: nothing.
+struct Named {
+  std::string database, blobs, telemetry;
 };
-Result<Settings> read_settings(Fs& fs, std::string const& file) {
+Result<Named> read_settings(Fs& fs, std::string const& file) {
   auto const yaml = fs.read(file, kSettingsMax);
-  if (!yaml) return yaml.error().kind == Kind::not_found ? Result<Settings>(Settings()) : yaml.error();
+  if (!yaml) return yaml.error().kind == Kind::not_found ? Result<Named>(Named{}) : yaml.error();
   auto const document = wire::read_yaml(*yaml, kSettingsMax, kTexts);
   if (!document) return wire::in_file(document.error(), file);
   FLEET_TRY(auto const value, wire::parse_json(document->json, kSettingsMax));
   std::vector<FieldError> faults;
   wire::ObjectReader reader(value, "", faults);
-  Settings out{reader.text("database", kUrlMax, {}), reader.text("telemetry", kUrlMax, {})};
+  Named out{reader.text("database", kUrlMax, {}), reader.text("blobs", kUrlMax, {}), reader.text("telemetry", kUrlMax, {})};
   if (auto const fits = out.database.empty() ? Result<void>() : check_url(out.database); !fits) reader.fault("database", "is no postgresql://...");
+  if (auto const fits = out.blobs.empty() ? Result<void>() : blobs::check_url(out.blobs); !fits) reader.fault("blobs", fits.error().detail);
   reader.refuse_unknown();
   if (auto const none = wire::no_faults(faults, "server.yaml"); !none) return document->located(none.error(), file);
   return out;
@@ -55,9 +57,13 @@ Result<Layout> find_layout(Fs& fs, DataDir const& data) {
     return Error{Kind::not_found, "no_data_dir", fmt::format("{} is no data folder of a fleet-server", layout.dir),
                  fmt::format("make one: fleet-server init --data {} --host NAME", layout.dir)};
   if (!data.database.empty()) FLEET_CHECK(check_url(data.database));
-  FLEET_TRY(auto const settings, read_settings(fs, layout.settings()));
-  layout.database_url = settings.database;
-  layout.telemetry_url = settings.telemetry;
+  if (!data.blobs.url.empty()) FLEET_CHECK(blobs::check_url(data.blobs.url));
+  FLEET_TRY(auto const named, read_settings(fs, layout.settings()));
+  layout.database_url = named.database;
+  layout.telemetry_url = named.telemetry;
+  if (!data.blobs.url.empty() && !named.blobs.empty() && data.blobs.url != named.blobs)
+    return Error{Kind::conflict, "two_blobs", fmt::format("--blobs is another store than the one that {} names", layout.settings()), "leave one of them out; fleet-server migrate --blobs brings blobs to another"};
+  layout.blobs_url = named.blobs.empty() ? data.blobs.url : named.blobs;
   if (!data.database.empty() && !layout.database_url.empty() && data.database != layout.database_url)
     return two_databases(fmt::format("--database is another than the one that {} names", layout.settings()), "leave one of them out");
   if (layout.database_url.empty()) layout.database_url = data.database;
@@ -79,16 +85,14 @@ Result<void> check_pair(db::Connection& reader, signing::KeyRing& keys) {
   return Error{Kind::conflict, "not_its_database", "the metadata in the database names none of the keys of this data folder", "look at --database and DIR/server.yaml: it is another fleet's"};
 }
 
-Result<void> name_database(Fs& fs, Layout const& layout) {
+Result<void> write_settings(Fs& fs, Layout const& layout) {
   FLEET_TRY(auto const before, read_settings(fs, layout.settings()));
-  if (layout.database_url.empty() && before.telemetry.empty()) {
-    auto const removed = fs.remove(layout.settings());
-    return !removed && removed.error().kind == Kind::not_found ? Result<void>() : removed;
-  }
   std::string text;
-  if (!layout.database_url.empty()) text += fmt::format("database: \"{}\"\n", layout.database_url);
-  if (!before.telemetry.empty()) text += fmt::format("telemetry: \"{}\"\n", before.telemetry);
-  return fs.replace(layout.settings(), text, 0600);
+  for (auto const& [name, url] : {std::pair{"database", &layout.database_url}, std::pair{"blobs", &layout.blobs_url}, std::pair{"telemetry", &before.telemetry}})
+    if (!url->empty()) text += fmt::format("{}: \"{}\"\n", name, *url);
+  if (!text.empty()) return fs.replace(layout.settings(), text, 0600);
+  auto const removed = fs.remove(layout.settings());
+  return !removed && removed.error().kind == Kind::not_found ? Result<void>() : removed;
 }
 
 }  // namespace fleet::admin

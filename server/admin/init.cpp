@@ -1,4 +1,5 @@
 #include "server/admin/authorities.hpp"
+#include "server/admin/blobs.hpp"
 #include "server/admin/commands.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
@@ -8,6 +9,7 @@
 #include "core/base/names.hpp"
 #include "core/base/random.hpp"
 #include "core/crypto/hash.hpp"
+#include "server/blobs/store/open.hpp"
 #include "server/events/audit.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
@@ -27,14 +29,15 @@ Result<Digest> make_admin_token(Fs& fs, Random& random, Layout const& layout) {
   return crypto::sha256(token);
 }
 
-Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions const& options, Digest const& token, Random& random, SysTime now) {
+Result<void> fill_database(store::Tx& tx, blobs::BlobStore& store, signing::KeyRing& keys, InitOptions const& options, Digest const& token, Machine const& machine, SysTime now) {
   // Another may have come first: from here on we are alone on the database.
   auto known = tx.prepare(kGetSetting);
   FLEET_TRY(bool const taken, known.bind_all("server_name").step());
   if (taken) return Error{Kind::conflict, "database_not_empty", "the database holds a fleet already", "name an empty one"};
+  FLEET_CHECK(mark_blobs(tx, store, machine));
   FLEET_CHECK(save_identity(tx, {options.name, options.hosts}));
   FLEET_CHECK(signing::create_repositories(tx, keys, now));
-  auto const token_id = make_ulid("tok-", to_unix_ms(now), random);
+  auto const token_id = make_ulid("tok-", to_unix_ms(now), machine.random);
   FLEET_CHECK(tx.prepare(kInsertAdminToken).bind_all(token_id, token, to_unix_ms(now)).run());
   return events::record(tx, {.time = now, .actor = "system:init", .action = "server.initialised", .subject = "server/" + options.name});
 }
@@ -44,13 +47,14 @@ Result<void> fill_database(store::Tx& tx, signing::KeyRing& keys, InitOptions co
 Result<void> init(Machine const& machine, InitOptions const& options) {
   auto& fs = system_fs();
   auto const now = machine.clock.wall();
-  Layout const layout{options.data_dir, options.database};
+  Layout const layout{options.data_dir, options.database, options.blobs.url};
   FLEET_CHECK(check_id("name", options.name));
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto const ca, crypto::make_ca("fleet CA of " + options.name, now - std::chrono::hours{1}, now + kCaLifetime));
   // A wrong host is told before anything is made.
   FLEET_CHECK(crypto::make_server_certificate(ca, options.hosts, now, now + kCaLifetime));
   if (!options.database.empty()) FLEET_CHECK(check_url(options.database));
+  if (!options.blobs.url.empty()) FLEET_CHECK(blobs::check_url(options.blobs.url));
   FLEET_CHECK(store::check_empty(layout.place()));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   Unfinished unfinished(fs, layout.dir);
@@ -64,10 +68,11 @@ Result<void> init(Machine const& machine, InitOptions const& options) {
 
   signing::KeyRing keys(fs, machine.random, files, layout.keys());
   FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock));
-  auto const job = [&](store::Tx& tx) { return fill_database(tx, keys, options, token, machine.random, now); };
+  FLEET_TRY(auto const blobs, open_blobs(fs, machine, layout, options.blobs.credentials_file, layout.blobs_scratch()));
+  auto const job = [&](store::Tx& tx) { return fill_database(tx, *blobs, keys, options, token, machine, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   store->close();
-  FLEET_CHECK(name_database(fs, layout));
+  FLEET_CHECK(write_settings(fs, layout));
   // Last: `run` takes a folder without it for one that was never finished.
   FLEET_CHECK(fs.replace(layout.ca_certificate(), ca.certificate, 0644));
   unfinished.finished();

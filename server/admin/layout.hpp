@@ -8,6 +8,7 @@ namespace fleet::admin {
 struct Layout {
   std::string dir;
   std::string database_url = {};  ///< of a PostgreSQL; empty: the database is DIR/fleet.db
+  std::string blobs_url = {};     ///< of a store of blobs that nodes may share; empty: DIR/blobs
   std::string telemetry_url = {};  ///< of a ClickHouse that samples are kept in; empty: in the database
   /// As the store takes it (server/store/place.hpp).
   [[nodiscard]] std::string const& place() const { return database_url.empty() ? dir : database_url; }
@@ -21,6 +22,8 @@ struct Layout {
   [[nodiscard]] std::string server_certificate() const { return dir + "/server.pem"; }
   [[nodiscard]] std::string server_key() const { return dir + "/server.key"; }
   [[nodiscard]] std::string admin_token() const { return dir + "/admin.token"; }
+  /// Copies of blobs that lie elsewhere, and what is being put together of them: may be removed while no server runs.
+  [[nodiscard]] std::string blobs_scratch() const { return dir + "/blobs-scratch"; }
   [[nodiscard]] std::string endpoints() const { return dir + "/endpoints.json"; }
 };
 

@@ -19,7 +19,7 @@ std::string put_away(Layout const& layout) { return store::sqlite_file(layout.di
 Result<store::Transferred> to_postgres(Fs& fs, Layout const& folder, Layout const& after) {
   FLEET_TRY(auto const done, store::transfer(folder.place(), after.place()));
   FLEET_CHECK(fs.rename(store::sqlite_file(folder.dir), put_away(folder)));
-  FLEET_CHECK(name_database(fs, after));
+  FLEET_CHECK(write_settings(fs, after));
   return done;
 }
 
@@ -28,7 +28,7 @@ Result<store::Transferred> to_file(Fs& fs, Layout const& before, Layout const& f
   FLEET_CHECK(fs.remove_tree(scratch.path()));  // of one that was killed: the folder is locked
   FLEET_CHECK(fs.make_dirs(scratch.path(), 0700));
   FLEET_TRY(auto const done, store::transfer(before.place(), scratch.path()));
-  FLEET_CHECK(name_database(fs, folder));
+  FLEET_CHECK(write_settings(fs, folder));
   FLEET_CHECK(fs.rename(store::sqlite_file(scratch.path()), store::sqlite_file(folder.dir)));
   FLEET_CHECK(fs.sync_dir(folder.dir));
   return done;
@@ -57,7 +57,7 @@ Result<void> migrate(Machine const& machine, MigrateOptions const& options) {
   if (leaves && !before.database_url.empty())
     return Error{Kind::conflict, "not_its_database", fmt::format("the database of {} is in PostgreSQL already", before.dir), "bring it back first: fleet-server migrate --data DIR --from URL"};
   FLEET_TRY(auto const lock, DirLock::acquire(fs, before.dir));
-  Layout const after{before.dir, leaves ? url : std::string()};
+  Layout const after{before.dir, leaves ? url : std::string(), before.blobs_url};
   FLEET_TRY(auto const done, leaves ? to_postgres(fs, before, after) : to_file(fs, before, after));
   FLEET_CHECK(note(machine, after));
   fmt::print("brought {} rows of {} tables {}; each was compared\n", done.rows, done.tables, leaves ? "into PostgreSQL" : "back into " + store::sqlite_file(after.dir));

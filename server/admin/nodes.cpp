@@ -1,4 +1,5 @@
 #include "server/admin/authorities.hpp"
+#include "server/admin/blobs.hpp"
 #include "server/admin/commands.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/node_keys.hpp"
@@ -38,10 +39,14 @@ Result<void> put_keys(crypto::KeyFiles const& files, Fs& fs, Layout const& layou
 }
 
 /// A database that this folder's keys belong to, and this node in it.
-Result<void> enter(Machine const& machine, Layout const& layout, crypto::KeyFiles const& files, nodes::Identity const& node) {
+Result<void> enter(Machine const& machine, Layout const& layout, std::string const& blobs_credentials, crypto::KeyFiles const& files, nodes::Identity const& node) {
   signing::KeyRing ring(system_fs(), machine.random, files, layout.keys());
   FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock, node.id));
   FLEET_CHECK(check_pair(store->reader(), ring));
+  FLEET_TRY(auto const blobs, open_blobs(system_fs(), machine, layout, blobs_credentials, layout.blobs_scratch()));
+  FLEET_TRY(bool const shared, check_blobs_mark(store->reader(), *blobs));
+  if (!shared)
+    return Error{Kind::conflict, "blobs_not_shared", "the blobs of this fleet lie in the folder of one server", "bring them to where all servers find them: fleet-server migrate --data DIR --blobs URL; then join with --blobs URL"};
   auto const now = machine.clock.wall();
   auto const job = [&](store::Tx& tx) -> Result<void> {
     FLEET_CHECK(nodes::add_node(tx, node.id, nodes::host_name(), now));
@@ -55,13 +60,13 @@ Result<void> enter(Machine const& machine, Layout const& layout, crypto::KeyFile
 /// Keys and certificates of a folder that is a node already, as the fleet has them now.
 Result<void> renew(Machine const& machine, NodeJoin const& options, NodeKeys const& keys) {
   auto& fs = system_fs();
-  FLEET_TRY(auto const layout, find_layout(fs, {options.data_dir, options.database}));
+  FLEET_TRY(auto const layout, find_layout(fs, {options.data_dir, options.database, {}, options.blobs}));
   FLEET_TRY(auto const lock, DirLock::acquire(fs, layout.dir));
   FLEET_TRY(auto const node, nodes::load_identity(fs, layout.node()));
   if (!node || layout.database_url.empty()) return Error{Kind::conflict, "not_a_node", layout.dir + " is no node's folder", "join with a new one, without --again"};
   FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, options.keys_passphrase_file));
   FLEET_CHECK(put_keys(files, fs, layout, keys));
-  FLEET_CHECK(enter(machine, layout, files, *node));
+  FLEET_CHECK(enter(machine, layout, options.blobs.credentials_file, files, *node));
   FLEET_CHECK(fs.replace(layout.ca_certificate(), keys.ca, 0644));
   fmt::print("{} has the keys of now\nnext: fleet-server run --data {}\n", node->id, layout.dir);
   return {};
@@ -95,7 +100,8 @@ Result<void> join_node(Machine const& machine, NodeJoin const& options) {
   FLEET_TRY(auto const keys, decode_node_keys(as_text(plain)));
   if (options.again) return renew(machine, options, keys);
   FLEET_CHECK(check_url(options.database));
-  Layout const layout{options.data_dir, options.database};
+  Layout const layout{options.data_dir, options.database, options.blobs.url};
+  if (!options.blobs.url.empty()) FLEET_CHECK(blobs::check_url(options.blobs.url));
   FLEET_TRY(auto const own_passphrase, read_passphrase(fs, options.keys_passphrase_file));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   Unfinished unfinished(fs, layout.dir);
@@ -105,8 +111,8 @@ Result<void> join_node(Machine const& machine, NodeJoin const& options) {
   FLEET_CHECK(put_keys(files, fs, layout, keys));
   nodes::Identity const node{nodes::make_id(machine.clock.wall(), machine.random), options.hosts};
   FLEET_CHECK(nodes::save_identity(fs, layout.node(), node));
-  FLEET_CHECK(name_database(fs, layout));
-  FLEET_CHECK(enter(machine, layout, files, node));
+  FLEET_CHECK(write_settings(fs, layout));
+  FLEET_CHECK(enter(machine, layout, options.blobs.credentials_file, files, node));
   FLEET_CHECK(fs.replace(layout.ca_certificate(), keys.ca, 0644));  // last: `run` takes a folder without it for one that was never finished
   unfinished.finished();
   fmt::print("{} joined, in {}\nnext: fleet-server run --data {}{}\n", node.id, layout.dir, layout.dir, files.sealed() ? " --passphrase-file " + options.keys_passphrase_file : "");

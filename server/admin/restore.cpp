@@ -1,11 +1,13 @@
 #include "server/admin/archive.hpp"
 #include "server/admin/authorities.hpp"
+#include "server/admin/blobs.hpp"
 #include "server/admin/commands.hpp"
 #include "server/admin/data_dir.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/queries.hpp"
 #include "server/admin/scratch.hpp"
 
+#include "server/blobs/store/open.hpp"
 #include "server/events/audit.hpp"
 #include "server/nodes/roster.hpp"
 #include "server/signing/key_ring.hpp"
@@ -56,13 +58,31 @@ Result<std::vector<std::string>> offline_roles(db::Connection& reader, signing::
 Result<void> place_database(Fs& fs, Layout const& layout) {
   if (layout.database_url.empty()) return {};
   FLEET_CHECK(store::transfer(layout.dir, layout.database_url));
-  FLEET_CHECK(fs.remove(store::sqlite_file(layout.dir)));
-  return name_database(fs, layout);
+  return fs.remove(store::sqlite_file(layout.dir));
+}
+
+/// A backup holds blobs as files, wherever they lay.
+Result<void> place_blobs(Machine const& machine, store::Store& database, Layout const& layout, BackupOptions const& options) {
+  auto& fs = system_fs();
+  auto const unpacked = blobs::in_folder(fs, layout.dir, false);
+  auto const as_files = [&](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(tx.prepare(kForgetGenerations).run());
+    return tx.prepare(kForgetLeftovers).run();
+  };
+  FLEET_CHECK(database.write_wait(store::Lane::verbs, as_files));
+  if (layout.blobs_url.empty()) return {};
+  Scratch const scratch(fs, Scratch::name(layout, machine, "restoring-"));
+  FLEET_TRY(auto const to, open_blobs(fs, machine, layout, options.blobs.credentials_file, scratch.path()));
+  auto const mark = [&](store::Tx& tx) { return mark_blobs(tx, *to, machine); };
+  FLEET_CHECK(database.write_wait(store::Lane::verbs, mark));
+  FLEET_CHECK(move_blobs(database, *unpacked, *to, machine));
+  return fs.remove_tree(layout.dir + "/blobs");
 }
 
 /// @returns the roles whose keys lie elsewhere
-Result<std::vector<std::string>> recover_store(Layout const& layout, signing::KeyRing& keys, Clock& clock, SysTime now) {
-  FLEET_TRY(auto const store, store::Store::open(layout.place(), clock));
+Result<std::vector<std::string>> recover_store(Machine const& machine, Layout const& layout, signing::KeyRing& keys, BackupOptions const& options, SysTime now) {
+  FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock));
+  FLEET_CHECK(place_blobs(machine, *store, layout, options));
   auto const job = [&](store::Tx& tx) { return recover(tx, keys, now); };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));
   FLEET_TRY(auto offline, offline_roles(store->reader(), keys));
@@ -75,10 +95,11 @@ Result<std::vector<std::string>> recover_store(Layout const& layout, signing::Ke
 Result<void> restore(Machine const& machine, BackupOptions const& options) {
   auto& fs = system_fs();
   auto const now = machine.clock.wall();
-  Layout const layout{options.data_dir, options.database};
+  Layout const layout{options.data_dir, options.database, options.blobs.url};
   FLEET_TRY(auto const passphrase, read_passphrase(fs, options.passphrase_file));
   FLEET_TRY(auto archive, ArchiveReader::open(fs, options.file, passphrase));
   if (!options.database.empty()) FLEET_CHECK(check_url(options.database));
+  if (!options.blobs.url.empty()) FLEET_CHECK(blobs::check_url(options.blobs.url));
   FLEET_CHECK(store::check_empty(layout.place()));
   FLEET_CHECK(claim_empty_dir(fs, layout.dir));
   Unfinished unfinished(fs, layout.dir);
@@ -86,7 +107,8 @@ Result<void> restore(Machine const& machine, BackupOptions const& options) {
   FLEET_CHECK(place_database(fs, layout));
   FLEET_TRY(auto const files, open_keys(fs, machine.random, layout, options.keys_passphrase_file));
   signing::KeyRing keys(fs, machine.random, files, layout.keys());
-  FLEET_TRY(auto const offline, recover_store(layout, keys, machine.clock, now));
+  FLEET_TRY(auto const offline, recover_store(machine, layout, keys, options, now));
+  FLEET_CHECK(write_settings(fs, layout));
   FLEET_CHECK(fs.rename(layout.ca_certificate() + ".restoring", layout.ca_certificate()));
   FLEET_CHECK(fs.sync_dir(layout.dir));
   unfinished.finished();

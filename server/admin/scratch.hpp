@@ -1,8 +1,11 @@
 #pragma once
 
 #include "core/base/fs.hpp"
+#include "server/admin/layout.hpp"
+#include "server/admin/machine.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace fleet::admin {
 
@@ -14,6 +17,10 @@ public:
   // What cannot be removed is found again by its name; what was made of it is sound.
   ~Scratch() { [[maybe_unused]] auto const removed = fs_.remove_tree(path_); }
   [[nodiscard]] std::string const& path() const { return path_; }
+  /// A name for one in the data folder that no other has. @param what  it begins with
+  [[nodiscard]] static std::string name(Layout const& layout, Machine const& machine, std::string_view what) {
+    return layout.dir + "/" + make_ulid(what, to_unix_ms(machine.clock.wall()), machine.random);
+  }
 
 private:
   Fs& fs_;

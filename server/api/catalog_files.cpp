@@ -5,7 +5,7 @@
 #include "server/blobs/queries.hpp"
 
 #include "core/net/range.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/content/paths.hpp"
 #include "server/content/recipes.hpp"
@@ -16,6 +16,7 @@
 namespace fleet::api {
 namespace {
 
+constexpr std::chrono::minutes kSignedFor{15};
 constexpr std::string_view kForEver = "public, max-age=31536000, immutable";
 
 Error no_file(std::string_view name) {
@@ -73,16 +74,53 @@ Reply come_again(Call const& call, Millis after) {
 
 /// Where the bytes of a digest lie: a file of a release, or what routes name.
 struct Stored {
-  std::string path;
+  std::optional<blobs::Name> blob;
+  blobs::LocalFile file = {};  ///< where it is one here; a blob may lie elsewhere
   std::uint64_t size = 0;
 };
-Result<Stored> find_stored(db::Connection& reader, std::string const& data_dir, Digest const& digest) {
-  auto blob = reader.prepare(blobs::kGetBlob);
-  FLEET_TRY(bool const found, blob.bind(1, digest).step());
-  if (found) return Stored{blobs::blob_path(data_dir, digest), static_cast<std::uint64_t>(blob.int64(0))};
+Result<Stored> find_stored(db::Connection& reader, Services& services, Digest const& digest) {
+  FLEET_TRY(auto name, blobs::find_name(reader, digest));
+  if (name) {
+    auto const size = name->size;
+    auto here = services.blobs->here(*name);
+    return Stored{std::move(name), here ? std::move(*here) : blobs::LocalFile{}, size};
+  }
   FLEET_TRY(auto const object, routes::object_size(reader, digest));
   if (!object) return blobs::unknown_blob(digest);
-  return Stored{routes::object_path(data_dir, digest), *object};
+  auto path = routes::object_path(routes::content_root(services.data_dir, *services.blobs), digest);
+  // Of several servers on a bucket it lies where it was made; whoever asks elsewhere takes the whole file.
+  if (services.store.turns().is_shared() && !services.fs.info(path)) return blobs::unknown_blob(digest);
+  return Stored{std::nullopt, {std::move(path)}, *object};
+}
+
+/// Where whoever asks by `?deliver=signed` fetches it himself for a while; nothing: from here.
+Result<std::optional<Reply>> send_elsewhere(Services& services, Call const& call, Stored const& stored) {
+  auto const how = call.query_value("deliver", "proxy");
+  if (how != "proxy" && how != "signed") return Error{Kind::bad_input, "bad_parameter", fmt::format("deliver: expected proxy or signed, got '{}'", how)};
+  if (how == "proxy" || !stored.blob) return std::optional<Reply>();
+  FLEET_TRY(auto url, services.blobs->signed_url(*stored.blob, kSignedFor));
+  if (!url) return std::optional<Reply>();
+  Reply reply;
+  reply.status = 307;
+  reply.headers = {{"Location", *std::move(url)}, {"Cache-Control", "no-store"}};
+  return std::optional(std::move(reply));
+}
+
+/// What an answer lets go of once it has been sent.
+std::shared_ptr<void const> both(std::shared_ptr<void const> a, std::shared_ptr<void const> b) {
+  if (!a || !b) return a ? a : b;
+  return std::make_shared<std::pair<std::shared_ptr<void const>, std::shared_ptr<void const>>>(std::move(a), std::move(b));
+}
+
+/// The bytes as they leave: a file, or what is brought meanwhile.
+Result<void> attach(Services& services, Reply& reply, Stored stored, std::uint64_t offset, std::uint64_t length, std::shared_ptr<void const> turn) {
+  if (!stored.file.path.empty()) {
+    reply.file = net::FileBody{std::move(stored.file.path), offset, length, both(std::move(stored.file.held), std::move(turn))};
+    return {};
+  }
+  FLEET_TRY(auto source, services.blobs->open(*stored.blob));
+  reply.stream = net::StreamBody{std::move(source), offset, length, std::move(turn)};
+  return {};
 }
 
 }  // namespace
@@ -95,7 +133,9 @@ Result<Reply> get_tuf_file(Services&, Call const& call, db::Connection& reader) 
 
 Result<Reply> get_blob(Services& services, Call const& call, db::Connection& reader) {
   FLEET_TRY(auto const digest, Digest::parse(call.path_value("digest")));
-  FLEET_TRY(auto const stored, find_stored(reader, services.data_dir, digest));
+  FLEET_TRY(auto stored, find_stored(reader, services, digest));
+  FLEET_TRY(auto elsewhere, send_elsewhere(services, call, stored));
+  if (elsewhere) return *std::move(elsewhere);
   auto const size = stored.size;
   auto const etag = "\"" + digest.hex() + "\"";
   Reply reply;
@@ -117,17 +157,19 @@ Result<Reply> get_blob(Services& services, Call const& call, db::Connection& rea
     reply.headers.push_back({"Content-Range", fmt::format("bytes */{}", size)});
     return reply;
   }
-  reply.file = net::FileBody{stored.path, 0, size};
+  auto const offset = *range ? (*range)->first : 0;
+  auto const length = *range ? (*range)->last - (*range)->first + 1 : size;
   if (*range) {
     reply.status = 206;
-    reply.file->offset = (*range)->first;
-    reply.file->length = (*range)->last - (*range)->first + 1;
     reply.headers.push_back({"Content-Range", fmt::format("bytes {}-{}/{}", (*range)->first, (*range)->last, size)});
   }
-  if (call.actor.device_n == 0 || services.turns == nullptr || call.request.method != net::Method::get) return reply;
-  auto turn = services.turns->take(call.actor.device_n, reply.file->length, services.net != nullptr && !services.net->egress_is_spent(), services.clock.mono());
+  if (call.actor.device_n == 0 || services.turns == nullptr || call.request.method != net::Method::get) {
+    FLEET_CHECK(attach(services, reply, std::move(stored), offset, length, {}));
+    return reply;
+  }
+  auto turn = services.turns->take(call.actor.device_n, length, services.net != nullptr && !services.net->egress_is_spent(), services.clock.mono());
   if (auto const* const after = std::get_if<Millis>(&turn)) return come_again(call, *after);
-  reply.file->held = std::get<blobs::Turns::Held>(std::move(turn));
+  FLEET_CHECK(attach(services, reply, std::move(stored), offset, length, std::get<blobs::Turns::Held>(std::move(turn))));
   return reply;
 }
 

@@ -36,7 +36,7 @@ constexpr Scope kUpload{Bound::named, Bound::closed, {{Place::path, "id", Thing:
 constexpr Scope kBlob{Bound::named, Bound::open, {{Place::path, "digest", Thing::blob}}};
 
 
-blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, services.data_dir}; }
+blobs::UploadContext uploads_of(Services& services) { return {services.store, services.fs, services.random, *services.blobs}; }
 
 // models ------------------------------------------------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ Result<Reply> publish_release(Services& services, Call const& call) {
   auto const model = call.path_value("m");
   FLEET_CHECK(catalog::load_model(services.store.reader(), model));
   FLEET_TRY(auto const wanted, catalog::decode_publication(model, call.request.body));
-  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, services.data_dir, wanted, call.actor.name, call.actor.limits.model));
+  FLEET_TRY(auto const inspection, catalog::inspect_files(services.store.reader(), services.fs, *services.blobs, wanted, call.actor.name, call.actor.limits.model));
   auto const job = [&](store::Tx& tx) { return catalog::publish(tx, *services.keys, wanted, inspection, call.deed(), authority_of(call)); };
   FLEET_TRY(auto const published, services.store.write_value<catalog::Published>(store::Lane::verbs, job));
   FLEET_TRY(auto reply, release_reply(call, services.store.reader(), published.release, published.fresh ? 201 : 200));

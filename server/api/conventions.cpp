@@ -231,11 +231,13 @@ net::Response render(Reply&& reply, Call const& call) {
       reply.body.clear();
     }
   }
-  if (!reply.body.empty() || reply.file) out.headers.push_back({"Content-Type", std::move(reply.content_type)});
+  if (!reply.body.empty() || reply.file || reply.stream) out.headers.push_back({"Content-Type", std::move(reply.content_type)});
   if (net::find_header(out.headers, "Cache-Control").empty()) out.headers.push_back({"Cache-Control", "no-store"});
   out.headers.push_back({"Request-Id", call.request_id});
   if (reply.file) {
     out.body = std::move(*reply.file);
+  } else if (reply.stream) {
+    out.body = std::move(*reply.stream);
   } else {
     out.body = std::move(reply.body);
   }

@@ -5,6 +5,7 @@
 #include "server/api/metrics_rollouts.hpp"
 #include "server/api/metrics_telemetry.hpp"
 #include "server/blobs/garbage.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/blobs/turns.hpp"
 #include "server/content/recipes.hpp"
 #include "server/events/audit.hpp"
@@ -146,6 +147,33 @@ Result<void> add_nodes(Scrape const& scrape, Exposition& out) {
   return {};
 }
 
+/// Of a store of blobs that is elsewhere.
+Result<void> add_blob_store(Scrape const& scrape, Exposition& out) {
+  auto const figures = scrape.services.blobs != nullptr ? scrape.services.blobs->figures() : std::nullopt;
+  if (!figures) return {};
+  struct Part {
+    std::string_view name, help;
+    std::uint64_t value;
+  };
+  for (auto const& [name, help, value] : {
+           Part{"fleet_blobs_store_asked_total", "Operations on the store of blobs, each with all its attempts.", figures->asked.asked},
+           Part{"fleet_blobs_store_again_total", "Attempts after the first.", figures->asked.again},
+           Part{"fleet_blobs_store_failed_total", "Operations that failed in the end.", figures->asked.failed},
+           Part{"fleet_blobs_store_throttled_total", "Answers that asked for less.", figures->asked.throttled},
+           Part{"fleet_blobs_store_altered_total", "Answers that were cut, or not what was given.", figures->asked.altered},
+           Part{"fleet_blobs_store_read_bytes_total", "Bytes read from it.", figures->asked.bytes_in},
+           Part{"fleet_blobs_store_written_bytes_total", "Bytes written to it.", figures->asked.bytes_out},
+           Part{"fleet_blobs_copies", "Copies of its blobs on this disk.", figures->local_files},
+           Part{"fleet_blobs_copies_bytes", "Their bytes.", figures->local_bytes},
+           Part{"fleet_blobs_copies_found_total", "Files that were there when they were wanted.", figures->found},
+           Part{"fleet_blobs_copies_fetched_total", "Files that were fetched.", figures->fetched},
+           Part{"fleet_blobs_streams", "Files that are sent while they are fetched.", figures->streams},
+           Part{"fleet_blobs_store_failing", "1 while nothing goes well with it.", scrape.services.blobs->trouble() ? std::uint64_t{1} : std::uint64_t{0}},
+       })
+    out.single(name, help, value);
+  return {};
+}
+
 Result<void> add_process(Scrape const& scrape, Exposition& out) {
   out.single("fleet_draining", "1 while the server ends.", scrape.services.draining.load() ? 1 : 0);
   return {};
@@ -153,7 +181,7 @@ Result<void> add_process(Scrape const& scrape, Exposition& out) {
 
 /// In the order of the answer.
 constexpr auto kParts = std::to_array<Result<void> (*)(Scrape const&, Exposition&)>(
-    {&add_connections, &add_lanes, &add_devices, &add_sensors, &add_live, &add_sink, &add_trust, &add_content, &add_nodes, &add_process});
+    {&add_connections, &add_lanes, &add_devices, &add_sensors, &add_live, &add_sink, &add_trust, &add_content, &add_blob_store, &add_nodes, &add_process});
 
 }  // namespace
 

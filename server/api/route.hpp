@@ -40,6 +40,7 @@ struct Reply {
   std::optional<std::int64_t> revision;  ///< becomes the ETag
   net::Headers headers;
   std::optional<net::FileBody> file;            ///< instead of body
+  std::optional<net::StreamBody> stream = {};   ///< the same of what is brought while it leaves
   std::optional<std::string> replay_body = {};  ///< what a repeat with the same Idempotency-Key gets: a secret is shown once and not kept
 };
 

@@ -6,8 +6,10 @@
 #include "server/api/token_routes.hpp"
 
 #include "server/access/bound_roles.hpp"
+#include "core/base/text.hpp"
 #include "server/access/tokens.hpp"
 #include "server/telemetry/sink.hpp"
+#include "server/blobs/store/blob_store.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -32,11 +34,17 @@ Result<Reply> get_readyz(Services& services, Call const&, db::Connection& reader
   FLEET_CHECK(store::ping(reader));
   if (!services.store.turns().is_current(services.clock.mono()))
     return Error{Kind::unavailable, "node_behind", "what the other servers wrote is not heard", "the database is slow or away: look at node.behind in the log"};
-  if (services.telemetry == nullptr) return json_reply(std::string(kOk));
-  // A sink that is away is no cause to send devices elsewhere.
-  FLEET_TRY(auto const waiting, telemetry::load_waiting(reader));
-  auto const state = telemetry::state_of(services.telemetry->figures(), waiting, services.telemetry->waiting_max(), services.clock.wall());
-  return json_reply(json::serialize(json::object{{"status", "ok"}, {"telemetry", state}}));
+  // What follows is no cause to send devices elsewhere: every server has the same stores, and what needs none of them (polls, results, verbs) is served on.
+  json::object out{{"status", "ok"}};
+  if (services.telemetry != nullptr) {
+    FLEET_TRY(auto const waiting, telemetry::load_waiting(reader));
+    out["telemetry"] = telemetry::state_of(services.telemetry->figures(), waiting, services.telemetry->waiting_max(), services.clock.wall());
+  }
+  if (auto const trouble = services.blobs != nullptr ? services.blobs->trouble() : std::nullopt) {
+    out["status"] = "degraded";
+    out["blobs"] = {{"code", trouble->error.code}, {"since", to_rfc3339(trouble->since)}, {"detail", valid_text(trouble->error.detail)}, {"hint", trouble->error.hint}};
+  }
+  return json_reply(json::serialize(out));
 }
 
 Result<Reply> get_openapi(Services&, Call const&) { return json_reply(openapi_json()); }

@@ -1,29 +1,56 @@
+#include "server/blobs/arrival.hpp"
 #include "server/blobs/batch.hpp"
 
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
 #include "server/blobs/garbage.hpp"
-#include "server/blobs/paths.hpp"
 #include "server/blobs/readers.hpp"
 #include "server/blobs/queries.hpp"
 
 #include <fmt/format.h>
+
+#include <set>
 
 namespace fleet::blobs {
 namespace {
 
 Error bad_batch(std::string detail) { return {Kind::bad_input, "bad_batch", std::move(detail), "one line of JSON that lists the files, then their bytes in its order"}; }
 
-Result<void> store_file(UploadContext const& context, SmallFile const& file, std::string_view bytes) {
-  auto const digest = crypto::sha256(bytes);
-  if (digest != file.sha256)
-    return Error{Kind::unprocessable, "digest_mismatch", fmt::format("a file of {} bytes: expected {}, got {}", file.size, file.sha256.hex(), digest.hex()),
-                 "nothing of this batch was kept: hash and send the files again"};
-  auto const path = blob_path(context.data_dir, digest);
-  auto const dir = path.substr(0, path.rfind('/'));
-  if (context.fs.info(path)) return context.fs.sync_dir(dir);  // who put it there may not have come so far
-  FLEET_CHECK(context.fs.make_dirs(dir, 0700));
-  return context.fs.replace(path, bytes, 0600);
+/// The bytes of each, as their digests have them.
+Result<std::vector<NewBlob>> split(std::vector<SmallFile> const& files, std::string_view bytes) {
+  std::vector<NewBlob> out;
+  for (auto const& file : files) {
+    auto const own = bytes.substr(0, file.size);
+    bytes.remove_prefix(file.size);
+    auto const digest = crypto::sha256(own);
+    if (digest != file.sha256)
+      return Error{Kind::unprocessable, "digest_mismatch", fmt::format("a file of {} bytes: expected {}, got {}", file.size, file.sha256.hex(), digest.hex()),
+                   "nothing of this batch was kept: hash and send the files again"};
+    out.push_back({{digest, file.size}, own});
+  }
+  return out;
+}
+
+/// A shared store has each name once: what is there already is not brought again.
+Result<std::vector<NewBlob>> wanting(UploadContext const& context, std::vector<NewBlob> const& blobs) {
+  if (!context.blobs.is_shared()) return blobs;
+  std::vector<NewBlob> out;
+  std::set<Digest> seen;
+  for (auto const& blob : blobs) {
+    auto row = context.store.reader().prepare(kGetBlob);
+    FLEET_TRY(bool const there, row.bind(1, blob.name.sha256).step());
+    if (!there && seen.insert(blob.name.sha256).second) out.push_back(blob);
+  }
+  return out;
+}
+
+Result<std::vector<NewBlob>> bring(UploadContext const& context, std::vector<NewBlob> blobs, SysTime now) {
+  std::vector<Name> names;
+  for (auto const& blob : blobs) names.push_back(blob.name);
+  FLEET_TRY(names, announce(context, names, now));
+  for (std::size_t i = 0; i < blobs.size(); ++i) blobs[i].name = names[i];
+  FLEET_CHECK(context.blobs.put(blobs));
+  return blobs;
 }
 
 }  // namespace
@@ -79,18 +106,17 @@ Result<std::size_t> store_batch(UploadContext const& context, std::string_view b
   std::vector<Digest> digests;
   for (auto const& file : files) digests.push_back(file.sha256);
   Held const held(std::move(digests));
-  for (auto const& file : files) {
-    FLEET_CHECK(store_file(context, file, body.substr(0, file.size)));
-    body.remove_prefix(file.size);
-  }
-  FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/blobs"));
-  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
+  FLEET_TRY(auto const all, split(files, body));
+  FLEET_TRY(auto const wanted, wanting(context, all));
+  FLEET_TRY(auto const brought, bring(context, wanted, now));
   auto const job = [&](store::Tx& tx) -> Result<void> {
+    for (auto const& blob : brought) FLEET_CHECK(name_blob(tx, blob.name, now));
     for (auto const& file : files) {
-      auto const size = static_cast<std::int64_t>(file.size);
-      FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(file.sha256, size, to_unix_ms(now)).run());
+      FLEET_TRY(auto const there, tx.prepare(kHoldBlob).bind(1, file.sha256).affected());
+      if (there == 0) return Error{Kind::unavailable, "blob_late", fmt::format("blob {} went in this moment, since nothing named it", file.sha256.hex()), "send the batch again"};
       // By this its sender may name a file that no release has yet.
       FLEET_TRY(bool const nameable, may_read(tx.connection(), file.sha256, actor, model));
+      auto const size = static_cast<std::int64_t>(file.size);
       if (!nameable)
         FLEET_CHECK(tx.prepare(kInsertDone).bind_all(make_ulid("up_", to_unix_ms(now), context.random), file.sha256, size, actor, to_unix_ms(now)).run());
     }

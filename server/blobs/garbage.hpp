@@ -1,6 +1,6 @@
 #pragma once
 
-#include "core/base/fs.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/store/store.hpp"
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace fleet::blobs {
 
 /// Digests whose files a request relies on before any row says so: they are not removed while one of these lives. Of this process, which owns the
-/// data folder.
+/// data folder; where a store is shared, what a request relies on is a note of its own (arrival.hpp).
 class Held {
 public:
   explicit Held(std::vector<Digest> digests);
@@ -31,7 +31,11 @@ struct Collection {
 /// a week after they were last touched.
 /// A publication looks for its blobs once more in its own transaction, so that it names none that went before it.
 /// @param after  of the step before; nothing but zeros: from the beginning
-[[nodiscard]] Result<Collection> collect_garbage(store::Tx& tx, Fs& fs, std::string const& data_dir, Digest const& after, SysTime now);
+/// Of a shared store it only writes down what is to be removed: `remove_doomed` does it, outside of any transaction.
+[[nodiscard]] Result<Collection> collect_garbage(store::Tx& tx, BlobStore& blobs, Digest const& after, SysTime now);
+/// Removes some of what a shared store has and no row may name any more. May be cut, repeated, and done by several nodes at once: a name is used once. Blocks: worker threads only.
+/// @returns whether there may be more
+[[nodiscard]] Result<bool> remove_doomed(store::Store& store, BlobStore& blobs);
 
 struct GivenBack {
   std::int64_t blobs = 0, bytes = 0;  ///< ever

@@ -49,6 +49,12 @@ Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::
   return named.bind_all(sha256, device_n).step();
 }
 
+Result<std::optional<Name>> find_name(db::Connection& reader, Digest const& sha256) {
+  auto blob = reader.prepare(kGetBlob);
+  FLEET_TRY(bool const found, blob.bind(1, sha256).step());
+  return found ? std::optional(Name{sha256, static_cast<std::uint64_t>(blob.int64(0)), blob.text(1)}) : std::nullopt;
+}
+
 Error unknown_blob(Digest const& sha256) { return {Kind::not_found, "unknown_blob", fmt::format("there is no blob {}", sha256.hex())}; }
 
 }  // namespace fleet::blobs

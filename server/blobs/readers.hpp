@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/bytes.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/store/db/db.hpp"
 
 #include <optional>
@@ -18,6 +19,8 @@ namespace fleet::blobs {
 [[nodiscard]] Result<bool> may_device_read(db::Connection& reader, Digest const& sha256, std::int64_t device_n);
 /// The models whose objects a cache reads, none: all. Nothing: it is a device. @errors corrupt
 [[nodiscard]] Result<std::optional<std::vector<std::string>>> cached_models(db::Connection& reader, std::int64_t device_n);
+/// What its bytes are called in the store; nothing: there is none.
+[[nodiscard]] Result<std::optional<Name>> find_name(db::Connection& reader, Digest const& sha256);
 /// Also where it is there, for somebody else.
 [[nodiscard]] Error unknown_blob(Digest const& sha256);
 

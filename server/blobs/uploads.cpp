@@ -2,9 +2,9 @@
 #include "server/blobs/readers.hpp"
 #include "server/blobs/uploads.hpp"
 
+#include "core/base/log.hpp"
 #include "core/crypto/hash.hpp"
-#include "server/blobs/paths.hpp"
-
+#include "server/blobs/arrival.hpp"
 
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
@@ -18,13 +18,12 @@ namespace {
 constexpr auto kForgottenAfter = std::chrono::hours{7 * 24};
 constexpr std::int64_t kOpenMax = 64;                               // of one identity
 constexpr std::uint64_t kAnnouncedMax = std::uint64_t{1} << 40;      // bytes that its open uploads still lack
-constexpr std::uint64_t kDiskReserve = std::uint64_t{64} << 20;      // whatever is uploaded, the database must go on
 
 /// One request at a time works on an upload: a late piece must not write into a file whose digest was computed already.
 class Claim {
 public:
-  [[nodiscard]] static Result<Claim> take(UploadContext const& context, std::string_view id) {
-    auto key = upload_path(context.data_dir, id);
+  [[nodiscard]] static Result<Claim> take(std::string_view id) {
+    std::string key(id);
     std::lock_guard const lock(mutex_);
     if (!claimed_.insert(key).second)
       return Error{Kind::unavailable, "upload_busy", fmt::format("another request works on upload {}", id), "wait for its answer, then ask for Upload-Offset"};
@@ -41,7 +40,7 @@ public:
 private:
   explicit Claim(std::string key) : key_(std::move(key)) {}
   std::string key_;
-  // A data folder belongs to one process (core/base/dir_lock.hpp).
+  // Of this process: two nodes at one upload lose nothing but its digest, which is recomputed, and the upload with it.
   inline static std::mutex mutex_;
   inline static std::set<std::string> claimed_;
 };
@@ -61,38 +60,29 @@ Result<void> set_received(store::Store& store, Upload const& upload, SysTime now
   return store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kSetReceived).bind_all(upload.id, received, to_unix_ms(now)).run(); });
 }
 
-/// The file goes before its row: a file without a row is found by nobody, a row without a file is dropped again.
-Result<void> drop(UploadContext const& context, std::string const& id) {
-  auto const removed = context.fs.remove(upload_path(context.data_dir, id));
-  if (!removed && removed.error().kind != Kind::not_found) return removed.error();
+/// The bytes go before the row: bytes without a row are found by nobody, a row without bytes is dropped again.
+Result<void> drop(UploadContext const& context, std::string const& id, std::uint64_t received) {
+  FLEET_CHECK(context.blobs.drop_upload(id, received));
   return context.store.write_wait(store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kDeleteUpload).bind(1, id).run(); });
 }
 
 /// What nobody went on with; a few at a time.
 Result<void> drop_forgotten(UploadContext const& context, SysTime now) {
-  std::vector<std::string> ids;
+  std::vector<std::pair<std::string, std::uint64_t>> forgotten;
   {
     auto rows = context.store.reader().prepare(kForgottenUploads);
     rows.bind(1, to_unix_ms(now - kForgottenAfter));
     for (;;) {
       FLEET_TRY(bool const row, rows.step());
       if (!row) break;
-      ids.push_back(rows.text(0));
+      forgotten.emplace_back(rows.text(0), static_cast<std::uint64_t>(rows.int64(1)));
     }
   }
-  for (auto const& id : ids) {
-    auto const claim = Claim::take(context, id);
-    if (claim) FLEET_CHECK(drop(context, id));
+  for (auto const& [id, received] : forgotten) {
+    auto const claim = Claim::take(id);
+    if (claim) FLEET_CHECK(drop(context, id, received));
   }
   return {};
-}
-
-/// @param bytes  that shall be written
-Result<void> check_disk(UploadContext const& context, std::uint64_t bytes) {
-  FLEET_TRY(auto const free, context.fs.free_bytes(context.data_dir));
-  if (free >= kDiskReserve && bytes <= free - kDiskReserve) return {};
-  return Error{Kind::unavailable, "disk_full", fmt::format("{} bytes do not fit: the disk has {} free, of which {} are kept for the database", bytes, free, kDiskReserve),
-               "make room on the server's disk"};
 }
 
 /// What is announced must have a place: uploads fill neither the disk nor the list of what is open.
@@ -105,39 +95,21 @@ Result<void> check_room(UploadContext const& context, std::uint64_t size, std::s
   if (auto const announced = static_cast<std::uint64_t>(open.int64(1)); size > kAnnouncedMax - std::min(announced, kAnnouncedMax))
     return Error{Kind::throttled, "over_quota", fmt::format("{} has announced {} bytes more, with these it were over {}", actor, announced, kAnnouncedMax),
                  "finish the open uploads first"};
-  return check_disk(context, size);
-}
-
-/// Moves a checked file among the blobs, durable before it returns.
-Result<void> make_blob(UploadContext const& context, std::string const& from, Digest const& digest) {
-  auto const blobs = context.data_dir + "/blobs";
-  auto const path = blob_path(context.data_dir, digest);
-  auto const dir = path.substr(0, path.find_last_of('/'));
-  FLEET_CHECK(context.fs.make_dirs(dir, 0700));
-  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
-  FLEET_CHECK(context.fs.sync_dir(blobs));
-  FLEET_CHECK(context.fs.rename(from, path));
-  return context.fs.sync_dir(dir);
+  return context.blobs.check_room(size);
 }
 
 /// Where the bytes of an upload lie: a process that ended between the move and its row left them among the blobs.
-Result<std::string> find_bytes(UploadContext const& context, Upload const& upload) {
-  for (auto const& path : {upload_path(context.data_dir, upload.id), blob_path(context.data_dir, upload.sha256)}) {
-    auto const info = context.fs.info(path);
-    if (info) return path;
-    if (info.error().kind != Kind::not_found) return info.error();
+Result<LocalFile> find_bytes(UploadContext const& context, Upload const& upload) {
+  auto gathered = context.blobs.gather(upload.id, upload.size);
+  if (gathered || gathered.error().kind != Kind::not_found) return gathered;
+  if (!context.blobs.is_shared()) {
+    auto kept = context.blobs.fetch({upload.sha256, upload.size});
+    if (kept || kept.error().kind != Kind::corrupt) return kept;
   }
   return Error{Kind::corrupt, "upload_lost", fmt::format("the bytes of upload {} are gone", upload.id), "start a new one with POST /api/v1/uploads"};
 }
 
 }  // namespace
-
-std::string blob_path(std::string const& data_dir, Digest const& digest) {
-  auto const hex = digest.hex();
-  return fmt::format("{}/blobs/{}/{}", data_dir, hex.substr(0, 2), hex);
-}
-
-std::string upload_path(std::string const& data_dir, std::string_view id) { return fmt::format("{}/uploads/{}", data_dir, id); }
 
 std::string upload_json(Upload const& upload) {
   return boost::json::serialize(boost::json::object{
@@ -177,19 +149,14 @@ Result<Upload> begin_upload(UploadContext const& context, Digest const& sha256, 
   }
   FLEET_CHECK(check_room(context, size, actor));
   Upload upload{make_ulid("up_", to_unix_ms(now), context.random), sha256, size, 0, false, actor};
-  FLEET_CHECK(context.fs.make_dirs(context.data_dir + "/uploads", 0700));
-  FLEET_CHECK(context.fs.sync_dir(context.data_dir));
-  {
-    FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, upload.id), Fs::Mode::create_new, 0600));
-    FLEET_CHECK(context.fs.sync_dir(context.data_dir + "/uploads"));
-  }
+  FLEET_CHECK(context.blobs.begin_upload(upload.id));
   FLEET_CHECK(context.store.write_wait(
       store::Lane::verbs, [&](store::Tx& tx) { return tx.prepare(kInsertUpload).bind_all(upload.id, sha256, static_cast<std::int64_t>(size), actor, to_unix_ms(now)).run(); }));
   return upload;
 }
 
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece, SysTime now) {
-  FLEET_TRY(auto const claim, Claim::take(context, id));
+  FLEET_TRY(auto const claim, Claim::take(id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done || offset != upload.received)
     return Error{Kind::conflict, "wrong_offset", fmt::format("upload {} has {} bytes, the piece starts at {}", id, upload.received, offset),
@@ -197,40 +164,42 @@ Result<Upload> append_piece(UploadContext const& context, std::string_view id, s
   if (piece.size() > upload.size - upload.received)
     return Error{Kind::too_large, "too_long",
                  fmt::format("upload {} was announced with {} bytes, this piece ends at {}", id, upload.size, offset + piece.size())};
-  FLEET_CHECK(check_disk(context, piece.size()));
-  FLEET_TRY(auto const file, context.fs.open(upload_path(context.data_dir, id), Fs::Mode::write));
-  FLEET_CHECK(file->write_at(offset, piece));
-  FLEET_CHECK(file->sync());
+  FLEET_CHECK(context.blobs.check_room(piece.size()));
+  FLEET_CHECK(context.blobs.append(id, offset, piece));
   upload.received += piece.size();
   FLEET_CHECK(set_received(context.store, upload, now));
   return upload;
 }
 
 Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now) {
-  FLEET_TRY(auto const claim, Claim::take(context, id));
+  FLEET_TRY(auto const claim, Claim::take(id));
   FLEET_TRY(auto upload, load_upload(context.store.reader(), id));
   if (upload.done) return upload;
   if (upload.received != upload.size)
     return Error{Kind::conflict, "incomplete", fmt::format("upload {} has {} of {} bytes", id, upload.received, upload.size), "send the rest first"};
-  auto const path = find_bytes(context, upload);
-  if (!path) {
-    if (path.error().code == "upload_lost") FLEET_CHECK(drop(context, upload.id));
-    return path.error();
+  auto const bytes = find_bytes(context, upload);
+  if (!bytes) {
+    if (bytes.error().code == "upload_lost") FLEET_CHECK(drop(context, upload.id, upload.received));
+    return bytes.error();
   }
-  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, *path));
+  FLEET_TRY(auto const found, crypto::sha256_file(context.fs, bytes->path));
   if (found.sha256 != upload.sha256 || found.size != upload.size) {
-    FLEET_CHECK(drop(context, upload.id));
+    FLEET_CHECK(drop(context, upload.id, upload.received));
     return Error{Kind::unprocessable, "digest_mismatch",
                  fmt::format("upload {}: expected {} ({} bytes), got {} ({} bytes)", id, upload.sha256.hex(), upload.size, found.sha256.hex(), found.size),
                  "the upload was dropped: send the file again"};
   }
-  FLEET_CHECK(make_blob(context, *path, upload.sha256));
+  FLEET_TRY(auto const names, announce(context, {{upload.sha256, upload.size}}, now));
+  FLEET_CHECK(context.blobs.keep(names.front(), upload.id));
   auto const job = [&](store::Tx& tx) -> Result<void> {
-    FLEET_CHECK(tx.prepare(kInsertBlob).bind_all(upload.sha256, static_cast<std::int64_t>(upload.size), to_unix_ms(now)).run());
+    FLEET_CHECK(name_blob(tx, names.front(), now));
     return tx.prepare(kFinishUpload).bind(1, upload.id).run();
   };
   FLEET_CHECK(context.store.write_wait(store::Lane::verbs, job));
   upload.done = true;
+  // Pieces that stay behind cost room, and nothing else.
+  if (context.blobs.is_shared())
+    if (auto const dropped = context.blobs.drop_upload(upload.id, upload.received); !dropped) log::warn("uploads.pieces_stay", {{"id", upload.id}, {"detail", dropped.error().detail}});
   return upload;
 }
 

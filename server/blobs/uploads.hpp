@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/random.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/store/store.hpp"
 
 #include <string>
@@ -28,7 +29,7 @@ struct UploadContext {
   store::Store& store;
   Fs& fs;
   Random& random;
-  std::string const& data_dir;
+  BlobStore& blobs;
 };
 
 /// A new upload, the caller's own open one of the same digest, or a done one where the blob is there already, and the caller may read it (readers.hpp).
@@ -40,11 +41,11 @@ Result<Upload> load_upload(db::Connection& reader, std::string_view id);
 /// Also where it is there, of somebody else.
 [[nodiscard]] Error unknown_upload(std::string_view id);
 /// Appends at `offset`, durable before it returns.
-/// @errors conflict (code `wrong_offset`), too_large, unavailable (`disk_full`, `upload_busy`: another request is at it)
+/// @errors conflict (code `wrong_offset`), too_large, unavailable (`disk_full`, `upload_busy`: another request is at it; of a store elsewhere its codes, here and below)
 Result<Upload> append_piece(UploadContext const& context, std::string_view id, std::uint64_t offset, BytesView piece, SysTime now);
 /// Recomputes the digest over what lies on the disk and moves it among the blobs.
 /// @errors conflict (code `incomplete`), unprocessable (code `digest_mismatch`: the upload is dropped), corrupt (`upload_lost`: so is this one),
-/// unavailable (`upload_busy`)
+/// unavailable (`upload_busy`, `blob_late`: it took a day, send it again)
 Result<Upload> finish_upload(UploadContext const& context, std::string_view id, SysTime now);
 
 }  // namespace fleet::blobs

@@ -5,7 +5,6 @@
 #include "core/crypto/hash.hpp"
 #include "core/trust/updater.hpp"
 #include "core/wire/release.hpp"
-#include "server/blobs/paths.hpp"
 #include "server/catalog/queries.hpp"
 #include "server/signing/repository.hpp"
 
@@ -19,13 +18,13 @@ namespace {
 
 using Findings = std::vector<std::string>;
 
-Result<void> check_blobs(db::Connection& reader, Fs& fs, std::string const& data_dir, Findings& findings) {
+Result<void> check_blobs(db::Connection& reader, blobs::BlobStore& store, Findings& findings) {
   auto rows = reader.prepare(blobs::kAllBlobs);
   for (;;) {
     FLEET_TRY(bool const row, rows.step());
     if (!row) return {};
     auto const expected = rows.digest(0);
-    auto const found = crypto::sha256_file(fs, blobs::blob_path(data_dir, expected));
+    auto const found = store.inspect({expected, static_cast<std::uint64_t>(rows.int64(1)), rows.text(2)});
     if (!found) findings.push_back(fmt::format("blob {}: {}", expected.hex(), found.error().detail));
     else if (found->sha256 != expected || found->size != static_cast<std::uint64_t>(rows.int64(1)))
       findings.push_back(
@@ -158,9 +157,9 @@ Result<void> check_chain(db::Connection& reader, std::string_view repository, st
 
 }  // namespace
 
-Result<std::vector<std::string>> check_catalog(db::Connection& reader, Fs& fs, std::string const& data_dir) {
+Result<std::vector<std::string>> check_catalog(db::Connection& reader, blobs::BlobStore& store) {
   Findings findings;
-  FLEET_CHECK(check_blobs(reader, fs, data_dir, findings));
+  FLEET_CHECK(check_blobs(reader, store, findings));
   FLEET_CHECK(check_documents(reader, findings));
   FLEET_CHECK(check_metadata(reader, findings));
   FLEET_CHECK(check_chain(reader, "release", "timestamp", findings));

@@ -6,7 +6,7 @@
 #include "core/trust/evidence.hpp"
 #include "core/wire/json.hpp"
 #include "core/wire/links.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "core/inspect/expected.hpp"
 #include "core/inspect/variant.hpp"
 #include "server/catalog/queries.hpp"
@@ -93,23 +93,21 @@ Error blob_error(std::string code, wire::ReleaseFile const& file, std::string co
   return {Kind::unprocessable, std::move(code), fmt::format("file '{}': {}", file.name, detail), "upload the file first, then publish again"};
 }
 
-Result<void> check_blob(db::Connection& reader, wire::ReleaseFile const& file, std::string const& actor, std::string const& model) {
-  auto blob = reader.prepare(blobs::kGetBlob);
-  FLEET_TRY(bool const known, blob.bind(1, file.sha256).step());
+Result<blobs::Name> check_blob(db::Connection& reader, wire::ReleaseFile const& file, std::string const& actor, std::string const& model) {
+  FLEET_TRY(auto const name, blobs::find_name(reader, file.sha256));
   FLEET_TRY(bool const nameable, blobs::may_read(reader, file.sha256, actor, model));
-  if (!known || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
-  if (static_cast<std::uint64_t>(blob.int64(0)) != file.size)
-    return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, blob.int64(0)));
-  return {};
+  if (!name || !nameable) return blob_error("unknown_blob", file, fmt::format("the server has no blob {}", file.sha256.hex()));
+  if (name->size != file.size) return blob_error("size_mismatch", file, fmt::format("expected {} bytes, the blob has {}", file.size, name->size));
+  return *name;
 }
 
 /// What the database says is there and is not was lost by this server, whatever the publisher does.
-Result<void> check_stored(Fs& fs, std::string const& path, wire::ReleaseFile const& file) {
-  auto const info = fs.info(path);
-  if (!info && info.error().kind != Kind::not_found) return info.error();
-  if (info && info->type == FileInfo::Type::file && info->size == file.size) return {};
-  return Error{Kind::corrupt, "blob_lost", fmt::format("blob {} (file '{}') is not on the server's disk as its database has it", file.sha256.hex(), file.name),
-               "an administrator looks with fleet-server check, and restores a backup"};
+Result<blobs::LocalFile> bytes_of(blobs::BlobStore& store, blobs::Name const& name, wire::ReleaseFile const& file) {
+  auto found = store.fetch(name);
+  if (found) return found;
+  auto error = found.error();
+  error.detail += fmt::format(" (file '{}')", file.name);
+  return error;
 }
 
 }  // namespace
@@ -143,16 +141,18 @@ Result<Publication> decode_publication(std::string_view model, std::string_view 
   return out;
 }
 
-Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted, std::string const& actor,
+Result<std::string> inspect_files(db::Connection& reader, Fs& fs, blobs::BlobStore& store, Publication const& wanted, std::string const& actor,
                                   std::string const& model) {
   std::map<std::string, std::string> digests;  ///< by where a blob lies
+  std::vector<blobs::LocalFile> held;          ///< as long as they are looked at
   inspect::Inspector inspector(fs);
   for (auto const& variant : wanted.release.variants) {
     std::vector<inspect::VariantFile> files;
     for (auto const& file : variant.files) {
-      FLEET_CHECK(check_blob(reader, file, actor, model));
-      FLEET_CHECK(check_stored(fs, blobs::blob_path(data_dir, file.sha256), file));
-      files.push_back({file.name, blobs::blob_path(data_dir, file.sha256), file.size});
+      FLEET_TRY(auto const name, check_blob(reader, file, actor, model));
+      FLEET_TRY(auto bytes, bytes_of(store, name, file));
+      files.push_back({file.name, bytes.path, file.size});
+      held.push_back(std::move(bytes));
       digests.emplace(files.back().path, file.sha256.hex());
     }
     wire::Links links(variant);

@@ -93,9 +93,8 @@ Result<void> index(store::Tx& tx, std::int64_t release_n, wire::Release const& d
     auto const number = static_cast<std::int64_t>(variant);
     for (auto const& file : document.variants[variant].files) {
       // Looked for before, too, by a worker; what nobody named may have gone since.
-      auto blob = tx.prepare(blobs::kGetBlob);
-      FLEET_TRY(bool const there, blob.bind(1, file.sha256).step());
-      if (!there)
+      FLEET_TRY(auto const held, tx.prepare(blobs::kHoldBlob).bind(1, file.sha256).affected());
+      if (held == 0)
         return Error{Kind::unprocessable, "unknown_blob", fmt::format("file '{}': the server has no blob {}", file.name, file.sha256.hex()),
                      "upload the file first, then publish again"};
       FLEET_CHECK(tx.prepare(kInsertReleaseFile).bind_all(file.sha256, release_n, number).run());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/wire/release.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/catalog/models.hpp"
 
 #include <optional>
@@ -59,7 +60,7 @@ Result<void> check_relation(std::string_view relation);
 Result<Publication> decode_publication(std::string_view model, std::string_view body);
 /// Looks at the blobs behind a publication: known, of the announced size, and what their names claim. Reads files: worker threads only.
 /// @returns the inspection as JSON. @errors unprocessable (codes `unknown_blob`, `size_mismatch`, `not_onnx`), too_large
-Result<std::string> inspect_files(db::Connection& reader, Fs& fs, std::string const& data_dir, Publication const& wanted,
+Result<std::string> inspect_files(db::Connection& reader, Fs& fs, blobs::BlobStore& store, Publication const& wanted,
                                   std::string const& actor, std::string const& model);
 
 struct Published {

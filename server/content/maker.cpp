@@ -6,7 +6,7 @@
 #include "core/content/sealed_source.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/wire/release.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/readers.hpp"
 #include "server/content/paths.hpp"
 #include "server/content/queries.hpp"
 #include "server/signing/data_keys.hpp"
@@ -26,18 +26,27 @@ constexpr std::uint64_t kDiskReserve = std::uint64_t{1} << 30;  ///< whatever is
 
 Error interrupted() { return {Kind::unavailable, "interrupted", "the server ends"}; }
 
+/// As a file here, whatever store it is in.
+Result<blobs::LocalFile> fetch(MakerContext const& context, Digest const& sha256) {
+  FLEET_TRY(auto const name, blobs::find_name(context.store.reader(), sha256));
+  if (!name) return blobs::unknown_blob(sha256);
+  return context.blobs.fetch(*name);
+}
+
 /// A blob that can be let go of while it is read from end to end.
 class BlobSource final : public content::Source {
 public:
   static Result<std::unique_ptr<BlobSource>> open(MakerContext const& context, Digest const& sha256) {
-    FLEET_TRY(auto file, content::FileSource::open(context.fs, blobs::blob_path(context.data_dir, sha256)));
-    return std::unique_ptr<BlobSource>(new BlobSource(std::move(file), context.stop));
+    FLEET_TRY(auto bytes, fetch(context, sha256));
+    FLEET_TRY(auto file, content::FileSource::open(context.fs, bytes.path));
+    return std::unique_ptr<BlobSource>(new BlobSource(std::move(bytes), std::move(file), context.stop));
   }
   [[nodiscard]] std::uint64_t size() const override { return file_->size(); }
   Result<void> read(std::uint64_t offset, std::span<std::uint8_t> out) override { return stop_ ? Result<void>(interrupted()) : file_->read(offset, out); }
 
 private:
-  BlobSource(std::unique_ptr<content::FileSource> file, std::atomic<bool> const& stop) : file_(std::move(file)), stop_(stop) {}
+  BlobSource(blobs::LocalFile bytes, std::unique_ptr<content::FileSource> file, std::atomic<bool> const& stop) : bytes_(std::move(bytes)), file_(std::move(file)), stop_(stop) {}
+  blobs::LocalFile bytes_;
   std::unique_ptr<content::FileSource> file_;
   std::atomic<bool> const& stop_;
 };
@@ -57,9 +66,12 @@ Result<Subject> open_subject(MakerContext const& context, Digest const& sha256, 
   FLEET_TRY(auto const document, wire::decode_release(row.text_view(2)));
   if (variant < 0 || variant >= std::ssize(document.variants)) return Error{Kind::corrupt, "bad_variant", fmt::format("release {} has no variant {}", release, variant)};
   std::vector<inspect::VariantFile> files;
+  std::vector<blobs::LocalFile> held;
   std::string name;
   for (auto const& file : document.variants[static_cast<std::size_t>(variant)].files) {
-    files.push_back({file.name, blobs::blob_path(context.data_dir, file.sha256), file.size});
+    FLEET_TRY(auto bytes, fetch(context, file.sha256));
+    files.push_back({file.name, bytes.path, file.size});
+    held.push_back(std::move(bytes));
     if (file.sha256 == sha256 && name.empty()) name = file.name;
   }
   auto found_tensors = tensors::tensors_of(context.fs, files);

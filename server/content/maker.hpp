@@ -2,6 +2,7 @@
 
 #include "core/base/fs.hpp"
 #include "core/base/time.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/store/store.hpp"
 
@@ -34,6 +35,7 @@ struct MakerContext {
   Fs& fs;
   Clock& clock;
   std::string const& data_dir;
+  blobs::BlobStore& blobs;
   signing::KeyRing& keys;
   std::atomic<bool> const& stop;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/base/bytes.hpp"
+#include "server/blobs/store/blob_store.hpp"
 
 #include <fmt/format.h>
 
@@ -8,6 +9,11 @@
 
 namespace fleet::routes {
 
+/// What lies below `content/`, where every node sees it if a folder is shared, else in the data folder.
+[[nodiscard]] inline std::string content_root(std::string const& data_dir, blobs::BlobStore const& blobs) {
+  auto shared = blobs.shared_folder();
+  return shared.empty() ? data_dir : shared;
+}
 /// DIR/content: what can be made again.
 [[nodiscard]] inline std::string content_dir(std::string const& data_dir) { return data_dir + "/content"; }
 /// DIR/content/objects/ab/abcdef...: recipes and wire objects that routes name.

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <utility>
+
 namespace fleet::routes {
 namespace {
 
@@ -43,9 +45,13 @@ void Preparer::stop() {
 
 void Preparer::loop() {
   lower_own_priority();
-  if (auto const settled = settle(); !settled) log::error("content.not_settled", {{"code", settled.error().code}, {"detail", settled.error().detail}});
+  bool led = false;
   while (!stop_) {
-    auto const done = services_.leads() ? round() : Result<bool>(false);
+    bool const leads = services_.leads();
+    if (leads && !std::exchange(led, true))
+      if (auto const settled = settle(); !settled) log::error("content.not_settled", {{"code", settled.error().code}, {"detail", settled.error().detail}});
+    led = leads;
+    auto const done = leads ? round() : Result<bool>(false);
     if (!done && !stop_) {
       log::warn("content.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       std::unique_lock lock(mutex_);
@@ -159,16 +165,16 @@ Result<void> Preparer::settle() {
       for (bool there = true; there;) {
         FLEET_TRY(bool const row, rows.step());
         if (!row) break;
-        auto const info = fs.info(object_path(services_.data_dir, rows.digest(0)));
+        auto const info = fs.info(object_path(root_, rows.digest(0)));
         there = info && info->size == static_cast<std::uint64_t>(rows.int64(1));
         if (!there) lost.push_back(n);
       }
     }
   }
   for (auto const n : lost) FLEET_CHECK(give_up(context(), n, true));
-  FLEET_TRY(auto const folders, list(fs, content_dir(services_.data_dir) + "/objects"));
+  FLEET_TRY(auto const folders, list(fs, content_dir(root_) + "/objects"));
   for (auto const& folder : folders) {
-    auto const dir = content_dir(services_.data_dir) + "/objects/" + folder;
+    auto const dir = content_dir(root_) + "/objects/" + folder;
     FLEET_TRY(auto const names, list(fs, dir));
     for (auto const& name : names) {
       auto const digest = Digest::parse(name);

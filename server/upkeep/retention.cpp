@@ -56,18 +56,28 @@ void schedule(Services& services, Millis rest) {
   });
 }
 
+/// On a thread of the store's: it may be far away.
+void remove_doomed(Services& services) {
+  for (bool more = true; more && !services.draining.load();) {
+    auto const removed = blobs::remove_doomed(services.store, *services.blobs);
+    if (!removed) log::error("collection.failed", {{"code", removed.error().code}, {"detail", removed.error().detail}});
+    more = removed && *removed;
+  }
+}
+
 void collect(Services& services, Millis rest, Digest const& after) {
   services.net->after(0, rest, [&services, after] {
     if (services.draining.load()) return;
     if (!services.leads()) return collect(services, kCollectEvery, {});
     auto const step = std::make_shared<blobs::Collection>();
     auto const job = [&services, after, step](store::Tx& tx) -> Result<void> {
-      FLEET_TRY(*step, blobs::collect_garbage(tx, services.fs, services.data_dir, after, services.clock.wall()));
+      FLEET_TRY(*step, blobs::collect_garbage(tx, *services.blobs, after, services.clock.wall()));
       return {};
     };
     services.store.write(store::Lane::upkeep, services.as_leader(job), [&services, step](Result<void> const& done) {
       if (!done && done.error().code != store::Lease::kLost) log::error("collection.failed", {{"code", done.error().code}, {"detail", done.error().detail}});
       bool const more = done && step->more;
+      if (done && !more && services.blobs->is_shared()) services.blobs->later("doomed", [&services] { remove_doomed(services); });
       if (!services.draining.load()) collect(services, more ? kRest : Millis{kCollectEvery}, more ? step->after : Digest{});
     });
   });

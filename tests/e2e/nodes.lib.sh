@@ -26,15 +26,15 @@ leader() { number_of "$(nodes "${1:-1}" | jq -r '.[] | select(.state == "leads")
 other_than() { local i; for i in "${!node_api[@]}"; do [ "$i" = "$1" ] || { echo "$i"; return; }; done; }
 start_fleet() {
   local i
-  init_server
+  "$bin/fleet-server" init --data "$work/server" --host localhost --blobs "$work/blobs" $(on_database) >/dev/null || fail "init"
+  export FLEETCTL_CA="$work/server/ca.pem" FLEETCTL_TOKEN_FILE="$work/server/admin.token"
   start_node 1
   export FLEETCTL_SERVER=https://localhost:${node_api[1]}
   echo "a phrase that opens the keys" >"$work/phrase"
   "$bin/fleet-server" node export-keys --data "$work/server" --to "$work/keys" --passphrase-file "$work/phrase" >/dev/null || fail "export of keys"
   local url; url=$(sed -n 's/^database: "\(.*\)"$/\1/p' "$work/server/server.yaml")
   for i in $(seq 2 "$1"); do
-    "$bin/fleet-server" node join --data "$work/n$i" --database "$url" --keys "$work/keys" --passphrase-file "$work/phrase" >/dev/null || fail "server $i does not join"
-    share_blobs "$work/n$i"
+    "$bin/fleet-server" node join --data "$work/n$i" --database "$url" --blobs "$work/blobs" --keys "$work/keys" --passphrase-file "$work/phrase" >/dev/null || fail "server $i does not join"
     start_node "$i"
   done
   cp -r "$work/server" "$work/stranger" && rm -f "$work/stranger/lock" "$work/stranger/node.json"
@@ -42,4 +42,3 @@ start_fleet() {
   until_true 10 test -s "$work/balancer.port" || fail "the balancer does not start"
   balanced=https://localhost:$(cat "$work/balancer.port")
 }
-share_blobs() { mkdir -p "$work/server/blobs" "$work/server/uploads"; ln -sfn "$work/server/blobs" "$1/blobs"; ln -sfn "$work/server/uploads" "$1/uploads"; }

@@ -88,7 +88,7 @@ class Fleet:
         self.url = self.postgres.replace("postgres?", "fleet?", 1)
         self.nodes = [Node(self, number) for number in range(1, servers + 1)]
         first = self.nodes[0]
-        run(self.bin / "fleet-server", "init", "--data", first.dir, "--host", "localhost", "--database", self.url)
+        run(self.bin / "fleet-server", "init", "--data", first.dir, "--host", "localhost", "--database", self.url, "--blobs", self.work / "blobs")
         self.token = (first.dir / "admin.token").read_text().strip()
         self.ca = first.dir / "ca.pem"
         self.tls = ssl.create_default_context(cafile=str(self.ca))
@@ -97,10 +97,7 @@ class Fleet:
         phrase.write_text(PHRASE)
         run(self.bin / "fleet-server", "node", "export-keys", "--data", first.dir, "--to", self.work / "keys", "--passphrase-file", phrase)
         for node in self.nodes[1:]:
-            run(self.bin / "fleet-server", "node", "join", "--data", node.dir, "--database", self.url, "--keys", self.work / "keys", "--passphrase-file", phrase)
-            for shared in ("blobs", "uploads"):
-                (first.dir / shared).mkdir(exist_ok=True)
-                (node.dir / shared).symlink_to(first.dir / shared)
+            run(self.bin / "fleet-server", "node", "join", "--data", node.dir, "--database", self.url, "--blobs", self.work / "blobs", "--keys", self.work / "keys", "--passphrase-file", phrase)
             assert node.start(), f"server {node.number} starts"
         port = self.work / "balancer.port"
         self.others.append(subprocess.Popen([sys.executable, HERE.parent / "support/balancer.py", port, self.work / "servers", "10"]))

@@ -37,7 +37,9 @@ std::map<std::string, std::set<std::string>, std::less<>> const kLayers{
     {"server/store", {"server/store/sqlite", "server/store/postgres"}},
     {"server/store/transfer", {"server/store"}},
     {"server/events", {"server/store"}},
-    {"server/blobs", {"server/store"}},
+    {"server/blobs/s3", {}},
+    {"server/blobs/store", {"server/blobs/s3"}},
+    {"server/blobs", {"server/store", "server/blobs/store"}},
     {"server/signing", {"server/events"}},
     {"server/registry", {"server/events"}},
     {"server/telemetry", {"server/registry"}},
@@ -100,6 +102,7 @@ struct Vendor {
 std::vector<Vendor> const kVendors{
     {"sodium", {"core/crypto"}, false},  {"openssl/ssl.h", {"core/net"}, true}, {"openssl/", {"core/crypto", "core/net"}, true},
     {"libpq-fe.h", {"server/store/postgres"}, false},
+    {"curl/", {"server/blobs/s3"}, false},
     {"sqlite3.h", {"server/store/sqlite", "tests/crash/server"}, false},   {"yaml-cpp/", {"core/wire"}, false},   {"boost/beast", {"core/net"}, true},
     {"boost/asio", {"core/net"}, true},  {"boost/math", {"core/stats"}, false}, {"CLI/", {"cli", "server", "agent", "tests"}, true},
     {"zstd.h", {"core/content"}, false}, {"p11-kit/", {"cli/signing"}, false},

@@ -3,7 +3,7 @@
 #include "core/crypto/hash.hpp"
 #include "server/blobs/batch.hpp"
 #include "server/blobs/garbage.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/blobs/queries.hpp"
 #include "server/events/audit.hpp"
 #include "server/events/queries.hpp"
@@ -60,6 +60,7 @@ Server::Server(SharedDisk& disk, std::vector<Fact>& facts) : disk_(disk), facts_
   auto opened = store::Store::open(dir_, *clock_);
   if (!opened) throw std::runtime_error("the store does not open: " + opened.error().detail);
   store_ = *std::move(opened);
+  blobs_ = blobs::in_folder(*fs_, dir_, false);
 }
 
 void Server::acknowledge(Fact fact) {
@@ -125,7 +126,7 @@ void Server::log_all(int count) {
 void Server::collect() {
   acknowledge({"a collection", {}});
   for (Digest after{};;) {
-    auto const step = store_->write_value<blobs::Collection>(store::Lane::upkeep, [&](store::Tx& tx) { return blobs::collect_garbage(tx, *fs_, dir_, after, now_); });
+    auto const step = store_->write_value<blobs::Collection>(store::Lane::upkeep, [&](store::Tx& tx) { return blobs::collect_garbage(tx, *blobs_, after, now_); });
     if (!step) return fault("a collection: " + step.error().detail);
     if (!step->more) return;
     after = step->after;

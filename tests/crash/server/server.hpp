@@ -48,7 +48,7 @@ public:
 
 private:
   void acknowledge(Fact fact);
-  [[nodiscard]] blobs::UploadContext context() { return {*store_, *fs_, random_, dir_}; }
+  [[nodiscard]] blobs::UploadContext context() { return {*store_, *fs_, random_, *blobs_}; }
   void check_rows(std::vector<std::string>& out);
 
   SharedDisk& disk_;
@@ -56,6 +56,7 @@ private:
   std::unique_ptr<Fs> fs_;
   std::unique_ptr<Clock> clock_;
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<blobs::BlobStore> blobs_;
   SeededRandom random_;
   std::string dir_ = "/data";
   SysTime now_;

@@ -5,7 +5,7 @@
 #include "core/net/server.hpp"
 #include "core/trust/dsse.hpp"
 #include "core/wire/release.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "tests/support/hostile/lies.hpp"
 
 #include <fmt/format.h>

@@ -256,6 +256,57 @@ TEST_CASE("files are sent whole or in part, and not for HEAD") {
   REQUIRE(fs.remove(path).has_value());
 }
 
+/// Bytes from a thread of its own, a piece at a time, until `fails_at`.
+struct ThreadedSource final : Source {
+  std::string content;
+  std::uint64_t fails_at = ~std::uint64_t{0};
+  std::size_t most_seen = 0;
+  std::vector<std::thread> threads;
+  ~ThreadedSource() override {
+    for (auto& thread : threads) thread.join();
+  }
+  void read(std::uint64_t offset, std::size_t most, Done done) override {
+    most_seen = std::max(most_seen, most);
+    if (offset == 0) return done(fails_at == 0 ? Result<std::string>(Error{Kind::unavailable, "blobs_throttled", "slower"}) : content.substr(0, most));
+    threads.emplace_back([this, offset, most, done] {
+      done(offset >= fails_at ? Result<std::string>(Error{Kind::unavailable, "blobs_cut", "gone"}) : content.substr(offset, std::min<std::size_t>(most, 100'000)));
+    });
+  }
+};
+
+TEST_CASE("what is brought while it leaves arrives whole or in part, or ends the connection") {
+  for (bool const plain : {false, true}) {
+    CAPTURE(plain);
+    auto const source = std::make_shared<ThreadedSource>();
+    for (int i = 0; source->content.size() < 3'000'000; ++i) source->content += fmt::format("{},", i);
+    TestServer server({.egress = 50'000'000}, [&](ListenerConfig& listener) { listener.plain = plain; });
+    auto const alive = std::make_shared<int>(0);
+    StreamBody body{source, 0, source->content.size(), alive};
+    server.handler->scripts["/s"] = [&](Request&&, Responder responder) { responder({200, {}, body, false}); };
+    auto config = trusting_config();
+    config.allow_plain_http = plain;
+    auto client = make_client(config);
+    auto const url = fmt::format("{}://127.0.0.1:{}/s", plain ? "http" : "https", server.server->port(0));
+    CHECK(client.send(get(url)).value().body == source->content);
+    for (auto const& [offset, length] : {std::pair{5UL, 10UL}, {1'000'000UL, 700'000UL}, {source->content.size(), 0UL}}) {
+      body = {source, offset, length, alive};
+      CHECK(client.send(get(url)).value().body == source->content.substr(offset, length));
+    }
+    CHECK(source->most_seen <= 256 * 1024);
+    auto head = get(url);
+    head.method = Method::head;
+    body = {source, 0, 2'000'000, alive};
+    CHECK(client.send(head).value().header("Content-Length") == "2000000");
+    source->fails_at = 0;
+    auto const refused = client.send(get(url)).value();
+    CHECK(refused.status == 503);
+    CHECK(refused.body.find("blobs_throttled") != std::string::npos);
+    source->fails_at = 1'000'000;
+    CHECK_FALSE(client.send(get(url)).has_value());
+    CHECK(eventually([&] { return alive.use_count() == 2; }));  // this one's, and the body's
+  }
+}
+
 TEST_CASE("without TLS files go as they are, whole or in part, and a file that ends early ends the connection") {
   auto& fs = system_fs();
   auto const path = scratch_file("net_test_plain");

@@ -4,7 +4,7 @@
 #include "server/admin/data_dir.hpp"
 #include "server/admin/address.hpp"
 
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/node.hpp"
 #include "server/store/sqlite/sqlite.hpp"
 

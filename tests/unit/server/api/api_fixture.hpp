@@ -2,6 +2,7 @@
 
 #include "core/crypto/hash.hpp"
 #include "core/wire/json.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/api/api_handler.hpp"
 #include "server/rollout/shell/engine.hpp"
 #include "server/signing/key_ring.hpp"
@@ -61,11 +62,13 @@ struct ApiFixture : StoreFixture {
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
   std::unique_ptr<net::Attachment> attachment;  ///< of the one device connection
 
+  std::unique_ptr<blobs::BlobStore> blob_store = blobs::in_folder(system_fs(), dir.path(), false);
   signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
   std::unique_ptr<rollout::Engine> rollouts = *rollout::Engine::create(services);
 
   ApiFixture() {
     services.keys = &keys;
+    services.blobs = blob_store.get();
     services.rollouts = rollouts.get();
     std::filesystem::create_directories(dir.path() + "/keys");
     Probe::runs = 0;

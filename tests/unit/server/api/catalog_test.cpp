@@ -1,3 +1,4 @@
+#include "server/blobs/store/blob_store.hpp"
 #include "server/blobs/turns.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
@@ -12,6 +13,7 @@ using M = net::Method;
 
 /// The catalog's routes on both listeners, over a repository as `init` leaves it.
 struct CatalogApi : StoreFixture {
+  std::unique_ptr<blobs::BlobStore> blob_store = blobs::in_folder(system_fs(), dir.path(), false);
   signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
   std::unique_ptr<api::ApiHandler> api, devices;
   net::Peer peer{"127.0.0.1:1", true, false, {}, {}, {}, {}};
@@ -21,6 +23,7 @@ struct CatalogApi : StoreFixture {
 
   CatalogApi() {
     services.keys = &keys;
+    services.blobs = blob_store.get();
     must(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
       return signing::create_repositories(tx, keys, kStart);

@@ -1,6 +1,7 @@
 #include "core/wire/release.hpp"
+#include "server/blobs/store/blob_store.hpp"
 #include "server/access/roles.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/access/tokens.hpp"
 #include "server/signing/key_ring.hpp"
 #include "server/signing/repository.hpp"
@@ -24,6 +25,7 @@ std::vector<std::vector<Route> const*> const& all_tables() {
 
 /// Two models, two devices in two regions, rollouts of each; tokens of every role without limits, limited to the model `mine`, and to `region=eu`.
 struct TwoSites : StoreFixture {
+  std::unique_ptr<fleet::blobs::BlobStore> blob_store = fleet::blobs::in_folder(system_fs(), dir.path(), false);
   signing::KeyRing keys{system_fs(), system_random(), dir.path() + "/keys"};
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<ApiHandler> api;
@@ -32,6 +34,7 @@ struct TwoSites : StoreFixture {
 
   TwoSites() {
     services.keys = &keys;
+    services.blobs = blob_store.get();
     REQUIRE(store->write_wait(store::Lane::verbs, [&](store::Tx& tx) -> Result<void> {
       FLEET_CHECK(tx.connection().script("DELETE FROM metadata"));
       return signing::create_repositories(tx, keys, kStart);

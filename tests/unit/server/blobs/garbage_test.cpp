@@ -1,7 +1,7 @@
 #include "server/blobs/garbage.hpp"
 
 #include "server/blobs/batch.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/blobs/queries.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
@@ -19,7 +19,7 @@ using std::chrono::hours;
 struct Garbage : Catalog {
   Garbage() { add_model("reader"); }
   Collection collect(Digest const& after = {}) {
-    return must(store->write_value<Collection>(store::Lane::verbs, [&](store::Tx& tx) { return collect_garbage(tx, system_fs(), dir, after, now); }));
+    return must(store->write_value<Collection>(store::Lane::verbs, [&](store::Tx& tx) { return collect_garbage(tx, *blob_store, after, now); }));
   }
   bool has_row(Digest const& sha256) {
     auto row = store->reader().prepare(kGetBlob);

@@ -1,5 +1,5 @@
 #include "server/blobs/batch.hpp"
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "server/blobs/readers.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 

@@ -61,10 +61,13 @@ struct Catalog {
   SysTime now = *parse_rfc3339("2026-11-20T10:00:00Z");
   std::unique_ptr<store::Store> store = open(dir);
   signing::KeyRing keys{system_fs(), system_random(), dir + "/keys"};
-  blobs::UploadContext uploads{*store, system_fs(), system_random(), dir};
+  std::unique_ptr<blobs::BlobStore> blob_store;
+  blobs::UploadContext uploads{*store, system_fs(), system_random(), *blob_store};
   Kept client;  ///< one that enrolled at the start
 
-  Catalog() {
+  /// @param shared  its blobs lie in a folder that others may write to
+  explicit Catalog(bool shared = false) : blob_store(blobs::in_folder(system_fs(), shared ? dir + "/shared" : dir, shared)) {
+    if (shared) std::filesystem::create_directories(dir + "/shared");
     must(write([&](store::Tx& tx) { return signing::create_repositories(tx, keys, now); }));
     must(trust::Updater::init(client, as_bytes(*must(signing::find_metadata(store->reader(), "release", "1.root.json")))));
   }
@@ -112,7 +115,7 @@ struct Catalog {
   }
   Result<Published> publish_body(std::string const& model, std::string const& body, std::string const& actor = "token:ci") {
     FLEET_TRY(auto const wanted, decode_publication(model, body));
-    FLEET_TRY(auto const inspection, inspect_files(store->reader(), system_fs(), dir, wanted, "token:ci", ""));
+    FLEET_TRY(auto const inspection, inspect_files(store->reader(), system_fs(), *blob_store, wanted, "token:ci", ""));
     return store->write_value<Published>(store::Lane::verbs, [&](store::Tx& tx) { return publish(tx, keys, wanted, inspection, by(actor)); });
   }
   Release add_release(std::string const& model, std::string const& version, std::string const& more = "") {
@@ -138,7 +141,7 @@ struct Catalog {
     FLEET_CHECK(updater.refresh());
     return updater.find(path);
   }
-  std::vector<std::string> findings() { return must(check_catalog(store->reader(), system_fs(), dir)); }
+  std::vector<std::string> findings() { return must(check_catalog(store->reader(), *blob_store)); }
   std::string version_of(std::string const& role) { return read("SELECT max(version) FROM metadata WHERE repository = 'release' AND role = '" + role + "'"); }
 };
 

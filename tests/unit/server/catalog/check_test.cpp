@@ -1,4 +1,4 @@
-#include "server/blobs/paths.hpp"
+#include "server/blobs/store/paths.hpp"
 #include "tests/unit/server/catalog/catalog_fixture.hpp"
 
 #include <fstream>

@@ -43,7 +43,7 @@ TEST_CASE_FIXTURE(WithSets, "a set is signed in its own model's role with the di
   CHECK(must(load_model(store->reader(), "gate")).kind == "set");
   CHECK(must(list_models(store->reader(), "", "set", "", 10)).size() == 1);
   CHECK_FALSE(must(publish_body("gate", set("1"))).fresh);
-  CHECK(must(check_catalog(store->reader(), system_fs(), dir)).empty());
+  CHECK(must(check_catalog(store->reader(), *blob_store)).empty());
 }
 
 TEST_CASE_FIXTURE(WithSets, "lineage shows members and the sets that have a release") {

@@ -37,6 +37,7 @@ struct House : catalog::test::Catalog {
 
   House() {
     services.keys = &keys;
+    services.blobs = blob_store.get();
     add_model("reader");
   }
   catalog::Release add(std::string const& version, std::string const& content, std::string const& name = "model.bin") {
@@ -343,7 +344,7 @@ TEST_CASE("a server that ends in its midst goes on from the checkpoint, to the s
   for (int ends = 2; ends < 6; ++ends) {
     std::atomic<bool> stop{false};
     EndingClock clock(house.clock, stop, ends);
-    MakerContext const context{*house.store, system_fs(), clock, house.dir, house.keys, stop};
+    MakerContext const context{*house.store, system_fs(), clock, house.dir, *house.blob_store, house.keys, stop};
     // The delta, not what starts from nothing.
     auto task = must(next_task(house.store->reader()));
     REQUIRE(task.has_value());
