@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Blobs in a real S3 (versitygw): whose it is, uploads that go on elsewhere, devices, ranges, an nginx as cache, a store that throttles, cuts, lies and goes, garbage, backup and restore, to a folder and back.
+# Blobs in a real S3 (versitygw): whose it is, uploads that go on elsewhere, devices, ranges, a store that throttles, cuts, lies and goes, garbage, backup and restore, to a folder and back.
 . "$(dirname "$0")/lib.sh"
 [ -n "${FLEET_TEST_BLOBS:-}" ] || { echo "run it below tests/support/with_s3"; exit 77; }
 server() { "$bin/fleet-server" "$@"; }
