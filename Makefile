@@ -39,8 +39,9 @@ test-postgres: build ## every test between real processes, with the servers' dat
 s3: build ## blobs in a real S3: versitygw, by Go (go install github.com/versity/versitygw/cmd/versitygw@latest); on PostgreSQL, too
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "versitygw" bash -c 'PATH=$$PATH:$$HOME/go/bin command -v versitygw >/dev/null || go install github.com/versity/versitygw/cmd/versitygw@latest'
-	@$(STEP) "blobs in an S3" bash tests/e2e/s3.sh $(BUILD)/bin
-	@$(STEP) "the same on PostgreSQL" tests/support/with_postgres bash tests/e2e/s3.sh $(BUILD)/bin
+	@$(STEP) "blobs in an S3" tests/support/with_s3 bash tests/e2e/s3.sh $(BUILD)/bin
+	@$(STEP) "the same on PostgreSQL" tests/support/with_s3 tests/support/with_postgres bash tests/e2e/s3.sh $(BUILD)/bin
+	@for name in lifecycle cache delta bundle sets backup_restore server_killed; do $(STEP) "$$name, blobs in an S3" tests/support/with_s3 bash tests/e2e/$$name.sh $(BUILD)/bin || exit 1; done
 
 installers: build ## RAUC, SWUpdate and runc install real images; as root
 	@$(STEP) "packages of the tests" .ci/setup build test

@@ -49,12 +49,14 @@ on_database() {
   local name=e$$_$RANDOM$RANDOM
   psql "$FLEET_TEST_POSTGRES" -qc "CREATE DATABASE $name TEMPLATE template0" >&2 && echo "--database ${FLEET_TEST_POSTGRES/postgres\?/$name?}"
 }
+# Words for `fleet-server init`: below tests/support/with_s3, a place of its own in that bucket.
+on_blobs() { [ -z "${FLEET_TEST_BLOBS:-}" ] || echo "--blobs ${FLEET_TEST_BLOBS/PREFIX/e$$_$RANDOM}"; }
 # sql FOLDER TEXT: of its database, past the server; what it gives, a column a |.
 sql() {
   if grep -qs '^database:' "$1/server.yaml"; then psql "$(sed -n 's/^database: "\(.*\)"$/\1/p' "$1/server.yaml")" -qAtc "$2"; else sqlite3 "$1/fleet.db" "$2"; fi
 }
 init_server() {
-  "$bin/fleet-server" init --data "$work/server" --host localhost $(on_database) >/dev/null || fail "init"
+  "$bin/fleet-server" init --data "$work/server" --host localhost $(on_database) $(on_blobs) >/dev/null || fail "init"
   export FLEETCTL_CA="$work/server/ca.pem" FLEETCTL_TOKEN_FILE="$work/server/admin.token"
 }
 # Takes the ports it had before, so that agents find it again.

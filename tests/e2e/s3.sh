@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
-# Blobs in a real S3 (versitygw): whose it is, uploads that go on elsewhere, devices, ranges, an nginx as cache, a store that throttles, cuts, lies and goes, garbage, backup and restore, to a folder and back.
+# Blobs in a real S3 (versitygw): whose it is, uploads that go on elsewhere, devices, ranges, a store that throttles, cuts, lies and goes, garbage, backup and restore, to a folder and back.
 . "$(dirname "$0")/lib.sh"
-gateway=$(PATH=$PATH:$HOME/go/bin command -v versitygw) || { echo "versitygw is not installed: go install github.com/versity/versitygw/cmd/versitygw@latest"; exit 77; }
+[ -n "${FLEET_TEST_BLOBS:-}" ] || { echo "run it below tests/support/with_s3"; exit 77; }
 server() { "$bin/fleet-server" "$@"; }
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy AWS_SESSION_TOKEN
-s3_port=$(free_port)
-mkdir -p "$work/s3/bucket" "$work/meta"
-ROOT_ACCESS_KEY=fleet-key ROOT_SECRET_KEY=fleet-secret "$gateway" --port "127.0.0.1:$s3_port" --region us-east-1 posix --sidecar "$work/meta" "$work/s3" >"$work/s3.log" 2>&1 & others+=($!)
-until_true 20 curl -s -o /dev/null "http://127.0.0.1:$s3_port/" || { cat "$work/s3.log"; fail "versitygw does not start"; }
+s3_port=${FLEET_TEST_BLOBS##*:} s3=$FLEET_TEST_S3_DIR
 echo pass >"$work/mode"
 python3 "$here/../support/s3_between.py" --to "$s3_port" --port-file "$work/between.port" --mode-file "$work/mode" & others+=($!)
 until_true 10 test -s "$work/between.port" || fail "nothing stands between"
@@ -16,7 +11,7 @@ between() { echo "$1" >"$work/mode"; }
 direct="s3://bucket/fleet?endpoint=http://127.0.0.1:$s3_port" url="s3://bucket/fleet?endpoint=http://127.0.0.1:$(cat "$work/between.port")"
 printf '[default]\naws_access_key_id = fleet-key\naws_secret_access_key = fleet-secret\n' >"$work/keys" && chmod 600 "$work/keys"
 export AWS_ACCESS_KEY_ID=fleet-key AWS_SECRET_ACCESS_KEY=wrong
-in_bucket() { find "$work/s3/bucket/${1:-fleet}" -type f -path "*/blobs/*" 2>/dev/null | wc -l; }
+in_bucket() { find "$s3/${1:-fleet}" -type f -path "*/blobs/*" 2>/dev/null | wc -l; }
 metric() { curl -s --cacert "$FLEETCTL_CA" "$FLEETCTL_SERVER/metrics" | awk -v n="$1" '$1 == n {print $2}'; }
 readyz() { curl -s --cacert "$FLEETCTL_CA" "$FLEETCTL_SERVER/readyz"; }
 state_says() { readyz | grep -q "$1"; }
@@ -45,7 +40,7 @@ ctl model create m >/dev/null || fail "model"
 mkdir "$work/v1"; head -c 40000000 /dev/urandom >"$work/v1/model.bin"; for i in 1 2 3 4 5; do echo "$i" >"$work/v1/small$i"; done
 publish 1 "$work/v1"
 expect "the blobs are in the bucket, parts and all" test "$(in_bucket)" -eq 6
-expect "whole" cmp -s "$(find "$work/s3/bucket/fleet/blobs" -name "$(digest_of "$work/v1/model.bin").*")" "$work/v1/model.bin"
+expect "whole" cmp -s "$(find "$s3/fleet/blobs" -name "$(digest_of "$work/v1/model.bin").*")" "$work/v1/model.bin"
 expect "in the folder there are none" test ! -e "$work/server/blobs"
 model=$(digest_of "$work/v1/model.bin")
 expect "they come back, streamed" test "$(get_blob "$model" | sha256sum | cut -d' ' -f1)" = "$model"
@@ -128,14 +123,14 @@ head -c 5000000 /dev/urandom >"$work/up"
 up=$(api -d "{\"sha256\":\"$(digest_of "$work/up")\",\"size\":5000000}" "$FLEETCTL_SERVER/api/v1/uploads" | jq -r .id)
 head -c 3000000 "$work/up" >"$work/up.1"; tail -c 2000000 "$work/up" >"$work/up.2"
 api -X PATCH -H "Upload-Offset: 0" --data-binary "@$work/up.1" "$FLEETCTL_SERVER/api/v1/uploads/$up" >/dev/null
-expect "a piece lies in the bucket" test -f "$work/s3/bucket/fleet/uploads/$up/0"
+expect "a piece lies in the bucket" test -f "$s3/fleet/uploads/$up/0"
 kill_server
 mkdir "$work/node2"; cp -r "$work/server/." "$work/node2/"; rm -rf "$work/node2/blobs-scratch" "$work/node2/lock"  # a machine that knows nothing of it
 start_server "$work/node2"
 expect "the other node knows how far it came" test "$(api "$FLEETCTL_SERVER/api/v1/uploads/$up" | jq .offset)" = 3000000
 api -X PATCH -H "Upload-Offset: 3000000" --data-binary "@$work/up.2" "$FLEETCTL_SERVER/api/v1/uploads/$up" >/dev/null
 expect "and finishes it" test "$(api -X PUT "$FLEETCTL_SERVER/api/v1/uploads/$up" | jq -r .state)" = done
-expect "no piece is left over" test -z "$(find "$work/s3/bucket/fleet/uploads" -type f 2>/dev/null)"
+expect "no piece is left over" test -z "$(find "$s3/fleet/uploads/$up" -type f 2>/dev/null)"
 kill_server
 data="$work/node2"; [ -z "$(on_database)" ] || data="$work/server"
 
@@ -162,7 +157,7 @@ expect "restored into another prefix" server restore --from "$work/backup" --dat
 expect "they are there, too" server check --data "$work/again" --blobs-credentials "$work/keys"
 expect "in the bucket" test "$(in_bucket again)" -eq "$(in_bucket)"
 expect "and not in the folder" test ! -e "$work/again/blobs"
-object=$(find "$work/s3/bucket/again/blobs" -name "$model.*")
+object=$(find "$s3/again/blobs" -name "$model.*")
 printf 'spoiled' | dd of="$object" bs=1 seek=1000 conv=notrunc status=none
 expect_code "what was spoiled there is found" 1 server check --data "$work/again" --blobs-credentials "$work/keys"
 expect "by its digest" grep -q "$model" "$work/last.out"
