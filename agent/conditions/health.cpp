@@ -7,15 +7,13 @@ void Health::tell() {
   auto const now = context_.clock.mono();
   if (every <= Millis{0} || now < next_) return;
   next_ = now + every;
-  auto const put = [&](char const* name, auto const& reading) {
-    if (reading) context_.collector.tell({}, {}, name, static_cast<double>(*reading));
+  struct Reading {
+    std::string_view name;
+    std::optional<double> value;
   };
-  put("agent.load", sensors_.load());
-  put("agent.memory_free_bytes", sensors_.memory_free());
-  put("agent.disk_free_bytes", sensors_.disk_free());
-  put("agent.temperature_c", sensors_.temperature());
-  put("agent.battery_percent", sensors_.battery());
-  put("agent.uptime_s", sensors_.uptime());
+  for (auto const& [name, value] : {Reading{"load", sensors_.load()}, Reading{"memory_free_bytes", sensors_.memory_free()}, Reading{"disk_free_bytes", sensors_.disk_free()},
+                                    Reading{"temperature_c", sensors_.temperature()}, Reading{"battery_percent", sensors_.battery()}, Reading{"uptime_s", sensors_.uptime()}})
+    if (value) context_.collector.tell({}, {}, "agent." + std::string(name), *value);
 }
 
 }  // namespace fleet::agent

@@ -125,10 +125,10 @@ struct Collector::State {
     return nullptr;
   }
 
-  wire::MetricSchema rule_of(std::string const& digest, std::string_view name) const {
+  MetricRule rule_of(std::string const& digest, std::string_view name) const {
     for (auto const& one : runs)
-      if (auto const found = one.digest == digest ? one.rules.find(name) : one.rules.end(); found != one.rules.end()) return rules.over(name, found->second);
-    return rules.over(name, {});
+      if (auto const found = one.digest == digest ? one.rules.find(name) : one.rules.end(); found != one.rules.end()) return rules.over(name, &found->second);
+    return rules.over(name, nullptr);
   }
 
   /// Counts a metric as missing that should have come since.
@@ -149,7 +149,7 @@ struct Collector::State {
   /// Of what runs, and of what the owner asks for whatever release sends it, or none.
   void miss_all(MonoTime now) {
     for (auto const& one : runs)
-      for (auto const& [name, declared] : one.rules) miss({one.model, one.digest}, name, rules.over(name, declared).every, one.from, now);
+      for (auto const& [name, declared] : one.rules) miss({one.model, one.digest}, name, rules.over(name, &declared).every, one.from, now);
     for (auto const& [name, sensor] : rules.sensors) {
       if (std::any_of(runs.begin(), runs.end(), [&](Runs const& one) { return one.rules.contains(name); })) continue;
       auto of = owners.begin();
@@ -260,8 +260,9 @@ bool Collector::running(std::string const& model, std::string const& digest) {
 
 void Collector::declare(std::string const& digest, MetricRules rules) {
   std::lock_guard const lock(state_->mutex);
-  for (auto& one : state_->runs)
-    if (one.digest == digest) one.rules = rules;
+  auto const of = std::find_if(state_->runs.begin(), state_->runs.end(), [&](auto const& one) { return one.digest == digest; });
+  if (of == state_->runs.end()) return;
+  of->rules = std::move(rules);
   for (auto& [owner, metrics] : state_->owners)
     if (owner.release == digest)
       for (auto& [name, one] : metrics) one.quality.set_rule(state_->rule_of(digest, name));

@@ -16,17 +16,19 @@ void count(wire::Flagged& flagged, wire::Flag flag, double weight) {
 
 }  // namespace
 
-wire::MetricSchema OwnerRules::over(std::string_view name, wire::MetricSchema declared) const {
-  if (auto const found = sensors.find(name); found != sensors.end()) {
-    auto const& own = found->second;
-    if (own.range) declared.range = own.range;
-    if (own.varies > Millis{0}) declared.varies = own.varies;
-    if (own.every > Millis{0}) declared.every = own.every;
-    declared.local = declared.local || own.local;
+MetricRule OwnerRules::over(std::string_view name, wire::MetricSchema const* declared) const {
+  MetricRule out;
+  auto const own = sensors.find(name);
+  for (auto const* const one : {declared, own == sensors.end() ? nullptr : &own->second}) {
+    if (one == nullptr) continue;
+    if (one->range) out.range = one->range;
+    if (one->varies > Millis{0}) out.varies = one->varies;
+    if (one->every > Millis{0}) out.every = one->every;
+    out.local = out.local || one->local;
   }
   auto const fits = [&](std::string_view wanted) { return wanted.ends_with('*') ? name.starts_with(wanted.substr(0, wanted.size() - 1)) : name == wanted; };
-  if (!send.empty() && std::none_of(send.begin(), send.end(), fits)) declared.local = true;
-  return declared;
+  if (!send.empty() && std::none_of(send.begin(), send.end(), fits)) out.local = true;
+  return out;
 }
 
 Quality::Verdict Quality::judge(double value, double weight, MonoTime now) {

@@ -16,13 +16,21 @@ namespace fleet::agent {
 /// What metrics' values are, by their names.
 using MetricRules = std::map<std::string, wire::MetricSchema, std::less<>>;
 
+/// What holds of one metric here: its declaration without what only people read.
+struct MetricRule {
+  std::optional<wire::MetricSchema::Range> range = {};
+  Millis varies{0}, every{0};
+  bool local = false;
+};
+
 /// What the device's owner says of metrics, of whatever release they are (agent.yaml: sensors, telemetry.send).
 struct OwnerRules {
   MetricRules sensors = {};
   std::vector<std::string> send = {};  ///< what may leave the device, by name or `prefix*`; empty: all
 
   /// What holds of a metric that its release declares so: what the owner says stands above it, and what either keeps on the device stays there.
-  [[nodiscard]] wire::MetricSchema over(std::string_view name, wire::MetricSchema declared) const;
+  /// @param declared  null: it says nothing
+  [[nodiscard]] MetricRule over(std::string_view name, wire::MetricSchema const* declared) const;
 };
 
 /// Whether a metric's samples are worth counting, one after the other, by what its values are declared to be.
@@ -31,8 +39,8 @@ public:
   /// Samples of one value after which it may be stuck.
   static constexpr int kSameMin = 5;
 
-  [[nodiscard]] wire::MetricSchema const& rule() const { return rule_; }
-  void set_rule(wire::MetricSchema rule) { rule_ = std::move(rule); }
+  [[nodiscard]] MetricRule const& rule() const { return rule_; }
+  void set_rule(MetricRule const& rule) { rule_ = rule; }
 
   /// @param value  what it is: of a gauge what it becomes
   enum class Verdict {
@@ -52,7 +60,7 @@ public:
   wire::Flagged flagged = {};  ///< of this interval
 
 private:
-  wire::MetricSchema rule_;
+  MetricRule rule_;
   double last_ = 0, held_ = 0;  ///< the value, and the weight of its samples that are held
   int same_ = 0;
   MonoTime since_{};

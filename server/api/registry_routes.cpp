@@ -104,7 +104,7 @@ Result<Reply> get_device(Services& services, Call const& call, db::Connection& r
   FLEET_TRY(auto reply, device_reply(services, call, reader, device));
   FLEET_TRY(auto const latest, telemetry::load_latest(reader, device.n));
   FLEET_TRY(auto object, wire::parse_json(reply.body, wire::kReportBytesMax));
-  object.get_object()["sensors"] = telemetry::flags_of(latest, call.actor.limits);
+  FLEET_TRY(object.get_object()["sensors"], wire::parse_json(telemetry::flags_json(latest, call.actor.limits), wire::kReportBytesMax));
   object.get_object()["clock_ahead_s"] = latest.skew.count() / 1'000;
   reply.body = boost::json::serialize(object);
   return reply;

@@ -6,6 +6,7 @@
 #include "server/telemetry/queries.hpp"
 #include "server/telemetry/terms.hpp"
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -195,12 +196,12 @@ Result<std::vector<std::string>> list_latest(db::Connection& reader, Latest cons
   return out;
 }
 
-json::array flags_of(Latest const& latest, registry::Limits const& limits) {
+std::string flags_json(Latest const& latest, registry::Limits const& limits) {
   json::array out;
   for (auto const& one : latest.values)
     if (!one.flag.empty() && limits.covers_model(one.model))
       out.push_back(json::object{{"metric", one.metric}, {"model", wire::text_or_null(one.model)}, {"flag", one.flag}, {"since", to_rfc3339(one.since)}});
-  return out;
+  return json::serialize(out);
 }
 
 Result<std::array<std::int64_t, wire::kFlagNames.size()>> count_flagged(db::Connection& reader) {

@@ -4,8 +4,6 @@
 #include "server/registry/limits.hpp"
 #include "server/store/store.hpp"
 
-#include <boost/json/array.hpp>
-
 #include <array>
 #include <optional>
 #include <string>
@@ -67,7 +65,7 @@ struct Change {
 /// How many had no place stands as the metric `other`.
 [[nodiscard]] Result<std::vector<std::string>> list_latest(db::Connection& reader, Latest const& latest, registry::Limits const& limits);
 /// What is wrong with a device's samples, for the object `device`: `[{"metric","model","flag","since"}]`.
-[[nodiscard]] boost::json::array flags_of(Latest const& latest, registry::Limits const& limits);
+[[nodiscard]] std::string flags_json(Latest const& latest, registry::Limits const& limits);
 /// Devices that have samples flagged, by why, in the order of wire::kFlagNames.
 [[nodiscard]] Result<std::array<std::int64_t, wire::kFlagNames.size()>> count_flagged(db::Connection& reader);
 
