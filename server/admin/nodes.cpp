@@ -5,6 +5,7 @@
 #include "server/admin/node_keys.hpp"
 #include "server/admin/passphrase.hpp"
 #include "server/admin/scratch.hpp"
+#include "server/blobs/store/open.hpp"
 
 #include "core/base/dir_lock.hpp"
 #include "core/crypto/sealed.hpp"

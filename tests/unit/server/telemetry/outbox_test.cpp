@@ -42,11 +42,12 @@ public:
       FLEET_TRY(auto series, registry::DeviceQuota::load(tx, 1, registry::kSeriesOfDevice, now));
       FLEET_TRY(auto intervals, registry::DeviceQuota::load(tx, 1, registry::kIntervalsOfDevice, now));
       KeptBy const kept;
+      Latest latest;
       wire::MetricsItem item;
       item.since = since;
       item.until = since + seconds{60};
       item.metrics = {{.name = metric, .kind = "d", .count = 1, .sum = value, .min = value, .max = value, .buckets = {{stats::Sketch::key_of(value), 1}}}};
-      FLEET_CHECK(telemetry::fold(tx, {"cam-a", kept, series, intervals, to_outbox}, item, now));
+      FLEET_CHECK(telemetry::fold(tx, {"cam-a", kept, series, intervals, latest, to_outbox}, item, now));
       return true;
     });
   }
