@@ -173,6 +173,10 @@ void describe(CLI::App& app, Parsed& parsed, int& exit_code) {
   run->add_option("--passphrase-file", parsed.run.passphrase_file, kOpensKeys);
   run->callback([&] { exit_code = finish(run_server(parsed)); });
 
+}
+
+/// Commands on what a data folder holds.
+void describe_data(CLI::App& app, Parsed& parsed, int& exit_code) {
   auto* check = app.add_subcommand("check", "look for faults in database, metadata, blobs and audit chain; 1 with the list");
   check->add_option("--data", parsed.check.path, "data folder")->required();
   check->add_option("--database", parsed.check.database, kDatabase);
@@ -215,6 +219,7 @@ int main(int argc, char** argv) {
   Parsed parsed;
   int exit_code = 0;
   describe(app, parsed, exit_code);
+  describe_data(app, parsed, exit_code);
   describe_keys(app, parsed, exit_code);
   describe_nodes(app, parsed, exit_code);
   try {

@@ -137,11 +137,7 @@ Result<void> enter(store::Store& store, admin::Layout const& layout, Fs& fs, nod
   return store.write_wait(store::Lane::verbs, job);
 }
 
-/// How many servers have joined.
-Result<std::size_t> count_nodes(db::Connection& reader) {
-  FLEET_TRY(auto const known, nodes::list_nodes(reader));
-  return known.size();
-}
+
 
 /// What both listeners may hold together: the descriptors that the system allows, less those of database, logs and files on their way out.
 struct Room {
@@ -259,6 +255,18 @@ Result<void> open_telemetry(Running& running, admin::Layout const& layout, RunOp
   return {};
 }
 
+/// Says that this server lives, and hears what others say.
+Result<void> join_others(Running& running, std::string const& id, std::string const& api_url) {
+  auto& services = running.services;
+  nodes::Node self{.id = id, .host = nodes::host_name(), .version = FLEET_VERSION, .api = api_url, .devices = services.devices_url};
+  running.beats = std::make_unique<nodes::Beats>(services.store, running.lease, services.rollouts->clock(), services.clock, std::move(self));
+  services.nodes = running.beats.get();
+  FLEET_CHECK(running.beats->begin());
+  running.beats->start();
+  running.feed.start();
+  return {};
+}
+
 Result<void> drain(Running& running, admin::Layout const& layout) {
   running.services.draining = true;
   running.polls->drain();
@@ -304,10 +312,10 @@ Result<void> run(RunOptions const& options) {
   FLEET_CHECK(admin::check_pair(services.store.reader(), running.keys));
   FLEET_CHECK(signing::settle_rotations(services.store.reader(), running.keys));
   FLEET_CHECK(configure(services, options));
-  FLEET_TRY(auto const nodes_known, count_nodes(services.store.reader()));
   FLEET_CHECK(open_telemetry(running, layout, options));
-  auto const tidy = [&services, nodes_known](store::Tx& tx) -> Result<void> {
-    FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate, nodes_known > 1));
+  auto const tidy = [&services](store::Tx& tx) -> Result<void> {
+    FLEET_TRY(auto const nodes, nodes::list_nodes(tx.connection()));
+    FLEET_TRY(services.ca_version, admin::announce_ca(tx, services.ca.certificate, nodes.size() > 1));
     return upkeep::tidy_up(tx, services, services.clock.wall());
   };
   FLEET_CHECK(services.store.write_wait(store::Lane::verbs, tidy));
@@ -327,16 +335,7 @@ Result<void> run(RunOptions const& options) {
   services.polls = running.polls.get();
   services.parking = &running.polls->parking();
 
-  running.beats = std::make_unique<nodes::Beats>(services.store, running.lease, services.rollouts->clock(), services.clock,
-                                                 nodes::Node{.id = self.id,
-                                                             .host = nodes::host_name(),
-                                                             .version = FLEET_VERSION,
-                                                             .api = public_api.empty() ? endpoints[0].second : public_api,
-                                                             .devices = services.devices_url});
-  services.nodes = running.beats.get();
-  FLEET_CHECK(running.beats->begin());
-  running.beats->start();
-  running.feed.start();
+  FLEET_CHECK(join_others(running, self.id, public_api.empty() ? endpoints[0].second : public_api));
   running.engine->start();
   if (running.telemetry) running.telemetry->start([&services] { return services.leads(); });
   running.net->start();

@@ -34,7 +34,7 @@ struct MakerContext {
   store::Store& store;
   Fs& fs;
   Clock& clock;
-  std::string const& data_dir;
+  std::string data_dir;
   blobs::BlobStore& blobs;
   signing::KeyRing& keys;
   std::atomic<bool> const& stop;

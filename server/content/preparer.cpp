@@ -165,16 +165,16 @@ Result<void> Preparer::settle() {
       for (bool there = true; there;) {
         FLEET_TRY(bool const row, rows.step());
         if (!row) break;
-        auto const info = fs.info(object_path(root_, rows.digest(0)));
+        auto const info = fs.info(object_path(root(), rows.digest(0)));
         there = info && info->size == static_cast<std::uint64_t>(rows.int64(1));
         if (!there) lost.push_back(n);
       }
     }
   }
   for (auto const n : lost) FLEET_CHECK(give_up(context(), n, true));
-  FLEET_TRY(auto const folders, list(fs, content_dir(root_) + "/objects"));
+  FLEET_TRY(auto const folders, list(fs, content_dir(root()) + "/objects"));
   for (auto const& folder : folders) {
-    auto const dir = content_dir(root_) + "/objects/" + folder;
+    auto const dir = content_dir(root()) + "/objects/" + folder;
     FLEET_TRY(auto const names, list(fs, dir));
     for (auto const& name : names) {
       auto const digest = Digest::parse(name);

@@ -38,10 +38,10 @@ private:
   /// False: there is no room for it, and nothing to give up for it.
   Result<bool> make_room(std::uint64_t bytes);
   Result<bool> has_room_for(Task const& task);
-  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, root_, *services_.blobs, *services_.keys, stop_}; }
+  [[nodiscard]] std::string root() const { return content_root(services_.data_dir, *services_.blobs); }
+  [[nodiscard]] MakerContext context() const { return {services_.store, services_.fs, services_.clock, root(), *services_.blobs, *services_.keys, stop_}; }
 
   Services& services_;
-  std::string const root_ = content_root(services_.data_dir, *services_.blobs);
   std::uint64_t bytes_max_;
   std::atomic<bool> stop_{false};
   std::mutex mutex_;

@@ -268,10 +268,10 @@ TEST_CASE("what server.yaml says of telemetry stays when the database moves") {
   REQUIRE(layout.has_value());
   CHECK(layout->telemetry_url == "clickhouse://fleet@localhost:8123/fleet");
   layout->database_url = "postgresql://localhost/fleet";
-  Place::ok(name_database(system_fs(), *layout));
+  Place::ok(write_settings(system_fs(), *layout));
   CHECK(written() == "database: \"postgresql://localhost/fleet\"\ntelemetry: \"clickhouse://fleet@localhost:8123/fleet\"\n");
   layout->database_url.clear();
-  Place::ok(name_database(system_fs(), *layout));
+  Place::ok(write_settings(system_fs(), *layout));
   CHECK(written() == "telemetry: \"clickhouse://fleet@localhost:8123/fleet\"\n");
   std::ofstream(layout->settings()) << "telemetry: 7\nelse: 1\n";
   auto const wrong = find_layout(system_fs(), {place.at("data")});

@@ -47,7 +47,7 @@ std::map<std::string, std::string> documented() {
 std::map<std::string, std::string> routed() {
   std::map<std::string, std::string> out;
   for (auto const* table : {&system_routes(), &audit_routes(), &trust_routes(), &registry_routes(), &group_routes(), &catalog_routes(), &rollout_routes(), &simulation_routes(),
-                            &delivery_routes(), &bundle_routes(), &support_routes(), &telemetry_routes(), &cost_routes()}) {
+                            &delivery_routes(), &bundle_routes(), &support_routes(), &telemetry_routes(), &cost_routes(), &node_routes()}) {
     for (auto const& route : *table) out.emplace(normal(net::to_string(route.method), route.pattern), std::string(to_string(route.permission)));
   }
   return out;

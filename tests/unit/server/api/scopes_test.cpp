@@ -19,7 +19,7 @@ using P = Permission;
 
 std::vector<std::vector<Route> const*> const& all_tables() {
   static std::vector<std::vector<Route> const*> const tables{&system_routes(),  &audit_routes(),   &trust_routes(),    &simulation_routes(), &registry_routes(), &group_routes(),
-                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &bundle_routes(), &support_routes(), &telemetry_routes(), &cost_routes()};
+                                                             &catalog_routes(), &rollout_routes(), &delivery_routes(), &bundle_routes(), &support_routes(), &telemetry_routes(), &cost_routes(), &node_routes()};
   return tables;
 }
 
@@ -280,7 +280,7 @@ std::vector<Case> cases() {
       {get, "/api/v1/cost", P::read, "/api/v1/cost?keep_releases=1", "/api/v1/cost?model=rival", "/api/v1/cost", "", "", "", false, true},
       {get, "/api/v1/cost", P::read, "/api/v1/cost?rollout=r_eu", "/api/v1/cost?rollout=r_rival", "/api/v1/cost?rollout=r_eu", "", "", "", false, true},
       {get, "/api/v1/cost/prices", P::read, "/api/v1/cost/prices"},
-      {get, "/api/v1/nodes", P::read, "/api/v1/nodes"},
+      {get, "/api/v1/nodes", P::read, "/api/v1/nodes", "", "", "", "", "", true, true},
       {put, "/api/v1/cost/prices", P::administer, "/api/v1/cost/prices", "", "", "{}"},
       {get, "/api/v1/rollouts", P::read, "/api/v1/rollouts", "/api/v1/rollouts?model=rival"},
       {post, "/api/v1/rollouts:simulate", P::operate, "/api/v1/rollouts:simulate", "", "", "{}"},
