@@ -1,12 +1,20 @@
 #include "agent/conditions/health.hpp"
 
+#include <algorithm>
+
 namespace fleet::agent {
+namespace {
+
+constexpr Millis kAlone = std::chrono::hours{24};
+
+}  // namespace
 
 void Health::tell() {
   auto const every = context_.config.telemetry_health;
   auto const now = context_.clock.mono();
-  if (every <= Millis{0} || now < next_) return;
-  next_ = now + every;
+  auto const pause = context_.collector.has_samples() ? every : std::max(every, kAlone);
+  if (every <= Millis{0} || (told_ && now < *told_ + pause)) return;
+  told_ = now;
   struct Reading {
     std::string_view name;
     std::optional<double> value;

@@ -4,7 +4,8 @@
 
 namespace fleet::agent {
 
-/// What the device itself is like, once each `telemetry.health` and when samples are told anyway: gauges of no release, `agent.load` (a processor),
+/// What the device itself is like, once each `telemetry.health` where other samples travel, and once a day where none do: a report of its own costs an idle
+/// device more than what it tells. Gauges of no release, `agent.load` (a processor),
 /// `agent.memory_free_bytes`, `agent.disk_free_bytes`, `agent.temperature_c`, `agent.battery_percent`, `agent.uptime_s`; those that the device can tell.
 class Health {
 public:
@@ -14,7 +15,7 @@ public:
 private:
   Context& context_;
   Sensors sensors_;
-  MonoTime next_{};
+  std::optional<MonoTime> told_;
 };
 
 }  // namespace fleet::agent

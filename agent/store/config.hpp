@@ -46,7 +46,7 @@ struct Config {
   std::string metered = "auto";              ///< auto: as `metered_command` says; yes, no
   Millis telemetry_interval = std::chrono::seconds{60};
   Millis telemetry_idle = std::chrono::minutes{30};  ///< the interval while nothing is judged here; where only the other is written, the same as that
-  Millis telemetry_health = std::chrono::hours{1};   ///< how often the device tells of itself: load, memory, disk, temperature, battery, uptime; 0: never
+  Millis telemetry_health = std::chrono::hours{1};   ///< how often the device tells of itself at most: load, memory, disk, temperature, battery, uptime; 0: never
   std::uint64_t telemetry_bytes_per_day = 0;  ///< 0: no cap; beyond it intervals grow, changes of state are always sent
   int udp_port = 0;                           ///< StatsD on loopback; 0: none
   std::vector<std::string> telemetry_send;    ///< metrics that may leave the device, by name or `prefix*`; empty: all

@@ -296,6 +296,14 @@ std::vector<wire::MetricsItem> Collector::drain() {
   return out;
 }
 
+bool Collector::has_samples() const {
+  std::lock_guard const lock(state_->mutex);
+  for (auto const& [owner, metrics] : state_->owners)
+    for (auto const& [name, one] : metrics)
+      if (one.fold.count > 0) return true;
+  return false;
+}
+
 std::vector<wire::NoteItem> Collector::notes() {
   std::lock_guard const lock(state_->mutex);
   return std::exchange(state_->notes, {});

@@ -35,6 +35,8 @@ public:
   /// What came since the last drain and may leave the device, one item a (model, release); empty when nothing came. A metric of what runs that was
   /// silent for longer than it should be is told as missing.
   std::vector<wire::MetricsItem> drain();
+  /// Whether any sample came since the last drain.
+  [[nodiscard]] bool has_samples() const;
   /// What people should know: a metric whose types disagree; told once.
   std::vector<wire::NoteItem> notes();
 

@@ -40,10 +40,14 @@ void each_step(json::value const& answer, Take const& take) {
 }
 
 void tell_series(Session& session, json::value const& answer) {
-  render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}, {"FLAGGED", true, true}}, {}};
+  render::Table table{{{"SERIES"}, {"TIME", false, true}, {"VALUE", true, true}}, {}};
+  bool any = false;
+  each_step(answer, [&](json::value const&, std::string const&, Step const& step) { any = any || step.flagged != 0; });
+  if (any) table.columns.push_back({"FLAGGED", true, true});
   each_step(answer, [&](json::value const& labels, std::string const& time, Step const& step) {
     auto const of = render::joined(labels);
-    table.rows.push_back({{of.empty() ? "all" : of}, {time}, {step.value.is_null() ? "-" : render::text_of(step.value)}, {render::text_of(step.flagged)}});
+    table.rows.push_back({{of.empty() ? "all" : of}, {time}, {step.value.is_null() ? "-" : render::text_of(step.value)}});
+    if (any) table.rows.back().push_back({render::text_of(step.flagged)});
   });
   if (table.rows.empty()) return session.say("no points");
   session.data(render::draw(table, session.paper()));

@@ -34,8 +34,9 @@ use_api "$work/server"
 root=$work/device
 mkdir -p "$root"
 {
-  case $kind in
-    short) echo 'poll: {interval: 130s, jitter: 0, long_poll: false}' ;;
+  case $kind in  # an idle device's own health is one report a day: not of these minutes
+    default) echo 'telemetry: {health: 0s}' ;;
+    short) printf 'poll: {interval: 130s, jitter: 0, long_poll: false}\ntelemetry: {health: 0s}\n' ;;
     health) printf 'poll: {interval: 24h, jitter: 0, long_poll: false}\ntelemetry: {interval: 130s}\n' ;;
   esac
   echo 'exec: {run_as: nobody}'

@@ -115,7 +115,7 @@ TEST_CASE("status tells what a device knows of itself, and null where it does no
     CHECK_MESSAGE(text.find(part) != std::string::npos, text);
 }
 
-TEST_CASE("the device tells what it is like once an hour, what it can tell, and nothing where its owner does not want it") {
+TEST_CASE("the device tells what it is like once an hour beside other samples and once a day alone, what it can tell, and nothing where its owner does not want it") {
   for (auto const& [yaml, count] : {std::pair{std::string(kSources), std::size_t{6}}, std::pair{std::string("telemetry: {health: 0s}"), std::size_t{0}}}) {
     Measured measured(yaml);
     measured.device.fs.put("/proc/uptime", "35002.25 69991.00\n");
@@ -138,7 +138,13 @@ TEST_CASE("the device tells what it is like once an hour, what it can tell, and 
     CHECK(context.collector.drain().empty());
     measured.device.clock.advance(std::chrono::hours{1});
     health.tell();
-    CHECK_FALSE(context.collector.drain().empty());
+    CHECK_MESSAGE(context.collector.drain().empty(), "no report for it alone");
+    context.collector.take("plates:1|c");
+    health.tell();
+    CHECK_MESSAGE(context.collector.drain().at(0).metrics.size() == 7, "beside other samples it is");
+    measured.device.clock.advance(std::chrono::hours{24});
+    health.tell();
+    CHECK(context.collector.has_samples());
   }
 }
 

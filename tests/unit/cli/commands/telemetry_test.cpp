@@ -25,6 +25,22 @@ TEST_CASE("a query names the metric, the release and how to fold; points are a t
   CHECK(server.seen().back().line == "GET /api/v1/telemetry/query?metric=accuracy&selector=hardware%3Dcam-a");
 }
 
+TEST_CASE("flagged samples stand beside the points; lines are one a step, also of a step that has no point") {
+  FakeServer const server([](Seen const&) {
+    return net::json_response(
+        200, R"({"metric":"accuracy","stat":"mean","series":[{"labels":{},"points":[["2026-11-20T09:00:00Z",0.97]],"flagged":[["2026-11-20T09:00:00Z",2],["2026-11-20T09:05:00Z",7]]}]})");
+  });
+  Bench bench;
+  bench.use(server);
+  CHECK(bench.run({"telemetry", "query", "accuracy"}) == 0);
+  CHECK(bench.console.stdout_text ==
+        "SERIES  TIME                  VALUE  FLAGGED\n"
+        "all     2026-11-20T09:00:00Z   0.97        2\n"
+        "all     2026-11-20T09:05:00Z      -        7\n");
+  CHECK(bench.run({"telemetry", "query", "accuracy", "-o", "jsonl"}) == 0);
+  CHECK(bench.console.stdout_text.ends_with(R"({"time":"2026-11-20T09:05:00Z","metric":"accuracy","stat":"mean","labels":{},"value":null,"flagged":7})" "\n"));
+}
+
 TEST_CASE("labels are shown, and chosen with a reason") {
   FakeServer const server([](Seen const&) { return net::json_response(200, R"({"labels":["region","site"]})"); });
   Bench bench;
