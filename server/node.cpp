@@ -123,14 +123,18 @@ Result<nodes::Identity> identify(admin::Layout const& layout, Fs& fs) {
   return known ? *known : nodes::Identity{nodes::make_id(system_clock().wall(), system_random()), {}};
 }
 
-Result<void> enter(store::Store& store, admin::Layout const& layout, Fs& fs, nodes::Identity const& self) {
+/// @param files  of the folder's keys: who founds must have this fleet's
+Result<void> enter(store::Store& store, admin::Layout const& layout, crypto::KeyFiles const& files, nodes::Identity const& self) {
   if (self.id.empty()) return {};
+  auto& fs = system_fs();
+  signing::KeyRing keys(fs, system_random(), files, layout.keys());
   auto const job = [&](store::Tx& tx) -> Result<void> {
     FLEET_TRY(auto const known, nodes::list_nodes(tx.connection()));
     if (std::any_of(known.begin(), known.end(), [&](auto const& node) { return node.id == self.id; })) return {};
     if (!known.empty())
       return Error{Kind::conflict, "not_a_node", fmt::format("the database has {} server{}, and {} is none of them", known.size(), known.size() == 1 ? "" : "s", layout.dir),
                    "let it join: fleet-server node export-keys there, node join here; a copy of a folder is no second server"};
+    FLEET_CHECK(admin::check_pair(tx.connection(), keys));
     FLEET_CHECK(nodes::save_identity(fs, layout.node(), self));
     return nodes::add_node(tx, self.id, nodes::host_name(), system_clock().wall());
   };
@@ -299,7 +303,7 @@ Result<void> run(RunOptions const& options) {
   FLEET_TRY(auto ca, admin::read_ca(fs, key_files, layout));
   FLEET_TRY(auto const self, identify(layout, fs));
   FLEET_TRY(auto opened, store::Store::open(layout.place(), system_clock(), self.id));
-  FLEET_CHECK(enter(*opened, layout, fs, self));
+  FLEET_CHECK(enter(*opened, layout, key_files, self));
   FLEET_TRY(auto known_as, admin::load_identity(opened->reader()));
   known_as.hosts.insert(known_as.hosts.end(), self.hosts.begin(), self.hosts.end());
   FLEET_TRY(auto const public_api, public_url("--public-api-url", options.public_api_url, known_as.hosts));

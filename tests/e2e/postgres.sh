@@ -59,7 +59,7 @@ rm -rf "$work/copy/server.yaml"
 server init --data "$work/foreign" --host localhost >/dev/null || fail "another fleet"
 mv "$work/foreign/fleet.db" "$work/foreign.db"; cp -r "$work/foreign/keys" "$work/foreign.keys"
 expect_code "another fleet's folder gets nothing of it" 6 server run --data "$work/foreign" --database "$url" --api 127.0.0.1:0 --devices 127.0.0.1:0
-expect "by name" grep -q not_its_database "$work/last.err"
+expect "by name" grep -q not_a_node "$work/last.err"
 expect "and keeps its keys" diff -r "$work/foreign/keys" "$work/foreign.keys"
 expect_code "a folder with two databases is refused" 6 server run --data "$work/server" --database "${url}&application_name=y"
 
@@ -67,6 +67,8 @@ expect "restored as a file" server restore --from "$work/backup" --data "$work/f
 expect "that is sound" server check --data "$work/file"
 expect "restored into PostgreSQL" server restore --from "$work/backup" --data "$work/again" $(on_database)
 expect "that is sound, too" server check --data "$work/again"
+expect_code "nor does it found servers of a database that has none" 6 server run --data "$work/foreign" --database "$(url_of "$work/again")" --api 127.0.0.1:0 --devices 127.0.0.1:0
+expect "by name" grep -q not_its_database "$work/last.err"
 expect "and holds no file" test ! -e "$work/again/fleet.db"
 
 # There and back: devices and rollouts go on.
