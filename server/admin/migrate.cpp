@@ -4,6 +4,7 @@
 
 #include "core/base/dir_lock.hpp"
 #include "server/events/audit.hpp"
+#include "server/nodes/roster.hpp"
 #include "server/store/place.hpp"
 #include "server/store/transfer/transfer.hpp"
 
@@ -37,7 +38,8 @@ Result<store::Transferred> to_file(Fs& fs, Layout const& before, Layout const& f
 Result<void> note(Machine const& machine, Layout const& layout) {
   FLEET_TRY(auto const store, store::Store::open(layout.place(), machine.clock));
   FLEET_TRY(auto const identity, load_identity(store->reader()));
-  auto const job = [&](store::Tx& tx) {
+  auto const job = [&](store::Tx& tx) -> Result<void> {
+    FLEET_CHECK(nodes::forget_nodes(tx));  // this folder's is the fleet's one server now; keys that they shared may be old when it comes back
     return events::record(tx, {.time = machine.clock.wall(), .actor = "system:migrate", .action = "server.migrated", .subject = "server/" + identity.name});
   };
   FLEET_CHECK(store->write_wait(store::Lane::verbs, job));

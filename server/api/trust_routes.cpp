@@ -137,6 +137,7 @@ Result<Reply> take(Services& services, Call const& call, trust::Proposal const& 
   auto finished = promise.get_future();
   services.store.write(store::Lane::verbs, job, [&](Result<void> const& written) {
     if (!written && imported.moved) keys.undo_withhold(*imported.moved);
+    if (!written && imported.rotated) keys.undo_use("directive-root");
     promise.set_value(!written ? written : imported.moved ? keys.drop(*imported.moved) : imported.rotated ? keys.end_rotation("directive-root") : written);
   });
   FLEET_CHECK(finished.get());

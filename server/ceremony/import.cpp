@@ -269,6 +269,7 @@ Result<Imported> import_signed(store::Tx& tx, signing::KeyRing& keys, trust::Pro
   FLEET_CHECK(events::record(tx, deed, "trust.imported", "role/" + proposal.role, "", after));
   // The last thing, because nothing takes it back but the caller, who knows whether the rest was committed.
   if (imported.moved) keys.withhold(*imported.moved);
+  if (imported.rotated) FLEET_CHECK(keys.use_prepared("directive-root"));
   return imported;
 }
 

@@ -81,6 +81,21 @@ Result<crypto::PublicKey> KeyRing::prepare_rotation(std::string const& role) {
   return key.public_key();
 }
 
+Result<void> KeyRing::use_prepared(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  FLEET_TRY(auto const text, files_.read(next_path_of(role)));
+  FLEET_TRY(auto const key, parse_key(role, text));
+  loaded_.insert_or_assign(role, key);
+  changed_.insert(role);
+  return {};
+}
+
+void KeyRing::undo_use(std::string const& role) {
+  std::lock_guard const lock(mutex_);
+  loaded_.erase(role);
+  changed_.insert(role);
+}
+
 Result<void> KeyRing::end_rotation(std::string const& role) {
   std::lock_guard const lock(mutex_);
   FLEET_CHECK(fs_.rename(next_path_of(role), path_of(role)));

@@ -39,6 +39,10 @@ public:
   Result<crypto::SigningKey> begin_rotation(std::string const& role);
   /// For a change that others must sign first: the key that will take this one's place, made now, instead of one that waited. The old one goes on signing.
   Result<crypto::PublicKey> prepare_rotation(std::string const& role);
+  /// In the transaction of what others signed: the prepared key signs from now on. @errors not_found (none was prepared), io
+  Result<void> use_prepared(std::string const& role);
+  /// Nothing was committed: the old key signs again, and the prepared one waits.
+  void undo_use(std::string const& role);
   /// After the commit: the new key's file takes the old one's place.
   Result<void> end_rotation(std::string const& role);
   /// Nothing was committed: the old key signs again.
