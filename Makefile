@@ -7,7 +7,7 @@ CMAKE := cmake -G Ninja -S .
 ARCH  ?= $(shell dpkg --print-architecture)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres build setup bench installers s3 bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf chdb model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
+.PHONY: help demo test test-postgres build setup bench installers s3 nodes bench-delta bench-delta-peers sim sim-table outages crash endurance conformance python-tuf chdb model-signing schemathesis runtimes stats-peers fuzz asan tsan tidy fmt e2e package agent agent-static agent-package boards clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -46,6 +46,10 @@ s3: build ## blobs in a real S3: versitygw, by Go (go install github.com/versity
 installers: build ## RAUC, SWUpdate and runc install real images; as root
 	@$(STEP) "packages of the tests" .ci/setup build test
 	@$(STEP) "installers" bash tests/e2e/images.sh $(BUILD)/bin
+
+nodes: build ## three servers on one PostgreSQL and real agents, while servers, connections and PostgreSQL are killed, stopped and cut; FAULTS=n, DEVICES=n, SEED=n
+	@$(STEP) "packages of the tests" .ci/setup build test
+	@$(STEP) "nodes" tests/support/with_postgres python3 -B tests/nodes/faults.py $(BUILD)/bin --faults $(or $(FAULTS),200) --devices $(or $(DEVICES),60) $(if $(SEED),--seed $(SEED))
 
 outages: build ## half an hour: a server away for 20 minutes, clocks that step, an app that sleeps; a server that never speaks
 	@$(STEP) "packages of the tests" .ci/setup build test

@@ -39,6 +39,13 @@ def until(seconds, what, holds):
         time.sleep(0.1)
 
 
+def works_in(link):
+    try:
+        return os.readlink(link)
+    except OSError:
+        return None
+
+
 class Node:
     def __init__(self, fleet, number):
         self.fleet, self.number = fleet, number
@@ -115,6 +122,8 @@ class Fleet:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         if key:
             headers["Idempotency-Key"] = key
+        if method == "PATCH":
+            headers["If-Match"] = "*"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"https://localhost:{node.api}{path}", data=data, headers=headers, method=method)
         try:
@@ -152,7 +161,7 @@ class Fleet:
     def restart_postgres(self, how):
         pid = self.postmaster()
         os.kill(pid, how)
-        until(30, "PostgreSQL ends", lambda: not any(os.path.realpath(at) == str(self.postgres_dir / "data") for at in glob.glob("/proc/[0-9]*/cwd")))
+        until(30, "PostgreSQL ends", lambda: not any(works_in(at) == str(self.postgres_dir / "data") for at in glob.glob("/proc/[0-9]*/cwd")))
         (self.postgres_dir / "data/postmaster.pid").unlink(missing_ok=True)
         time.sleep(0.5)
         self.others.append(subprocess.Popen([self.postgres_dir / "start"], start_new_session=False))
